@@ -1,0 +1,35 @@
+"""Every error a user can meet: one line that says what is wrong and what to do, and the exit code for it.
+
+The commands raise these from anywhere; `raytrace_analyze.cli` catches them once, prints the line on
+standard error and exits with the code. Codes are those of the command line's contract.
+"""
+
+EXIT_OK = 0
+EXIT_GATE_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NO_SPANS = 3
+EXIT_DAMAGED = 4
+
+
+class RaytraceError(Exception):
+    """Base of all errors with a message for the user; `exit_code` is what the process ends with."""
+
+    exit_code = EXIT_USAGE
+
+
+class UsageError(RaytraceError):
+    """A path, id or option that cannot be used as given."""
+
+    exit_code = EXIT_USAGE
+
+
+class NoSpansError(RaytraceError):
+    """The input was read, and there is no span in it."""
+
+    exit_code = EXIT_NO_SPANS
+
+
+class DamagedInputError(RaytraceError):
+    """Some input could not be read, and the caller asked for all or nothing."""
+
+    exit_code = EXIT_DAMAGED

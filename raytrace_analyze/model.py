@@ -1,0 +1,98 @@
+"""The small value types that the layers hand to each other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+
+class Compression(StrEnum):
+    """How a file is packed; told by its first bytes."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+class Format(StrEnum):
+    """What a file holds; told by its content."""
+
+    SPANS_JSON = "span JSON"
+    """Records in the field names of OpenTelemetry's ConsoleSpanExporter, one a line or pretty-printed."""
+    OPEN_SPANS = "open spans"
+    """The hook's side file: spans that had not ended when it was last written."""
+    TASK_EVENTS = "task events"
+    """The hook's side file: state times per task attempt."""
+    PARQUET = "span table"
+    """A Parquet file written by `merge`."""
+
+
+@dataclass(frozen=True)
+class SpanFile:
+    """A file that holds spans, found by its content."""
+
+    path: Path
+    format: Format
+    compression: Compression
+    size_bytes: int
+    """Its size on disk."""
+
+
+class ProblemKind(StrEnum):
+    """What can be wrong with input that is read all the same."""
+
+    CUT_RECORD = "cut record"
+    """The last record has no end: the process was killed while writing. Nothing that had ended is lost."""
+    DAMAGED_RECORD = "damaged record"
+    UNREADABLE = "unreadable"
+    CONFLICT = "conflicting copies"
+    """Two records of one span that differ; the one that ended later is kept."""
+    MISSING_PARENT = "missing parent"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that was wrong with the input."""
+
+    kind: ProblemKind
+    path: str
+    offset: int | None
+    """Byte offset in the (decompressed) file, where there is one."""
+    detail: str
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether data was lost to it, so that the exit code has to say so."""
+        return self.kind in (ProblemKind.DAMAGED_RECORD, ProblemKind.UNREADABLE)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What one file (or one stretch of a large one) gave."""
+
+    frame: pl.DataFrame
+    """Columns of `schema.DECODED`."""
+    problems: tuple[Problem, ...] = ()
+
+
+class Decoder(Protocol):
+    """Reads one file, stretch by stretch, so that memory does not grow with the file."""
+
+    def __call__(self, file: SpanFile) -> Iterator[Decoded]:
+        """Give the file's spans and what was wrong with it; never raise for bad content."""
+        ...
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What a walk over the given paths found."""
+
+    files: tuple[SpanFile, ...]
+    """Sorted by path; the same file reached twice (a link, a path given twice) is there once."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """How many other entries were passed over, by reason ("not spans", "empty", "not a regular file", ...)."""
+    problems: tuple[Problem, ...] = ()
+    """Folders and files that could not be opened."""
