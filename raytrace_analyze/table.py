@@ -1,0 +1,103 @@
+"""From decoded records to the span table, and the table's Parquet file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.inherit import inherit
+from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, TABLE
+from raytrace_analyze.sessions import assign_sessions
+
+SCHEMA_VERSION_KEY = "raytrace.schema_version"
+_IDENTITY = ["trace_id", "span_id"]
+_MICROSECOND = "1us"
+_EXAMPLES = 3
+
+
+def assemble(frames: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
+    """Make the span table of decoded records (columns of `schema.DECODED`).
+
+    Each span stands once, in order of start, trace and id, so that the order in which files were read does not
+    show. Gives the table (columns of `schema.TABLE`) and what was noticed: copies that contradict each other,
+    and parents that are missing.
+    """
+    if not frames:
+        return TABLE.to_frame(), ()
+    spans, conflicts = _deduplicate(pl.concat(frames, how="vertical", rechunk=True).select(list(DECODED)))
+    spans = spans.sort("start", "trace_id", "span_id")
+    spans = inherit(spans.with_columns(session=assign_sessions(spans)))
+    return spans.select(list(TABLE)), (*conflicts, *_missing_parents(spans))
+
+
+def write_table(spans: pl.DataFrame, path: Path) -> None:
+    """Write the span table as Parquet, with the schema version in the file's metadata.
+
+    The file appears whole or not at all: it is written beside its place and then renamed.
+    """
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        spans.write_parquet(beside, compression="zstd", metadata={SCHEMA_VERSION_KEY: str(SCHEMA_VERSION)})
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _deduplicate(spans: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
+    """Keep one record of each span: one that ended before one in flight, then the one that ended later.
+
+    A copy under another name, or a copy with less exact times, is no contradiction.
+    """
+    repeated = pl.struct(_IDENTITY).is_duplicated()
+    if spans.select(_IDENTITY).n_unique() == spans.height:
+        return spans, []
+    once, copies = spans.filter(~repeated), spans.filter(repeated)
+    copies = copies.sort(
+        *_IDENTITY, "end", "attributes", "events", "source", descending=[False, False, True, True, True, False],
+        nulls_last=True,
+    )
+    kept = copies.unique(_IDENTITY, keep="first", maintain_order=True)
+    return pl.concat([once, kept]), _conflicts(copies)
+
+
+def _conflicts(copies: pl.DataFrame) -> list[Problem]:
+    said = pl.struct(
+        "name",
+        "kind",
+        "parent_id",
+        "status",
+        pl.col("start", "end").dt.truncate(_MICROSECOND),
+        pl.col("attributes").str.replace_all(r"\s", ""),
+    )
+    differing = (
+        copies.filter(pl.col("end").is_not_null())
+        .group_by(_IDENTITY, maintain_order=True)
+        .agg(said.n_unique().alias("versions"), pl.col("source").unique().sort(), pl.col("name").first())
+        .filter(pl.col("versions") > 1)
+    )
+    problems = [
+        Problem(
+            ProblemKind.CONFLICT,
+            row["source"][0],
+            None,
+            f"{row['versions']} records of span {row['span_id']} ({row['name']}) differ; kept the one that ended later",
+        )
+        for row in differing.head(_EXAMPLES).iter_rows(named=True)
+    ]
+    if (more := differing.height - len(problems)) > 0:
+        problems.append(Problem(ProblemKind.CONFLICT, "", None, f"{more} more spans have records that differ"))
+    return problems
+
+
+def _missing_parents(spans: pl.DataFrame) -> list[Problem]:
+    known = spans.select("trace_id", parent_id="span_id")
+    lost = spans.filter(pl.col("parent_id").is_not_null()).join(known, on=["trace_id", "parent_id"], how="anti")
+    if lost.is_empty():
+        return []
+    first = lost.row(0, named=True)
+    detail = (
+        f"{lost.height:,} of {spans.height:,} spans name a parent that is in none of the files "
+        f"(first: span {first['span_id']}, {first['name']}); they are treated as roots"
+    )
+    return [Problem(ProblemKind.MISSING_PARENT, first["source"], None, detail)]

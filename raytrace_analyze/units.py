@@ -1,0 +1,41 @@
+"""Nanoseconds to text, in one place."""
+
+_STEPS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (1_000_000_000, "s"))
+
+
+def duration_text(duration_ns: float) -> str:
+    """Write a duration for a person: three digits and a unit, minutes and hours from two minutes on.
+
+    >>> duration_text(2_513_000_000), duration_text(16_310_000), duration_text(0), duration_text(754e9)
+    ('2.51 s', '16.3 ms', '0 s', '12 min 34 s')
+    """
+    if duration_ns == 0:
+        return "0 s"
+    if duration_ns < 0:
+        return "-" + duration_text(-duration_ns)
+    seconds = round(duration_ns / 1e9)
+    if seconds >= 120:
+        minutes, rest = divmod(seconds, 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    for size, unit in reversed(_STEPS):
+        value = duration_ns / size
+        if value >= 0.9995 or size == 1:
+            digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+            return f"{value:.{0 if size == 1 else digits}f} {unit}"
+    raise AssertionError("unreachable: the last step takes everything")
+
+
+def share_text(part: float, whole: float) -> str:
+    """Write a share as a percentage; nothing that is there is rounded to 0 %."""
+    if whole <= 0:
+        return "-"
+    share = 100 * part / whole
+    if 0 < share < 0.1:
+        return "<0.1 %"
+    return f"{share:.1f} %"
+
+
+def count_text(count: int, singular: str, plural: str | None = None) -> str:
+    """Write a count with its noun: `1 span`, `12,345 spans`."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
