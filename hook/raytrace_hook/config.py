@@ -1,0 +1,56 @@
+"""The settings, read from the environment once per process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+
+from raytrace_hook.log import warn_once
+
+_OFF = {"0", "false", "no", "off"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says about the hook."""
+
+    directory: str
+    """Where the files go."""
+    waits: bool
+    """Record waits, puts and the driver's span."""
+    min_wait_ns: int
+    """A wait shorter than this is counted, not recorded."""
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read the `RAYTRACE_*` variables; a value that makes no sense is reported and replaced by the default."""
+        return cls(
+            directory=os.environ.get("RAYTRACE_DIR") or default_directory(),
+            waits=_flag("RAYTRACE_WAITS", default=True),
+            min_wait_ns=int(_number("RAYTRACE_MIN_WAIT_US", 20) * 1000),
+        )
+
+
+def default_directory() -> str:
+    """Return the directory of this user in the temporary directory."""
+    return os.path.join("/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir(), f"raytrace-{os.getuid()}")
+
+
+def _flag(name: str, default: bool) -> bool:
+    text = os.environ.get(name, "").strip().lower()
+    return default if not text else text not in _OFF
+
+
+def _number(name: str, default: float) -> float:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        warn_once(f"{name}={text!r} is not a number of zero or more; using {default:g}")
+        return default
+    return value

@@ -1,0 +1,79 @@
+"""What is true for all spans of a process: its resource."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from raytrace_hook import ray_internals
+from raytrace_hook.encode import encode_mapping
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+
+class ProcessResource:
+    """The resource attributes of this process, encoded once and again only when Ray tells something new.
+
+    The hook runs before a worker has a job, and one process may connect to several clusters in turn: what Ray says is
+    therefore read when the first span needs it, and again when the connection is another one.
+    """
+
+    def __init__(self, records_waits: bool) -> None:
+        self._records_waits = records_waits
+        self.lost_spans = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Forget everything: the process is another one now (a fork)."""
+        self._instance = str(uuid.uuid4())
+        self._pid = os.getpid()
+        self._ids: dict[str, str] = {}
+        self._connection: Any = None
+        self._encoded: dict[int, tuple[Resource, str]] = {}
+
+    def forget_encoded(self) -> None:
+        """Encode again: an attribute of ours has changed."""
+        self._encoded = {}
+
+    def attributes(self) -> dict[str, Any]:
+        """Return our attributes, as far as known by now."""
+        found: dict[str, Any] = {
+            "service.instance.id": self._instance,
+            "process.pid": self._pid,
+            "host.name": socket.gethostname(),
+            "raytrace.records_waits": self._records_waits,
+            **self._ids,
+        }
+        if self.lost_spans:
+            found["raytrace.lost_spans"] = self.lost_spans
+        return found
+
+    def encoded(self, resource: Resource) -> str:
+        """Return `resource` (the provider's) with our attributes, as the JSON object that ends a span's line."""
+        self._refresh()
+        known = self._encoded.get(id(resource))
+        if known is not None:
+            return known[1]
+        attributes = encode_mapping({**resource.attributes, **self.attributes()})
+        text = f'{{"attributes":{attributes},"schema_url":{encode_mapping_value(resource.schema_url)}}}'
+        # The resource is kept beside its text: its id stays its own as long as it is held here.
+        self._encoded[id(resource)] = (resource, text)
+        return text
+
+    def _refresh(self) -> None:
+        connection = ray_internals.core_worker()
+        if connection is None or (connection is self._connection and "ray.job_id" in self._ids):
+            return
+        ids = ray_internals.process_ids()
+        if ids != self._ids:
+            self._ids = ids
+            self._encoded = {}
+        self._connection = connection
+
+
+def encode_mapping_value(text: str | None) -> str:
+    """Return a short plain text as JSON."""
+    return encode_mapping({"": text or ""})[4:-1]
