@@ -1,0 +1,495 @@
+"""The critical path as its definition reads: slow, plain, and written without a look at the engine.
+
+It serves as the second opinion in tests: the engine and this must agree on every input. So nothing here
+is clever; every rule of the definition is one function that can be held against its sentence.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from itertools import combinations
+from typing import Any, Literal
+
+import polars as pl
+
+from raytrace_analyze.schema import TABLE
+
+Scope = Literal["job", "trace", "task"]
+Queues = Literal["follow", "show"]
+Category = Literal["self", "submit", "queue", "wait", "fetch"]
+Via = Literal["join", "wait", "dependency", "attempt", "creation", "submit", "actor", "slot", "inferred"]
+
+SLOT_WITHIN_NS = 100_000_000
+"""A run that ended longer ago than this on the same worker process did not hold the slot."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of the path."""
+
+    start_ns: int
+    end_ns: int
+    category: Category
+    span_id: str | None
+    """None for the virtual root."""
+    via: Via | None
+    """How the walk came to the span; None where it began."""
+    inferred: bool
+
+
+@dataclass(frozen=True)
+class OraclePath:
+    """The critical path of a scope, oldest segment first."""
+
+    start_ns: int
+    end_ns: int
+    segments: list[Segment]
+
+
+@dataclass(eq=False)
+class Span:
+    """A row of the table, linked to its parent. Compared by identity."""
+
+    span_id: str | None
+    start: int
+    """As recorded at first, then the effective one."""
+    end: int
+    trace_id: str | None = None
+    parent_id: str | None = None
+    kind: str = "INTERNAL"
+    category: str = "custom"
+    session: str | None = None
+    job_id: str | None = None
+    function: str | None = None
+    task_id: str | None = None
+    actor_id: str | None = None
+    node_id: str | None = None
+    worker_id: str | None = None
+    pid: int | None = None
+    submitted_task_id: str | None = None
+    dependency_task_ids: list[str] | None = None
+    ready_task_ids: list[str] | None = None
+    records_waits: bool | None = None
+    concurrent: bool | None = None
+    ended: bool = True
+    parent: "Span | None" = None
+    is_run: bool = False
+    detached: bool = False
+
+    @property
+    def is_submit(self) -> bool:
+        return self.kind == "PRODUCER"
+
+    @property
+    def submit(self) -> "Span | None":
+        return self.parent if self.is_run else None
+
+    @property
+    def job(self) -> tuple[str | None, str | None]:
+        return self.session, self.job_id
+
+    @property
+    def task(self) -> tuple[str | None, str] | None:
+        """The task that this is a run of: by its own word, else by its submit's."""
+        task_id = self.task_id
+        if task_id is None and self.submit is not None:
+            task_id = self.submit.submitted_task_id
+        return None if task_id is None else (self.session, task_id)
+
+    @property
+    def actor(self) -> tuple[str | None, str] | None:
+        return None if self.actor_id is None else (self.session, self.actor_id)
+
+    @property
+    def is_creation(self) -> bool:
+        return self.actor_id is not None and (self.function or "").endswith(".__init__")
+
+    @property
+    def process(self) -> tuple[Any, ...] | None:
+        return None if self.pid is None else (self.session, self.node_id, self.pid)
+
+    @property
+    def worker_process(self) -> tuple[Any, ...] | None:
+        return self.process if self.worker_id is None else (self.session, self.worker_id)
+
+    @property
+    def dependencies(self) -> set[tuple[str | None, str]]:
+        """The tasks whose results a submit passes on."""
+        return {(self.session, task_id) for task_id in self.dependency_task_ids or [] if self.is_submit}
+
+    @property
+    def ready(self) -> set[tuple[str | None, str]]:
+        """The tasks that a wait came back with."""
+        return {(self.session, task_id) for task_id in self.ready_task_ids or []}
+
+    @property
+    def recorded(self) -> bool:
+        return bool((self.submit or self).records_waits)
+
+    def ancestors(self) -> Iterator["Span"]:
+        """Its parent, the parent's parent and so on, from runs to their submits."""
+        above = self.parent
+        while above is not None:
+            yield above
+            above = above.parent
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the walk is."""
+
+    span: Span
+    time: int
+    via: Via | None
+    inferred: bool
+
+
+@dataclass
+class Step:
+    """One step: stretches of the present span, newest first, each down to a time, and the next state."""
+
+    stretches: list[tuple[int, Category]]
+    then: State | None
+
+
+def critical_path(
+    spans: pl.DataFrame,
+    *,
+    scope: Scope = "job",
+    session: str | None = None,
+    scope_id: str,
+    queues: Queues = "follow",
+    infer: bool = True,
+    infer_within_ns: int = 100_000_000,
+) -> OraclePath:
+    """Give the critical path of a scope of a span table (columns of `schema.TABLE`).
+
+    `scope_id` is a job's id, a trace's id, or the span id of a run. Without a session any session counts.
+    Raises ValueError where the table has no such scope.
+    """
+    everything = prepare(spans)
+    candidates = [span for span in everything if session is None or span.session == session]
+    if scope == "task":
+        run = next((span for span in candidates if span.is_run and span.span_id == scope_id), None)
+        members = [span for span in everything if run is not None and span.job == run.job]
+    else:
+        run = None
+        column = "job_id" if scope == "job" else "trace_id"
+        members = [span for span in candidates if getattr(span, column) == scope_id]
+    if not members:
+        raise ValueError(f"no {scope} {scope_id} here")
+    walk = Walk(everything, members, queues=queues, infer=infer, infer_within_ns=infer_within_ns)
+    if run is None:
+        return walk.path(State(walk.root, walk.root.end, None, False), walk.root.start)
+    return walk.path(State(run, run.end, None, False), (run.submit or run).start)
+
+
+# Before the walk
+
+
+def prepare(table: pl.DataFrame) -> list[Span]:
+    """Give the table's spans with ends, parents and effective intervals, the same for every scope."""
+    columns = [column.name for column in fields(Span) if column.name in TABLE]
+    rows = table.select(columns).with_columns(pl.col("start", "end").to_physical())
+    spans = [_span(row) for row in rows.iter_rows(named=True)]
+    _fill_ends(spans)
+    _link_parents(spans)
+    cut_circles(spans)
+    for span in spans:
+        span.is_run = span.kind == "CONSUMER" and (span.parent is None or span.parent.is_submit)
+    _adopt(spans)
+    cut_circles(spans)
+    _clip(spans)
+    return spans
+
+
+def _span(row: dict[str, Any]) -> Span:
+    ended = row["end"] is not None
+    return Span(**row | {"end": row["end"] if ended else row["start"]}, ended=ended)
+
+
+def _fill_ends(spans: list[Span]) -> None:
+    """Rule 1. A span that never ended gets the last time known of its process, else of its session."""
+    known = [(span, time) for span in spans for time in (span.start, span.end)]
+    for span in spans:
+        if span.ended:
+            continue
+        of_process = [time for other, time in known if _same_process(other, span)]
+        of_session = [time for other, time in known if other.session == span.session]
+        last = max(of_process, default=span.start)
+        span.end = last if last > span.start else max(of_session)
+
+
+def _same_process(one: Span, other: Span) -> bool:
+    return one.process is not None and one.process == other.process
+
+
+def _link_parents(spans: list[Span]) -> None:
+    by_id = {(span.trace_id, span.span_id): span for span in spans}
+    for span in spans:
+        span.parent = None if span.parent_id is None else by_id.get((span.trace_id, span.parent_id))
+
+
+def cut_circles(spans: list[Span]) -> None:
+    """Take from each circle of parents the parent of the span that started first, then of the smaller id."""
+    for span in spans:
+        if circle := _circle(span):
+            min(circle, key=lambda member: (member.start, member.span_id)).parent = None
+
+
+def _circle(span: Span) -> list[Span]:
+    """Give the circle of parents that the span is part of, empty where it is in none."""
+    climbed = [span]
+    for above in span.ancestors():
+        if above is span:
+            return climbed
+        if above in climbed:
+            return []
+        climbed.append(above)
+    return []
+
+
+def _adopt(spans: list[Span]) -> None:
+    """Rule 2. A span without a parent goes to its task's run in its process, else to its process's driver."""
+    runs = [span for span in spans if span.is_run]
+    drivers = [span for span in spans if span.category == "driver"]
+    adopted = {}
+    for span in spans:
+        if span.parent is None and not span.is_run and span.category != "driver":
+            own_task = None if span.task_id is None else (span.session, span.task_id)
+            of_task = [run for run in runs if own_task is not None and run.task == own_task]
+            adopted[span] = _innermost_around(span, of_task) or _innermost_around(span, drivers)
+    for span, parent in adopted.items():
+        span.parent = parent
+
+
+def _innermost_around(span: Span, others: list[Span]) -> Span | None:
+    around = [
+        other for other in others if _same_process(other, span) and other.start <= span.start <= other.end
+    ]
+    return max(around, key=lambda other: (other.start, other.span_id), default=None)
+
+
+def _clip(spans: list[Span]) -> None:
+    """Rules 3 and 4. A nested span lies within its parent; one that does not touch it is detached."""
+    for span in sorted(spans, key=lambda span: len(list(span.ancestors()))):
+        parent = span.parent
+        if span.is_run or parent is None:
+            continue
+        span.detached = parent.detached or span.start >= parent.end or span.end < parent.start
+        span.start = max(span.start, parent.start)
+        span.end = min(span.end, parent.end)
+
+
+# The walk
+
+
+def latest(spans: Iterable[Span]) -> Span | None:
+    """Give the one that ended last; among equals the one that started earlier, then the greater id."""
+    return max(spans, key=lambda span: (span.end, -span.start, span.span_id), default=None)
+
+
+@dataclass
+class Walk:
+    """The walk through one scope."""
+
+    everything: list[Span]
+    members: list[Span]
+    queues: Queues
+    infer: bool
+    infer_within_ns: int
+    root: Span = field(init=False)
+    joins: dict[Span, list[tuple[int, Span, bool]]] = field(init=False)
+    """What each span can have waited for: time, span, whether it is inferred."""
+
+    def __post_init__(self) -> None:
+        self.runs = [span for span in self.everything if span.is_run]
+        self.in_scope = set(self.members)
+        self.led_to_by_wait: set[tuple[Span, int]] = set()
+        self.root = self._virtual_root()
+        self.joins = {span: [] for span in (self.root, *self.members)}
+        self._join_children()
+        if self.infer:
+            self._join_unclaimed_runs()
+
+    def _virtual_root(self) -> Span:
+        """Rule 5."""
+        start = min(span.start for span in self.members)
+        attached = [span for span in self.members if span.is_run or not span.detached]
+        drivers = [span for span in attached if span.category == "driver"]
+        horizon = max((span.end for span in drivers or attached), default=start)
+        return Span(None, start, max(start, horizon))
+
+    def _parent(self, span: Span) -> Span:
+        """Give its parent in the scope: the virtual root where it has none there."""
+        return span.parent if span.parent in self.in_scope else self.root
+
+    def _join_children(self) -> None:
+        """Rule 6: every nested child that is not detached, at its effective end."""
+        for span in self.members:
+            if not span.is_run and not span.detached:
+                self.joins[self._parent(span)].append((span.end, span, False))
+
+    def _join_unclaimed_runs(self) -> None:
+        """Rule 6, inference: a run that nobody claims joins an ancestor that had not ended yet."""
+        claimed = {task for span in self.everything for task in span.ready | span.dependencies}
+        for run in self.members:
+            if not run.is_run or run.task in claimed:
+                continue
+            if not run.recorded or _submitted_by_concurrent_method(run):
+                self.joins[self._claimant(run)].append((run.end, run, True))
+
+    def _claimant(self, run: Span) -> Span:
+        above = self._parent(run)
+        while above is not self.root and (above.is_submit or above.end < run.end):
+            above = self._parent(above)
+        return above
+
+    def path(self, begin: State, stop: int) -> OraclePath:
+        """Walk from a state back to a time."""
+        segments = []
+        state: State | None = begin
+        while state is not None and state.time > stop:
+            step = self._step(state)
+            time = state.time
+            for down_to, category in step.stretches:
+                start = max(down_to, stop)
+                if start < time:
+                    span_id = state.span.span_id
+                    segments.append(Segment(start, time, category, span_id, state.via, state.inferred))
+                time = min(time, down_to)
+            state = step.then
+        return OraclePath(min(stop, begin.time), begin.time, segments[::-1])
+
+    def _step(self, at: State) -> Step:
+        return self._through_wait(at) or self._into_child(at) or self._back(at)
+
+    def _through_wait(self, at: State) -> Step | None:
+        """Walk rule 1: what the wait came back with."""
+        wait, time = at.span, at.time
+        ready = [run for run in self.runs if run.task in wait.ready and run.start < time]
+        ready = [run for run in ready if min(run.end, time) > wait.start]
+        if not ready:
+            return None
+        run = max(ready, key=lambda run: (min(run.end, time), -run.start, run.span_id))
+        then = (run, min(run.end, time))
+        if run not in self.in_scope or then in self.led_to_by_wait:
+            return None
+        self.led_to_by_wait.add(then)
+        return Step([(then[1], "fetch")], State(*then, "wait", False))
+
+    def _into_child(self, at: State) -> Step | None:
+        """Walk rule 2: the child that ended last before now."""
+        owner, time = at.span, at.time
+        ended = [
+            (end, child.is_submit, -child.start, child.span_id, inferred, child)
+            for end, child, inferred in self.joins[owner]
+            if owner.start < end <= time and child.start < time
+        ]
+        if not ended:
+            return None
+        end, _, _, _, inferred, child = max(ended, key=lambda join: join[:4])
+        via: Via = "inferred" if inferred else "join"
+        return Step([(end, "self")], State(child, end, via, at.inferred or inferred))
+
+    def _back(self, at: State) -> Step:
+        """Walk rule 3: it was busy itself, and before that there is what it came from."""
+        span = at.span
+        category: Category = "submit" if span.is_submit else "self" if span.ready_task_ids is None else "wait"
+        begin = min(span.start, at.time)
+        if span is self.root:
+            return Step([(begin, category)], None)
+        parent = self._parent(span)
+        if not span.is_run:
+            return Step([(begin, category)], State(parent, begin, "join", at.inferred))
+        if parent is self.root:
+            return Step([(begin, category)], State(parent, begin, "join", False))
+        origin = self._origin(span, parent, begin)
+        return Step([(begin, category), (origin.time, "queue")], origin)
+
+    # Where a run came from
+
+    def _origin(self, run: Span, submit: Span, begin: int) -> State:
+        submitted = min(submit.end, begin)
+        by_submit = State(submit, submitted, "submit", False)
+        if self.infer and self.queues == "follow" and not run.recorded:
+            return self._predecessor(run, submitted, begin) or by_submit
+        candidates = self._candidates(run, submit, submitted, begin)
+        found = latest(candidates)
+        if self.queues == "follow" and run.recorded:
+            holder = self._holder(run, submitted if found is None else found.end, begin)
+            if holder is not None:
+                return holder
+        if found is None or found not in self.in_scope:
+            return by_submit
+        return State(found, found.end, candidates[found], False)
+
+    def _runs_between(self, after: int, begin: int) -> list[Span]:
+        return [run for run in self.runs if run.start < begin and after < run.end <= begin]
+
+    def _candidates(self, run: Span, submit: Span, submitted: int, begin: int) -> dict[Span, Via]:
+        """The runs that a recorded run can have waited for, and why."""
+        reasons: list[tuple[Via, Callable[[Span], bool]]] = [
+            ("dependency", lambda other: other.task in submit.dependencies),
+            ("attempt", lambda other: _is_same_task(other, run)),
+            ("creation", lambda other: self._made_actor(other, run)),
+        ]
+        found: dict[Span, Via] = {}
+        for other in self._runs_between(submitted, begin):
+            for via, holds in reasons:
+                if holds(other):
+                    found.setdefault(other, via)
+        return found
+
+    def _made_actor(self, other: Span, run: Span) -> bool:
+        """Tell whether the other is the creation of the run's actor, or what ran on it before its restart."""
+        if run.actor is None or other.actor != run.actor:
+            return False
+        if not run.is_creation:
+            return other.is_creation
+        return any(
+            first.is_creation and first.actor == run.actor and first.start < run.start for first in self.runs
+        )
+
+    def _holder(self, run: Span, after: int, begin: int) -> State | None:
+        """--queues follow: what held the actor or the worker process."""
+        between = self._runs_between(after, begin)
+        if run.actor is not None:
+            via: Via = "actor"
+            serial = self._never_overlaps(run.actor)
+            held = [other for other in between if serial and other.actor == run.actor]
+        else:
+            via = "slot"
+            worker = run.worker_process
+            held = [other for other in between if worker is not None and other.worker_process == worker]
+            held = [other for other in held if begin - other.end <= SLOT_WITHIN_NS]
+        return self._into_run(latest(held), via, inferred=False)
+
+    def _never_overlaps(self, actor: tuple[str | None, str]) -> bool:
+        runs = [run for run in self.runs if run.actor == actor]
+        pairs = combinations(runs, 2)
+        overlap = any(one.start < other.end and other.start < one.end for one, other in pairs)
+        return not overlap and not any(run.concurrent for run in runs)
+
+    def _predecessor(self, run: Span, submitted: int, begin: int) -> State | None:
+        """Inference: whatever ended last before the run began."""
+        between = self._runs_between(submitted, begin)
+        if run.actor is not None:
+            before = [other for other in between if other.actor == run.actor]
+        else:
+            before = [other for other in between if other.job == run.job]
+            before = [other for other in before if begin - other.end <= self.infer_within_ns]
+        return self._into_run(latest(before), "inferred", inferred=True)
+
+    def _into_run(self, run: Span | None, via: Via, *, inferred: bool) -> State | None:
+        return State(run, run.end, via, inferred) if run is not None and run in self.in_scope else None
+
+
+def _submitted_by_concurrent_method(run: Span) -> bool:
+    if run.submit is None:
+        return False
+    submitter = next((above for above in run.submit.ancestors() if above.is_run), None)
+    return submitter is not None and bool(submitter.concurrent)
+
+
+def _is_same_task(other: Span, run: Span) -> bool:
+    return other.submit is run.submit or (other.task is not None and other.task == run.task)
