@@ -1,1 +1,69 @@
-"""Tells from OpenTelemetry span files why a Ray job took as long as it did."""
+"""Tells from OpenTelemetry span files why a Ray job took as long as it did.
+
+    import raytrace_analyze as rt
+    spans = rt.read_spans("/tmp/spans")
+    path = rt.critical_path(spans)
+    print(path.makespan, path.by("function"))
+
+Names load their modules when first used, so that `import raytrace_analyze` is quick.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
+    from raytrace_analyze.graph import span_graph
+    from raytrace_analyze.ingest import IngestReport, load, read_spans
+    from raytrace_analyze.inventory import jobs, traces
+    from raytrace_analyze.path import CriticalPath, critical_path, critical_paths
+    from raytrace_analyze.stats import latency_stats
+    from raytrace_analyze.table import write_table
+
+_HOME = {
+    "CriticalPath": "path",
+    "critical_path": "path",
+    "critical_paths": "path",
+    "DamagedInputError": "errors",
+    "NoSpansError": "errors",
+    "RaytraceError": "errors",
+    "UsageError": "errors",
+    "span_graph": "graph",
+    "IngestReport": "ingest",
+    "load": "ingest",
+    "read_spans": "ingest",
+    "jobs": "inventory",
+    "traces": "inventory",
+    "latency_stats": "stats",
+    "write_table": "table",
+}
+
+__all__ = [
+    "CriticalPath",
+    "DamagedInputError",
+    "IngestReport",
+    "NoSpansError",
+    "RaytraceError",
+    "UsageError",
+    "critical_path",
+    "critical_paths",
+    "jobs",
+    "latency_stats",
+    "load",
+    "read_spans",
+    "span_graph",
+    "traces",
+    "write_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

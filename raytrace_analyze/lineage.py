@@ -71,9 +71,10 @@ def _rows_on_circles(parent: Rows) -> Rows:
     entry = np.unique(jump[jump >= 0])
     members: set[int] = set()
     for row in entry.tolist():
-        while row not in members:
-            members.add(row)
-            row = int(parent[row])
+        step = row
+        while step not in members:
+            members.add(step)
+            step = int(parent[step])
     return np.array(sorted(members), dtype=np.int64)
 
 

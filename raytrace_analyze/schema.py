@@ -19,44 +19,44 @@ Kind = pl.Enum(KINDS)
 Category = pl.Enum(CATEGORIES)
 Status = pl.Enum(STATUSES)
 
-TABLE = pl.Schema(
-    {
-        "trace_id": pl.String,
-        "span_id": pl.String,
-        "parent_id": pl.String,
-        "name": pl.String,
-        "kind": Kind,
-        "category": Category,
-        "start": TIME,
-        "end": TIME,
-        "status": Status,
-        "status_message": pl.String,
-        "session": pl.String,
-        "job_id": pl.String,
-        "function": pl.String,
-        "task_id": pl.String,
-        "actor_id": pl.String,
-        "node_id": pl.String,
-        "worker_id": pl.String,
-        "submitted_task_id": pl.String,
-        "dependency_task_ids": pl.List(pl.String),
-        "ready_task_ids": pl.List(pl.String),
-        "attempt": pl.Int32,
-        "host": pl.String,
-        "pid": pl.Int64,
-        "records_waits": pl.Boolean,
-        "concurrent": pl.Boolean,
-        "attributes": pl.String,
-        "events": pl.String,
-        "links": pl.String,
-        "resource": pl.String,
-        "source": pl.String,
-    }
-)
+_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "trace_id": pl.String,
+    "span_id": pl.String,
+    "parent_id": pl.String,
+    "name": pl.String,
+    "kind": Kind,
+    "category": Category,
+    "start": TIME,
+    "end": TIME,
+    "status": Status,
+    "status_message": pl.String,
+    "session": pl.String,
+    "job_id": pl.String,
+    "function": pl.String,
+    "task_id": pl.String,
+    "actor_id": pl.String,
+    "node_id": pl.String,
+    "worker_id": pl.String,
+    "submitted_task_id": pl.String,
+    "dependency_task_ids": pl.List(pl.String),
+    "ready_task_ids": pl.List(pl.String),
+    "attempt": pl.Int32,
+    "host": pl.String,
+    "pid": pl.Int64,
+    "records_waits": pl.Boolean,
+    "concurrent": pl.Boolean,
+    "attributes": pl.String,
+    "events": pl.String,
+    "links": pl.String,
+    "resource": pl.String,
+    "source": pl.String,
+}
+TABLE = pl.Schema(_COLUMNS)
 
-DECODED = pl.Schema(
-    {name: dtype for name, dtype in TABLE.items() if name != "category"} | {"instance_id": pl.String}
-)
+PROCESS = ("session", "node_id", "pid")
+"""The columns that tell processes apart within one table."""
+
+DECODED = pl.Schema({name: dtype for name, dtype in TABLE.items() if name != "category"} | {"instance_id": pl.String})
 """What a decoder gives: every column as far as the record alone tells it, null where it does not.
 
 `session` is null unless the record names it. `instance_id` is `service.instance.id`, which tells

@@ -44,9 +44,7 @@ def _sessions_of_nodes(spans: pl.DataFrame) -> dict[str, str]:
     graph.add_nodes_from(in_trace.get_column("node_id").unique().to_list())
     shared = in_trace.group_by("trace_id").agg("node_id").filter(pl.col("node_id").list.len() > 1)
     _connect(graph, shared.get_column("node_id").list.sort().unique().to_list())
-    named = (
-        spans.select("node_id", "session").drop_nulls().group_by("node_id").agg(pl.col("session").min()).rows()
-    )
+    named = spans.select("node_id", "session").drop_nulls().group_by("node_id").agg(pl.col("session").min()).rows()
     session_of = dict(named)
     for component in nx.connected_components(graph):
         known = sorted({session_of[node] for node in component if node in session_of})
@@ -87,9 +85,7 @@ def _unrelated(spans: pl.DataFrame) -> pl.DataFrame:
     return (
         lost.with_columns(component=pl.col("source").replace_strict(component_of, return_dtype=pl.Int64))
         .sort("start", "trace_id")
-        .with_columns(
-            found="trace-" + pl.col("trace_id").first().over("component").str.slice(0, _ID_LENGTH)
-        )
+        .with_columns(found="trace-" + pl.col("trace_id").first().over("component").str.slice(0, _ID_LENGTH))
         .unique("trace_id")
         .select("trace_id", "found")
     )

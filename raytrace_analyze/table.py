@@ -54,7 +54,12 @@ def _deduplicate(spans: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
         return spans, []
     once, copies = spans.filter(~repeated), spans.filter(repeated)
     copies = copies.sort(
-        *_IDENTITY, "end", "attributes", "events", "source", descending=[False, False, True, True, True, False],
+        *_IDENTITY,
+        "end",
+        "attributes",
+        "events",
+        "source",
+        descending=[False, False, True, True, True, False],
         nulls_last=True,
     )
     kept = copies.unique(_IDENTITY, keep="first", maintain_order=True)

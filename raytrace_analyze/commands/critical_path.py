@@ -1,0 +1,81 @@
+"""`critical-path`: the chain that decided how long a job took."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.reading import open_spans, write_result
+
+
+class Queues(StrEnum):
+    """What to do with the time before a run."""
+
+    FOLLOW = "follow"
+    SHOW = "show"
+
+
+class Group(StrEnum):
+    """What the time on the path can be summed by."""
+
+    FUNCTION = "function"
+    CATEGORY = "category"
+    CAUSE = "cause"
+    NODE = "node"
+    ACTOR = "actor"
+
+
+def critical_path(
+    spans: options.Spans = None,
+    job: options.Job = None,
+    trace: options.Trace = None,
+    task: options.Task = None,
+    queues: Annotated[
+        Queues,
+        typer.Option(help="follow: go on through what held the actor or slot. show: keep that as time in the queue."),
+    ] = Queues.FOLLOW,
+    no_infer: Annotated[
+        bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; show only what is certain.")
+    ] = False,
+    infer_within: Annotated[
+        float, typer.Option(metavar="MS", min=0, help="How long before a task's start its predecessor may have ended.")
+    ] = 100.0,
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many lines of each table to show.")] = 15,
+    by: Annotated[Group, typer.Option(help="What to sum the time by.")] = Group.FUNCTION,
+    output_format: options.Format = options.OutputFormat.TABLE,
+) -> None:
+    """Show the chain of tasks, waits and queues that decided how long a job took.
+
+    Without a scope: the job that took longest. Only what is on the chain can make the job shorter.
+
+    Examples:
+
+      raytrace-analyze critical-path
+
+      raytrace-analyze critical-path /tmp/spans --job 02000000
+
+      raytrace-analyze critical-path --task train --queues show --format json
+    """
+    from raytrace_analyze.path import critical_path as find_path
+    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.documents import path_document
+    from raytrace_analyze.views.path_view import show_path
+
+    table, exit_code = open_spans(spans)
+    path = find_path(
+        table,
+        job=job,
+        trace=trace,
+        task=task,
+        queues=queues,
+        infer=not no_infer,
+        infer_within_ns=round(infer_within * 1e6),
+    )
+    write_result(
+        output_format,
+        table=lambda: show_path(path, output(), top=top, by=by),
+        document=lambda: path_document(path, by),
+        frame=lambda: path.segments,
+    )
+    raise typer.Exit(exit_code)

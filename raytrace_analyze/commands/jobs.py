@@ -1,0 +1,29 @@
+"""`jobs`: the jobs in the spans."""
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.reading import open_spans, write_result
+
+
+def jobs(spans: options.Spans = None, output_format: options.Format = options.OutputFormat.TABLE) -> None:
+    """List the jobs: session, program, start, how long each took, what is in it.
+
+    Example:
+
+      raytrace-analyze jobs /tmp/spans
+    """
+    from raytrace_analyze.inventory import jobs as list_jobs
+    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.tables import show_jobs
+
+    table, exit_code = open_spans(spans)
+    found = list_jobs(table)
+    write_result(
+        output_format,
+        table=lambda: show_jobs(found, output()),
+        document=lambda: {"jobs": records(found)},
+        frame=lambda: found,
+    )
+    raise typer.Exit(exit_code)

@@ -1,0 +1,48 @@
+"""`merge`: many span files to one span table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
+
+
+def merge(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATHS...", help="Span files, and folders to search for them.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the table.")] = Path(
+        "spans.parquet"
+    ),
+    strict: Annotated[bool, typer.Option("--strict", help="Write nothing if any input is damaged.")] = False,
+) -> None:
+    """Merge span files into one table.
+
+    Finds span files by their content wherever they lie (other files are skipped), reads plain, gzip and zstd files,
+    counts copies once, and reports on standard error what was read, skipped, cut off or damaged.
+
+    Examples:
+
+      raytrace-analyze merge /tmp
+
+      raytrace-analyze merge node1/ node2/ -o job.parquet
+    """
+    from raytrace_analyze.ingest import load
+    from raytrace_analyze.table import write_table
+    from raytrace_analyze.views.console import messages
+    from raytrace_analyze.views.merge_view import show_report
+
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder; name a file to write, like -o {output / 'spans.parquet'}")
+    spans, report = load(paths)
+    show_report(report, messages())
+    if strict and report.is_damaged:
+        raise DamagedInputError("some input is damaged, so nothing was written (--strict)")
+    try:
+        write_table(spans, output)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
+    messages().print(f"wrote    {output}", markup=False)
+    if report.is_damaged:
+        raise typer.Exit(EXIT_DAMAGED)

@@ -1,0 +1,32 @@
+"""Options and arguments that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class OutputFormat(StrEnum):
+    """How a result is written to standard output."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+Spans = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[SPANS]...",
+        help="A Parquet file or folder written by merge, or raw span files and folders. Default: spans.parquet.",
+        show_default=False,
+    ),
+]
+Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="table for reading; json and csv for programs.")]
+Job = Annotated[str | None, typer.Option("--job", metavar="ID", help="A job: its ID, or SESSION/ID where ids repeat.")]
+Trace = Annotated[str | None, typer.Option("--trace", metavar="ID", help="A trace, by its id or the beginning of it.")]
+Task = Annotated[
+    str | None,
+    typer.Option("--task", metavar="NAME|ID", help="A task: its function or id; of several runs the slowest."),
+]

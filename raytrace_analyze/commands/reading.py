@@ -1,0 +1,53 @@
+"""What every reading command does first (find the spans) and last (write the result)."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raytrace_analyze.commands.options import OutputFormat
+from raytrace_analyze.errors import EXIT_DAMAGED, EXIT_OK, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DEFAULT_SPANS = Path("spans.parquet")
+
+
+def open_spans(given: Sequence[Path] | None) -> "tuple[pl.DataFrame, int]":
+    """Read the spans a command was given; by default `spans.parquet` in the working directory.
+
+    Gives the span table and the exit code that its input calls for: 4 where some of it was damaged, which is then
+    named on standard error. Raises UsageError where there is nothing to read.
+    """
+    from raytrace_analyze.ingest import load
+    from raytrace_analyze.views.console import messages
+    from raytrace_analyze.views.merge_view import show_problems
+
+    if not given and not DEFAULT_SPANS.exists():
+        raise UsageError(
+            f"there is no {DEFAULT_SPANS} in this folder; name the span files, or make it first: "
+            "raytrace-analyze merge FOLDER"
+        )
+    spans, report = load(list(given) if given else [DEFAULT_SPANS])
+    if report.is_damaged:
+        show_problems([problem for problem in report.problems if problem.is_damage], messages())
+    return spans, EXIT_DAMAGED if report.is_damaged else EXIT_OK
+
+
+def write_result(
+    output_format: OutputFormat,
+    *,
+    table: Callable[[], None],
+    document: Callable[[], dict[str, Any]],
+    frame: "Callable[[], pl.DataFrame]",
+) -> None:
+    """Write a result to standard output in the format asked for."""
+    from raytrace_analyze.views.documents import write_csv, write_json
+
+    if output_format is OutputFormat.JSON:
+        write_json(document(), sys.stdout)
+    elif output_format is OutputFormat.CSV:
+        write_csv(frame(), sys.stdout)
+    else:
+        table()

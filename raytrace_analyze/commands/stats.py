@@ -1,0 +1,53 @@
+"""`stats`: latency per task."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.reading import open_spans, write_result
+
+
+class Group(StrEnum):
+    """What latency can be summed by."""
+
+    FUNCTION = "function"
+    NAME = "name"
+    NODE = "node"
+    WORKER = "worker"
+    ACTOR = "actor"
+
+
+def stats(
+    spans: options.Spans = None,
+    by: Annotated[
+        Group, typer.Option(help="What to sum by; name takes every span, the others task runs.")
+    ] = Group.FUNCTION,
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many groups to show in the table.")] = 20,
+    output_format: options.Format = options.OutputFormat.TABLE,
+) -> None:
+    """Show how long tasks ran, waited to start, and took to submit.
+
+    Count, errors, p50 to p99 and max per function, and each function's share of the critical path (of all jobs).
+
+    Examples:
+
+      raytrace-analyze stats
+
+      raytrace-analyze stats /tmp/spans --by node --format csv
+    """
+    from raytrace_analyze.stats import latency_stats
+    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.tables import show_stats
+
+    table, exit_code = open_spans(spans)
+    result = latency_stats(table, by=by)
+    write_result(
+        output_format,
+        table=lambda: show_stats(result, by, output(), top=top),
+        document=lambda: {"by": str(by), "stats": records(result)},
+        frame=lambda: result,
+    )
+    raise typer.Exit(exit_code)

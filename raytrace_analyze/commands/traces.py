@@ -1,0 +1,35 @@
+"""`traces`: the traces in the spans."""
+
+from typing import Annotated
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.reading import open_spans, write_result
+
+
+def traces(
+    spans: options.Spans = None,
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many traces to show in the table.")] = 20,
+    output_format: options.Format = options.OutputFormat.TABLE,
+) -> None:
+    """List the traces, the longest first.
+
+    Example:
+
+      raytrace-analyze traces /tmp/spans --top 50
+    """
+    from raytrace_analyze.inventory import traces as list_traces
+    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.tables import show_traces
+
+    table, exit_code = open_spans(spans)
+    found = list_traces(table)
+    write_result(
+        output_format,
+        table=lambda: show_traces(found, output(), top=top),
+        document=lambda: {"traces": records(found)},
+        frame=lambda: found,
+    )
+    raise typer.Exit(exit_code)

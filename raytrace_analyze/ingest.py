@@ -1,0 +1,117 @@
+"""From paths to the span table: find the files, decode them, assemble, and report what was met."""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.discover import find_span_files
+from raytrace_analyze.engines.local import decode_files
+from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind
+from raytrace_analyze.schema import PROCESS
+from raytrace_analyze.table import assemble
+
+SPAN_FORMATS = frozenset({Format.SPANS_JSON, Format.OPEN_SPANS, Format.PARQUET})
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What was read, skipped, lost and noticed on the way to a span table."""
+
+    files: tuple[Path, ...]
+    """The files read."""
+    skipped: dict[str, int]
+    """How many other entries were passed over, by reason."""
+    unreadable: tuple[str, ...]
+    """Folders and files that may not be opened."""
+    problems: tuple[Problem, ...]
+    records: int
+    """Span records read; more than there are spans where copies were among them."""
+    spans: int
+    traces: int
+    jobs: int
+    sessions: int
+    processes: int
+    in_flight: int
+    start: datetime.datetime | None
+    end: datetime.datetime | None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether input was lost, so that the exit code has to say so."""
+        return any(problem.is_damage for problem in self.problems)
+
+
+def load(paths: Sequence[Path]) -> tuple[pl.DataFrame, IngestReport]:
+    """Read all span files among `paths` (files and folders) into one span table (columns of `schema.TABLE`).
+
+    Raises NoSpansError where there is no span in them; UsageError for a path that does not exist.
+    """
+    discovery = find_span_files(paths)
+    sources = [file for file in discovery.files if file.format in SPAN_FORMATS]
+    frames: list[pl.DataFrame] = []
+    problems: list[Problem] = []
+    for decoded in decode_files(sources):
+        frames.append(decoded.frame)
+        problems += decoded.problems
+    spans, noticed = assemble(frames)
+    if spans.is_empty():
+        raise NoSpansError(_nothing_in(paths, discovery, problems))
+    records = sum(frame.height for frame in frames)
+    files = tuple(file.path for file in sources)
+    return spans, _report(spans, files, discovery, [*problems, *noticed], records)
+
+
+def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
+    """Read span files, folders of them, or what `merge` wrote, into one span table.
+
+    One row a span; the columns are those of `schema.TABLE`, times are Datetime(ns, UTC). A record that is damaged
+    or cut off is left out; `load` tells of it. Raises NoSpansError where there is no span, UsageError for a path
+    that does not exist.
+    """
+    return load([Path(path) for path in paths])[0]
+
+
+def _report(
+    spans: pl.DataFrame,
+    files: tuple[Path, ...],
+    discovery: Discovery,
+    problems: list[Problem],
+    records: int,
+) -> IngestReport:
+    return IngestReport(
+        files=files,
+        skipped=discovery.skipped,
+        unreadable=discovery.unreadable,
+        problems=(*discovery.problems, *problems),
+        records=records,
+        spans=spans.height,
+        traces=spans.get_column("trace_id").n_unique(),
+        jobs=spans.select("session", "job_id").drop_nulls().n_unique(),
+        sessions=spans.get_column("session").n_unique(),
+        processes=spans.select(PROCESS).n_unique(),
+        in_flight=spans.get_column("end").null_count(),
+        start=_moment(spans.get_column("start").min()),
+        end=_moment(spans.select(pl.max_horizontal("start", "end").max()).item()),
+    )
+
+
+def _moment(value: object) -> datetime.datetime | None:
+    return value if isinstance(value, datetime.datetime) else None
+
+
+def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> str:
+    where = ", ".join(str(path) for path in paths)
+    looked = sum(discovery.skipped.values()) + len(discovery.files)
+    damaged = [problem for problem in problems if problem.kind is not ProblemKind.MISSING_PARENT]
+    if damaged:
+        first = damaged[0]
+        return f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})"
+    return (
+        f"no spans in {where} ({looked:,} files looked at); is tracing on? start Ray with "
+        "--tracing-startup-hook, or ray.init(_tracing_startup_hook=...)"
+    )

@@ -1,0 +1,177 @@
+"""The critical path of a scope, from the span table."""
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.errors import NoSpansError, UsageError
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.path.relations import relate_runs
+from raytrace_analyze.path.result import CriticalPath, Scope, segments_frame
+from raytrace_analyze.path.scoped import Scoped, scope_spans
+from raytrace_analyze.path.scopes import ScopeKey, find_job, find_runs, find_trace, number_scopes
+from raytrace_analyze.path.structure import Structure, build_structure
+from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, Walk
+from raytrace_analyze.units import count_text
+
+
+def critical_path(
+    spans: pl.DataFrame,
+    *,
+    job: str | None = None,
+    trace: str | None = None,
+    task: str | None = None,
+    queues: str = "follow",
+    infer: bool = True,
+    infer_within_ns: int = SLOT_WITHIN_NS,
+) -> CriticalPath:
+    """Find the chain of tasks, waits and queues that decided how long a scope took.
+
+    Takes a span table (columns of `schema.TABLE`) and at most one scope: a `job` (`ID` or `SESSION/ID`), a `trace`
+    id, or a `task` (a function, task id or span id; of several runs the slowest from submit to end). Without one,
+    the job with the longest makespan; where no job ids are known, the session.
+
+    `queues`: `follow` goes on through what held the actor or the slot, `show` keeps that as a queue segment.
+    `infer` fills in joins and predecessors where the hook recorded no waits; a task's predecessor ended at most
+    `infer_within_ns` before it started. The rules are those of the docs' "How the path is computed".
+
+    Raises NoSpansError for an empty table, UsageError for a scope that is unknown or ambiguous.
+    """
+    if spans.is_empty():
+        raise NoSpansError("there are no spans to analyse")
+    if sum(scope is not None for scope in (job, trace, task)) > 1:
+        raise UsageError("give one scope: a job, a trace or a task")
+    structure = build_structure(spans)
+    scope_of, keys = number_scopes(spans, "traces" if trace is not None else "jobs")
+    scoped = scope_spans(structure, scope_of, len(keys))
+    walk = Walk(scoped, relate_runs(structure), queues=_queues(queues), infer=infer, infer_within_ns=infer_within_ns)
+    if task is not None:
+        return _of_task(walk, find_runs(spans, task))
+    if trace is not None:
+        number = find_trace(keys, trace)
+    elif job is not None:
+        number = find_job(keys, job)
+    else:
+        number = longest(scoped, keys)
+    steps = walk.from_root(number)
+    root = scoped.root(number)
+    inside = np.flatnonzero(scope_of == number)
+    return CriticalPath(
+        scope=describe(spans[inside], keys[number]),
+        start_ns=int(scoped.start[root]),
+        end_ns=int(scoped.end[root]),
+        segments=segments_frame(scoped, steps),
+        work_ns=_work(structure, inside),
+        runs=int(structure.is_run[inside].sum()),
+        notes=_notes(scoped, inside),
+    )
+
+
+def critical_paths(
+    spans: pl.DataFrame,
+    *,
+    scopes: str = "jobs",
+    queues: str = "follow",
+    infer: bool = True,
+    infer_within_ns: int = SLOT_WITHIN_NS,
+) -> pl.DataFrame:
+    """Find the critical path of every job (`jobs`) or every trace (`traces`) of a span table.
+
+    Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
+    in order of start. The options are those of `critical_path`.
+    """
+    structure = build_structure(spans)
+    scope_of, keys = number_scopes(spans, scopes)
+    scoped = scope_spans(structure, scope_of, len(keys))
+    walk = Walk(scoped, relate_runs(structure), queues=_queues(queues), infer=infer, infer_within_ns=infer_within_ns)
+    paths = [walk.from_root(number) for number in range(len(keys))]
+    frame = segments_frame(scoped, [step for path in paths for step in path])
+    lengths = [len(path) for path in paths]
+    return frame.select(
+        pl.Series("scope", np.repeat(np.array([key.id for key in keys], dtype=object), lengths), dtype=pl.String),
+        pl.Series(
+            "session", np.repeat(np.array([key.session for key in keys], dtype=object), lengths), dtype=pl.String
+        ),
+        pl.all(),
+    )
+
+
+def _queues(wanted: str) -> Queues:
+    try:
+        return Queues(wanted)
+    except ValueError:
+        raise UsageError(f"queues can be {' or '.join(Queues)}, not {wanted!r}") from None
+
+
+def longest(scoped: Scoped, keys: list[ScopeKey]) -> int:
+    """Give the number of the scope with the longest makespan; jobs come before spans without a job."""
+    first_root = scoped.span_count
+    makespan = scoped.end[first_root:] - scoped.start[first_root:]
+    is_job = np.array([key.kind != "session" for key in keys])
+    return int(np.lexsort((-np.arange(len(keys)), makespan, is_job))[-1])
+
+
+def describe(spans: pl.DataFrame, key: ScopeKey) -> Scope:
+    """Name a scope as a person would: by its program, else by the span that lasted longest from its roots."""
+    entrypoint = (
+        spans.filter(pl.col("category") == "driver")
+        .get_column("attributes")
+        .str.json_path_match("$['raytrace.entrypoint']")
+        .drop_nulls()
+    )
+    if key.kind != "trace":
+        return Scope(key.kind, key.id, entrypoint[0] if len(entrypoint) else "", key.session)
+    roots = spans.filter(pl.col("parent_id").is_null())
+    first = (roots if roots.height else spans).sort("start", "span_id").get_column("name")[0]
+    return Scope("trace", key.id, first, key.session)
+
+
+def _of_task(walk: Walk, rows: pl.Series) -> CriticalPath:
+    """The path of one run, from its submit; of several runs, of the slowest."""
+    scoped, structure = walk.scoped, walk.scoped.structure
+    runs = rows.to_numpy().astype(np.int64)
+    submit = scoped.parent[runs]
+    since = np.where(submit >= 0, scoped.start[submit], scoped.start[runs])
+    slowest = int(np.lexsort((structure.id_rank[runs], scoped.end[runs] - since))[-1])
+    run, start = int(runs[slowest]), int(min(since[slowest], scoped.end[runs[slowest]]))
+    about = structure.spans.row(run, named=True)
+    notes: tuple[str, ...] = ()
+    if runs.size > 1:
+        notes = (f"of {count_text(runs.size, 'run')} of this task, this is the slowest from submit to end",)
+    return CriticalPath(
+        scope=Scope("task", about["task_id"] or about["span_id"], about["function"] or about["name"], about["session"]),
+        start_ns=start,
+        end_ns=int(scoped.end[run]),
+        segments=segments_frame(scoped, walk.from_run(run, start)),
+        work_ns=_work(structure, np.array([run])),
+        runs=1,
+        notes=notes,
+    )
+
+
+def _work(structure: Structure, rows: Rows) -> int:
+    """Sum the time of runs, less that of the recorded waits within them."""
+    is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy()
+    length = np.maximum(structure.end - structure.start, 0)
+    inside = np.zeros(structure.spans.height, dtype=np.bool_)
+    inside[rows] = True
+    waits = np.flatnonzero(is_wait & ~structure.is_run & (structure.nest_parent >= 0))
+    waits = waits[structure.is_run[structure.parent[waits]] & inside[structure.parent[waits]]]
+    runs = np.flatnonzero(structure.is_run & inside)
+    return int(length[runs].sum() - length[waits].sum())
+
+
+def _notes(scoped: Scoped, rows: Rows) -> tuple[str, ...]:
+    structure = scoped.structure
+    detached = int(scoped.detached[rows].sum())
+    in_flight = int(structure.in_flight[rows].sum())
+    circles = int(np.isin(structure.circles, rows).sum())
+    notes = []
+    if detached:
+        notes.append(f"{count_text(detached, 'span')} lie outside the span they belong to and are on no path")
+    if in_flight:
+        notes.append(
+            f"{count_text(in_flight, 'span')} never ended; the last time known of the process stands for the end"
+        )
+    if circles:
+        notes.append(f"{count_text(circles, 'span')} were their own ancestor and are treated as roots")
+    return tuple(notes)

@@ -1,0 +1,141 @@
+"""The critical path as a result: its segments as a DataFrame, its scope, its sums."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from raytrace_analyze.path.scoped import Scoped
+from raytrace_analyze.path.walk import Step
+
+DRIVER = "(driver)"
+"""The function that the driver's own time is booked under."""
+
+SEGMENTS = pl.Schema(
+    {
+        "start_ns": pl.Int64,
+        "end_ns": pl.Int64,
+        "duration_ns": pl.Int64,
+        "category": pl.String,
+        "cause": pl.String,
+        "via": pl.String,
+        "inferred": pl.Boolean,
+        "in_flight": pl.Boolean,
+        "name": pl.String,
+        "function": pl.String,
+        "span_id": pl.String,
+        "trace_id": pl.String,
+        "task_id": pl.String,
+        "actor_id": pl.String,
+        "node_id": pl.String,
+        "worker_id": pl.String,
+        "pid": pl.Int64,
+    }
+)
+"""Columns of `CriticalPath.segments`: times in ns since the epoch; `span_id` is null for the virtual root."""
+
+_GROUPS = {
+    "function": "function",
+    "name": "name",
+    "category": "category",
+    "cause": "cause",
+    "node": "node_id",
+    "actor": "actor_id",
+    "worker": "worker_id",
+}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What was analysed."""
+
+    kind: str
+    """`job`, `session`, `trace` or `task`."""
+    id: str
+    name: str
+    """What a person calls it: the program's entry point, the root span's or the task's name."""
+    session: str
+
+
+@dataclass(frozen=True)
+class CriticalPath:
+    """The chain that decided how long a scope took."""
+
+    scope: Scope
+    start_ns: int
+    end_ns: int
+    segments: pl.DataFrame
+    """Columns of `SEGMENTS`, oldest first; contiguous from `start_ns` to `end_ns`."""
+    work_ns: int
+    """Time that task runs in the scope spent running, less what they spent in recorded waits."""
+    runs: int
+    """How many task runs there are in the scope."""
+    notes: tuple[str, ...] = field(default=())
+    """What a reader should know about the input: spans left out, ends that are missing."""
+
+    @property
+    def makespan(self) -> int:
+        """How long the scope took, in ns."""
+        return self.end_ns - self.start_ns
+
+    @property
+    def parallelism(self) -> float:
+        """Work / makespan: how many tasks were running at a time, on average."""
+        return self.work_ns / self.makespan if self.makespan else 0.0
+
+    def by(self, group: str = "function") -> pl.DataFrame:
+        """Sum the path by `function`, `name`, `category`, `cause`, `node`, `actor` or `worker`.
+
+        Columns: the group; `self_ns`, `submit_ns`, `queue_ns`, `wait_ns`, `fetch_ns`; `total_ns`, `share` of the
+        makespan (0 to 1), `inferred_ns`, `segments` (a count). Largest total first. Raises KeyError for any other
+        group.
+        """
+        column = _GROUPS[group]
+        duration = pl.col("duration_ns")
+        of = [
+            duration.filter(pl.col("category") == category).sum().alias(f"{category}_ns")
+            for category in ("self", "submit", "queue", "wait", "fetch")
+        ]
+        return (
+            self.segments.group_by(pl.col(column).alias(group))
+            .agg(
+                *of,
+                total_ns=duration.sum(),
+                inferred_ns=duration.filter(pl.col("inferred")).sum(),
+                segments=pl.len().cast(pl.Int64),
+            )
+            .with_columns(share=pl.col("total_ns") / max(self.makespan, 1))
+            .sort("total_ns", group, descending=[True, False], nulls_last=True)
+        )
+
+
+def segments_frame(scoped: Scoped, steps: Sequence[Step]) -> pl.DataFrame:
+    """Make the segments' DataFrame (columns of `SEGMENTS`) of a walk's steps, in their order."""
+    spans, count = scoped.structure.spans, scoped.span_count
+    names = spans.get_column("name")
+    frame = pl.DataFrame(
+        {
+            "start_ns": [step.start for step in steps],
+            "end_ns": [step.end for step in steps],
+            "category": [step.category for step in steps],
+            "cause": [f"outside: {names[step.blocker]}" if step.blocker >= 0 else None for step in steps],
+            "via": [step.via and step.via.value for step in steps],
+            "inferred": [step.inferred for step in steps],
+            "row": [None if step.row >= count else step.row for step in steps],
+        },
+        schema_overrides={"start_ns": pl.Int64, "end_ns": pl.Int64, "cause": pl.String, "via": pl.String}
+        | {"category": pl.String, "inferred": pl.Boolean, "row": pl.Int64},
+    )
+    about = spans.select(
+        *("name", "function", "span_id", "trace_id", "task_id", "actor_id", "node_id", "worker_id", "pid"),
+        in_flight=pl.Series(scoped.structure.in_flight),
+    )
+    return frame.with_columns(about.select(pl.all().gather(frame.get_column("row")))).select(
+        *SEGMENTS.names()[:2],
+        (pl.col("end_ns") - pl.col("start_ns")).alias("duration_ns"),
+        *SEGMENTS.names()[3:7],
+        pl.col("in_flight").fill_null(False),
+        "name",
+        pl.col("function").fill_null(DRIVER),
+        *SEGMENTS.names()[10:],
+    )

@@ -1,0 +1,1 @@
+"""Results to text: tables for a person, JSON and CSV for a program. Nothing is computed here."""

@@ -1,0 +1,36 @@
+"""The two Rich consoles: results go to standard output, everything else to standard error."""
+
+import os
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+_PIPE_WIDTH = 120
+
+
+def output() -> Console:
+    """The console for results; as wide as the terminal, 120 columns in a pipe (`COLUMNS` decides)."""
+    return _console(stderr=False)
+
+
+def messages() -> Console:
+    """The console for everything that is not the result."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A plain table; the columns named in `right` hold numbers."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        if column in right:
+            made.add_column(column, justify="right", no_wrap=True)
+        else:
+            made.add_column(column, overflow="fold")
+    return made

@@ -1,0 +1,65 @@
+"""Results for programs: one JSON object, or CSV with one header line."""
+
+import csv
+import json
+from typing import Any, TextIO
+
+import polars as pl
+
+from raytrace_analyze.path import CriticalPath
+from raytrace_analyze.schema import SCHEMA_VERSION
+
+
+def write_json(content: dict[str, Any], stream: TextIO) -> None:
+    """Write a document as one JSON object, `schema_version` first."""
+    json.dump({"schema_version": SCHEMA_VERSION, **content}, stream, indent=1, ensure_ascii=False, allow_nan=False)
+    stream.write("\n")
+
+
+def write_csv(frame: pl.DataFrame, stream: TextIO) -> None:
+    """Write a DataFrame as CSV with one header line; times as in `records`, null as nothing."""
+    plain = _plain(frame)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(plain.columns)
+    writer.writerows(plain.iter_rows())
+
+
+def records(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Give the rows as JSON-ready records: a time `x` becomes `x` (ISO 8601, nine digits) and `x_ns`."""
+    return _plain(frame).to_dicts()
+
+
+def path_document(path: CriticalPath, by: str) -> dict[str, Any]:
+    """Give the document of a critical path; `by` names a grouping to add to that by function."""
+    groups = {f"by_{group}": records(path.by(group)) for group in dict.fromkeys(("function", by))}
+    return {
+        "scope": {
+            "kind": path.scope.kind,
+            "id": path.scope.id,
+            "name": path.scope.name,
+            "session": path.scope.session,
+        },
+        "start_ns": path.start_ns,
+        "end_ns": path.end_ns,
+        "makespan_ns": path.makespan,
+        "work_ns": path.work_ns,
+        "parallelism": round(path.parallelism, 6),
+        "task_runs": path.runs,
+        "inferred_ns": int(path.segments.filter(pl.col("inferred")).get_column("duration_ns").sum()),
+        "notes": list(path.notes),
+        "segments": records(path.segments),
+        **groups,
+    }
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    columns: list[pl.Expr] = []
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.Datetime):
+            columns.append(pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.9fZ"))
+            columns.append(pl.col(name).dt.epoch("ns").alias(f"{name}_ns"))
+        elif isinstance(dtype, pl.Enum):
+            columns.append(pl.col(name).cast(pl.String))
+        else:
+            columns.append(pl.col(name))
+    return frame.select(columns)

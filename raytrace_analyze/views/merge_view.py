@@ -1,0 +1,60 @@
+"""The summary that `merge` closes with."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+
+from raytrace_analyze.ingest import IngestReport
+from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.units import count_text, duration_text
+
+_SHOWN = 10
+_ADVICE = {
+    ProblemKind.CUT_RECORD: "the process was killed while writing it",
+    ProblemKind.DAMAGED_RECORD: "left out; everything around it is there",
+}
+
+
+def show_report(report: IngestReport, console: Console) -> None:
+    """Print what was read, skipped, lost and noticed."""
+    for line in _lines(report):
+        console.print(line, markup=False)
+    show_problems(report.problems, console)
+
+
+def show_problems(problems: Sequence[Problem], console: Console) -> None:
+    """Print what was wrong with the input, file by file."""
+    for line in _problems(problems):
+        console.print(line, markup=False, style="yellow")
+
+
+def _lines(report: IngestReport) -> Iterator[str]:
+    copies = report.records - report.spans
+    repeated = f" ({count_text(copies, 'copy', 'copies')} counted once)" if copies else ""
+    yield f"read     {count_text(len(report.files), 'file')}, {count_text(report.spans, 'span')}{repeated}"
+    yield (
+        f"found    {count_text(report.traces, 'trace')}, {count_text(report.jobs, 'job')} in "
+        f"{count_text(report.sessions, 'session')}, {count_text(report.processes, 'process', 'processes')}"
+    )
+    if report.start and report.end:
+        length = (report.end - report.start).total_seconds() * 1e9
+        first, last = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (report.start, report.end))
+        yield f"time     {first} to {last} UTC ({duration_text(length)})"
+    if report.in_flight:
+        yield f"running  {count_text(report.in_flight, 'span')} never ended: killed, hung or still going"
+    if report.skipped:
+        yield "skipped  " + ", ".join(f"{count:,} {reason}" for reason, count in report.skipped.items())
+    if report.unreadable:
+        names = ", ".join(report.unreadable[:3])
+        more = f" and {len(report.unreadable) - 3:,} more" if len(report.unreadable) > 3 else ""
+        yield f"         not readable: {names}{more}"
+
+
+def _problems(problems: Sequence[Problem]) -> Iterator[str]:
+    for problem in problems[:_SHOWN]:
+        at = f" at byte {problem.offset:,}" if problem.offset is not None else ""
+        advice = f"; {_ADVICE[problem.kind]}" if problem.kind in _ADVICE else ""
+        where = f"{problem.path}{at}: " if problem.path else ""
+        yield f"{problem.kind}: {where}{problem.detail}{advice}"
+    if len(problems) > _SHOWN:
+        yield f"... and {len(problems) - _SHOWN:,} more of these"

@@ -1,0 +1,201 @@
+"""The critical path on screen, for somebody who never heard of spans."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from raytrace_analyze.path import DRIVER, CriticalPath
+from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.views.console import table
+
+INFERRED = "~"
+_BAR_WIDTH = 24
+_KINDS = {
+    "self": "running",
+    "queue": "waiting to start",
+    "submit": "submitting",
+    "fetch": "getting results back",
+    "wait": "waiting for something not traced",
+}
+_BAR_STYLES = {"self": "green", "queue": "yellow", "submit": "cyan", "fetch": "magenta", "wait": "red"}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One line of the chain: a segment, or several short ones folded."""
+
+    start_ns: int
+    duration_ns: int
+    category: str
+    text: str
+    inferred: bool
+    folded: int = 0
+
+
+def show_path(path: CriticalPath, console: Console, *, top: int, by: str) -> None:
+    """Print a path: the answer in a sentence, where the time went, and the chain itself."""
+    console.print(Group(*_parts(path, top, by)))
+
+
+def short_name(function: str | None) -> str:
+    """A function as its author would say it: without Ray's `__main__.`."""
+    return (function or DRIVER).removeprefix("__main__.")
+
+
+def _parts(path: CriticalPath, top: int, by: str) -> Iterator[RenderableType]:
+    yield from _answer(path)
+    if path.segments.is_empty():
+        return
+    yield Text()
+    yield _sums(path, top, by)
+    yield Text()
+    yield Text("The chain, oldest first: each line had to end before the next could start.", style="bold")
+    yield _chain(path, top)
+    yield from _legend(path)
+
+
+def _answer(path: CriticalPath) -> Iterator[RenderableType]:
+    scope = path.scope
+    if scope.kind == "task":
+        what = f"Task {short_name(scope.name)} took {duration_text(path.makespan)} from its submit to its end."
+    else:
+        name = f" ({scope.name})" if scope.name else ""
+        what = f"{scope.kind.capitalize()} {scope.id}{name} took {duration_text(path.makespan)}."
+    yield Text(what, style="bold")
+    if path.runs and scope.kind != "task":
+        yield Text(
+            f"It ran {count_text(path.runs, 'task')}, {duration_text(path.work_ns)} of work: "
+            f"{path.parallelism:.2f} tasks at a time on average."
+        )
+    if not path.segments.is_empty():
+        yield Text(_most(path))
+
+
+def _most(path: CriticalPath) -> str:
+    first = path.by("function").row(0, named=True)
+    parts = [
+        f"{duration_text(first[f'{category}_ns'])} {kind}"
+        for category, kind in _KINDS.items()
+        if first[f"{category}_ns"] * 20 >= first["total_ns"]
+    ]
+    name = "the driver program" if first["function"] == DRIVER else short_name(first["function"])
+    return f"What decided that time most is {name}: {share_text(first['share'], 1)} of it ({', '.join(parts)})."
+
+
+def _sums(path: CriticalPath, top: int, by: str) -> Table:
+    groups = path.by(by)
+    used = [kind for kind in _KINDS if groups.get_column(f"{kind}_ns").sum() > 0]
+    heads = [_KINDS[kind] for kind in used]
+    shown = table(f"on the chain, by {by}", "total", "share", *heads, right=("total", "share", *heads))
+    for row in groups.head(top).iter_rows(named=True):
+        label = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")
+        times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
+        shown.add_row(escape(label), duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
+    rest = groups.slice(top)
+    if not rest.is_empty():
+        times = [_total(rest, kind) for kind in used]
+        total = int(rest.get_column("total_ns").sum())
+        shown.add_row(
+            f"{rest.height} more", duration_text(total), share_text(total, path.makespan), *times, style="dim"
+        )
+    totals = [_total(groups, kind) for kind in used]
+    shown.add_row("all", duration_text(path.makespan), share_text(1, 1), *totals, style="bold")
+    shares = [share_text(int(groups.get_column(f"{kind}_ns").sum()), path.makespan) for kind in used]
+    shown.add_row("", "", "", *shares, style="dim")
+    return shown
+
+
+def _total(groups: pl.DataFrame, kind: str) -> str:
+    total = int(groups.get_column(f"{kind}_ns").sum())
+    return duration_text(total) if total else ""
+
+
+def _chain(path: CriticalPath, top: int) -> Table:
+    shown = table("at", "took", "", "", right=("at", "took"))
+    shown.columns[2].no_wrap = True
+    for line in _fold(_lines(path.segments), top):
+        bar = "█" * round(_BAR_WIDTH * line.duration_ns / path.makespan)
+        text = Text(line.text, style="dim" if line.folded else "")
+        if line.inferred:
+            text.append(f" {INFERRED}", style="yellow")
+        shown.add_row(
+            "+" + duration_text(line.start_ns - path.start_ns),
+            duration_text(line.duration_ns),
+            Text(bar or "·", style=_BAR_STYLES[line.category]),
+            text,
+        )
+    return shown
+
+
+def _lines(segments: pl.DataFrame) -> list[_Line]:
+    return [
+        _Line(row["start_ns"], row["duration_ns"], row["category"], _say(row), row["inferred"])
+        for row in segments.iter_rows(named=True)
+    ]
+
+
+def _say(row: dict[str, object]) -> str:
+    """Tell a segment in words."""
+    function, name, cause = short_name(str(row["function"])), row["name"], row["cause"]
+    where = f" [process {row['pid']}]" if row["pid"] is not None else ""
+    because = f" ({cause})" if cause else ""
+    in_function = "the driver" if function == DRIVER else function
+    match row["category"]:
+        case "submit":
+            return f"{function} is submitted{because}{where}"
+        case "queue":
+            return f"{function} waits to start{because}"
+        case "fetch":
+            return f"{in_function} gets the result back ({name}){where}"
+        case "wait":
+            return f"{in_function} waits in {name}{because}{where}"
+    if name is None:
+        return "the driver runs, or waits for something not traced"
+    ending = ", never ended" if row["in_flight"] else ""
+    is_own = str(name).endswith(("ray.remote_worker", "ray.driver"))
+    return f"{in_function} runs{ending}{where}" if is_own else f"{in_function} is in {name}{ending}{where}"
+
+
+def _fold(lines: list[_Line], top: int) -> list[_Line]:
+    """Keep the `top` longest lines and fold what lies between them."""
+    if len(lines) <= top + 1:
+        return lines
+    longest = set(sorted(range(len(lines)), key=lambda index: -lines[index].duration_ns)[:top])
+    folded: list[_Line] = []
+    short: list[_Line] = []
+    for index, line in enumerate(lines):
+        if index in longest:
+            folded += _folded(short)
+            folded.append(line)
+            short = []
+        else:
+            short.append(line)
+    return folded + _folded(short)
+
+
+def _folded(short: list[_Line]) -> list[_Line]:
+    if len(short) < 2:
+        return short
+    total = sum(line.duration_ns for line in short)
+    biggest = max(short, key=lambda line: line.duration_ns)
+    text = f"... {len(short)} short steps, the longest: {biggest.text}"
+    inferred = any(line.inferred for line in short)
+    return [_Line(short[0].start_ns, total, biggest.category, text, inferred, len(short))]
+
+
+def _legend(path: CriticalPath) -> Iterator[RenderableType]:
+    inferred = int(path.segments.filter(pl.col("inferred")).get_column("duration_ns").sum())
+    if inferred:
+        yield Text()
+        yield Text(
+            f"{INFERRED} inferred ({share_text(inferred, path.makespan)} of the time): these files do not "
+            "record what was waited for, so it is told from what ended just before. Trace with raytrace_hook to know it.",
+            style="yellow",
+        )
+    for note in path.notes:
+        yield Text(f"Note: {note}.", style="dim")
