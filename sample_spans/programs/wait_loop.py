@@ -1,4 +1,4 @@
-"""Back-pressure with ray.wait: ten pages, at most two in flight; the driver handles each one for 40 ms.
+"""Back-pressure with ray.wait: ten pages, at most two in flight; the driver handles each one for 10 ms.
 
 What decides its time: page 8 is slow and comes back last; before it the pages whose return let the driver
 submit the next one of the chain. Page 9, submitted after page 8, is done long before.
@@ -34,7 +34,7 @@ def main() -> None:
             start_ns = time.time_ns()
             ready, _ = ray.wait(list(running), num_returns=1)
             mark("wait", page=running[ready[0]], start_ns=start_ns)
-            time.sleep(0.04)
+            time.sleep(0.01)
             del running[ready[0]]
 
 
