@@ -53,7 +53,7 @@ CAPTURES = {
     "custom_spans": ("doc", "ours"),
     "wait_loop": ("stock", "ours"),
 }
-ATTEMPTS = 3
+ATTEMPTS = 5
 TIMEOUT_S = 180
 BACK_TO_BACK_NS = 50_000_000
 PACKAGES = ("ray", "opentelemetry-sdk", "raytrace-hook")
@@ -169,6 +169,8 @@ def measured(program: str, hook: str, place: Workplace) -> dict[str, Any]:
     expected = iter([body["key"] for body in chain])
     if not all(key in expected for key in module.EXPECTED):  # in this order, others between them
         raise StoryDiffersError(f"the chain is {[body['key'] for body in chain]}, not {module.EXPECTED}")
+    if hasattr(module, "is_clear") and not module.is_clear(bodies, chain):
+        raise StoryDiffersError("two tasks ended so near to each other that the chain is not clear")
     node_ip = next(mark.pop("node_ip") for mark in marks if "node_ip" in mark)
     return {
         "program": program,
@@ -315,9 +317,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the captures anew.")
     parser.add_argument("--only", metavar="NAME", help="a program, or a capture as program-hook")
     parser.add_argument("--hook", choices=HOOKS, help="only this hook")
-    parser.add_argument(
-        "--to", metavar="DIR", type=Path, default=HERE, help="where to; default: beside this script"
-    )
+    parser.add_argument("--to", metavar="DIR", type=Path, default=HERE, help="where to; default: beside this script")
     arguments = parser.parse_args()
     sys.path.insert(0, str(HERE / "programs"))
     asked = [

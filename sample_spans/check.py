@@ -108,10 +108,7 @@ def _wrong_bodies(bodies: list[Body], spans: list[Span]) -> Iterator[str]:
         if span is None:
             if body["error"] != "killed" or records_waits(spans):
                 yield f"{name} has no span around it"
-        elif (
-            span["attributes"].get("ray.task_id", body["task_id"]) != body["task_id"]
-            and body["kind"] == "task"
-        ):
+        elif span["attributes"].get("ray.task_id", body["task_id"]) != body["task_id"] and body["kind"] == "task":
             yield f"{name}: another task id than measured"
     runs = sum(kind(span) == "CONSUMER" and bool(span["end_time"]) for span in spans)
     measured = sum(body["kind"] == "task" and body["error"] != "killed" for body in bodies)
@@ -141,9 +138,7 @@ def _not_neutral(folder: Path) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     """Checks the folders and tells what does not fit."""
     here = Path(__file__).parent
-    folders = [Path(argument) for argument in arguments] or sorted(
-        p.parent for p in here.glob("*/truth.json")
-    )
+    folders = [Path(argument) for argument in arguments] or sorted(p.parent for p in here.glob("*/truth.json"))
     wrong = [f"{folder.name}: {problem}" for folder in folders for problem in problems(folder)]
     print("\n".join(wrong) or f"{len(folders)} captures, all as measured")
     return 1 if wrong else 0

@@ -45,9 +45,7 @@ def body(function: str, key: object, kind: str = "task") -> Iterator[None]:
     number = next(_numbers)
     identity = _identity()
     start_ns = time.time_ns()
-    _append(
-        {"start": number, "kind": kind, "function": function, "key": key, **identity, "start_ns": start_ns}
-    )
+    _append({"start": number, "kind": kind, "function": function, "key": key, **identity, "start_ns": start_ns})
     error = None
     try:
         yield
@@ -98,18 +96,14 @@ def read(directory: Path) -> tuple[list[Body], list[Mark]]:
             else:
                 bodies[pid, line.pop("end")].update(line)
     _end_killed(list(bodies.values()), marks)
-    return sorted(bodies.values(), key=lambda found: found["start_ns"]), sorted(
-        marks, key=lambda m: m["t_ns"]
-    )
+    return sorted(bodies.values(), key=lambda found: found["start_ns"]), sorted(marks, key=lambda m: m["t_ns"])
 
 
 def _end_killed(bodies: list[Body], marks: list[Mark]) -> None:
     """A killed body ended where it noted that it was about to be killed."""
     for found in bodies:
         if found["end_ns"] is None:
-            found["end_ns"] = next(
-                m["t_ns"] for m in marks if m["name"] == "killed" and m["pid"] == found["pid"]
-            )
+            found["end_ns"] = next(m["t_ns"] for m in marks if m["name"] == "killed" and m["pid"] == found["pid"])
 
 
 def find(bodies: list[Body], key: object, function: str | None = None) -> Body:

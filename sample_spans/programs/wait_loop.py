@@ -66,5 +66,11 @@ def chain(bodies: list[Body], marks: list[Mark]) -> list[Body]:
     return found
 
 
+def is_clear(bodies: list[Body], found: list[Body]) -> bool:
+    """Whether only one page can have let the driver go on each time: no other one ended shortly after it."""
+    ends = [b["end_ns"] for b in bodies]
+    return not any(0 < end - b["end_ns"] < 20_000_000 for end in ends for b in found)
+
+
 if __name__ == "__main__":
     main()
