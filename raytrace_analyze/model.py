@@ -95,4 +95,6 @@ class Discovery:
     skipped: dict[str, int] = field(default_factory=dict)
     """How many other entries were passed over, by reason ("not spans", "empty", "not a regular file", ...)."""
     problems: tuple[Problem, ...] = ()
-    """Folders and files that could not be opened."""
+    """What is wrong with files that are known to hold spans."""
+    unreadable: tuple[str, ...] = ()
+    """Folders and files that may not be opened, counted in `skipped` too: other people's, so no damage."""

@@ -1,0 +1,150 @@
+"""Where one record ends and the next begins, also in a file that is damaged."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from raytrace_analyze.decode.record import Record, record_of, skip_blank
+
+_MARKS = ((b"\n{", 1), (b"\n}{", 2), (b'}{"name"', 1))
+r"""Bytes that a record starts in, and how far in.
+
+A raw line break cannot stand inside a JSON string, and quotes inside one are escaped, so these cannot
+be text. `\n{` can still be inside a record (in an indent of 0), which costs only time.
+"""
+
+_CANDIDATE = re.compile(r'\{\s*"(?:name|context|attributes)"\s*:')
+"""How a record can start that is glued to something: the first key, as exported or sorted."""
+
+_LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+_CUT_TOKEN = re.compile(r"\.|[eE][+-]?|\\(?:u[0-9a-fA-F]{0,3})?")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A span record, and the byte offset that it starts at."""
+
+    offset: int
+    record: Record
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Bytes that are no span record."""
+
+    offset: int
+    length: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The start of a record whose rest is not there (yet)."""
+
+    offset: int
+
+
+def record_starts(data: bytes) -> list[int]:
+    """Give the offsets where a record starts, as far as plain to see; 0 is always one of them."""
+    starts = {0}
+    for mark, distance in _MARKS:
+        position = data.find(mark)
+        while position >= 0:
+            starts.add(position + distance)
+            position = data.find(mark, position + 1)
+    return sorted(starts)
+
+
+def last_record_start(data: bytes) -> int:
+    """Give the offset of the last record that starts in the data, 0 if there is none but the first."""
+    last = 0
+    for mark, distance in _MARKS:
+        position = data.rfind(mark)
+        if position >= 0:
+            last = max(last, position + distance)
+        if last > len(data) // 2:  # good enough, and spares searching through all of it for the rarer ones
+            break
+    return last
+
+
+def scan(data: bytes) -> Iterator[Found | Damage | Unfinished]:
+    """Find every whole span record, wherever it starts, and name the rest; exact, and slow.
+
+    An Unfinished comes last if at all: from there on all bytes are the start of one record.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    passed, offset = 0, 0
+    for item in _scan_text(text):
+        offset += _byte_length(text[passed : item.offset])
+        passed = item.offset
+        match item:
+            case Found():
+                yield Found(offset, item.record)
+            case Damage():
+                part = text[item.offset : item.offset + item.length]
+                yield Damage(offset, _byte_length(part), item.reason)
+            case Unfinished():
+                yield Unfinished(offset)
+
+
+def _byte_length(text: str) -> int:
+    return len(text.encode("utf-8", "surrogateescape"))
+
+
+def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
+    """As `scan`, with offsets in characters."""
+    decode = json.JSONDecoder().raw_decode
+    position = skip_blank(text, 0)
+    damage_start: int | None = None
+    unfinished: int | None = None
+    reason = ""
+    while position < len(text):
+        record = None
+        end = -1
+        try:
+            if text[position] != "{":
+                raise json.JSONDecodeError("no record starts here", text, position)
+            _, end = decode(text, position)
+            text[position:end].encode()
+            record = record_of(text, position)
+            reason = reason or ("" if record else "JSON, but not a span")
+        except UnicodeEncodeError:
+            reason = reason or "not valid UTF-8"
+        except RecursionError:
+            reason = reason or "nested too deeply"
+        except ValueError as error:
+            reason = reason or "not a whole record"
+            if unfinished is None and text[position] == "{" and _is_cut(text, error):
+                unfinished = position
+        if end < 0:
+            end = _next_candidate(text, position + 1)
+        if record is None:
+            damage_start = position if damage_start is None else damage_start
+        else:
+            if damage_start is not None:
+                yield Damage(damage_start, position - damage_start, reason)
+            yield Found(position, record)
+            damage_start, unfinished, reason = None, None, ""
+        position = skip_blank(text, end)
+    if damage_start is not None:
+        damage_end = len(text) if unfinished is None else unfinished
+        if damage_end > damage_start:
+            yield Damage(damage_start, damage_end - damage_start, reason)
+    if unfinished is not None:
+        yield Unfinished(unfinished)
+
+
+def _next_candidate(text: str, position: int) -> int:
+    match = _CANDIDATE.search(text, position)
+    return match.start() if match else len(text)
+
+
+def _is_cut(text: str, error: ValueError) -> bool:
+    """Tell whether the text was right up to its end, and only more of it would be needed."""
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    if error.msg.startswith("Unterminated string"):
+        return True
+    rest = text[error.pos :].rstrip()
+    return any(literal.startswith(rest) for literal in _LITERALS) or bool(_CUT_TOKEN.fullmatch(rest))

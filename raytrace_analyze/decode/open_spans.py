@@ -1,0 +1,68 @@
+"""The hook's side file of open spans: a header with the resource, then a line a slot (see hook/README.md)."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+
+from raytrace_analyze.decode.columns import build_frame
+from raytrace_analyze.decode.framing import Found, scan
+from raytrace_analyze.decode.lines import read_lines
+from raytrace_analyze.decode.problems import ProblemList
+from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
+from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
+from raytrace_analyze.streams import BrokenStream
+
+
+class _Header(msgspec.Struct):
+    resource: msgspec.Raw = EMPTY_OBJECT
+
+
+def decode_open_spans(file: SpanFile) -> Iterator[Decoded]:
+    """Give the spans that were open when the file was last written; their end is null.
+
+    A slot that does not hold a whole record is DAMAGED_RECORD, a last line that is cut CUT_RECORD.
+    Never raises for bad content.
+    """
+    source = str(file.path)
+    problems = ProblemList(source)
+    records: list[Record] = []
+    lines = read_lines(file)
+    try:
+        resource = EMPTY_OBJECT
+        for offset, line in islice(lines, 1):
+            resource = _resource_in(line, offset, problems)
+        for offset, line in lines:
+            if line.startswith(b"{"):
+                records += _records_in(line, offset, resource, problems)
+    except BrokenStream as error:
+        problems.add(error.kind, None, error.detail)
+    frame, without_time = build_frame(records, source)
+    if without_time:
+        problems.add(ProblemKind.DAMAGED_RECORD, None, f"{len(without_time)} slots whose times are no times")
+    yield Decoded(frame, problems.finish())
+
+
+def _resource_in(line: bytes, offset: int, problems: ProblemList) -> msgspec.Raw:
+    try:
+        return msgspec.json.decode(line, type=_Header).resource.copy()
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        _add_bad_line(line, offset, problems)
+        return EMPTY_OBJECT
+
+
+def _records_in(line: bytes, offset: int, resource: msgspec.Raw, problems: ProblemList) -> list[Record]:
+    records = [item.record for item in scan(line) if isinstance(item, Found)]
+    for record in records:
+        if record.resource == EMPTY_OBJECT:
+            record.resource = resource
+    if not records:
+        _add_bad_line(line, offset, problems)
+    return records
+
+
+def _add_bad_line(line: bytes, offset: int, problems: ProblemList) -> None:
+    if line.endswith(b"\n"):
+        problems.damage(offset, len(line), "no whole record in this slot")
+    else:
+        problems.add(ProblemKind.CUT_RECORD, offset, "the last slot has no end")

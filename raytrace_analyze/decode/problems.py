@@ -1,0 +1,60 @@
+"""Collects what was wrong with one file: joins damage that is adjacent, and stays bounded."""
+
+from raytrace_analyze.model import Problem, ProblemKind
+
+_MOST = 1000
+
+
+class ProblemList:
+    """The problems of one file, in the order of their offsets.
+
+    Adjacent stretches of damage become one problem, and after the first 1000 the rest is only counted.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._ready: list[Problem] = []
+        self._damage: tuple[int, int, str] | None = None
+        self._given = 0
+        self._not_given = 0
+
+    def damage(self, offset: int, length: int, reason: str) -> None:
+        """Note that `length` bytes from `offset` on are no span."""
+        if self._damage is not None:
+            start, end, first_reason = self._damage
+            if end == offset:
+                self._damage = (start, offset + length, first_reason)
+                return
+            self._close_damage()
+        self._damage = (offset, offset + length, reason)
+
+    def add(self, kind: ProblemKind, offset: int | None, detail: str) -> None:
+        """Note a problem of another kind."""
+        self._close_damage()
+        self._give(kind, offset, detail)
+
+    def take(self) -> tuple[Problem, ...]:
+        """Give what is certain by now: not the latest damage, as it may go on."""
+        ready, self._ready = self._ready, []
+        return tuple(ready)
+
+    def finish(self) -> tuple[Problem, ...]:
+        """Give what is left at the end of the file."""
+        self._close_damage()
+        if self._not_given:
+            detail = f"{self._not_given} more damaged places in this file"
+            self._ready.append(Problem(ProblemKind.DAMAGED_RECORD, self._path, None, detail))
+        return self.take()
+
+    def _close_damage(self) -> None:
+        if self._damage is not None:
+            start, end, reason = self._damage
+            self._damage = None
+            self._give(ProblemKind.DAMAGED_RECORD, start, f"{end - start} bytes: {reason}")
+
+    def _give(self, kind: ProblemKind, offset: int | None, detail: str) -> None:
+        if self._given >= _MOST and kind is ProblemKind.DAMAGED_RECORD:
+            self._not_given += 1
+            return
+        self._given += 1
+        self._ready.append(Problem(kind, self._path, offset, detail))

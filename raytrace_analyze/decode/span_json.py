@@ -1,0 +1,103 @@
+"""Span JSON: records as ConsoleSpanExporter writes them, one a line or pretty-printed, in any mix."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from raytrace_analyze.decode.columns import build_frame
+from raytrace_analyze.decode.framing import last_record_start
+from raytrace_analyze.decode.problems import ProblemList
+from raytrace_analyze.decode.stretch import Stretch, read_stretch, read_with_offsets
+from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
+from raytrace_analyze.streams import BLOCK_BYTES, BrokenStream, read_blocks
+
+MAX_RECORD_BYTES = 64 << 20
+"""A record that does not end within this is taken for damage: memory stays bounded."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def decode_span_json(
+    file: SpanFile, start: int = 0, stop: int | None = None, *, block_bytes: int = BLOCK_BYTES
+) -> Iterator[Decoded]:
+    """Give the spans of the file, some megabytes at a time, and what was wrong with it.
+
+    `start` and `stop` are byte offsets where a record starts, to read a part of a file that is not packed.
+    Every whole record is read, also one that is glued to half a record. Problems name the byte offset in
+    the unpacked file: a last record without its end is CUT_RECORD; what lies between two records and is no
+    span is DAMAGED_RECORD, and so is a span whose times are no times. Never raises for bad content.
+    """
+    return _Reader(file, start, stop, block_bytes).read()
+
+
+class _Reader:
+    """Reads one file (or a part of it) once."""
+
+    def __init__(self, file: SpanFile, start: int, stop: int | None, block_bytes: int) -> None:
+        self._blocks = read_blocks(file, start, stop, block_bytes)
+        self._source = str(file.path)
+        self._is_last_part = stop is None
+        self._problems = ProblemList(self._source)
+        self._data = b""
+        """What was read and not decoded yet; starts where a record does."""
+        self._position = start
+        """Byte offset of `_data` in the unpacked file."""
+
+    def read(self) -> Iterator[Decoded]:
+        broken: BrokenStream | None = None
+        try:
+            for block in self._blocks:
+                self._append(block)
+                end = last_record_start(self._data)
+                if end or len(self._data) >= MAX_RECORD_BYTES:
+                    yield Decoded(self._decode(end or len(self._data)), self._problems.take())
+        except BrokenStream as error:
+            broken = error
+        frame = self._decode_last(broken)
+        yield Decoded(frame, self._problems.finish())
+
+    def _append(self, block: bytes) -> None:
+        self._data = self._data + block if self._data else block
+        if self._position == 0 and self._data.startswith(_BYTE_ORDER_MARK):
+            self._drop(len(_BYTE_ORDER_MARK))
+
+    def _drop(self, length: int) -> None:
+        self._data = self._data[length:]
+        self._position += length
+
+    def _decode(self, end: int) -> pl.DataFrame:
+        """Decode the data up to `end` and drop it, except for a record that may go on after it."""
+        data = self._data[:end]
+        stretch = read_stretch(data)
+        frame = self._build(stretch, data)
+        if stretch.unfinished is not None and end - stretch.unfinished < MAX_RECORD_BYTES:
+            end = stretch.unfinished
+        elif stretch.unfinished is not None:
+            offset = self._position + stretch.unfinished
+            self._problems.damage(offset, end - stretch.unfinished, "a record without an end")
+        self._drop(end)
+        return frame
+
+    def _decode_last(self, broken: BrokenStream | None) -> pl.DataFrame:
+        """Decode all that is left, and say what is wrong with the end of the file, once."""
+        stretch = read_stretch(self._data)
+        frame = self._build(stretch, self._data)
+        size = len(self._data)
+        offset = self._position + (size if stretch.unfinished is None else stretch.unfinished)
+        if broken is not None:
+            self._problems.add(broken.kind, offset, broken.detail)
+        elif stretch.unfinished is not None and self._is_last_part:
+            self._problems.add(ProblemKind.CUT_RECORD, offset, "the last record has no end")
+        elif stretch.unfinished is not None:
+            self._problems.damage(offset, size - stretch.unfinished, "half a record")
+        return frame
+
+    def _build(self, stretch: Stretch, data: bytes) -> pl.DataFrame:
+        frame, without_time = build_frame(stretch.records, self._source)
+        damage = [(item.offset, item.length, item.reason) for item in stretch.damage]
+        if without_time:
+            offsets = stretch.offsets or read_with_offsets(data).offsets
+            damage += [(offsets[index], 0, "start_time or end_time is no time") for index in without_time]
+        for offset, length, reason in sorted(damage):
+            self._problems.damage(self._position + offset, length, reason)
+        return frame

@@ -1,0 +1,88 @@
+"""The records in one stretch of span JSON: all at once where it is sound, one by one where it is not."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import msgspec
+
+from raytrace_analyze.decode.framing import Damage, Found, Unfinished, record_starts, scan
+from raytrace_analyze.decode.record import NOT_AS_TYPED, Record
+
+_decoder = msgspec.json.Decoder(Record)
+
+
+@dataclass
+class Stretch:
+    """What was found in some bytes that start where a record does."""
+
+    records: list[Record] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    """Where each record starts; left empty by `read_stretch` if all of the stretch was sound."""
+    damage: list[Damage] = field(default_factory=list)
+    unfinished: int | None = None
+    """From here to the end of the stretch there is the start of a record."""
+
+
+def read_stretch(data: bytes) -> Stretch:
+    """Find all span records in the bytes."""
+    if _is_utf8(data):
+        try:
+            # Takes line breaks inside a record, and none between two, as well.
+            return Stretch(_decoder.decode_lines(data))
+        except NOT_AS_TYPED:
+            pass
+    return read_with_offsets(data)
+
+
+def read_with_offsets(data: bytes) -> Stretch:
+    """Find the same records, each with its offset; what does not decode as it stands is searched."""
+    stretch = Stretch()
+    unclear: int | None = None
+    for start, end in pairwise([*record_starts(data), len(data)]):
+        record = _single_record(data[start:end])
+        if record is None:
+            unclear = start if unclear is None else unclear
+            continue
+        if unclear is not None:
+            _search(stretch, data, unclear, start)
+            unclear = None
+        stretch.records.append(record)
+        stretch.offsets.append(start)
+    if unclear is not None:
+        _search(stretch, data, unclear, len(data))
+    return stretch
+
+
+def _single_record(data: bytes) -> Record | None:
+    if not _is_utf8(data):
+        return None
+    try:
+        return _decoder.decode(data)
+    except NOT_AS_TYPED:
+        return None
+
+
+def _search(stretch: Stretch, data: bytes, start: int, end: int) -> None:
+    """Add what is in data[start:end], which did not decode record by record."""
+    for item in scan(data[start:end]):
+        offset = start + item.offset
+        match item:
+            case Found():
+                stretch.records.append(item.record)
+                stretch.offsets.append(offset)
+            case Damage():
+                stretch.damage.append(Damage(offset, item.length, item.reason))
+            case Unfinished() if end < len(data):
+                stretch.damage.append(Damage(offset, end - offset, "half a record"))
+            case Unfinished():
+                stretch.unfinished = offset
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

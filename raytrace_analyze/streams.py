@@ -1,0 +1,170 @@
+"""A file's bytes, unpacked, block by block: never more than a block of it in memory."""
+
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from typing import Protocol
+
+import zstandard
+
+from raytrace_analyze.model import Compression, ProblemKind, SpanFile
+
+BLOCK_BYTES = 4 << 20
+"""Measured: smaller blocks pay for the columns' set-up, larger ones for memory that is touched only once."""
+
+_PACKED_BYTES = 256
+"""How much is unpacked at a time: what an error takes along, and what a bomb can grow from (zstd: 8 MiB)."""
+
+_MAGIC_BYTES = 4
+
+
+def compression_of(head: bytes) -> Compression:
+    """Tell by the first bytes of a file how it is packed."""
+    if head.startswith(b"\x1f\x8b"):
+        return Compression.GZIP
+    if head.startswith(b"\x28\xb5\x2f\xfd") or _is_skippable(head):
+        return Compression.ZSTD
+    return Compression.NONE
+
+
+def _is_skippable(head: bytes) -> bool:
+    """Tell whether a zstd frame without content starts here, as parallel packers write them."""
+    return head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
+
+
+class BrokenStream(Exception):
+    """The bytes end before their time; all that could be had was given."""
+
+    def __init__(self, kind: ProblemKind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+def open_regular(path: str | os.PathLike[str]) -> int:
+    """Open a regular file for reading and give its descriptor.
+
+    Never waits, not even if a FIFO has taken the file's place since it was looked at. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("not a regular file")
+    return descriptor
+
+
+def read_blocks(
+    file: SpanFile, start: int = 0, stop: int | None = None, block_bytes: int = BLOCK_BYTES
+) -> Iterator[bytes]:
+    """Give the file's unpacked content in blocks of about `block_bytes`.
+
+    `start` and `stop` are byte offsets, for files that are not packed. Raises BrokenStream after the
+    last byte that could be had, if the file cannot be opened or read, or its compressed data is cut or corrupt.
+    """
+    try:
+        descriptor = open_regular(file.path)
+    except OSError as error:
+        raise BrokenStream(ProblemKind.UNREADABLE, _reason(error)) from error
+    try:
+        plain = _read_plain(descriptor, start, stop, block_bytes)
+        if file.compression is Compression.NONE:
+            yield from plain
+        else:
+            yield from unpack(plain, file.compression, block_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _read_plain(descriptor: int, start: int, stop: int | None, block_bytes: int) -> Iterator[bytes]:
+    position = start
+    try:
+        while wanted := block_bytes if stop is None else min(block_bytes, stop - position):
+            block = os.pread(descriptor, wanted, position)
+            if not block:
+                return
+            position += len(block)
+            yield block
+    except OSError as error:
+        raise BrokenStream(ProblemKind.UNREADABLE, _reason(error)) from error
+
+
+class _Unpacker(Protocol):
+    """What zlib's and zstandard's decompression objects have in common: one gzip member, one zstd frame."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _new_unpacker(compression: Compression) -> _Unpacker:
+    if compression is Compression.GZIP:
+        return zlib.decompressobj(wbits=31)
+    return zstandard.ZstdDecompressor().decompressobj()
+
+
+def unpack(blocks: Iterator[bytes], compression: Compression, block_bytes: int) -> Iterator[bytes]:
+    """Unpack gzip members or zstd frames that stand one after another, into blocks of about `block_bytes`.
+
+    Raises BrokenStream after the last byte that could be had, if the data is cut, corrupt or followed by
+    something else. After corrupt data nothing more is tried.
+    """
+    return _gather(_unpack(blocks, compression), block_bytes)
+
+
+def _unpack(blocks: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
+    unpacker: _Unpacker | None = None
+    packed = b""
+    for piece in _pieces(blocks):
+        packed += piece
+        while unpacker is not None or len(packed) >= _MAGIC_BYTES:
+            if unpacker is None:
+                if not packed.strip(b"\0"):  # padding after the last member, which gzip allows
+                    packed = b""
+                    break
+                if compression_of(packed) is not compression:
+                    raise BrokenStream(ProblemKind.DAMAGED_RECORD, "foreign bytes after the compressed data")
+                unpacker = _new_unpacker(compression)
+            yield _unpack_piece(unpacker, packed)
+            packed = b""
+            if not unpacker.eof:
+                break
+            packed, unpacker = unpacker.unused_data, None
+    if unpacker is not None or packed.strip(b"\0"):
+        raise BrokenStream(ProblemKind.CUT_RECORD, "the compressed data is cut off")
+
+
+def _unpack_piece(unpacker: _Unpacker, packed: bytes) -> bytes:
+    try:
+        return unpacker.decompress(packed)
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise BrokenStream(ProblemKind.DAMAGED_RECORD, f"the compressed data is corrupt: {error}") from error
+
+
+def _pieces(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        for start in range(0, len(block), _PACKED_BYTES):
+            yield block[start : start + _PACKED_BYTES]
+
+
+def _gather(pieces: Iterator[bytes], block_bytes: int) -> Iterator[bytes]:
+    """Join small pieces to blocks; what was gathered is given before an error goes on."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for piece in pieces:
+            parts.append(piece)
+            size += len(piece)
+            if size >= block_bytes:
+                yield b"".join(parts)
+                parts, size = [], 0
+    except BrokenStream:
+        yield b"".join(parts)
+        raise
+    yield b"".join(parts)
