@@ -22,13 +22,20 @@ class Settings:
     min_wait_ns: int
     """A wait shorter than this is counted, not recorded."""
 
+    events_interval_s: float
+    """Save Ray's task events this often; 0: only at the end."""
+    events_wait_s: float
+    """Wait this long at the driver's end for the last task events."""
+
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read the `RAYTRACE_*` variables; a value that makes no sense is reported and replaced by the default."""
+        """Read the `RAYTRACE_*` variables; what makes no sense is reported and replaced by the default."""
         return cls(
             directory=os.environ.get("RAYTRACE_DIR") or default_directory(),
             waits=_flag("RAYTRACE_WAITS", default=True),
             min_wait_ns=int(_number("RAYTRACE_MIN_WAIT_US", 20) * 1000),
+            events_interval_s=_number("RAYTRACE_EVENTS_INTERVAL_S", 10),
+            events_wait_s=_number("RAYTRACE_EVENTS_WAIT_S", 1.5),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -18,10 +19,8 @@ def open_directory(path: str) -> int:
     """
     parent = os.path.dirname(os.path.abspath(path))
     os.makedirs(parent, mode=0o700, exist_ok=True)
-    try:
+    with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
     if stat.S_ISLNK(os.lstat(path).st_mode):
         raise UnsafeDirectoryError(f"{path} is a link")
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -32,7 +31,6 @@ def open_directory(path: str) -> int:
     return descriptor
 
 
-def create_file(directory: int, name: str) -> int:
-    """Create `name` in the open directory, for appending, readable by the user alone; it must not exist yet."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(name, flags, 0o600, dir_fd=directory)
+def create_file(directory: int, name: str, flags: int) -> int:
+    """Create `name` in the open directory, the user's alone; it must not exist yet, not even as a link."""
+    return os.open(name, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)

@@ -1,7 +1,7 @@
 """A span as one line of JSON, in the field names of OpenTelemetry's ConsoleSpanExporter.
 
-Written by hand around the C encoder of the standard library: the span's frame is a format string, only attributes and
-names go through the encoder. That is what makes it many times cheaper than `ReadableSpan.to_json`.
+Written by hand around the C encoder of the standard library: the span's frame is a format string, only
+attributes and names go through the encoder. That is what makes it many times cheaper than `ReadableSpan.to_json`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Callable
 
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
@@ -18,40 +18,55 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.trace import Link
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str).encode
-_quote = json.encoder.encode_basestring_ascii
+quote = json.encoder.encode_basestring_ascii
+"""Return text as a JSON string."""
 
 _KINDS = {kind: f'"SpanKind.{kind.name}"' for kind in SpanKind}
 _UNSET, _OK = '{"status_code":"UNSET"}', '{"status_code":"OK"}'
-_second = (-1, "")
+_second = ("", "")
+
+
+def _fast_encoder() -> Callable[[dict[str, Any]], str]:
+    encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False, default=str).encode
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encode
+    try:
+        # What JSONEncoder.encode makes anew for every call, made once.
+        chunks = make(None, str, quote, None, ":", ",", False, False, False)
+        if "".join(chunks({"a": [1.5, None]}, 0)) != '{"a":[1.5,null]}':
+            return encode
+    except Exception:
+        return encode
+    join = "".join
+    return lambda plain: join(chunks(plain, 0))
+
+
+_encode = _fast_encoder()
 
 
 def timestamp(nanoseconds: int) -> str:
     """Return a time since the epoch as UTC with nine digits, like `2026-11-23T08:55:39.302244123Z`."""
     global _second  # noqa: PLW0603 - spans come many to the second: the date is formatted once for all of them
-    second, rest = divmod(nanoseconds, 1_000_000_000)
+    digits = str(nanoseconds)
+    second = digits[:-9]
     known, text = _second
     if known != second:
-        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second or 0)))
         _second = (second, text)
-    return f"{text}.{rest:09d}Z"
+    return f"{text}{digits[-9:]:0>9}Z"
 
 
 def encode_mapping(attributes: Mapping[str, Any] | None) -> str:
     """Return attributes as a JSON object; what JSON has no form for becomes text."""
-    if not attributes:
-        return "{}"
-    plain = _plain_dict(attributes)
-    try:
-        return _encode(plain)
-    except (ValueError, TypeError):
-        return _encode({str(key): _representable(value) for key, value in plain.items()})
-
-
-def _plain_dict(attributes: Mapping[str, Any]) -> dict[str, Any]:
     # The SDK's BoundedAttributes takes a lock per access; its inner dictionary is copied in one step.
-    inner = getattr(attributes, "_dict", None)
-    return dict(inner if inner is not None else attributes)
+    plain = getattr(attributes, "_dict", attributes)
+    if not plain:
+        return "{}"
+    try:
+        return _encode(dict(plain))
+    except (ValueError, TypeError):
+        return _encode({str(key): _representable(value) for key, value in dict(plain).items()})
 
 
 def _representable(value: Any) -> Any:
@@ -71,60 +86,47 @@ def encode_span(span: ReadableSpan, extra: Mapping[str, Any] | None = None) -> s
 
     `span` may still run: its end is null then. `extra` are attributes to add to the span's own.
     """
-    context = span.context
-    parent = span.parent
+    context, parent, status = span.context, span.parent, span.status
     start, end = span.start_time, span.end_time
     attributes: Mapping[str, Any] | None = getattr(span, "_attributes", None)
     if extra:
-        attributes = {**_plain_dict(attributes or {}), **extra}
-    events, links = getattr(span, "_events", None), getattr(span, "_links", None)
+        attributes = {**(attributes or {}), **extra}
+    events, links = getattr(span, "_events", ()), getattr(span, "_links", ())
+    parent_id = "null" if parent is None else f'"0x{parent.span_id:016x}"'
+    start_time = "null" if start is None else f'"{timestamp(start)}"'
+    end_time = "null" if end is None else f'"{timestamp(end)}"'
     return (
-        f'{{"name":{_quote(span.name)},"context":{_context(context)},"kind":{_KINDS[span.kind]},'
-        f'"parent_id":{"null" if parent is None else f_span_id(parent.span_id)},'
-        f'"start_time":{"null" if start is None else _quoted_time(start)},'
-        f'"end_time":{"null" if end is None else _quoted_time(end)},'
-        f'"status":{_status(span)},"attributes":{encode_mapping(attributes)},'
+        f'{{"name":{quote(span.name)},"context":{_context(context)},"kind":{_KINDS[span.kind]},'
+        f'"parent_id":{parent_id},"start_time":{start_time},"end_time":{end_time},'
+        f'"status":{_UNSET if status.status_code is StatusCode.UNSET else _status(status)},'
+        f'"attributes":{encode_mapping(attributes)},'
         f'"events":{_events(events) if events else "[]"},"links":{_links(links) if links else "[]"}'
     )
-
-
-def f_span_id(span_id: int) -> str:
-    """Return a span id as ConsoleSpanExporter writes it, quotes included."""
-    return f'"0x{span_id:016x}"'
-
-
-def _quoted_time(nanoseconds: int) -> str:
-    return f'"{timestamp(nanoseconds)}"'
 
 
 def _context(context: SpanContext | None) -> str:
     if context is None:
         return "null"
-    state = context.trace_state
-    shown = _quote(repr(state)) if state else '"[]"'
-    return f'{{"trace_id":"0x{context.trace_id:032x}","span_id":"0x{context.span_id:016x}","trace_state":{shown}}}'
+    trace_id, span_id, _, _, state, _ = context
+    shown = quote(repr(state)) if state else '"[]"'
+    return f'{{"trace_id":"0x{trace_id:032x}","span_id":"0x{span_id:016x}","trace_state":{shown}}}'
 
 
-def _status(span: ReadableSpan) -> str:
-    status = span.status
-    if status.status_code is StatusCode.UNSET:
-        return _UNSET
+def _status(status: Any) -> str:
     if not status.description:
         return _OK if status.status_code is StatusCode.OK else '{"status_code":"ERROR"}'
-    return f'{{"status_code":"{status.status_code.name}","description":{_quote(status.description)}}}'
+    return f'{{"status_code":"{status.status_code.name}","description":{quote(status.description)}}}'
 
 
-def _events(events: Sequence[Event]) -> str:
+def _events(events: Iterable[Event]) -> str:
     shown = (
-        f'{{"name":{_quote(event.name)},"timestamp":{_quoted_time(event.timestamp)},'
+        f'{{"name":{quote(event.name)},"timestamp":"{timestamp(event.timestamp)}",'
         f'"attributes":{encode_mapping(event.attributes)}}}'
         for event in events
     )
     return f"[{','.join(shown)}]"
 
 
-def _links(links: Sequence[Link]) -> str:
-    shown = (
-        f'{{"context":{_context(link.context)},"attributes":{encode_mapping(link.attributes)}}}' for link in links
-    )
+def _links(links: Iterable[Link]) -> str:
+    shown = (f'{{"context":{_context(link.context)},"attributes":{encode_mapping(link.attributes)}}}' for link in links)
     return f"[{','.join(shown)}]"

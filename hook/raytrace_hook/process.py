@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from raytrace_hook import ray_internals
-from raytrace_hook.encode import encode_mapping
+from raytrace_hook.encode import encode_mapping, quote
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -21,10 +21,11 @@ class ProcessResource:
     therefore read when the first span needs it, and again when the connection is another one.
     """
 
-    def __init__(self, records_waits: bool) -> None:
-        self._records_waits = records_waits
+    def __init__(self) -> None:
+        self.records_waits = False
         self.lost_spans = 0
         self.renew()
+        os.register_at_fork(after_in_child=self.renew)
 
     def renew(self) -> None:
         """Forget everything: the process is another one now (a fork)."""
@@ -44,7 +45,7 @@ class ProcessResource:
             "service.instance.id": self._instance,
             "process.pid": self._pid,
             "host.name": socket.gethostname(),
-            "raytrace.records_waits": self._records_waits,
+            "raytrace.records_waits": self.records_waits,
             **self._ids,
         }
         if self.lost_spans:
@@ -58,7 +59,7 @@ class ProcessResource:
         if known is not None:
             return known[1]
         attributes = encode_mapping({**resource.attributes, **self.attributes()})
-        text = f'{{"attributes":{attributes},"schema_url":{encode_mapping_value(resource.schema_url)}}}'
+        text = f'{{"attributes":{attributes},"schema_url":{quote(resource.schema_url or "")}}}'
         # The resource is kept beside its text: its id stays its own as long as it is held here.
         self._encoded[id(resource)] = (resource, text)
         return text
@@ -72,8 +73,3 @@ class ProcessResource:
             self._ids = ids
             self._encoded = {}
         self._connection = connection
-
-
-def encode_mapping_value(text: str | None) -> str:
-    """Return a short plain text as JSON."""
-    return encode_mapping({"": text or ""})[4:-1]

@@ -1,20 +1,44 @@
-"""All that touches Ray's internals: each access is guarded, so that another version of Ray costs a feature at most.
+"""What touches Ray's internals: the readings, and how a patch is made; `ray_patches` says where, nothing else does.
 
-Ray is looked up in `sys.modules`, never imported: the hook also runs where there is no Ray.
+Ray is looked up in `sys.modules`, never imported: the hook also runs where there is no Ray. Every reading returns
+nothing where this version of Ray has nothing; every patch tests first whether what it needs is there, is made once
+per process, and costs that one feature, said once at warning level, when it does not fit.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import importlib
+import inspect
 import sys
-from typing import Any
+import types
+from typing import Any, Callable
 
+from raytrace_hook.log import warn_once
+
+_MARK = "_raytrace_original"
 _NIL = "f"
+_FIRST_PUT_INDEX = 100_000_001
+
+Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+def _module(name: str) -> Any:
+    return sys.modules.get(name)
+
+
+def load(name: str) -> Any:
+    """Import a module of Ray; where Ray is running, all that is asked for is there already."""
+    return importlib.import_module(name)
 
 
 def global_worker() -> Any:
     """Return Ray's worker object of this process, or None when Ray is not loaded."""
-    module = sys.modules.get("ray._private.worker")
-    return getattr(module, "global_worker", None)
+    return getattr(_module("ray._private.worker"), "global_worker", None)
 
 
 def core_worker() -> Any:
@@ -23,35 +47,226 @@ def core_worker() -> Any:
 
 
 def is_driver() -> bool:
-    """Tell whether this process is a driver (as opposed to a worker)."""
-    module = sys.modules.get("ray._private.worker")
+    """Tell whether this process is a driver."""
+    module = _module("ray._private.worker")
     worker = getattr(module, "global_worker", None)
     return worker is not None and worker.mode == getattr(module, "SCRIPT_MODE", 0)
 
 
+def is_worker() -> bool:
+    """Tell whether this process is a worker."""
+    module = _module("ray._private.worker")
+    worker = getattr(module, "global_worker", None)
+    return worker is not None and worker.mode == getattr(module, "WORKER_MODE", 1)
+
+
 def session_name() -> str | None:
     """Return the name of the cluster's session, `session_<date>_<pid>`."""
-    node = getattr(global_worker(), "node", None)
-    return getattr(node, "session_name", None)
+    name: str | None = getattr(getattr(global_worker(), "node", None), "session_name", None)
+    return name
+
+
+def ray_version() -> str:
+    """Return Ray's version."""
+    return str(getattr(_module("ray"), "__version__", ""))
 
 
 def process_ids() -> dict[str, str]:
     """Return what Ray calls this process, under OpenTelemetry attribute names, as far as known by now."""
-    worker = global_worker()
+    worker: Any = global_worker()
     found: dict[str, str] = {}
     for name, attribute in (
         ("ray.node_id", "current_node_id"),
         ("ray.worker_id", "worker_id"),
         ("ray.job_id", "current_job_id"),
     ):
-        try:
-            value = getattr(worker, attribute)
-            text = value.hex()
-        except Exception:
-            continue
-        if text.strip(_NIL):  # an id of nothing but f is Ray's nil: a prestarted worker has no job yet
-            found[name] = text
+        with contextlib.suppress(Exception):
+            text = getattr(worker, attribute).hex()
+            if text.strip(_NIL):  # an id of nothing but f is Ray's nil: a prestarted worker has no job yet
+                found[name] = text
     session = session_name()
     if session:
         found["raytrace.session"] = session
     return found
+
+
+def current_task() -> dict[str, Any]:
+    """Return the attributes of the task that runs in this thread (or coroutine) now."""
+    core = core_worker()
+    found: dict[str, Any] = {"ray.task_id": core.get_current_task_id().hex()}
+    attempt = getattr(core, "get_current_task_attempt_number", None)
+    if attempt is not None:
+        found["raytrace.attempt"] = attempt()
+    return found
+
+
+def current_actor() -> dict[str, Any]:
+    """Return the attributes of the actor that this process is; they stay the same for its life."""
+    core = core_worker()
+    found: dict[str, Any] = {}
+    with contextlib.suppress(Exception):
+        concurrent = core.current_actor_is_asyncio() or core.current_actor_max_concurrency() > 1
+        found["raytrace.concurrent"] = bool(concurrent or _has_concurrency_groups())
+    name = getattr(core, "get_actor_name", None)
+    with contextlib.suppress(Exception):
+        text = name() if name is not None else getattr(global_worker(), "actor_name", "")
+        text = text.decode() if isinstance(text, bytes) else text
+        if text:
+            found["raytrace.actor_name"] = text
+    return found
+
+
+def _has_concurrency_groups() -> bool:
+    # Each group has threads of its own, so methods overlap although the actor's own concurrency is 1.
+    actors = getattr(global_worker(), "actors", {})
+    return any(
+        hasattr(method, "__ray_concurrency_group__")
+        for actor in actors.values()
+        for method in vars(type(actor)).values()
+    )
+
+
+def task_ids_of(references: Any) -> list[str]:
+    """Return the ids of the tasks that made these objects, each once, in order; objects of `ray.put` have none."""
+    found: dict[str, None] = {}
+    for reference in references:
+        text = getattr(reference, "_generator_ref", reference).hex()
+        # 24 bytes of task id and a little-endian index, where numbers from 100,000,001 on are puts.
+        if text[52:] == "0000" or int.from_bytes(bytes.fromhex(text[48:]), "little") < _FIRST_PUT_INDEX:
+            found[text[:48]] = None
+    return list(found)
+
+
+def ready_now(references: Any) -> list[Any]:
+    """Return those of these objects that are ready, without waiting."""
+    core = core_worker()
+    unique = list(dict.fromkeys(references))
+    if core is None or not unique:
+        return []
+    ready, _ = core.wait(unique, len(unique), 0, False)
+    return list(ready)
+
+
+def is_object_ref(value: Any) -> bool:
+    """Tell whether this is a reference to an object."""
+    kind = getattr(_module("ray"), "ObjectRef", None)
+    return kind is not None and isinstance(value, kind)
+
+
+def is_ray_error(value: Any) -> bool:
+    """Tell whether a fetched value stands for a failure."""
+    kind = getattr(_module("ray.exceptions"), "RayError", None)
+    return kind is not None and isinstance(value, kind)
+
+
+def submitted_task_id(kind: str, returned: Any) -> str | None:
+    """Return the id of the task that a submission returned this for; None where it returns nothing (no results)."""
+    first: Any = returned[0] if isinstance(returned, (list, tuple)) and returned else returned
+    if kind == "create":
+        ray = _module("ray")
+        identifier: str = ray._raylet.TaskID.for_actor_creation_task(first._ray_actor_id).hex()
+        return identifier
+    reference: Any = getattr(first, "_generator_ref", first)
+    return reference.hex()[:48] if is_object_ref(reference) else None
+
+
+def resources_of(kind: str, options: dict[str, Any]) -> dict[str, float]:
+    """Return what a submission with these options asks of a node."""
+    for name in ("ray._common.utils", "ray._private.utils"):
+        function = getattr(_module(name), "resources_from_ray_options", None)
+        if function is not None:
+            break
+    else:
+        return {}
+    resources: dict[str, float] = dict(function(dict(options)))
+    if "CPU" not in resources and (kind == "task" or not resources):
+        resources["CPU"] = 1  # a function's default; an actor without demands needs one to be created
+    return {name: amount for name, amount in resources.items() if amount}
+
+
+def run_span(owner: str, method: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the name (without suffix) and attributes that Ray's own span of this run would have.
+
+    `owner` is the function's name, or the class's where there is a method.
+    """
+    helper = _module("ray.util.tracing.tracing_helper")
+    if method is None:
+        return owner, helper._function_hydrate_span_args(owner)
+    return f"{owner}.{method}", helper._actor_hydrate_span_args(owner, method)
+
+
+def entrypoint_error() -> BaseException | None:
+    """Return the exception that ends the interpreter, if one does."""
+    return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+
+
+def called_by_ray(depth: int) -> bool:
+    """Tell whether the code that made a call is Ray's own (not its helpers that a user waits in)."""
+    frame = sys._getframe(depth + 1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name not in _TRANSPARENT:
+            return name.startswith("ray.") and not name.startswith(_USER_FACING)
+        frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
+    return False
+
+
+_TRANSPARENT = {
+    "ray._private.worker",
+    "ray._private.client_mode_hook",
+    "ray._private.auto_init_hook",
+    "raytrace_hook.waits",
+    "raytrace_hook.ray_internals",
+    "raytrace_hook.ray_patches",
+}
+_USER_FACING = ("ray.util.actor_pool", "ray.util.queue", "ray.util.helpers", "ray.util.joblib")
+
+
+# --- patching --------------------------------------------------------------------------------------------------
+
+
+def patched(feature: str) -> Callable[[Callable[..., None]], Callable[..., bool]]:
+    """Make a patch safe: True when it was made, else False and a message that `feature` is off."""
+
+    def decorate(patch: Callable[..., None]) -> Callable[..., bool]:
+        @functools.wraps(patch)
+        def safe(*arguments: Any) -> bool:
+            try:
+                patch(*arguments)
+            except Exception as error:
+                warn_once(f"{feature}: not with this version of Ray ({ray_version()})", error)
+                return False
+            return True
+
+        return safe
+
+    return decorate
+
+
+def replace_attribute(owner: Any, name: str, wrapper: Wrapper) -> None:
+    """Wrap an attribute of a class or module, once."""
+    original = getattr(owner, name)
+    if not hasattr(original, _MARK):
+        replacement = functools.wraps(original)(wrapper(original))
+        setattr(replacement, _MARK, original)
+        setattr(owner, name, replacement)
+
+
+def replace_code(function: Any, wrapper: Wrapper) -> None:
+    """Wrap a function of a module in place, so that names bound to it long before (`from ray import wait`) follow."""
+    raw = inspect.unwrap(function)
+    if hasattr(raw, _MARK):
+        return
+    if raw.__closure__:
+        raise TypeError(f"{raw.__name__} is a closure")
+    original = types.FunctionType(raw.__code__, raw.__globals__, raw.__name__, raw.__defaults__)
+    original.__kwdefaults__ = raw.__kwdefaults__
+    original.__qualname__, original.__module__ = raw.__qualname__, raw.__module__
+    name = f"_raytrace_{raw.__name__}"
+    scope: dict[str, Any] = {}
+    exec(f"def {raw.__name__}(*args, **kwargs): return {name}(*args, **kwargs)", scope)
+    raw.__signature__ = inspect.signature(raw)
+    raw.__globals__[name] = wrapper(original)
+    setattr(raw, _MARK, original)
+    raw.__defaults__ = raw.__kwdefaults__ = None
+    raw.__code__ = scope[raw.__name__].__code__

@@ -1,0 +1,146 @@
+"""The driver's life as one span, `ray.driver`: root of everything that the driver does."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, Status, StatusCode
+
+from raytrace_hook import ray_internals, ray_patches
+from raytrace_hook.log import warn_once
+
+if TYPE_CHECKING:
+    from typing import Callable
+
+    from raytrace_hook.task_events import TaskEvents
+    from raytrace_hook.writer import SpanFile
+
+SPAN_NAME = "ray.driver"
+ENTRYPOINT = "raytrace.entrypoint"
+_LONGEST_ENTRYPOINT = 500
+
+
+class Driver:
+    """Follows the connections of a driver to Ray: each gets a span (if wanted), and its task events are saved."""
+
+    def __init__(self, file: SpanFile, task_events: TaskEvents, with_span: bool) -> None:
+        self._file = file
+        self._task_events = task_events
+        self._with_span = with_span
+        self._fallback = _install_fallback() if with_span else None
+        self._connection: Any = None
+        self._span: Span | None = None
+        self._pid = os.getpid()
+
+    def install(self) -> None:
+        """Follow this process from now on."""
+        # After the provider's own handler, so before it runs: exporters still take the span.
+        atexit.register(self._at_exit)
+        ray_patches.patch_shutdown(self._around_shutdown)
+        ray_patches.patch_connect(self._around_connect)
+
+    def start(self) -> None:
+        """Begin a span for the present connection, unless it has one."""
+        connection = ray_internals.core_worker()
+        if connection is None or connection is self._connection or not ray_internals.is_driver():
+            return
+        self.finish()
+        if self._connection is not None:
+            self._file.start_anew()
+        self._connection = connection
+        self._task_events.start()
+        if self._with_span:
+            ids = ray_internals.process_ids()
+            attributes = {name: value for name, value in ids.items() if name.startswith("ray.")}
+            attributes[ENTRYPOINT] = entrypoint()
+            self._span = trace.get_tracer(__name__).start_span(SPAN_NAME, attributes=attributes)
+            if self._fallback is not None:
+                self._fallback.context = trace.set_span_in_context(self._span, Context())
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End the span, then save the task events; nothing the second time."""
+        if os.getpid() != self._pid:
+            return
+        span, self._span = self._span, None
+        if span is not None:
+            if self._fallback is not None:
+                self._fallback.context = None
+            if error is not None:
+                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:_LONGEST_ENTRYPOINT]))
+            span.end()
+        self._task_events.finish()
+
+    def _finish_quietly(self, error: BaseException | None = None) -> None:
+        try:
+            self.finish(error)
+        except Exception as problem:
+            warn_once("the driver's end could not be recorded", problem)
+
+    def _at_exit(self) -> None:
+        self._finish_quietly(ray_internals.entrypoint_error())
+
+    def _around_shutdown(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def shutdown(*arguments: Any, **keywords: Any) -> Any:
+            self._finish_quietly()
+            return original(*arguments, **keywords)
+
+        return shutdown
+
+    def _around_connect(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def connect(*arguments: Any, **keywords: Any) -> Any:
+            result = original(*arguments, **keywords)
+            try:
+                self.start()
+            except Exception as error:
+                warn_once("the driver's span could not be started", error)
+            return result
+
+        return connect
+
+
+def entrypoint() -> str:
+    """Return the program that runs, as it was called."""
+    arguments = list(getattr(sys, "argv", [])) or [""]
+    if arguments[0] in ("", "-c", "-m"):
+        arguments[0] = f"python {arguments[0]}".strip()
+    return " ".join(arguments)[:_LONGEST_ENTRYPOINT]
+
+
+class _FallbackContext:
+    """OpenTelemetry's runtime context, with the driver's span where a thread has no context of its own."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.context: Context | None = None
+
+    def attach(self, context: Context) -> Any:
+        return self._inner.attach(context)
+
+    def detach(self, token: Any) -> None:
+        self._inner.detach(token)
+
+    def get_current(self) -> Context:
+        current: Context = self._inner.get_current()
+        return current or self.context or current
+
+
+def _install_fallback() -> _FallbackContext | None:
+    try:
+        context_api.get_current()
+        inner: Any = context_api._RUNTIME_CONTEXT
+        if isinstance(inner, _FallbackContext):
+            return inner
+        fallback = _FallbackContext(inner)
+        context_api._RUNTIME_CONTEXT = fallback  # type: ignore[assignment] # a context by its methods
+        if not isinstance(context_api.get_current(), Context):
+            raise TypeError("not a context")
+    except Exception as error:
+        warn_once("spans of a driver's threads will be roots", error)
+        return None
+    return fallback

@@ -1,0 +1,79 @@
+"""Reads Ray's task events from the cluster's head, without the dashboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raytrace_hook.ray_internals import load
+
+_OLD_STATES = {
+    "pending_args_avail_ts": "PENDING_ARGS_AVAIL",
+    "pending_node_assignment_ts": "PENDING_NODE_ASSIGNMENT",
+    "submitted_to_worker_ts": "SUBMITTED_TO_WORKER",
+    "running_ts": "RUNNING",
+    "finished_ts": "FINISHED",
+    "failed_ts": "FAILED",
+}
+
+
+def raw_task_events() -> list[Any]:
+    """Return all task events of the cluster: encoded, or messages where Ray keeps them with the dashboard."""
+    module = load("ray._private.state")
+    state = module.state
+    if getattr(module, "_READ_TASK_EVENTS_FROM_DASHBOARD_HEAD", False):
+        return list(state._get_all_task_events())
+    connect = getattr(state, "_connect_and_get_accessor", None)
+    if connect is not None:
+        accessor = connect()
+    else:
+        state._check_connected()
+        accessor = state.global_state_accessor
+    return list(accessor.get_task_events())
+
+
+def attempts_of(raw: list[Any], job_id: str) -> list[dict[str, Any]]:
+    """Return the attempts of one job as `.events` has them (see README)."""
+    common_pb2, gcs_pb2 = load("ray.core.generated.common_pb2"), load("ray.core.generated.gcs_pb2")
+    job = bytes.fromhex(job_id)
+    found = []
+    for one in raw:
+        event = gcs_pb2.TaskEvents.FromString(one) if isinstance(one, bytes) else one
+        if event.job_id == job and event.HasField("task_info"):
+            found.append(_attempt(event, common_pb2))
+    return found
+
+
+def _attempt(event: Any, names: Any) -> dict[str, Any]:
+    info, updates = event.task_info, event.state_updates
+    return {
+        "task_id": event.task_id.hex(),
+        "attempt": event.attempt_number,
+        "job_id": event.job_id.hex(),
+        "type": names.TaskType.Name(info.type),
+        "name": info.name or info.func_or_class_name,
+        "parent_task_id": info.parent_task_id.hex() or None,
+        "actor_id": info.actor_id.hex() or None,
+        "node_id": updates.node_id.hex() or None,
+        "worker_id": updates.worker_id.hex() or None,
+        "pid": getattr(updates, "worker_pid", 0) or None,
+        "resources": dict(info.required_resources),
+        "states": _states(updates, names),
+        "error": _error(updates, names),
+        "profile": [
+            {"name": part.event_name, "start_ns": part.start_time, "end_ns": part.end_time}
+            for part in event.profile_events.events
+        ],
+    }
+
+
+def _states(updates: Any, names: Any) -> dict[str, int]:
+    if hasattr(updates, "state_ts_ns"):
+        return {names.TaskStatus.Name(state): stamp for state, stamp in sorted(updates.state_ts_ns.items())}
+    return {state: getattr(updates, field) for field, state in _OLD_STATES.items() if updates.HasField(field)}
+
+
+def _error(updates: Any, names: Any) -> dict[str, str] | None:
+    if not updates.HasField("error_info"):
+        return None
+    error = updates.error_info
+    return {"type": names.ErrorType.Name(error.error_type), "message": error.error_message}

@@ -1,0 +1,169 @@
+"""Where Ray is patched: one function a place, each safe on its own (see `ray_internals.patched`)."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from typing import Any, Callable
+
+from raytrace_hook.ray_internals import Wrapper, load, patched, replace_attribute, replace_code
+
+Submission = Callable[..., Any]
+
+
+@patched("task ids and dependencies of submissions")
+def patch_submissions(wrap: Callable[[Submission, str], Submission]) -> None:
+    """Wrap what submits a task, a method and an actor's creation, inside the PRODUCER span that Ray makes for it."""
+    helper = load("ray.util.tracing.tracing_helper")
+    wrap_auto_init = load("ray._private.auto_init_hook").wrap_auto_init
+    for owner, kind, trace in (
+        (load("ray.remote_function").RemoteFunction, "task", helper._tracing_task_invocation),
+        (load("ray.actor").ActorMethod, "method", helper._tracing_actor_method_invocation),
+        (load("ray.actor").ActorClass, "create", helper._tracing_actor_creation),
+    ):
+        if not hasattr(owner._remote, "_raytrace_original"):
+            outer = wrap_auto_init(trace(wrap(inspect.unwrap(owner._remote), kind)))
+            outer._raytrace_original = owner._remote
+            owner._remote = outer
+
+
+@patched("spans of ray.get, ray.wait and ray.put")
+def patch_calls(begin: Callable[[str], Any]) -> None:
+    """Make the sections of these three functions that Ray's profiler marks enter what `begin(name)` returns.
+
+    The functions themselves stay as they are: names imported early follow, and tracebacks show no frame of ours.
+    """
+    ray = load("ray")
+    for function, needed in (
+        (ray.get, {"object_refs"}),
+        (ray.wait, {"ready_ids"}),
+        (ray.put, {"value"}),
+    ):
+        code = inspect.unwrap(function).__code__
+        if not needed <= set(code.co_varnames) or not {"profiling", "profile"} <= set(code.co_names):
+            raise TypeError(f"{function.__name__} is not as expected")
+
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        def profile(event_type: Any, *arguments: Any, **keywords: Any) -> Any:
+            section = original(event_type, *arguments, **keywords)
+            return Both(begin(event_type), section) if event_type in CALLS else section
+
+        return profile
+
+    replace_attribute(load("ray._private.profiling"), "profile", wrapper)
+
+
+CALLS = frozenset(("ray.get", "ray.wait", "ray.put"))
+
+
+class Both:
+    """Two context managers in one."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Any, second: Any) -> None:
+        self._first, self._second = first, second
+
+    def __enter__(self) -> None:
+        self._first.start(sys._getframe(1))
+        self._second.__enter__()
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._second.__exit__(kind, error, traceback)
+        self._first.finish(sys._getframe(1), error)
+
+
+@patched("the size of what ray.put stores")
+def patch_serialize(wrapper: Wrapper) -> None:
+    """Wrap what serializes an object: only its result knows the size."""
+    replace_attribute(load("ray._private.serialization").SerializationContext, "serialize", wrapper)
+
+
+@patched("spans of await")
+def patch_await(wrapper: Wrapper) -> None:
+    """Wrap the step in which a reference becomes awaitable: `ObjectRef` itself can't be patched."""
+    replace_attribute(asyncio, "wrap_future", wrapper)
+
+
+@patched("spans of ObjectRef.future().result()")
+def patch_future(future_class: Any) -> None:
+    """Let `ObjectRef.future()` make futures of this class: Ray's compiled code looks the class up by this path."""
+    raylet = load("ray._raylet")
+    original = raylet.concurrent
+    if not hasattr(original, "_raytrace_original"):
+        futures = _Overlay(original.futures, Future=future_class)
+        raylet.concurrent = _Overlay(original, futures=futures, _raytrace_original=original)
+
+
+class _Overlay:
+    """A module with some of its names replaced, for one user of it alone."""
+
+    def __init__(self, module: Any, **replaced: Any) -> None:
+        self.__dict__.update(replaced)
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+@patched("spans of generator iteration")
+def patch_next(wrapper: Wrapper, async_wrapper: Wrapper) -> None:
+    """Wrap the iteration over the results of a generator task."""
+    raylet = load("ray._raylet")
+    generator = getattr(raylet, "ObjectRefGenerator", None) or raylet.StreamingObjectRefGenerator
+    replace_attribute(generator, "_next_sync", wrapper)
+    replace_attribute(generator, "_next_async", async_wrapper)
+
+
+@patched("the driver's end at ray.shutdown")
+def patch_shutdown(wrapper: Wrapper) -> None:
+    """Wrap `ray.shutdown` in place: what it does at the interpreter's exit is bound early."""
+    replace_code(load("ray").shutdown, wrapper)
+
+
+@patched("the driver's span of another ray.init")
+def patch_connect(wrapper: Wrapper) -> None:
+    """Wrap what connects a driver: Ray calls the hook only once per process."""
+    replace_attribute(load("ray._private.worker"), "connect", wrapper)
+
+
+@patched("spans of generator functions")
+def patch_generator_functions(wrap: Callable[[Callable[..., Any], str], Callable[..., Any]]) -> None:
+    """In a worker, wrap the generator functions that are run: Ray's own span ends when the generator is made."""
+
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        def get_execution_info(self: Any, *arguments: Any, **keywords: Any) -> Any:
+            info = original(self, *arguments, **keywords)
+            traced = info.function
+            user = getattr(traced, "__wrapped__", None)
+            if user is None or getattr(traced, "__code__", None) is None:
+                return info
+            if traced.__code__.co_name != "_function_with_tracing" or not is_generator(user):
+                return info
+            return info._replace(function=wrap(user, f"{user.__module__}.{user.__name__}"))
+
+        return get_execution_info
+
+    replace_attribute(load("ray._private.function_manager").FunctionActorManager, "get_execution_info", wrapper)
+
+
+@patched("spans of actors' generator methods")
+def patch_generator_methods(wrap: Callable[[Callable[..., Any], str], Callable[..., Any]]) -> None:
+    """In a worker, wrap the generator methods of the actor's class, which Ray leaves out."""
+
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        def make_executor(self: Any, method_name: str, method: Callable[..., Any], *more: Any) -> Any:
+            return original(self, method_name, wrap(method, method_name) if is_generator(method) else method, *more)
+
+        return make_executor
+
+    replace_attribute(
+        load("ray._private.function_manager").FunctionActorManager, "_make_actor_method_executor", wrapper
+    )
+
+
+def is_generator(function: Any) -> bool:
+    """Tell whether calling this makes a generator, plain or asynchronous."""
+    inner = inspect.unwrap(function)
+    return inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)

@@ -1,0 +1,101 @@
+"""What Ray's PRODUCER spans leave out: the task that is submitted, what it depends on, what it asks for."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+
+from raytrace_hook import ray_internals, ray_patches
+from raytrace_hook.log import warn_once
+
+_CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
+_DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
+_latest: deque[str] = deque(maxlen=1000)
+_resources: dict[tuple[Any, ...], str] = {}
+
+
+def install() -> bool:
+    """Complete the submit spans of this process from now on."""
+    return ray_patches.patch_submissions(_completing)
+
+
+def latest() -> set[str]:
+    """Return the ids of the tasks that this process submitted last, up to a thousand."""
+    return set(_latest)
+
+
+def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    def _remote(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
+        if kind == "method" and kwargs and "_ray_trace_ctx" in kwargs:
+            _fit_signature(self, kwargs)
+        returned = inner(self, args, kwargs, *more, **options)
+        try:
+            _complete(kind, args, kwargs, options, returned)
+        except Exception as error:
+            warn_once(f"the submit span of a {kind} could not be completed", error)
+        return returned
+
+    _remote.__wrapped__ = inner  # type: ignore[attr-defined] # what functools.wraps would set
+    return _remote
+
+
+def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], returned: Any) -> None:
+    span = trace.get_current_span()
+    if not span.is_recording() or getattr(span, "kind", None) is not SpanKind.PRODUCER:
+        return
+    is_reference = ray_internals.is_object_ref
+    references = [value for value in (*(args or ()), *(kwargs or {}).values()) if is_reference(value)]
+    attributes: dict[str, Any] = {
+        "raytrace.dependency_task_ids": ray_internals.task_ids_of(references) if references else []
+    }
+    task_id = ray_internals.submitted_task_id(kind, returned)
+    if task_id is not None:
+        attributes["raytrace.submitted_task_id"] = task_id
+        _latest.append(task_id)
+    if kind == "create":
+        _accept_context_in_generators(returned)
+    if kind != "method":
+        attributes["raytrace.resources"] = _encoded_resources(kind, options)
+    span.set_attributes(attributes)
+
+
+def _encoded_resources(kind: str, options: Mapping[str, Any]) -> str:
+    custom = options.get("resources")
+    key = (kind, *(options.get(name) for name in _DEMANDS), tuple(sorted(custom.items())) if custom else ())
+    known = _resources.get(key)
+    if known is None:
+        known = json.dumps(ray_internals.resources_of(kind, dict(options)), separators=(",", ":"))
+        if len(_resources) < 1000:
+            _resources[key] = known
+    return known
+
+
+def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
+    """Take Ray's trace context out of a call whose method does not accept it (ray#63267)."""
+    try:
+        signatures = method._actor._ray_method_signatures
+        signature = signatures.get(method._method_name)
+        if signature is not None and not any(parameter.name == _CONTEXT.name for parameter in signature):
+            kwargs.pop(_CONTEXT.name)
+    except Exception as error:
+        warn_once("the signature of an actor's method could not be looked at", error)
+
+
+def _accept_context_in_generators(handle: Any) -> None:
+    # The worker's side (generators.py) takes the context of generator methods; only handles of actors that this
+    # job created say so: another job's worker may run without the hook.
+    signatures: Mapping[str, Sequence[inspect.Parameter]] = handle._ray_method_signatures
+    generators = getattr(handle, "_ray_method_is_generator", {})
+    extended = dict(signatures)
+    for name, signature in signatures.items():
+        if generators.get(name) and not any(parameter.name == _CONTEXT.name for parameter in signature):
+            parameters = [*signature, _CONTEXT]
+            extended[name] = sorted(parameters, key=lambda parameter: parameter.kind)
+    if len(generators):
+        handle._ray_method_signatures = extended

@@ -1,0 +1,110 @@
+"""Ray's own record of every task attempt and its states, saved before the cluster that holds it is gone."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from raytrace_hook import ray_events, ray_internals, submits
+from raytrace_hook.log import warn_once
+
+if TYPE_CHECKING:
+    from raytrace_hook.writer import SpanFile
+
+_TERMINAL = ("FINISHED", "FAILED")
+_POLL_S = 0.1
+_MANY_EVENTS = 3000
+"""From here on reading takes long enough to be done only once at the end, when all is there."""
+
+
+class TaskEvents:
+    """Saves the task events of the present job, every so often and at its end."""
+
+    def __init__(self, file: SpanFile, interval_s: float, wait_s: float) -> None:
+        """`interval_s` between savings (0: only at the end); at the end wait up to `wait_s` for the last reports."""
+        self._file = file
+        self._interval_s = interval_s
+        self._wait_s = wait_s
+        self._stop: threading.Event | None = None
+        self._lock = threading.Lock()
+        self._header: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Begin with the present connection."""
+        ids = ray_internals.process_ids()
+        self._header = {
+            "raytrace": "task_events",
+            "version": 1,
+            "session": ids.get("raytrace.session", ""),
+            "job_id": ids.get("ray.job_id", ""),
+            "ray_version": ray_internals.ray_version(),
+        }
+        stop = self._stop = threading.Event()
+        if self._interval_s > 0:
+            # It earns its keep: a driver that is killed would leave no events at all.
+            arguments = (stop,)
+            threading.Thread(target=self._repeat, args=arguments, name="raytrace-events", daemon=True).start()
+
+    def finish(self) -> None:
+        """Save the last state, once the workers have reported it or `wait_s` are over."""
+        stop, self._stop = self._stop, None
+        if stop is None:
+            return
+        stop.set()
+        try:
+            self._save_last()
+        except Exception as error:
+            warn_once("no task events from Ray", error)
+
+    def _repeat(self, stop: threading.Event) -> None:
+        pause = self._interval_s
+        while not stop.wait(pause):
+            started = time.monotonic()
+            try:
+                with self._lock:
+                    if not stop.is_set():
+                        self._save(self._attempts())
+            except Exception as error:
+                warn_once("no task events from Ray", error)
+                return
+            # Of a driver with very many tasks this takes its time: never more than a fiftieth of it.
+            pause = max(self._interval_s, 50 * (time.monotonic() - started))
+
+    def _save_last(self) -> None:
+        deadline = time.monotonic() + self._wait_s
+        with self._lock:
+            while True:
+                many = len(ray_events.raw_task_events()) > _MANY_EVENTS
+                if many:
+                    time.sleep(max(0.0, deadline - time.monotonic()))
+                attempts = self._attempts()
+                if many or time.monotonic() >= deadline or _complete(attempts):
+                    break
+                time.sleep(_POLL_S)
+            self._save(attempts)
+
+    def _attempts(self) -> list[dict[str, Any]]:
+        return ray_events.attempts_of(ray_events.raw_task_events(), self._header["job_id"])
+
+    def _save(self, attempts: list[dict[str, Any]]) -> None:
+        encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+        lines = [encode({**self._header, "written_ns": time.time_ns()}), *map(encode, attempts), ""]
+        self._file.replace_beside(".events", "\n".join(lines).encode("ascii"))
+
+
+def _complete(attempts: list[dict[str, Any]]) -> bool:
+    """Tell whether every attempt has reported its end: its owner the state, its worker the times of its parts."""
+    submitted = submits.latest()
+    ended = set()
+    for attempt in attempts:
+        if attempt["type"] == "DRIVER_TASK":
+            continue
+        states = attempt["states"]
+        if not any(name in states for name in _TERMINAL):
+            return False
+        if "FINISHED" in states and attempt["error"] is None and not attempt["profile"]:
+            return False
+        ended.add(attempt["task_id"])
+    return submitted <= ended

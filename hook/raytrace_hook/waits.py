@@ -1,0 +1,283 @@
+"""Spans of what a program waits for: `ray.get`, `ray.wait`, `await`, generator iteration; and of `ray.put`.
+
+A span is made only when the call is over, with the start it had: a call that returns at once then costs next to
+nothing. While it lasts, the record of open spans shows it.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextvars
+import random
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Callable
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.trace import Status, StatusCode
+
+from raytrace_hook import ray_internals, ray_patches
+from raytrace_hook.encode import timestamp
+from raytrace_hook.in_flight import OpenSpans
+from raytrace_hook.log import warn_once
+
+AWAITED_COUNT, READY, PUT_BYTES = "raytrace.awaited_count", "raytrace.ready_task_ids", "raytrace.put_bytes"
+SHORT_WAITS = "raytrace.short_waits"
+
+_covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
+"""True inside a call that has a span already: what Ray calls in there is part of it."""
+
+_stored = threading.local()
+
+Wait = tuple[str, int, int, int, Any]
+"""A wait that goes on: its name, how many objects it asks for, its start, its slot's key, its context."""
+
+
+class Waits:
+    """Records the waits of this process from now on."""
+
+    def __init__(self, open_spans: OpenSpans, min_wait_ns: int) -> None:
+        self._open_spans = open_spans
+        self._min_wait_ns = min_wait_ns
+
+    def install(self) -> bool:
+        """Patch Ray. Returns whether `ray.get` and `ray.wait` are recorded."""
+        ray_patches.patch_serialize(_remember_size)
+        ray_patches.patch_await(self._awaiting)
+        ray_patches.patch_future(waited_future(self))
+        ray_patches.patch_next(self._next_sync, self._next_async)
+        return ray_patches.patch_calls(lambda name: _Call(self, name))
+
+    def begin(self, name: str, count: int) -> Wait | None:
+        """Note that a wait starts in this context; what it returns goes to `end`."""
+        try:
+            return self._begin(name, count)
+        except Exception as error:
+            warn_once(f"a {name} could not be recorded", error)
+            return None
+
+    def _begin(self, name: str, count: int) -> Wait:
+        start_ns, key, context = time.time_ns(), random.getrandbits(64), context_api.get_current()
+        parent = trace.get_current_span(context).get_span_context()
+        if parent.trace_flags.sampled or not parent.is_valid:
+            trace_id = parent.trace_id or random.getrandbits(128)
+            parent_id = f'"0x{parent.span_id:016x}"' if parent.is_valid else "null"
+            counted = f'"{AWAITED_COUNT}":{count}' if count else ""
+            self._open_spans.set(
+                key,
+                f'{{"name":"{name}","context":{{"trace_id":"0x{trace_id:032x}","span_id":"0x{key:016x}",'
+                f'"trace_state":"[]"}},"kind":"SpanKind.INTERNAL","parent_id":{parent_id},'
+                f'"start_time":"{timestamp(start_ns)}","end_time":null,"status":{{"status_code":"UNSET"}},'
+                f'"attributes":{{{counted}}},"events":[],"links":[]}}',
+            )
+        return name, count, start_ns, key, context
+
+    def end(
+        self,
+        wait: Wait | None,
+        attributes: Callable[[], dict[str, Any]],
+        error: BaseException | None = None,
+    ) -> None:
+        """Record a wait that began with `begin` as a span, or only count it when it was short."""
+        if wait is None:
+            return
+        name, count, start_ns, key, context = wait
+        end_ns = time.time_ns()
+        try:
+            if end_ns - start_ns < self._min_wait_ns:
+                self._count_short(context)
+                return
+            found = attributes()
+            if count:
+                found[AWAITED_COUNT] = count
+            tracer = trace.get_tracer(__name__)
+            span = tracer.start_span(name, context=context, attributes=found, start_time=start_ns)
+            if error is not None:
+                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:500]))
+            self._open_spans.clear(key)
+            span.end(end_ns)
+        except Exception as problem:
+            warn_once(f"a {name} could not be recorded", problem)
+        finally:
+            self._open_spans.clear(key)
+
+    def _count_short(self, context: Any) -> None:
+        span = trace.get_current_span(context)
+        if span.is_recording():
+            before = (getattr(span, "attributes", None) or {}).get(SHORT_WAITS, 0)
+            span.set_attribute(SHORT_WAITS, before + 1)
+
+    def _awaiting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def wrap_future(future: Any, *arguments: Any, **keywords: Any) -> Any:
+            reference = getattr(future, "object_ref", None)
+            if reference is not None and not _covered.get() and not ray_internals.called_by_ray(1):
+                wait = self.begin("await", 1)
+                # Added before asyncio's own callback: the span is written before the coroutine goes on.
+                future.add_done_callback(lambda done: self._awaited(wait, reference, done))
+            return original(future, *arguments, **keywords)
+
+        return wrap_future
+
+    def _awaited(self, wait: Any, reference: Any, done: Any) -> None:
+        if done.cancelled():
+            self.end(wait, lambda: {READY: []}, concurrent.futures.CancelledError("cancelled"))
+        else:
+            self.end(wait, lambda: {READY: ray_internals.task_ids_of([reference])}, done.exception())
+
+    def _next_sync(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def _next_sync(generator: Any, *arguments: Any, **keywords: Any) -> Any:
+            if _covered.get() or ray_internals.called_by_ray(1):
+                return original(generator, *arguments, **keywords)
+            wait = self.begin("ray.next", 1)
+            token = _covered.set(True)
+            try:
+                return original(generator, *arguments, **keywords)
+            finally:
+                _covered.reset(token)
+                self._end_next(wait, generator)
+
+        return _next_sync
+
+    def _next_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        async def _next_async(generator: Any, *arguments: Any, **keywords: Any) -> Any:
+            if _covered.get() or ray_internals.called_by_ray(1):
+                return await original(generator, *arguments, **keywords)
+            wait = self.begin("ray.next", 1)
+            token = _covered.set(True)
+            try:
+                return await original(generator, *arguments, **keywords)
+            finally:
+                _covered.reset(token)
+                self._end_next(wait, generator)
+
+        return _next_async
+
+    def _end_next(self, wait: Any, generator: Any) -> None:
+        self.end(wait, lambda: {READY: ray_internals.task_ids_of([generator])})
+
+
+class _Call:
+    """One call of `ray.get`, `ray.wait` or `ray.put`, told from the local variables of Ray's function."""
+
+    __slots__ = ("_name", "_references", "_wait", "_waits")
+
+    def __init__(self, waits: Waits, name: str) -> None:
+        self._waits, self._name = waits, name
+        self._wait: Any = None
+        self._references: Sequence[Any] = ()
+
+    def start(self, frame: Any) -> None:
+        try:
+            if _covered.get() or ray_internals.called_by_ray(2):
+                return
+            if self._name == "ray.put":
+                _stored.size = None
+            else:
+                self._references = _asked_for(frame.f_locals)
+                if not self._references:
+                    return
+            self._wait = self._waits.begin(self._name, len(self._references))
+        except Exception as error:
+            warn_once(f"a {self._name} could not be recorded", error)
+
+    def finish(self, frame: Any, error: BaseException | None) -> None:
+        self._waits.end(self._wait, lambda: self._found(frame, error), error)
+
+    def _found(self, frame: Any, error: BaseException | None) -> dict[str, Any]:
+        if self._name == "ray.put":
+            size, _stored.size = getattr(_stored, "size", None), None
+            return {} if size is None else {PUT_BYTES: size}
+        if error is not None:
+            ready = ray_internals.ready_now(self._references)
+        elif self._name == "ray.wait":
+            ready = list(frame.f_locals.get("ready_ids", ()))
+        else:
+            ready = list(self._references)
+        return {READY: ray_internals.task_ids_of(ready)}
+
+
+def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:
+    asked: Any
+    asked = variables["ray_waitables"] if "ray_waitables" in variables else variables["object_refs"]
+    if ray_internals.is_object_ref(asked):
+        return (asked,)
+    if isinstance(asked, list) and asked and _is_waitable(asked[0]):
+        return tuple(asked)
+    return ()
+
+
+def _is_waitable(value: Any) -> bool:
+    return ray_internals.is_object_ref(value) or hasattr(value, "_generator_ref")
+
+
+def _remember_size(original: Callable[..., Any]) -> Callable[..., Any]:
+    def serialize(context: Any, *arguments: Any, **keywords: Any) -> Any:
+        serialized = original(context, *arguments, **keywords)
+        if getattr(_stored, "size", 0) is None:
+            _stored.size = getattr(serialized, "total_bytes", None)
+        return serialized
+
+    return serialize
+
+
+def waited_future(waits: Waits) -> type[concurrent.futures.Future[Any]]:
+    """Return the class of futures for `ObjectRef.future()`: it records when a thread blocks on them.
+
+    Not the time from their making to their completion: the program may do other work meanwhile.
+    """
+
+    class Future(concurrent.futures.Future):  # type: ignore[type-arg] # untyped to Ray
+        def __init__(self) -> None:
+            super().__init__()
+            self._condition: threading.Condition = _WaitedCondition(waits, self)
+            self._waiters = _WatchedWaiters(waits)
+
+    return Future
+
+
+class _WaitedCondition(threading.Condition):
+    """What `result()` and `exception()` block on."""
+
+    def __init__(self, waits: Waits, future: Any) -> None:
+        super().__init__()
+        self._waits, self._future = waits, future
+
+    def wait(self, timeout: float | None = None) -> bool:
+        wait = self._waits.begin("await", 1)
+        try:
+            return super().wait(timeout)
+        finally:
+            self._waits.end(wait, lambda: _references([self._future]))
+
+
+class _WatchedWaiters(list):  # type: ignore[type-arg] # a plain list for concurrent.futures
+    """What `concurrent.futures.wait` and `as_completed` hang their event into."""
+
+    def __init__(self, waits: Waits) -> None:
+        super().__init__()
+        self._waits = waits
+
+    def append(self, waiter: Any) -> None:
+        if type(getattr(waiter, "event", None)) is threading.Event:
+            waiter.event = _WaitedEvent(self._waits, waiter)
+        super().append(waiter)
+
+
+class _WaitedEvent(threading.Event):
+    def __init__(self, waits: Waits, waiter: Any) -> None:
+        super().__init__()
+        self._waits, self._waiter = waits, waiter
+
+    def wait(self, timeout: float | None = None) -> bool:
+        wait = self._waits.begin("await", 1)
+        try:
+            return super().wait(timeout)
+        finally:
+            self._waits.end(wait, lambda: _references(list(self._waiter.finished_futures)))
+
+
+def _references(futures: Iterable[Any]) -> dict[str, Any]:
+    references = (getattr(future, "object_ref", None) for future in futures if future.done())
+    return {READY: ray_internals.task_ids_of(one for one in references if one is not None)}
