@@ -53,15 +53,12 @@ def _deduplicate(spans: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
     if spans.select(_IDENTITY).n_unique() == spans.height:
         return spans, []
     once, copies = spans.filter(~repeated), spans.filter(repeated)
-    copies = copies.sort(
-        *_IDENTITY,
-        "end",
-        "attributes",
-        "events",
-        "source",
-        descending=[False, False, True, True, True, False],
-        nulls_last=True,
-    )
+    # The order has to be total, or which of two contradicting copies stays would depend on the order of reading.
+    first = ["end", "attributes", "events", "source"]
+    rest = [name for name, dtype in copies.schema.items() if not dtype.is_nested() and name not in (*_IDENTITY, *first)]
+    lists = [pl.col(name).list.join(",") for name, dtype in copies.schema.items() if dtype.is_nested()]
+    descending = [False, False, True, True, True, *[False] * (1 + len(rest) + len(lists))]
+    copies = copies.sort(*_IDENTITY, *first, *rest, *lists, descending=descending, nulls_last=True)
     kept = copies.unique(_IDENTITY, keep="first", maintain_order=True)
     return pl.concat([once, kept]), _conflicts(copies)
 

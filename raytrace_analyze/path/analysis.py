@@ -167,11 +167,9 @@ def _notes(scoped: Scoped, rows: Rows) -> tuple[str, ...]:
     circles = int(np.isin(structure.circles, rows).sum())
     notes = []
     if detached:
-        notes.append(f"{count_text(detached, 'span')} lie outside the span they belong to and are on no path")
+        notes.append(f"{count_text(detached, 'span')} outside the span it belongs to, left out")
     if in_flight:
-        notes.append(
-            f"{count_text(in_flight, 'span')} never ended; the last time known of the process stands for the end"
-        )
+        notes.append(f"{count_text(in_flight, 'span')} never ended; taken to end with the last sign of the process")
     if circles:
-        notes.append(f"{count_text(circles, 'span')} were their own ancestor and are treated as roots")
+        notes.append(f"{count_text(circles, 'span')} its own ancestor, taken as a root")
     return tuple(notes)

@@ -201,9 +201,9 @@ class Walk:
     def _predecessor(self, run: int, submit: int, since: int, until: int) -> _Found | None:
         """Of the runs whose end let this one start by the rules, the latest in (since, until]."""
         runs = self.runs
-        is_method = runs.actor[run] >= 0 and not runs.is_creation[run]
+        on_actor = runs.actor[run] >= 0
         if self.infer and self.queues is Queues.FOLLOW and not runs.recorded[run]:
-            if is_method:
+            if on_actor:
                 return self._latest(runs.on_actor, int(runs.actor[run]), since, until, Via.INFERRED)
             since = max(since, until - self.infer_within_ns - 1)
             return self._latest(runs.in_job, int(runs.job[run]), since, until, Via.INFERRED)
@@ -216,7 +216,7 @@ class Walk:
             for row, via in named
             if structure.start[row] < until and since < structure.end[row] <= until
         ]
-        if runs.actor[run] >= 0 and (creation := self._creation(run, since, until)):
+        if on_actor and (creation := self._creation(run, since, until)):
             found.append(creation)
         return _Found.latest(found, self)
 
@@ -231,7 +231,7 @@ class Walk:
         """The run that held the actor, or the worker, until this one could start."""
         runs, actor = self.runs, int(self.runs.actor[run])
         if actor >= 0:
-            if runs.is_creation[run] or not runs.serial_actor[actor]:
+            if not runs.serial_actor[actor]:
                 return None
             return self._latest(runs.on_actor, actor, since, until, Via.ACTOR)
         since = max(since, until - SLOT_WITHIN_NS - 1)

@@ -1,0 +1,253 @@
+"""The walk, worked out by hand: each program is drawn, so that the expected chain can be checked by eye."""
+
+import polars as pl
+import pytest
+
+from raytrace_analyze import UsageError, critical_path
+from tests.tables import chain, run, span, submit, table, wait
+
+
+def test_nested_spans_the_last_child_to_end_is_on_the_path() -> None:
+    #      0         10        20        30
+    # root [-----------------------------]
+    # a      [-------]                       ended before b did
+    # b           [-----------]
+    spans = table(span("root", 0, 30), span("a", 2, 10, "root"), span("b", 6, 18, "root"))
+    assert chain(critical_path(spans).segments) == [
+        ("root", 0, 6, "self"),
+        ("b", 6, 18, "self"),
+        ("root", 18, 30, "self"),
+    ]
+
+
+def test_touching_siblings_are_both_on_the_path() -> None:
+    # root [--------------------]
+    # a      [-----]
+    # b             [------]
+    spans = table(span("root", 0, 20), span("a", 2, 8, "root"), span("b", 8, 15, "root"))
+    assert [row[0] for row in chain(critical_path(spans).segments)] == ["root", "a", "b", "root"]
+
+
+def test_child_is_clipped_to_its_parent() -> None:
+    # root      [--------]
+    # late  ..      [-----------]   runs on after its parent
+    # early [------]                starts before it
+    spans = table(span("root", 10, 20), span("late", 16, 30, "root"), span("early", 4, 14, "root"))
+    path = critical_path(spans)
+    assert chain(path.segments) == [
+        ("early", 10, 14, "self"),
+        ("root", 14, 16, "self"),
+        ("late", 16, 20, "self"),
+    ]
+    assert path.makespan == 10
+
+
+def test_detached_child_is_on_no_path_and_reported() -> None:
+    # root [-----]
+    # gone          [----]   starts after its parent has ended
+    path = critical_path(table(span("root", 0, 10), span("gone", 12, 20, "root")))
+    assert chain(path.segments) == [("root", 0, 10, "self")]
+    assert path.notes == ("1 span outside the span it belongs to, left out",)
+
+
+def get_of_one_task(**options: object) -> list[tuple[str | None, int, int, str]]:
+    # driver [s]              [get.............]---]
+    # run         ......[===============]
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 5, 10, "driver", submitted_task_id="T"),
+        run("r", 30, 80, "s", "T"),
+        wait("get", 20, 85, "driver", ["T"]),
+        recorded=True,
+    )
+    return chain(critical_path(spans, **options).segments)  # type: ignore[arg-type]
+
+
+def test_a_get_leads_to_the_run_and_on_to_its_submit() -> None:
+    assert get_of_one_task() == [
+        ("driver", 0, 5, "self"),
+        ("s", 5, 10, "submit"),
+        ("r", 10, 30, "queue"),
+        ("r", 30, 80, "self"),
+        ("get", 80, 85, "fetch"),
+        ("driver", 85, 100, "self"),
+    ]
+
+
+def test_what_is_recorded_needs_no_inference() -> None:
+    assert get_of_one_task(infer=False) == get_of_one_task()
+
+
+def test_a_dependency_that_is_no_ancestor_is_on_the_path() -> None:
+    # driver [s1][s2]  [get of B.................]
+    # A           [============]
+    # B                          ..[====]           takes A's result
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s1", 2, 4, "driver", submitted_task_id="A"),
+        submit("s2", 6, 8, "driver", submitted_task_id="B", dependency_task_ids=["A"]),
+        run("a", 20, 60, "s1", "A"),
+        run("b", 70, 90, "s2", "B"),
+        wait("get", 10, 92, "driver", ["B"]),
+        recorded=True,
+    )
+    path = critical_path(spans)
+    assert chain(path.segments) == [
+        ("driver", 0, 2, "self"),
+        ("s1", 2, 4, "submit"),
+        ("a", 4, 20, "queue"),
+        ("a", 20, 60, "self"),
+        ("b", 60, 70, "queue"),
+        ("b", 70, 90, "self"),
+        ("get", 90, 92, "fetch"),
+        ("driver", 92, 100, "self"),
+    ]
+    assert path.segments.filter(span_id="a")["via"].to_list() == ["dependency", "dependency"]
+    assert not path.segments["inferred"].any()
+
+
+def test_a_retry_leads_to_the_attempt_before() -> None:
+    # driver [s] [get.......................]
+    # run 0     ..[====] failed
+    # run 1                ....[======]
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="A"),
+        run("a0", 10, 30, "s", "A", status="ERROR", attempt=0),
+        run("a1", 50, 80, "s", "A", attempt=1),
+        wait("get", 6, 82, "driver", ["A"]),
+        recorded=True,
+    )
+    assert [(row[0], row[3]) for row in chain(critical_path(spans).segments)] == [
+        ("driver", "self"), ("s", "submit"), ("a0", "queue"), ("a0", "self"),
+        ("a1", "queue"), ("a1", "self"), ("get", "fetch"), ("driver", "self"),
+    ]  # fmt: skip
+
+
+def serial_actor(queues: str) -> list[tuple[str | None, int, int, str]]:
+    # driver [c][s1][s2]    [get of both.................]
+    # init        [==]
+    # m1               [==========]
+    # m2                           [========]    waited for its turn
+    on_actor = {"actor_id": "X", "worker_id": "w", "pid": 7}
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("c", 1, 2, "driver", submitted_task_id="C", function="Cls.__init__"),
+        submit("s1", 3, 4, "driver", submitted_task_id="M1"),
+        submit("s2", 5, 6, "driver", submitted_task_id="M2"),
+        run("init", 10, 20, "c", "C", function="Cls.__init__", **on_actor),
+        run("m1", 25, 50, "s1", "M1", function="Cls.m", **on_actor),
+        run("m2", 52, 80, "s2", "M2", function="Cls.m", **on_actor),
+        wait("get", 8, 85, "driver", ["M1", "M2"]),
+        recorded=True,
+    )
+    return chain(critical_path(spans, queues=queues).segments)
+
+
+def test_queues_follow_what_held_the_actor() -> None:
+    assert [row[0] for row in serial_actor("follow")] == [
+        "driver", "c", "init", "init", "m1", "m1", "m2", "m2", "get", "driver",
+    ]  # fmt: skip
+
+
+def test_queues_show_keeps_the_wait_but_not_behind_the_creation() -> None:
+    assert serial_actor("show") == [
+        ("driver", 0, 1, "self"),
+        ("c", 1, 2, "submit"),
+        ("init", 2, 10, "queue"),
+        ("init", 10, 20, "self"),
+        ("m2", 20, 52, "queue"),
+        ("m2", 52, 80, "self"),
+        ("get", 80, 85, "fetch"),
+        ("driver", 85, 100, "self"),
+    ]
+
+
+def unrecorded_map_reduce() -> pl.DataFrame:
+    # Each call is a trace of its own, nothing says that c needs a and b.
+    # driver [sa][sb][sc]
+    # a           [=====]
+    # b           [=================]
+    # c                              [====]
+    return table(
+        submit("sa", 0, 2, trace_id="1"),
+        submit("sb", 3, 5, trace_id="2"),
+        submit("sc", 6, 8, trace_id="3"),
+        run("a", 20, 40, "sa", "A", trace_id="1"),
+        run("b", 21, 90, "sb", "B", trace_id="2"),
+        run("c", 95, 110, "sc", "C", trace_id="3", function="reduce"),
+    )
+
+
+def test_unrecorded_spans_are_joined_by_inference_and_marked() -> None:
+    path = critical_path(unrecorded_map_reduce())
+    assert chain(path.segments) == [
+        ("sa", 0, 2, "submit"),
+        (None, 2, 3, "self"),
+        ("sb", 3, 5, "submit"),
+        ("b", 5, 21, "queue"),
+        ("b", 21, 90, "self"),
+        ("c", 90, 95, "queue"),
+        ("c", 95, 110, "self"),
+    ]
+    assert path.segments.filter(category="self", span_id="b")["inferred"].to_list() == [True]
+    assert path.segments["function"].to_list()[1] == "(driver)"
+
+
+def test_without_inference_an_unrecorded_run_is_on_no_path() -> None:
+    path = critical_path(unrecorded_map_reduce(), infer=False)
+    assert path.makespan == 110
+    assert not set(path.segments["span_id"]) & {"a", "b", "c"}
+
+
+def test_a_task_scope_starts_at_its_submit() -> None:
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 5, 10, "driver", submitted_task_id="T"),
+        run("r", 30, 80, "s", "T", function="mod.work"),
+        recorded=True,
+    )
+    path = critical_path(spans, task="work")
+    assert (path.start_ns, path.end_ns) == (5, 80)
+    assert chain(path.segments) == [("s", 5, 10, "submit"), ("r", 10, 30, "queue"), ("r", 30, 80, "self")]
+
+
+def test_a_span_that_never_ended_ends_with_its_process() -> None:
+    # driver [s].............   killed: the last that is known of it is at 50
+    spans = table(span("driver", 0, None, name="ray.driver"), span("a", 10, 50, "driver"), recorded=True)
+    path = critical_path(spans)
+    assert path.makespan == 50
+    assert "never ended" in path.notes[0]
+
+
+def test_parents_in_a_circle_are_cut_and_reported() -> None:
+    path = critical_path(table(span("a", 0, 10, "b"), span("b", 2, 8, "a"), span("c", 3, 5, "c")))
+    assert path.segments["duration_ns"].sum() == path.makespan == 10
+    assert any("own ancestor" in note for note in path.notes)
+
+
+def test_a_thread_without_context_is_adopted_by_the_task_it_runs_in() -> None:
+    # run    [===================]
+    # lost       [submit]            no parent, but the task id and process of the run
+    spans = table(
+        submit("s", 0, 5, submitted_task_id="T"),
+        run("r", 10, 50, "s", "T", pid=9),
+        submit("lost", 20, 30, None, trace_id="u", task_id="T", pid=9, submitted_task_id="U"),
+        wait("get", 6, 60, None, ["T"]),
+        recorded=True,
+    )
+    assert ("lost", 20, 30, "submit") in chain(critical_path(spans).segments)
+
+
+@pytest.mark.parametrize("scope", [{"job": "99"}, {"trace": "nope"}, {"task": "nope"}, {"job": "01", "trace": "t"}])
+def test_an_unknown_scope_is_a_usage_error(scope: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        critical_path(table(span("a", 0, 1)), **scope)  # type: ignore[arg-type]
+
+
+def test_equal_job_ids_of_two_sessions_are_two_jobs() -> None:
+    spans = table(span("a", 0, 10), span("b", 0, 30, session="z", trace_id="u"))
+    assert critical_path(spans).makespan == 30
+    with pytest.raises(UsageError, match=r"s/01, z/01"):
+        critical_path(spans, job="01")
+    assert critical_path(spans, job="s/01").makespan == 10
