@@ -1,6 +1,6 @@
 """Records to columns: the frame of `schema.DECODED`, built a stretch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -53,17 +53,18 @@ def empty_frame() -> pl.DataFrame:
     return DECODED.to_frame()
 
 
-def build_frame(records: Sequence[Record], source: str) -> tuple[pl.DataFrame, list[int]]:
-    """Build the frame of `schema.DECODED` from the records of one stretch of the file `source`.
+def build_frame(records: Sequence[Record], sources: Sequence[str]) -> tuple[pl.DataFrame, list[int]]:
+    """Build the frame of `schema.DECODED` from records and the file that each came from.
 
     Gives the frame and the indices of the records that are not in it, as their times are no times.
     """
     if not records:
         return empty_frame(), []
-    raw = pl.DataFrame([*_own_columns(records), *_attribute_columns(records), *_resource_columns(records)])
+    own = [*_own_columns(records), *_attribute_columns(records)]
+    own.append(pl.Series("source", sources, dtype=pl.String))
+    raw = pl.DataFrame(own).hstack(_resource_columns(records))
     # One pass over all columns: each call into polars costs as much as decoding a hundred spans.
-    columns = _derived_columns() | {"source": pl.lit(source)}
-    frame = raw.select(columns.get(name, pl.col(name)).alias(name) for name in DECODED)
+    frame = raw.select(_COLUMNS)
     if frame["start"].null_count() or frame["end"].null_count() > raw["end_time"].null_count():
         return _with_odd_times(frame, raw["start_time"], raw["end_time"])
     return frame, []
@@ -118,17 +119,18 @@ def _attribute_columns(records: Sequence[Record]) -> list[pl.Series]:
     ]
 
 
-def _resource_columns(records: Sequence[Record]) -> list[pl.Series]:
+def _resource_columns(records: Sequence[Record]) -> pl.DataFrame:
     """Build them from the few distinct resources, then spread these over the rows."""
     numbers: dict[bytes, int] = {}
     rows = [numbers.setdefault(raw, len(numbers)) for raw in map(bytes, _each("resource", records))]
     resources = [resource_of(raw) for raw in numbers]
-    distinct = [
-        pl.Series(column, _each(field, resources), dtype=dtype)
-        for field, (column, dtype) in zip(Resource.__struct_fields__, _RESOURCE_SCHEMA.items(), strict=True)
-    ]
-    row_numbers = pl.Series(rows, dtype=pl.UInt32)
-    return [column.gather(row_numbers) for column in distinct]
+    distinct = pl.DataFrame(
+        [
+            pl.Series(column, _each(field, resources), dtype=dtype)
+            for field, (column, dtype) in zip(Resource.__struct_fields__, _RESOURCE_SCHEMA.items(), strict=True)
+        ]
+    )
+    return distinct[pl.Series(rows, dtype=pl.UInt32)]
 
 
 def _derived_columns() -> dict[str, pl.Expr]:
@@ -173,3 +175,13 @@ def _function_in_name() -> pl.Expr:
         .when(name.str.ends_with(" ray.remote_worker"))
         .then(ran)
     )
+
+
+def _columns() -> Iterator[pl.Expr]:
+    derived = _derived_columns()
+    for name in DECODED:
+        yield derived.get(name, pl.col(name)).alias(name)
+
+
+_COLUMNS = list(_columns())
+"""Built once: building them takes as long as decoding a small file."""

@@ -5,7 +5,7 @@ from itertools import islice
 
 import msgspec
 
-from raytrace_analyze.decode.columns import build_frame
+from raytrace_analyze.decode.batch import Batch, frame_of
 from raytrace_analyze.decode.framing import Found, scan
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
@@ -24,9 +24,15 @@ def decode_open_spans(file: SpanFile) -> Iterator[Decoded]:
     A slot that does not hold a whole record is DAMAGED_RECORD, a last line that is cut CUT_RECORD.
     Never raises for bad content.
     """
-    source = str(file.path)
-    problems = ProblemList(source)
+    problems = ProblemList(str(file.path))
+    frame = frame_of([read_open_spans(file, problems)])
+    yield Decoded(frame, problems.finish())
+
+
+def read_open_spans(file: SpanFile, problems: ProblemList) -> Batch:
+    """Give the records of the file, and note what is wrong with it: the part before the frame is built."""
     records: list[Record] = []
+    offsets: list[int] = []
     lines = read_lines(file)
     try:
         resource = EMPTY_OBJECT
@@ -34,13 +40,12 @@ def decode_open_spans(file: SpanFile) -> Iterator[Decoded]:
             resource = _resource_in(line, offset, problems)
         for offset, line in lines:
             if line.startswith(b"{"):
-                records += _records_in(line, offset, resource, problems)
+                found = _records_in(line, offset, resource, problems)
+                records += found
+                offsets += [offset] * len(found)
     except BrokenStream as error:
         problems.add(error.kind, None, error.detail)
-    frame, without_time = build_frame(records, source)
-    if without_time:
-        problems.add(ProblemKind.DAMAGED_RECORD, None, f"{len(without_time)} slots whose times are no times")
-    yield Decoded(frame, problems.finish())
+    return Batch(records, str(file.path), problems, offsets.__getitem__)
 
 
 def _resource_in(line: bytes, offset: int, problems: ProblemList) -> msgspec.Raw:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-import polars as pl
-
-from raytrace_analyze.decode.columns import build_frame
+from raytrace_analyze.decode.batch import Batch, frame_of
+from raytrace_analyze.decode.columns import empty_frame
 from raytrace_analyze.decode.framing import last_record_start
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.stretch import Stretch, read_stretch, read_with_offsets
@@ -27,34 +26,49 @@ def decode_span_json(
     the unpacked file: a last record without its end is CUT_RECORD; what lies between two records and is no
     span is DAMAGED_RECORD, and so is a span whose times are no times. Never raises for bad content.
     """
-    return _Reader(file, start, stop, block_bytes).read()
+    problems = ProblemList(str(file.path))
+    for batch in read_span_json(file, problems, start, stop, block_bytes):
+        yield Decoded(frame_of([batch]), problems.take())
+    rest = problems.finish()
+    if rest:
+        yield Decoded(empty_frame(), rest)
+
+
+def read_span_json(
+    file: SpanFile,
+    problems: ProblemList,
+    start: int = 0,
+    stop: int | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[Batch]:
+    """Give the records of the file, and note what is wrong with it: the part before the frame is built."""
+    return _Reader(file, problems, start, stop, block_bytes).read()
 
 
 class _Reader:
     """Reads one file (or a part of it) once."""
 
-    def __init__(self, file: SpanFile, start: int, stop: int | None, block_bytes: int) -> None:
+    def __init__(self, file: SpanFile, problems: ProblemList, start: int, stop: int | None, block_bytes: int) -> None:
         self._blocks = read_blocks(file, start, stop, block_bytes)
         self._source = str(file.path)
         self._is_last_part = stop is None
-        self._problems = ProblemList(self._source)
+        self._problems = problems
         self._data = b""
         """What was read and not decoded yet; starts where a record does."""
         self._position = start
         """Byte offset of `_data` in the unpacked file."""
 
-    def read(self) -> Iterator[Decoded]:
+    def read(self) -> Iterator[Batch]:
         broken: BrokenStream | None = None
         try:
             for block in self._blocks:
                 self._append(block)
                 end = last_record_start(self._data)
                 if end or len(self._data) >= MAX_RECORD_BYTES:
-                    yield Decoded(self._decode(end or len(self._data)), self._problems.take())
+                    yield self._take(end or len(self._data))
         except BrokenStream as error:
             broken = error
-        frame = self._decode_last(broken)
-        yield Decoded(frame, self._problems.finish())
+        yield self._take_last(broken)
 
     def _append(self, block: bytes) -> None:
         self._data = self._data + block if self._data else block
@@ -65,23 +79,23 @@ class _Reader:
         self._data = self._data[length:]
         self._position += length
 
-    def _decode(self, end: int) -> pl.DataFrame:
-        """Decode the data up to `end` and drop it, except for a record that may go on after it."""
+    def _take(self, end: int) -> Batch:
+        """Take what is up to `end`, but leave there a record that may go on after it."""
         data = self._data[:end]
         stretch = read_stretch(data)
-        frame = self._build(stretch, data)
+        batch = self._batch(stretch, data)
         if stretch.unfinished is not None and end - stretch.unfinished < MAX_RECORD_BYTES:
             end = stretch.unfinished
         elif stretch.unfinished is not None:
             offset = self._position + stretch.unfinished
             self._problems.damage(offset, end - stretch.unfinished, "a record without an end")
         self._drop(end)
-        return frame
+        return batch
 
-    def _decode_last(self, broken: BrokenStream | None) -> pl.DataFrame:
-        """Decode all that is left, and say what is wrong with the end of the file, once."""
+    def _take_last(self, broken: BrokenStream | None) -> Batch:
+        """Take all that is left, and say what is wrong with the end of the file, once."""
         stretch = read_stretch(self._data)
-        frame = self._build(stretch, self._data)
+        batch = self._batch(stretch, self._data)
         size = len(self._data)
         offset = self._position + (size if stretch.unfinished is None else stretch.unfinished)
         if broken is not None:
@@ -90,14 +104,14 @@ class _Reader:
             self._problems.add(ProblemKind.CUT_RECORD, offset, "the last record has no end")
         elif stretch.unfinished is not None:
             self._problems.damage(offset, size - stretch.unfinished, "half a record")
-        return frame
+        return batch
 
-    def _build(self, stretch: Stretch, data: bytes) -> pl.DataFrame:
-        frame, without_time = build_frame(stretch.records, self._source)
-        damage = [(item.offset, item.length, item.reason) for item in stretch.damage]
-        if without_time:
-            offsets = stretch.offsets or read_with_offsets(data).offsets
-            damage += [(offsets[index], 0, "start_time or end_time is no time") for index in without_time]
-        for offset, length, reason in sorted(damage):
-            self._problems.damage(self._position + offset, length, reason)
-        return frame
+    def _batch(self, stretch: Stretch, data: bytes) -> Batch:
+        position = self._position
+
+        def offset_of(index: int) -> int:
+            return position + (stretch.offsets or read_with_offsets(data).offsets)[index]
+
+        for item in stretch.damage:
+            self._problems.damage(position + item.offset, item.length, item.reason)
+        return Batch(stretch.records, self._source, self._problems, offset_of)

@@ -1,0 +1,41 @@
+"""Records of one or several files, ready to become one frame."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import polars as pl
+
+from raytrace_analyze.decode.columns import build_frame
+from raytrace_analyze.decode.problems import ProblemList
+from raytrace_analyze.decode.record import Record
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records that were read from one file, one stretch of it at most."""
+
+    records: Sequence[Record]
+    source: str
+    problems: ProblemList
+    """Where to note what turns out to be wrong with a record."""
+    offset_of: Callable[[int], int]
+    """The byte offset of the record with this index."""
+
+
+def frame_of(batches: Sequence[Batch]) -> pl.DataFrame:
+    """Build one frame of `schema.DECODED` from all batches; a record whose times are no times is a problem.
+
+    One frame for many small files, as building one takes as long as decoding several hundred spans.
+    """
+    records = list(chain.from_iterable(batch.records for batch in batches))
+    sources = list(chain.from_iterable([batch.source] * len(batch.records) for batch in batches))
+    frame, left_out = build_frame(records, sources)
+    start = 0
+    for batch in batches:
+        end = start + len(batch.records)
+        for index in left_out:
+            if start <= index < end:
+                batch.problems.damage(batch.offset_of(index - start), 0, "start_time or end_time is no time")
+        start = end
+    return frame
