@@ -256,15 +256,14 @@ def neutral(content: bytes, words: dict[str, str]) -> bytes:
 
 
 def neutral_slots(content: bytes, words: dict[str, str]) -> bytes:
-    """The same for a file of open spans, whose lines after the first keep their length: padding gives way."""
-    lines = content.split(b"\n")
-    rewritten = [neutral(lines[0], words)]
-    for line in lines[1:]:
-        shorter = neutral(line, words)
-        shorter = shorter.rstrip(b" ").ljust(len(line)) if shorter != line else line
-        if len(shorter) != len(line):
-            raise ValueError("a slot of open spans has no room for the neutral names")
-        rewritten.append(shorter)
+    """The same for a file of open spans, whose lines keep their length: their padding gives way."""
+    rewritten = []
+    for line in content.split(b"\n"):
+        changed = neutral(line, words)
+        fitted = line if changed == line else changed.rstrip(b" ").ljust(len(line))
+        if len(fitted) != len(line):
+            raise ValueError("a line of open spans has no room for the neutral names")
+        rewritten.append(fitted)
     return b"\n".join(rewritten)
 
 

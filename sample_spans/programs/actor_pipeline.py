@@ -1,4 +1,4 @@
-"""A pipeline of three actors, eight items: Loader, Cleaner, Writer. The Writer is slow, one call at a time.
+"""A pipeline of three actors, six items: Loader, Cleaner, Writer. The Writer is slow, one call at a time.
 
 What decides its time: the Writer's calls, one after another; before them only what the first one waited
 for.
@@ -9,7 +9,7 @@ import time
 import ray
 from truth import Body, Mark, body, cluster, find, mark
 
-ITEMS = 8
+ITEMS = 6
 EXPECTED = [f"write {item}" for item in range(ITEMS)]
 STAGES = ("Loader.load", "Cleaner.clean", "Writer.write")
 
