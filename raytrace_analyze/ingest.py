@@ -14,6 +14,7 @@ from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table import assemble
+from raytrace_analyze.units import count_text
 
 SPAN_FORMATS = frozenset({Format.SPANS_JSON, Format.OPEN_SPANS, Format.PARQUET})
 
@@ -112,6 +113,6 @@ def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[
         first = damaged[0]
         return f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})"
     return (
-        f"no spans in {where} ({looked:,} files looked at); is tracing on? start Ray with "
+        f"no spans in {where} ({count_text(looked, 'file')} looked at); is tracing on? start Ray with "
         "--tracing-startup-hook, or ray.init(_tracing_startup_hook=...)"
     )

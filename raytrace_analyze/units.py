@@ -26,6 +26,16 @@ def duration_text(duration_ns: float) -> str:
     raise AssertionError("unreachable: the last step takes everything")
 
 
+def offset_text(offset_ns: int, whole_ns: int) -> str:
+    """Write a point in time of something that took `whole_ns`, so that points below each other line up.
+
+    >>> offset_text(901_303_000, 11_211_710_000), offset_text(1_500, 80_000)
+    ('0.901 s', '1.500 µs')
+    """
+    size, unit = next((step for step in reversed(_STEPS) if whole_ns >= step[0]), _STEPS[0])
+    return f"{offset_ns / size:.{0 if size == 1 else 3}f} {unit}"
+
+
 def share_text(part: float, whole: float) -> str:
     """Write a share as a percentage; nothing that is there is rounded to 0 %."""
     if whole <= 0:

@@ -46,12 +46,15 @@ def critical_path(
     walk = Walk(scoped, relate_runs(structure), queues=_queues(queues), infer=infer, infer_within_ns=infer_within_ns)
     if task is not None:
         return _of_task(walk, find_runs(spans, task))
+    notes = []
     if trace is not None:
         number = find_trace(keys, trace)
     elif job is not None:
         number = find_job(keys, job)
     else:
         number = longest(scoped, keys)
+        if len(keys) > 1:
+            notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
     steps = walk.from_root(number)
     root = scoped.root(number)
     inside = np.flatnonzero(scope_of == number)
@@ -62,7 +65,7 @@ def critical_path(
         segments=segments_frame(scoped, steps),
         work_ns=_work(structure, inside),
         runs=int(structure.is_run[inside].sum()),
-        notes=_notes(scoped, inside),
+        notes=(*notes, *_notes(scoped, inside)),
     )
 
 

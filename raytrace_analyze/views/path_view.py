@@ -1,7 +1,6 @@
 """The critical path on screen, for somebody who never heard of spans."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import polars as pl
 from rich.console import Console, Group, RenderableType
@@ -10,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from raytrace_analyze.path import DRIVER, CriticalPath
-from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
+from raytrace_analyze.views.chain import chain_lines, short_name
 from raytrace_analyze.views.console import table
 
 INFERRED = "~"
@@ -25,26 +25,9 @@ _KINDS = {
 _BAR_STYLES = {"self": "green", "queue": "yellow", "submit": "cyan", "fetch": "magenta", "wait": "red"}
 
 
-@dataclass(frozen=True)
-class _Line:
-    """One line of the chain: a segment, or several short ones folded."""
-
-    start_ns: int
-    duration_ns: int
-    category: str
-    text: str
-    inferred: bool
-    folded: int = 0
-
-
 def show_path(path: CriticalPath, console: Console, *, top: int, by: str) -> None:
     """Print a path: the answer in a sentence, where the time went, and the chain itself."""
     console.print(Group(*_parts(path, top, by)))
-
-
-def short_name(function: str | None) -> str:
-    """A function as its author would say it: without Ray's `__main__.`."""
-    return (function or DRIVER).removeprefix("__main__.")
 
 
 def _parts(path: CriticalPath, top: int, by: str) -> Iterator[RenderableType]:
@@ -118,74 +101,18 @@ def _total(groups: pl.DataFrame, kind: str) -> str:
 def _chain(path: CriticalPath, top: int) -> Table:
     shown = table("at", "took", "", "", right=("at", "took"))
     shown.columns[2].no_wrap = True
-    for line in _fold(_lines(path.segments), top):
+    for line in chain_lines(path.segments, top):
         bar = "█" * round(_BAR_WIDTH * line.duration_ns / path.makespan)
-        text = Text(line.text, style="dim" if line.folded else "")
+        text = Text(line.text, style="dim" if line.is_folded else "")
         if line.inferred:
             text.append(f" {INFERRED}", style="yellow")
         shown.add_row(
-            "+" + duration_text(line.start_ns - path.start_ns),
+            offset_text(line.start_ns - path.start_ns, path.makespan),
             duration_text(line.duration_ns),
             Text(bar or "·", style=_BAR_STYLES[line.category]),
             text,
         )
     return shown
-
-
-def _lines(segments: pl.DataFrame) -> list[_Line]:
-    return [
-        _Line(row["start_ns"], row["duration_ns"], row["category"], _say(row), row["inferred"])
-        for row in segments.iter_rows(named=True)
-    ]
-
-
-def _say(row: dict[str, object]) -> str:
-    """Tell a segment in words."""
-    function, name, cause = short_name(str(row["function"])), row["name"], row["cause"]
-    where = f" [process {row['pid']}]" if row["pid"] is not None else ""
-    because = f" ({cause})" if cause else ""
-    in_function = "the driver" if function == DRIVER else function
-    match row["category"]:
-        case "submit":
-            return f"{function} is submitted{because}{where}"
-        case "queue":
-            return f"{function} waits to start{because}"
-        case "fetch":
-            return f"{in_function} gets the result back ({name}){where}"
-        case "wait":
-            return f"{in_function} waits in {name}{because}{where}"
-    if name is None:
-        return "the driver runs, or waits for something not traced"
-    ending = ", never ended" if row["in_flight"] else ""
-    is_own = str(name).endswith(("ray.remote_worker", "ray.driver"))
-    return f"{in_function} runs{ending}{where}" if is_own else f"{in_function} is in {name}{ending}{where}"
-
-
-def _fold(lines: list[_Line], top: int) -> list[_Line]:
-    """Keep the `top` longest lines and fold what lies between them."""
-    if len(lines) <= top + 1:
-        return lines
-    longest = set(sorted(range(len(lines)), key=lambda index: -lines[index].duration_ns)[:top])
-    folded: list[_Line] = []
-    short: list[_Line] = []
-    for index, line in enumerate(lines):
-        if index in longest:
-            folded += _folded(short)
-            folded.append(line)
-            short = []
-        else:
-            short.append(line)
-    return folded + _folded(short)
-
-
-def _folded(short: list[_Line]) -> list[_Line]:
-    if len(short) < 2:
-        return short
-    total = sum(line.duration_ns for line in short)
-    biggest = max(short, key=lambda line: line.duration_ns)
-    text = f"... {len(short)} short steps, the longest: {biggest.text}"
-    inferred = any(line.inferred for line in short)
-    return [_Line(short[0].start_ns, total, biggest.category, text, inferred, len(short))]
 
 
 def _legend(path: CriticalPath) -> Iterator[RenderableType]:
@@ -194,7 +121,8 @@ def _legend(path: CriticalPath) -> Iterator[RenderableType]:
         yield Text()
         yield Text(
             f"{INFERRED} inferred ({share_text(inferred, path.makespan)} of the time): these files do not "
-            "record what was waited for, so it is told from what ended just before. Trace with raytrace_hook to know it.",
+            "record what was waited for, so it is told from what ended just before. "
+            "Trace with raytrace_hook to know it.",
             style="yellow",
         )
     for note in path.notes:

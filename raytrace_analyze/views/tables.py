@@ -8,8 +8,8 @@ from rich.markup import escape
 
 from raytrace_analyze.stats import QUANTILES, TIMES
 from raytrace_analyze.units import duration_text, share_text
+from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
-from raytrace_analyze.views.path_view import short_name
 
 _TIME_NAMES = {"run": "run", "queue": "wait to start", "submit": "submit"}
 

@@ -1,0 +1,141 @@
+"""The segments of a path as lines of text, folded where there are many."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import polars as pl
+
+from raytrace_analyze.path import DRIVER
+from raytrace_analyze.units import count_text, duration_text
+
+_SERIES = 3
+"""From how many runs of one function, one after another, they are one line."""
+
+Segment = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ChainLine:
+    """One line of the chain: a segment, or several of them folded."""
+
+    start_ns: int
+    duration_ns: int
+    category: str
+    """Of a folded line, the category that took most of it."""
+    text: str
+    inferred: bool
+    is_folded: bool = False
+
+
+def short_name(function: str | None) -> str:
+    """A function as its author would say it: without Ray's `__main__.`."""
+    return (function or DRIVER).removeprefix("__main__.")
+
+
+def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
+    """Tell a path in about `top` lines, oldest first.
+
+    A short path is told segment by segment. Of a long one, runs of one function that follow each other are
+    one line, and then the `top` longest lines stay and what lies between them is folded. Nothing is left out:
+    the lines' durations add up to the makespan.
+    """
+    rows = list(segments.iter_rows(named=True))
+    if len(rows) <= top:
+        return [_line(row) for row in rows]
+    lines = [line for _, group in groupby(rows, key=_in_series) for line in _series(list(group))]
+    if len(lines) <= top:
+        return lines
+    longest = set(sorted(range(len(lines)), key=lambda index: -lines[index].duration_ns)[:top])
+    folded: list[ChainLine] = []
+    for is_long, group in groupby(range(len(lines)), key=lambda index: index in longest):
+        members = [lines[index] for index in group]
+        folded += members if is_long or len(members) == 1 else [_fold(members)]
+    return folded
+
+
+def say(segment: Segment) -> str:
+    """Tell a segment in words."""
+    function, name = short_name(segment["function"]), segment["name"]
+    where = f" [process {segment['pid']}]" if segment["pid"] is not None else ""
+    because = f" ({segment['cause']})" if segment["cause"] else ""
+    who = "the driver" if function == DRIVER else function
+    match segment["category"]:
+        case "submit":
+            return f"{function} is submitted{because}{where}"
+        case "queue":
+            return f"{function} waits to start{because}"
+        case "fetch":
+            return f"{who} gets the result back ({name}){where}"
+        case "wait":
+            return f"{who} waits in {name}{because}{where}"
+    if name is None:
+        return "the driver runs, or waits for something not traced"
+    ending = ", never ended" if segment["in_flight"] else ""
+    if _is_run(segment) or name == "ray.driver":
+        return f"{who} runs{ending}{where}"
+    return f"{who} is in {name}{ending}{where}"
+
+
+def _is_run(segment: Segment) -> bool:
+    return str(segment["name"]).endswith("ray.remote_worker")
+
+
+def _in_series(segment: Segment) -> str | None:
+    """What a segment can be in a series with: others of its function, but for the driver and submits."""
+    is_own = segment["function"] != DRIVER and segment["category"] != "submit"
+    return segment["function"] if is_own else None
+
+
+def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
+    """Tell segments of one function that follow each other, as one line where they are several runs."""
+    runs = {segment["span_id"] for segment in segments if _is_run(segment) and segment["category"] == "self"}
+    if len(runs) < _SERIES or _in_series(segments[0]) is None:
+        yield from map(_line, segments)
+        return
+    rest = segments
+    if segments[0]["category"] == "queue":
+        yield _line(segments[0])
+        rest = segments[1:]
+    text = (
+        f"{short_name(segments[0]['function'])} runs {count_text(len(runs), 'time')}, one after another, "
+        f"the longest {duration_text(_longest_run(rest))}"
+    )
+    yield _sum([_line(segment) for segment in rest], text)
+
+
+def _longest_run(segments: Sequence[Segment]) -> int:
+    """The longest stretch between two queues: a run with all that is nested in it."""
+    lengths: list[int] = [0]
+    for segment in segments:
+        if segment["category"] == "queue":
+            lengths.append(0)
+        else:
+            lengths[-1] += segment["duration_ns"]
+    return max(lengths)
+
+
+def _fold(lines: Sequence[ChainLine]) -> ChainLine:
+    longest = max(lines, key=lambda line: line.duration_ns)
+    return _sum(lines, f"... {len(lines)} short steps, the longest: {longest.text}", is_folded=True)
+
+
+def _sum(lines: Sequence[ChainLine], text: str, *, is_folded: bool = False) -> ChainLine:
+    by_category: dict[str, int] = {}
+    for line in lines:
+        by_category[line.category] = by_category.get(line.category, 0) + line.duration_ns
+    return ChainLine(
+        start_ns=lines[0].start_ns,
+        duration_ns=sum(by_category.values()),
+        category=max(by_category, key=lambda category: by_category[category]),
+        text=text,
+        inferred=any(line.inferred for line in lines),
+        is_folded=is_folded,
+    )
+
+
+def _line(segment: Segment) -> ChainLine:
+    return ChainLine(
+        segment["start_ns"], segment["duration_ns"], segment["category"], say(segment), segment["inferred"]
+    )
