@@ -180,7 +180,8 @@ def critical_path(
     walk = Walk(everything, members, queues=queues, infer=infer, infer_within_ns=infer_within_ns)
     if run is None:
         return walk.path(State(walk.root, walk.root.end, None, False), walk.root.start)
-    return walk.path(State(run, run.end, None, False), (run.submit or run).start)
+    submit = walk.submit_in_scope(run)
+    return walk.path(State(run, run.end, None, False), (submit or run).start)
 
 
 # Before the walk
@@ -263,9 +264,7 @@ def _adopt(spans: list[Span]) -> None:
 
 
 def _innermost_around(span: Span, others: list[Span]) -> Span | None:
-    around = [
-        other for other in others if _same_process(other, span) and other.start <= span.start <= other.end
-    ]
+    around = [other for other in others if _same_process(other, span) and other.start <= span.start <= other.end]
     return max(around, key=lambda other: (other.start, other.span_id), default=None)
 
 
@@ -322,6 +321,9 @@ class Walk:
     def _parent(self, span: Span) -> Span:
         """Give its parent in the scope: the virtual root where it has none there."""
         return span.parent if span.parent in self.in_scope else self.root
+
+    def submit_in_scope(self, run: Span) -> Span | None:
+        return run.submit if run.submit in self.in_scope else None
 
     def _join_children(self) -> None:
         """Rule 6: every nested child that is not detached, at its effective end."""
@@ -398,12 +400,12 @@ class Walk:
         begin = min(span.start, at.time)
         if span is self.root:
             return Step([(begin, category)], None)
-        parent = self._parent(span)
         if not span.is_run:
-            return Step([(begin, category)], State(parent, begin, "join", at.inferred))
-        if parent is self.root:
-            return Step([(begin, category)], State(parent, begin, "join", False))
-        origin = self._origin(span, parent, begin)
+            return Step([(begin, category)], State(self._parent(span), begin, "join", at.inferred))
+        submit = self.submit_in_scope(span)
+        if submit is None:
+            return Step([(begin, category)], State(self.root, begin, "join", False))
+        origin = self._origin(span, submit, begin)
         return Step([(begin, category), (origin.time, "queue")], origin)
 
     # Where a run came from
@@ -446,9 +448,7 @@ class Walk:
             return False
         if not run.is_creation:
             return other.is_creation
-        return any(
-            first.is_creation and first.actor == run.actor and first.start < run.start for first in self.runs
-        )
+        return any(first.is_creation and first.actor == run.actor and first.start < run.start for first in self.runs)
 
     def _holder(self, run: Span, after: int, begin: int) -> State | None:
         """--queues follow: what held the actor or the worker process."""
