@@ -68,18 +68,21 @@ class SpanFileProcessor(SpanProcessor):
         self._running[span.context.span_id] = found["ray.task_id"]
 
     def _adopt(self, span: Span, parent_context: Context | None) -> None:
-        own = getattr(span, "_attributes", {})
-        if "ray.task_id" in own:
-            return
-        parent = trace.get_current_span(parent_context)
-        task_id = (getattr(parent, "attributes", None) or {}).get("ray.task_id")
-        if task_id is None:
-            # A thread without context: it is the task's that runs here, if that is only one.
+        own: Any = getattr(span, "_attributes", {})
+        if span.parent is None:
+            # A thread without context: it is the task's that runs here, if that is only one. Ray itself knows the
+            # task of no thread but the one that runs it, and gives the others an id that no task has.
             running = list(self._running.values())
-            if len(running) != 1:
+            task_id = running[0] if len(running) == 1 else None
+            if task_id is None or own.get("ray.task_id") in running:
                 return
-            task_id = running[0]
-        span.set_attribute("ray.task_id", task_id)
+        elif "ray.task_id" in own:
+            return
+        else:
+            parent = trace.get_current_span(parent_context)
+            task_id = (getattr(parent, "attributes", None) or {}).get("ray.task_id")
+        if task_id is not None:
+            span.set_attribute("ray.task_id", task_id)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Append the span to the file, then take it out of those that are open."""

@@ -147,6 +147,16 @@ def ready_now(references: Any) -> list[Any]:
     return list(ready)
 
 
+def is_generator_method(handle: Any, name: str) -> bool:
+    """Tell whether an actor's method yields its results."""
+    return bool(getattr(handle, "_ray_method_is_generator", {}).get(name))
+
+
+def is_of_this_job(handle: Any) -> bool:
+    """Tell whether the job that runs here created this actor: its id ends with that job's."""
+    return bool(handle._ray_actor_id.hex()[-8:] == core_worker().get_current_job_id().hex())
+
+
 def is_object_ref(value: Any) -> bool:
     """Tell whether this is a reference to an object."""
     kind = getattr(_module("ray"), "ObjectRef", None)
@@ -179,8 +189,8 @@ def resources_of(kind: str, options: dict[str, Any]) -> dict[str, float]:
     else:
         return {}
     resources: dict[str, float] = dict(function(dict(options)))
-    if "CPU" not in resources and (kind == "task" or not resources):
-        resources["CPU"] = 1  # a function's default; an actor without demands needs one to be created
+    if kind == "task" and "CPU" not in resources:
+        resources["CPU"] = 1
     return {name: amount for name, amount in resources.items() if amount}
 
 
@@ -215,6 +225,7 @@ _TRANSPARENT = {
     "ray._private.worker",
     "ray._private.client_mode_hook",
     "ray._private.auto_init_hook",
+    "ray._private.object_ref_generator",
     "raytrace_hook.waits",
     "raytrace_hook.ray_internals",
     "raytrace_hook.ray_patches",

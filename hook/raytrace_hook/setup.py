@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-from raytrace_hook import generators, ray_internals, submits
+from raytrace_hook import generators, pickling, ray_internals, submits
 from raytrace_hook.config import Settings
 from raytrace_hook.driver import Driver
 from raytrace_hook.in_flight import OpenSpans
@@ -100,6 +100,7 @@ def _install_in_ray(settings: Settings, file: SpanFile) -> None:
     global _driver  # noqa: PLW0603 - one driver per process, found again when the hook is called again
     if ray_internals.global_worker() is None:
         return
+    pickling.install()
     submits.install()
     if ray_internals.is_worker():
         generators.install()

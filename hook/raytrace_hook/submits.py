@@ -58,8 +58,6 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     if task_id is not None:
         attributes["raytrace.submitted_task_id"] = task_id
         _latest.append(task_id)
-    if kind == "create":
-        _accept_context_in_generators(returned)
     if kind != "method":
         attributes["raytrace.resources"] = _encoded_resources(kind, options)
     span.set_attributes(attributes)
@@ -77,25 +75,21 @@ def _encoded_resources(kind: str, options: Mapping[str, Any]) -> str:
 
 
 def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
-    """Take Ray's trace context out of a call whose method does not accept it (ray#63267)."""
+    """Take Ray's trace context out of a call whose method does not accept it (ray#63267).
+
+    Generator methods of this job's actors do accept it, on the worker's side (see generators.py), which their
+    signature is then told; another job's actor may live in a worker without the hook.
+    """
     try:
-        signatures = method._actor._ray_method_signatures
-        signature = signatures.get(method._method_name)
-        if signature is not None and not any(parameter.name == _CONTEXT.name for parameter in signature):
+        handle, name = method._actor, method._method_name
+        signatures: dict[str, Sequence[inspect.Parameter]] = handle._ray_method_signatures
+        signature = signatures.get(name)
+        if signature is None or any(parameter.name == _CONTEXT.name for parameter in signature):
+            return
+        if ray_internals.is_generator_method(handle, name) and ray_internals.is_of_this_job(handle):
+            fitting = sorted([*signature, _CONTEXT], key=lambda parameter: parameter.kind)
+            handle._ray_method_signatures = {**signatures, name: fitting}
+        else:
             kwargs.pop(_CONTEXT.name)
     except Exception as error:
         warn_once("the signature of an actor's method could not be looked at", error)
-
-
-def _accept_context_in_generators(handle: Any) -> None:
-    # The worker's side (generators.py) takes the context of generator methods; only handles of actors that this
-    # job created say so: another job's worker may run without the hook.
-    signatures: Mapping[str, Sequence[inspect.Parameter]] = handle._ray_method_signatures
-    generators = getattr(handle, "_ray_method_is_generator", {})
-    extended = dict(signatures)
-    for name, signature in signatures.items():
-        if generators.get(name) and not any(parameter.name == _CONTEXT.name for parameter in signature):
-            parameters = [*signature, _CONTEXT]
-            extended[name] = sorted(parameters, key=lambda parameter: parameter.kind)
-    if len(generators):
-        handle._ray_method_signatures = extended

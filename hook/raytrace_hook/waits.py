@@ -11,19 +11,20 @@ import contextvars
 import random
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Callable
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from raytrace_hook import ray_internals, ray_patches
 from raytrace_hook.encode import timestamp
+from raytrace_hook.futures import READY, waited_future
 from raytrace_hook.in_flight import OpenSpans
 from raytrace_hook.log import warn_once
 
-AWAITED_COUNT, READY, PUT_BYTES = "raytrace.awaited_count", "raytrace.ready_task_ids", "raytrace.put_bytes"
+AWAITED_COUNT, PUT_BYTES = "raytrace.awaited_count", "raytrace.put_bytes"
 SHORT_WAITS = "raytrace.short_waits"
 
 _covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
@@ -31,8 +32,22 @@ _covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covere
 
 _stored = threading.local()
 
-Wait = tuple[str, int, int, int, Any]
-"""A wait that goes on: its name, how many objects it asks for, its start, its slot's key, its context."""
+
+class Wait:
+    """A wait that goes on."""
+
+    __slots__ = ("context", "count", "key", "measured_ns", "name", "start_ns")
+
+    def __init__(self, name: str, count: int) -> None:
+        self.start_ns = time.time_ns()
+        self.name = name
+        self.count = count
+        """How many objects are asked for; 0 for a put."""
+        self.key = random.getrandbits(64)
+        """Its slot among the open spans."""
+        self.context = context_api.get_current()
+        self.measured_ns = self.start_ns
+        """Where the call itself began, after our own work: what decides whether it was short."""
 
 
 class Waits:
@@ -46,7 +61,7 @@ class Waits:
         """Patch Ray. Returns whether `ray.get` and `ray.wait` are recorded."""
         ray_patches.patch_serialize(_remember_size)
         ray_patches.patch_await(self._awaiting)
-        ray_patches.patch_future(waited_future(self))
+        ray_patches.patch_future(waited_future(self.begin, self.end))
         ray_patches.patch_next(self._next_sync, self._next_async)
         return ray_patches.patch_calls(lambda name: _Call(self, name))
 
@@ -59,20 +74,12 @@ class Waits:
             return None
 
     def _begin(self, name: str, count: int) -> Wait:
-        start_ns, key, context = time.time_ns(), random.getrandbits(64), context_api.get_current()
-        parent = trace.get_current_span(context).get_span_context()
+        wait = Wait(name, count)
+        parent = trace.get_current_span(wait.context).get_span_context()
         if parent.trace_flags.sampled or not parent.is_valid:
-            trace_id = parent.trace_id or random.getrandbits(128)
-            parent_id = f'"0x{parent.span_id:016x}"' if parent.is_valid else "null"
-            counted = f'"{AWAITED_COUNT}":{count}' if count else ""
-            self._open_spans.set(
-                key,
-                f'{{"name":"{name}","context":{{"trace_id":"0x{trace_id:032x}","span_id":"0x{key:016x}",'
-                f'"trace_state":"[]"}},"kind":"SpanKind.INTERNAL","parent_id":{parent_id},'
-                f'"start_time":"{timestamp(start_ns)}","end_time":null,"status":{{"status_code":"UNSET"}},'
-                f'"attributes":{{{counted}}},"events":[],"links":[]}}',
-            )
-        return name, count, start_ns, key, context
+            self._open_spans.set(wait.key, _open_record(wait, parent))
+        wait.measured_ns = time.time_ns()
+        return wait
 
     def end(
         self,
@@ -83,25 +90,25 @@ class Waits:
         """Record a wait that began with `begin` as a span, or only count it when it was short."""
         if wait is None:
             return
-        name, count, start_ns, key, context = wait
         end_ns = time.time_ns()
         try:
-            if end_ns - start_ns < self._min_wait_ns:
-                self._count_short(context)
+            if end_ns - wait.measured_ns < self._min_wait_ns:
+                self._count_short(wait.context)
                 return
             found = attributes()
-            if count:
-                found[AWAITED_COUNT] = count
-            tracer = trace.get_tracer(__name__)
-            span = tracer.start_span(name, context=context, attributes=found, start_time=start_ns)
+            if wait.count:
+                found[AWAITED_COUNT] = wait.count
+            span = trace.get_tracer(__name__).start_span(
+                wait.name, context=wait.context, attributes=found, start_time=wait.start_ns
+            )
             if error is not None:
                 span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:500]))
-            self._open_spans.clear(key)
+            self._open_spans.clear(wait.key)
             span.end(end_ns)
         except Exception as problem:
-            warn_once(f"a {name} could not be recorded", problem)
+            warn_once(f"a {wait.name} could not be recorded", problem)
         finally:
-            self._open_spans.clear(key)
+            self._open_spans.clear(wait.key)
 
     def _count_short(self, context: Any) -> None:
         span = trace.get_current_span(context)
@@ -156,6 +163,19 @@ class Waits:
 
     def _end_next(self, wait: Any, generator: Any) -> None:
         self.end(wait, lambda: {READY: ray_internals.task_ids_of([generator])})
+
+
+def _open_record(wait: Wait, parent: SpanContext) -> str:
+    # Written out by hand: it is made for every wait, also for those too short to become a span.
+    trace_id = parent.trace_id or random.getrandbits(128)
+    parent_id = f'"0x{parent.span_id:016x}"' if parent.is_valid else "null"
+    counted = f'"{AWAITED_COUNT}":{wait.count}' if wait.count else ""
+    return (
+        f'{{"name":"{wait.name}","context":{{"trace_id":"0x{trace_id:032x}","span_id":"0x{wait.key:016x}",'
+        f'"trace_state":"[]"}},"kind":"SpanKind.INTERNAL","parent_id":{parent_id},'
+        f'"start_time":"{timestamp(wait.start_ns)}","end_time":null,"status":{{"status_code":"UNSET"}},'
+        f'"attributes":{{{counted}}},"events":[],"links":[]}}'
+    )
 
 
 class _Call:
@@ -220,64 +240,3 @@ def _remember_size(original: Callable[..., Any]) -> Callable[..., Any]:
         return serialized
 
     return serialize
-
-
-def waited_future(waits: Waits) -> type[concurrent.futures.Future[Any]]:
-    """Return the class of futures for `ObjectRef.future()`: it records when a thread blocks on them.
-
-    Not the time from their making to their completion: the program may do other work meanwhile.
-    """
-
-    class Future(concurrent.futures.Future):  # type: ignore[type-arg] # untyped to Ray
-        def __init__(self) -> None:
-            super().__init__()
-            self._condition: threading.Condition = _WaitedCondition(waits, self)
-            self._waiters = _WatchedWaiters(waits)
-
-    return Future
-
-
-class _WaitedCondition(threading.Condition):
-    """What `result()` and `exception()` block on."""
-
-    def __init__(self, waits: Waits, future: Any) -> None:
-        super().__init__()
-        self._waits, self._future = waits, future
-
-    def wait(self, timeout: float | None = None) -> bool:
-        wait = self._waits.begin("await", 1)
-        try:
-            return super().wait(timeout)
-        finally:
-            self._waits.end(wait, lambda: _references([self._future]))
-
-
-class _WatchedWaiters(list):  # type: ignore[type-arg] # a plain list for concurrent.futures
-    """What `concurrent.futures.wait` and `as_completed` hang their event into."""
-
-    def __init__(self, waits: Waits) -> None:
-        super().__init__()
-        self._waits = waits
-
-    def append(self, waiter: Any) -> None:
-        if type(getattr(waiter, "event", None)) is threading.Event:
-            waiter.event = _WaitedEvent(self._waits, waiter)
-        super().append(waiter)
-
-
-class _WaitedEvent(threading.Event):
-    def __init__(self, waits: Waits, waiter: Any) -> None:
-        super().__init__()
-        self._waits, self._waiter = waits, waiter
-
-    def wait(self, timeout: float | None = None) -> bool:
-        wait = self._waits.begin("await", 1)
-        try:
-            return super().wait(timeout)
-        finally:
-            self._waits.end(wait, lambda: _references(list(self._waiter.finished_futures)))
-
-
-def _references(futures: Iterable[Any]) -> dict[str, Any]:
-    references = (getattr(future, "object_ref", None) for future in futures if future.done())
-    return {READY: ray_internals.task_ids_of(one for one in references if one is not None)}
