@@ -168,21 +168,24 @@ def _look_into(walk: _Walk, candidate: _Candidate, files: dict[tuple[int, int], 
         walk.skip_unreadable(path)
     else:
         compression = compression_of(head)
-        if compression is not Compression.NONE:
-            head = _unpacked(head, compression)
-        format_ = _format_of(head, candidate)
+        try:
+            content = head if compression is Compression.NONE else _unpacked(head, compression)
+        except BrokenStream:
+            walk.skipped[NOT_SPANS] += 1
+            return
+        format_ = _format_of(content, candidate)
         if format_ is not None:
             files[key] = SpanFile(Path(path), format_, compression, status.st_size)
         else:
-            walk.skipped[NOT_SPANS if head else EMPTY] += 1
+            walk.skipped[NOT_SPANS if content else EMPTY] += 1
 
 
 def _unpacked(packed: bytes, compression: Compression) -> bytes:
-    """Unpack as much as the packed start of a file gives, whatever is wrong with it."""
-    try:
-        return next(unpack(iter([packed]), compression, _HEAD_BYTES))[:_HEAD_BYTES]
-    except BrokenStream:
-        return b""
+    """Unpack as much as the packed start of a file gives; raises BrokenStream if that is nothing."""
+    for content in unpack(iter([packed]), compression, _HEAD_BYTES):
+        if content:
+            return content[:_HEAD_BYTES]
+    return b""
 
 
 def _format_of(head: bytes, candidate: _Candidate) -> Format | None:

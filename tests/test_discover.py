@@ -1,0 +1,275 @@
+"""Finding span files among whatever else lies in a folder."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from raytrace_analyze import discover
+from raytrace_analyze.discover import find_span_files
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.model import Compression, Format
+from tests.span_files import PACK, one_line, pretty, span
+
+
+def names(*paths: Path) -> list[str]:
+    return [file.path.name for file in find_span_files(paths).files]
+
+
+def skipped(*paths: Path) -> dict[str, int]:
+    return find_span_files(paths).skipped
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("form", [one_line, pretty])
+@pytest.mark.parametrize("compression", list(Compression))
+def test_a_span_file_is_known_by_its_content_whatever_its_name(tmp_path, form, compression):
+    write(tmp_path / "holiday.jpg", PACK[compression](form(span())))
+    (file,) = find_span_files([tmp_path]).files
+    assert (file.format, file.compression) == (Format.SPANS_JSON, compression)
+    assert file.size_bytes == file.path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + one_line(span()),
+        b"\n\n" + one_line(span()),
+        json.dumps(span(), sort_keys=True).encode(),
+        json.dumps(span(), separators=(",", ":")).encode(),
+        one_line(span())[:200],
+        one_line(span(attributes={"log": "x" * 100_000})),
+        one_line(span(name='say "hi" \\')),
+        b"\0" * 4096 + one_line(span()),
+        b"\x93\xfe\xff" + one_line(span()),
+        one_line(span())[-300:] + one_line(span()),
+        pretty(span())[-300:] + pretty(span()),
+        one_line(span())[:100] + one_line(span()),
+        one_line(span())[:100] + b"\n" + one_line(span()),
+        b"garbage\n" + one_line(span()),
+        one_line(span()) + b"a line of text\n" * 5,
+    ],
+    ids=[
+        "byte order mark",
+        "blank lines",
+        "sorted keys",
+        "compact",
+        "cut in the first record",
+        "record longer than the head",
+        "quotes in the name",
+        "hole at the start",
+        "bytes that are no text",
+        "rest of a record",
+        "rest of a pretty record",
+        "half a record, glued",
+        "half a record",
+        "one line of garbage",
+        "text after a span",
+    ],
+)
+def test_unusual_and_damaged_span_files_are_found(tmp_path, content):
+    write(tmp_path / "spans", content)
+    assert names(tmp_path) == ["spans"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello\n",
+        b"\x7fELF" + bytes(range(256)) * 100,
+        b'{"name": "my-package", "version": "1.0.0"}',
+        b'{"cells": [{"metadata": {"trace_id": "1", "span_id": "2"}}], "nbformat": 4}',
+        b'{"event_id": "1", "source_type": "GCS", "severity": "INFO", "label": "", "message": "m"}\n' * 9,
+        b'{"asctime": "2026", "levelname": "INFO", "trace_id": "ab", "span_id": "cd", "message": "m"}\n' * 9,
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "ab", "spanId": "cd"}]}]}]}\n',
+        b'{"data": [{"traceID": "ab", "spans": []}]}',
+        b"[1, 2, 3]",
+        b"{" * 100_000,
+        b'{"a":' * 20_000 + b'"trace_id" "span_id"',
+        b":job_id:01000000\n:task_name:f\n" + pretty(span()),
+        b"INFO start\nINFO go\n" + one_line(span()) + b"INFO end\n",
+        b"INFO start\n" + one_line(span()) + b"INFO end\n",
+        b"x" * 70_000 + one_line(span()),
+        b"\x1f\x8b\x08 no gzip",
+        b"\x28\xb5\x2f\xfd no zstd",
+        b"PAR1 no parquet",
+    ],
+    ids=lambda content: repr(content[:12]),
+)
+def test_what_is_no_span_file_is_passed_over(tmp_path, content):
+    write(tmp_path / "spans.json", content)
+    found = find_span_files([tmp_path])
+    assert found.files == ()
+    assert found.skipped == {"not spans": 1}
+    assert found.problems == ()
+
+
+def test_side_files_of_the_hook(tmp_path):
+    write(tmp_path / "a.open", b'{"raytrace": "open", "version": 1, "slot_bytes": 1024, "resource": {}}\n')
+    write(tmp_path / "a.events", b'{"raytrace": "task_events", "version": 1, "session": "s"}\n')
+    formats = [file.format for file in find_span_files([tmp_path]).files]
+    assert formats == [Format.TASK_EVENTS, Format.OPEN_SPANS]
+
+
+def test_parquet_files_count_if_merge_wrote_them(tmp_path):
+    frame = pl.DataFrame({"span_id": ["1"]})
+    frame.write_parquet(tmp_path / "ours", metadata={"raytrace.schema_version": "1"})
+    frame.write_parquet(tmp_path / "foreign")
+    found = find_span_files([tmp_path])
+    assert [(file.path.name, file.format) for file in found.files] == [("ours", Format.PARQUET)]
+    assert found.skipped == {"not spans": 1}
+    with pytest.raises(UsageError, match="foreign is a Parquet file, but none that"):
+        find_span_files([tmp_path / "foreign"])
+    with pytest.raises(UsageError, match="damaged Parquet"):
+        find_span_files([write(tmp_path / "broken", b"PAR1" + bytes(100))])
+
+
+def test_empty_files_are_counted_apart(tmp_path):
+    write(tmp_path / "1.txt", b"")
+    write(tmp_path / "1.gz", PACK[Compression.GZIP](b""))
+    assert skipped(tmp_path) == {"empty": 2}
+
+
+def test_folders_are_walked_to_any_depth_and_files_come_sorted(tmp_path):
+    for name in ("b/c/d/e", "a", "b/a", "z/y"):
+        write(tmp_path / name, one_line(span()))
+    found = [str(file.path.relative_to(tmp_path)) for file in find_span_files([tmp_path]).files]
+    assert found == ["a", "b/a", "b/c/d/e", "z/y"]
+
+
+def test_a_file_that_is_reached_twice_is_there_once(tmp_path):
+    real = write(tmp_path / "real", one_line(span()))
+    (tmp_path / "alias").symlink_to(real)
+    (tmp_path / "hard").hardlink_to(real)
+    assert names(tmp_path, tmp_path, real) == ["real"]
+    assert names(tmp_path) == ["hard"]
+    assert names(tmp_path / "alias") == ["alias"]
+
+
+def test_links_to_folders_are_not_followed_unless_given(tmp_path):
+    outside = tmp_path / "outside"
+    write(outside / "spans", one_line(span()))
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "out").symlink_to(outside)
+    (inside / "self").symlink_to(inside)
+    (inside / "round").symlink_to(inside / "round")
+    (inside / "nowhere").symlink_to(tmp_path / "gone")
+    found = find_span_files([inside])
+    assert found.files == ()
+    assert found.skipped["link to a folder"] == 2
+    assert names(inside / "out") == ["spans"]
+
+
+def test_only_regular_files_are_opened(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "fifo")
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        write(tmp_path / "spans", one_line(span()))
+        opened = []
+        real_open = os.open
+
+        def noting_open(path, *args, **kwargs):
+            opened.append(Path(os.fspath(path)).name)
+            return real_open(path, *args, **kwargs)
+
+        monkeypatch.setattr(os, "open", noting_open)
+        found = find_span_files([tmp_path, tmp_path / "fifo"])
+    assert [file.path.name for file in found.files] == ["spans"]
+    assert found.skipped == {"not a regular file": 3}
+    assert "fifo" not in opened
+    assert "socket" not in opened
+
+
+def test_a_large_foreign_file_is_not_read_through(tmp_path, monkeypatch):
+    log = write(tmp_path / "log", b"INFO something happened\n" * 10)
+    os.truncate(log, 1 << 40)
+    read_bytes = []
+    real_read = os.read
+
+    def noting_read(descriptor, size):
+        content = real_read(descriptor, size)
+        read_bytes.append(len(content))
+        return content
+
+    monkeypatch.setattr(os, "read", noting_read)
+    assert skipped(tmp_path) == {"not spans": 1}
+    assert 0 < sum(read_bytes) <= 64 << 10
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    write(tmp_path / "bomb.gz", PACK[Compression.GZIP](bytes(1 << 28)))
+    assert skipped(tmp_path) == {"not spans": 1}
+
+
+def test_what_may_not_be_opened_is_named_but_no_damage(tmp_path, monkeypatch):
+    write(tmp_path / "private" / "x", one_line(span()))
+    write(tmp_path / "secret", one_line(span()))
+    write(tmp_path / "spans", one_line(span()))
+    deny(monkeypatch, "private", "secret")
+    found = find_span_files([tmp_path])
+    assert [file.path.name for file in found.files] == ["spans"]
+    assert found.skipped == {"not readable": 2}
+    assert found.unreadable == (str(tmp_path / "private"), str(tmp_path / "secret"))
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize("name", ["private", "secret"])
+def test_a_given_path_that_may_not_be_opened_is_an_error(tmp_path, monkeypatch, name):
+    write(tmp_path / "private" / "x", one_line(span()))
+    write(tmp_path / "secret", one_line(span()))
+    deny(monkeypatch, "private", "secret")
+    with pytest.raises(UsageError, match=f"{name} cannot be opened: Permission denied"):
+        find_span_files([tmp_path / name])
+
+
+def deny(monkeypatch, *denied):
+    """Let opening fail as it does for a user who may not; tests often run as root, who may."""
+    real_open, real_scandir = os.open, os.scandir
+
+    def refuse(path):
+        if Path(path).name in denied:
+            raise PermissionError(13, "Permission denied", str(path))
+
+    def open_(path, *args, **kwargs):
+        refuse(path)
+        return real_open(path, *args, **kwargs)
+
+    def scandir(path):
+        refuse(path)
+        return real_scandir(path)
+
+    monkeypatch.setattr(os, "open", open_)
+    monkeypatch.setattr(discover.os, "scandir", scandir)
+
+
+def test_a_given_path_that_does_not_exist_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match=r"no/such/folder does not exist$"):
+        find_span_files([tmp_path / "no/such/folder"])
+    with pytest.raises(UsageError, match="is not a path"):
+        find_span_files([Path("a\0b")])
+
+
+def test_a_file_that_vanishes_during_the_walk_is_no_error(tmp_path, monkeypatch):
+    gone = write(tmp_path / "gone", one_line(span()))
+    write(tmp_path / "stays", one_line(span()))
+    real = discover.open_regular
+
+    def late_open(path):
+        if Path(path) == gone:
+            gone.unlink()
+        return real(path)
+
+    monkeypatch.setattr(discover, "open_regular", late_open)
+    found = find_span_files([tmp_path])
+    assert [file.path.name for file in found.files] == ["stays"]
+    assert found.skipped == {"vanished": 1}
