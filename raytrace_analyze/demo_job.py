@@ -94,6 +94,7 @@ def main() -> None:
     import ray
 
     ray.init(
+        address="local",  # a cluster of its own, even where another one is running
         num_cpus=2,
         include_dashboard=False,
         log_to_driver=False,

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
+from raytrace_analyze.decode import decode_task_events
 from raytrace_analyze.discover import find_span_files
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.events import merge_events
 from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table import assemble
@@ -59,7 +61,9 @@ def load(paths: Sequence[Path]) -> tuple[pl.DataFrame, IngestReport]:
     for decoded in decode_files(sources):
         frames.append(decoded.frame)
         problems += decoded.problems
-    spans, noticed = assemble(frames)
+    events = [decode_task_events(file) for file in discovery.files if file.format is Format.TASK_EVENTS]
+    problems += [problem for _, found in events for problem in found]
+    spans, noticed = assemble(frames, merge_events([frame for frame, _ in events]))
     if spans.is_empty():
         raise NoSpansError(_nothing_in(paths, discovery, problems))
     records = sum(frame.height for frame in frames)

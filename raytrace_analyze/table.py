@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from raytrace_analyze.events import close_attempts
 from raytrace_analyze.inherit import inherit
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, TABLE
@@ -16,8 +17,10 @@ _MICROSECOND = "1us"
 _EXAMPLES = 3
 
 
-def assemble(frames: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
-    """Make the span table of decoded records (columns of `schema.DECODED`).
+def assemble(
+    frames: Sequence[pl.DataFrame], events: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
+    """Make the span table of decoded records (columns of `schema.DECODED`), with what task events add to them.
 
     Each span stands once, in order of start, trace and id, so that the order in which files were read does not
     show. Gives the table (columns of `schema.TABLE`) and what was noticed: copies that contradict each other,
@@ -27,7 +30,10 @@ def assemble(frames: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, tuple[Proble
         return TABLE.to_frame(), ()
     spans, conflicts = _deduplicate(pl.concat(frames, how="vertical", rechunk=True).select(list(DECODED)))
     spans = spans.sort("start", "trace_id", "span_id")
-    spans = inherit(spans.with_columns(session=assign_sessions(spans)))
+    spans = spans.with_columns(session=assign_sessions(spans))
+    if events is not None:
+        spans = close_attempts(spans, events)
+    spans = inherit(spans)
     return spans.select(list(TABLE)), (*conflicts, *_missing_parents(spans))
 
 

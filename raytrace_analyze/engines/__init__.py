@@ -1,0 +1,1 @@
+"""Ways to run the decoding of many files: local processes."""

@@ -1,0 +1,64 @@
+"""Ray's task events beside the span table: when each attempt reached which state.
+
+They know what a killed worker could not say any more: that its attempt has ended, and why.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.decode.task_events import TASK_EVENTS
+from raytrace_analyze.schema import Kind, Status
+
+ATTEMPT = ("session", "task_id", "attempt")
+"""What tells attempts apart: task ids are counted anew by every cluster."""
+
+
+def events_path(spans: Path) -> Path:
+    """Where the task events of a span table lie: beside it, as `NAME.task_events.parquet`."""
+    return spans.with_name(f"{spans.stem}.task_events.parquet")
+
+
+def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put task events (columns of `TASK_EVENTS`) together, one row an attempt: the one that tells most states."""
+    if not frames:
+        return TASK_EVENTS.to_frame()
+    told = pl.sum_horizontal(pl.col(name).is_not_null() for name in TASK_EVENTS.names())
+    return (
+        pl.concat(frames)
+        .with_columns(told=told)
+        .sort(*ATTEMPT, "told", pl.col("states").str.len_bytes(), "states", nulls_last=True)
+        .unique(ATTEMPT, keep="last", maintain_order=True)
+        .drop("told")
+    )
+
+
+def close_attempts(spans: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Give runs that never ended the end and error that Ray knows of.
+
+    Takes spans with a session each (columns of `schema.DECODED`) and task events (columns of `TASK_EVENTS`). An
+    attempt whose process was killed gets the time of its last state; FAILED makes it an ERROR. What Ray does not
+    know to have ended stays in flight.
+    """
+    lost = pl.col("end").is_null() & (pl.col("kind") == pl.lit("CONSUMER", Kind)) & pl.col("task_id").is_not_null()
+    if events.is_empty() or not spans.select(lost.any()).item():
+        return spans
+    ended = events.select(
+        *ATTEMPT,
+        known_end=pl.coalesce("failed", "finished"),
+        has_failed=pl.col("failed").is_not_null(),
+        why=pl.concat_str("error_type", "error_message", separator=": ", ignore_nulls=True),
+    )
+    closes = lost & (pl.col("known_end") > pl.col("start"))
+    fails = closes & pl.col("has_failed")
+    return (
+        spans.with_columns(attempt=pl.when(lost).then(pl.col("attempt").fill_null(0)).otherwise("attempt"))
+        .join(ended, on=ATTEMPT, how="left", maintain_order="left")
+        .with_columns(
+            end=pl.when(closes).then("known_end").otherwise("end"),
+            status=pl.when(fails).then(pl.lit("ERROR", Status)).otherwise("status"),
+            status_message=pl.when(fails).then("why").otherwise("status_message"),
+        )
+        .drop("known_end", "has_failed", "why")
+    )
