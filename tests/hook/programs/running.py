@@ -140,6 +140,7 @@ def main(directory):
     ray.init(
         num_cpus=2,
         resources={"special": 2},
+        address="local",
         include_dashboard=False,
         _tracing_startup_hook="raytrace_hook:setup_tracing",
     )

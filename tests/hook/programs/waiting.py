@@ -81,7 +81,7 @@ class Sync:
 
 
 def main():
-    ray.init(num_cpus=2, include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
+    ray.init(num_cpus=2, address="local", include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
     ray.get([sleeper.remote(0) for _ in range(2)])
     with case("get one"):
         assert get(sleeper.remote(0.05, 1)) == 1
