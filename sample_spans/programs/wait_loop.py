@@ -12,6 +12,8 @@ from truth import Body, Mark, body, cluster, find, mark
 PAGES = 10
 IN_FLIGHT = 2
 SLOW = 8
+NEAR_NS = 20_000_000
+"""What lies nearer together than this could be either way round."""
 EXPECTED = [SLOW]
 
 
@@ -59,17 +61,18 @@ def chain(bodies: list[Body], marks: list[Mark]) -> list[Body]:
         found.insert(0, current)
         submitted_ns = next(m["t_ns"] for m in marks if m["name"] == "submit" and m["page"] == current["key"])
         same_worker = [b for b in bodies if b["pid"] == current["pid"] and b["end_ns"] <= current["start_ns"]]
-        if same_worker and same_worker[-1]["end_ns"] > submitted_ns:
+        if same_worker and same_worker[-1]["end_ns"] > submitted_ns + NEAR_NS:
             current = same_worker[-1]
         else:
             current = driver_was_waiting_for(bodies, marks, submitted_ns)
     return found
 
 
-def is_clear(bodies: list[Body], found: list[Body]) -> bool:
-    """Whether only one page can have let the driver go on each time: no other one ended shortly after it."""
-    ends = [b["end_ns"] for b in bodies]
-    return not any(0 < end - b["end_ns"] < 20_000_000 for end in ends for b in found)
+def is_clear(bodies: list[Body], marks: list[Mark], found: list[Body]) -> bool:
+    """Whether one page alone let the driver go on each time: it did so at once, and no other one ended then."""
+    ends = {b["key"]: b["end_ns"] for b in bodies}
+    prompt = all(m["t_ns"] - max(ends[m["page"]], m["start_ns"]) < NEAR_NS for m in marks if m["name"] == "wait")
+    return prompt and not any(0 < end - b["end_ns"] < NEAR_NS for end in ends.values() for b in found)
 
 
 if __name__ == "__main__":
