@@ -18,7 +18,7 @@ _CANDIDATE = re.compile(r'\{\s*"(?:name|context|attributes)"\s*:')
 """How a record can start that is glued to something: the first key, as exported or sorted."""
 
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-_CUT_TOKEN = re.compile(r"\.|[eE][+-]?|\\?u?[0-9a-fA-F]{0,3}")
+_CUT_TOKEN = re.compile(r"\.|[eE][+-]?|\\?u?[0-9a-fA-F]{0,4}")
 """What is left of a number or an escape at the place where Python's decoder gives up on it."""
 
 

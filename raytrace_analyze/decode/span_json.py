@@ -53,6 +53,7 @@ class _Reader:
         self._source = str(file.path)
         self._is_last_part = stop is None
         self._problems = problems
+        self._block_bytes = block_bytes
         self._data = b""
         """What was read and not decoded yet; starts where a record does."""
         self._position = start
@@ -63,6 +64,8 @@ class _Reader:
         try:
             for block in self._blocks:
                 self._append(block)
+                if len(self._data) < self._block_bytes:  # a small file, most likely: one batch is enough
+                    continue
                 end = last_record_start(self._data)
                 if end or len(self._data) >= MAX_RECORD_BYTES:
                     yield self._take(end or len(self._data))

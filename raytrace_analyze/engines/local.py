@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import polars as pl
 
@@ -129,7 +130,8 @@ class _Worker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(OSError):  # a task that the process did not live to take is still in the pipe
+                    pipe.close()
 
 
 def _unpacked(reply: Reply) -> Decoded:

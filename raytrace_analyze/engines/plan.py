@@ -47,8 +47,9 @@ class Task:
 def plan(files: Sequence[SpanFile], part_bytes: int = PART_BYTES) -> Iterator[Task]:
     """Give the tasks that decode the files, in their order."""
     joined: list[SpanFile] = []
+    small_bytes = min(SMALL_BYTES, part_bytes)
     for file in files:
-        is_small = _is_plain(file) and file.format in JOINABLE and file.size_bytes <= SMALL_BYTES
+        is_small = _is_plain(file) and file.format in JOINABLE and file.size_bytes <= small_bytes
         if joined and (not is_small or sum(one.size_bytes for one in [*joined, file]) > JOINED_BYTES):
             yield Task(tuple(joined))
             joined = []
