@@ -228,6 +228,13 @@ def test_span_of_a_thread_is_adopted_by_its_task_or_else_by_the_driver() -> None
     ]  # fmt: skip
 
 
+def test_span_that_starts_after_its_task_is_not_adopted() -> None:
+    # r      [----]
+    # late         [---]      in the same process, of the same task
+    rows = [run("r", 0, 8, None, task="a", pid=7), span("late", 9, 12, pid=7, task_id="a")]
+    assert job_chain(*rows) == [(None, 0, 9, "self"), ("late", 9, 12, "self")]
+
+
 def test_run_of_another_job_is_not_entered() -> None:
     rows = [submit("s", 0, 2), run("r", 3, 8, "s", task="a", job_id="02"), wait("get", 2, 9, None, ["a"])]
     assert job_chain(*rows) == [("s", 0, 2, "submit"), ("get", 2, 9, "wait")]
@@ -261,17 +268,35 @@ def test_slot_is_followed_on_the_same_process_only_and_not_for_long() -> None:
     assert ("held", 1, 8, "self") not in path_when_r_starts_at(late, "show")
 
 
-@pytest.mark.parametrize("is_concurrent", [True, False])
-def test_actor_is_followed_only_where_its_runs_never_overlap(is_concurrent: bool) -> None:
-    method = {"actor_id": "x", "function": "A.m", "worker_id": "w", "concurrent": is_concurrent}
+@pytest.mark.parametrize(
+    ("is_concurrent", "other_run", "is_followed"),
+    [(False, (20, 25), True), (True, (20, 25), False), (False, (5, 10), False)],
+    ids=["one at a time", "concurrent", "overlapping"],
+)
+def test_actor_is_followed_only_where_its_runs_never_overlap(
+    is_concurrent: bool, other_run: tuple[int, int], is_followed: bool
+) -> None:
+    method: dict[str, Any] = {"actor_id": "x", "function": "A.m", "worker_id": "w", "concurrent": is_concurrent}
     rows = [
         submit("s1", 0, 1),
         submit("s2", 1, 2),
         run("m1", 2, 8, "s1", task="a", **method),
-        run("m2", 9, 12, "s2", task="b", **method),
-        wait("get", 2, 12, None, ["b"]),
+        run("m2", 11, 14, "s2", task="b", **method),
+        run("m3", *other_run, None, task="c", **method),
+        wait("get", 2, 14, None, ["b"]),
+        span("rest", 14, 30),
     ]
-    assert (("m1", 2, 8, "self") in job_chain(*rows)) == (not is_concurrent)
+    assert (("m1", 2, 8, "self") in job_chain(*rows)) == is_followed
+
+
+def test_dependency_that_was_there_when_the_submit_ended_held_nothing_up() -> None:
+    rows = [
+        run("dep", 0, 3, None, task="d"),
+        submit("s", 1, 3, dependency_task_ids=["d"]),
+        run("r", 5, 9, "s", task="a"),
+        wait("get", 3, 9, None, ["a"]),
+    ]
+    assert job_chain(*rows)[-3:] == [("s", 1, 3, "submit"), ("r", 3, 5, "queue"), ("r", 5, 9, "self")]
 
 
 def test_restarted_actor_comes_from_the_last_run_on_it() -> None:
@@ -338,6 +363,14 @@ def test_nothing_is_inferred_of_a_claimed_run_or_where_it_is_switched_off() -> N
     assert chain(switched_off) == [("s", 0, 2, "submit"), (None, 2, 20, "self")]
 
 
+@pytest.mark.parametrize("is_concurrent", [True, False])
+def test_what_an_async_method_awaited_is_inferred_even_where_waits_are_recorded(is_concurrent: bool) -> None:
+    rows = unrecorded(claimed_by=None)
+    rows[1] |= {"actor_id": "x", "function": "A.m", "concurrent": is_concurrent, "task_id": "m"}
+    path = job_chain(*rows, wait("get", 2, 20, None, ["m"]))
+    assert (("inner", 8, 15, "self") in path) == is_concurrent
+
+
 def test_run_joins_the_scope_where_no_ancestor_was_left() -> None:
     rows = [submit("s", 0, 2), run("outer", 3, 7, "s"), submit("s2", 5, 6, "outer"), run("inner", 8, 15, "s2")]
     path = critical_path(table(*rows), scope_id="01", queues="show")
@@ -349,6 +382,12 @@ def test_task_is_inferred_to_have_waited_for_what_ended_shortly_before(gap: int,
     rows = [submit("s1", 0, 1), submit("s2", 1, 2), run("first", 3, 9, "s1"), run("next", 9 + gap, 300 + gap, "s2")]
     path = critical_path(table(*rows), scope_id="01")
     assert (("first", 3, 9, "self") in chain(path)) == is_followed
+
+
+def test_who_held_the_slot_is_not_followed_where_nothing_was_recorded_or_inferred() -> None:
+    rows = [submit("s", 0, 2), run("held", 1, 8, None, worker_id="w"), run("r", 9, 12, "s", task="a", worker_id="w")]
+    assert ("r", 2, 9, "queue") in job_chain(*rows, wait("get", 2, 12, None, ["a"]), recorded=False, infer=False)
+    assert ("r", 8, 9, "queue") in job_chain(*rows, wait("get", 2, 12, None, ["a"]), recorded=True, infer=False)
 
 
 # Ties
