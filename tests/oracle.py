@@ -149,6 +149,8 @@ class Step:
 
     stretches: list[tuple[int, Category]]
     then: State | None
+    queue_is_inferred: bool = False
+    """Whether where the queue segment begins was told by inference."""
 
 
 def critical_path(
@@ -188,7 +190,7 @@ def critical_path(
 
 
 def prepare(table: pl.DataFrame) -> list[Span]:
-    """Give the table's spans with ends, parents and effective intervals, the same for every scope."""
+    """Give the table's spans with ends and parents, the same for every scope."""
     columns = [column.name for column in fields(Span) if column.name in TABLE]
     rows = table.select(columns).with_columns(pl.col("start", "end").to_physical())
     spans = [_span(row) for row in rows.iter_rows(named=True)]
@@ -199,7 +201,6 @@ def prepare(table: pl.DataFrame) -> list[Span]:
         span.is_run = span.kind == "CONSUMER" and (span.parent is None or span.parent.is_submit)
     _adopt(spans)
     cut_circles(spans)
-    _clip(spans)
     return spans
 
 
@@ -268,11 +269,15 @@ def _innermost_around(span: Span, others: list[Span]) -> Span | None:
     return max(around, key=lambda other: (other.start, other.span_id), default=None)
 
 
-def _clip(spans: list[Span]) -> None:
-    """Rules 3 and 4. A nested span lies within its parent; one that does not touch it is detached."""
-    for span in sorted(spans, key=lambda span: len(list(span.ancestors()))):
+def _clip(members: list[Span]) -> None:
+    """Rules 3 and 4. A nested span lies within its parent; one that does not touch it is detached.
+
+    Where the parent is not in the scope the virtual root takes its place, which clips nothing.
+    """
+    in_scope = set(members)
+    for span in sorted(members, key=lambda span: len(list(span.ancestors()))):
         parent = span.parent
-        if span.is_run or parent is None:
+        if span.is_run or parent is None or parent not in in_scope:
             continue
         span.detached = parent.detached or span.start >= parent.end or span.end < parent.start
         span.start = max(span.start, parent.start)
@@ -303,6 +308,7 @@ class Walk:
     def __post_init__(self) -> None:
         self.runs = [span for span in self.everything if span.is_run]
         self.in_scope = set(self.members)
+        _clip(self.members)
         self.led_to_by_wait: set[tuple[Span, int]] = set()
         self.root = self._virtual_root()
         self.joins = {span: [] for span in (self.root, *self.members)}
@@ -314,7 +320,7 @@ class Walk:
         """Rule 5."""
         start = min(span.start for span in self.members)
         attached = [span for span in self.members if span.is_run or not span.detached]
-        drivers = [span for span in attached if span.category == "driver"]
+        drivers = [span for span in self.members if span.category == "driver"]
         horizon = max((span.end for span in drivers or attached), default=start)
         return Span(None, start, max(start, horizon))
 
@@ -357,7 +363,8 @@ class Walk:
                 start = max(down_to, stop)
                 if start < time:
                     span_id = state.span.span_id
-                    segments.append(Segment(start, time, category, span_id, state.via, state.inferred))
+                    inferred = state.inferred or (category == "queue" and step.queue_is_inferred)
+                    segments.append(Segment(start, time, category, span_id, state.via, inferred))
                 time = min(time, down_to)
             state = step.then
         return OraclePath(min(stop, begin.time), begin.time, segments[::-1])
@@ -406,7 +413,7 @@ class Walk:
         if submit is None:
             return Step([(begin, category)], State(self.root, begin, "join", False))
         origin = self._origin(span, submit, begin)
-        return Step([(begin, category), (origin.time, "queue")], origin)
+        return Step([(begin, category), (origin.time, "queue")], origin, queue_is_inferred=origin.inferred)
 
     # Where a run came from
 

@@ -105,16 +105,10 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
     # A folder of its own, short for the sockets in it: the default one is where other programs look for a cluster.
     ray_folder = Path(tempfile.mkdtemp(prefix="rt-"))
-    options = [
-        f"--temp-dir={ray_folder}",
-        "--num-cpus=2",
-        "--include-dashboard=false",
-        f"--port={port}",
-        f"--tracing-startup-hook={HOOK}",
-    ]
+    options = [f"--temp-dir={ray_folder}", "--num-cpus=2", "--include-dashboard=false", f"--port={port}"]
     with log.open("w") as out:
         head = subprocess.Popen(
-            [*start, *options],
+            [*start, *options, f"--tracing-startup-hook={HOOK}"],
             env={**os.environ, "RAYTRACE_DIR": str(tmp_path / "spans"), **OPEN_CLUSTER},
             stdout=out,
             stderr=subprocess.STDOUT,

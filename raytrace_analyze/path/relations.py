@@ -52,11 +52,11 @@ def relate_runs(structure: Structure) -> Runs:
     rows = np.flatnonzero(is_run)
     actor, actor_count = _number(spans, ["session", "actor_id"], is_run)
     worker, worker_count = _number(
-        spans.with_columns(worker=pl.coalesce("worker_id", pl.format("{} {}", "node_id", "pid"))),
+        spans.with_columns(worker=pl.coalesce("worker_id", pl.format("{} {}", pl.col("node_id").fill_null(""), "pid"))),
         ["session", "worker"],
         is_run,
     )
-    task, task_count = _number(spans, ["session", "task_id"], is_run)
+    task, task_count = _number(spans.with_columns(structure.run_task), ["session", "task_id"], is_run)
     job, job_count = _number(spans, ["session", "job_id"], is_run)
     concurrent = spans.get_column("concurrent").fill_null(False).to_numpy()
     creation = spans.get_column("function").str.ends_with("__init__").fill_null(False).to_numpy()
@@ -72,7 +72,7 @@ def relate_runs(structure: Structure) -> Runs:
         attempts=group_rows(structure.submit[rows], spans.height, rows),
         task=task,
         of_task=group_rows(task[rows], task_count, rows),
-        is_wait=spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~is_run,
+        is_wait=spans.get_column("ready_task_ids").is_not_null().to_numpy(),
         recorded=_recorded(structure),
         claimed=claimed,
         is_creation=is_run & creation & (actor >= 0),
@@ -157,16 +157,16 @@ def _named_runs(structure: Structure, column: str) -> tuple[Grouped, Rows]:
     """Find the runs of the task ids listed in a column, grouped by the row that lists them."""
     spans = structure.spans
     task = (
-        spans.select("session", "task_id")
+        spans.select("session", structure.run_task)
         .with_columns(run=pl.int_range(pl.len(), dtype=pl.Int64))
-        .filter(pl.Series(structure.is_run) & pl.col("task_id").is_not_null())
+        .filter(pl.col("task_id").is_not_null())
     )
     named = (
         spans.select("session", pl.col(column).alias("task_id"))
         .with_columns(row=pl.int_range(pl.len(), dtype=pl.Int64))
         .filter(pl.col("task_id").list.len() > 0)
         .explode("task_id")
-        .join(task, on=["session", "task_id"])
+        .join(task, on=["session", "task_id"], nulls_equal=True)
     )
     run = named.get_column("run").to_numpy()
     return group_rows(named.get_column("row").to_numpy(), spans.height, run), np.unique(run)

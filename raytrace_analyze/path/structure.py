@@ -28,6 +28,8 @@ class Structure:
     """After adoption, without circles."""
     is_run: Flags
     is_submit: Flags
+    run_task: pl.Series
+    """Of runs: the id of the task that is run, by its own word, else its submit's."""
     id_rank: Rows
     """Order of the span ids: the greater id wins a tie."""
     adopted: Rows
@@ -51,12 +53,13 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     start = spans.get_column("start").to_physical().to_numpy().astype(np.int64)
     end, in_flight = _ends(spans)
     id_rank = spans.get_column("span_id").rank("dense").to_numpy().astype(np.int64)
-    own_parent = parent_rows(spans)
+    parent, own_circles = cut_circles(parent_rows(spans), start, id_rank)
     # A run is what its own parent makes it; adoption never touches runs.
-    is_run = run_flags(spans.get_column("kind"), own_parent)
-    parent = own_parent.copy()
+    is_run = run_flags(spans.get_column("kind"), parent)
     orphans = np.flatnonzero((parent < 0) & ~is_run)
-    parent[orphans] = _adopters(spans, orphans, is_run, start, end)
+    run_task = _run_task(spans, np.where(is_run, parent, -1), is_run)
+    known = spans.select(*PROCESS, "category").with_columns(start=start, end=end, rank=id_rank)
+    parent[orphans] = _adopters(known, orphans, is_run, run_task, spans.get_column("task_id"))
     parent, circles = cut_circles(parent, start, id_rank)
     return Structure(
         spans=spans,
@@ -66,9 +69,10 @@ def build_structure(spans: pl.DataFrame) -> Structure:
         parent=parent,
         is_run=is_run,
         is_submit=(spans.get_column("kind") == "PRODUCER").to_numpy(),
+        run_task=run_task,
         id_rank=id_rank,
         adopted=orphans[parent[orphans] >= 0],
-        circles=circles,
+        circles=np.union1d(own_circles, circles),
     )
 
 
@@ -78,34 +82,42 @@ def _ends(spans: pl.DataFrame) -> tuple[Rows, Flags]:
     in_flight = spans.get_column("end").is_null()
     if not in_flight.any():
         return spans.get_column("end").to_physical().to_numpy().astype(np.int64), in_flight.to_numpy()
-    known = pl.when(of_process > pl.col("start")).then(of_process).otherwise(last.over("session"))
+    has_process = pl.col("pid").is_not_null()
+    known = pl.when(has_process & (of_process > pl.col("start"))).then(of_process).otherwise(last.over("session"))
     end = spans.select(pl.col("end").fill_null(known)).get_column("end")
     return end.to_physical().to_numpy().astype(np.int64), in_flight.to_numpy()
 
 
-def _adopters(spans: pl.DataFrame, orphans: Rows, is_run: Flags, start: Rows, end: Rows) -> Rows:
+def _run_task(spans: pl.DataFrame, submit: Rows, is_run: Flags) -> pl.Series:
+    submitted = spans.get_column("submitted_task_id").gather(pl.Series(submit).replace(-1, None))
+    own = spans.get_column("task_id")
+    return pl.select(pl.when(pl.Series(is_run)).then(pl.coalesce(own, submitted))).to_series().alias("task_id")
+
+
+def _adopters(known: pl.DataFrame, orphans: Rows, is_run: Flags, run_task: pl.Series, task_id: pl.Series) -> Rows:
     """Find for spans without a parent the run of their task id, else the driver span, that contains their start.
 
-    Only within one process: threads lose the context, processes do not.
+    Only within one process: threads lose the context, processes do not. `known` holds for every span what tells
+    processes apart, category, start, end and rank of the id; `task_id` is the spans' own word.
     """
     adopter = np.full(orphans.size, -1, dtype=np.int64)
-    is_driver = (spans.get_column("category") == "driver").to_numpy()
-    lost = pl.DataFrame({"orphan": orphans, "at": start[orphans]}).with_columns(
-        spans.select(*PROCESS, "task_id", "category")[orphans]
+    lost = (
+        known.select(*PROCESS, "category", task_id, at="start")[orphans]
+        .with_columns(orphan=pl.Series(orphans))
+        .filter(pl.col("category") != pl.lit("driver", Category), pl.col("pid").is_not_null())
     )
-    lost = lost.filter(pl.col("category") != pl.lit("driver", Category))
-    has_task = spans.get_column("task_id").is_not_null().to_numpy()
-    for hosts, keys in ((is_run & has_task, [*PROCESS, "task_id"]), (is_driver, list(PROCESS))):
-        rows = np.flatnonzero(hosts)
-        if rows.size == 0 or lost.is_empty():
+    hosts = known.with_columns(run_task, host=pl.int_range(pl.len(), dtype=pl.Int64))
+    is_driver = pl.col("category") == pl.lit("driver", Category)
+    for host, keys in (
+        (hosts.filter(pl.Series(is_run) & pl.col("task_id").is_not_null()), [*PROCESS, "task_id"]),
+        (hosts.filter(is_driver), list(PROCESS)),
+    ):
+        if host.is_empty() or lost.is_empty():
             continue
-        host = pl.DataFrame({"host": rows, "host_start": start[rows], "host_end": end[rows]}).with_columns(
-            spans.select(keys)[rows]
-        )
         found = (
-            lost.join(host, on=keys, nulls_equal=True)
-            .filter((pl.col("host_start") <= pl.col("at")) & (pl.col("at") <= pl.col("host_end")))
-            .sort("host_start", "host")
+            lost.join(host.select(*keys, "host", "start", "end", "rank"), on=keys, nulls_equal=True)
+            .filter((pl.col("start") <= pl.col("at")) & (pl.col("at") <= pl.col("end")))
+            .sort("start", "rank")
             .unique("orphan", keep="last", maintain_order=True)
         )
         adopter[np.searchsorted(orphans, found.get_column("orphan").to_numpy())] = found.get_column("host").to_numpy()

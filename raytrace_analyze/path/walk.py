@@ -223,9 +223,12 @@ class Walk:
     def _creation(self, run: int, since: int, until: int) -> _Found | None:
         """The creation run that a method waited for; for a creation that is a restart, what the actor did last."""
         actor = int(self.runs.actor[run])
-        if self.runs.is_creation[run]:
-            return self._latest(self.runs.on_actor, actor, since, until, Via.CREATION)
-        return self._latest(self.runs.on_actor, actor, since, until, Via.CREATION, creations_only=True)
+        if not self.runs.is_creation[run]:
+            return self._latest(self.runs.on_actor, actor, since, until, Via.CREATION, creations_only=True)
+        start = self.scoped.structure.start
+        mates = self.runs.on_actor.of(actor)
+        is_restart = bool((self.runs.is_creation[mates] & (start[mates] < start[run])).any())
+        return self._latest(self.runs.on_actor, actor, since, until, Via.CREATION) if is_restart else None
 
     def _holder(self, run: int, since: int, until: int) -> _Found | None:
         """The run that held the actor, or the worker, until this one could start."""

@@ -10,7 +10,7 @@ import polars as pl
 from raytrace_analyze.path import DRIVER
 from raytrace_analyze.units import count_text, duration_text
 
-_SERIES = 3
+_SERIES = 2
 """From how many runs of one function, one after another, they are one line."""
 
 Segment = dict[str, Any]

@@ -1,0 +1,80 @@
+"""Two independent readings of one definition, the walk over arrays and the plain oracle, agree in every segment."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+
+from raytrace_analyze import CriticalPath, critical_path
+from tests import oracle
+from tests.random_spans import random_spans, random_table, scopes
+from tests.simulator import simulate
+
+MODES = [(queues, infer) for queues in ("follow", "show") for infer in (True, False)]
+
+
+def ours(spans: pl.DataFrame, scope: str, session: str | None, scope_id: str, **options: Any) -> CriticalPath:
+    named = f"{session}/{scope_id}" if scope == "job" else scope_id
+    return critical_path(spans, **{scope: named}, **options)
+
+
+CHAIN = ("start_ns", "end_ns", "category", "span_id")
+MARKS = ("via", "inferred")
+
+
+def assert_equal(
+    spans: pl.DataFrame, scope: dict[str, Any], queues: str, infer: bool, columns: tuple[str, ...] = CHAIN
+) -> None:
+    expected = oracle.critical_path(spans, queues=queues, infer=infer, **scope)
+    found = ours(spans, queues=queues, infer=infer, **scope)
+    assert (found.start_ns, found.end_ns) == (expected.start_ns, expected.end_ns)
+    segments = list(found.segments.select(columns).iter_rows())
+    assert segments == [tuple(getattr(part, name) for name in columns) for part in expected.segments]
+
+
+def check_random_tables(seeds: range) -> None:
+    for seed in seeds:
+        spans = random_table(seed, 20)
+        for scope in scopes(spans):
+            for queues, infer in MODES:
+                assert_equal(spans, scope, queues, infer)
+
+
+def check_programs(seeds: range) -> None:
+    for seed in seeds:
+        program = simulate(seed)
+        scope = {"scope": "job", "session": program.session, "scope_id": program.job_id}
+        for queues, infer in MODES:
+            assert_equal(program.spans, scope, queues, infer, CHAIN + MARKS)
+            assert_equal(program.stock_spans, scope, queues, infer, CHAIN + MARKS)
+        for queues, chain in program.true_chain.items():
+            path = critical_path(program.spans, queues=queues)
+            assert list(path.segments.select("start_ns", "end_ns", "span_id", "category").iter_rows()) == chain
+            assert path.makespan == program.makespan_ns
+
+
+def test_on_nonsense() -> None:
+    check_random_tables(range(40))
+
+
+def test_on_simulated_programs_and_their_known_truth() -> None:
+    check_programs(range(60))
+
+
+@given(random_spans())
+@settings(max_examples=40, deadline=None)
+def test_on_nonsense_that_shrinks(spans: pl.DataFrame) -> None:
+    for scope in scopes(spans):
+        for queues, infer in MODES:
+            assert_equal(spans, scope, queues, infer)
+
+
+@pytest.mark.slow
+def test_on_much_nonsense() -> None:
+    check_random_tables(range(40, 1000))
+
+
+@pytest.mark.slow
+def test_on_many_programs() -> None:
+    check_programs(range(60, 1000))
