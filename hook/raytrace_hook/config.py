@@ -26,16 +26,31 @@ class Settings:
     """Save Ray's task events this often; 0: only at the end."""
     events_wait_s: float
     """Wait this long at the driver's end for the last task events."""
+    max_file_bytes: int
+    """No span file gets larger; 0: no limit."""
+    max_directory_bytes: int
+    """All files together stay below it, the oldest of ended processes going first; 0: no limit."""
+    keep_days: float
+    """Files of ended processes that are older are deleted; 0: never."""
+    instrument: tuple[str, ...]
+    """Names of OpenTelemetry instrumentations to switch on."""
 
     @classmethod
     def from_environment(cls) -> Settings:
         """Read the `RAYTRACE_*` variables; what makes no sense is reported and replaced by the default."""
+        max_directory_bytes = int(_number("RAYTRACE_MAX_DIR_MB", 0) * 1_000_000)
+        # A limit for the directory is only kept if files are closed now and then.
+        max_file_mb = _number("RAYTRACE_MAX_FILE_MB", max_directory_bytes / 8_000_000)
         return cls(
             directory=os.environ.get("RAYTRACE_DIR") or default_directory(),
             waits=_flag("RAYTRACE_WAITS", default=True),
             min_wait_ns=int(_number("RAYTRACE_MIN_WAIT_US", 20) * 1000),
             events_interval_s=_number("RAYTRACE_EVENTS_INTERVAL_S", 10),
             events_wait_s=_number("RAYTRACE_EVENTS_WAIT_S", 1.5),
+            max_file_bytes=int(max_file_mb * 1_000_000),
+            max_directory_bytes=max_directory_bytes,
+            keep_days=_number("RAYTRACE_KEEP_DAYS", 0),
+            instrument=tuple(filter(None, os.environ.get("RAYTRACE_INSTRUMENT", "").replace(" ", "").split(","))),
         )
 
 

@@ -43,12 +43,14 @@ class Driver:
         # After the provider's own handler, so before it runs: exporters still take the span.
         atexit.register(self._at_exit)
         ray_patches.patch_shutdown(self._around_shutdown)
-        ray_patches.patch_connect(self._around_connect)
+        ray_patches.patch_connect(self._around_connect, "_raytrace_driver")
 
     def start(self) -> None:
         """Begin a span for the present connection, unless it has one."""
         connection = ray_internals.core_worker()
         if connection is None or connection is self._connection or not ray_internals.is_driver():
+            return
+        if not ray_internals.tracing_is_on():
             return
         self.finish()
         if self._connection is not None:

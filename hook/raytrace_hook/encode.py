@@ -81,27 +81,38 @@ def _representable(value: Any) -> Any:
     return str(value)
 
 
-def encode_span(span: ReadableSpan, extra: Mapping[str, Any] | None = None) -> str:
-    """Return the JSON of a span up to, and without, its resource: no closing brace, no newline.
-
-    `span` may still run: its end is null then. `extra` are attributes to add to the span's own.
-    """
-    context, parent, status = span.context, span.parent, span.status
-    start, end = span.start_time, span.end_time
-    attributes: Mapping[str, Any] | None = getattr(span, "_attributes", None)
-    if extra:
-        attributes = {**(attributes or {}), **extra}
-    events, links = getattr(span, "_events", ()), getattr(span, "_links", ())
+def encode_head(span: ReadableSpan) -> str:
+    """Return the part of a span's JSON that is known when it starts, up to its start; `encode_tail` goes on."""
+    parent = span.parent
     parent_id = "null" if parent is None else f'"0x{parent.span_id:016x}"'
-    start_time = "null" if start is None else f'"{timestamp(start)}"'
-    end_time = "null" if end is None else f'"{timestamp(end)}"'
     return (
-        f'{{"name":{quote(span.name)},"context":{_context(context)},"kind":{_KINDS[span.kind]},'
-        f'"parent_id":{parent_id},"start_time":{start_time},"end_time":{end_time},'
+        f'{{"name":{quote(span.name)},"context":{_context(span.context)},"kind":{_KINDS[span.kind]},'
+        f'"parent_id":{parent_id},"start_time":"{timestamp(span.start_time or 0)}",'
+    )
+
+
+def encode_tail(span: ReadableSpan, attributes: str) -> str:
+    """Return the rest of an ended span's JSON without its resource: no closing brace. `attributes` is JSON already."""
+    status, events, links = span.status, getattr(span, "_events", ()), getattr(span, "_links", ())
+    return (
+        f'"end_time":"{timestamp(span.end_time or 0)}",'
         f'"status":{_UNSET if status.status_code is StatusCode.UNSET else _status(status)},'
-        f'"attributes":{encode_mapping(attributes)},'
+        f'"attributes":{attributes},'
         f'"events":{_events(events) if events else "[]"},"links":{_links(links) if links else "[]"}'
     )
+
+
+def encode_open_tail(attributes: str) -> str:
+    """Return the rest of the JSON of a span that still runs, closing brace and all."""
+    return f'"end_time":null,"status":{_UNSET},"attributes":{attributes},"events":[],"links":[]}}'
+
+
+def plain_attributes(span: ReadableSpan) -> dict[str, Any]:
+    """Return the span's attributes as they are in it: for reading, or to add what needs no check."""
+    # The SDK's BoundedAttributes takes a lock per access and checks each value; its inner dictionary does not.
+    attributes: Any = getattr(span, "_attributes", None)
+    inner = getattr(attributes, "_dict", attributes)
+    return inner if isinstance(inner, dict) else dict(span.attributes or {})
 
 
 def _context(context: SpanContext | None) -> str:

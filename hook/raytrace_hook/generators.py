@@ -39,9 +39,13 @@ def _traced(body: Callable[..., Any], naming: Callable[[Any], tuple[str, str | N
     async def run_async(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> AsyncIterator[Any]:
         with _run_span(_ray_trace_ctx, naming, arguments):
             items = body(*arguments, **keywords)
+            sent = None
             try:
-                async for item in items:
-                    yield item
+                while True:
+                    # Ray sends values into generators, which the body may look at.
+                    sent = yield await items.asend(sent)
+            except StopAsyncIteration:
+                return
             finally:
                 await items.aclose()
 

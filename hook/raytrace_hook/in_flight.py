@@ -43,15 +43,18 @@ class OpenSpans:
         if len(data) >= SLOT_BYTES:
             return
         try:
-            with self._lock:
-                descriptor = self._open()
-                if descriptor is None:
-                    return
-                offset = self._free.pop() if self._free else self._grow()
-                if offset is None:
-                    return
+            if self._file.stem != self._stem:
+                self._open()
+            descriptor = self._descriptor
+            if descriptor is None:
+                return
+            try:
+                offset: int | None = self._free.pop()
+            except IndexError:
+                offset = self._grow()
+            if offset is not None:
                 self._slots[key] = offset
-            os.pwrite(descriptor, data.ljust(SLOT_BYTES - 1) + b"\n", offset)
+                os.pwrite(descriptor, data.ljust(SLOT_BYTES - 1) + b"\n", offset)
         except OSError as error:
             warn_once("open spans can't be recorded, the program goes on", error)
 
@@ -67,26 +70,28 @@ class OpenSpans:
         self._free.append(offset)
 
     def _grow(self) -> int | None:
-        if self._count >= _MOST_SLOTS:
-            return None
-        self._count += 1
-        return self._first + (self._count - 1) * SLOT_BYTES
+        with self._lock:
+            if self._count >= _MOST_SLOTS:
+                return None
+            self._count += 1
+            return self._first + (self._count - 1) * SLOT_BYTES
 
-    def _open(self) -> int | None:
-        stem = self._file.stem
-        if self._descriptor is not None and stem == self._stem:
-            return self._descriptor
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-        self._reset()
-        self._stem = stem
-        self._descriptor = self._file.create_beside(".open", os.O_RDWR)
-        if self._descriptor is not None:
-            header = f'{{"raytrace":"open","version":1,"slot_bytes":{SLOT_BYTES},"resource":{self._resource()}}}'
-            # Padded to whole slots: no slot then lies across a page, and none is ever torn by a kill.
-            self._first = (len(header) // SLOT_BYTES + 1) * SLOT_BYTES
-            os.pwrite(self._descriptor, header.encode("ascii").ljust(self._first - 1) + b"\n", 0)
-        return self._descriptor
+    def _open(self) -> None:
+        with self._lock:
+            stem = self._file.stem
+            if stem == self._stem:
+                return
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._reset()
+            descriptor = self._file.create_beside(".open", os.O_RDWR)
+            if descriptor is not None:
+                header = f'{{"raytrace":"open","version":1,"slot_bytes":{SLOT_BYTES},"resource":{self._resource()}}}'
+                # Padded to whole slots: no slot then lies across a page, and none is ever torn by a kill.
+                self._first = (len(header) // SLOT_BYTES + 1) * SLOT_BYTES
+                os.pwrite(descriptor, header.encode("ascii").ljust(self._first - 1) + b"\n", 0)
+            self._descriptor = descriptor
+            self._stem = stem
 
     def _after_fork(self) -> None:
         self._lock = threading.RLock()

@@ -22,8 +22,8 @@ class ProcessResource:
     """
 
     def __init__(self) -> None:
-        self.records_waits = False
-        self.lost_spans = 0
+        self._records_waits = False
+        self._lost_spans = 0
         self.renew()
         os.register_at_fork(after_in_child=self.renew)
 
@@ -35,8 +35,14 @@ class ProcessResource:
         self._connection: Any = None
         self._encoded: dict[int, tuple[Resource, str]] = {}
 
-    def forget_encoded(self) -> None:
-        """Encode again: an attribute of ours has changed."""
+    def note_waits(self, recorded: bool) -> None:
+        """Say whether this process records waits and task ids."""
+        self._records_waits = recorded
+        self._encoded = {}
+
+    def note_lost(self, count: int) -> None:
+        """Say in the spans from now on how many could not be written."""
+        self._lost_spans = count
         self._encoded = {}
 
     def attributes(self) -> dict[str, Any]:
@@ -45,11 +51,11 @@ class ProcessResource:
             "service.instance.id": self._instance,
             "process.pid": self._pid,
             "host.name": socket.gethostname(),
-            "raytrace.records_waits": self.records_waits,
+            "raytrace.records_waits": self._records_waits,
             **self._ids,
         }
-        if self.lost_spans:
-            found["raytrace.lost_spans"] = self.lost_spans
+        if self._lost_spans:
+            found["raytrace.lost_spans"] = self._lost_spans
         return found
 
     def encoded(self, resource: Resource) -> str:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind
 
 from raytrace_hook import ray_internals
-from raytrace_hook.encode import encode_span
+from raytrace_hook.encode import encode_head, encode_mapping, encode_open_tail, encode_tail, plain_attributes
 from raytrace_hook.log import warn_once
 
 if TYPE_CHECKING:
@@ -34,27 +34,38 @@ class SpanFileProcessor(SpanProcessor):
         self._file = file
         self._resource = resource
         self._open_spans = open_spans
-        self._running: dict[int, str] = {}
+        self.in_worker = False
+        """Whether the process is a Ray worker, where every span belongs to a task."""
         self._actor: tuple[Any, dict[str, Any]] = (None, {})
-        os.register_at_fork(after_in_child=self._after_fork)
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._running: dict[int, str] = {}
+        self._started: dict[int, tuple[str, str, dict[str, Any], str]] = {}
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Add what is known of the task that the span belongs to, and show the span as open."""
         try:
-            if span.kind is SpanKind.CONSUMER and span.name.endswith(RUN_SUFFIX):
-                self._start_run(span)
-            elif ray_internals.is_worker():
-                self._adopt(span, parent_context)
-            if span.kind is not SpanKind.PRODUCER and span.context.trace_flags.sampled:
-                self._open_spans.set(span.context.span_id, encode_span(span) + "}")
+            kind, context, attributes = span.kind, span.context, plain_attributes(span)
+            if kind is SpanKind.CONSUMER and span.name.endswith(RUN_SUFFIX):
+                self._start_run(context.span_id, attributes)
+            elif self.in_worker:
+                self._adopt(span, attributes, parent_context)
+            if kind is not SpanKind.PRODUCER and context.trace_flags.sampled:
+                # Kept until the end, when most of it is still true and need not be encoded again.
+                head, seen = encode_head(span), dict(attributes)
+                encoded = encode_mapping(seen)
+                self._started[context.span_id] = span.name, head, seen, encoded
+                self._open_spans.set(context.span_id, head + encode_open_tail(encoded))
         except Exception as error:
             warn_once("a span could not be completed", error)
 
-    def _start_run(self, span: Span) -> None:
-        if ray_internals.core_worker() is None:
+    def _start_run(self, span_id: int, attributes: dict[str, Any]) -> None:
+        core = ray_internals.core_worker()
+        if core is None:
             return
-        found = ray_internals.current_task()
-        attributes = span.attributes or {}
+        ray_internals.add_current_task(core, attributes)
         if attributes.get("ray.remote") == "actor":
             known, facts = self._actor
             actor_id = attributes.get("ray.actor_id")
@@ -63,26 +74,20 @@ class SpanFileProcessor(SpanProcessor):
                 # While __init__ runs, the actor's object and its methods are not there yet to look at.
                 if attributes.get("ray.actor_method") != "__init__":
                     self._actor = (actor_id, facts)
-            found.update(facts)
-        span.set_attributes(found)
-        self._running[span.context.span_id] = found["ray.task_id"]
+            attributes.update(facts)
+        self._running[span_id] = attributes["ray.task_id"]
 
-    def _adopt(self, span: Span, parent_context: Context | None) -> None:
-        own: Any = getattr(span, "_attributes", {})
+    def _adopt(self, span: Span, attributes: dict[str, Any], parent_context: Context | None) -> None:
         if span.parent is None:
             # A thread without context: it is the task's that runs here, if that is only one. Ray itself knows the
             # task of no thread but the one that runs it, and gives the others an id that no task has.
-            running = list(self._running.values())
-            task_id = running[0] if len(running) == 1 else None
-            if task_id is None or own.get("ray.task_id") in running:
-                return
-        elif "ray.task_id" in own:
-            return
-        else:
+            if len(self._running) == 1:
+                attributes["ray.task_id"] = next(iter(self._running.values()))
+        elif "ray.task_id" not in attributes:
             parent = trace.get_current_span(parent_context)
             task_id = (getattr(parent, "attributes", None) or {}).get("ray.task_id")
-        if task_id is not None:
-            span.set_attribute("ray.task_id", task_id)
+            if task_id is not None:
+                attributes["ray.task_id"] = task_id
 
     def on_end(self, span: ReadableSpan) -> None:
         """Append the span to the file, then take it out of those that are open."""
@@ -91,19 +96,26 @@ class SpanFileProcessor(SpanProcessor):
             if context is None:
                 return
             run = self._running.pop(context.span_id, None)
+            started = self._started.pop(context.span_id, None)
             if not context.trace_flags.sampled:
                 return
-            extra = None
+            attributes = plain_attributes(span)
             if run is not None and isinstance(sys.exc_info()[1], _CANCELLATIONS):
-                extra = {"raytrace.cancelled": True}
-            line = f'{encode_span(span, extra)},"resource":{self._resource.encoded(span.resource)}}}\n'
-            self._file.write(line.encode("ascii"))
-            self._open_spans.clear(context.span_id)
+                attributes["raytrace.cancelled"] = True
+            if started is not None and started[0] == span.name:
+                _, head, seen, encoded = started
+                if attributes != seen:
+                    encoded = encode_mapping(attributes)
+            else:
+                head, encoded = encode_head(span), encode_mapping(attributes)
+            resource = self._resource.encoded(span.resource)
+            line = f'{head}{encode_tail(span, encoded)},"resource":{resource}}}\n'.encode("ascii")
+            if not self._file.write(line):
+                self._resource.note_lost(self._file.lost)
+            if started is not None:
+                self._open_spans.clear(context.span_id)
         except Exception as error:
             warn_once("a span could not be written", error)
-
-    def _after_fork(self) -> None:
-        self._running = {}
 
     def shutdown(self) -> None:
         """Nothing is held back, so nothing is left to do."""

@@ -36,14 +36,20 @@ def load(name: str) -> Any:
     return importlib.import_module(name)
 
 
+_global_worker: Any = None
+
+
 def global_worker() -> Any:
-    """Return Ray's worker object of this process, or None when Ray is not loaded."""
-    return getattr(_module("ray._private.worker"), "global_worker", None)
+    """Return Ray's worker object of this process, always the same, or None when Ray is not loaded."""
+    global _global_worker  # noqa: PLW0603 - looked up with every span
+    if _global_worker is None:
+        _global_worker = getattr(_module("ray._private.worker"), "global_worker", None)
+    return _global_worker
 
 
 def core_worker() -> Any:
     """Return the connected core worker, or None. Another object after the next `ray.init`."""
-    return getattr(global_worker(), "core_worker", None)
+    return getattr(_global_worker or global_worker(), "core_worker", None)
 
 
 def is_driver() -> bool:
@@ -71,6 +77,33 @@ def ray_version() -> str:
     return str(getattr(_module("ray"), "__version__", ""))
 
 
+def tracing_is_on() -> bool:
+    """Tell whether Ray makes spans in this process."""
+    return bool(getattr(_module("ray.util.tracing.tracing_helper"), "_global_is_tracing_enabled", False))
+
+
+def switch_tracing_on() -> None:
+    """Let Ray make spans in this process. Raises ImportError without OpenTelemetry."""
+    load("ray.util.tracing.tracing_helper")._enable_tracing()
+
+
+def switch_tracing_off() -> None:
+    """Let Ray make no more spans in this process."""
+    load("ray.util.tracing.tracing_helper")._global_is_tracing_enabled = False
+
+
+def job_environment() -> dict[str, str]:
+    """Return the environment variables of the present job's runtime_env."""
+    runtime_env = load("ray").get_runtime_context().runtime_env
+    return dict(runtime_env.get("env_vars") or {})
+
+
+def load_attribute(path: str) -> Any:
+    """Return what a dotted path names, as Ray's setup hooks are named."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
 def process_ids() -> dict[str, str]:
     """Return what Ray calls this process, under OpenTelemetry attribute names, as far as known by now."""
     worker: Any = global_worker()
@@ -90,14 +123,12 @@ def process_ids() -> dict[str, str]:
     return found
 
 
-def current_task() -> dict[str, Any]:
-    """Return the attributes of the task that runs in this thread (or coroutine) now."""
-    core = core_worker()
-    found: dict[str, Any] = {"ray.task_id": core.get_current_task_id().hex()}
+def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
+    """Add the attributes of the task that runs in this thread (or coroutine) now."""
+    attributes["ray.task_id"] = core.get_current_task_id().hex()
     attempt = getattr(core, "get_current_task_attempt_number", None)
     if attempt is not None:
-        found["raytrace.attempt"] = attempt()
-    return found
+        attributes["raytrace.attempt"] = attempt()
 
 
 def current_actor() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import sys
 from typing import Any, Callable
@@ -10,6 +11,8 @@ from typing import Any, Callable
 from raytrace_hook.ray_internals import Wrapper, load, patched, replace_attribute, replace_code
 
 Submission = Callable[..., Any]
+TRACED_FUNCTION = "_function_with_tracing"
+"""What Ray's tracing names the function that it puts around a task's."""
 
 
 @patched("task ids and dependencies of submissions")
@@ -122,10 +125,14 @@ def patch_shutdown(wrapper: Wrapper) -> None:
     replace_code(load("ray").shutdown, wrapper)
 
 
-@patched("the driver's span of another ray.init")
-def patch_connect(wrapper: Wrapper) -> None:
-    """Wrap what connects a driver: Ray calls the hook only once per process."""
-    replace_attribute(load("ray._private.worker"), "connect", wrapper)
+@patched("what follows on ray.init")
+def patch_connect(wrapper: Wrapper, mark: str) -> None:
+    """Wrap what connects a driver: Ray calls the hook only once per process. Once for each `mark`."""
+    worker = load("ray._private.worker")
+    if not hasattr(worker.connect, mark):
+        replacement = functools.wraps(worker.connect)(wrapper(worker.connect))
+        setattr(replacement, mark, True)
+        worker.connect = replacement
 
 
 @patched("spans of generator functions")
@@ -139,7 +146,7 @@ def patch_generator_functions(wrap: Callable[[Callable[..., Any], str], Callable
             user = getattr(traced, "__wrapped__", None)
             if user is None or getattr(traced, "__code__", None) is None:
                 return info
-            if traced.__code__.co_name != "_function_with_tracing" or not is_generator(user):
+            if traced.__code__.co_name != TRACED_FUNCTION or not is_generator(user):
                 return info
             return info._replace(function=wrap(user, f"{user.__module__}.{user.__name__}"))
 
@@ -161,6 +168,46 @@ def patch_generator_methods(wrap: Callable[[Callable[..., Any], str], Callable[.
     replace_attribute(
         load("ray._private.function_manager").FunctionActorManager, "_make_actor_method_executor", wrapper
     )
+
+
+@patched("running untraced")
+def patch_untraced_worker() -> None:
+    """In a worker that can't trace, run traced functions as they were written: Ray's own wrapper would fail."""
+
+    def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> Any:
+            return function(*arguments, **keywords)
+
+        return run
+
+    def of_function(original: Callable[..., Any]) -> Callable[..., Any]:
+        def get_execution_info(self: Any, *arguments: Any, **keywords: Any) -> Any:
+            info = original(self, *arguments, **keywords)
+            if getattr(getattr(info.function, "__code__", None), "co_name", "") == TRACED_FUNCTION:
+                return info._replace(function=untraced(info.function.__wrapped__))
+            return info
+
+        return get_execution_info
+
+    manager = load("ray._private.function_manager").FunctionActorManager
+    replace_attribute(manager, "get_execution_info", of_function)
+    patch_generator_methods(lambda method, name: untraced_generator(method))
+
+
+def untraced_generator(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same generator method, taking Ray's trace context for nothing."""
+
+    @functools.wraps(method)
+    def run(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> Any:
+        return (yield from method(*arguments, **keywords))
+
+    @functools.wraps(method)
+    async def run_async(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> Any:
+        async for item in method(*arguments, **keywords):
+            yield item
+
+    return run_async if inspect.isasyncgenfunction(inspect.unwrap(method)) else run
 
 
 def is_generator(function: Any) -> bool:

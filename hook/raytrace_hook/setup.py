@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-from raytrace_hook import generators, pickling, ray_internals, submits
+from raytrace_hook import generators, instruments, live, pickling, ray_internals, submits
 from raytrace_hook.config import Settings
 from raytrace_hook.driver import Driver
 from raytrace_hook.in_flight import OpenSpans
@@ -25,6 +25,7 @@ from raytrace_hook.writer import SpanFile
 _lock = threading.Lock()
 _PRESENT = "_raytrace_processors"
 _driver: Driver | None = None
+_recorder: _Recorder | None = None
 
 
 def setup_tracing(
@@ -48,31 +49,58 @@ def setup_tracing(
             provider = _set_up(resource or {})
             if provider is not None:
                 _add(provider, span_processors)
+                instruments.switch_on((*Settings.from_environment().instrument, *instrument))
         if _driver is not None:
             _driver.start()
     except Exception as error:
         warn_once("tracing could not be set up, the program goes on without", error)
 
 
+def serve_span_processors() -> list[SpanProcessor]:
+    """Return the span processors for Ray Serve, which loads this function by name.
+
+    `RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=raytrace_hook:serve_span_processors`, or `exporter_import_path` in
+    Serve's tracing configuration. Where the hook records the process already there is nothing to add.
+    """
+    with _lock:
+        if hasattr(trace.get_tracer_provider(), _PRESENT):
+            return []
+        return [_Recorder(Settings.from_environment()).processor]
+
+
+class _Recorder:
+    """What writes the files of this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        limits = settings.max_file_bytes, settings.max_directory_bytes, settings.keep_days
+        self.file = SpanFile(settings.directory, *limits)
+        self.process = ProcessResource()
+        self.resource = Resource.get_empty()
+        self.open_spans = OpenSpans(self.file, lambda: self.process.encoded(self.resource))
+        self.processor = SpanFileProcessor(self.file, self.process, self.open_spans)
+        self.in_ray = False
+
+
 def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
+    global _recorder  # noqa: PLW0603 - found again when the hook is called again
     existing = trace.get_tracer_provider()
-    if hasattr(existing, _PRESENT) and isinstance(existing, TracerProvider):
+    if _recorder is not None and hasattr(existing, _PRESENT) and isinstance(existing, TracerProvider):
+        _install_in_ray(_recorder)  # it may not have been loaded the last time
         return existing
-    settings = Settings.from_environment()
-    file = SpanFile(settings.directory)
-    process = ProcessResource()
+    _recorder = _Recorder(Settings.from_environment())
+    _install_in_ray(_recorder)
     provider = existing if isinstance(existing, TracerProvider) else None
-    open_spans = OpenSpans(file, lambda: process.encoded(resource))
-    if settings.waits and ray_internals.global_worker() is not None:
-        process.records_waits = Waits(open_spans, settings.min_wait_ns).install()
     if provider is None:
-        provider = _new_provider({**process.attributes(), **extra_resource})
+        provider = _new_provider({**_recorder.process.attributes(), **extra_resource})
     if provider is None:
         return None
-    resource = provider.resource
-    provider.add_span_processor(SpanFileProcessor(file, process, open_spans))
+    _recorder.resource = provider.resource
+    provider.add_span_processor(_recorder.processor)
     setattr(provider, _PRESENT, {SpanFileProcessor})
-    _install_in_ray(settings, file)
+    sending = live.otlp_processor()
+    if sending is not None:
+        provider.add_span_processor(sending)
     return provider
 
 
@@ -96,15 +124,20 @@ def _add(provider: TracerProvider, processors: Sequence[SpanProcessor]) -> None:
     present.update(type(processor) for processor in processors)
 
 
-def _install_in_ray(settings: Settings, file: SpanFile) -> None:
+def _install_in_ray(recorder: _Recorder) -> None:
     global _driver  # noqa: PLW0603 - one driver per process, found again when the hook is called again
-    if ray_internals.global_worker() is None:
+    if recorder.in_ray or ray_internals.global_worker() is None:
         return
+    recorder.in_ray = True
+    settings = recorder.settings
+    if settings.waits:
+        recorder.process.note_waits(Waits(recorder.open_spans, settings.min_wait_ns).install())
     pickling.install()
     submits.install()
     if ray_internals.is_worker():
+        recorder.processor.in_worker = True
         generators.install()
     else:
-        events = TaskEvents(file, settings.events_interval_s, settings.events_wait_s)
-        _driver = Driver(file, events, with_span=settings.waits)
+        events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)
+        _driver = Driver(recorder.file, events, with_span=settings.waits)
         _driver.install()

@@ -68,7 +68,7 @@ class Waits:
     def begin(self, name: str, count: int) -> Wait | None:
         """Note that a wait starts in this context; what it returns goes to `end`."""
         try:
-            return self._begin(name, count)
+            return self._begin(name, count) if ray_internals.tracing_is_on() else None
         except Exception as error:
             warn_once(f"a {name} could not be recorded", error)
             return None

@@ -21,7 +21,8 @@ def ending(how: str, directory: Path) -> Run:
 def test_the_span_is_ended_and_the_exit_unchanged(tmp_path: Path, how: str, code: int, status: str) -> None:
     run = ending(how, tmp_path)
     driver = run.recording.driver()
-    assert run.code == code, run.errors
+    # A driver of Ray that gets SIGTERM is aborted when it does not end within three seconds, traced or not.
+    assert run.code in ((code, -6) if how == "sigterm" else (code,)), run.errors
     assert driver.status == status
     assert driver.end is not None
     assert run.recording.open == []

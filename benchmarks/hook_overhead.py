@@ -1,0 +1,240 @@
+"""What recording a span costs, in CPU, next to what others record it with.
+
+    python benchmarks/hook_overhead.py            # per span, one process, no Ray
+    python benchmarks/hook_overhead.py --ray      # also a Ray program of many tiny tasks, wall time
+
+The figure of each recorder is what it adds to an SDK without any processor, measured in turns so that a busy
+machine disturbs all alike; the ratio is to ConsoleSpanExporter with SimpleSpanProcessor, which Ray's documentation
+recommends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+)
+from opentelemetry.trace import SpanKind
+from raytrace_hook import ray_internals
+from raytrace_hook.in_flight import OpenSpans
+from raytrace_hook.process import ProcessResource
+from raytrace_hook.processor import SpanFileProcessor
+from raytrace_hook.writer import SpanFile
+
+ATTRIBUTES = {
+    "ray.remote": "function",
+    "ray.function": "__main__.f",
+    "ray.pid": "6202",
+    "ray.job_id": "01000000",
+    "ray.node_id": "bd477884bcf436550e3ea886012ea35c528800f7b0234101cc9c59ca",
+    "ray.worker_id": "0263a224436abafc92cbf4b68733a2a5145d8885795112f45eab34b3",
+    "ray.task_id": "16310a0f0a45af5cffffffffffffffffffffffff01000000",
+}
+SPANS, ROUNDS = 4000, 7
+
+
+class WorkerStandIn:
+    """Answers as a Ray worker's core does, at the price that was measured in a real one."""
+
+    def __init__(self) -> None:
+        self._task = SimpleNamespace(hex=lambda: ATTRIBUTES["ray.task_id"])
+
+    def get_current_task_id(self) -> Any:
+        until = time.perf_counter_ns() + 800
+        while time.perf_counter_ns() < until:
+            pass
+        return self._task
+
+    def get_current_task_attempt_number(self) -> int:
+        return 0
+
+
+def pretend_to_be_a_worker() -> None:
+    """Let the hook find a worker in this process."""
+    worker = SimpleNamespace(mode=1, core_worker=WorkerStandIn(), current_job_id=bytes(4), node=None)
+    sys.modules["ray._private.worker"] = SimpleNamespace(global_worker=worker, SCRIPT_MODE=0, WORKER_MODE=1)  # type: ignore[assignment] # stands for a module
+
+
+def ours(directory: Path, file: list[Path]) -> SpanProcessor:
+    """Return the hook's processor, complete with open records."""
+    resource = ProcessResource()
+    span_file = SpanFile(str(directory))
+    file.append(directory / f"{span_file.stem}.jsonl")
+    processor = SpanFileProcessor(
+        span_file, resource, OpenSpans(span_file, lambda: '{"attributes":{},"schema_url":""}')
+    )
+    processor.in_worker = True
+    return processor
+
+
+def recorders(directory: Path) -> dict[str, Callable[[list[Path]], SpanProcessor | None]]:
+    """Return what makes each recorder; it appends the file that it writes to."""
+
+    def to_console(name: str, formatter: Callable[[Any], str] | None = None) -> Callable[[list[Path]], SpanProcessor]:
+        def make(file: list[Path]) -> SpanProcessor:
+            file.append(directory / name)
+            more = {} if formatter is None else {"formatter": formatter}
+            return SimpleSpanProcessor(ConsoleSpanExporter(out=file[0].open("w"), **more))
+
+        return make
+
+    found: dict[str, Callable[[list[Path]], SpanProcessor | None]] = {
+        "no processor": lambda file: None,
+        "console exporter (documentation)": to_console("console.json"),
+        "Ray's setup_local_tmp_tracing": to_console("local.txt", lambda span: span.to_json(indent=None) + os.linesep),
+        "raytrace_hook": lambda file: ours(directory, file),
+    }
+    try:
+        from opentelemetry.exporter.otlp.json.file import OTLPJsonFileSpanExporter  # type: ignore[import-not-found] # may be absent
+    except ImportError:
+        print("the OTLP JSON file exporter is not installed: left out", file=sys.stderr)
+        return found
+
+    def otlp(kind: type[Any], name: str) -> Callable[[list[Path]], SpanProcessor]:
+        def make(file: list[Path]) -> SpanProcessor:
+            file.append(directory / name)
+            return kind(OTLPJsonFileSpanExporter(str(file[0])))  # type: ignore[no-any-return] # a processor
+
+        return make
+
+    found["OTLP JSON file exporter, simple"] = otlp(SimpleSpanProcessor, "otlp-simple.jsonl")
+    found["OTLP JSON file exporter, batch"] = otlp(BatchSpanProcessor, "otlp-batch.jsonl")
+    return found
+
+
+def cpu_per_span(processor: SpanProcessor | None, name: str, kind: SpanKind) -> float:
+    """Return the CPU microseconds of one span, from its start to its end."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    if processor is not None:
+        provider.add_span_processor(processor)
+    tracer = provider.get_tracer("benchmark")
+    gc.collect()
+    started = time.process_time_ns()
+    for _ in range(SPANS):
+        with tracer.start_as_current_span(name, kind=kind, attributes=ATTRIBUTES):
+            pass
+    provider.shutdown()
+    return (time.process_time_ns() - started) / SPANS / 1000
+
+
+def measure_spans() -> None:
+    """Print the table of costs per span."""
+    cases = {
+        "a submit (PRODUCER): written": ("__main__.f ray.remote", SpanKind.PRODUCER),
+        "a custom span: written, open record": ("custom", SpanKind.INTERNAL),
+        "a run (CONSUMER): written, ids, attempt, open record": ("__main__.f ray.remote_worker", SpanKind.CONSUMER),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        makers = recorders(directory)
+        for title, (name, kind) in cases.items():
+            costs: dict[str, list[float]] = {recorder: [] for recorder in makers}
+            sizes: dict[str, float] = {}
+            for _ in range(ROUNDS):
+                for recorder, make in makers.items():
+                    file: list[Path] = []
+                    costs[recorder].append(cpu_per_span(make(file), name, kind))
+                    if file:
+                        sizes[recorder] = file[0].stat().st_size / SPANS
+            print_table(title, costs, sizes)
+
+
+def print_table(title: str, costs: dict[str, list[float]], sizes: dict[str, float]) -> None:
+    """Print the costs of one kind of span."""
+    median = {recorder: statistics.median(values) for recorder, values in costs.items()}
+    base = median.pop("no processor")
+    console = median["console exporter (documentation)"] - base
+    print(f"\n{title}; an SDK without processor: {base:.1f} us")
+    print(f"  {'recorder':36}{'adds us':>9}{'ratio':>8}{'bytes':>8}")
+    for recorder, value in median.items():
+        print(f"  {recorder:36}{value - base:9.1f}{(value - base) / console:8.2f}{sizes.get(recorder, 0):8.0f}")
+
+
+TASKS_PROGRAM = """
+import sys, time, ray
+hook = sys.argv[1]
+ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", **({"_tracing_startup_hook": hook} if hook else {}))
+@ray.remote
+def tiny():
+    pass
+ray.get([tiny.remote() for _ in range(200)])
+started = time.perf_counter()
+ray.get([tiny.remote() for _ in range(int(sys.argv[2]))])
+print(time.perf_counter() - started)
+"""
+
+CONSOLE_HOOK = """
+import os
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+def setup_tracing():
+    trace.set_tracer_provider(TracerProvider())
+    out = open(os.path.join(os.environ["RAYTRACE_DIR"], f"console-{os.getpid()}.json"), "w")
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=out)))
+"""
+
+
+def measure_program(tasks: int, rounds: int) -> None:
+    """Print the wall time of a Ray program of tiny tasks, with each hook."""
+    hooks = {
+        "without tracing": "",
+        "console exporter (documentation)": "console_hook:setup_tracing",
+        "Ray's setup_local_tmp_tracing": "ray.util.tracing.setup_local_tmp_tracing:setup_tracing",
+        "raytrace_hook, RAYTRACE_WAITS=0": "raytrace_hook:setup_tracing",
+        "raytrace_hook": "raytrace_hook:setup_tracing",
+    }
+    walls: dict[str, list[float]] = {name: [] for name in hooks}
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "console_hook.py").write_text(CONSOLE_HOOK)
+        for _ in range(rounds):
+            for name, hook in hooks.items():
+                directory = tempfile.mkdtemp(dir=scratch)
+                environment = {**os.environ, "RAYTRACE_DIR": directory, "PYTHONPATH": scratch}
+                environment["RAYTRACE_WAITS"] = "0" if name.endswith("=0") else "1"
+                done = subprocess.run(
+                    [sys.executable, "-c", TASKS_PROGRAM, hook, str(tasks)],
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    check=True,
+                )
+                walls[name].append(float(done.stdout))
+    base = statistics.median(walls["without tracing"])
+    print(f"\n{tasks} tiny tasks, wall time")
+    for name, values in walls.items():
+        wall = statistics.median(values)
+        print(f"  {name:36}{wall:7.2f} s{wall / base:8.2f} x")
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ray", action="store_true", help="also run a Ray program with each hook")
+    parser.add_argument("--tasks", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=1)
+    arguments = parser.parse_args()
+    assert ray_internals.global_worker() is None
+    pretend_to_be_a_worker()
+    measure_spans()
+    if arguments.ray:
+        measure_program(arguments.tasks, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

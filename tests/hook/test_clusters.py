@@ -1,0 +1,83 @@
+"""Clusters that were started by themselves: with the hook for all, and without, for one job alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .reader import environment, run_program
+
+pytestmark = pytest.mark.ray
+RAY = str(Path(sys.executable).parent / "ray")
+
+
+@contextmanager
+def cluster(directory: Path, *options: str) -> Iterator[str]:
+    """Start a cluster of its own, yield its address, and end what was started, nothing else."""
+    env = environment(directory)
+    # A directory of its own (with a short name, for sockets): other clusters of this machine stay undisturbed.
+    temporary = tempfile.mkdtemp(prefix="rt-")
+    command = [RAY, "start", "--head", "--block", "--port=0", "--num-cpus=2", "--include-dashboard=false"]
+    head = subprocess.Popen(
+        [*command, f"--temp-dir={temporary}", *options],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert head.stdout is not None
+        yield next(found[1] for line in head.stdout if (found := re.search(r"--address='([^']+)'", line)))
+    finally:
+        # Not SIGTERM: a node drains for half a minute then. All processes of the cluster are in this group.
+        os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def test_ray_start_with_the_hook_traces_every_driver(tmp_path: Path) -> None:
+    with cluster(tmp_path, "--tracing-startup-hook", "raytrace_hook:setup_tracing") as address:
+        runs = [run_program("joining.py", tmp_path, address, "plain") for _ in range(2)]
+    assert [run.output for run in runs] == ["done\n"] * 2, runs[-1].errors
+    recording = runs[-1].recording
+    drivers = recording.named("ray.driver")
+    assert len({driver.resource["raytrace.session"] for driver in drivers}) == 1
+    assert len({driver.resource["ray.job_id"] for driver in drivers}) == 2
+    for driver in drivers:
+        job = [span for span in recording.runs("__main__.work") if span.trace_id == driver.trace_id]
+        assert {span.attributes["ray.job_id"] for span in job} == {driver.resource["ray.job_id"]}
+        assert {span.resource["ray.job_id"] for span in job} == {driver.resource["ray.job_id"]}
+        assert len(job) == 6
+    foos = recording.named("foo")
+    assert len(foos) == 12
+    assert {recording.by_id[foo.parent_id or ""].name for foo in foos} == {"__main__.work ray.remote_worker"}
+    for header, attempts in recording.events:
+        assert {attempt["job_id"] for attempt in attempts} == {header["job_id"]}
+
+
+def test_one_job_is_traced_on_a_cluster_without_tracing(tmp_path: Path) -> None:
+    plain_directory, job_directory, merged_directory = (tmp_path / name for name in ("plain", "job", "merged"))
+    for directory in (plain_directory, job_directory, merged_directory):
+        directory.mkdir(0o700)
+    with cluster(plain_directory) as address:
+        job = run_program("joining.py", job_directory, address, "job")
+        merged = run_program("joining.py", merged_directory, address, "merged")
+        plain = run_program("joining.py", plain_directory, address, "plain")
+    assert [run.output for run in (job, merged, plain)] == ["done\n"] * 3, (job.errors, merged.errors, plain.errors)
+    assert list(plain_directory.iterdir()) == []
+    for run in (job, merged):
+        recording = run.recording
+        assert len(recording.runs("__main__.work")) == len(recording.submits("__main__.work")) == 6
+        assert len(recording.runs("Adder.numbers")) == 1
+        assert {span.trace_id for span in recording.spans} == {recording.driver().trace_id}
