@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.graph import span_graph
-    from raytrace_analyze.ingest import IngestReport, load, read_spans
+    from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
     from raytrace_analyze.inventory import jobs, traces
     from raytrace_analyze.path import CriticalPath, critical_path, critical_paths
     from raytrace_analyze.stats import latency_stats
@@ -29,6 +29,7 @@ _HOME = {
     "RaytraceError": "errors",
     "UsageError": "errors",
     "span_graph": "graph",
+    "Ingested": "ingest",
     "IngestReport": "ingest",
     "load": "ingest",
     "read_spans": "ingest",
@@ -42,6 +43,7 @@ __all__ = [
     "CriticalPath",
     "DamagedInputError",
     "IngestReport",
+    "Ingested",
     "NoSpansError",
     "RaytraceError",
     "UsageError",

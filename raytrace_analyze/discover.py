@@ -13,6 +13,7 @@ import polars as pl
 
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.model import Compression, Discovery, Format, SpanFile
+from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY
 from raytrace_analyze.streams import BrokenStream, compression_of, open_regular, unpack
 
 NOT_SPANS = "not spans"
@@ -200,13 +201,16 @@ def _format_of(head: bytes, candidate: _Candidate) -> Format | None:
 
 def _parquet_format(candidate: _Candidate) -> Format | None:
     try:
-        is_ours = "raytrace.schema_version" in pl.read_parquet_metadata(candidate.path)
+        metadata = pl.read_parquet_metadata(candidate.path)
     except (pl.exceptions.PolarsError, OSError) as error:
         if candidate.is_given:
             raise UsageError(f"{candidate.path} is a damaged Parquet file: it has no readable footer") from error
         return None
+    is_ours = VERSION_KEY in metadata
     if candidate.is_given and not is_ours:
         raise UsageError(f"{candidate.path} is a Parquet file, but none that `raytrace-analyze merge` wrote")
+    if is_ours and metadata.get(TABLE_KEY) == EVENT_TABLE:
+        return Format.EVENT_TABLE
     return Format.PARQUET if is_ours else None
 
 

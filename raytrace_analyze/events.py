@@ -8,8 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from raytrace_analyze.decode.parquet import check_version
 from raytrace_analyze.decode.task_events import TASK_EVENTS
-from raytrace_analyze.schema import Kind, Status
+from raytrace_analyze.schema import SCHEMA_VERSION, VERSION_KEY, Kind, Status
 
 ATTEMPT = ("session", "task_id", "attempt")
 """What tells attempts apart: task ids are counted anew by every cluster."""
@@ -18,6 +19,29 @@ ATTEMPT = ("session", "task_id", "attempt")
 def events_path(spans: Path) -> Path:
     """Where the task events of a span table lie: beside it, as `NAME.task_events.parquet`."""
     return spans.with_name(f"{spans.stem}.task_events.parquet")
+
+
+def read_event_table(path: Path) -> pl.DataFrame:
+    """Read what `table.write_table` wrote beside a span table (columns of `TASK_EVENTS`).
+
+    Raises UsageError for a file that a newer version wrote.
+    """
+    check_version(str(path))
+    rows = pl.read_parquet(path, glob=False)
+    return rows.select(
+        pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in TASK_EVENTS.items()
+    )
+
+
+def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str]) -> None:
+    """Write a table of ours: beside its place, then renamed, so that it appears whole or not at all."""
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        frame.write_parquet(beside, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION), **metadata})
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

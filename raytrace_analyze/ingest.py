@@ -12,8 +12,8 @@ from raytrace_analyze.decode import decode_task_events
 from raytrace_analyze.discover import find_span_files
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.events import merge_events
-from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind
+from raytrace_analyze.events import events_path, merge_events, read_event_table
+from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table import assemble
 from raytrace_analyze.units import count_text
@@ -49,8 +49,19 @@ class IngestReport:
         return any(problem.is_damage for problem in self.problems)
 
 
-def load(paths: Sequence[Path]) -> tuple[pl.DataFrame, IngestReport]:
-    """Read all span files among `paths` (files and folders) into one span table (columns of `schema.TABLE`).
+@dataclass(frozen=True)
+class Ingested:
+    """What `load` found."""
+
+    spans: pl.DataFrame
+    """The span table: columns of `schema.TABLE`."""
+    task_events: pl.DataFrame
+    """Ray's task events, one row an attempt: columns of `decode.task_events.TASK_EVENTS`; often empty."""
+    report: IngestReport
+
+
+def load(paths: Sequence[Path]) -> Ingested:
+    """Read all span files among `paths` (files and folders) into one span table, and the task events beside them.
 
     Raises NoSpansError where there is no span in them; UsageError for a path that does not exist.
     """
@@ -61,14 +72,14 @@ def load(paths: Sequence[Path]) -> tuple[pl.DataFrame, IngestReport]:
     for decoded in decode_files(sources):
         frames.append(decoded.frame)
         problems += decoded.problems
-    events = [decode_task_events(file) for file in discovery.files if file.format is Format.TASK_EVENTS]
-    problems += [problem for _, found in events for problem in found]
-    spans, noticed = assemble(frames, merge_events([frame for frame, _ in events]))
+    events, lost = _task_events(discovery.files)
+    problems += lost
+    spans, noticed = assemble(frames, events)
     if spans.is_empty():
         raise NoSpansError(_nothing_in(paths, discovery, problems))
     records = sum(frame.height for frame in frames)
     files = tuple(file.path for file in sources)
-    return spans, _report(spans, files, discovery, [*problems, *noticed], records)
+    return Ingested(spans, events, _report(spans, files, discovery, [*problems, *noticed], records))
 
 
 def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
@@ -78,7 +89,21 @@ def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
     or cut off is left out; `load` tells of it. Raises NoSpansError where there is no span, UsageError for a path
     that does not exist.
     """
-    return load([Path(path) for path in paths])[0]
+    return load([Path(path) for path in paths]).spans
+
+
+def _task_events(files: Sequence[SpanFile]) -> tuple[pl.DataFrame, list[Problem]]:
+    """Read the task events among the files, and those that lie beside a span table."""
+    tables = {file.path for file in files if file.format is Format.EVENT_TABLE}
+    beside = {events_path(file.path) for file in files if file.format is Format.PARQUET}
+    frames = [read_event_table(path) for path in sorted(tables | {path for path in beside if path.exists()})]
+    problems: list[Problem] = []
+    for file in files:
+        if file.format is Format.TASK_EVENTS:
+            frame, lost = decode_task_events(file)
+            frames.append(frame)
+            problems += lost
+    return merge_events(frames), problems
 
 
 def _report(

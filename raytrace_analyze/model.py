@@ -28,6 +28,8 @@ class Format(StrEnum):
     """The hook's side file: state times per task attempt."""
     PARQUET = "span table"
     """A Parquet file written by `merge`."""
+    EVENT_TABLE = "task event table"
+    """The Parquet file of task events that `merge` writes beside it."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,11 @@ import polars as pl
 SCHEMA_VERSION = 1
 """Written to the Parquet metadata. A reader takes this one and older ones, and refuses newer ones."""
 
+VERSION_KEY = "raytrace.schema_version"
+TABLE_KEY = "raytrace.table"
+EVENT_TABLE = "task_events"
+"""Keys of our Parquet files' metadata: the version, and of the table of task events what it is."""
+
 KINDS = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 CATEGORIES = ("submit", "task", "wait", "put", "driver", "custom")
 STATUSES = ("UNSET", "OK", "ERROR")

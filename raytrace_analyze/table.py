@@ -5,13 +5,12 @@ from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.events import close_attempts
+from raytrace_analyze.events import close_attempts, events_path, write_parquet
 from raytrace_analyze.inherit import inherit
 from raytrace_analyze.model import Problem, ProblemKind
-from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, TABLE
+from raytrace_analyze.schema import DECODED, EVENT_TABLE, TABLE, TABLE_KEY
 from raytrace_analyze.sessions import assign_sessions
 
-SCHEMA_VERSION_KEY = "raytrace.schema_version"
 _IDENTITY = ["trace_id", "span_id"]
 _MICROSECOND = "1us"
 _EXAMPLES = 3
@@ -37,16 +36,17 @@ def assemble(
     return spans.select(list(TABLE)), (*conflicts, *_missing_parents(spans))
 
 
-def write_table(spans: pl.DataFrame, path: Path) -> None:
-    """Write the span table as Parquet, with the schema version in the file's metadata.
+def write_table(spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | None = None) -> None:
+    """Write the span table as Parquet, with the schema version in its metadata, and task events beside it.
 
-    The file appears whole or not at all: it is written beside its place and then renamed.
+    Each file appears whole or not at all. Without task events, those of an earlier table of this name go.
+    Raises OSError where the place cannot be written.
     """
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        spans.write_parquet(beside, compression="zstd", metadata={SCHEMA_VERSION_KEY: str(SCHEMA_VERSION)})
-        beside.replace(path)
-    finally:
+    write_parquet(spans, path, {})
+    beside = events_path(path)
+    if task_events is not None and not task_events.is_empty():
+        write_parquet(task_events, beside, {TABLE_KEY: EVENT_TABLE})
+    else:
         beside.unlink(missing_ok=True)
 
 

@@ -62,9 +62,9 @@ def critical_path(
     from raytrace_analyze.views.documents import path_document
     from raytrace_analyze.views.path_view import show_path
 
-    table, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans)
     path = find_path(
-        table,
+        found.spans,
         job=job,
         trace=trace,
         task=task,

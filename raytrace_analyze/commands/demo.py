@@ -47,9 +47,10 @@ def demo(
     note.print("Running a small Ray job with tracing on ...")
     _run_job(raw)
     note.print(f"\n$ raytrace-analyze merge {raw} -o {table}", style="bold", markup=False)
-    spans, report = load([raw])
-    write_table(spans, table)
-    show_report(report, note)
+    found = load([raw])
+    spans = found.spans
+    write_table(spans, table, found.task_events)
+    show_report(found.report, note)
     note.print(f"\n$ raytrace-analyze critical-path {table}", style="bold", markup=False)
     show_path(critical_path(spans), console, top=15, by="function")
     note.print(f"\n$ raytrace-analyze stats {table}", style="bold", markup=False)

@@ -18,12 +18,12 @@ def jobs(spans: options.Spans = None, output_format: options.Format = options.Ou
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_jobs
 
-    table, exit_code = open_spans(spans)
-    found = list_jobs(table)
+    found, exit_code = open_spans(spans)
+    listed = list_jobs(found.spans)
     write_result(
         output_format,
-        table=lambda: show_jobs(found, output()),
-        document=lambda: {"jobs": records(found)},
-        frame=lambda: found,
+        table=lambda: show_jobs(listed, output()),
+        document=lambda: {"jobs": records(listed)},
+        frame=lambda: listed,
     )
     raise typer.Exit(exit_code)

@@ -35,12 +35,13 @@ def merge(
 
     if output.is_dir():
         raise UsageError(f"{output} is a folder; name a file to write, like -o {output / 'spans.parquet'}")
-    spans, report = load(paths)
+    found = load(paths)
+    report = found.report
     show_report(report, messages())
     if strict and report.is_damaged:
         raise DamagedInputError("some input is damaged, so nothing was written (--strict)")
     try:
-        write_table(spans, output)
+        write_table(found.spans, output, found.task_events)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     messages().print(f"wrote    {output}", markup=False)

@@ -11,13 +11,15 @@ from raytrace_analyze.errors import EXIT_DAMAGED, EXIT_OK, UsageError
 if TYPE_CHECKING:
     import polars as pl
 
+    from raytrace_analyze.ingest import Ingested
+
 DEFAULT_SPANS = Path("spans.parquet")
 
 
-def open_spans(given: Sequence[Path] | None) -> "tuple[pl.DataFrame, int]":
+def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
     """Read the spans a command was given; by default `spans.parquet` in the working directory.
 
-    Gives the span table and the exit code that its input calls for: 4 where some of it was damaged, which is then
+    Gives what was read and the exit code that its input calls for: 4 where some of it was damaged, which is then
     named on standard error. Raises UsageError where there is nothing to read.
     """
     from raytrace_analyze.ingest import load
@@ -29,10 +31,11 @@ def open_spans(given: Sequence[Path] | None) -> "tuple[pl.DataFrame, int]":
             f"there is no {DEFAULT_SPANS} in this folder; name the span files, or make it first: "
             "raytrace-analyze merge FOLDER"
         )
-    spans, report = load(list(given) if given else [DEFAULT_SPANS])
+    found = load(list(given) if given else [DEFAULT_SPANS])
+    report = found.report
     if report.is_damaged:
         show_problems([problem for problem in report.problems if problem.is_damage], messages())
-    return spans, EXIT_DAMAGED if report.is_damaged else EXIT_OK
+    return found, EXIT_DAMAGED if report.is_damaged else EXIT_OK
 
 
 def write_result(

@@ -42,8 +42,8 @@ def stats(
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_stats
 
-    table, exit_code = open_spans(spans)
-    result = latency_stats(table, by=by)
+    found, exit_code = open_spans(spans)
+    result = latency_stats(found.spans, by=by)
     write_result(
         output_format,
         table=lambda: show_stats(result, by, output(), top=top),

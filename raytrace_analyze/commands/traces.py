@@ -24,12 +24,12 @@ def traces(
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_traces
 
-    table, exit_code = open_spans(spans)
-    found = list_traces(table)
+    found, exit_code = open_spans(spans)
+    listed = list_traces(found.spans)
     write_result(
         output_format,
-        table=lambda: show_traces(found, output(), top=top),
-        document=lambda: {"traces": records(found)},
-        frame=lambda: found,
+        table=lambda: show_traces(listed, output(), top=top),
+        document=lambda: {"traces": records(listed)},
+        frame=lambda: listed,
     )
     raise typer.Exit(exit_code)

@@ -23,7 +23,7 @@ def decode_file(file: SpanFile) -> Iterator[Decoded]:
             return decode_open_spans(file)
         case Format.PARQUET:
             return decode_parquet(file)
-        case Format.TASK_EVENTS:
+        case Format.TASK_EVENTS | Format.EVENT_TABLE:
             raise ValueError(f"{file.path} holds task events, no spans")
 
 

@@ -8,9 +8,7 @@ from raytrace_analyze.decode.columns import empty_frame
 from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.model import Decoded, Problem, ProblemKind, SpanFile
-from raytrace_analyze.schema import DECODED, SCHEMA_VERSION
-
-VERSION_KEY = "raytrace.schema_version"
+from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, VERSION_KEY
 
 _ROWS = 1 << 17
 """How many spans are read at a time: some 100 MB."""
@@ -27,8 +25,7 @@ def decode_parquet(file: SpanFile) -> Iterator[Decoded]:
     """
     path = str(file.path)
     try:
-        version = _version(pl.read_parquet_metadata(path), path)
-        del version  # every version up to ours has a subset of our columns
+        check_version(path)  # every version up to ours has a subset of our columns
         table = pl.scan_parquet(path, glob=False)
         height = table.select(pl.len()).collect().item()
         for start in range(0, height, _ROWS):
@@ -38,17 +35,16 @@ def decode_parquet(file: SpanFile) -> Iterator[Decoded]:
         yield Decoded(empty_frame(), (Problem(ProblemKind.UNREADABLE, path, None, reason),))
 
 
-def _version(metadata: dict[str, str], path: str) -> int:
-    text = metadata.get(VERSION_KEY, "")
+def check_version(path: str) -> None:
+    """Raise UsageError if a Parquet file is none that we wrote, or one that a newer version wrote."""
+    text = pl.read_parquet_metadata(path).get(VERSION_KEY, "")
     if not text.isdigit():
         raise UsageError(f"{path} is a Parquet file, but none that `raytrace-analyze merge` wrote")
-    version = int(text)
-    if version > SCHEMA_VERSION:
+    if int(text) > SCHEMA_VERSION:
         raise UsageError(
-            f"{path} has schema version {version}, and this raytrace-analyze knows up to {SCHEMA_VERSION}: "
+            f"{path} has schema version {text}, and this raytrace-analyze knows up to {SCHEMA_VERSION}: "
             "upgrade raytrace-analyze, or merge the span files anew"
         )
-    return version
 
 
 def _as_decoded(rows: pl.DataFrame) -> pl.DataFrame:
