@@ -170,12 +170,16 @@ def task_ids_of(references: Any) -> list[str]:
 
 def ready_now(references: Any) -> list[Any]:
     """Return those of these objects that are ready, without waiting."""
-    core = core_worker()
     unique = list(dict.fromkeys(references))
-    if core is None or not unique:
+    if core_worker() is None or not unique:
         return []
-    ready, _ = core.wait(unique, len(unique), 0, False)
+    ready, _ = load("ray").wait(unique, num_returns=len(unique), timeout=0, fetch_local=False)
     return list(ready)
+
+
+def actor_of(method: Any) -> Any:
+    """Return the handle that an actor's method is called on."""
+    return method._actor if hasattr(method, "_actor") else method._actor_hard_ref or method._actor_ref()
 
 
 def is_generator_method(handle: Any, name: str) -> bool:

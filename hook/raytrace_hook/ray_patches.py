@@ -160,8 +160,9 @@ def patch_generator_methods(wrap: Callable[[Callable[..., Any], str], Callable[.
     """In a worker, wrap the generator methods of the actor's class, which Ray leaves out."""
 
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
-        def make_executor(self: Any, method_name: str, method: Callable[..., Any], *more: Any) -> Any:
-            return original(self, method_name, wrap(method, method_name) if is_generator(method) else method, *more)
+        def make_executor(self: Any, name: str, method: Callable[..., Any], *more: Any, **keywords: Any) -> Any:
+            traced = wrap(method, name) if is_generator(method) else method
+            return original(self, name, traced, *more, **keywords)
 
         return make_executor
 

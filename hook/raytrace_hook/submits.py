@@ -81,7 +81,7 @@ def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
     signature is then told; another job's actor may live in a worker without the hook.
     """
     try:
-        handle, name = method._actor, method._method_name
+        handle, name = ray_internals.actor_of(method), method._method_name
         signatures: dict[str, Sequence[inspect.Parameter]] = handle._ray_method_signatures
         signature = signatures.get(name)
         if signature is None or any(parameter.name == _CONTEXT.name for parameter in signature):

@@ -210,7 +210,11 @@ class _Call:
             size, _stored.size = getattr(_stored, "size", None), None
             return {} if size is None else {PUT_BYTES: size}
         if error is not None:
-            ready = ray_internals.ready_now(self._references)
+            token = _covered.set(True)
+            try:
+                ready = ray_internals.ready_now(self._references)
+            finally:
+                _covered.reset(token)
         elif self._name == "ray.wait":
             ready = list(frame.f_locals.get("ready_ids", ()))
         else:

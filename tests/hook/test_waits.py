@@ -12,7 +12,7 @@ READY, COUNT = "raytrace.ready_task_ids", "raytrace.awaited_count"
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    run = run_program("waiting.py", tmp_path_factory.mktemp("spans"))
+    run = run_program("waiting.py", tmp_path_factory.mktemp("spans"), RAYTRACE_MIN_WAIT_US="0")
     assert run.output == "done\n", run.errors
     assert "raytrace" not in run.errors
     return run.recording

@@ -164,7 +164,8 @@ def main(directory):
             ray.get(ref)
     yielding = Yielding.remote()
     assert [ray.get(ref) for ref in yielding.numbers.remote(2, start=5)] == [5, 6]
-    assert [ray.get(ref) for ref in AsyncYielding.remote().numbers.remote(2)] == [0, 1]
+    async_yielding = AsyncYielding.remote()
+    assert [ray.get(ref) for ref in async_yielding.numbers.remote(2)] == [0, 1]
     plain_actor = Plain.options(name="bob").remote()
     assert ray.get(plain_actor.use.remote(yielding)) == [0]
     ray.get(plain_actor.method.remote(first))
@@ -178,7 +179,8 @@ def main(directory):
     ray.cancel(ref)
     with contextlib.suppress(ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError):
         ray.get(ref)
-    assert ray.get(Phoenix.remote(directory / "phoenix").die_once.remote()) == "risen"
+    phoenix = Phoenix.remote(directory / "phoenix")
+    assert ray.get(phoenix.die_once.remote()) == "risen"
     with contextlib.suppress(TypeError):
         plain_actor.method.remote(no_such_argument=1)
     sys.stdout.write("done\n")
