@@ -1,0 +1,108 @@
+"""The documentation is true: its output is real, every command and option is in it, its links lead somewhere."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from enum import EnumType
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from typer.models import ArgumentInfo
+
+import raytrace_analyze
+from raytrace_analyze.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+REFERENCE = ROOT / "docs" / "cli.md"
+COMMANDS = {str(command.name): command.callback for command in app.registered_commands if command.callback}
+REGENERATE = "RAYTRACE_REGENERATE" in os.environ
+"""Set it to write the reference and the README's output anew."""
+
+
+def run(command: str, width: int) -> str:
+    arguments = command.removeprefix("raytrace-analyze ").split()
+    done = subprocess.run(
+        [sys.executable, "-m", "raytrace_analyze", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(width), "NO_COLOR": "1"},
+        check=True,
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.splitlines())
+
+
+def test_the_readmes_output_is_real() -> None:
+    for command, shown in re.findall(r"```\n\$ (raytrace-analyze [^\n]+)\n(.*?)\n```", README, re.DOTALL):
+        real = run(command, 110)
+        if REGENERATE:
+            (ROOT / "README.md").write_text((ROOT / "README.md").read_text().replace(shown, real))
+        else:
+            assert shown == real
+
+
+def reference() -> str:
+    """The page of commands, from what the commands say of themselves."""
+    intro = (
+        "# Commands\n\nExit codes: 0 fine, 1 a gate failed, 2 wrong usage, 3 no spans found, 4 some input was damaged."
+    )
+    return "\n\n".join([intro, *(section(name, COMMANDS[name]) for name in sorted(COMMANDS))]) + "\n"
+
+
+def section(name: str, command: Callable[..., None]) -> str:
+    text = inspect.cleandoc(command.__doc__ or "")
+    examples = re.findall(r"^ +(raytrace-analyze.*)$", text, re.MULTILINE)
+    prose = text[: text.index("Example")].strip()
+    given = [described(parameter) for parameter in inspect.signature(command, eval_str=True).parameters.values()]
+    usage = " ".join(["raytrace-analyze", name, *(word for word, _ in given if not word.startswith("-"))])
+    options = "\n".join(f"- `{word}`: {text}" for word, text in given)
+    return f"## {name}\n\n`{usage}`\n\n{prose}\n\n{options}\n\n```\n" + "\n".join(examples) + "\n```"
+
+
+def described(parameter: inspect.Parameter) -> tuple[str, str]:
+    """How a parameter is written on the command line, and what its help says."""
+    kind, info = get_args(parameter.annotation)
+    if isinstance(info, ArgumentInfo):
+        return str(info.metavar), str(info.help)
+    words = ", ".join(info.param_decls or [f"--{parameter.name.replace('_', '-')}"])
+    choices = "|".join(kind) if isinstance(kind, EnumType) else info.metavar or ""
+    default = (
+        "" if parameter.default in (None, False) or parameter.default is True else f" Default: {parameter.default}."
+    )
+    return f"{words} {choices}".rstrip(), f"{info.help}{default}"
+
+
+def test_the_reference_is_what_help_says() -> None:
+    if REGENERATE:
+        REFERENCE.write_text(reference())
+    assert REFERENCE.read_text() == reference()
+
+
+def test_every_command_is_in_the_readme_or_its_neighbours() -> None:
+    text = README + REFERENCE.read_text()
+    assert all(f"raytrace-analyze {command}" in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/critical-path.md", "hook/README.md", "sample_spans/README.md"]
+)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
+        if not target.startswith("http"):
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_every_public_name_is_there_and_has_a_docstring() -> None:
+    for name in raytrace_analyze.__all__:
+        assert getattr(raytrace_analyze, name).__doc__, name
+
+
+def test_the_library_example_of_the_readme_runs(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(import raytrace_analyze.*?)```", README, re.DOTALL)
+    spans = ROOT / "sample_spans" / "nested-ours" / "spans"
+    exec(code.replace('"/tmp/spans"', repr(str(spans))), {})
