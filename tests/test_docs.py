@@ -69,11 +69,12 @@ def described(parameter: inspect.Parameter) -> tuple[str, str]:
     kind, info = get_args(parameter.annotation)
     if isinstance(info, ArgumentInfo):
         return str(info.metavar), str(info.help)
-    words = ", ".join(info.param_decls or [f"--{parameter.name.replace('_', '-')}"])
+    # Within Annotated, Typer keeps the first name that was given in the place of the default.
+    named = [name for name in (info.default, *(info.param_decls or ())) if isinstance(name, str)]
+    words = ", ".join(named or [f"--{parameter.name.replace('_', '-')}"])
     choices = "|".join(kind) if isinstance(kind, EnumType) else info.metavar or ""
-    default = (
-        "" if parameter.default in (None, False) or parameter.default is True else f" Default: {parameter.default}."
-    )
+    is_told = isinstance(parameter.default, str | int | float | Path) and not isinstance(parameter.default, bool)
+    default = f" Default: {parameter.default}." if is_told else ""
     return f"{words} {choices}".rstrip(), f"{info.help}{default}"
 
 
