@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.decode.parquet import check_version
+from raytrace_analyze.decode.parquet import check_version, conform
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.schema import SCHEMA_VERSION, VERSION_KEY, Kind, Status
 
@@ -27,11 +27,7 @@ def read_event_table(path: Path) -> pl.DataFrame:
     Raises UsageError for a file that a newer version wrote.
     """
     check_version(str(path))
-    rows = pl.read_parquet(path, glob=False)
-    return rows.select(
-        pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype).alias(name)
-        for name, dtype in TASK_EVENTS.items()
-    )
+    return conform(pl.read_parquet(path, glob=False), TASK_EVENTS)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str]) -> None:

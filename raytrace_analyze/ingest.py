@@ -15,7 +15,7 @@ from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.events import events_path, merge_events, read_event_table
 from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import PROCESS
-from raytrace_analyze.table import assemble
+from raytrace_analyze.table import assemble, read_table
 from raytrace_analyze.units import count_text
 
 SPAN_FORMATS = frozenset({Format.SPANS_JSON, Format.OPEN_SPANS, Format.PARQUET})
@@ -66,6 +66,8 @@ def load(paths: Sequence[Path]) -> Ingested:
     Raises NoSpansError where there is no span in them; UsageError for a path that does not exist.
     """
     discovery = find_span_files(paths)
+    if len(discovery.files) == 1 and discovery.files[0].format is Format.PARQUET:
+        return _one_table(discovery)
     sources = [file for file in discovery.files if file.format in SPAN_FORMATS]
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
@@ -90,6 +92,16 @@ def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
     that does not exist.
     """
     return load([Path(path) for path in paths]).spans
+
+
+def _one_table(discovery: Discovery) -> Ingested:
+    """Read a span table as it is: `merge` has put it together already."""
+    (file,) = discovery.files
+    spans = read_table(file.path)
+    if spans.is_empty():
+        raise NoSpansError(f"no spans in {file.path}: the table is empty")
+    events, _ = _task_events(discovery.files)
+    return Ingested(spans, events, _report(spans, (file.path,), discovery, [], spans.height))
 
 
 def _task_events(files: Sequence[SpanFile]) -> tuple[pl.DataFrame, list[Problem]]:

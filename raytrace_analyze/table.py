@@ -5,6 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
+from raytrace_analyze.decode.parquet import check_version, conform
+from raytrace_analyze.errors import UsageError
 from raytrace_analyze.events import close_attempts, events_path, write_parquet
 from raytrace_analyze.inherit import inherit
 from raytrace_analyze.model import Problem, ProblemKind
@@ -48,6 +50,19 @@ def write_table(spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | Non
         write_parquet(task_events, beside, {TABLE_KEY: EVENT_TABLE})
     else:
         beside.unlink(missing_ok=True)
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a span table that `write_table` wrote (columns of `schema.TABLE`; null what an older version lacked).
+
+    Raises UsageError for a file that is none of ours, is damaged, or was written by a newer version.
+    """
+    try:
+        check_version(str(path))
+        rows = pl.read_parquet(path, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}; merge the span files anew") from error
+    return conform(rows, TABLE)
 
 
 def _deduplicate(spans: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:

@@ -1,6 +1,6 @@
 """Span tables that `merge` wrote: merging merges."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
@@ -47,12 +47,17 @@ def check_version(path: str) -> None:
         )
 
 
-def _as_decoded(rows: pl.DataFrame) -> pl.DataFrame:
-    known = rows.select(
+def conform(rows: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Give the rows in these columns and types; a column that an older version did not write is null."""
+    return rows.select(
         pl.col(name).cast(dtype, strict=False) if name in rows.columns else pl.lit(None, dtype).alias(name)
-        for name, dtype in DECODED.items()
-        if name not in ("session", "instance_id")
+        for name, dtype in columns.items()
     )
+
+
+def _as_decoded(rows: pl.DataFrame) -> pl.DataFrame:
+    own = {name: dtype for name, dtype in DECODED.items() if name not in ("session", "instance_id")}
+    known = conform(rows, own)
     resources = [text for text in known["resource"].unique(maintain_order=True) if text is not None]
     values = [(text, found.session, found.instance_id) for text in resources if (found := resource_of(text.encode()))]
     spread = pl.DataFrame(values, schema=_RESOURCE_VALUES, orient="row")
