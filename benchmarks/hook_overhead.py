@@ -55,7 +55,7 @@ class WorkerStandIn:
         self._task = SimpleNamespace(hex=lambda: ATTRIBUTES["ray.task_id"])
 
     def get_current_task_id(self) -> Any:
-        until = time.perf_counter_ns() + 800
+        until = time.perf_counter_ns() + 500
         while time.perf_counter_ns() < until:
             pass
         return self._task
@@ -100,7 +100,7 @@ def recorders(directory: Path) -> dict[str, Callable[[list[Path]], SpanProcessor
         "raytrace_hook": lambda file: ours(directory, file),
     }
     try:
-        from opentelemetry.exporter.otlp.json.file import OTLPJsonFileSpanExporter  # type: ignore[import-not-found] # may be absent
+        from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
     except ImportError:
         print("the OTLP JSON file exporter is not installed: left out", file=sys.stderr)
         return found
@@ -108,7 +108,7 @@ def recorders(directory: Path) -> dict[str, Callable[[list[Path]], SpanProcessor
     def otlp(kind: type[Any], name: str) -> Callable[[list[Path]], SpanProcessor]:
         def make(file: list[Path]) -> SpanProcessor:
             file.append(directory / name)
-            return kind(OTLPJsonFileSpanExporter(str(file[0])))  # type: ignore[no-any-return] # a processor
+            return kind(FileSpanExporter(path=str(file[0])))  # type: ignore[no-any-return] # a processor
 
         return make
 
@@ -167,8 +167,8 @@ def print_table(title: str, costs: dict[str, list[float]], sizes: dict[str, floa
 
 TASKS_PROGRAM = """
 import sys, time, ray
-hook = sys.argv[1]
-ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", **({"_tracing_startup_hook": hook} if hook else {}))
+more = {"_tracing_startup_hook": sys.argv[1]} if sys.argv[1] else {}
+ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", **more)
 @ray.remote
 def tiny():
     pass

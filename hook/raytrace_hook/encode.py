@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable
 
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, StatusCode
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 quote = json.encoder.encode_basestring_ascii
 """Return text as a JSON string."""
 
-_KINDS = {kind: f'"SpanKind.{kind.name}"' for kind in SpanKind}
+_PRODUCER, _CONSUMER = SpanKind.PRODUCER, SpanKind.CONSUMER
 _UNSET, _OK = '{"status_code":"UNSET"}', '{"status_code":"OK"}'
 _second = ("", "")
 
@@ -59,14 +59,15 @@ def timestamp(nanoseconds: int) -> str:
 
 def encode_mapping(attributes: Mapping[str, Any] | None) -> str:
     """Return attributes as a JSON object; what JSON has no form for becomes text."""
-    # The SDK's BoundedAttributes takes a lock per access; its inner dictionary is copied in one step.
-    plain = getattr(attributes, "_dict", attributes)
-    if not plain:
-        return "{}"
+    return encode_plain(dict(attributes)) if attributes else "{}"
+
+
+def encode_plain(attributes: dict[str, Any]) -> str:
+    """Do the same with a dictionary that nobody changes meanwhile."""
     try:
-        return _encode(dict(plain))
+        return _encode(attributes)
     except (ValueError, TypeError):
-        return _encode({str(key): _representable(value) for key, value in dict(plain).items()})
+        return _encode({str(key): _representable(value) for key, value in attributes.items()})
 
 
 def _representable(value: Any) -> Any:
@@ -83,10 +84,15 @@ def _representable(value: Any) -> Any:
 
 def encode_head(span: ReadableSpan) -> str:
     """Return the part of a span's JSON that is known when it starts, up to its start; `encode_tail` goes on."""
-    parent = span.parent
+    parent, kind = span.parent, span.kind
+    trace_id, span_id, _, _, state, _ = span.context or INVALID_SPAN_CONTEXT
+    shown = quote(repr(state)) if state else '"[]"'
+    # An enumeration's members are slow to hash: the two kinds that nearly all spans have are compared first.
+    kind_name = "PRODUCER" if kind is _PRODUCER else "CONSUMER" if kind is _CONSUMER else kind.name
     parent_id = "null" if parent is None else f'"0x{parent.span_id:016x}"'
     return (
-        f'{{"name":{quote(span.name)},"context":{_context(span.context)},"kind":{_KINDS[span.kind]},'
+        f'{{"name":{quote(span.name)},"context":{{"trace_id":"0x{trace_id:032x}","span_id":"0x{span_id:016x}",'
+        f'"trace_state":{shown}}},"kind":"SpanKind.{kind_name}",'
         f'"parent_id":{parent_id},"start_time":"{timestamp(span.start_time or 0)}",'
     )
 
@@ -115,12 +121,9 @@ def plain_attributes(span: ReadableSpan) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else dict(span.attributes or {})
 
 
-def _context(context: SpanContext | None) -> str:
-    if context is None:
-        return "null"
-    trace_id, span_id, _, _, state, _ = context
-    shown = quote(repr(state)) if state else '"[]"'
-    return f'{{"trace_id":"0x{trace_id:032x}","span_id":"0x{span_id:016x}","trace_state":{shown}}}'
+def _context(context: SpanContext) -> str:
+    shown = quote(repr(context.trace_state)) if context.trace_state else '"[]"'
+    return f'{{"trace_id":"0x{context.trace_id:032x}","span_id":"0x{context.span_id:016x}","trace_state":{shown}}}'
 
 
 def _status(status: Any) -> str:

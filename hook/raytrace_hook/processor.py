@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind
 
 from raytrace_hook import ray_internals
-from raytrace_hook.encode import encode_head, encode_mapping, encode_open_tail, encode_tail, plain_attributes
+from raytrace_hook.encode import encode_head, encode_open_tail, encode_plain, encode_tail, plain_attributes
 from raytrace_hook.log import warn_once
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class SpanFileProcessor(SpanProcessor):
             if kind is not SpanKind.PRODUCER and context.trace_flags.sampled:
                 # Kept until the end, when most of it is still true and need not be encoded again.
                 head, seen = encode_head(span), dict(attributes)
-                encoded = encode_mapping(seen)
+                encoded = encode_plain(seen)
                 self._started[context.span_id] = span.name, head, seen, encoded
                 self._open_spans.set(context.span_id, head + encode_open_tail(encoded))
         except Exception as error:
@@ -105,9 +105,9 @@ class SpanFileProcessor(SpanProcessor):
             if started is not None and started[0] == span.name:
                 _, head, seen, encoded = started
                 if attributes != seen:
-                    encoded = encode_mapping(attributes)
+                    encoded = encode_plain(dict(attributes))
             else:
-                head, encoded = encode_head(span), encode_mapping(attributes)
+                head, encoded = encode_head(span), encode_plain(dict(attributes))
             resource = self._resource.encoded(span.resource)
             line = f'{head}{encode_tail(span, encoded)},"resource":{resource}}}\n'.encode("ascii")
             if not self._file.write(line):

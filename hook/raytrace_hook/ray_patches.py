@@ -1,4 +1,4 @@
-"""Where Ray is patched: one function a place, each safe on its own (see `ray_internals.patched`)."""
+"""Where Ray is patched: one function a place, each safe on its own (see `patching.patched`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import inspect
 import sys
 from typing import Any, Callable
 
-from raytrace_hook.ray_internals import Wrapper, load, patched, replace_attribute, replace_code
+from raytrace_hook.patching import Wrapper, patched, replace_attribute, replace_code
+from raytrace_hook.ray_internals import load
 
 Submission = Callable[..., Any]
 TRACED_FUNCTION = "_function_with_tracing"

@@ -79,6 +79,7 @@ class _Recorder:
         self.resource = Resource.get_empty()
         self.open_spans = OpenSpans(self.file, lambda: self.process.encoded(self.resource))
         self.processor = SpanFileProcessor(self.file, self.process, self.open_spans)
+        self.waits_installed = False
         self.in_ray = False
 
 
@@ -89,7 +90,7 @@ def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
         _install_in_ray(_recorder)  # it may not have been loaded the last time
         return existing
     _recorder = _Recorder(Settings.from_environment())
-    _install_in_ray(_recorder)
+    _record_waits(_recorder)  # before the provider is made, whose resource says whether they are
     provider = existing if isinstance(existing, TracerProvider) else None
     if provider is None:
         provider = _new_provider({**_recorder.process.attributes(), **extra_resource})
@@ -101,6 +102,7 @@ def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
     sending = live.otlp_processor()
     if sending is not None:
         provider.add_span_processor(sending)
+    _install_in_ray(_recorder)  # after the provider is made: the driver's span ends before it is shut down
     return provider
 
 
@@ -124,14 +126,20 @@ def _add(provider: TracerProvider, processors: Sequence[SpanProcessor]) -> None:
     present.update(type(processor) for processor in processors)
 
 
+def _record_waits(recorder: _Recorder) -> None:
+    settings = recorder.settings
+    if settings.waits and not recorder.waits_installed and ray_internals.global_worker() is not None:
+        recorder.waits_installed = True
+        recorder.process.note_waits(Waits(recorder.open_spans, settings.min_wait_ns).install())
+
+
 def _install_in_ray(recorder: _Recorder) -> None:
     global _driver  # noqa: PLW0603 - one driver per process, found again when the hook is called again
     if recorder.in_ray or ray_internals.global_worker() is None:
         return
     recorder.in_ray = True
     settings = recorder.settings
-    if settings.waits:
-        recorder.process.note_waits(Waits(recorder.open_spans, settings.min_wait_ns).install())
+    _record_waits(recorder)
     pickling.install()
     submits.install()
     if ray_internals.is_worker():

@@ -1,0 +1,63 @@
+"""How a patch is made: tested first, once per process, and at the price of its one feature when it does not fit."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from typing import Any, Callable
+
+from raytrace_hook.log import warn_once
+from raytrace_hook.ray_internals import ray_version
+
+_MARK = "_raytrace_original"
+
+Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""Takes a function and returns what is called in its place."""
+
+
+def patched(feature: str) -> Callable[[Callable[..., None]], Callable[..., bool]]:
+    """Make a patch safe: True when it was made, else False and a message that `feature` is off."""
+
+    def decorate(patch: Callable[..., None]) -> Callable[..., bool]:
+        @functools.wraps(patch)
+        def safe(*arguments: Any) -> bool:
+            try:
+                patch(*arguments)
+            except Exception as error:
+                warn_once(f"{feature}: not with this version of Ray ({ray_version()})", error)
+                return False
+            return True
+
+        return safe
+
+    return decorate
+
+
+def replace_attribute(owner: Any, name: str, wrapper: Wrapper) -> None:
+    """Wrap an attribute of a class or module, once."""
+    original = getattr(owner, name)
+    if not hasattr(original, _MARK):
+        replacement = functools.wraps(original)(wrapper(original))
+        setattr(replacement, _MARK, original)
+        setattr(owner, name, replacement)
+
+
+def replace_code(function: Any, wrapper: Wrapper) -> None:
+    """Wrap a function of a module in place, so that names bound to it long before (`from ray import wait`) follow."""
+    raw = inspect.unwrap(function)
+    if hasattr(raw, _MARK):
+        return
+    if raw.__closure__:
+        raise TypeError(f"{raw.__name__} is a closure")
+    original = types.FunctionType(raw.__code__, raw.__globals__, raw.__name__, raw.__defaults__)
+    original.__kwdefaults__ = raw.__kwdefaults__
+    original.__qualname__, original.__module__ = raw.__qualname__, raw.__module__
+    name = f"_raytrace_{raw.__name__}"
+    scope: dict[str, Any] = {}
+    exec(f"def {raw.__name__}(*args, **kwargs): return {name}(*args, **kwargs)", scope)
+    raw.__signature__ = inspect.signature(raw)
+    raw.__globals__[name] = wrapper(original)
+    setattr(raw, _MARK, original)
+    raw.__defaults__ = raw.__kwdefaults__ = None
+    raw.__code__ = scope[raw.__name__].__code__

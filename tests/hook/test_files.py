@@ -1,0 +1,242 @@
+"""The files themselves, without Ray: complete, private, limited, and no harm when they can't be written."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from raytrace_hook.in_flight import OpenSpans
+from raytrace_hook.process import ProcessResource
+from raytrace_hook.processor import SpanFileProcessor
+from raytrace_hook.writer import SpanFile
+
+from .reader import Recording
+
+
+def recording_provider(directory: Path, **limits: Any) -> TracerProvider:
+    file, process = SpanFile(str(directory), **limits), ProcessResource()
+    provider = TracerProvider(shutdown_on_exit=False)
+    open_spans = OpenSpans(file, lambda: process.encoded(provider.resource))
+    provider.add_span_processor(SpanFileProcessor(file, process, open_spans))
+    return provider
+
+
+def test_a_span_has_the_console_exporters_fields(tmp_path: Path) -> None:
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    linked = SpanContext(0xAB, 0xCD, is_remote=False)
+    with tracer.start_as_current_span("outer"):
+        inner = tracer.start_span("inner \u2603", kind=SpanKind.CLIENT, links=[Link(linked, {"why": 1})], start_time=5)
+        inner.add_event("happened", {"list": [1, 2]}, timestamp=1_700_000_000_000_000_007)
+        inner.set_status(Status(StatusCode.ERROR, "no"))
+        inner.end(1_700_000_000_123_456_789)
+    inner_span, outer = Recording(tmp_path).spans
+    expected = json.loads(inner.to_json())  # type: ignore[attr-defined] # of the SDK's span
+    record = dict(inner_span.record)
+    assert list(record) == list(expected)
+    ours, theirs = (one.pop("resource")["attributes"] for one in (record, expected))
+    assert {**ours, "service.instance.id": None}.items() >= {**theirs, "service.instance.id": None}.items()
+    assert record.pop("start_time") == "1970-01-01T00:00:00.000000005Z" and expected.pop("start_time")
+    assert record.pop("end_time") == "2023-11-14T22:13:20.123456789Z" and expected.pop("end_time")
+    assert record["events"][0].pop("timestamp") == "2023-11-14T22:13:20.000000007Z"
+    assert expected["events"][0].pop("timestamp")
+    assert record == expected
+    assert inner_span.parent_id == outer.span_id
+
+
+values = st.one_of(
+    st.text(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.lists(st.text()), st.lists(st.floats())
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(name=st.text(min_size=1), attributes=st.dictionaries(st.text(min_size=1), values, max_size=5))
+def test_any_attributes_are_one_line_of_json(
+    tmp_path_factory: pytest.TempPathFactory, name: str, attributes: dict[str, Any]
+) -> None:
+    directory = tmp_path_factory.mktemp("any")
+    with recording_provider(directory).get_tracer("test").start_as_current_span(name) as span:
+        span.set_attributes(attributes)
+        kept = dict(span.attributes or {})  # type: ignore[attr-defined] # of the SDK's span
+    (file,) = directory.glob("*.jsonl")
+    (line,) = file.read_text("ascii").splitlines()
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is not JSON")
+
+    record = json.loads(line, parse_constant=refuse)
+    assert record["name"] == name
+    assert record["attributes"] == json.loads(json.dumps(kept), parse_constant=str) or any(
+        "inf" in str(value) or "nan" in str(value) for value in kept.values()
+    )
+
+
+def test_threads_write_whole_lines(tmp_path: Path) -> None:
+    tracer = recording_provider(tmp_path).get_tracer("test")
+
+    def work() -> None:
+        for _ in range(200):
+            with tracer.start_as_current_span("span") as span:
+                span.set_attribute("long", "x" * 5000)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    recording = Recording(tmp_path)
+    assert len(recording.by_id) == len(recording.spans) == 1600
+    assert recording.open == []
+
+
+DYING = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.hook.test_files import recording_provider
+tracer = recording_provider(Path(sys.argv[2])).get_tracer("test")
+n = 0
+while True:
+    with tracer.start_as_current_span(f"outer {n}"):
+        with tracer.start_as_current_span(f"inner {n}"):
+            pass
+        os.write(1, b"%d\\n" % n)
+        n += 1
+"""
+
+
+@pytest.mark.parametrize("after_s", [0.01, 0.037, 0.1])
+def test_a_killed_process_loses_nothing_that_had_ended(tmp_path: Path, after_s: float) -> None:
+    root = str(Path(__file__).parents[2])
+    process = subprocess.Popen([sys.executable, "-c", DYING, root, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(after_s)
+    process.send_signal(signal.SIGKILL)
+    said = len(process.stdout.read().split()) + 1
+    process.wait()
+    recording = Recording(tmp_path)
+    ended = {span.name for span in recording.spans}
+    assert ended >= {f"inner {n}" for n in range(said)}
+    assert ended >= {f"outer {n}" for n in range(said - 1)}
+    assert len(recording.open) <= 2
+    assert {span.name for span in recording.open} - ended <= {
+        f"{kind} {n}" for kind in ("inner", "outer") for n in (said - 1, said)
+    }
+
+
+def test_a_full_disk_costs_the_spans_alone_and_their_number_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raytrace_hook.writer._RETRY_S", 0.0)
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        # Past this size writes are cut short and then refused, as on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, hard))
+        for n in range(30):
+            with tracer.start_as_current_span(f"span {n}"):
+                pass
+        lost = 30 - len(Recording(tmp_path).spans)
+        assert 0 < lost < 30
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    with tracer.start_as_current_span("room again"):
+        pass
+    last = Recording(tmp_path).one("room again")
+    assert last.resource["raytrace.lost_spans"] == lost
+
+
+def test_files_are_closed_at_their_limit(tmp_path: Path) -> None:
+    tracer = recording_provider(tmp_path, max_file_bytes=5000).get_tracer("test")
+    for n in range(20):
+        with tracer.start_as_current_span(f"span {n}"):
+            pass
+    files = list(tmp_path.glob("*.jsonl"))
+    assert len(files) > 2
+    assert all(file.stat().st_size <= 5000 for file in files)
+    assert len({file.name.split(".")[0] for file in files}) == 1
+    assert len(Recording(tmp_path).spans) == 20
+
+
+def leave_old_files(directory: Path, pid: int, age_days: float, size: int) -> Path:
+    host = "_".join(SpanFile(str(directory)).stem.split("-")[1:2])
+    file = directory / f"spans-{host}-{pid}-1-abcd.jsonl"
+    file.write_bytes(b" " * size)
+    then = time.time() - age_days * 86400
+    os.utime(file, (then, then))
+    return file
+
+
+def gone_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_old_files_of_ended_processes_go_and_nothing_else(tmp_path: Path) -> None:
+    old = leave_old_files(tmp_path, gone_pid(), 10, 100)
+    fresh = leave_old_files(tmp_path, gone_pid(), 1, 100)
+    alive = leave_old_files(tmp_path, os.getppid(), 10, 100)
+    foreign = tmp_path / "notes.jsonl"
+    foreign.write_text("mine")
+    os.utime(foreign, (0, 0))
+    with recording_provider(tmp_path, keep_days=5).get_tracer("test").start_as_current_span("span"):
+        pass
+    assert not old.exists()
+    assert fresh.exists() and alive.exists() and foreign.exists()
+
+
+def test_the_directory_stays_below_its_limit(tmp_path: Path) -> None:
+    older, newer = (leave_old_files(tmp_path, gone_pid(), age, 4000) for age in (3, 2))
+    with recording_provider(tmp_path, max_directory_bytes=9000).get_tracer("test").start_as_current_span("span"):
+        pass
+    assert not older.exists()
+    assert newer.exists()
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    (tmp_path / "link").symlink_to(real)
+    with recording_provider(tmp_path / "link").get_tracer("test").start_as_current_span("span"):
+        pass
+    assert list(real.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_nothing_is_written_into_somebody_elses_directory(tmp_path: Path) -> None:
+    directory = tmp_path / "theirs"
+    directory.mkdir()
+    os.chown(directory, 12345, 12345)
+    with recording_provider(directory).get_tracer("test").start_as_current_span("span"):
+        pass
+    assert list(directory.iterdir()) == []
+
+
+def test_a_slot_that_is_free_is_used_again(tmp_path: Path) -> None:
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    for _ in range(100):
+        with tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner"):
+            pass
+    (file,) = tmp_path.glob("*.open")
+    assert file.stat().st_size <= 4096
+    with tracer.start_as_current_span("going on") as span:
+        span.set_attribute("later", 1)
+        (shown,) = Recording(tmp_path).open
+        assert (shown.name, shown.end) == ("going on", None)
