@@ -49,12 +49,12 @@ def timestamp(nanoseconds: int) -> str:
     """Return a time since the epoch as UTC with nine digits, like `2026-11-23T08:55:39.302244123Z`."""
     global _second  # noqa: PLW0603 - spans come many to the second: the date is formatted once for all of them
     digits = str(nanoseconds)
-    second = digits[:-9]
     known, text = _second
-    if known != second:
-        text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second or 0)))
-        _second = (second, text)
-    return f"{text}{digits[-9:]:0>9}Z"
+    if known != digits[:-9]:
+        digits = digits.rjust(10, "0")
+        text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(digits[:-9])))
+        _second = (digits[:-9], text)
+    return text + digits[-9:] + "Z"
 
 
 def encode_mapping(attributes: Mapping[str, Any] | None) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 SLOT_BYTES = 1024
 _MOST_SLOTS = 16384
+_SLOT = b"%%-%db\n" % (SLOT_BYTES - 1)
+"""A record, padded to a slot."""
 
 
 class OpenSpans:
@@ -37,26 +39,27 @@ class OpenSpans:
         self._free: list[int] = []
         self._slots: dict[int, int] = {}
 
-    def set(self, key: int, record: str) -> None:
-        """Show a span as open. `record` is its JSON object; one that is too long for a slot is left out."""
+    def set(self, key: int, record: str) -> bool:
+        """Show a span as open. `record` is its JSON object; False when that is too long for a slot."""
         data = record.encode("ascii")
         if len(data) >= SLOT_BYTES:
-            return
+            return False
         try:
             if self._file.stem != self._stem:
                 self._open()
             descriptor = self._descriptor
             if descriptor is None:
-                return
+                return True
             try:
                 offset: int | None = self._free.pop()
             except IndexError:
                 offset = self._grow()
             if offset is not None:
                 self._slots[key] = offset
-                os.pwrite(descriptor, data.ljust(SLOT_BYTES - 1) + b"\n", offset)
+                os.pwrite(descriptor, _SLOT % data, offset)
         except OSError as error:
             warn_once("open spans can't be recorded, the program goes on", error)
+        return True
 
     def clear(self, key: int) -> None:
         """Take a span out: one byte makes its slot free."""

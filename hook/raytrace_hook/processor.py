@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from raytrace_hook.writer import SpanFile
 
 RUN_SUFFIX = " ray.remote_worker"
+_ESSENTIAL = (
+    "ray.task_id",
+    "raytrace.attempt",
+    "ray.job_id",
+    "ray.pid",
+    "ray.actor_id",
+    "ray.actor_method",
+    "raytrace.concurrent",
+)
+"""What an open span still says when all of it is too long for its slot."""
 _CANCELLATIONS = (KeyboardInterrupt, asyncio.CancelledError)
 
 
@@ -57,7 +67,9 @@ class SpanFileProcessor(SpanProcessor):
                 head, seen = encode_head(span), dict(attributes)
                 encoded = encode_plain(seen)
                 self._started[context.span_id] = span.name, head, seen, encoded
-                self._open_spans.set(context.span_id, head + encode_open_tail(encoded))
+                if not self._open_spans.set(context.span_id, head + encode_open_tail(encoded)):
+                    short = encode_plain({key: seen[key] for key in _ESSENTIAL if key in seen})
+                    self._open_spans.set(context.span_id, head + encode_open_tail(short))
         except Exception as error:
             warn_once("a span could not be completed", error)
 

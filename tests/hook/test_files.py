@@ -240,3 +240,12 @@ def test_a_slot_that_is_free_is_used_again(tmp_path: Path) -> None:
         span.set_attribute("later", 1)
         (shown,) = Recording(tmp_path).open
         assert (shown.name, shown.end) == ("going on", None)
+
+
+def test_a_span_too_long_for_its_slot_shows_what_is_essential(tmp_path: Path) -> None:
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    with tracer.start_as_current_span("long", attributes={"ray.task_id": "ab" * 24, "note": "x" * 2000}):
+        (shown,) = Recording(tmp_path).open
+        assert shown.attributes == {"ray.task_id": "ab" * 24}
+    assert Recording(tmp_path).one("long").attributes["note"] == "x" * 2000
+    assert Recording(tmp_path).open == []
