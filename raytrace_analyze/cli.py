@@ -11,6 +11,7 @@ from raytrace_analyze.commands.critical_path import critical_path
 from raytrace_analyze.commands.demo import demo
 from raytrace_analyze.commands.jobs import jobs
 from raytrace_analyze.commands.merge import merge
+from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.errors import RaytraceError
@@ -27,6 +28,8 @@ app = typer.Typer(
 )
 for command in (merge, critical_path, stats, jobs, traces, demo):
     app.command(command.__name__.replace("_", "-"))(command)
+# What stands behind the script is the script's.
+app.command("record", context_settings={"allow_interspersed_args": False})(record)
 
 
 def _show_version(wanted: bool) -> None:

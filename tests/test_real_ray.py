@@ -1,21 +1,15 @@
 """Real Ray, traced by our hook both ways it can be switched on: the path is what the program did."""
 
 import os
-import re
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from raytrace_analyze import critical_path, jobs, read_spans
+from tests.real_ray import OPEN_CLUSTER, cluster
 
 pytestmark = pytest.mark.ray
 
@@ -87,45 +81,58 @@ def test_a_program_that_names_the_hook_itself(tmp_path: Path) -> None:
     check(run_program(tmp_path, init))
 
 
-OPEN_CLUSTER = {"RAY_AUTH_MODE": "disabled"}
-"""From Ray 2.60 on `ray start` asks for a token; these clusters listen to this machine only."""
+def test_a_cluster_started_with_the_hook_and_a_driver_in_another_process(tmp_path: Path) -> None:
+    options = [f"--tracing-startup-hook={HOOK}"]
+    with cluster(tmp_path, options, RAYTRACE_DIR=str(tmp_path / "spans")) as address:
+        check(run_program(tmp_path, "dict(address='auto')", RAY_ADDRESS=address, **OPEN_CLUSTER))
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
+def record(tmp_path: Path, *options: str, **environment: str) -> pl.DataFrame:
+    """Record a program that knows nothing of tracing; its exit code and arguments are its own."""
+    program = tmp_path / "plain.py"
+    program.write_text(PLAIN)
+    done = subprocess.run(
+        [sys.executable, "-m", "raytrace_analyze", "record", *options, str(program), "3", "--top", "1"],
+        env={**os.environ, **environment},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 7, done.stderr
+    assert "['3', '--top', '1'] 3" in done.stdout
+    assert "work runs" in done.stdout
+    return read_spans(tmp_path / "raytrace-record" / "spans.parquet")
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
-    """A cluster started with the hook, in a process of its own; gives its address."""
-    log = tmp_path / "ray-start.log"
-    port = free_port()
-    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
-    # A folder of its own, short for the sockets in it: the default one is where other programs look for a cluster.
-    ray_folder = Path(tempfile.mkdtemp(prefix="rt-"))
-    options = [f"--temp-dir={ray_folder}", "--num-cpus=2", "--include-dashboard=false", f"--port={port}"]
-    with log.open("w") as out:
-        head = subprocess.Popen(
-            [*start, *options, f"--tracing-startup-hook={HOOK}"],
-            env={**os.environ, "RAYTRACE_DIR": str(tmp_path / "spans"), **OPEN_CLUSTER},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        for _ in range(600):
-            if re.search(r"Ray runtime started", log.read_text()):
-                break
-            assert head.poll() is None, log.read_text()
-            time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-    finally:
-        head.send_signal(signal.SIGTERM)
-        head.wait(timeout=60)
-        shutil.rmtree(ray_folder, ignore_errors=True)
+PLAIN = """
+import sys, time
+import ray
+
+@ray.remote
+def work(number):
+    time.sleep(0.3 * number)
+    return number
+
+if __name__ == "__main__":
+    print(sys.argv[1:], sum(ray.get([work.remote(number) for number in range(int(sys.argv[1]))])))
+    sys.exit(7)
+"""
 
 
-def test_a_cluster_started_with_the_hook_and_a_driver_in_another_process(tmp_path: Path, cluster: str) -> None:
-    check(run_program(tmp_path, "dict(address='auto')", RAY_ADDRESS=cluster, **OPEN_CLUSTER))
+def check_recorded(spans: pl.DataFrame) -> None:
+    path = critical_path(spans)
+    assert jobs(spans)["tasks"].to_list() == [3]
+    assert not path.segments["inferred"].any()
+    longest = path.segments.filter(category="self").sort("duration_ns")["function"][-1]
+    assert longest == "__main__.work"
+
+
+def test_record_on_a_cluster_of_its_own(tmp_path: Path) -> None:
+    check_recorded(record(tmp_path))
+
+
+def test_record_on_a_cluster_that_was_started_without_tracing(tmp_path: Path) -> None:
+    with cluster(tmp_path, []) as address:
+        check_recorded(record(tmp_path, "--address", address, **OPEN_CLUSTER))

@@ -1,0 +1,67 @@
+"""What `demo` and `record` share: run a Ray program with tracing on, merge what it wrote, show its path."""
+
+import importlib.util
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raytrace_analyze.errors import UsageError
+
+if TYPE_CHECKING:
+    from raytrace_analyze.ingest import Ingested
+
+_NEEDED = ("ray", "raytrace_hook")
+
+
+def check_installed(command: str) -> None:
+    """Raise UsageError unless Ray and the hook are there."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"{command} needs {' and '.join(missing)}: pip install 'raytrace-analyze[demo]'")
+
+
+def run_traced(command: Sequence[str], raw: Path, environment: Mapping[str, str]) -> int:
+    """Run a command whose span files go to the folder `raw`, and give its exit code.
+
+    Span files of an earlier run go away first, nothing else does. Raises UsageError where the folder cannot be used.
+    """
+    try:
+        raw.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for old in raw.glob("spans-*"):
+            old.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot use {raw}: {error.strerror or error}; choose another folder with --dir") from error
+    process = subprocess.Popen(command, env={**os.environ, **environment, "RAYTRACE_DIR": str(raw.resolve())})
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The program got the same Ctrl-C and ends in its own way; what it did until then is still shown.
+            continue
+
+
+def merge_and_show(raw: Path, table: Path) -> "Ingested":
+    """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so."""
+    from raytrace_analyze.ingest import load
+    from raytrace_analyze.path import critical_path
+    from raytrace_analyze.table import write_table
+    from raytrace_analyze.views.console import messages, output
+    from raytrace_analyze.views.merge_view import show_report
+    from raytrace_analyze.views.path_view import show_path
+
+    say_command(f"merge {raw} -o {table}")
+    found = load([raw])
+    write_table(found.spans, table, found.task_events)
+    show_report(found.report, messages())
+    say_command(f"critical-path {table}")
+    show_path(critical_path(found.spans), output(), top=15, by="function")
+    return found
+
+
+def say_command(arguments: str) -> None:
+    """Print the command that does what follows."""
+    from raytrace_analyze.views.console import messages
+
+    messages().print(f"\n$ raytrace-analyze {arguments}", style="bold", markup=False, soft_wrap=True)

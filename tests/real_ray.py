@@ -1,0 +1,53 @@
+"""A real Ray cluster in processes of its own, for tests."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+OPEN_CLUSTER = {"RAY_AUTH_MODE": "disabled"}
+"""From Ray 2.60 on `ray start` asks for a token; these clusters listen to this machine only."""
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def cluster(folder: Path, options: Sequence[str], **environment: str) -> Iterator[str]:
+    """Start a cluster in a process of its own, with options of `ray start`; gives its address, and stops it."""
+    log = folder / "ray-start.log"
+    port = free_port()
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
+    # A folder of its own, short for the sockets in it: the default one is where other programs look for a cluster.
+    ray_folder = Path(tempfile.mkdtemp(prefix="rt-"))
+    own = [f"--temp-dir={ray_folder}", "--num-cpus=2", "--include-dashboard=false", f"--port={port}"]
+    with log.open("w") as out:
+        head = subprocess.Popen(
+            [*start, *own, *options],
+            env={**os.environ, **environment, **OPEN_CLUSTER},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        for _ in range(600):
+            if re.search(r"Ray runtime started", log.read_text()):
+                break
+            assert head.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+    finally:
+        head.send_signal(signal.SIGTERM)
+        head.wait(timeout=60)
+        shutil.rmtree(ray_folder, ignore_errors=True)
