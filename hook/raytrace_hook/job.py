@@ -95,7 +95,7 @@ def enable() -> None:
     except ImportError as error:
         logger.warning(
             "raytrace: nothing is recorded on node %s: %s. Install opentelemetry-sdk there, or let Ray do it with "
-            'runtime_env(pip=["opentelemetry-sdk"])',
+            'runtime_env({"pip": ["opentelemetry-sdk"]})',
             socket.gethostname(),
             error,
         )

@@ -81,3 +81,15 @@ def test_one_job_is_traced_on_a_cluster_without_tracing(tmp_path: Path) -> None:
         assert len(recording.runs("__main__.work")) == len(recording.submits("__main__.work")) == 6
         assert len(recording.runs("Adder.numbers")) == 1
         assert {span.trace_id for span in recording.spans} == {recording.driver().trace_id}
+
+
+def test_a_node_without_opentelemetry_is_named_and_the_job_runs_on(tmp_path: Path) -> None:
+    package, spans = tmp_path / "path" / "opentelemetry", tmp_path / "spans"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('raise ImportError("none here")')
+    run = run_program("untraced.py", spans, str(package.parent))
+    assert run.output.endswith("done\n"), run.errors
+    assert "nothing is recorded on node" in run.output + run.errors
+    recording = run.recording
+    assert len(recording.submits("__main__.work")) == 3
+    assert [span for span in recording.spans if span.kind == "CONSUMER"] == []

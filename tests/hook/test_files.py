@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import raytrace_hook
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
@@ -249,3 +250,14 @@ def test_a_span_too_long_for_its_slot_shows_what_is_essential(tmp_path: Path) ->
         assert shown.attributes == {"ray.task_id": "ab" * 24}
     assert Recording(tmp_path).one("long").attributes["note"] == "x" * 2000
     assert Recording(tmp_path).open == []
+
+
+def test_serve_gets_a_processor_that_writes_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYTRACE_DIR", str(tmp_path))
+    # Serve loads the function by name, wants a list, and puts its members into a provider of its own.
+    provider = TracerProvider(shutdown_on_exit=False)
+    for processor in raytrace_hook.serve_span_processors():
+        provider.add_span_processor(processor)
+    with provider.get_tracer("serve").start_as_current_span("proxy_http_request"):
+        pass
+    assert Recording(tmp_path).one("proxy_http_request").resource["raytrace.records_waits"] is False
