@@ -45,8 +45,7 @@ def inherit(spans: pl.DataFrame) -> pl.DataFrame:
     A value that the record has of its own is never changed.
     """
     start_ns = spans.get_column("start").to_physical().to_numpy()
-    id_rank = spans.get_column("span_id").rank("dense").to_numpy().astype(np.int64)
-    parent, _ = cut_circles(parent_rows(spans), start_ns, id_rank)
+    parent, _ = cut_circles(parent_rows(spans), start_ns, spans.get_column("span_id"))
     is_run = run_flags(spans.get_column("kind"), parent)
     spans = add_category(spans, is_run)
     task_row = np.where(is_run, -1, nearest_ancestor(parent, is_run))

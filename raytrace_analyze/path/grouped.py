@@ -1,5 +1,6 @@
 """Rows in groups, each group in order of time: "the latest of these that ended by then"."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,48 @@ def group_by_time(group: Rows, group_count: int, members: Rows, times: Rows, *ti
     keys = [tie[kept] for tie in reversed(ties)]
     order = np.lexsort((*keys, times[kept], group[kept]))
     return Timed(members[kept][order], _firsts(group[kept], group_count), times[kept][order])
+
+
+def latest_last(times: Rows, ties: tuple[Rows, ...], ids: Callable[[Rows], Rows]) -> Rows:
+    """Give the order that puts the latest of `times` last; of equal times the one with greater `ties`, then greater id.
+
+    `ids` gives the ranks of some elements' ids among each other; it is asked for those only that nothing else tells
+    apart, since ranking strings takes longer than all the rest.
+    """
+    order = np.argsort(times)
+    equal = _runs_of_equals(times[order])
+    if equal.size == 0:
+        return order
+    tied = order[equal]
+    tied = tied[np.lexsort((*reversed([tie[tied] for tie in ties]), times[tied]))]
+    same = _runs_of_equals(times[tied], *(tie[tied] for tie in ties))
+    if same.size:
+        alike = tied[same]
+        rank = ids(alike)
+        tied[same] = alike[np.lexsort((rank, *reversed([tie[alike] for tie in ties]), times[alike]))]
+    order[equal] = tied
+    return order
+
+
+def _runs_of_equals(*keys: Rows) -> Rows:
+    """Give the positions of the elements that equal a neighbour in all keys."""
+    next_equals = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
+    equals = np.zeros(keys[0].size, dtype=np.bool_)
+    equals[1:] = next_equals
+    equals[:-1] |= next_equals
+    return np.flatnonzero(equals)
+
+
+def group_in_order(group: Rows, group_count: int, members: Rows, place: Rows, times: Rows) -> Timed:
+    """Group `members` by `group` (-1: in none), each in the order of `place`: its number in an order by time.
+
+    All arrays are parallel; places are at least 0, and equal ones come in any order.
+    """
+    kept = np.flatnonzero(group >= 0)
+    within = int(place.max(initial=0)) + 1
+    # One key to sort by: several times as fast as sorting by two.
+    order = kept[np.argsort(group[kept] * within + place[kept])]
+    return Timed(members[order], _firsts(group[kept], group_count), times[order])
 
 
 def _firsts(group: Rows, group_count: int) -> Rows:

@@ -5,29 +5,27 @@ worker or job. `joins` depends on the scope: what a span can have waited for, ea
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.lineage import Flags, Rows
-from raytrace_analyze.path.grouped import Grouped, Timed, group_by_time, group_rows
+from raytrace_analyze.path.climb import first_above
+from raytrace_analyze.path.grouped import Timed, group_in_order, latest_last
 from raytrace_analyze.path.scoped import Scoped
 from raytrace_analyze.path.structure import Structure
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Relations between runs; positions are rows of the table."""
+    """Relations between runs; positions are rows of the table. Groups are in order of the runs' ends."""
 
-    ready: Grouped
+    structure: Structure
+    ready: Timed
     """By wait: the runs of the tasks whose results it came back with."""
-    dependencies: Grouped
+    dependencies: Timed
     """By submit: the runs of the tasks whose results are its arguments."""
-    attempts: Grouped
-    """By submit: its runs, one an attempt."""
-    task: Rows
-    """The number of the task that a run executes, -1 where its id is not known."""
-    of_task: Grouped
     is_wait: Flags
     recorded: Flags
     """Of runs: waits and dependencies of whoever submitted it were recorded."""
@@ -39,50 +37,82 @@ class Runs:
     serial_actor: Flags
     """By actor number: its runs never overlap, and none is async or threaded."""
     on_actor: Timed
-    worker: Rows
-    """The number of the worker process that a task's run was on."""
-    on_worker: Timed
-    job: Rows
-    in_job: Timed
+
+    @cached_property
+    def attempts(self) -> Timed:
+        """By submit: its runs, one an attempt."""
+        structure = self.structure
+        return _by_end(structure, structure.submit, structure.spans.height)
+
+    @cached_property
+    def task(self) -> Rows:
+        """The number of the task that a run executes, -1 where its id is not known."""
+        return self._numbered_tasks[0]
+
+    @cached_property
+    def of_task(self) -> Timed:
+        """By number of the task: its runs."""
+        return _by_end(self.structure, *self._numbered_tasks)
+
+    @cached_property
+    def _numbered_tasks(self) -> tuple[Rows, int]:
+        return _number(self.structure, self.structure.run_task)
+
+    @cached_property
+    def on_worker(self) -> Timed:
+        """By number of the worker process: the runs there."""
+        return _by_end(self.structure, *self._numbered_workers)
+
+    @cached_property
+    def worker(self) -> Rows:
+        """The number of the worker process that a run was on, -1 where that is not known."""
+        return self._numbered_workers[0]
+
+    @cached_property
+    def _numbered_workers(self) -> tuple[Rows, int]:
+        spans = self.structure.spans
+        worker = spans.get_column("worker_id")
+        if worker.filter(pl.Series(self.structure.is_run)).null_count():
+            process = pl.format("{} {}", pl.col("node_id").fill_null(""), "pid")
+            worker = spans.select(worker=pl.coalesce("worker_id", process)).get_column("worker")
+        return _number(self.structure, worker)
+
+    @cached_property
+    def in_job(self) -> Timed:
+        """By number of the job: its runs."""
+        return _by_end(self.structure, *self._numbered_jobs)
+
+    @cached_property
+    def job(self) -> Rows:
+        """The number of the job that a run belongs to, -1 where that is not known."""
+        return self._numbered_jobs[0]
+
+    @cached_property
+    def _numbered_jobs(self) -> tuple[Rows, int]:
+        return _number(self.structure, self.structure.spans.get_column("job_id"))
 
 
 def relate_runs(structure: Structure) -> Runs:
     """Find the relations between the runs of a table."""
-    spans, is_run = structure.spans, structure.is_run
-    rows = np.flatnonzero(is_run)
-    actor, actor_count = _number(spans, ["session", "actor_id"], is_run)
-    worker, worker_count = _number(
-        spans.with_columns(worker=pl.coalesce("worker_id", pl.format("{} {}", pl.col("node_id").fill_null(""), "pid"))),
-        ["session", "worker"],
-        is_run,
-    )
-    task, task_count = _number(spans.with_columns(structure.run_task), ["session", "task_id"], is_run)
-    job, job_count = _number(spans, ["session", "job_id"], is_run)
-    concurrent = spans.get_column("concurrent").fill_null(False).to_numpy()
-    creation = spans.get_column("function").str.ends_with("__init__").fill_null(False).to_numpy()
-    on_actor = _by_end(structure, actor, actor_count, rows)
-    ready, ready_tasks = _named_runs(structure, "ready_task_ids")
-    dependencies, dependency_tasks = _named_runs(structure, "dependency_task_ids")
+    spans = structure.spans
+    actor, actor_count = _number(structure, spans.get_column("actor_id"))
+    on_actor = _by_end(structure, actor, actor_count)
+    ready = _named_runs(structure, "ready_task_ids")
+    dependencies = _named_runs(structure, "dependency_task_ids")
     claimed = np.zeros(spans.height, dtype=np.bool_)
-    claimed[ready_tasks] = True
-    claimed[dependency_tasks] = True
+    claimed[ready.members] = True
+    claimed[dependencies.members] = True
     return Runs(
+        structure=structure,
         ready=ready,
         dependencies=dependencies,
-        attempts=group_rows(structure.submit[rows], spans.height, rows),
-        task=task,
-        of_task=group_rows(task[rows], task_count, rows),
         is_wait=spans.get_column("ready_task_ids").is_not_null().to_numpy(),
         recorded=_recorded(structure),
         claimed=claimed,
-        is_creation=is_run & creation & (actor >= 0),
+        is_creation=_creations(spans, actor),
         actor=actor,
-        serial_actor=_serial(structure, on_actor, actor_count, concurrent),
+        serial_actor=_serial(structure, on_actor, actor_count),
         on_actor=on_actor,
-        worker=worker,
-        on_worker=_by_end(structure, worker, worker_count, rows),
-        job=job,
-        in_job=_by_end(structure, job, job_count, rows),
     )
 
 
@@ -102,15 +132,12 @@ def joins(scoped: Scoped, runs: Runs, *, infer: bool) -> Timed:
         )
     children = np.concatenate([nested, guests])
     owner = np.concatenate([scoped.parent[nested], _inferred_owners(scoped, guests)])
-    return group_by_time(
-        owner,
-        scoped.start.size,
-        children,
-        scoped.end[children],
-        structure.is_submit[children].astype(np.int64),
-        -scoped.start[children],
-        structure.id_rank[children],
-    )
+    ended = scoped.end[children]
+    ties = (structure.is_submit[children].astype(np.int64), -scoped.start[children])
+    order = latest_last(ended, ties, lambda some: structure.id_ranks(children[some]))
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    return group_in_order(owner, scoped.start.size, children, place, ended)
 
 
 def _inferred_owners(scoped: Scoped, guests: Rows) -> Rows:
@@ -119,17 +146,9 @@ def _inferred_owners(scoped: Scoped, guests: Rows) -> Rows:
     Climbing skips submits and goes through tasks; where nothing is left above, the virtual root takes the run.
     """
     structure, count = scoped.structure, scoped.span_count
-    roots = count + scoped.scope_of[guests]
-    run_end = scoped.end[guests]
-    owner = scoped.parent[guests]
-    while True:
-        owner = np.where(owner < 0, roots, owner)
-        too_early = (owner < count) & (
-            structure.is_submit[np.minimum(owner, count - 1)] | (scoped.end[owner] < run_end)
-        )
-        if not too_early.any():
-            return owner
-        owner = np.where(too_early, scoped.parent[owner], owner)
+    lasts_until = np.where(structure.is_submit, np.iinfo(np.int64).min, scoped.end[:count])
+    owner = first_above(scoped.parent[:count], lasts_until, scoped.parent[guests], scoped.end[guests])
+    return np.where(owner < 0, count + scoped.scope_of[guests], owner)
 
 
 def _recorded(structure: Structure) -> Flags:
@@ -153,46 +172,62 @@ def _submitted_by_async(structure: Structure) -> Flags:
     return (outermost >= 0) & concurrent[outermost]
 
 
-def _named_runs(structure: Structure, column: str) -> tuple[Grouped, Rows]:
+def _named_runs(structure: Structure, column: str) -> Timed:
     """Find the runs of the task ids listed in a column, grouped by the row that lists them."""
     spans = structure.spans
-    task = (
-        spans.select("session", structure.run_task)
-        .with_columns(run=pl.int_range(pl.len(), dtype=pl.Int64))
+    session = spans.get_column("session")
+    listed = np.flatnonzero((spans.get_column(column).list.len() > 0).fill_null(False).to_numpy())
+    runs = np.flatnonzero(structure.is_run)
+    named = pl.DataFrame({"row": listed, "task_id": spans.get_column(column).gather(listed)})
+    tasks = pl.DataFrame({"run": runs, "task_id": structure.run_task.gather(runs)})
+    keys = ["task_id"]
+    if session.n_unique() > 1:
+        keys.append("session")
+        named = named.with_columns(session.gather(listed))
+        tasks = tasks.with_columns(session.gather(runs))
+    found = (
+        named.explode("task_id")
         .filter(pl.col("task_id").is_not_null())
+        .join(tasks.filter(pl.col("task_id").is_not_null()), on=keys, nulls_equal=True)
     )
-    named = (
-        spans.select("session", pl.col(column).alias("task_id"))
-        .with_columns(row=pl.int_range(pl.len(), dtype=pl.Int64))
-        .filter(pl.col("task_id").list.len() > 0)
-        .explode("task_id")
-        .join(task, on=["session", "task_id"], nulls_equal=True)
-    )
-    run = named.get_column("run").to_numpy()
-    return group_rows(named.get_column("row").to_numpy(), spans.height, run), np.unique(run)
-
-
-def _number(spans: pl.DataFrame, keys: list[str], is_run: Flags) -> tuple[Rows, int]:
-    """Number the distinct keys of runs; -1 for other spans and where the last key is null."""
-    struct = spans.select(pl.struct(keys).rank("dense") - 1).to_series()
-    known = spans.get_column(keys[-1]).is_not_null().to_numpy() & is_run
-    number = np.where(known, struct.to_numpy().astype(np.int64), -1)
-    return number, int(number.max(initial=-1)) + 1
-
-
-def _by_end(structure: Structure, group: Rows, group_count: int, rows: Rows) -> Timed:
-    return group_by_time(
-        group[rows],
-        group_count,
-        rows,
-        structure.end[rows],
-        -structure.start[rows],
-        structure.id_rank[rows],
+    run = found.get_column("run").to_numpy()
+    return group_in_order(
+        found.get_column("row").to_numpy(), spans.height, run, structure.lateness[run], structure.end[run]
     )
 
 
-def _serial(structure: Structure, on_actor: Timed, actor_count: int, concurrent: Flags) -> Flags:
+def _number(structure: Structure, key: pl.Series) -> tuple[Rows, int]:
+    """Number the distinct pairs of session and `key` among runs; -1 for other spans and where the key is null."""
+    session = structure.spans.get_column("session")
+    rows = np.flatnonzero(structure.is_run & key.is_not_null().to_numpy())
+    number = np.full(structure.is_run.size, -1, dtype=np.int64)
+    keys = pl.DataFrame({"row": rows, "key": key.gather(rows), "session": session.gather(rows)})
+    by = ["key", "session"] if keys.get_column("session").n_unique() > 1 else ["key"]
+    members = keys.group_by(by).agg("row").get_column("row")
+    if members.is_empty():
+        return number, 0
+    number[members.explode().to_numpy()] = np.repeat(np.arange(members.len()), members.list.len().to_numpy())
+    return number, members.len()
+
+
+def _by_end(structure: Structure, group: Rows, group_count: int) -> Timed:
+    """Group runs in order of their ends."""
+    rows = np.flatnonzero(group >= 0)
+    return group_in_order(group[rows], group_count, rows, structure.lateness[rows], structure.end[rows])
+
+
+def _creations(spans: pl.DataFrame, actor: Rows) -> Flags:
+    """Tell the runs that create an actor."""
+    creations = np.zeros(actor.size, dtype=np.bool_)
+    on_actor = np.flatnonzero(actor >= 0)
+    function = spans.get_column("function").gather(on_actor)
+    creations[on_actor] = function.str.ends_with("__init__").fill_null(False).to_numpy()
+    return creations
+
+
+def _serial(structure: Structure, on_actor: Timed, actor_count: int) -> Flags:
     """Tell the actors whose runs never overlap in time."""
+    concurrent = structure.spans.get_column("concurrent").fill_null(False).to_numpy()
     serial = np.ones(actor_count, dtype=np.bool_)
     members = on_actor.members
     actor = np.repeat(np.arange(actor_count), np.diff(on_actor.first))

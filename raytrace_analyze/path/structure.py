@@ -12,6 +12,7 @@ import polars as pl
 
 from raytrace_analyze.inherit import run_flags
 from raytrace_analyze.lineage import Flags, Rows, cut_circles, parent_rows
+from raytrace_analyze.path.grouped import latest_last
 from raytrace_analyze.schema import PROCESS, Category
 
 
@@ -30,12 +31,29 @@ class Structure:
     is_submit: Flags
     run_task: pl.Series
     """Of runs: the id of the task that is run, by its own word, else its submit's."""
-    id_rank: Rows
-    """Order of the span ids: the greater id wins a tie."""
     adopted: Rows
     """Rows that found a parent by task id or driver span, having none of their own."""
     circles: Rows
     """Rows that lost their parent because it was their own descendant."""
+
+    def id_ranks(self, rows: Rows) -> Rows:
+        """Rank the span ids of some rows among each other: the greater id wins a tie."""
+        ids = self.spans.get_column("span_id").gather(rows)
+        return ids.rank("dense").to_numpy().astype(np.int64)
+
+    @cached_property
+    def id_rank(self) -> Rows:
+        """Rank all span ids. Takes long in large tables: where few rows need it, use `id_ranks`."""
+        return self.id_ranks(np.arange(self.start.size))
+
+    @cached_property
+    def lateness(self) -> Rows:
+        """Number the runs so that the latest has the greatest number (by end, start, id); 0 for other spans."""
+        runs = np.flatnonzero(self.is_run)
+        order = latest_last(self.end[runs], (-self.start[runs],), lambda some: self.id_ranks(runs[some]))
+        late = np.zeros(self.start.size, dtype=np.int64)
+        late[runs[order]] = np.arange(runs.size)
+        return late
 
     @cached_property
     def submit(self) -> Rows:
@@ -52,15 +70,19 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     """Read a span table (columns of `schema.TABLE`) into arrays."""
     start = spans.get_column("start").to_physical().to_numpy().astype(np.int64)
     end, in_flight = _ends(spans)
-    id_rank = spans.get_column("span_id").rank("dense").to_numpy().astype(np.int64)
-    parent, own_circles = cut_circles(parent_rows(spans), start, id_rank)
+    span_id = spans.get_column("span_id")
+    parent, own_circles = cut_circles(parent_rows(spans), start, span_id)
     # A run is what its own parent makes it; adoption never touches runs.
     is_run = run_flags(spans.get_column("kind"), parent)
     orphans = np.flatnonzero((parent < 0) & ~is_run)
     run_task = _run_task(spans, np.where(is_run, parent, -1), is_run)
-    known = spans.select(*PROCESS, "category").with_columns(start=start, end=end, rank=id_rank)
+    known = spans.select(*PROCESS, "category", "span_id").with_columns(start=start, end=end)
     parent[orphans] = _adopters(known, orphans, is_run, run_task, spans.get_column("task_id"))
-    parent, circles = cut_circles(parent, start, id_rank)
+    adopted = orphans[parent[orphans] >= 0]
+    circles = own_circles
+    if adopted.size:
+        parent, of_adoption = cut_circles(parent, start, span_id)
+        circles = np.union1d(own_circles, of_adoption)
     return Structure(
         spans=spans,
         start=start,
@@ -70,9 +92,8 @@ def build_structure(spans: pl.DataFrame) -> Structure:
         is_run=is_run,
         is_submit=(spans.get_column("kind") == "PRODUCER").to_numpy(),
         run_task=run_task,
-        id_rank=id_rank,
-        adopted=orphans[parent[orphans] >= 0],
-        circles=np.union1d(own_circles, circles),
+        adopted=adopted,
+        circles=circles,
     )
 
 
@@ -98,7 +119,7 @@ def _adopters(known: pl.DataFrame, orphans: Rows, is_run: Flags, run_task: pl.Se
     """Find for spans without a parent the run of their task id, else the driver span, that contains their start.
 
     Only within one process: threads lose the context, processes do not. `known` holds for every span what tells
-    processes apart, category, start, end and rank of the id; `task_id` is the spans' own word.
+    processes apart, category, id, start and end; `task_id` is the spans' own word.
     """
     adopter = np.full(orphans.size, -1, dtype=np.int64)
     lost = (
@@ -115,9 +136,9 @@ def _adopters(known: pl.DataFrame, orphans: Rows, is_run: Flags, run_task: pl.Se
         if host.is_empty() or lost.is_empty():
             continue
         found = (
-            lost.join(host.select(*keys, "host", "start", "end", "rank"), on=keys, nulls_equal=True)
+            lost.join(host.select(*keys, "host", "start", "end", "span_id"), on=keys, nulls_equal=True)
             .filter((pl.col("start") <= pl.col("at")) & (pl.col("at") <= pl.col("end")))
-            .sort("start", "rank")
+            .sort("start", "span_id")
             .unique("orphan", keep="last", maintain_order=True)
         )
         adopter[np.searchsorted(orphans, found.get_column("orphan").to_numpy())] = found.get_column("host").to_numpy()
