@@ -13,8 +13,9 @@ _START = 1_700_000_000_000_000_000
 def fan_out_table(spans: int, *, seed: int = 0, recorded: bool = True) -> pl.DataFrame:
     """Make a table of about `spans` spans (columns of `schema.TABLE`).
 
-    Every trace is one request: a root span that submits `FAN_OUT` tasks, waits for all of them and computes; each task has a
-    submit and a run, and one of them a span of its own. `recorded` says whether waits and task ids are there.
+    Every trace is one request: a root span that submits `FAN_OUT` tasks, waits for all of them and computes; each
+    task has a submit and a run, and one of them a span of its own. `recorded` says whether waits and task ids are
+    there.
     """
     rng = np.random.default_rng(seed)
     traces = max(spans // SPANS_A_TRACE, 1)
