@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from raytrace_analyze.graph import span_graph
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
     from raytrace_analyze.inventory import jobs, traces
-    from raytrace_analyze.path import CriticalPath, critical_path, critical_paths
+    from raytrace_analyze.path import CriticalPath, clock_offsets, correct_clocks, critical_path, critical_paths
     from raytrace_analyze.stats import latency_stats
     from raytrace_analyze.table import write_table
 
 _HOME = {
     "CriticalPath": "path",
+    "clock_offsets": "path",
+    "correct_clocks": "path",
     "critical_path": "path",
     "critical_paths": "path",
     "DamagedInputError": "errors",
@@ -47,6 +49,8 @@ __all__ = [
     "NoSpansError",
     "RaytraceError",
     "UsageError",
+    "clock_offsets",
+    "correct_clocks",
     "critical_path",
     "critical_paths",
     "jobs",

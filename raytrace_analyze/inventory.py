@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.path.clocks import build_corrected
 from raytrace_analyze.path.scoped import scope_spans
 from raytrace_analyze.path.scopes import number_scopes
-from raytrace_analyze.path.structure import build_structure
 from raytrace_analyze.schema import PROCESS
 
 _COUNTS = {
@@ -16,14 +16,14 @@ _COUNTS = {
 }
 
 
-def jobs(spans: pl.DataFrame) -> pl.DataFrame:
+def jobs(spans: pl.DataFrame, *, clock_correct: bool = True) -> pl.DataFrame:
     """List the jobs of a span table, in order of start.
 
     Columns: `session`, `job_id` (null: the session's spans that belong to no job), `entrypoint` (the program, where
     the hook recorded it), `start` (UTC), `makespan_ns`, and counts: `tasks` (runs), `spans`, `traces`, `processes`,
-    `errors`, `in_flight`.
+    `errors`, `in_flight`. With `clock_correct`, times of hosts whose clocks are proven to be off are shifted first.
     """
-    frame, extents = _scoped(spans, "jobs")
+    frame, extents = _scoped(spans, "jobs", clock_correct)
     entrypoint = (
         pl.col("attributes")
         .filter(pl.col("category") == "driver")
@@ -50,13 +50,14 @@ def jobs(spans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def traces(spans: pl.DataFrame) -> pl.DataFrame:
+def traces(spans: pl.DataFrame, *, clock_correct: bool = True) -> pl.DataFrame:
     """List the traces of a span table, in order of start.
 
     Columns: `trace_id`, `name` (of its first root span), `session`, `job_id` (of its first span), `start` (UTC),
-    `makespan_ns`, and counts: `tasks` (runs), `spans`, `errors`, `in_flight`.
+    `makespan_ns`, and counts: `tasks` (runs), `spans`, `errors`, `in_flight`. With `clock_correct`, times of hosts
+    whose clocks are proven to be off are shifted first.
     """
-    frame, extents = _scoped(spans, "traces")
+    frame, extents = _scoped(spans, "traces", clock_correct)
     is_root = pl.col("parent_id").is_null()
     found = frame.group_by("scope", maintain_order=True).agg(
         pl.col("trace_id", "session", "job_id").first(),
@@ -73,10 +74,10 @@ def traces(spans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _scoped(spans: pl.DataFrame, kind: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _scoped(spans: pl.DataFrame, kind: str, clock_correct: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Number each span's scope, and give the scopes' start and makespan as the critical path has them."""
-    structure = build_structure(spans)
-    scope_of, keys = number_scopes(spans, kind)
+    structure, _ = build_corrected(spans, clock_correct=clock_correct)
+    scope_of, keys = number_scopes(structure.spans, kind)
     scoped = scope_spans(structure, scope_of, len(keys))
     roots = slice(scoped.span_count, None)
     extents = pl.DataFrame(

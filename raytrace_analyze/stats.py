@@ -5,7 +5,8 @@ import polars as pl
 
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path import DRIVER, critical_paths
-from raytrace_analyze.path.structure import build_structure
+from raytrace_analyze.path.clocks import build_corrected
+from raytrace_analyze.path.structure import Structure
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 TIMES = ("run", "queue", "submit")
@@ -19,7 +20,7 @@ _GROUPS = {
 }
 
 
-def latency_stats(spans: pl.DataFrame, by: str = "function") -> pl.DataFrame:
+def latency_stats(spans: pl.DataFrame, by: str = "function", *, clock_correct: bool = True) -> pl.DataFrame:
     """Sum up how long tasks took, by `function`, `node`, `worker` or `actor`, or every span by `name`.
 
     Takes a span table (columns of `schema.TABLE`). One row a group, the one with the most run time first. Columns:
@@ -29,12 +30,14 @@ def latency_stats(spans: pl.DataFrame, by: str = "function") -> pl.DataFrame:
     the group has of the critical paths of all jobs.
 
     A run's queue time is from the end of its submit (of a retry: from the end of the attempt before) to its start,
-    at least 0; both are null for spans that nobody submitted. Raises UsageError for any other `by`.
+    at least 0; both are null for spans that nobody submitted. With `clock_correct`, times of hosts whose clocks are
+    proven to be off are shifted first. Raises UsageError for any other `by`.
     """
     if by not in _GROUPS:
         raise UsageError(f"cannot group by {by!r}; choose one of {', '.join(_GROUPS)}")
     column = _GROUPS[by]
-    timed = _timed(spans)
+    structure, _ = build_corrected(spans, clock_correct=clock_correct)
+    timed = _timed(structure)
     if by != "name":
         timed = timed.filter("is_run")
     if by == "actor":
@@ -55,16 +58,15 @@ def latency_stats(spans: pl.DataFrame, by: str = "function") -> pl.DataFrame:
             errors=(pl.col("status") == "ERROR").sum().cast(pl.Int64),
             in_flight=pl.col("end").is_null().sum().cast(pl.Int64),
         )
-        .join(_on_path(spans, column), left_on=by, right_on=column, how="left", nulls_equal=True)
+        .join(_on_path(structure.spans, column), left_on=by, right_on=column, how="left", nulls_equal=True)
         .with_columns(pl.col("path_ns").fill_null(0), pl.col("path_share").fill_null(0.0))
         .sort("run_total_ns", by, descending=[True, False], nulls_last=True)
         .select(by, "count", "errors", "in_flight", *times, "path_ns", "path_share")
     )
 
 
-def _timed(spans: pl.DataFrame) -> pl.DataFrame:
+def _timed(structure: Structure) -> pl.DataFrame:
     """Add to every span what it took: `run_ns`, and for runs `submit_ns` and `queue_ns`."""
-    structure = build_structure(spans)
     submit = structure.submit
     ready = np.where(submit >= 0, structure.end[submit], structure.start)
     runs = pl.DataFrame(
@@ -73,7 +75,7 @@ def _timed(spans: pl.DataFrame) -> pl.DataFrame:
     before = pl.col("end").shift(1).over("submit", order_by="start")
     queue = (pl.col("start") - pl.max_horizontal("ready", pl.when("has_submit").then(before))).clip(lower_bound=0)
     submit_ns = pl.Series(np.where(submit >= 0, structure.end[submit] - structure.start[submit], 0))
-    return spans.with_columns(
+    return structure.spans.with_columns(
         runs.select(
             "is_run",
             queue_ns=pl.when("has_submit").then(queue),
@@ -85,7 +87,7 @@ def _timed(spans: pl.DataFrame) -> pl.DataFrame:
 
 def _on_path(spans: pl.DataFrame, column: str) -> pl.DataFrame:
     """Sum what each group has of the critical paths of all jobs, and its share of their makespans."""
-    segments = critical_paths(spans)
+    segments = critical_paths(spans, clock_correct=False)
     total = max(int(segments.get_column("duration_ns").sum()), 1)
     return (
         segments.with_columns(pl.col("function").replace(DRIVER, None))

@@ -41,6 +41,7 @@ def critical_path(
     infer_within: Annotated[
         float, typer.Option(metavar="MS", min=0, help="How long before a task's start its predecessor may have ended.")
     ] = 100.0,
+    clock_correct: options.ClockCorrect = True,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many lines of each table to show.")] = 15,
     by: Annotated[Group, typer.Option(help="What to sum the time by.")] = Group.FUNCTION,
     output_format: options.Format = options.OutputFormat.TABLE,
@@ -71,6 +72,7 @@ def critical_path(
         queues=queues,
         infer=not no_infer,
         infer_within_ns=round(infer_within * 1e6),
+        clock_correct=clock_correct,
     )
     write_result(
         output_format,

@@ -6,7 +6,11 @@ from raytrace_analyze.commands import options
 from raytrace_analyze.commands.reading import open_spans, write_result
 
 
-def jobs(spans: options.Spans = None, output_format: options.Format = options.OutputFormat.TABLE) -> None:
+def jobs(
+    spans: options.Spans = None,
+    clock_correct: options.ClockCorrect = True,
+    output_format: options.Format = options.OutputFormat.TABLE,
+) -> None:
     """List the jobs: session, program, start, how long each took, what is in it.
 
     Example:
@@ -19,7 +23,7 @@ def jobs(spans: options.Spans = None, output_format: options.Format = options.Ou
     from raytrace_analyze.views.tables import show_jobs
 
     found, exit_code = open_spans(spans)
-    listed = list_jobs(found.spans)
+    listed = list_jobs(found.spans, clock_correct=clock_correct)
     write_result(
         output_format,
         table=lambda: show_jobs(listed, output()),

@@ -30,3 +30,10 @@ Task = Annotated[
     str | None,
     typer.Option("--task", metavar="NAME|ID", help="A task: its function or id; of several runs the slowest."),
 ]
+ClockCorrect = Annotated[
+    bool,
+    typer.Option(
+        "--clock-correct/--no-clock-correct",
+        help="Shift the times of machines whose clocks are proven to be off (default); the files stay as they are.",
+    ),
+]

@@ -24,6 +24,7 @@ def stats(
     by: Annotated[
         Group, typer.Option(help="What to sum by; name takes every span, the others task runs.")
     ] = Group.FUNCTION,
+    clock_correct: options.ClockCorrect = True,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many groups to show in the table.")] = 20,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
@@ -43,7 +44,7 @@ def stats(
     from raytrace_analyze.views.tables import show_stats
 
     found, exit_code = open_spans(spans)
-    result = latency_stats(found.spans, by=by)
+    result = latency_stats(found.spans, by=by, clock_correct=clock_correct)
     write_result(
         output_format,
         table=lambda: show_stats(result, by, output(), top=top),

@@ -10,6 +10,7 @@ from raytrace_analyze.commands.reading import open_spans, write_result
 
 def traces(
     spans: options.Spans = None,
+    clock_correct: options.ClockCorrect = True,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many traces to show in the table.")] = 20,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
@@ -25,7 +26,7 @@ def traces(
     from raytrace_analyze.views.tables import show_traces
 
     found, exit_code = open_spans(spans)
-    listed = list_traces(found.spans)
+    listed = list_traces(found.spans, clock_correct=clock_correct)
     write_result(
         output_format,
         table=lambda: show_traces(listed, output(), top=top),

@@ -1,15 +1,18 @@
 """The critical path of a scope, from the span table."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.lineage import Rows
+from raytrace_analyze.path.clocks import build_corrected, clock_notes
 from raytrace_analyze.path.relations import relate_runs
 from raytrace_analyze.path.result import CriticalPath, Scope, segments_frame
 from raytrace_analyze.path.scoped import Scoped, scope_spans
 from raytrace_analyze.path.scopes import ScopeKey, find_job, find_runs, find_trace, number_scopes
-from raytrace_analyze.path.structure import Structure, build_structure
+from raytrace_analyze.path.structure import Structure
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, Walk
 from raytrace_analyze.units import count_text
 
@@ -23,6 +26,7 @@ def critical_path(
     queues: str = "follow",
     infer: bool = True,
     infer_within_ns: int = SLOT_WITHIN_NS,
+    clock_correct: bool = True,
 ) -> CriticalPath:
     """Find the chain of tasks, waits and queues that decided how long a scope took.
 
@@ -32,7 +36,8 @@ def critical_path(
 
     `queues`: `follow` goes on through what held the actor or the slot, `show` keeps that as a queue segment.
     `infer` fills in joins and predecessors where the hook recorded no waits; a task's predecessor ended at most
-    `infer_within_ns` before it started. The rules are those of the docs' "How the path is computed".
+    `infer_within_ns` before it started. `clock_correct` first shifts the times of hosts whose clocks are proven to be
+    off (see `clock_offsets`). The rules are those of the docs' "How the path is computed".
 
     Raises NoSpansError for an empty table, UsageError for a scope that is unknown or ambiguous.
     """
@@ -40,12 +45,14 @@ def critical_path(
         raise NoSpansError("there are no spans to analyse")
     if sum(scope is not None for scope in (job, trace, task)) > 1:
         raise UsageError("give one scope: a job, a trace or a task")
-    structure = build_structure(spans)
+    structure, offsets = build_corrected(spans, clock_correct=clock_correct)
+    spans = structure.spans
     scope_of, keys = number_scopes(spans, "traces" if trace is not None else "jobs")
     scoped = scope_spans(structure, scope_of, len(keys))
     walk = Walk(scoped, relate_runs(structure), queues=_queues(queues), infer=infer, infer_within_ns=infer_within_ns)
     if task is not None:
-        return _of_task(walk, find_runs(spans, task))
+        path = _of_task(walk, find_runs(spans, task))
+        return replace(path, notes=(*path.notes, *clock_notes(offsets, path.scope.session)))
     notes = []
     if trace is not None:
         number = find_trace(keys, trace)
@@ -65,7 +72,7 @@ def critical_path(
         segments=segments_frame(scoped, steps),
         work_ns=_work(structure, inside),
         runs=int(structure.is_run[inside].sum()),
-        notes=(*notes, *_notes(scoped, inside)),
+        notes=(*notes, *_notes(scoped, inside), *clock_notes(offsets, keys[number].session)),
     )
 
 
@@ -76,13 +83,15 @@ def critical_paths(
     queues: str = "follow",
     infer: bool = True,
     infer_within_ns: int = SLOT_WITHIN_NS,
+    clock_correct: bool = True,
 ) -> pl.DataFrame:
     """Find the critical path of every job (`jobs`) or every trace (`traces`) of a span table.
 
     Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
     in order of start. The options are those of `critical_path`.
     """
-    structure = build_structure(spans)
+    structure, _ = build_corrected(spans, clock_correct=clock_correct)
+    spans = structure.spans
     scope_of, keys = number_scopes(spans, scopes)
     scoped = scope_spans(structure, scope_of, len(keys))
     walk = Walk(scoped, relate_runs(structure), queues=_queues(queues), infer=infer, infer_within_ns=infer_within_ns)
