@@ -7,12 +7,15 @@ What it keeps simple: a task that blocks gives its slot back and keeps its proce
 another process for the slot; a process that is one too many when its task ends goes away. A serial actor
 runs its methods in the order of their submission. All times are drawn at random and wide apart, so two things
 end in the same nanosecond only where one made the other end.
+
+With a `Rerun` a program can be run again with a change: what is left to chance belongs to what happens, and not to
+when it does, and every process that a task needs is there already.
 """
 
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
@@ -36,7 +39,7 @@ from tests.random_programs import (
 )
 from tests.random_spans import span_table
 
-__all__ = ["Simulation", "programs", "random_program", "simulate"]
+__all__ = ["Rerun", "Simulation", "programs", "random_program", "simulate"]
 
 Queues = Literal["follow", "show"]
 Link = tuple[int, int, str | None, str]
@@ -56,6 +59,22 @@ LATENCIES = {
 """The shortest and the longest time that each of these takes."""
 
 
+_DIVISIBLE_BY = 12
+"""Durations of a program that is run again are multiples of this many ns: half and a third of them are whole."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """How a program is run again; the default changes nothing, and is what others are to be compared with."""
+
+    faster: Mapping[str, int] = field(default_factory=dict)
+    """By function, `(driver)` for the driver: how many times as fast its own work is."""
+    slots: int | None = None
+    """How many each node has."""
+    no_queues: bool = False
+    """Slots for all, and a scheduler and processes that take no time."""
+
+
 # What is noted down
 
 
@@ -71,6 +90,13 @@ class Frame:
     actors: list["Actor"] = field(default_factory=list)
     steps: list["Stretch"] = field(default_factory=list)
     end: int = 0
+    name: str = "driver"
+    """What it is, however the program runs."""
+    events: "count[int]" = field(default_factory=count)
+
+    def event(self) -> str:
+        """Name the next thing that happens in it."""
+        return f"{self.name}.{next(self.events)}"
 
 
 Moment = tuple[Frame, int]
@@ -153,6 +179,7 @@ class Future:
     refs: list["Future"]
     actor: Actor | None
     actor_id: str | None
+    name: str
     missing: int = 0
     """How many dependencies are still awaited."""
     attempt: int = 0
@@ -161,16 +188,22 @@ class Future:
     done: Moment | None = None
     when_done: list[Callable[[], None]] = field(default_factory=list)
 
+    def event(self) -> str:
+        """Name its present attempt."""
+        return f"{self.name}#{self.attempt}"
+
 
 Body = Generator[int | Callable[[Callable[[], None]], None], None, None]
 """A running body: yields a time to sleep, or what is to be called with the function that wakes it."""
 
 
-def simulate(program: Program | int, *, session: str = "session-1", job_id: str = JOB_ID) -> Simulation:
+def simulate(
+    program: Program | int, *, session: str = "session-1", job_id: str = JOB_ID, rerun: Rerun | None = None
+) -> Simulation:
     """Run a program, or the random program of a seed."""
     if isinstance(program, int):
         program = random_program(program)
-    cluster = _Cluster(program, session, job_id)
+    cluster = _Cluster(program, session, job_id, rerun)
     cluster.run()
     rows = _cut_at(cluster.rows, cluster.driver.end) if program.kills_rest else cluster.rows
     modes: tuple[Queues, ...] = ("follow", "show")
@@ -187,8 +220,9 @@ def simulate(program: Program | int, *, session: str = "session-1", job_id: str 
 class _Cluster:
     """One simulation under way."""
 
-    def __init__(self, program: Program, session: str, job_id: str) -> None:
+    def __init__(self, program: Program, session: str, job_id: str, rerun: Rerun | None) -> None:
         self.program = program
+        self.rerun = rerun
         self.session = session
         self.job_id = job_id
         self.random = random.Random(f"{program.seed} {session}")
@@ -198,7 +232,10 @@ class _Cluster:
         self.pids = count(1000)
         self.tasks = count(1)
         self.rows: list[dict[str, Any]] = []
-        self.nodes = [Node(number, slots) for number, slots in enumerate(program.slots)]
+        slots = program.slots
+        if rerun is not None and (rerun.slots is not None or rerun.no_queues):
+            slots = tuple(10**6 if rerun.slots is None else rerun.slots for _ in slots)
+        self.nodes = [Node(number, count) for number, count in enumerate(slots)]
         self.queue: deque[Future] = deque()
         worker = Worker(0, next(self.pids))
         row = self._open("ray.driver", "driver", None, worker)
@@ -214,8 +251,20 @@ class _Cluster:
 
     # Time
 
-    def _latency(self, name: str) -> int:
-        return self.random.randint(*LATENCIES[name])
+    def _latency(self, name: str, event: str) -> int:
+        if self.rerun is None:
+            return self.random.randint(*LATENCIES[name])
+        if self.rerun.no_queues and name in ("dispatch", "start a worker", "retry"):
+            return 0
+        latency = random.Random(f"{self.program.seed} {name} {event}").randint(*LATENCIES[name])
+        return latency - latency % _DIVISIBLE_BY
+
+    def _work(self, frame: Frame, duration: int) -> int:
+        """How long some work takes."""
+        if self.rerun is None:
+            return duration
+        factor = self.rerun.faster.get(frame.row.get("function") or "(driver)", 1)
+        return (duration - duration % _DIVISIBLE_BY) // factor
 
     def _after(self, delay: int, event: Callable[[], None]) -> None:
         heapq.heappush(self.events, (self.now + delay, next(self.numbers), event))
@@ -297,16 +346,16 @@ class _Cluster:
 
     def _busy(self, frame: Frame, row: dict[str, Any], duration: int, category: str = "self") -> Body:
         start = self.now
-        yield duration
+        yield self._work(frame, duration) if category == "self" else duration
         self._step(frame, row, start, category)
 
     def _threads(self, frame: Frame, op: Threads, owner: dict[str, Any]) -> Body:
         parent = None if op.context_is_lost and owner is frame.row else owner
         rows = []
         for duration in op.durations_ns:
-            yield from self._busy(frame, owner, self._latency("start a thread"))
+            yield from self._busy(frame, owner, self._latency("start a thread", frame.event()))
             row = self._open_in(frame, "thread", "custom", parent)
-            row["end"] = self.now + duration
+            row["end"] = self.now + self._work(frame, duration)
             rows.append(row)
         last = max(rows, key=lambda row: row["end"])
         yield last["end"] - self.now
@@ -341,10 +390,10 @@ class _Cluster:
             frame, f"{task.name} ray.remote", "submit", owner,
             function=task.name, actor_id=actor_id, submitted_task_id=task_id, dependency_task_ids=[],
         )  # fmt: skip
-        return Future(task, task_id, row, [], actor, actor_id)
+        return Future(task, task_id, row, [], actor, actor_id, frame.event())
 
     def _submitting(self, frame: Frame, future: Future) -> Body:
-        yield from self._busy(frame, future.submit_row, self._latency("submit"), "submit")
+        yield from self._busy(frame, future.submit_row, self._latency("submit", future.name), "submit")
         future.submit_row["end"] = self.now
 
     def _await_dependencies(self, frame: Frame, future: Future, dependencies: list[Future]) -> None:
@@ -372,7 +421,7 @@ class _Cluster:
             yield lambda wake: self._wake_when_done(futures, op, wake)
             self._take_slot(frame)
         ready = sorted(_done(futures), key=lambda future: _moment(future)[1])[: op.ready_count]
-        yield self._latency("fetch")
+        yield self._latency("fetch", frame.event())
         row["end"] = self.now
         row["ready_task_ids"] = [future.task_id for future in ready]
         if is_blocked and ready:
@@ -433,14 +482,14 @@ class _Cluster:
         released: dict[Queues, Moment] = {"show": future.ready, "follow": future.ready}
         ready_at = future.ready[1]
         fitting = [worker for worker in node.idle if worker is freed or worker.ended_by(ready_at)]
-        delay = self._latency("dispatch")
+        delay = self._latency("dispatch", future.event())
         if fitting:
             worker = fitting[0]
             node.idle.remove(worker)
         else:
             del node.idle[:1]
             worker = Worker(node.number, next(self.pids))
-            delay += self._latency("start a worker")
+            delay += 0 if self.rerun else self._latency("start a worker", "")
         if not worker.ended_by(ready_at):
             assert worker.last_run is not None
             released["follow"] = (worker.last_run, worker.last_run.end)
@@ -460,7 +509,7 @@ class _Cluster:
     def _start(self, future: Future, worker: Worker, released: dict[Queues, Moment]) -> None:
         """Start an attempt of a task or method."""
         row = self._open_run(future, worker)
-        frame = Frame(row, released, worker, list(future.refs))
+        frame = Frame(row, released, worker, list(future.refs), name=future.event())
         if future.actor is not None:
             row["concurrent"] = future.actor.is_concurrent
         failure = dict(enumerate(future.task.failures)).get(future.attempt)
@@ -484,7 +533,7 @@ class _Cluster:
         else:
             future.attempt += 1
             future.ready = None
-            self._after(self._latency("retry"), lambda: self._ready(future, (frame, frame.end)))
+            self._after(self._latency("retry", future.event()), lambda: self._ready(future, (frame, frame.end)))
         if future.actor is None:
             self._free(frame.worker, process_died=process_died)
         else:
@@ -499,11 +548,11 @@ class _Cluster:
         ready = actor.creation.ready
         assert ready is not None
         worker = Worker(self.random.choice(self.nodes).number, next(self.pids))
-        self._after(self._latency("start a worker"), lambda: self._run_creation(actor, worker, ready))
+        self._after(self._latency("start a worker", actor.creation.event()), lambda: self._run_creation(actor, worker, ready))
 
     def _run_creation(self, actor: Actor, worker: Worker, ready: Moment) -> None:
         row = self._open_run(actor.creation, worker)
-        frame = Frame(row, {"show": ready, "follow": ready}, worker, [])
+        frame = Frame(row, {"show": ready, "follow": ready}, worker, [], name=actor.creation.event())
 
         def created() -> None:
             self._close(frame)
@@ -528,7 +577,7 @@ class _Cluster:
             if not actor.is_concurrent and actor.last_run.end > show[1]:
                 follow = (actor.last_run, actor.last_run.end)
             released: dict[Queues, Moment] = {"show": show, "follow": follow}
-            self._after(self._latency("dispatch"), _starting(self, future, actor.worker, released))
+            self._after(self._latency("dispatch", future.event()), _starting(self, future, actor.worker, released))
 
     def _end_call(self, actor: Actor, future: Future, frame: Frame, *, process_died: bool) -> None:
         actor.last_run = frame
