@@ -7,7 +7,7 @@ Where they are not, no shift can be known, and nothing is changed.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import networkx as nx
@@ -93,7 +93,8 @@ def build_corrected(spans: pl.DataFrame, *, clock_correct: bool) -> tuple[Struct
         return structure, OFFSETS.to_frame()
     offsets = _estimate(structure, _number_hosts(spans))
     if offsets.get_column("is_proven").any():
-        structure = build_structure(correct_clocks(spans, offsets))
+        corrected = build_structure(correct_clocks(spans, offsets))
+        structure = replace(corrected, clock_shift=row_shifts(spans, offsets))
     return structure, offsets
 
 

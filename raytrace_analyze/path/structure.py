@@ -35,6 +35,10 @@ class Structure:
     """Rows that found a parent by task id or driver span, having none of their own."""
     circles: Rows
     """Rows that lost their parent because it was their own descendant."""
+    clock_shift: Rows | None = None
+    """What was added to the times of each row because its host's clock is off, in ns; None where nothing was.
+    Times from elsewhere (Ray's task events) need the same: the submitter's states that of the submit, others the run's.
+    """
 
     def id_ranks(self, rows: Rows) -> Rows:
         """Rank the span ids of some rows among each other: the greater id wins a tie."""
