@@ -18,7 +18,7 @@ from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.path.differences import Floats, close, settle
 from raytrace_analyze.path.precedence import in_words, must_precede
 from raytrace_analyze.path.structure import Structure, build_structure
-from raytrace_analyze.units import count_text, offset_text
+from raytrace_analyze.units import count_text, duration_text, offset_text
 
 OFFSETS = pl.Schema(
     {
@@ -120,15 +120,23 @@ def clock_notes(offsets: pl.DataFrame, session: str) -> tuple[str, ...]:
 
 def _corrected(row: dict[str, Any]) -> str:
     offset = abs(row["offset_ns"])
-    bounds = [row[name] for name in ("lower_ns", "upper_ns")]
-    if row["offset_ns"] < 0:
-        bounds = [None if bound is None else -bound for bound in reversed(bounds)]
-    low, high = (None if bound is None else offset_text(bound, offset) for bound in bounds)
-    within = f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}" if high else ""
     return (
         f"the clock of {named(row['host'])} is taken to be {offset_text(offset, offset)} "
-        f"{'behind' if row['offset_ns'] > 0 else 'ahead'}{within and f' (it is {within})'}, and corrected; "
+        f"{'behind' if row['offset_ns'] > 0 else 'ahead'}{_left_open(row)}, and corrected; "
         f"{count_text(row['violations'], 'pair')} of events in an order that cannot be, such as: {row['evidence']}"
+    )
+
+
+def _left_open(row: dict[str, Any]) -> str:
+    """Tell how much less and more the shift could be as well."""
+    less, more = (
+        None if row[bound] is None else duration_text(abs(row[bound] - row["offset_ns"]))
+        for bound in (("lower_ns", "upper_ns") if row["offset_ns"] > 0 else ("upper_ns", "lower_ns"))
+    )
+    if less and more:
+        return f" (up to {less} less or {more} more is possible)"
+    return (
+        f" (up to {less} less or any more is possible)" if less else f" (up to {more} more is possible)" if more else ""
     )
 
 
