@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raytrace_analyze.comparison import RunDiff, diff
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.graph import span_graph
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
@@ -26,6 +27,8 @@ _HOME = {
     "correct_clocks": "path",
     "critical_path": "path",
     "critical_paths": "path",
+    "RunDiff": "comparison",
+    "diff": "comparison",
     "DamagedInputError": "errors",
     "NoSpansError": "errors",
     "RaytraceError": "errors",
@@ -48,11 +51,13 @@ __all__ = [
     "Ingested",
     "NoSpansError",
     "RaytraceError",
+    "RunDiff",
     "UsageError",
     "clock_offsets",
     "correct_clocks",
     "critical_path",
     "critical_paths",
+    "diff",
     "jobs",
     "latency_stats",
     "load",

@@ -90,7 +90,15 @@ def test_every_command_is_in_the_readme_or_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/critical-path.md", "hook/README.md", "sample_spans/README.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/critical-path.md",
+        "docs/diff.md",
+        "hook/README.md",
+        "sample_spans/README.md",
+    ],
 )
 def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):

@@ -1,0 +1,122 @@
+"""`diff`: what moved the makespan from one run, or group of runs, to another; a gate for CI."""
+
+import re
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.critical_path import Queues
+from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.errors import EXIT_GATE_FAILED, UsageError
+
+if TYPE_CHECKING:
+    from raytrace_analyze.comparison import RunDiff
+
+
+class Group(StrEnum):
+    """What the difference can be broken down by."""
+
+    FUNCTION = "function"
+    CATEGORY = "category"
+    CAUSE = "cause"
+
+
+def diff(
+    base: Annotated[
+        Path, typer.Argument(metavar="BASE", help="What to compare with: a table, a span file, or a folder of them.")
+    ],
+    new: Annotated[
+        Path, typer.Argument(metavar="NEW", help="What to compare. Every job on a side is one run of its group.")
+    ],
+    fail_over: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="Exit with 1 if NEW takes longer by more than this, beyond noise: 10%."),
+    ] = None,
+    job: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--job", metavar="ID", help="Only these jobs. Given twice: the first for BASE, the second for NEW."
+        ),
+    ] = None,
+    by: Annotated[Group, typer.Option(help="What to break the difference down by.")] = Group.FUNCTION,
+    queues: Annotated[
+        Queues,
+        typer.Option(help="follow: go on through what held the actor or slot. show: keep that as time in the queue."),
+    ] = Queues.FOLLOW,
+    clock_correct: options.ClockCorrect = True,
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many lines of each table to show.")] = 15,
+    output_format: options.Format = options.OutputFormat.TABLE,
+) -> None:
+    """Show what made one run, or group of runs, longer or shorter than another.
+
+    The parts add up to the difference. With several runs a side, what lies inside the run-to-run spread is called
+    noise, and --fail-over lets it pass; with one run each that spread is unknown.
+
+    Examples:
+
+      raytrace-analyze diff before.parquet after.parquet
+
+      raytrace-analyze diff runs/main runs/branch --fail-over 10%
+
+      raytrace-analyze diff /tmp/spans /tmp/spans --job 01000000 --job 02000000 --by cause
+    """
+    from raytrace_analyze.comparison import diff as compare
+    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.diff_view import diff_document, show_diff
+
+    limit = None if fail_over is None else parse_percent(fail_over)
+    jobs = _jobs(job)
+    (of_base, base_code), (of_new, new_code) = open_spans([base]), open_spans([new])
+    found = compare(
+        of_base.spans,
+        of_new.spans,
+        of_base.task_events,
+        of_new.task_events,
+        job=jobs,
+        queues=queues,
+        clock_correct=clock_correct,
+    )
+    names = (str(base), str(new))
+    write_result(
+        output_format,
+        table=lambda: show_diff(found, names, output(), top=top, by=by),
+        document=lambda: diff_document(found, names, by),
+        frame=lambda: found.by(by),
+    )
+    has_failed = limit is not None and _gate_fails(found, limit)
+    raise typer.Exit(EXIT_GATE_FAILED if has_failed else max(base_code, new_code))
+
+
+def parse_percent(text: str) -> Fraction:
+    """Read a percentage, `10%` or `10`, as a share (0.1). Raises UsageError for anything else.
+
+    A number below 1 without the sign may mean a share or a percentage, so it has to say.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text, re.ASCII)
+    if match is None:
+        raise UsageError(f"--fail-over takes a percentage such as 10%, not {text!r}")
+    number = Fraction(match[1])
+    if 0 < number < 1 and not match[2]:
+        raise UsageError(f"--fail-over {text} can be read in two ways; write {float(number * 100):g}% or {match[1]}%")
+    return number / 100
+
+
+def _jobs(given: list[str] | None) -> str | tuple[str, str] | None:
+    if not given:
+        return None
+    if len(given) > 2:
+        raise UsageError("--job can be given once for both sides, or twice: for BASE and for NEW")
+    return (given[0], given[-1])
+
+
+def _gate_fails(found: "RunDiff", limit: Fraction) -> bool:
+    """Decide the gate and say how on standard error."""
+    from raytrace_analyze.views.diff_view import gate_text
+
+    has_failed = found.exceeds(limit)
+    typer.echo(f"raytrace-analyze: {gate_text(found, limit)}", err=True)
+    return has_failed
