@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from raytrace_analyze.graph import span_graph
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
     from raytrace_analyze.inventory import jobs, traces
-    from raytrace_analyze.path import CriticalPath, clock_offsets, correct_clocks, critical_path, critical_paths
+    from raytrace_analyze.path import (
+        CriticalPath,
+        TaskStory,
+        clock_offsets,
+        correct_clocks,
+        critical_path,
+        critical_paths,
+        queue_causes,
+        tell_story,
+    )
     from raytrace_analyze.stats import latency_stats
     from raytrace_analyze.table import write_table
 
@@ -29,6 +38,9 @@ _HOME = {
     "critical_paths": "path",
     "RunDiff": "comparison",
     "diff": "comparison",
+    "TaskStory": "path",
+    "queue_causes": "path",
+    "tell_story": "path",
     "DamagedInputError": "errors",
     "NoSpansError": "errors",
     "RaytraceError": "errors",
@@ -52,6 +64,7 @@ __all__ = [
     "NoSpansError",
     "RaytraceError",
     "RunDiff",
+    "TaskStory",
     "UsageError",
     "clock_offsets",
     "correct_clocks",
@@ -61,8 +74,10 @@ __all__ = [
     "jobs",
     "latency_stats",
     "load",
+    "queue_causes",
     "read_spans",
     "span_graph",
+    "tell_story",
     "traces",
     "write_table",
 ]

@@ -49,6 +49,19 @@ def table(*rows: Row, recorded: bool = False) -> pl.DataFrame:
     return assemble([decoded(*marked)])[0]
 
 
+def whole(segments: pl.DataFrame) -> pl.DataFrame:
+    """A path with each wait in a queue as one segment, as the walk finds it before its causes are told apart."""
+    place = pl.struct("span_id", "via", pl.col("category") == "queue")
+    begins = (place != place.shift()).fill_null(True) | (pl.col("category") != "queue")
+    ends = {"end_ns": pl.col("end_ns").last(), "duration_ns": pl.col("duration_ns").sum()}
+    others = [name for name in segments.columns if name not in ends]
+    return (
+        segments.group_by(begins.cum_sum().alias("part"), maintain_order=True)
+        .agg(pl.col(others).first(), **ends)
+        .select(segments.columns)
+    )
+
+
 def chain(segments: pl.DataFrame) -> list[tuple[str | None, int, int, str]]:
     """A path in short: (span, start, end, category), oldest first; the virtual root is None."""
-    return list(segments.select("span_id", "start_ns", "end_ns", "category").iter_rows())
+    return list(whole(segments).select("span_id", "start_ns", "end_ns", "category").iter_rows())

@@ -10,6 +10,7 @@ from raytrace_analyze import CriticalPath, critical_path
 from tests import oracle
 from tests.random_spans import random_spans, random_table, scopes
 from tests.simulator import simulate
+from tests.tables import whole
 
 MODES = [(queues, infer) for queues in ("follow", "show") for infer in (True, False)]
 
@@ -30,7 +31,7 @@ def assert_equal(
     expected = oracle.critical_path(spans, queues=queues, infer=infer, **scope)
     found = ours(spans, queues=queues, infer=infer, **scope)
     assert (found.start_ns, found.end_ns) == (expected.start_ns, expected.end_ns)
-    segments = list(found.segments.select(columns).iter_rows())
+    segments = list(whole(found.segments).select(columns).iter_rows())
     assert segments == [tuple(getattr(part, name) for name in columns) for part in expected.segments]
 
 
@@ -51,7 +52,7 @@ def check_programs(seeds: range) -> None:
             assert_equal(program.stock_spans, scope, queues, infer, CHAIN + MARKS)
         for queues, chain in program.true_chain.items():
             path = critical_path(program.spans, queues=queues)
-            assert list(path.segments.select("start_ns", "end_ns", "span_id", "category").iter_rows()) == chain
+            assert list(whole(path.segments).select("start_ns", "end_ns", "span_id", "category").iter_rows()) == chain
             assert path.makespan == program.makespan_ns
 
 

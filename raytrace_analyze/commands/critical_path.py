@@ -66,6 +66,7 @@ def critical_path(
     found, exit_code = open_spans(spans)
     path = find_path(
         found.spans,
+        found.task_events,
         job=job,
         trace=trace,
         task=task,

@@ -7,7 +7,9 @@ import polars as pl
 
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.lineage import Rows
+from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.clocks import build_corrected, clock_notes
+from raytrace_analyze.path.queue_causes import SlotWaits, split_paths
 from raytrace_analyze.path.relations import relate_runs
 from raytrace_analyze.path.result import CriticalPath, Scope, segments_frame
 from raytrace_analyze.path.scoped import Scoped, scope_spans
@@ -19,6 +21,7 @@ from raytrace_analyze.units import count_text
 
 def critical_path(
     spans: pl.DataFrame,
+    task_events: pl.DataFrame | None = None,
     *,
     job: str | None = None,
     trace: str | None = None,
@@ -32,7 +35,8 @@ def critical_path(
 
     Takes a span table (columns of `schema.TABLE`) and at most one scope: a `job` (`ID` or `SESSION/ID`), a `trace`
     id, or a `task` (a function, task id or span id; of several runs the slowest from submit to end). Without one,
-    the job with the longest makespan; where no job ids are known, the session.
+    the job with the longest makespan; where no job ids are known, the session. Ray's `task_events` (as `load` gives
+    them) tell best what the queues on the path were for; without them the spans do.
 
     `queues`: `follow` goes on through what held the actor or the slot, `show` keeps that as a queue segment.
     `infer` fills in joins and predecessors where the hook recorded no waits; a task's predecessor ended at most
@@ -46,12 +50,21 @@ def critical_path(
     if sum(scope is not None for scope in (job, trace, task)) > 1:
         raise UsageError("give one scope: a job, a trace or a task")
     structure, offsets = build_corrected(spans, clock_correct=clock_correct)
-    spans = structure.spans
+    as_recorded, spans = spans, structure.spans
     scope_of, keys = number_scopes(spans, "traces" if trace is not None else "jobs")
     scoped = scope_spans(structure, scope_of, len(keys))
-    walk = Walk(scoped, relate_runs(structure), queues=_queues(queues), infer=infer, infer_within_ns=infer_within_ns)
+    runs = relate_runs(structure)
+    rules = CauseRules(structure, runs, task_events, as_recorded)
+    walk = Walk(
+        scoped,
+        runs,
+        queues=_queues(queues),
+        infer=infer,
+        infer_within_ns=infer_within_ns,
+        slot_waits=_slot_waits(rules, task_events),
+    )
     if task is not None:
-        path = _of_task(walk, find_runs(spans, task))
+        path = _of_task(walk, rules, find_runs(spans, task))
         return replace(path, notes=(*path.notes, *clock_notes(offsets, path.scope.session)))
     notes = []
     if trace is not None:
@@ -62,7 +75,7 @@ def critical_path(
         number = longest(scoped, keys)
         if len(keys) > 1:
             notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    steps = walk.from_root(number)
+    steps = split_paths(rules, [walk.from_root(number)])[0]
     root = scoped.root(number)
     inside = np.flatnonzero(scope_of == number)
     return CriticalPath(
@@ -78,6 +91,7 @@ def critical_path(
 
 def critical_paths(
     spans: pl.DataFrame,
+    task_events: pl.DataFrame | None = None,
     *,
     scopes: str = "jobs",
     queues: str = "follow",
@@ -91,11 +105,20 @@ def critical_paths(
     in order of start. The options are those of `critical_path`.
     """
     structure, _ = build_corrected(spans, clock_correct=clock_correct)
-    spans = structure.spans
+    as_recorded, spans = spans, structure.spans
     scope_of, keys = number_scopes(spans, scopes)
     scoped = scope_spans(structure, scope_of, len(keys))
-    walk = Walk(scoped, relate_runs(structure), queues=_queues(queues), infer=infer, infer_within_ns=infer_within_ns)
-    paths = [walk.from_root(number) for number in range(len(keys))]
+    runs = relate_runs(structure)
+    rules = CauseRules(structure, runs, task_events, as_recorded)
+    walk = Walk(
+        scoped,
+        runs,
+        queues=_queues(queues),
+        infer=infer,
+        infer_within_ns=infer_within_ns,
+        slot_waits=_slot_waits(rules, task_events),
+    )
+    paths = split_paths(rules, [walk.from_root(number) for number in range(len(keys))])
     frame = segments_frame(scoped, [step for path in paths for step in path])
     lengths = [len(path) for path in paths]
     return frame.select(
@@ -105,6 +128,10 @@ def critical_paths(
         ),
         pl.all(),
     )
+
+
+def _slot_waits(rules: CauseRules, task_events: pl.DataFrame | None) -> SlotWaits | None:
+    return None if task_events is None or task_events.is_empty() else SlotWaits(rules)
 
 
 def _queues(wanted: str) -> Queues:
@@ -137,13 +164,13 @@ def describe(spans: pl.DataFrame, key: ScopeKey) -> Scope:
     return Scope("trace", key.id, first, key.session)
 
 
-def _of_task(walk: Walk, rows: pl.Series) -> CriticalPath:
+def _of_task(walk: Walk, rules: CauseRules, rows: pl.Series) -> CriticalPath:
     """The path of one run, from its submit; of several runs, of the slowest."""
     scoped, structure = walk.scoped, walk.scoped.structure
     runs = rows.to_numpy().astype(np.int64)
     submit = scoped.parent[runs]
     since = np.where(submit >= 0, scoped.start[submit], scoped.start[runs])
-    slowest = int(np.lexsort((structure.id_rank[runs], scoped.end[runs] - since))[-1])
+    slowest = int(np.lexsort((structure.id_ranks(runs), scoped.end[runs] - since))[-1])
     run, start = int(runs[slowest]), int(min(since[slowest], scoped.end[runs[slowest]]))
     about = structure.spans.row(run, named=True)
     notes: tuple[str, ...] = ()
@@ -153,7 +180,7 @@ def _of_task(walk: Walk, rows: pl.Series) -> CriticalPath:
         scope=Scope("task", about["task_id"] or about["span_id"], about["function"] or about["name"], about["session"]),
         start_ns=start,
         end_ns=int(scoped.end[run]),
-        segments=segments_frame(scoped, walk.from_run(run, start)),
+        segments=segments_frame(scoped, split_paths(rules, [walk.from_run(run, start)])[0]),
         work_ns=_work(structure, np.array([run])),
         runs=1,
         notes=notes,

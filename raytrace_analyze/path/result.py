@@ -18,6 +18,7 @@ SEGMENTS = pl.Schema(
         "duration_ns": pl.Int64,
         "category": pl.String,
         "cause": pl.String,
+        "cause_source": pl.String,
         "via": pl.String,
         "inferred": pl.Boolean,
         "in_flight": pl.Boolean,
@@ -32,7 +33,10 @@ SEGMENTS = pl.Schema(
         "pid": pl.Int64,
     }
 )
-"""Columns of `CriticalPath.segments`: times in ns since the epoch; `span_id` is null for the virtual root."""
+"""Columns of `CriticalPath.segments`: times in ns since the epoch; `span_id` is null for the virtual root.
+
+A wait in a queue is one segment for each of its causes, one after another; `cause_source` says whether Ray's task
+events told the cause or the spans (`task events`, `spans`; null for other segments)."""
 
 _GROUPS = {
     "function": "function",
@@ -118,13 +122,14 @@ def segments_frame(scoped: Scoped, steps: Sequence[Step]) -> pl.DataFrame:
             "start_ns": [step.start for step in steps],
             "end_ns": [step.end for step in steps],
             "category": [step.category for step in steps],
-            "cause": [f"outside: {names[step.blocker]}" if step.blocker >= 0 else None for step in steps],
+            "cause": [f"outside: {names[step.blocker]}" if step.blocker >= 0 else step.cause for step in steps],
+            "cause_source": [step.source for step in steps],
             "via": [step.via and step.via.value for step in steps],
             "inferred": [step.inferred for step in steps],
             "row": [None if step.row >= count else step.row for step in steps],
         },
         schema_overrides={"start_ns": pl.Int64, "end_ns": pl.Int64, "cause": pl.String, "via": pl.String}
-        | {"category": pl.String, "inferred": pl.Boolean, "row": pl.Int64},
+        | {"category": pl.String, "cause_source": pl.String, "inferred": pl.Boolean, "row": pl.Int64},
     )
     about = spans.select(
         *("name", "function", "span_id", "trace_id", "task_id", "actor_id", "node_id", "worker_id", "pid"),
@@ -133,9 +138,9 @@ def segments_frame(scoped: Scoped, steps: Sequence[Step]) -> pl.DataFrame:
     return frame.with_columns(about.select(pl.all().gather(frame.get_column("row")))).select(
         *SEGMENTS.names()[:2],
         (pl.col("end_ns") - pl.col("start_ns")).alias("duration_ns"),
-        *SEGMENTS.names()[3:7],
+        *SEGMENTS.names()[3:8],
         pl.col("in_flight").fill_null(False),
         "name",
         pl.col("function").fill_null(DRIVER),
-        *SEGMENTS.names()[10:],
+        *SEGMENTS.names()[11:],
     )

@@ -7,6 +7,7 @@ in what `relations` has sorted. The rules are those of the definition of the cau
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 
@@ -52,6 +53,19 @@ class Step:
     inferred: bool
     blocker: int
     """The run outside the scope that was waited for, -1 otherwise."""
+    cause: str | None = None
+    """Of a queue: what for, once that is worked out."""
+    source: str | None = None
+    """What the cause was told from: `task events` or `spans`."""
+
+
+class SlotWaits(Protocol):
+    """What Ray's task events add: who waited for a slot of which node."""
+
+    on_node: Timed
+
+    def node(self, run: int, since: int, until: int) -> int:
+        """Give the number of the node where a run waited for a slot in that time, -1 where it did not."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +78,17 @@ class _Found:
 
     @staticmethod
     def latest(found: Iterable["_Found"], walk: "Walk") -> "_Found | None":
-        scoped, rank = walk.scoped, walk.scoped.structure.id_rank
-        return max(
-            found, key=lambda one: (one.time, -int(scoped.structure.start[one.row]), int(rank[one.row])), default=None
-        )
+        structure = walk.scoped.structure
+        latest: list[_Found] = []
+        for one in found:
+            order = (one.time, -structure.start[one.row])
+            best = (latest[0].time, -structure.start[latest[0].row]) if latest else order
+            if order >= best:
+                latest = [*latest, one] if order == best else [one]
+        if len(latest) < 2:
+            return latest[0] if latest else None
+        ranks = structure.id_ranks(np.array([one.row for one in latest]))
+        return latest[int(ranks.argmax())]
 
 
 class Walk:
@@ -81,12 +102,14 @@ class Walk:
         queues: Queues = Queues.FOLLOW,
         infer: bool = True,
         infer_within_ns: int = SLOT_WITHIN_NS,
+        slot_waits: SlotWaits | None = None,
     ) -> None:
         self.scoped = scoped
         self.runs = runs
         self.queues = queues
         self.infer = infer
         self.infer_within_ns = infer_within_ns
+        self.slot_waits = slot_waits
         self.joins = joins(scoped, runs, infer=infer)
         structure = scoped.structure
         run_above = nearest_ancestor(structure.nest_parent, structure.is_run)
@@ -237,8 +260,12 @@ class Walk:
             if not runs.serial_actor[actor]:
                 return None
             return self._latest(runs.on_actor, actor, since, until, Via.ACTOR)
-        since = max(since, until - SLOT_WITHIN_NS - 1)
-        return self._latest(runs.on_worker, int(runs.worker[run]), since, until, Via.SLOT)
+        recent = max(since, until - SLOT_WITHIN_NS - 1)
+        found = self._latest(runs.on_worker, int(runs.worker[run]), recent, until, Via.SLOT)
+        if found is None and self.slot_waits is not None:
+            node = self.slot_waits.node(run, since, until)
+            found = self._latest(self.slot_waits.on_node, node, recent, until, Via.SLOT)
+        return found
 
     def _latest(
         self, runs: Timed, group: int, since: int, until: int, via: Via, *, creations_only: bool = False

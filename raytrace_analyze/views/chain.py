@@ -15,6 +15,21 @@ _SERIES = 2
 
 Segment = dict[str, Any]
 
+_CAUSES = {
+    "dependency": "for what it depends on",
+    "actor-busy": "its actor is busy",
+    "actor-start": "its actor is being created",
+    "worker-start": "a worker process starts",
+    "no-slot": "no free slot",
+    "transfer": "its arguments are fetched",
+    "function-load": "its code is loaded",
+    "retry": "before another attempt",
+    "dispatch": "on the way to its worker",
+}
+_CAUSES_SHOWN = 2
+_SHARE_SHOWN = 10
+"""A cause of less than this part of a wait is not named."""
+
 
 @dataclass(frozen=True)
 class ChainLine:
@@ -41,7 +56,7 @@ def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
     one line, and then the `top` longest lines stay and what lies between them is folded. Nothing is left out:
     the lines' durations add up to the makespan.
     """
-    rows = list(segments.iter_rows(named=True))
+    rows = list(_whole_queues(segments))
     if len(rows) <= top:
         return [_line(row) for row in rows]
     lines = [line for _, group in groupby(rows, key=_in_series) for line in _series(list(group))]
@@ -53,6 +68,33 @@ def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
         members = [lines[index] for index in group]
         folded += members if is_long or len(members) == 1 else [_fold(members)]
     return folded
+
+
+def _whole_queues(segments: pl.DataFrame) -> Iterator[Segment]:
+    """Give the segments, those of one wait in a queue as one, whose `cause` says in words what it was for."""
+    rows = segments.iter_rows(named=True)
+    for (_, _, is_queue), group in groupby(
+        rows, key=lambda row: (row["span_id"], row["via"], row["category"] == "queue")
+    ):
+        if not is_queue:
+            yield from group
+            continue
+        pieces = list(group)
+        duration = sum(piece["duration_ns"] for piece in pieces)
+        yield {**pieces[0], "end_ns": pieces[-1]["end_ns"], "duration_ns": duration, "cause": _because(pieces)}
+
+
+def _because(pieces: Sequence[Segment]) -> str | None:
+    """Name the causes that took most of a wait; where there are several, with their times."""
+    times: dict[str, int] = {}
+    for piece in pieces:
+        if piece["cause"] is not None:
+            times[piece["cause"]] = times.get(piece["cause"], 0) + piece["duration_ns"]
+    ranked = sorted(times.items(), key=lambda item: -item[1])[:_CAUSES_SHOWN]
+    named = [(_CAUSES.get(cause, cause), time) for cause, time in ranked if time * _SHARE_SHOWN >= ranked[0][1]]
+    if len(named) < 2:
+        return named[0][0] if named else None
+    return ", ".join(f"{text} {duration_text(time)}" for text, time in named)
 
 
 def say(segment: Segment) -> str:

@@ -1,0 +1,46 @@
+"""`why`: the story of one task."""
+
+from typing import Annotated
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.reading import open_spans, write_result
+
+
+def why(
+    task: Annotated[
+        str,
+        typer.Argument(metavar="TASK", help="A function, task id or span id; of several runs the slowest from submit."),
+    ],
+    spans: options.Spans = None,
+    job: options.Job = None,
+    clock_correct: options.ClockCorrect = True,
+    output_format: options.Format = options.OutputFormat.TABLE,
+) -> None:
+    """Tell why a task took as long as it did, and above all why it waited.
+
+    When it was submitted and by whom, what it waited for in turn and who held it, where it ran, the attempts before,
+    and who waited for its result.
+
+    Examples:
+
+      raytrace-analyze why train
+
+      raytrace-analyze why train /tmp/spans --job 02000000
+
+      raytrace-analyze why 16310a0f0a45af5cffffffffffffffffffffffff01000000 --format json
+    """
+    from raytrace_analyze.path.story import tell_story
+    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.why_view import show_story, story_document
+
+    found, exit_code = open_spans(spans)
+    story = tell_story(found.spans, task, found.task_events, job=job, clock_correct=clock_correct)
+    write_result(
+        output_format,
+        table=lambda: show_story(story, output()),
+        document=lambda: story_document(story),
+        frame=lambda: story.steps,
+    )
+    raise typer.Exit(exit_code)

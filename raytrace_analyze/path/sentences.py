@@ -1,0 +1,77 @@
+"""What a piece of a queue means, in a sentence for the user."""
+
+import polars as pl
+
+from raytrace_analyze.units import duration_text
+
+_SHORT_ID = 6
+
+
+def cause_sentences(pieces: pl.DataFrame) -> pl.Series:
+    """Write a sentence for each piece (columns of `QUEUE_CAUSES` and the run's `node_id`)."""
+    took = pl.Series(
+        [duration_text(duration) for duration in pieces.get_column("duration_ns").to_list()], dtype=pl.String
+    )
+    numbered = pieces.with_columns(took=took, number=pl.int_range(pl.len(), dtype=pl.Int64))
+    # Cause by cause: each phrase is put together for the pieces that it is about, not for all of them.
+    said = [
+        numbered.filter(pl.col("cause") == cause).select(
+            "number", sentence=pl.format("{} waited {}{}", _short("function", "it"), "took", phrase)
+        )
+        for cause, phrase in _phrases().items()
+    ]
+    return pl.concat(said).sort("number").get_column("sentence")
+
+
+def _phrases() -> dict[str, pl.Expr]:
+    holder = _short("holder_function", "a task")
+    has_holder = pl.col("holder_span_id").is_not_null()
+    on_node = _node("node_id", " on node {}")
+    holder_on = _node("holder_node_id", ", which ran on node {}")
+    others = pl.col("ended_meanwhile") - 1
+    last_of = (
+        pl.when(others > 0)
+        .then(pl.format(", the last of {} that ran there meanwhile", others + 1))
+        .otherwise(pl.lit(""))
+    )
+
+    def known(text: pl.Expr, otherwise: pl.Expr) -> pl.Expr:
+        return pl.when(has_holder).then(text).otherwise(otherwise)
+
+    return {
+        "dependency": known(
+            pl.format(" for the result of {}{}", holder, holder_on), pl.lit(" for its arguments to be there")
+        ),
+        "no-slot": known(
+            pl.format(" for {}{}{}: no slot was free", holder, holder_on, last_of),
+            pl.format(" for a free slot{}", on_node),
+        ),
+        "actor-busy": known(
+            pl.format(" for {}{}: its actor was busy", holder, last_of), pl.lit(" for its actor, which was busy")
+        ),
+        "actor-start": known(
+            pl.format(" for its actor to start: {}{}", holder, holder_on), pl.lit(" for its actor to start")
+        ),
+        "worker-start": pl.format(" for a worker process to start{}", on_node),
+        "transfer": known(
+            pl.format(" for its arguments, the result of {} among them, to be fetched", holder),
+            pl.lit(" for its arguments to be fetched"),
+        ),
+        "function-load": pl.lit(" for its code to be loaded in the worker process"),
+        "retry": pl.format(
+            " before attempt {}{}",
+            pl.col("attempt").fill_null(1),
+            _node("holder_node_id", "; the one before ran on node {}"),
+        ),
+        "dispatch": pl.lit(" for the way to its worker"),
+    }
+
+
+def _short(column: str, otherwise: str) -> pl.Expr:
+    return pl.col(column).str.strip_prefix("__main__.").fill_null(otherwise)
+
+
+def _node(column: str, text: str) -> pl.Expr:
+    """Name a node by the first digits of its id, where it is known."""
+    named = pl.format(text, pl.col(column).str.head(_SHORT_ID))
+    return pl.when(pl.col(column).is_not_null()).then(named).otherwise(pl.lit(""))
