@@ -1,0 +1,1 @@
+"""Replaying a job forward: its constraints, and when everything happens after a change."""

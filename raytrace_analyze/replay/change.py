@@ -1,0 +1,89 @@
+"""What is changed before a replay: which work takes how long, which queues and how many slots there are."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.replay.graph import Graph
+
+_CHOICES = 8
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change to a job; the default changes nothing."""
+
+    speedup: Mapping[str, float] = field(default_factory=dict)
+    """By function, or name of a span within tasks: how many times as fast its own work is; may be `inf`."""
+    remove_queue: bool = False
+    """No run waits for a slot, a worker process or the scheduler."""
+    slots: int | None = None
+    """How many CPUs there are, in all, for tasks."""
+    infinite_slots: bool = False
+
+
+def check_change(change: Change) -> None:
+    """Raise UsageError for a change that cannot be."""
+    if change.slots is not None and change.slots < 1:
+        raise UsageError(f"there must be at least one slot, not {change.slots}")
+    if change.slots is not None and (change.infinite_slots or change.remove_queue):
+        raise UsageError("a number of slots cannot be combined with infinite slots or without queues")
+    for name, factor in change.speedup.items():
+        if not factor > 0 or math.isnan(factor):
+            raise UsageError(f"{name!r} can be made 2 or 0.5 times as fast, not {factor:g}")
+
+
+def find_name(graph: Graph, wanted: str) -> str:
+    """Give the full name of a function, or of a span, that somebody may have written without its module.
+
+    Raises UsageError where there is none, or more than one; the message lists the choices.
+    """
+    known = _known(graph)
+    if wanted in known:
+        return wanted
+    found = sorted(name for name in known if name.endswith(f".{wanted}"))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"function {wanted!r} is not unique; choose one of {', '.join(found[:_CHOICES])}")
+    there = [name for name in present_functions(graph) if name][:_CHOICES]
+    raise UsageError(f"no function {wanted!r} in this job; there is {', '.join(there)}")
+
+
+def present_functions(graph: Graph) -> list[str]:
+    """List the functions that do work in the scope, the one with the most of it first."""
+    work = np.bincount(graph.function, np.where(graph.works, graph.fixed, 0), minlength=len(graph.functions))
+    order = np.argsort(-work, kind="stable")
+    return [graph.functions[number] for number in order.tolist() if work[number] > 0]
+
+
+def _known(graph: Graph) -> set[str]:
+    points = graph.points
+    present = {graph.functions[number] for number in np.unique(graph.function).tolist()}
+    spans = points.scoped.structure.spans[points.rows[:-1]]
+    custom = spans.filter(pl.col("category").is_in(["custom", "put"])).get_column("name").unique()
+    return (present | {DRIVER} | set(custom.to_list())) - {""}
+
+
+def stretches(graph: Graph, change: Change) -> Rows:
+    """Give by point how long the fixed stretch before it takes after the change, in ns."""
+    lengths = graph.fixed
+    if not change.speedup:
+        return lengths
+    spans = graph.points.scoped.structure.spans
+    scaled = lengths.astype(np.float64)
+    for name, factor in change.speedup.items():
+        if name in graph.functions:
+            chosen = graph.works & (graph.function == graph.functions.index(name))
+        else:
+            named = np.append((spans.get_column("name") == name).to_numpy(), False)
+            owner = np.minimum(graph.points.owner, spans.height)
+            chosen = graph.works & named[owner]
+        scaled[chosen] /= factor
+    return np.where(scaled == lengths, lengths, np.rint(scaled)).astype(np.int64)

@@ -1,0 +1,60 @@
+"""The critical path of a replayed job, by function."""
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.replay.forward import Replay
+from raytrace_analyze.replay.points import END, START
+
+
+def critical_functions(after: Replay) -> pl.DataFrame:
+    """Sum up by function what decides how long a replayed job takes.
+
+    Columns: `function`; `self_ns`, `submit_ns`, `queue_ns`, `fetch_ns`, `total_ns`; `share` of the makespan (0 to 1).
+    The one with the most first; together they are the makespan.
+    """
+    graph = after.graph
+    stretch, lagging = _back(after)
+    count = len(graph.functions)
+
+    def total(points: Rows, weights: Rows) -> pl.Series:
+        sums = np.bincount(graph.function[points], weights, minlength=count)
+        return pl.Series(np.rint(sums).astype(np.int64))
+
+    works = graph.works[stretch]
+    barrier = graph.first[lagging]
+    is_start = graph.points.kind[barrier] == START
+    is_wait = graph.points.kind[barrier] == END
+    lag = after.lag[lagging]
+    columns = {
+        "self_ns": total(stretch[works], after.length[stretch[works]]),
+        "submit_ns": total(stretch[~works], after.length[stretch[~works]]),
+        "queue_ns": total(barrier[is_start], lag[is_start]),
+        "fetch_ns": total(barrier[is_wait], lag[is_wait]),
+    }
+    frame = pl.DataFrame({"function": pl.Series(graph.functions, dtype=pl.String), **columns})
+    return (
+        frame.with_columns(total_ns=pl.sum_horizontal(*columns))
+        .with_columns(share=pl.col("total_ns") / max(after.makespan_ns, 1))
+        .filter(pl.col("total_ns") > 0)
+        .sort("total_ns", "function", descending=[True, False])
+    )
+
+
+def _back(after: Replay) -> tuple[Rows, Rows]:
+    """Go from the end back to the start; give the points whose stretches are on the way, and the pieces."""
+    graph = after.graph
+    first, piece, last = graph.first, graph.piece, after.last
+    begins, ends, pieces = [], [], []
+    point = graph.horizon
+    while point >= 0:
+        on = int(piece[point])
+        begins.append(int(first[on]) + 1)
+        ends.append(point + 1)
+        pieces.append(on)
+        point = int(last[on])
+    begin, end = np.array(begins), np.array(ends)
+    size = np.maximum(end - begin, 0)
+    offset = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
+    return np.repeat(begin, size) + offset, np.array(pieces)

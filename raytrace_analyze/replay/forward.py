@@ -1,0 +1,80 @@
+"""The forward pass: when everything happens after a change.
+
+Where slots do not matter, that is one pass over the constraints in an order in which causes come first. Where they
+do, who gets one depends on who was ready first in the changed job, so events are played in order of time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.replay.change import Change, stretches
+from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.schedule import Plan, play
+from raytrace_analyze.replay.slots import UNIT
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A job after a change; times in ns since the epoch."""
+
+    graph: Graph
+    time: Rows
+    """By point."""
+    lag: Rows
+    """By piece: from when all that it waits for was there, to its beginning."""
+    length: Rows
+    """By point: the fixed stretch before it."""
+    last: Rows
+    """By piece: the point that it waited for last, -1 for the scope's first."""
+
+    @property
+    def makespan_ns(self) -> int:
+        """How long the scope takes, in ns."""
+        return int(self.time[self.graph.horizon]) - self.graph.start_ns
+
+
+def replay(graph: Graph, change: Change | None = None) -> Replay:
+    """Replay a scope with a change; without one, every point comes out where it was observed."""
+    change = change or Change()
+    length = stretches(graph, change)
+    offset = np.cumsum(length)
+    offset -= offset[graph.first][graph.piece]
+    lag = graph.lag
+    if change.remove_queue:
+        lag = lag.copy()
+        runs = graph.points.rows[:-1]
+        runs = runs[graph.points.scoped.structure.is_run[runs]]
+        lag[graph.piece[graph.points.start_of[runs]]] = 0
+    began, last = _forward(graph, change, offset, lag)
+    return Replay(graph, began[graph.piece] + offset, lag, length, last)
+
+
+def _forward(graph: Graph, change: Change, offset: Rows, lag: Rows) -> tuple[Rows, Rows]:
+    without_slots = change.infinite_slots or change.remove_queue
+    if change.slots is None and (graph.slots is None or without_slots):
+        return _pass(graph, offset, lag, with_slots=not without_slots)
+    capacity = change.slots * UNIT if change.slots is not None else None
+    return play(Plan(graph, offset, lag, capacity))
+
+
+def _pass(graph: Graph, offset: Rows, lag: Rows, *, with_slots: bool) -> tuple[Rows, Rows]:
+    """Go through all edges once; gives when each piece begins and what it waited for last."""
+    source, target = graph.source, graph.target
+    if not with_slots:
+        source, target = source[~graph.of_slot], target[~graph.of_slot]
+    cause = graph.piece[source]
+    root = int(graph.piece[graph.points.start_of[graph.points.root]])
+    ready = [-1] * graph.first.size
+    ready[root] = int(graph.began[root])
+    ahead = offset[source] + lag[cause]
+    for before, after, then in zip(cause.tolist(), target.tolist(), ahead.tolist(), strict=True):
+        time = ready[before] + then
+        if time > ready[after]:
+            ready[after] = time
+    done = np.array(ready)
+    binding = done[cause] + ahead == done[target]
+    last = np.full(graph.first.size, -1)
+    last[target[binding]] = source[binding]
+    return done + lag, last

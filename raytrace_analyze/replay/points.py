@@ -1,0 +1,248 @@
+"""The points of a job in time, in order: starts, ends and joins of spans, strung up along flows of control.
+
+A flow is what happens one thing after another: a run (or the scope's virtual root) with all that is nested in it.
+Nested spans that overlap (threads, awaits side by side) are flows of their own, forked off where they start and
+joined where they end; so are detached spans, which nobody joins. The stretch of time before a point belongs to the
+innermost span there.
+
+Rows are positions in the arrays of `Scoped`: spans, then virtual roots.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from raytrace_analyze.lineage import Flags, Rows, depth, nearest_ancestor
+from raytrace_analyze.path.relations import Runs, joins
+from raytrace_analyze.path.scoped import Scoped
+
+START, END, FORK, JOIN, GUEST, ITEM = range(6)
+"""Kinds of points: of a span's own flow its start and end; of another flow where a row is forked off or joined; where
+a run is joined that nobody claims; where a generator had an item ready."""
+
+_FAR = 1 << 40
+_ITEM_AFTER_NS = 1_000_000
+"""From how long on a wait for a generator was held up by it, and did not just fetch what was there."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """All points of a scope, sorted by flow and, within it, in the order in which they came."""
+
+    scoped: Scoped
+    runs: Runs
+    root: int
+    """Row of the scope's virtual root."""
+    rows: Rows
+    """The rows of the scope, the root last."""
+    flow: Rows
+    """By point: the row of the span that heads its flow."""
+    time: Rows
+    row: Rows
+    kind: npt.NDArray[np.int8]
+    owner: Rows
+    """The innermost span of the stretch before the point."""
+    is_barrier: Flags
+    """Points that wait for other flows: the start of a flow, joins, ends of waits. A stretch before one is time
+    spent waiting; any other takes as long as it takes."""
+    start_of: Rows
+    """By row: the point where it starts in its own flow, -1 outside the scope."""
+    end_of: Rows
+    other: Rows
+    """Of JOIN and GUEST points what is joined, of ITEM points the wait that got the item: as rows, -1 for others."""
+    head: Rows
+    """By row: the row that heads its flow."""
+    run_above: Rows
+    """By row: the run in whose body it lies, itself for a run, -1 for the driver's."""
+
+
+def lay_points(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) -> Points:
+    """Find the points of one scope."""
+    # Where clocks contradict each other, a span can end before it starts: it takes no time then.
+    scoped = replace(scoped, end=np.maximum(scoped.end, scoped.start))
+    root = scoped.root(scope)
+    rows = np.append(np.flatnonzero(scoped.scope_of[: scoped.span_count] == scope), root)
+    is_run = np.append(scoped.structure.is_run, np.zeros(scoped.start.size - scoped.span_count, dtype=np.bool_))
+    above = np.where(is_run, -1, scoped.parent)
+    run_above = np.where(is_run, np.arange(is_run.size), nearest_ancestor(above, is_run))
+    nested = rows[above[rows] >= 0]
+    forks = np.concatenate([_overlapping(scoped, nested[~scoped.detached[nested]]), nested[_torn(scoped, nested)]])
+    is_head = above < 0
+    is_head[forks] = True
+    head = np.where(is_head, np.arange(is_head.size), nearest_ancestor(above, is_head))
+    level = depth(np.where(is_head, -1, above))
+    lost = rows[is_run[rows] & (scoped.parent[rows] < 0)]
+    attached = forks[~scoped.detached[forks]]
+    in_time = attached[scoped.end[attached] <= scoped.end[head[above[attached]]]]
+    guest, claimant = _guests(scoped, runs, rows, infer=infer)
+    inner = _child_at(scoped, above, head, rows, guest, claimant)
+    guest_time = np.where(inner >= 0, scoped.end[inner], scoped.end[guest])
+    waits, item_runs = _items(scoped, runs, rows)
+    parts = [
+        _spans(scoped, rows, head, level, above, START),
+        _spans(scoped, rows, head, level, above, END),
+        _part(FORK, head[above[attached]], scoped.start[attached], attached, _key(level[above[attached]] + 1, 3)),
+        _part(FORK, np.full(lost.size, root), scoped.start[lost], lost, np.full(lost.size, 2 * _FAR)),
+        _part(JOIN, head[above[in_time]], scoped.end[in_time], in_time, _key(level[above[in_time]] + 1, 0)),
+        _part(GUEST, head[claimant], guest_time, claimant, _key(level[claimant] + 1, 1)),
+        _part(ITEM, item_runs, scoped.end[waits], item_runs, np.full(waits.size, 2 * _FAR)),
+    ]
+    kind, flow, time, row, key = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    none = [np.full(part[0].size, -1) for part in parts]
+    other = np.concatenate([*none[:4], in_time, guest, waits])
+    order = _sorted(flow, time, key)
+    kind, flow, time, row, other = kind[order], flow[order], time[order], row[order], other[order]
+    start_of, end_of = np.full(is_run.size, -1), np.full(is_run.size, -1)
+    for which, kept in ((start_of, START), (end_of, END)):
+        found = np.flatnonzero(kind == kept)
+        which[row[found]] = found
+    is_wait = np.append(runs.is_wait, np.zeros(is_run.size - runs.is_wait.size, dtype=np.bool_))
+    ends_freely = not (scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver").any()
+    return Points(
+        scoped=scoped,
+        runs=runs,
+        root=root,
+        rows=rows,
+        flow=flow,
+        time=time,
+        row=row,
+        kind=kind,
+        owner=_owners(kind, flow, row, above),
+        is_barrier=((kind == START) & (row == flow))
+        | (kind == JOIN)
+        | (kind == GUEST)
+        | ((kind == END) & is_wait[row] & ~is_run[row])
+        | ((kind == END) & (row == root) & ends_freely),
+        start_of=start_of,
+        end_of=end_of,
+        other=other,
+        head=head,
+        run_above=run_above,
+    )
+
+
+_Part = tuple[npt.NDArray[np.int8], Rows, Rows, Rows, Rows]
+"""Points of one kind: kind, flow, time, row, and what orders points of one time."""
+
+
+def _part(kind: int, flow: Rows, time: Rows, row: Rows, key: Rows) -> _Part:
+    return np.full(row.size, kind, dtype=np.int8), flow, time, row, key
+
+
+def _key(level: Rows, sub: int) -> Rows:
+    """Order what happens at one time: ends, the deepest first (0, 1), then starts, the outermost first (3)."""
+    return _FAR + level * 4 if sub == 3 else -level * 4 + sub
+
+
+def _spans(scoped: Scoped, rows: Rows, head: Rows, level: Rows, above: Rows, kind: int) -> _Part:
+    """The starts, or ends, of spans in their own flows; a flow begins and ends with those of its head."""
+    time = scoped.start[rows] if kind == START else scoped.end[rows]
+    key = _key(level[rows], 3 if kind == START else 0)
+    is_empty = scoped.start[rows] >= scoped.end[rows]
+    starts_with_parent = (above[rows] >= 0) & (scoped.start[rows] == scoped.start[above[rows]])
+    after = np.where(starts_with_parent, _FAR + level[rows] * 4, -level[rows] * 4) + (1 if kind == START else 2)
+    key = np.where(is_empty, after, key)
+    is_head = head[rows] == rows
+    key[is_head] = -4 * _FAR if kind == START else 4 * _FAR
+    return _part(kind, head[rows], time, rows, key)
+
+
+def _sorted(flow: Rows, time: Rows, key: Rows) -> Rows:
+    """Give the order by flow, time and key; sorts by one number where these fit into it, which is much faster."""
+    if time.size == 0:
+        return np.empty(0, dtype=np.int64)
+    order = np.argsort(time, kind="stable")
+    place = np.empty(order.size, dtype=np.int64)
+    ordered = time[order]
+    place[order] = np.cumsum(np.concatenate([[0], ordered[1:] != ordered[:-1]]))
+    by = flow * (int(place.max()) + 1) + place
+    order = np.argsort(by, kind="stable")
+    tied = np.flatnonzero(np.diff(by[order]) == 0)
+    tied = np.union1d(tied, tied + 1)
+    order[tied] = order[tied][np.lexsort((key[order[tied]], by[order[tied]]))]
+    return order
+
+
+def _overlapping(scoped: Scoped, nested: Rows) -> Rows:
+    """Give the nested spans that overlap a sibling."""
+    if nested.size == 0:
+        return nested
+    order = nested[_sorted(scoped.parent[nested], scoped.start[nested], scoped.end[nested] - scoped.start[nested])]
+    parent, start, end = scoped.parent[order], scoped.start[order], scoped.end[order]
+    # The latest end among the siblings before, as ranks, so that one running maximum serves all parents.
+    ends, rank = np.unique(end, return_inverse=True)
+    first = np.concatenate([[True], parent[1:] != parent[:-1]])
+    group = np.cumsum(first) - 1
+    latest = np.maximum.accumulate(group * ends.size + rank) - group * ends.size
+    opens = first.copy()
+    opens[1:] |= start[1:] >= ends[latest[:-1]]
+    cluster = np.cumsum(opens) - 1
+    overlapping: Rows = order[np.bincount(cluster)[cluster] > 1]
+    return overlapping
+
+
+def _torn(scoped: Scoped, nested: Rows) -> Flags:
+    """Tell the outermost detached spans: what is nested in them goes with them."""
+    return scoped.detached[nested] & ~scoped.detached[scoped.parent[nested]]
+
+
+def _guests(scoped: Scoped, runs: Runs, rows: Rows, *, infer: bool) -> tuple[Rows, Rows]:
+    """Give the runs that nobody claims, and who is taken to have waited for each."""
+    none = np.empty(0, dtype=np.int64)
+    within = rows[:-1]
+    if not infer or not (scoped.structure.is_run[within] & ~runs.claimed[within]).any():
+        return none, none
+    found = joins(scoped, runs, infer=True)
+    owner = np.repeat(np.arange(found.first.size - 1), np.diff(found.first))
+    kept = scoped.structure.is_run[found.members] & (scoped.scope_of[found.members] == scoped.scope_of[rows[-1]])
+    kept &= (found.times <= scoped.end[owner]) & (found.times >= scoped.start[owner])
+    return found.members[kept], owner[kept]
+
+
+def _child_at(scoped: Scoped, above: Rows, head: Rows, rows: Rows, guest: Rows, claimant: Rows) -> Rows:
+    """Give the child within whose time the claimant's flow was when a guest ended; -1 where it was in none.
+
+    What the claimant did inside a nested span it did not stop doing for the guest: it can join it right after.
+    """
+    found = np.full(guest.size, -1, dtype=np.int64)
+    if guest.size == 0:
+        return found
+    children = rows[(above[rows] >= 0) & (head[rows] != rows)]
+    children = children[scoped.end[children] > scoped.start[children]]
+    if children.size == 0:
+        return found
+    # Children of one parent in one flow follow each other: the last to start before then is the only one to look at.
+    both = np.concatenate([scoped.start[children], scoped.end[guest]])
+    parent = np.concatenate([above[children], claimant])
+    is_guest = np.arange(both.size) >= children.size
+    order = _sorted(parent, both, (~is_guest).astype(np.int64))
+    position = np.maximum.accumulate(np.where(is_guest[order], -1, np.arange(order.size)))
+    last = np.where(position >= 0, order[position], 0)
+    asked = is_guest[order] & (position >= 0) & (parent[order] == parent[last])
+    child = children[np.where(asked, last, 0)]
+    asked &= scoped.end[child] > both[order]
+    found[order[asked] - children.size] = child[asked]
+    return found
+
+
+def _items(scoped: Scoped, runs: Runs, rows: Rows) -> tuple[Rows, Rows]:
+    """Pair waits that were held up by a generator that had not ended when they had, with its run."""
+    wait = np.repeat(np.arange(runs.ready.first.size - 1), np.diff(runs.ready.first))
+    run = runs.ready.members
+    scope = scoped.scope_of[rows[-1]]
+    kept = (scoped.scope_of[wait] == scope) & (scoped.scope_of[run] == scope)
+    kept &= (scoped.end[run] > scoped.end[wait]) & (scoped.start[run] < scoped.end[wait])
+    kept &= scoped.end[wait] - scoped.start[wait] >= _ITEM_AFTER_NS
+    return wait[kept], run[kept]
+
+
+def _owners(kind: npt.NDArray[np.int8], flow: Rows, row: Rows, above: Rows) -> Rows:
+    """Give the innermost span before each point, told by the point before it; for a flow's first point itself."""
+    inner = np.where(kind == START, row, np.where(kind == GUEST, row, above[row]))
+    # A point of another flow can lie anywhere: what was the innermost span before it still is.
+    is_passing = (kind == ITEM) | ((kind == FORK) & (above[row] < 0))
+    told = np.maximum.accumulate(np.where(is_passing, 0, np.arange(row.size)))
+    inner = inner[told]
+    is_first = np.concatenate([[True], flow[1:] != flow[:-1]])
+    return np.where(is_first, row, np.concatenate([row[:1], inner[:-1]]))
