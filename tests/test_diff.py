@@ -51,7 +51,7 @@ def one_run(number: int, seed: str, noise: float, factors: Mapping[str, float], 
             now += MILLISECOND
         now = max(ends) + MILLISECOND
         rows.append(wait(f"w{start}-{number}", start + 3 * MILLISECOND, now, f"d{number}", ids))
-    driver = span(f"d{number}", 0, now, name="ray.driver", attributes='{"raytrace.entrypoint": "job.py"}')
+    driver = span(f"d{number}", 0, now, name="ray.driver", attributes=f'{{"raytrace.entrypoint": "job.py {number}"}}')
     named = [{**row, "session": f"{session}{number}", "trace_id": f"{session}{number}"} for row in (driver, *rows)]
     return table(*named, recorded=True)
 
@@ -178,6 +178,10 @@ def test_one_run_gone_wrong_raises_no_alarm_and_is_named() -> None:
     assert found.difference_ns > 0.1 * found.base.makespan_ns
     assert (found.verdict, found.exceeds(0.1)) == ("noise", False)
     assert any("wrong9/01 of NEW took" in note for note in found.notes)
+
+
+def test_other_arguments_make_no_other_program() -> None:
+    assert diff(group(3, "a"), group(3, "b")).notes == ()
 
 
 def test_without_any_noise_every_change_counts() -> None:
@@ -422,3 +426,14 @@ def test_the_library_example_of_the_docs_runs(capsys: pytest.CaptureFixture[str]
     (code,) = re.findall(r"```python\n(.*?)```", (SAMPLES.parent / "docs" / "diff.md").read_text(), re.DOTALL)
     exec(code.replace('"runs/main"', repr(str(OURS))).replace('"runs/branch"', repr(str(STOCK))), {})
     assert capsys.readouterr().out.startswith("shorter ")
+
+
+def test_task_events_tell_the_causes_of_queues() -> None:
+    found = rt.load([OURS])
+    compared = diff(found.spans, found.spans, found.task_events, found.task_events)
+    assert_zero(compared)
+    path = rt.critical_path(found.spans, found.task_events)
+    by_cause = compared.by("cause").select("cause", total_ns="base_ns").sort("cause")
+    assert by_cause.equals(path.by("cause").select("cause", "total_ns").sort("cause"))
+    with pytest.raises(rt.UsageError, match="do not go together"):
+        diff(found.spans, found.spans, [found.task_events] * 2)

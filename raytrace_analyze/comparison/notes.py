@@ -36,7 +36,8 @@ def _of_both(base: Runs, new: Runs) -> Iterator[str]:
 
 def _of_group(side: str, about: pl.DataFrame) -> Iterator[str]:
     count = about.height
-    programs = about.get_column("entrypoint").drop_nulls().unique().sort().to_list()
+    # What stands behind the program are its arguments: they may well differ from run to run.
+    programs = about.get_column("entrypoint").drop_nulls().str.split(" ").list.first().unique().sort().to_list()
     if len(programs) > 1:
         yield f"{side} holds runs of different programs ({', '.join(programs)}); --job chooses"
     failed = int(about.get_column("driver_failed").sum())

@@ -103,7 +103,7 @@ def _of_table(spans: pl.DataFrame, events: pl.DataFrame | None, job: str | None,
         runs.select("scope_number", "run"), on="scope_number", how="inner", maintain_order="left"
     )
     segments = critical_paths(
-        spans, queues=options.queues, infer=options.infer, clock_correct=options.clock_correct
+        spans, events, queues=options.queues, infer=options.infer, clock_correct=options.clock_correct
     )
     path = segments.rename({"scope": "job_id"}).join(
         runs.select("run", "session", "job_id"), on=["session", "job_id"], how="inner", nulls_equal=True

@@ -21,6 +21,8 @@ from raytrace_analyze.views.documents import records
 _MOST_NAMED = 3
 _ENOUGH = 0.8
 """Functions are named until they explain so much of the difference."""
+_SMALL_PART, _SMALL_WHOLE = 20, 1_000
+"""What is less than such a fraction of a function's difference, or of the makespan, gets no line of its own."""
 _KINDS = {
     "self": "running",
     "queue": "waiting to start",
@@ -171,11 +173,12 @@ def _breakdown(diff: RunDiff, top: int, by: str) -> Table:
 
 
 def _below(diff: RunDiff, by: str, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Give what a function's difference is made of, where it is of more than one kind."""
+    """Give what a function's difference is made of, where it is of more than one kind: what is of any size."""
     if by != "function" or not row["difference_ns"]:
         return []
-    kinds = diff.parts.filter(pl.col("function") == row["function"]).filter(
-        pl.col("difference_ns").abs() * 20 >= abs(row["difference_ns"])
+    least = max(abs(row["difference_ns"]) / _SMALL_PART, diff.base.makespan_ns / _SMALL_WHOLE)
+    kinds = diff.parts.filter(
+        (pl.col("function") == row["function"]) & (pl.col("difference_ns").abs() >= max(least, 1))
     )
     is_one = kinds.height == 1 and kinds.get_column("category")[0] == "self"
     return [] if is_one else list(kinds.iter_rows(named=True))
@@ -196,7 +199,7 @@ def _functions(diff: RunDiff, top: int) -> Table:
             base if base == new else f"{base} → {new}",
             *times,
             _signed(row["path_difference_ns"]),
-            "noise" if row["is_noise"] else "",
+            "noise" if row["is_noise"] else "changed" if row["is_noise"] is False else "",
         )
     if diff.functions.height > top:
         shown.add_row(f"{diff.functions.height - top} more", style="dim")
