@@ -223,7 +223,7 @@ def test_a_span_that_never_ended_ends_with_its_process() -> None:
 def test_parents_in_a_circle_are_cut_and_reported() -> None:
     path = critical_path(table(span("a", 0, 10, "b"), span("b", 2, 8, "a"), span("c", 3, 5, "c")))
     assert path.segments["duration_ns"].sum() == path.makespan == 10
-    assert any("own ancestor" in note for note in path.notes)
+    assert any("circle of parents" in note for note in path.notes)
 
 
 def test_a_thread_without_context_is_adopted_by_the_task_it_runs_in() -> None:
@@ -251,3 +251,18 @@ def test_equal_job_ids_of_two_sessions_are_two_jobs() -> None:
     with pytest.raises(UsageError, match=r"s/01, z/01"):
         critical_path(spans, job="01")
     assert critical_path(spans, job="s/01").makespan == 10
+
+
+def test_work_is_what_runs_took_without_their_waits_side_by_side_or_nested() -> None:
+    # run    [===============================]  0..100
+    # get 1      [===========]                  10..50, in a thread
+    # custom          [==============]          30..80
+    # get 2              [========]             40..70, within it, side by side with get 1
+    spans = table(
+        run("r", 0, 100, None, "T"),
+        wait("get1", 10, 50, "r", []),
+        span("custom", 30, 80, "r"),
+        wait("get2", 40, 70, "custom", []),
+        recorded=True,
+    )
+    assert critical_path(spans).work_ns == 100 - 60
