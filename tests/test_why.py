@@ -159,7 +159,8 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
 
 def test_the_chain_says_what_it_waited_for() -> None:
     command = [sys.executable, "-m", "raytrace_analyze", "critical-path", SAMPLES / "failures-ours", "--by", "cause"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    environment = {**os.environ, "COLUMNS": "150", "NO_COLOR": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=True)
     assert "convert waits to start (its code is loaded)" in done.stdout
     assert "retry" in done.stdout
 

@@ -75,6 +75,7 @@ def _sums(path: CriticalPath, top: int, by: str) -> Table:
     used = [kind for kind in _KINDS if groups.get_column(f"{kind}_ns").sum() > 0]
     heads = [_KINDS[kind] for kind in used]
     shown = table(f"on the chain, by {by}", "total", "share", *heads, right=("total", "share", *heads))
+    shown.columns[0].no_wrap = by in ("cause", "category")
     for row in groups.head(top).iter_rows(named=True):
         label = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")
         times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
