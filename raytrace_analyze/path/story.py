@@ -233,4 +233,4 @@ def _later(after_ns: int) -> str:
 
 def _first_line(message: str | None) -> str:
     lines = (message or "").strip().splitlines()
-    return lines[0] if lines else "no message"
+    return lines[0].rstrip(": ") if lines else "no message"
