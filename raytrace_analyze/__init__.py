@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.graph import span_graph
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
     from raytrace_analyze.inventory import jobs, traces
+    from raytrace_analyze.leeway import slack
     from raytrace_analyze.path import (
         CriticalPath,
         TaskStory,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         queue_causes,
         tell_story,
     )
+    from raytrace_analyze.prediction import WhatIf, what_if
     from raytrace_analyze.stats import latency_stats
     from raytrace_analyze.table import write_table
 
@@ -53,6 +55,9 @@ _HOME = {
     "jobs": "inventory",
     "traces": "inventory",
     "latency_stats": "stats",
+    "slack": "leeway",
+    "WhatIf": "prediction",
+    "what_if": "prediction",
     "write_table": "table",
 }
 
@@ -66,6 +71,7 @@ __all__ = [
     "RunDiff",
     "TaskStory",
     "UsageError",
+    "WhatIf",
     "clock_offsets",
     "correct_clocks",
     "critical_path",
@@ -76,9 +82,11 @@ __all__ = [
     "load",
     "queue_causes",
     "read_spans",
+    "slack",
     "span_graph",
     "tell_story",
     "traces",
+    "what_if",
     "write_table",
 ]
 

@@ -15,6 +15,7 @@ from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.traces import traces
+from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
 from raytrace_analyze.errors import RaytraceError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (merge, critical_path, why, diff, stats, jobs, traces, demo):
+for command in (merge, critical_path, what_if, why, diff, stats, jobs, traces, demo):
     app.command(command.__name__.replace("_", "-"))(command)
 # What stands behind the script is the script's.
 app.command("record", context_settings={"allow_interspersed_args": False})(record)

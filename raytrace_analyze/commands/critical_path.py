@@ -7,6 +7,7 @@ import typer
 
 from raytrace_analyze.commands import options
 from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.errors import UsageError
 
 
 class Queues(StrEnum):
@@ -41,6 +42,10 @@ def critical_path(
     infer_within: Annotated[
         float, typer.Option(metavar="MS", min=0, help="How long before a task's start its predecessor may have ended.")
     ] = 100.0,
+    near: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="Also show what becomes critical next: chains with so little slack, 5%."),
+    ] = None,
     clock_correct: options.ClockCorrect = True,
     top: Annotated[int, typer.Option(metavar="N", min=1, help="How many lines of each table to show.")] = 15,
     by: Annotated[Group, typer.Option(help="What to sum the time by.")] = Group.FUNCTION,
@@ -60,9 +65,12 @@ def critical_path(
     """
     from raytrace_analyze.path import critical_path as find_path
     from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.documents import path_document
+    from raytrace_analyze.views.documents import path_document, records
     from raytrace_analyze.views.path_view import show_path
 
+    within = None if near is None else _share(near)
+    if within is not None and (trace is not None or task is not None):
+        raise UsageError("--near looks at a whole job; leave out --trace and --task")
     found, exit_code = open_spans(spans)
     path = find_path(
         found.spans,
@@ -75,10 +83,35 @@ def critical_path(
         infer_within_ns=round(infer_within * 1e6),
         clock_correct=clock_correct,
     )
+    chains = None
+    if within is not None:
+        from raytrace_analyze.leeway import near_chains, slack
+
+        chosen = f"{path.scope.session}/{path.scope.id}" if path.scope.kind == "job" else path.scope.id
+        chains = near_chains(slack(found.spans, chosen, infer=not no_infer, clock_correct=clock_correct), within)
+
+    def show() -> None:
+        from raytrace_analyze.views.what_if_view import show_near
+
+        show_path(path, output(), top=top, by=by)
+        if chains is not None:
+            show_near(chains, path.start_ns, path.makespan, output(), top=top)
+
     write_result(
         output_format,
-        table=lambda: show_path(path, output(), top=top, by=by),
-        document=lambda: path_document(path, by),
+        table=show,
+        document=lambda: path_document(path, by) | ({} if chains is None else {"near": records(chains)}),
         frame=lambda: path.segments,
     )
     raise typer.Exit(exit_code)
+
+
+def _share(text: str) -> float:
+    """Read a percentage, `5%` or `5`, as a share. Raises UsageError for anything else."""
+    try:
+        percent = float(text.strip().removesuffix("%"))
+    except ValueError:
+        percent = -1.0
+    if not 0 < percent <= 100:
+        raise UsageError(f"--near takes a percentage such as 5%, not {text!r}")
+    return percent / 100

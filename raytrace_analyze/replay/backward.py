@@ -3,7 +3,7 @@
 import numpy as np
 
 from raytrace_analyze.lineage import Rows
-from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.graph import Graph, as_it_was
 
 _FOREVER = 1 << 62
 
@@ -13,6 +13,7 @@ def latest_ends(graph: Graph, rows: Rows) -> Rows:
 
     That is the end of the job for those that nobody waited for. Who got whose slot is taken to stay as it was.
     """
+    graph = as_it_was(graph)
     points = graph.points
     late = _late(graph)
     allowed = np.full(points.time.size, graph.end_ns, dtype=np.int64)

@@ -230,10 +230,7 @@ def _slotted(graph: Graph) -> Graph:
         freed[pieces[queued]] = graph.slots.granted[queued]
         waited[pieces[queued]] = True
     lag = np.where(waited, graph.began - freed, graph.lag)
-    all_source, all_target = np.concatenate([graph.source, source]), np.concatenate([graph.target, target])
-    by_order = np.argsort(graph.order[all_target], kind="stable")
-    of_slot = np.concatenate([graph.of_slot, np.ones(source.size, dtype=np.bool_)])
-    return replace(graph, source=all_source[by_order], target=all_target[by_order], of_slot=of_slot[by_order], lag=lag)
+    return replace(_with_edges(graph, source, target), lag=lag)
 
 
 def _granted(graph: Graph, slots: Slots, source: Rows, target: Rows) -> tuple[Rows, Rows]:
@@ -252,3 +249,22 @@ def _granted(graph: Graph, slots: Slots, source: Rows, target: Rows) -> tuple[Ro
         ),
         np.concatenate([target[stay], start[by_run], start[by_wait]]),
     )
+
+
+def as_it_was(graph: Graph) -> Graph:
+    """Give the constraints with every place in a worker process as it was, also where slots do not explain it."""
+    source, target = slot_edges(graph.points)
+    target = graph.piece[target]
+    kept = graph.order[graph.piece[source]] < graph.order[target]
+    kept &= graph.points.time[source] > graph.began[target] - graph.lag[target]
+    graph = _with_edges(graph, source[kept], target[kept])
+    latest = _latest(graph, graph.source, graph.target)
+    return replace(graph, lag=graph.began - latest, slots=None)
+
+
+def _with_edges(graph: Graph, source: Rows, target: Rows) -> Graph:
+    """Add edges of slots."""
+    all_source, all_target = np.concatenate([graph.source, source]), np.concatenate([graph.target, target])
+    of_slot = np.concatenate([graph.of_slot, np.ones(source.size, dtype=np.bool_)])
+    by_order = np.argsort(graph.order[all_target], kind="stable")
+    return replace(graph, source=all_source[by_order], target=all_target[by_order], of_slot=of_slot[by_order])

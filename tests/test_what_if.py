@@ -1,0 +1,166 @@
+"""What a job would take after a change, as a library function and as a command."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from raytrace_analyze import UsageError, WhatIf, critical_path, read_spans, what_if
+from raytrace_analyze.cli import app
+from tests.random_programs import Compute, Program, Submit, Task, Wait
+from tests.simulator import Rerun, simulate
+from tests.tables import run, span, submit, table, wait
+
+SAMPLES = Path(__file__).parent.parent / "sample_spans"
+MAP_REDUCE = SAMPLES / "map_reduce-ours" / "spans"
+MILLISECOND = 1_000_000
+
+
+def two_branches() -> pl.DataFrame:
+    """
+    d    |s1|s2|======= get 1, 2 =======|--|
+    slow       |-----------------------|           20 to 420
+    fast       |-----------|                       30 to 230
+    """
+    return table(
+        span("d", 0, 500, category="driver", name="ray.driver"),
+        submit("s1", 0, 10, "d", function="slow", submitted_task_id="1", dependency_task_ids=[]),
+        submit("s2", 10, 20, "d", function="fast", submitted_task_id="2", dependency_task_ids=[]),
+        run("r1", 20, 420, "s1", "1", function="slow"),
+        run("r2", 30, 230, "s2", "2", function="fast"),
+        wait("w", 20, 430, "d", ["1", "2"]),
+        recorded=True,
+    )
+
+
+def predicted(spans: pl.DataFrame, **change: Any) -> WhatIf:
+    answer = what_if(spans, **change)
+    assert isinstance(answer, WhatIf)
+    return answer
+
+
+def test_another_task_becomes_critical() -> None:
+    answer = predicted(two_branches(), speedup={"slow": 4})
+    assert (answer.observed_ns, answer.predicted_ns, answer.saved_ns) == (500, 310, 190)
+    assert (answer.enough, answer.then_critical) == (2.0, "fast")
+    assert answer.critical.select("function", "total_ns").rows() == [("fast", 210), ("(driver)", 100)]
+    changed = {row["span_id"]: (row["new_start_ns"], row["new_end_ns"]) for row in answer.changed.to_dicts()}
+    assert changed == {"r1": (20, 120), "w": (20, 240), "d": (0, 310)}
+
+
+def test_the_sums_of_what_is_critical_are_the_makespan() -> None:
+    for capture in SAMPLES.glob("*-ours"):
+        spans = read_spans(capture / "spans")
+        path = critical_path(spans)
+        for change in ({"slots": 1}, {"slots": 3}, {"infinite_slots": True}, {"remove_queue": True}):
+            answer = predicted(spans, **change)
+            assert answer.observed_ns == path.makespan
+            assert answer.critical["total_ns"].sum() == answer.predicted_ns
+
+
+def test_more_slots_are_no_worse_here_and_no_queue_is_the_best() -> None:
+    spans = read_spans(MAP_REDUCE)
+    times = [predicted(spans, slots=slots).predicted_ns for slots in (1, 2, 4, 8)]
+    assert times == sorted(times, reverse=True)
+    infinite = predicted(spans, infinite_slots=True).predicted_ns
+    assert times[-1] >= infinite >= predicted(spans, remove_queue=True).predicted_ns
+
+
+def test_slots_are_found() -> None:
+    assert predicted(read_spans(MAP_REDUCE), slots=1).slots == 2
+
+
+def test_a_slower_function_and_the_driver() -> None:
+    answer = predicted(two_branches(), speedup={"slow": 0.5, "(driver)": math.inf})
+    assert answer.predicted_ns == 20 + 800 + 10
+    assert answer.enough is None
+
+
+def test_a_span_within_a_task() -> None:
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 0, 10, "d", submitted_task_id="1", dependency_task_ids=[]),
+        run("r", 10, 90, "s", "1"),
+        span("p", 20, 60, "r", name="parse", function="f", pid=1114),
+        wait("w", 10, 90, "d", ["1"]),
+        recorded=True,
+    )
+    assert predicted(spans, speedup={"parse": 2}).predicted_ns == 80
+    assert predicted(spans, speedup={"f": 2}).predicted_ns == 60
+
+
+def test_the_ranking_is_what_each_change_predicts() -> None:
+    spans = read_spans(MAP_REDUCE)
+    ranking = what_if(spans)
+    assert isinstance(ranking, pl.DataFrame)
+    assert ranking["function"][0] == "__main__.map_part"
+    assert ranking["saved_2x_ns"].is_sorted(descending=True)
+    for row in ranking.iter_rows(named=True):
+        assert predicted(spans, speedup={row["function"]: 2}).predicted_ns == row["predicted_2x_ns"]
+        assert predicted(spans, speedup={row["function"]: math.inf}).predicted_ns == row["predicted_least_ns"]
+        assert row["saved_2x_ns"] <= row["critical_ns"]
+
+
+def test_slots_are_taken_in_another_order() -> None:
+    """Two slots, a long task behind two short ones: halving the short ones lets it begin earlier, on either slot."""
+
+    def program(*durations: int) -> Program:
+        tasks = [Submit(Task(f"t{n}", (Compute(ms * MILLISECOND),))) for n, ms in enumerate(durations)]
+        body = (*tasks, Wait(tuple(range(len(tasks))), len(tasks)))
+        return Program(7, body, (2,), spans_know_driver=True, kills_rest=False)
+
+    mixed = program(600, 900, 1200, 300, 300)
+    base = simulate(mixed, rerun=Rerun())
+    for function in ("t0", "t1", "t2", "t3"):
+        really = simulate(mixed, rerun=Rerun({function: 3})).makespan_ns
+        assert predicted(base.spans, speedup={function: 3}).predicted_ns == really
+
+
+def test_what_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match="no function 'nothing' in this job; there is slow, fast"):
+        what_if(two_branches(), speedup={"nothing": 2})
+    with pytest.raises(UsageError, match="at least one slot"):
+        what_if(two_branches(), slots=0)
+    with pytest.raises(UsageError, match="combined"):
+        what_if(two_branches(), slots=2, infinite_slots=True)
+    with pytest.raises(UsageError, match="times as fast"):
+        what_if(two_branches(), speedup={"slow": -1})
+    with pytest.raises(UsageError, match="no job"):
+        what_if(two_branches(), "99")
+
+
+def command(*arguments: str) -> str:
+    done = CliRunner().invoke(app, ["what-if", str(MAP_REDUCE), *arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_answer_comes_first() -> None:
+    first = " ".join(command("--speedup", "map_part=2").split("\n\n")[0].split())
+    assert first.startswith("Make `map_part` twice as fast and the job takes ")
+    assert first.endswith("nothing more is won, then `reduce_pair` is critical.")
+    assert "own work" in command()
+    assert command("--slots", "4").startswith("Have 4 slots and the job takes ")
+
+
+def test_json_and_csv() -> None:
+    document = json.loads(command("--speedup", "map_part=inf", "--speedup", "reduce_pair=2", "--format", "json"))
+    assert document["schema_version"] == 1
+    assert document["change"]["speedup"] == {"__main__.map_part": "inf", "__main__.reduce_pair": 2.0}
+    assert document["saved_ns"] == document["observed_ns"] - document["predicted_ns"]
+    assert json.loads(command("--format", "json"))["ranking"][0]["function"] == "__main__.map_part"
+    rows = list(csv.DictReader(io.StringIO(command("--remove-queue", "--format", "csv"))))
+    assert {"span_id", "start_ns", "new_start_ns"} <= rows[0].keys()
+
+
+@pytest.mark.parametrize("given", ["map_part", "=2", "map_part=fast", "map_part=0", "map_part=nan"])
+def test_a_speedup_that_cannot_be_read(given: str) -> None:
+    done = CliRunner().invoke(app, ["what-if", str(MAP_REDUCE), "--speedup", given])
+    assert isinstance(done.exception, UsageError)
+    assert given in str(done.exception)
