@@ -23,8 +23,9 @@ def parent_rows(spans: pl.DataFrame) -> Rows:
     """
     has_parent = np.flatnonzero(spans.get_column("parent_id").is_not_null().to_numpy())
     # Joining whole numbers takes half the time of joining pairs of strings; a second hash tells chance hits apart.
-    key, check = _id_hashes(spans, "span_id")
-    wanted, wanted_check = _id_hashes(spans, "parent_id")
+    trace, own, above = (spans.get_column(name) for name in ("trace_id", "span_id", "parent_id"))
+    key, check = pair_hash(trace, own, 1), pair_hash(trace, own, 3)
+    wanted, wanted_check = pair_hash(trace, above, 1), pair_hash(trace, above, 3)
     known = pl.DataFrame({"key": key, "parent": np.arange(spans.height, dtype=np.int64)})
     found = pl.DataFrame({"key": wanted[has_parent], "child": has_parent}).join(known, on="key")
     child, parent = found.get_column("child").to_numpy(), found.get_column("parent").to_numpy()
@@ -34,11 +35,10 @@ def parent_rows(spans: pl.DataFrame) -> Rows:
     return parents
 
 
-def _id_hashes(spans: pl.DataFrame, id_column: str) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """Give two independent hashes of the trace id with another id."""
-    trace, own = spans.get_column("trace_id"), spans.get_column(id_column)
-    first, second = (trace.hash(seed).to_numpy() * _MIX ^ own.hash(seed + 1).to_numpy() for seed in (1, 3))
-    return first, second
+def pair_hash(first: pl.Series, second: pl.Series, seed: int = 1) -> npt.NDArray[np.uint64]:
+    """Give a hash of two parallel columns."""
+    hashed: npt.NDArray[np.uint64] = first.hash(seed).to_numpy() * _MIX ^ second.hash(seed + 1).to_numpy()
+    return hashed
 
 
 def cut_circles(parent: Rows, start_ns: Rows, span_id: pl.Series) -> tuple[Rows, Rows]:

@@ -9,13 +9,14 @@ from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.clocks import build_corrected, clock_notes
+from raytrace_analyze.path.many import parse_queues
 from raytrace_analyze.path.queue_causes import SlotWaits, split_paths
 from raytrace_analyze.path.relations import relate_runs
 from raytrace_analyze.path.result import CriticalPath, Scope, segments_frame
 from raytrace_analyze.path.scoped import Scoped, scope_spans
 from raytrace_analyze.path.scopes import ScopeKey, find_job, find_runs, find_trace, number_scopes
-from raytrace_analyze.path.structure import Structure
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, Walk
+from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
+from raytrace_analyze.path.work import work_ns
 from raytrace_analyze.units import count_text
 
 
@@ -30,6 +31,7 @@ def critical_path(
     infer: bool = True,
     infer_within_ns: int = SLOT_WITHIN_NS,
     clock_correct: bool = True,
+    overlap_tolerance: float = 0.0,
 ) -> CriticalPath:
     """Find the chain of tasks, waits and queues that decided how long a scope took.
 
@@ -41,7 +43,9 @@ def critical_path(
     `queues`: `follow` goes on through what held the actor or the slot, `show` keeps that as a queue segment.
     `infer` fills in joins and predecessors where the hook recorded no waits; a task's predecessor ended at most
     `infer_within_ns` before it started. `clock_correct` first shifts the times of hosts whose clocks are proven to be
-    off (see `clock_offsets`). The rules are those of the docs' "How the path is computed".
+    off (see `clock_offsets`). With an `overlap_tolerance` (a part of the parent's length, such as 0.01) a sibling that
+    ended so little after the next one began is on the path too; the overlap counts once. The rules are those of the
+    docs' "How the path is computed".
 
     Raises NoSpansError for an empty table, UsageError for a scope that is unknown or ambiguous.
     """
@@ -58,10 +62,11 @@ def critical_path(
     walk = Walk(
         scoped,
         runs,
-        queues=_queues(queues),
+        queues=parse_queues(queues),
         infer=infer,
         infer_within_ns=infer_within_ns,
         slot_waits=_slot_waits(rules, task_events),
+        overlap_tolerance=overlap_tolerance,
     )
     if task is not None:
         path = _of_task(walk, rules, find_runs(spans, task))
@@ -83,62 +88,14 @@ def critical_path(
         start_ns=int(scoped.start[root]),
         end_ns=int(scoped.end[root]),
         segments=segments_frame(scoped, steps),
-        work_ns=_work(structure, inside),
+        work_ns=work_ns(structure, inside),
         runs=int(structure.is_run[inside].sum()),
         notes=(*notes, *_notes(scoped, inside), *clock_notes(offsets, keys[number].session)),
     )
 
 
-def critical_paths(
-    spans: pl.DataFrame,
-    task_events: pl.DataFrame | None = None,
-    *,
-    scopes: str = "jobs",
-    queues: str = "follow",
-    infer: bool = True,
-    infer_within_ns: int = SLOT_WITHIN_NS,
-    clock_correct: bool = True,
-) -> pl.DataFrame:
-    """Find the critical path of every job (`jobs`) or every trace (`traces`) of a span table.
-
-    Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
-    in order of start. The options are those of `critical_path`.
-    """
-    structure, _ = build_corrected(spans, clock_correct=clock_correct)
-    as_recorded, spans = spans, structure.spans
-    scope_of, keys = number_scopes(spans, scopes)
-    scoped = scope_spans(structure, scope_of, len(keys))
-    runs = relate_runs(structure)
-    rules = CauseRules(structure, runs, task_events, as_recorded)
-    walk = Walk(
-        scoped,
-        runs,
-        queues=_queues(queues),
-        infer=infer,
-        infer_within_ns=infer_within_ns,
-        slot_waits=_slot_waits(rules, task_events),
-    )
-    paths = split_paths(rules, [walk.from_root(number) for number in range(len(keys))])
-    frame = segments_frame(scoped, [step for path in paths for step in path])
-    lengths = [len(path) for path in paths]
-    return frame.select(
-        pl.Series("scope", np.repeat(np.array([key.id for key in keys], dtype=object), lengths), dtype=pl.String),
-        pl.Series(
-            "session", np.repeat(np.array([key.session for key in keys], dtype=object), lengths), dtype=pl.String
-        ),
-        pl.all(),
-    )
-
-
 def _slot_waits(rules: CauseRules, task_events: pl.DataFrame | None) -> SlotWaits | None:
     return None if task_events is None or task_events.is_empty() else SlotWaits(rules)
-
-
-def _queues(wanted: str) -> Queues:
-    try:
-        return Queues(wanted)
-    except ValueError:
-        raise UsageError(f"queues can be {' or '.join(Queues)}, not {wanted!r}") from None
 
 
 def longest(scoped: Scoped, keys: list[ScopeKey]) -> int:
@@ -181,22 +138,10 @@ def _of_task(walk: Walk, rules: CauseRules, rows: pl.Series) -> CriticalPath:
         start_ns=start,
         end_ns=int(scoped.end[run]),
         segments=segments_frame(scoped, split_paths(rules, [walk.from_run(run, start)])[0]),
-        work_ns=_work(structure, np.array([run])),
+        work_ns=work_ns(structure, np.array([run])),
         runs=1,
         notes=notes,
     )
-
-
-def _work(structure: Structure, rows: Rows) -> int:
-    """Sum the time of runs, less that of the recorded waits within them."""
-    is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy()
-    length = np.maximum(structure.end - structure.start, 0)
-    inside = np.zeros(structure.spans.height, dtype=np.bool_)
-    inside[rows] = True
-    waits = np.flatnonzero(is_wait & ~structure.is_run & (structure.nest_parent >= 0))
-    waits = waits[structure.is_run[structure.parent[waits]] & inside[structure.parent[waits]]]
-    runs = np.flatnonzero(structure.is_run & inside)
-    return int(length[runs].sum() - length[waits].sum())
 
 
 def _notes(scoped: Scoped, rows: Rows) -> tuple[str, ...]:
@@ -210,5 +155,5 @@ def _notes(scoped: Scoped, rows: Rows) -> tuple[str, ...]:
     if in_flight:
         notes.append(f"{count_text(in_flight, 'span')} never ended; taken to end with the last sign of the process")
     if circles:
-        notes.append(f"{count_text(circles, 'span')} its own ancestor, taken as a root")
+        notes.append(f"{count_text(circles, 'span')} in a circle of parents, cut open there")
     return tuple(notes)

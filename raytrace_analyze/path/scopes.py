@@ -26,28 +26,31 @@ def number_scopes(spans: pl.DataFrame, kind: str) -> tuple[Rows, list[ScopeKey]]
 
     Gives the number of each row's scope and what each number stands for.
     """
+    scope_of, scopes = scope_table(spans, kind)
+    return scope_of, [ScopeKey(*row) for row in scopes.iter_rows()]
+
+
+def scope_table(spans: pl.DataFrame, kind: str) -> tuple[Rows, pl.DataFrame]:
+    """Number the scopes of one kind, as `number_scopes` does; what they are comes as columns kind, id and session."""
     keys = ["session", "job_id"] if kind == "jobs" else ["trace_id"]
-    scopes = (
-        spans.lazy()
-        .with_columns(pl.col("session").min().over("trace_id") if kind == "traces" else pl.col("session"))
+    found = (
+        spans.select(*dict.fromkeys((*keys, "session", "start")))
+        .with_row_index("row")
         .group_by(keys)
-        .agg(pl.col("start").min(), *([] if "session" in keys else [pl.col("session").min()]))
+        .agg("row", pl.col("start").min(), *([] if "session" in keys else [pl.col("session").min()]))
         .sort("start", *keys)
-        .with_row_index("scope")
-        .collect()
     )
-    scope_of = spans.join(
-        scopes.select("scope", *keys), on=keys, how="left", nulls_equal=True, maintain_order="left"
-    ).get_column("scope")
-    found = []
-    for row in scopes.iter_rows(named=True):
-        if kind == "traces":
-            found.append(ScopeKey("trace", row["trace_id"], row["session"]))
-        elif row["job_id"] is None:
-            found.append(ScopeKey("session", row["session"], row["session"]))
-        else:
-            found.append(ScopeKey("job", row["job_id"], row["session"]))
-    return scope_of.to_numpy().astype(np.int64), found
+    rows = found.get_column("row")
+    scope_of = np.empty(spans.height, dtype=np.int64)
+    scope_of[rows.explode().to_numpy()] = np.repeat(np.arange(found.height), rows.list.len().to_numpy())
+    if kind == "traces":
+        return scope_of, found.select(kind=pl.lit("trace"), id="trace_id", session="session")
+    is_job = pl.col("job_id").is_not_null()
+    return scope_of, found.select(
+        kind=pl.when(is_job).then(pl.lit("job")).otherwise(pl.lit("session")),
+        id=pl.coalesce("job_id", "session"),
+        session="session",
+    )
 
 
 def find_job(keys: list[ScopeKey], wanted: str) -> int:
@@ -56,10 +59,16 @@ def find_job(keys: list[ScopeKey], wanted: str) -> int:
     Raises UsageError where there is none, or more than one; the message lists the choices.
     """
     session, _, job = wanted.rpartition("/")
+    if not wanted.strip("/"):
+        raise UsageError(f"give the id of a job; there is {_choices(keys)}")
     exact = [number for number, key in enumerate(keys) if key.id == job and (not session or key.session == session)]
     close = exact or [
-        number for number, key in enumerate(keys) if key.id.startswith(job) and key.session.startswith(session)
+        number
+        for number, key in enumerate(keys)
+        # Spans that are not from Ray are in no session.
+        if (key.id or "").startswith(job) and (key.session or "").startswith(session)
     ]
+    close = close or [number for number, key in enumerate(keys) if key.session == wanted.rstrip("/")]
     if len(close) == 1:
         return close[0]
     if not close:

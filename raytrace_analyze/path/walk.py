@@ -13,6 +13,7 @@ import numpy as np
 
 from raytrace_analyze.lineage import nearest_ancestor
 from raytrace_analyze.path.grouped import Timed
+from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.relations import Runs, joins
 from raytrace_analyze.path.scoped import Scoped
 
@@ -103,6 +104,7 @@ class Walk:
         infer: bool = True,
         infer_within_ns: int = SLOT_WITHIN_NS,
         slot_waits: SlotWaits | None = None,
+        overlap_tolerance: float = 0.0,
     ) -> None:
         self.scoped = scoped
         self.runs = runs
@@ -111,6 +113,7 @@ class Walk:
         self.infer_within_ns = infer_within_ns
         self.slot_waits = slot_waits
         self.joins = joins(scoped, runs, infer=infer)
+        self.overlaps = find_overlaps(scoped, self.joins, overlap_tolerance)
         structure = scoped.structure
         run_above = nearest_ancestor(structure.nest_parent, structure.is_run)
         self.flow = np.where(structure.is_run, np.arange(structure.is_run.size), run_above)
@@ -198,6 +201,14 @@ class Walk:
 
     def _join(self, row: int, time: int, start: int) -> tuple[int, int] | None:
         """Rule 2: the child that ended last by `time`, after the span had started."""
+        join = self._latest_join(row, time, start)
+        if self.overlaps is not None and start < time < self.scoped.end[row]:
+            exact = join[0] if join and join[1] == time else None
+            if (child := self.overlaps.child(row, time, exact)) is not None:
+                return child, time
+        return join
+
+    def _latest_join(self, row: int, time: int, start: int) -> tuple[int, int] | None:
         for position in self.joins.until(row, time):
             ended = int(self.joins.times[position])
             if ended <= start:

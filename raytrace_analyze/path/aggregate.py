@@ -1,0 +1,196 @@
+"""What holds the critical paths of many jobs or traces: sums over all of them, and what differs in the slowest."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from raytrace_analyze.errors import NoSpansError, UsageError
+from raytrace_analyze.path.many import critical_paths
+from raytrace_analyze.path.walk import SLOT_WITHIN_NS
+
+PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
+_CATEGORIES = ("self", "submit", "queue", "wait", "fetch")
+_COLUMNS = {"function": "function", "category": "category", "cause": "cause", "node": "node_id", "actor": "actor_id"}
+_OF_SCOPES = ("entrypoint", "hour")
+GROUPS = (*_COLUMNS, *_OF_SCOPES)
+
+
+@dataclass(frozen=True)
+class Aggregates:
+    """The critical paths of many scopes, summed up."""
+
+    frame: pl.DataFrame
+    """What `path_aggregates` gives."""
+    scopes: int
+    """How many jobs or traces took any time at all."""
+    makespan_ns: int
+    """The sum of their makespans."""
+    tail_scopes: int
+    """How many of them are in the tail; 0 where none was asked for."""
+    tail_from_ns: int
+    """The shortest makespan in the tail."""
+
+
+def path_aggregates(
+    spans: pl.DataFrame,
+    task_events: pl.DataFrame | None = None,
+    *,
+    scopes: str = "jobs",
+    by: str = "function",
+    tail: str | None = None,
+    queues: str = "follow",
+    infer: bool = True,
+    infer_within_ns: int = SLOT_WITHIN_NS,
+    clock_correct: bool = True,
+    overlap_tolerance: float = 0.0,
+) -> pl.DataFrame:
+    """Tell what holds the critical paths of all `jobs` or all `traces` of a span table.
+
+    Sums by `function`, `category`, `cause`, `node` or `actor` of the segments, or by `entrypoint` (a job's program,
+    a trace's first root span) or `hour` (UTC, of the start) of the scopes. One row a group, the largest total first:
+
+    - the group, null where it is not known; `total_ns`, and of that `self_ns`, `submit_ns`, `queue_ns`, `wait_ns`,
+      `fetch_ns` and `inferred_ns` (what rests on inference); `share` of all makespans (0 to 1);
+    - `scopes`: on how many paths it is; `p50_ns`, `p90_ns`, `p99_ns`, `max_ns` of its time on those (linear
+      interpolation, rounded to whole ns);
+    - `example`, `example_session`: the scope where it has most.
+
+    With a `tail`, as `p99`: the slowest one percent of scopes (at least one) against the rest, what adds most time to
+    them first: `tail_share`, `rest_share` of the makespans there; `tail_mean_ns`, `rest_mean_ns` a scope;
+    `extra_ns`, the difference: its sum over all groups is that of the mean makespans.
+
+    The other options are those of `critical_path`. Raises NoSpansError for an empty table, UsageError for any other
+    `scopes`, `by` or `tail`.
+    """
+    if spans.is_empty():
+        raise NoSpansError("there are no spans to analyse")
+    segments = critical_paths(
+        spans,
+        task_events,
+        scopes=scopes,
+        queues=queues,
+        infer=infer,
+        infer_within_ns=infer_within_ns,
+        clock_correct=clock_correct,
+        overlap_tolerance=overlap_tolerance,
+    )
+    return aggregate_paths(segments, spans, scopes=scopes, by=by, tail=tail).frame
+
+
+def aggregate_paths(
+    segments: pl.DataFrame, spans: pl.DataFrame, *, scopes: str, by: str = "function", tail: str | None = None
+) -> Aggregates:
+    """Sum up the paths that `critical_paths` found in a span table; see `path_aggregates`."""
+    if by not in GROUPS:
+        raise UsageError(f"cannot group by {by!r}; choose one of {', '.join(GROUPS)}")
+    numbered = segments.with_columns(number=pl.struct("session", "scope").rle_id())
+    of_scopes = numbered.group_by("number").agg(
+        pl.col("session", "scope").first(), makespan=pl.col("duration_ns").sum(), start=pl.col("start_ns").min()
+    )
+    of_scopes = _mark_tail(of_scopes, None if tail is None else parse_tail(tail))
+    group = _COLUMNS.get(by)
+    if group is None:
+        of_scopes = of_scopes.join(_described(of_scopes, spans, scopes, by), on="number")
+        numbered = numbered.join(of_scopes.select("number", "group"), on="number")
+    else:
+        numbered = numbered.with_columns(group=group)
+    frame = _sums(_of_each(numbered).join(of_scopes.select("number", "session", "scope", "in_tail"), on="number"))
+    in_tail = of_scopes.filter("in_tail")
+    return Aggregates(
+        frame=_finish(frame, of_scopes, by, with_tail=tail is not None),
+        scopes=of_scopes.height,
+        makespan_ns=int(of_scopes.get_column("makespan").sum()),
+        tail_scopes=in_tail.height,
+        tail_from_ns=int(in_tail.select(pl.col("makespan").min().fill_null(0)).item()),
+    )
+
+
+def parse_tail(tail: str) -> float:
+    """Read a tail as `p99` or `p99.9`: the part of the scopes that is not in it. Raises UsageError for others."""
+    try:
+        percentile = float(tail.lower().removeprefix("p"))
+    except ValueError:
+        percentile = -1.0
+    if not 0 <= percentile < 100:
+        raise UsageError(f"a tail is a percentile such as p99, not {tail!r}")
+    return percentile / 100
+
+
+def _mark_tail(of_scopes: pl.DataFrame, quantile: float | None) -> pl.DataFrame:
+    """Mark the slowest scopes: those beyond the quantile, at least one."""
+    if quantile is None:
+        return of_scopes.with_columns(in_tail=pl.lit(False))
+    size = max(round(of_scopes.height * (1 - quantile)), 1)
+    ordered = of_scopes.sort("makespan", "number", descending=[True, False])
+    return ordered.with_columns(in_tail=pl.int_range(pl.len()) < size)
+
+
+def _described(of_scopes: pl.DataFrame, spans: pl.DataFrame, scopes: str, by: str) -> pl.DataFrame:
+    """Give each scope's entry point or hour, as `group` behind its `number`."""
+    if by == "hour":
+        hour = pl.col("start").cast(pl.Datetime("ns", "UTC")).dt.strftime("%Y-%m-%dT%H:00Z")
+        return of_scopes.select("number", group=hour)
+    if scopes == "traces":
+        first = pl.col("name").sort_by(pl.col("parent_id").is_not_null(), "start", "span_id").first()
+        names = spans.group_by(scope="trace_id").agg(group=first)
+        return of_scopes.select("number", "scope").join(names, on="scope", how="left").select("number", "group")
+    program = pl.col("attributes").str.json_path_match("$['raytrace.entrypoint']")
+    drivers = spans.filter(pl.col("category") == "driver")
+    names = drivers.group_by("session", scope="job_id").agg(group=program.drop_nulls().first())
+    found = of_scopes.select("number", "session", "scope").join(
+        names, on=["session", "scope"], how="left", nulls_equal=True
+    )
+    return found.select("number", "group")
+
+
+def _of_each(numbered: pl.DataFrame) -> pl.DataFrame:
+    """Sum each group's time on each path."""
+    duration = pl.col("duration_ns")
+    return numbered.group_by("number", "group").agg(
+        total_ns=duration.sum(),
+        inferred_ns=duration.filter(pl.col("inferred")).sum(),
+        **{f"{name}_ns": duration.filter(pl.col("category") == name).sum() for name in _CATEGORIES},
+    )
+
+
+def _sums(of_each: pl.DataFrame) -> pl.DataFrame:
+    """Sum over the paths; the example is the first of those with the most."""
+    total = pl.col("total_ns")
+    percentiles = [total.quantile(q, "linear").round().cast(pl.Int64).alias(f"{name}_ns") for name, q in PERCENTILES]
+    sums = [pl.col(f"{name}_ns").sum() for name in (*_CATEGORIES, "inferred")]
+    return (
+        of_each.sort("total_ns", "number", descending=[True, False])
+        .group_by("group", maintain_order=True)
+        .agg(
+            *percentiles,
+            *sums,
+            example=pl.col("scope").first(),
+            example_session=pl.col("session").first(),
+            scopes=pl.len().cast(pl.Int64),
+            in_tail_ns=total.filter(pl.col("in_tail")).sum(),
+            total_ns=total.sum(),
+        )
+    )
+
+
+def _finish(frame: pl.DataFrame, of_scopes: pl.DataFrame, by: str, *, with_tail: bool) -> pl.DataFrame:
+    """Add shares and the comparison with the tail; put rows and columns in order."""
+    makespan = int(of_scopes.get_column("makespan").sum())
+    tail = of_scopes.filter("in_tail")
+    tail_makespan, rest_scopes = int(tail.get_column("makespan").sum()), of_scopes.height - tail.height
+    in_rest = pl.col("total_ns") - pl.col("in_tail_ns")
+    compared = frame.rename({"group": by}).with_columns(
+        share=pl.col("total_ns") / max(makespan, 1),
+        tail_share=pl.col("in_tail_ns") / max(tail_makespan, 1),
+        rest_share=in_rest / max(makespan - tail_makespan, 1),
+        tail_mean_ns=(pl.col("in_tail_ns") / max(tail.height, 1)).round().cast(pl.Int64),
+        rest_mean_ns=(in_rest / max(rest_scopes, 1)).round().cast(pl.Int64),
+    )
+    compared = compared.with_columns(extra_ns=pl.col("tail_mean_ns") - pl.col("rest_mean_ns"))
+    of_tail = ("tail_share", "rest_share", "tail_mean_ns", "rest_mean_ns", "extra_ns") if with_tail else ()
+    return compared.sort("extra_ns" if with_tail else "total_ns", by, descending=[True, False], nulls_last=True).select(
+        *(by, "total_ns", "share", *(f"{name}_ns" for name in _CATEGORIES), "inferred_ns", "scopes"),
+        *(f"{name}_ns" for name, _ in PERCENTILES),
+        *of_tail,
+        *("example", "example_session"),
+    )

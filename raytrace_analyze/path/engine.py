@@ -1,0 +1,196 @@
+"""The critical paths of all scopes at once.
+
+While many scopes are under way, one state of each takes a step together with the others. The few that are left then
+have long paths: for them the next state of every state is found at once, and the chain of numbers followed. What
+neither can settle (input that contradicts itself) is left to `walk`.
+"""
+
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.path.hops import Hops, Stepper
+from raytrace_analyze.path.origins import code
+from raytrace_analyze.path.walk import Via
+
+_TOGETHER = 256
+"""From how many scopes on a step together costs less than finding everything out."""
+_CHUNK = 1 << 18
+"""How many states are asked about at a time: bounds the memory, and stays in the processor's caches."""
+_ROUNDS = 64
+"""How often what contradicting clocks lead to is followed before the rest is left to `walk`."""
+_END, _UNKNOWN = -1, -2
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The states of many walks: parallel arrays, scope by scope, each from its start to its end."""
+
+    hops: Hops
+    scope: Rows
+    unsettled: Rows
+    """Scopes that the engine could not settle; there are no states of theirs."""
+
+
+def find_paths(stepper: Stepper, scope_count: int, *, together: int = _TOGETHER) -> Paths:
+    """Walk every scope from its end back to its start.
+
+    `together` says how many scopes must be under way for a step together.
+    """
+    scoped = stepper.scoped
+    scope = np.arange(scope_count, dtype=np.int64)
+    row, time = scoped.span_count + scope, scoped.end[scoped.span_count :]
+    # A walk comes back to no state, so one that takes longer than this goes round in a circle.
+    limit = 4 * np.bincount(scoped.scope_of[scoped.scope_of >= 0], minlength=scope_count) + 64
+    parts: list[Hops] = []
+    scopes: list[Rows] = []
+    circular: list[Rows] = []
+    while scope.size >= max(together, 1):
+        hops = stepper.take(row, time)
+        parts.append(hops)
+        scopes.append(scope)
+        too_long = limit[scope] <= len(parts)
+        circular.append(scope[too_long])
+        going = np.flatnonzero((hops.next_row >= 0) & ~too_long)
+        scope, row, time = scope[going], hops.next_row[going], hops.next_time[going]
+    unsettled = np.concatenate([*circular, scope[:0]])
+    if scope.size:
+        rest = _Chains(stepper, scope).follow(row, time)
+        return _in_order(parts, scopes, rest, np.concatenate([unsettled, rest.unsettled]), scope_count)
+    return _in_order(parts, scopes, None, unsettled, scope_count)
+
+
+def _in_order(parts: list[Hops], scopes: list[Rows], rest: Paths | None, unsettled: Rows, scope_count: int) -> Paths:
+    """Put states that were found step by step, and the `rest` of some walks, into the order of their scopes."""
+    states = [*parts, rest.hops] if rest else parts
+    all_scopes = [*scopes, rest.scope] if rest else scopes
+    counts = np.zeros(scope_count, dtype=np.int64)
+    for scope in scopes:
+        counts[scope] += 1
+    if rest:
+        counts += np.bincount(rest.scope, minlength=scope_count)
+    counts[unsettled] = 0
+    last = np.cumsum(counts) - 1
+    places = [last[scope] - number for number, scope in enumerate(scopes)]
+    if rest:
+        first = last - counts + 1
+        _, begins = np.unique(rest.scope, return_index=True)
+        number = np.arange(rest.scope.size)
+        number -= np.repeat(number[begins], np.diff(np.append(begins, rest.scope.size)))
+        places.append(first[rest.scope] + number)
+    if unsettled.size:
+        settled = [~np.isin(scope, unsettled) for scope in all_scopes]
+        states = [part[np.flatnonzero(kept)] for part, kept in zip(states, settled, strict=True)]
+        places = [place[kept] for place, kept in zip(places, settled, strict=True)]
+    return Paths(Hops.scatter(states, places), np.repeat(np.arange(scope_count), counts), unsettled)
+
+
+class _Chains:
+    """Knows what follows every state of some scopes.
+
+    States have numbers: that of a span at its end is the span's position; that of coming back from a span's start (to
+    its parent or submit) lies as many behind as there are positions; others, which only contradicting clocks bring
+    about, lie behind those.
+    """
+
+    def __init__(self, stepper: Stepper, scopes: Rows) -> None:
+        self._stepper, self._scoped, self._scopes = stepper, stepper.scoped, scopes
+        scoped = stepper.scoped
+        wanted = np.zeros(scoped.start.size - scoped.span_count + 1, dtype=np.bool_)
+        wanted[scopes] = True
+        self._spans = np.flatnonzero(wanted[scoped.scope_of] & ~scoped.detached)
+        self._size = scoped.start.size
+        root = scoped.span_count + scoped.scope_of
+        self._back_row = np.where(scoped.parent >= 0, scoped.parent, root)
+        self._other_numbers: dict[tuple[int, int], int] = {}
+        self._others: list[tuple[int, int]] = []
+        self._next = np.full(2 * self._size, _UNKNOWN, dtype=np.int64)
+
+    def follow(self, row: Rows, time: Rows) -> Paths:
+        """Walk each scope on from a state of its own."""
+        begin = self._number_others(row, time)
+        self._find_all()
+        following = memoryview(self._next.tobytes()).cast("q")
+        met = bytearray(self._next.size)
+        path = array("q")
+        lengths, unsettled = [], []
+        for scope, first in zip(self._scopes.tolist(), begin.tolist(), strict=True):
+            before, state = len(path), first
+            while state >= 0 and not met[state]:
+                met[state] = 1
+                path.append(state)
+                state = following[state]
+            if state != _END:
+                unsettled.append(scope)
+            lengths.append(len(path) - before)
+        states = _reversed(np.array(path, dtype=np.int64), lengths)
+        parts = [self._stepper.take(*self._at(part)) for part in _chunks(states)]
+        hops = Hops.concat(parts) if parts else Hops.begin(states, states)
+        return Paths(hops, np.repeat(self._scopes, lengths), np.array(unsettled, dtype=np.int64))
+
+    def _find_all(self) -> None:
+        back = self._spans[self._spans < self._scoped.span_count]
+        for states in (*_chunks(self._spans), *_chunks(back + self._size)):
+            self._next[states] = self._following(states)
+        done = 2 * self._size
+        for _ in range(_ROUNDS):
+            count = 2 * self._size + len(self._others)
+            if done == count:
+                return
+            fresh = np.arange(done, count)
+            found = self._following(fresh)
+            self._next = np.concatenate([self._next, found])
+            done = count
+        rest = 2 * self._size + len(self._others) - done
+        self._next = np.concatenate([self._next, np.full(rest, _UNKNOWN, dtype=np.int64)])
+
+    def _following(self, states: Rows) -> Rows:
+        """Give the numbers of the states that follow."""
+        row, time = self._at(states)
+        hops = self._stepper.take(row, time)
+        number = np.where(hops.next_row < 0, _END, _UNKNOWN)
+        going = hops.next_row >= 0
+        at_end = going & (hops.next_time == self._scoped.end[hops.next_row])
+        number[at_end] = hops.next_row[at_end]
+        back = going & ~at_end & ((hops.via == code(Via.JOIN)) | (hops.via == code(Via.SUBMIT)))
+        back &= hops.next_time == self._scoped.start[row]
+        number[back] = row[back] + self._size
+        others = np.flatnonzero(going & ~at_end & ~back)
+        number[others] = self._number_others(hops.next_row[others], hops.next_time[others])
+        return number
+
+    def _at(self, states: Rows) -> tuple[Rows, Rows]:
+        """Give the spans and times of states."""
+        scoped, size = self._scoped, self._size
+        span = np.where(states < size, states, states - size)
+        is_other = np.flatnonzero(states >= 2 * size)
+        span[is_other] = 0
+        row = np.where(states < size, span, self._back_row[span])
+        time = np.where(states < size, scoped.end[span], scoped.start[span])
+        if is_other.size:
+            others = np.array(self._others, dtype=np.int64)[states[is_other] - 2 * size]
+            row[is_other], time[is_other] = others.T
+        return row, time
+
+    def _number_others(self, row: Rows, time: Rows) -> Rows:
+        numbers = []
+        for state in zip(row.tolist(), time.tolist(), strict=True):
+            number = self._other_numbers.setdefault(state, 2 * self._size + len(self._others))
+            if number == 2 * self._size + len(self._others):
+                self._others.append(state)
+            numbers.append(number)
+        return np.array(numbers, dtype=np.int64)
+
+
+def _chunks(values: Rows) -> list[Rows]:
+    return [values[first : first + _CHUNK] for first in range(0, values.size, _CHUNK)]
+
+
+def _reversed(values: Rows, lengths: list[int]) -> Rows:
+    """Turn each of several pieces round."""
+    last = np.repeat(np.cumsum(lengths), lengths)
+    first = last - np.repeat(np.array(lengths, dtype=np.int64), lengths)
+    turned: Rows = values[first + last - 1 - np.arange(values.size)]
+    return turned
