@@ -1,6 +1,5 @@
 """The command line: the Typer app, and the one place where errors become messages and exit codes."""
 
-import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -60,9 +59,5 @@ def main() -> None:
     except RaytraceError as error:
         typer.echo(f"raytrace-analyze: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader (`| head`) has left: that is no error, and there is nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

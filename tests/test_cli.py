@@ -207,11 +207,12 @@ def newer_parquet(folder: Path) -> Path:
         (["jobs", "{tmp}/foreign.parquet"], 2, "none that `raytrace-analyze merge` wrote"),
         (["jobs", "{tmp}/newer.parquet"], 2, "schema version 99"),
         (["critical-path", "{spans}", "--job", "77"], 2, "no job '77'"),
+        (["critical-path", "{spans}", "--job", ""], 2, "give the id of a job"),
         (["critical-path", "{spans}", "--trace", "zz"], 2, "no trace 'zz'"),
         (["critical-path", "{spans}", "--task", "zz"], 2, "__main__.map_part"),
         (["critical-path", "{spans}", "--job", "01", "--task", "x"], 2, "one scope"),
         (["merge", "{spans}", "-o", "{tmp}/empty"], 2, "is a folder"),
-        (["merge", "{spans}", "-o", "{tmp}/nowhere/x.parquet"], 2, "cannot write"),
+        (["merge", "{spans}", "-o", "{tmp}/nowhere/x.parquet"], 2, "there is no folder"),
     ],
 )
 def test_wrong_input_is_one_clear_line(tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
@@ -240,7 +241,55 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_a_reader_that_leaves_is_no_error(merged: Path) -> None:
-    command = f"{sys.executable} -m raytrace_analyze critical-path {merged} -f json | head -c 10"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+def pipe(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    script = command.replace("raytrace-analyze", f"{sys.executable} -m raytrace_analyze")
+    return subprocess.run(
+        ["bash", "-c", f"{script}; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False, cwd=folder
+    )
+
+
+@pytest.mark.parametrize("output", ["table", "json", "csv"])
+def test_a_reader_that_leaves_is_no_error(merged: Path, output: str) -> None:
+    done = pipe(f"raytrace-analyze critical-path {merged} -f {output} | true", merged.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_merge_writes_its_table_though_nobody_reads_its_report(tmp_path: Path) -> None:
+    done = pipe(f"raytrace-analyze merge {MAP_REDUCE} -o out.parquet 2>&1 | true", tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "out.parquet").exists()
+
+
+def test_output_that_cannot_be_written_is_one_clear_line(merged: Path) -> None:
+    done = pipe(f"raytrace-analyze jobs {merged} -f json > /dev/full", merged.parent)
+    assert done.returncode == 2
+    assert done.stderr.startswith("raytrace-analyze: cannot write the result")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_names_stay_whole_on_a_narrow_screen(width: int) -> None:
+    for command in ("critical-path", "stats"):
+        done = subprocess.run(
+            [sys.executable, "-m", "raytrace_analyze", command, str(MAP_REDUCE)],
+            env={**os.environ, "COLUMNS": str(width), "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        table = [line for line in done.stdout.splitlines() if line.startswith(("map_part ", "reduce_pair "))]
+        assert len(table) == 2, done.stdout
+        assert all(line.rstrip().endswith(("s", "%")) for line in table)
+        assert max(map(len, done.stdout.splitlines())) <= width
+
+
+def test_strange_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    lines = max(MAP_REDUCE.iterdir(), key=lambda file: file.stat().st_size).read_text().splitlines()
+    record = json.loads(lines[0])
+    record["name"] = record["attributes"]["ray.function"] = "a\x1b[2J[bold]b\nc"
+    (tmp_path / "strange.jsonl").write_text(json.dumps(record))
+    for command in ("critical-path", "traces", "stats"):
+        done = cli(command, tmp_path)
+        assert done.returncode == 0
+        assert "\x1b" not in done.stdout
+        assert "[bold]" in done.stdout or command == "stats"

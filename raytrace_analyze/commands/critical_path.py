@@ -40,14 +40,17 @@ def critical_path(
         bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; show only what is certain.")
     ] = False,
     infer_within: Annotated[
-        float, typer.Option(metavar="MS", min=0, help="How long before a task's start its predecessor may have ended.")
+        float,
+        typer.Option(
+            metavar="MS", min=0, max=1e9, help="How long before a task's start its predecessor may have ended."
+        ),
     ] = 100.0,
     near: Annotated[
         str | None,
         typer.Option(metavar="PERCENT", help="Also show what becomes critical next: chains with so little slack, 5%."),
     ] = None,
     clock_correct: options.ClockCorrect = True,
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many lines of each table to show.")] = 15,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many lines of each table to show.")] = 15,
     by: Annotated[Group, typer.Option(help="What to sum the time by.")] = Group.FUNCTION,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:

@@ -48,7 +48,7 @@ def diff(
         typer.Option(help="follow: go on through what held the actor or slot. show: keep that as time in the queue."),
     ] = Queues.FOLLOW,
     clock_correct: options.ClockCorrect = True,
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many lines of each table to show.")] = 15,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many lines of each table to show.")] = 15,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
     """Show what made one run, or group of runs, longer or shorter than another.

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from raytrace_analyze.commands.reading import writing
 from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
 
 
@@ -33,17 +34,21 @@ def merge(
     from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.merge_view import show_report
 
+    if not output.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {output}: there is no folder {output.parent}")
     if output.is_dir():
         raise UsageError(f"{output} is a folder; name a file to write, like -o {output / 'spans.parquet'}")
     found = load(paths)
     report = found.report
-    show_report(report, messages())
     if strict and report.is_damaged:
+        show_report(report, messages())
         raise DamagedInputError("some input is damaged, so nothing was written (--strict)")
     try:
         write_table(found.spans, output, found.task_events)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
-    messages().print(f"wrote    {output}", markup=False)
+    with writing():
+        show_report(report, messages())
+        messages().print(f"wrote    {output}", markup=False, soft_wrap=True)
     if report.is_damaged:
         raise typer.Exit(EXIT_DAMAGED)

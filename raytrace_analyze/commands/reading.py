@@ -1,9 +1,13 @@
 """What every reading command does first (find the spans) and last (write the result)."""
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from raytrace_analyze.commands.options import OutputFormat
 from raytrace_analyze.errors import EXIT_DAMAGED, EXIT_OK, UsageError
@@ -48,9 +52,31 @@ def write_result(
     """Write a result to standard output in the format asked for."""
     from raytrace_analyze.views.documents import write_csv, write_json
 
-    if output_format is OutputFormat.JSON:
-        write_json(document(), sys.stdout)
-    elif output_format is OutputFormat.CSV:
-        write_csv(frame(), sys.stdout)
-    else:
-        table()
+    with writing():
+        if output_format is OutputFormat.JSON:
+            write_json(document(), sys.stdout)
+        elif output_format is OutputFormat.CSV:
+            write_csv(frame(), sys.stdout)
+        else:
+            table()
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Write to standard output or error within this: a reader that leaves (`| head`) is no error of ours.
+
+    Raises UsageError where it cannot be written to for another reason, such as a full disk.
+    """
+    try:
+        yield
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except BrokenPipeError:
+        # What is still in the buffers has nowhere to go; without this the interpreter complains at its end.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        raise typer.Exit(EXIT_OK) from None
+    except OSError as error:
+        raise UsageError(f"cannot write the result: {error.strerror or error}") from error

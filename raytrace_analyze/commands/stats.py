@@ -25,7 +25,7 @@ def stats(
         Group, typer.Option(help="What to sum by; name takes every span, the others task runs.")
     ] = Group.FUNCTION,
     clock_correct: options.ClockCorrect = True,
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many groups to show in the table.")] = 20,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many groups to show in the table.")] = 20,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
     """Show how long tasks ran, waited to start, and took to submit.

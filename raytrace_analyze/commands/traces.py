@@ -11,7 +11,7 @@ from raytrace_analyze.commands.reading import open_spans, write_result
 def traces(
     spans: options.Spans = None,
     clock_correct: options.ClockCorrect = True,
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many traces to show in the table.")] = 20,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many traces to show in the table.")] = 20,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
     """List the traces, the longest first.

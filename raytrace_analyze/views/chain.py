@@ -10,6 +10,8 @@ import polars as pl
 from raytrace_analyze.path import DRIVER
 from raytrace_analyze.units import count_text, duration_text
 
+_SHARE_OF_QUEUES = 20
+"""A series says how long its queues were if they were more than one part in so many."""
 _SERIES = 2
 """From how many runs of one function, one after another, they are one line."""
 
@@ -47,6 +49,11 @@ class ChainLine:
 def short_name(function: str | None) -> str:
     """A function as its author would say it: without Ray's `__main__.`."""
     return (function or DRIVER).removeprefix("__main__.")
+
+
+def printable(text: str) -> str:
+    """Take out what would move the cursor or break the line: a name can hold anything."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
@@ -99,7 +106,8 @@ def _because(pieces: Sequence[Segment]) -> str | None:
 
 def say(segment: Segment) -> str:
     """Tell a segment in words."""
-    function, name = short_name(segment["function"]), segment["name"]
+    function = printable(short_name(segment["function"]))
+    name = None if segment["name"] is None else printable(segment["name"])
     where = f" [process {segment['pid']}]" if segment["pid"] is not None else ""
     because = f" ({segment['cause']})" if segment["cause"] else ""
     who = "the driver" if function == DRIVER else function
@@ -141,9 +149,12 @@ def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
         yield _line(segments[0])
         rest = segments[1:]
     text = (
-        f"{short_name(segments[0]['function'])} runs {count_text(len(runs), 'time')}, one after another, "
+        f"{printable(short_name(segments[0]['function']))} runs {count_text(len(runs), 'time')}, one after another, "
         f"the longest {duration_text(_longest_run(rest))}"
     )
+    between = sum(segment["duration_ns"] for segment in rest if segment["category"] == "queue")
+    if between * _SHARE_OF_QUEUES > sum(segment["duration_ns"] for segment in rest):
+        text += f"; {duration_text(between)} of it waiting to start"
     yield _sum([_line(segment) for segment in rest], text)
 
 

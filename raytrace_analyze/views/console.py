@@ -7,6 +7,15 @@ from rich.console import Console
 from rich.table import Table
 
 _PIPE_WIDTH = 120
+_LABEL_WIDTH = 12
+"""However narrow the screen, what a row is about stays readable."""
+
+
+class _Console(Console):
+    """Leaves a reader that has gone to the commands; Rich's own answer is exit code 1, which is a failed gate here."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def output() -> Console:
@@ -22,15 +31,15 @@ def messages() -> Console:
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return _Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """A plain table; the columns named in `right` hold numbers."""
+    """A plain table; the columns named in `right` hold numbers, the first one names what a row is about."""
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         if column in right:
             made.add_column(column, justify="right", no_wrap=True)
         else:
-            made.add_column(column, overflow="fold")
+            made.add_column(column, overflow="fold", min_width=_LABEL_WIDTH if column == columns[0] else None)
     return made

@@ -8,7 +8,7 @@ from raytrace_analyze.ingest import IngestReport
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.units import count_text, duration_text
 
-_SHOWN = 10
+_SHOWN = 5
 _ADVICE = {
     ProblemKind.CUT_RECORD: "the process was killed while writing it",
     ProblemKind.DAMAGED_RECORD: "left out; everything around it is there",
@@ -18,14 +18,14 @@ _ADVICE = {
 def show_report(report: IngestReport, console: Console) -> None:
     """Print what was read, skipped, lost and noticed."""
     for line in _lines(report):
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     show_problems(report.problems, console)
 
 
 def show_problems(problems: Sequence[Problem], console: Console) -> None:
     """Print what was wrong with the input, file by file."""
     for line in _problems(problems):
-        console.print(line, markup=False, style="yellow")
+        console.print(line, markup=False, style="yellow", soft_wrap=True)
 
 
 def _lines(report: IngestReport) -> Iterator[str]:
@@ -51,10 +51,13 @@ def _lines(report: IngestReport) -> Iterator[str]:
 
 
 def _problems(problems: Sequence[Problem]) -> Iterator[str]:
-    for problem in problems[:_SHOWN]:
-        at = f" at byte {problem.offset:,}" if problem.offset is not None else ""
-        advice = f"; {_ADVICE[problem.kind]}" if problem.kind in _ADVICE else ""
-        where = f"{problem.path}{at}: " if problem.path else ""
-        yield f"{problem.kind}: {where}{problem.detail}{advice}"
-    if len(problems) > _SHOWN:
-        yield f"... and {len(problems) - _SHOWN:,} more of these"
+    """Tell what was wrong, kind by kind, so that many problems of one kind do not hide those of another."""
+    for kind in ProblemKind:
+        of_kind = [problem for problem in problems if problem.kind is kind]
+        for problem in of_kind[:_SHOWN]:
+            at = f" at byte {problem.offset:,}" if problem.offset is not None else ""
+            advice = f"; {_ADVICE[problem.kind]}" if problem.kind in _ADVICE else ""
+            where = f"{problem.path}{at}: " if problem.path else ""
+            yield f"{problem.kind}: {where}{problem.detail}{advice}"
+        if len(of_kind) > _SHOWN:
+            yield f"{kind}: {len(of_kind) - _SHOWN:,} more of these"

@@ -10,11 +10,12 @@ from rich.text import Text
 
 from raytrace_analyze.path import DRIVER, CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import chain_lines, short_name
+from raytrace_analyze.views.chain import chain_lines, printable, short_name
 from raytrace_analyze.views.console import table
 
 INFERRED = "~"
-_BAR_WIDTH = 24
+_BAR_WIDTHS = ((100, 24), (0, 10))
+"""How long the longest bar may be, from which width of the screen on."""
 _KINDS = {
     "self": "running",
     "queue": "waiting to start",
@@ -22,32 +23,43 @@ _KINDS = {
     "fetch": "getting results back",
     "wait": "waiting for something not traced",
 }
+_HEADS = {
+    "self": "running",
+    "queue": "waiting\nto start",
+    "submit": "sub-\nmitting",
+    "fetch": "getting\nresults",
+    "wait": "not\ntraced",
+}
+"""The same as column heads, narrow."""
 _BAR_STYLES = {"self": "green", "queue": "yellow", "submit": "cyan", "fetch": "magenta", "wait": "red"}
 
 
 def show_path(path: CriticalPath, console: Console, *, top: int, by: str) -> None:
     """Print a path: the answer in a sentence, where the time went, and the chain itself."""
-    console.print(Group(*_parts(path, top, by)))
+    console.print(Group(*_parts(path, top, by, console.width)))
 
 
-def _parts(path: CriticalPath, top: int, by: str) -> Iterator[RenderableType]:
+def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[RenderableType]:
     yield from _answer(path)
     if path.segments.is_empty():
         return
     yield Text()
+    yield Text("Where the time on the chain went.", style="bold")
     yield _sums(path, top, by)
     yield Text()
     yield Text("The chain, oldest first: each line had to end before the next could start.", style="bold")
-    yield _chain(path, top)
+    yield _chain(path, top, next(bar for least, bar in _BAR_WIDTHS if width >= least))
     yield from _legend(path)
 
 
 def _answer(path: CriticalPath) -> Iterator[RenderableType]:
     scope = path.scope
     if scope.kind == "task":
-        what = f"Task {short_name(scope.name)} took {duration_text(path.makespan)} from its submit to its end."
+        what = (
+            f"Task {printable(short_name(scope.name))} took {duration_text(path.makespan)} from its submit to its end."
+        )
     else:
-        name = f" ({scope.name})" if scope.name else ""
+        name = f" ({printable(scope.name)})" if scope.name else ""
         what = f"{scope.kind.capitalize()} {scope.id}{name} took {duration_text(path.makespan)}."
     yield Text(what, style="bold")
     if path.runs and scope.kind != "task":
@@ -66,20 +78,21 @@ def _most(path: CriticalPath) -> str:
         for category, kind in _KINDS.items()
         if first[f"{category}_ns"] * 20 >= first["total_ns"]
     ]
-    name = "the driver program" if first["function"] == DRIVER else short_name(first["function"])
+    name = "the driver program" if first["function"] == DRIVER else printable(short_name(first["function"]))
     return f"What decided that time most is {name}: {share_text(first['share'], 1)} of it ({', '.join(parts)})."
 
 
 def _sums(path: CriticalPath, top: int, by: str) -> Table:
     groups = path.by(by)
     used = [kind for kind in _KINDS if groups.get_column(f"{kind}_ns").sum() > 0]
-    heads = [_KINDS[kind] for kind in used]
-    shown = table(f"on the chain, by {by}", "total", "share", *heads, right=("total", "share", *heads))
+    # A head in two lines leaves the first column the room that it needs.
+    heads = [_HEADS[kind] for kind in used]
+    shown = table(by, "total", "share", *heads, right=("total", "share", *heads))
     shown.columns[0].no_wrap = by in ("cause", "category")
     for row in groups.head(top).iter_rows(named=True):
         label = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")
         times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
-        shown.add_row(escape(label), duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
+        shown.add_row(escape(printable(label)), duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
     rest = groups.slice(top)
     if not rest.is_empty():
         times = [_total(rest, kind) for kind in used]
@@ -99,11 +112,11 @@ def _total(groups: pl.DataFrame, kind: str) -> str:
     return duration_text(total) if total else ""
 
 
-def _chain(path: CriticalPath, top: int) -> Table:
+def _chain(path: CriticalPath, top: int, bar_width: int) -> Table:
     shown = table("at", "took", "", "", right=("at", "took"))
     shown.columns[2].no_wrap = True
     for line in chain_lines(path.segments, top):
-        bar = "█" * round(_BAR_WIDTH * line.duration_ns / path.makespan)
+        bar = "█" * round(bar_width * line.duration_ns / path.makespan)
         text = Text(line.text, style="dim" if line.is_folded else "")
         if line.inferred:
             text.append(f" {INFERRED}", style="yellow")

@@ -7,26 +7,33 @@ from rich.console import Console
 from rich.markup import escape
 
 from raytrace_analyze.stats import QUANTILES, TIMES
-from raytrace_analyze.units import duration_text, share_text
-from raytrace_analyze.views.chain import short_name
+from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.views.chain import printable, short_name
 from raytrace_analyze.views.console import table
 
 _TIME_NAMES = {"run": "run", "queue": "wait to start", "submit": "submit"}
+_ALL_FIGURES = ("total", *(name for name, _ in QUANTILES))
+_FIGURES = ((114, _ALL_FIGURES), (96, ("p50", "p90", "p95", "p99", "max")), (0, ("p50", "p99", "max")))
+"""What fits, from which width of the screen on."""
+_JOB_COUNTS = (
+    ("tasks", "task run"),
+    ("spans", "span"),
+    ("traces", "trace"),
+    ("processes", "process", "processes"),
+    ("errors", "error"),
+    ("in_flight", "never ended", "never ended"),
+)
+_ALWAYS = ("tasks", "spans")
 
 
 def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> None:
-    """Print latency statistics: three lines a group, how long it ran, waited to start and took to submit."""
-    quantiles = [name for name, _ in QUANTILES]
-    shown = table(
-        by,
-        "count",
-        "errors",
-        "of the path",
-        "",
-        "total",
-        *quantiles,
-        right=("count", "errors", "of the path", "total", *quantiles),
-    )
+    """Print latency statistics: three lines a group, how long it ran, waited to start and took to submit.
+
+    A narrow screen shows fewer figures; JSON and CSV have them all.
+    """
+    figures = next(figures for least, figures in _FIGURES if console.width >= least)
+    counts = ("count", "errors", "of the\npath")
+    shown = table(by, *counts, "time to", *figures, right=(*counts, *figures))
     for row in stats.head(top).iter_rows(named=True):
         for time in TIMES:
             if row[f"{time}_p50_ns"] is None and time != "run":
@@ -35,7 +42,7 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
             shown.add_row(
                 *(first if time == "run" else ("", "", "", "")),
                 _TIME_NAMES[time],
-                *(_time(row[f"{time}_{name}_ns"]) for name in ("total", *quantiles)),
+                *(_time(row[f"{time}_{name}_ns"]) for name in figures),
                 style="" if time == "run" else "dim",
             )
     console.print(shown)
@@ -47,17 +54,19 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
 
 
 def show_jobs(jobs: pl.DataFrame, console: Console) -> None:
-    """Print the list of jobs."""
-    counts = ("tasks", "spans", "traces", "processes", "errors", "in flight")
-    shown = table("job", "program", "started (UTC)", "took", *counts, right=("took", *counts))
+    """Print the list of jobs: each with the id that `--job` takes on a line of its own, unbroken."""
     for row in jobs.iter_rows(named=True):
-        shown.add_row(
-            escape(f"{row['session']}/{row['job_id']}" if row["job_id"] else f"{row['session']} (no job)"),
-            escape(row["entrypoint"] or "-"),
-            *_when(row),
-            *(f"{row[name.replace(' ', '_')]:,}" for name in counts),
+        console.print(_job_id(row), style="bold", markup=False, soft_wrap=True)
+        counts = ", ".join(
+            count_text(row[name], *words) for name, *words in _JOB_COUNTS if row[name] or name in _ALWAYS
         )
-    console.print(shown)
+        started, took = _when(row)
+        program = f"{printable(row['entrypoint'])}, " if row["entrypoint"] else ""
+        console.print(f"    {program}{started} UTC, took {took}: {counts}", markup=False)
+
+
+def _job_id(row: dict[str, Any]) -> str:
+    return f"{row['session']}/{row['job_id']}" if row["job_id"] else f"{row['session']}/ (no job)"
 
 
 def show_traces(traces: pl.DataFrame, console: Console, *, top: int) -> None:
@@ -68,7 +77,7 @@ def show_traces(traces: pl.DataFrame, console: Console, *, top: int) -> None:
     for row in longest.head(top).iter_rows(named=True):
         shown.add_row(
             row["trace_id"],
-            escape(short_name(row["name"])),
+            escape(printable(short_name(row["name"]))),
             row["job_id"] or "-",
             *_when(row),
             *(f"{row[name]:,}" for name in counts),
@@ -85,7 +94,7 @@ def _when(row: dict[str, Any]) -> tuple[str, str]:
 def _label(value: str | None, by: str) -> str:
     if value is None:
         return "-"
-    return escape(short_name(value) if by in ("function", "name") else value)
+    return escape(printable(short_name(value) if by in ("function", "name") else value))
 
 
 def _count(count: int) -> str:
