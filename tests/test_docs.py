@@ -94,7 +94,8 @@ def test_every_command_is_in_the_readme_or_its_neighbours() -> None:
     [
         "README.md",
         "CONTRIBUTING.md",
-        "docs/critical-path.md", "docs/what-if.md",
+        "docs/critical-path.md",
+        "docs/what-if.md",
         "docs/diff.md",
         "hook/README.md",
         "sample_spans/README.md",

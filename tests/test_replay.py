@@ -49,7 +49,7 @@ def test_a_capture_comes_out_as_it_was(capture: str) -> None:
 
 
 def test_simulated_programs_come_out_as_they_were() -> None:
-    for seed in range(30):
+    for seed in range(20):
         program = simulate(seed)
         check_unchanged(program.spans)
         check_unchanged(program.stock_spans)
@@ -62,7 +62,7 @@ def test_nonsense_comes_out_as_it_was() -> None:
 
 @pytest.mark.slow
 def test_many_programs_and_much_nonsense_come_out_as_they_were() -> None:
-    for seed in range(30, 500):
+    for seed in range(20, 500):
         program = simulate(seed)
         check_unchanged(program.spans)
         check_unchanged(program.stock_spans)
@@ -132,28 +132,28 @@ def check_predictions(seeds: range) -> None:
 
 
 def test_a_change_does_what_it_does_to_the_program() -> None:
-    check_predictions(range(40))
+    check_predictions(range(25))
 
 
 @pytest.mark.slow
 def test_a_change_does_what_it_does_to_many_programs() -> None:
-    check_predictions(range(40, 500))
+    check_predictions(range(25, 500))
 
 
 def test_with_retries_the_prediction_is_close() -> None:
-    found = [error for seed in range(40) for error in errors(seed, with_retries=True)]
+    found = [error for seed in range(25) for error in errors(seed, with_retries=True)]
     assert np.median(found) == 0
     assert np.mean(found) < 0.05
 
 
 def test_how_many_slots_there_were_is_told_from_the_queues() -> None:
     told = []
-    for seed in range(60):
+    for seed in range(40):
         program = a_program(seed)
         job = read_job(simulate(program, rerun=Rerun()).spans)
         if job.graph.slots is not None:
             told.append(job.graph.slots.capacity == 10_000 * program.slots[0])
-    assert len(told) > 20
+    assert len(told) > 15
     assert np.mean(told) > 0.85
 
 
@@ -174,3 +174,20 @@ def test_the_queue_is_served_in_the_order_of_readiness() -> None:
     after = replay(job.graph, Change({"slow": 2.0}))
     assert after.makespan_ns == 800
     assert replay(job.graph, Change(slots=2)).makespan_ns == 900
+
+
+def test_a_queue_that_is_not_served_in_that_order_is_served_as_it_was() -> None:
+    """One slot: Ray takes the third task before the second, as it does with tasks of one kind."""
+    spans = table(
+        span("d", 0, 1000, category="driver", name="ray.driver"),
+        *(submit(f"s{n}", 10 * n, 10 * n + 10, "d", submitted_task_id=str(n)) for n in (1, 2, 3)),
+        run("r1", 20, 220, "s1", "1", function="slow"),
+        run("r3", 221, 321, "s3", "3", function="slow"),
+        run("r2", 322, 622, "s2", "2"),
+        wait("w", 40, 622, "d", ["1", "2", "3"]),
+        recorded=True,
+    )
+    job = read_job(spans, had_slots=1)
+    assert job.graph.slots is not None
+    assert not job.graph.slots.jumped.any()
+    assert replay(job.graph, Change({"slow": 2.0})).makespan_ns == 1000 - 100 - 50

@@ -35,7 +35,7 @@ def makespan_if_longer(job: Job, span_id: str, by_ns: int) -> int:
 
 def test_slack_can_be_added_and_not_a_nanosecond_more() -> None:
     checked = 0
-    for seed in range(25):
+    for seed in range(15):
         job = read_job(simulate(seed).spans)
         ends = job.graph.end_ns
         for row in slack(simulate(seed).spans).iter_rows(named=True):
@@ -43,7 +43,7 @@ def test_slack_can_be_added_and_not_a_nanosecond_more() -> None:
             if row["end_ns"] + row["slack_ns"] < ends:
                 checked += 1
                 assert makespan_if_longer(job, row["span_id"], row["slack_ns"] + 1000) == job.makespan_ns + 1000
-    assert checked > 100
+    assert checked > 50
 
 
 def test_runs_that_the_path_enters_at_their_end_have_no_slack() -> None:

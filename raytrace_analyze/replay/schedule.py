@@ -75,8 +75,9 @@ class _Stage:
         self.amount = self._by_piece(start, demand.amount, 0)
         waits_turn = np.ones(start.size, dtype=np.bool_)
         put_back = np.zeros(start.size, dtype=np.int64)
-        if plan.capacity is None and slots is not None:
-            waits_turn, put_back = ~slots.jumped, slots.priority
+        if slots is not None:
+            put_back = slots.priority
+            waits_turn = ~slots.jumped if plan.capacity is None else waits_turn
         self.waits_turn = self._by_piece(start, waits_turn.astype(np.int64), 0)
         self.put_back = self._by_piece(start, put_back, 0)
         self.submit_piece = self._by_piece(start, graph.piece[demand.submit], -1)
