@@ -49,7 +49,7 @@ def inherit(spans: pl.DataFrame) -> pl.DataFrame:
     is_run = run_flags(spans.get_column("kind"), parent)
     spans = add_category(spans, is_run)
     task_row = np.where(is_run, -1, nearest_ancestor(parent, is_run))
-    return _fill_job(_fill_process(_fill_from_task(spans, task_row)))
+    return _fill_job(_fill_process(_fill_by_task_id(_fill_from_task(spans, task_row), is_run)))
 
 
 def _fill_from_task(spans: pl.DataFrame, task_row: Rows) -> pl.DataFrame:

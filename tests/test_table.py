@@ -71,6 +71,16 @@ def test_a_custom_span_inherits_from_its_task() -> None:
         assert (one(spans, span_id)["job_id"], one(spans, span_id)["node_id"]) == ("01", "n")
 
 
+def test_a_span_of_a_thread_belongs_to_the_task_it_names() -> None:
+    spans = table(
+        run("r", 2, 9, None, "T", function="work", actor_id="A"),
+        wait("lost", 3, 4, None, [], trace_id="u", task_id="T"),
+        submit("s", 3, 4, None, trace_id="v", task_id="T", function="other"),
+    )
+    assert (one(spans, "lost")["function"], one(spans, "lost")["actor_id"]) == ("work", "A")
+    assert (one(spans, "s")["function"], one(spans, "s")["actor_id"]) == ("other", None)
+
+
 def test_a_submit_keeps_its_callee_and_inherits_its_submitter() -> None:
     spans = table(
         run("r", 2, 9, None, "T", function="outer", actor_id="A"),
