@@ -12,8 +12,9 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode
 
-from raytrace_hook import ray_internals, ray_patches
+from raytrace_hook import names, ray_internals, ray_patches
 from raytrace_hook.log import warn_once
+from raytrace_hook.pulse import Pulse
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -21,16 +22,18 @@ if TYPE_CHECKING:
     from raytrace_hook.task_events import TaskEvents
     from raytrace_hook.writer import SpanFile
 
-SPAN_NAME = "ray.driver"
-ENTRYPOINT = "raytrace.entrypoint"
 _LONGEST_ENTRYPOINT = 500
 
 
 class Driver:
     """Follows the connections of a driver to Ray: each gets a span (if wanted), and its task events are saved."""
 
-    def __init__(self, file: SpanFile, task_events: TaskEvents, with_span: bool) -> None:
+    def __init__(
+        self, file: SpanFile, task_events: TaskEvents, show_alive: Callable[[int], None], with_span: bool
+    ) -> None:
         self._file = file
+        self._show_alive = show_alive
+        self._pulse = Pulse((self._say_alive, task_events.save_when_due))
         self._task_events = task_events
         self._with_span = with_span
         self._fallback = _install_fallback() if with_span else None
@@ -60,15 +63,17 @@ class Driver:
         if self._with_span:
             ids = ray_internals.process_ids()
             attributes = {name: value for name, value in ids.items() if name.startswith("ray.")}
-            attributes[ENTRYPOINT] = entrypoint()
-            self._span = trace.get_tracer(__name__).start_span(SPAN_NAME, attributes=attributes)
+            attributes[names.ENTRYPOINT] = entrypoint()
+            self._span = trace.get_tracer(__name__).start_span(names.DRIVER_SPAN, attributes=attributes)
             if self._fallback is not None:
                 self._fallback.context = trace.set_span_in_context(self._span, Context())
+        self._pulse.start()
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the span, then save the task events; nothing the second time."""
         if os.getpid() != self._pid:
             return
+        self._pulse.stop()  # before the record that it renews is cleared
         span, self._span = self._span, None
         if span is not None:
             if self._fallback is not None:
@@ -77,6 +82,10 @@ class Driver:
                 span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:_LONGEST_ENTRYPOINT]))
             span.end()
         self._task_events.finish()
+
+    def _say_alive(self) -> None:
+        if self._span is not None:
+            self._show_alive(self._span.get_span_context().span_id)
 
     def _finish_quietly(self, error: BaseException | None = None) -> None:
         try:

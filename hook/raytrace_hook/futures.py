@@ -12,9 +12,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Callable
 
-from raytrace_hook import ray_internals
-
-READY = "raytrace.ready_task_ids"
+from raytrace_hook import names, ray_internals
 
 Begin = Callable[[str, int], Any]
 """Notes that a wait of this name for so many objects begins."""
@@ -45,7 +43,7 @@ class _WaitedCondition(threading.Condition):
         self._begin, self._end, self._future = begin, end, future
 
     def wait(self, timeout: float | None = None) -> bool:
-        wait = self._begin("await", 1)
+        wait = self._begin(names.AWAIT_SPAN, 1)
         try:
             return super().wait(timeout)
         finally:
@@ -74,7 +72,7 @@ class _WaitedEvent(threading.Event):
         self.count = 0
 
     def wait(self, timeout: float | None = None) -> bool:
-        wait = self._begin("await", self.count)
+        wait = self._begin(names.AWAIT_SPAN, self.count)
         try:
             return super().wait(timeout)
         finally:
@@ -83,4 +81,4 @@ class _WaitedEvent(threading.Event):
 
 def _references(futures: Iterable[Any]) -> dict[str, Any]:
     references = (getattr(future, "object_ref", None) for future in futures if future.done())
-    return {READY: ray_internals.task_ids_of(one for one in references if one is not None)}
+    return {names.READY_TASK_IDS: ray_internals.task_ids_of(one for one in references if one is not None)}

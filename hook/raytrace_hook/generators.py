@@ -18,7 +18,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from raytrace_hook import ray_internals, ray_patches
 from raytrace_hook.log import warn_once
-from raytrace_hook.processor import RUN_SUFFIX
+from raytrace_hook.names import RUN_SUFFIX
 
 
 def install() -> None:

@@ -61,6 +61,18 @@ class OpenSpans:
             warn_once("open spans can't be recorded, the program goes on", error)
         return True
 
+    def renew(self, key: int, record: str) -> bool:
+        """Replace the record of a span that is shown, if it is; the caller keeps it from being cleared meanwhile.
+
+        False when the record is too long for a slot. Raises OSError.
+        """
+        data, offset, descriptor = record.encode("ascii"), self._slots.get(key), self._descriptor
+        if len(data) >= SLOT_BYTES:
+            return False
+        if offset is not None and descriptor is not None:
+            os.pwrite(descriptor, _SLOT % data, offset)
+        return True
+
     def clear(self, key: int) -> None:
         """Take a span out: one byte makes its slot free."""
         offset = self._slots.pop(key, None)

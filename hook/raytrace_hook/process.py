@@ -7,7 +7,7 @@ import socket
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from raytrace_hook import ray_internals
+from raytrace_hook import names, ray_internals
 from raytrace_hook.encode import encode_mapping, quote
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ class ProcessResource:
             "service.instance.id": self._instance,
             "process.pid": self._pid,
             "host.name": socket.gethostname(),
-            "raytrace.records_waits": self._records_waits,
+            names.RECORDS_WAITS: self._records_waits,
             **self._ids,
         }
         if self._lost_spans:
-            found["raytrace.lost_spans"] = self._lost_spans
+            found[names.LOST_SPANS] = self._lost_spans
         return found
 
     def encoded(self, resource: Resource) -> str:

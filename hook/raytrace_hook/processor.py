@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind
 
-from raytrace_hook import ray_internals
-from raytrace_hook.encode import encode_head, encode_open_tail, encode_plain, encode_tail, plain_attributes
+from raytrace_hook import names, ray_internals
+from raytrace_hook.encode import encode_head, encode_open_tail, encode_plain, encode_tail, plain_attributes, timestamp
 from raytrace_hook.log import warn_once
 
 if TYPE_CHECKING:
@@ -23,15 +24,14 @@ if TYPE_CHECKING:
     from raytrace_hook.process import ProcessResource
     from raytrace_hook.writer import SpanFile
 
-RUN_SUFFIX = " ray.remote_worker"
 _ESSENTIAL = (
     "ray.task_id",
-    "raytrace.attempt",
+    names.ATTEMPT,
     "ray.job_id",
     "ray.pid",
     "ray.actor_id",
     "ray.actor_method",
-    "raytrace.concurrent",
+    names.CONCURRENT,
 )
 """What an open span still says when all of it is too long for its slot."""
 _CANCELLATIONS = (KeyboardInterrupt, asyncio.CancelledError)
@@ -58,7 +58,7 @@ class SpanFileProcessor(SpanProcessor):
         """Add what is known of the task that the span belongs to, and show the span as open."""
         try:
             kind, context, attributes = span.kind, span.context, plain_attributes(span)
-            if kind is SpanKind.CONSUMER and span.name.endswith(RUN_SUFFIX):
+            if kind is SpanKind.CONSUMER and span.name.endswith(names.RUN_SUFFIX):
                 self._start_run(context.span_id, attributes)
             elif self.in_worker:
                 self._adopt(span, attributes, parent_context)
@@ -68,10 +68,18 @@ class SpanFileProcessor(SpanProcessor):
                 encoded = encode_plain(seen)
                 self._started[context.span_id] = span.name, head, seen, encoded
                 if not self._open_spans.set(context.span_id, head + encode_open_tail(encoded)):
-                    short = encode_plain({key: seen[key] for key in _ESSENTIAL if key in seen})
-                    self._open_spans.set(context.span_id, head + encode_open_tail(short))
+                    self._open_spans.set(context.span_id, head + encode_open_tail(encode_plain(_essential(seen))))
         except Exception as error:
             warn_once("a span could not be completed", error)
+
+    def show_alive(self, span_id: int) -> None:
+        """Say in the record of an open span that its process still lives. The caller keeps it from ending meanwhile."""
+        started = self._started.get(span_id)
+        if started is not None:
+            _, head, seen, _ = started
+            alive = {names.ALIVE: timestamp(time.time_ns())}
+            if not self._open_spans.renew(span_id, head + encode_open_tail(encode_plain({**seen, **alive}))):
+                self._open_spans.renew(span_id, head + encode_open_tail(encode_plain({**_essential(seen), **alive})))
 
     def _start_run(self, span_id: int, attributes: dict[str, Any]) -> None:
         core = ray_internals.core_worker()
@@ -113,7 +121,7 @@ class SpanFileProcessor(SpanProcessor):
                 return
             attributes = plain_attributes(span)
             if run is not None and isinstance(sys.exc_info()[1], _CANCELLATIONS):
-                attributes["raytrace.cancelled"] = True
+                attributes[names.CANCELLED] = True
             if started is not None and started[0] == span.name:
                 _, head, seen, encoded = started
                 if attributes != seen:
@@ -135,3 +143,7 @@ class SpanFileProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Return True: every span is in the file already."""
         return True
+
+
+def _essential(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {key: attributes[key] for key in _ESSENTIAL if key in attributes}

@@ -12,6 +12,8 @@ import importlib
 import sys
 from typing import Any
 
+from raytrace_hook import names
+
 _NIL = "f"
 _FIRST_PUT_INDEX = 100_000_001
 
@@ -108,7 +110,7 @@ def process_ids() -> dict[str, str]:
                 found[name] = text
     session = session_name()
     if session:
-        found["raytrace.session"] = session
+        found[names.SESSION] = session
     return found
 
 
@@ -117,7 +119,7 @@ def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
     attributes["ray.task_id"] = core.get_current_task_id().hex()
     attempt = getattr(core, "get_current_task_attempt_number", None)
     if attempt is not None:
-        attributes["raytrace.attempt"] = attempt()
+        attributes[names.ATTEMPT] = attempt()
 
 
 def current_actor() -> dict[str, Any]:
@@ -126,13 +128,13 @@ def current_actor() -> dict[str, Any]:
     found: dict[str, Any] = {}
     with contextlib.suppress(Exception):
         concurrent = core.current_actor_is_asyncio() or core.current_actor_max_concurrency() > 1
-        found["raytrace.concurrent"] = bool(concurrent or _has_concurrency_groups())
+        found[names.CONCURRENT] = bool(concurrent or _has_concurrency_groups())
     name = getattr(core, "get_actor_name", None)
     with contextlib.suppress(Exception):
         text = name() if name is not None else getattr(global_worker(), "actor_name", "")
         text = text.decode() if isinstance(text, bytes) else text
         if text:
-            found["raytrace.actor_name"] = text
+            found[names.ACTOR_NAME] = text
     return found
 
 

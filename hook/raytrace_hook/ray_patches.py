@@ -8,6 +8,7 @@ import inspect
 import sys
 from typing import Any, Callable
 
+from raytrace_hook import names
 from raytrace_hook.patching import Wrapper, patched, replace_attribute, replace_code
 from raytrace_hook.ray_internals import load
 
@@ -58,7 +59,8 @@ def patch_calls(begin: Callable[[str], Any]) -> None:
     replace_attribute(load("ray._private.profiling"), "profile", wrapper)
 
 
-CALLS = frozenset(("ray.get", "ray.wait", "ray.put"))
+CALLS = frozenset((names.GET_SPAN, names.WAIT_SPAN, names.PUT_SPAN))
+"""What Ray's profiler calls these sections, and we their spans."""
 
 
 class Both:

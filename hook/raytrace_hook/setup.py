@@ -147,5 +147,5 @@ def _install_in_ray(recorder: _Recorder) -> None:
         generators.install()
     else:
         events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)
-        _driver = Driver(recorder.file, events, with_span=settings.waits)
+        _driver = Driver(recorder.file, events, recorder.processor.show_alive, with_span=settings.waits)
         _driver.install()

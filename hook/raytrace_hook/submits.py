@@ -11,7 +11,7 @@ from typing import Any, Callable
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
-from raytrace_hook import ray_internals, ray_patches
+from raytrace_hook import names, ray_internals, ray_patches
 from raytrace_hook.log import warn_once
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
@@ -52,14 +52,14 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     is_reference = ray_internals.is_object_ref
     references = [value for value in (*(args or ()), *(kwargs or {}).values()) if is_reference(value)]
     attributes: dict[str, Any] = {
-        "raytrace.dependency_task_ids": ray_internals.task_ids_of(references) if references else []
+        names.DEPENDENCY_TASK_IDS: ray_internals.task_ids_of(references) if references else []
     }
     task_id = ray_internals.submitted_task_id(kind, returned)
     if task_id is not None:
-        attributes["raytrace.submitted_task_id"] = task_id
+        attributes[names.SUBMITTED_TASK_ID] = task_id
         _latest.append(task_id)
     if kind != "method":
-        attributes["raytrace.resources"] = _encoded_resources(kind, options)
+        attributes[names.RESOURCES] = _encoded_resources(kind, options)
     span.set_attributes(attributes)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from raytrace_hook import ray_events, ray_internals, submits
+from raytrace_hook import names, ray_events, ray_internals, submits
 from raytrace_hook.log import warn_once
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class TaskEvents:
         self._file = file
         self._interval_s = interval_s
         self._wait_s = wait_s
-        self._stop: threading.Event | None = None
-        self._lock = threading.Lock()
         self._header: dict[str, Any] = {}
+        self._due = math.inf
+        self._started = False
 
     def start(self) -> None:
         """Begin with the present connection."""
@@ -38,53 +38,49 @@ class TaskEvents:
         self._header = {
             "raytrace": "task_events",
             "version": 1,
-            "session": ids.get("raytrace.session", ""),
+            "session": ids.get(names.SESSION, ""),
             "job_id": ids.get("ray.job_id", ""),
             "ray_version": ray_internals.ray_version(),
         }
-        stop = self._stop = threading.Event()
-        if self._interval_s > 0:
-            # It earns its keep: a driver that is killed would leave no events at all.
-            arguments = (stop,)
-            threading.Thread(target=self._repeat, args=arguments, name="raytrace-events", daemon=True).start()
+        self._due = time.monotonic() + self._interval_s if self._interval_s > 0 else math.inf
+        self._started = True
+
+    def save_when_due(self) -> None:
+        """Save what there is by now, if the last time is long enough ago."""
+        started = time.monotonic()
+        if started < self._due:
+            return
+        self._due = math.inf
+        try:
+            self._save(self._attempts())
+        except Exception as error:
+            warn_once("no task events from Ray", error)
+            return
+        # Of a driver with very many tasks this takes its time: never more than a fiftieth of it.
+        ended = time.monotonic()
+        self._due = ended + max(self._interval_s, 50 * (ended - started))
 
     def finish(self) -> None:
-        """Save the last state, once the workers have reported it or `wait_s` are over."""
-        stop, self._stop = self._stop, None
-        if stop is None:
+        """Save the last state, once the workers have reported it or `wait_s` are over; nothing the second time."""
+        started, self._started = self._started, False
+        if not started:
             return
-        stop.set()
         try:
             self._save_last()
         except Exception as error:
             warn_once("no task events from Ray", error)
 
-    def _repeat(self, stop: threading.Event) -> None:
-        pause = self._interval_s
-        while not stop.wait(pause):
-            started = time.monotonic()
-            try:
-                with self._lock:
-                    if not stop.is_set():
-                        self._save(self._attempts())
-            except Exception as error:
-                warn_once("no task events from Ray", error)
-                return
-            # Of a driver with very many tasks this takes its time: never more than a fiftieth of it.
-            pause = max(self._interval_s, 50 * (time.monotonic() - started))
-
     def _save_last(self) -> None:
         deadline = time.monotonic() + (0 if _is_being_stopped() else self._wait_s)
-        with self._lock:
-            while True:
-                many = len(ray_events.raw_task_events()) > _MANY_EVENTS
-                if many:
-                    time.sleep(max(0.0, deadline - time.monotonic()))
-                attempts = self._attempts()
-                if many or time.monotonic() >= deadline or _complete(attempts):
-                    break
-                time.sleep(_POLL_S)
-            self._save(attempts)
+        while True:
+            many = len(ray_events.raw_task_events()) > _MANY_EVENTS
+            if many:
+                time.sleep(max(0.0, deadline - time.monotonic()))
+            attempts = self._attempts()
+            if many or time.monotonic() >= deadline or _complete(attempts):
+                break
+            time.sleep(_POLL_S)
+        self._save(attempts)
 
     def _attempts(self) -> list[dict[str, Any]]:
         return ray_events.attempts_of(ray_events.raw_task_events(), self._header["job_id"])

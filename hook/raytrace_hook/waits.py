@@ -18,14 +18,11 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
-from raytrace_hook import ray_internals, ray_patches
+from raytrace_hook import names, ray_internals, ray_patches
 from raytrace_hook.encode import timestamp
-from raytrace_hook.futures import READY, waited_future
+from raytrace_hook.futures import waited_future
 from raytrace_hook.in_flight import OpenSpans
 from raytrace_hook.log import warn_once
-
-AWAITED_COUNT, PUT_BYTES = "raytrace.awaited_count", "raytrace.put_bytes"
-SHORT_WAITS = "raytrace.short_waits"
 
 _covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
 """True inside a call that has a span already: what Ray calls in there is part of it."""
@@ -97,7 +94,7 @@ class Waits:
                 return
             found = attributes()
             if wait.count:
-                found[AWAITED_COUNT] = wait.count
+                found[names.AWAITED_COUNT] = wait.count
             span = trace.get_tracer(__name__).start_span(
                 wait.name, context=wait.context, attributes=found, start_time=wait.start_ns
             )
@@ -113,14 +110,14 @@ class Waits:
     def _count_short(self, context: Any) -> None:
         span = trace.get_current_span(context)
         if span.is_recording():
-            before = (getattr(span, "attributes", None) or {}).get(SHORT_WAITS, 0)
-            span.set_attribute(SHORT_WAITS, before + 1)
+            before = (getattr(span, "attributes", None) or {}).get(names.SHORT_WAITS, 0)
+            span.set_attribute(names.SHORT_WAITS, before + 1)
 
     def _awaiting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def wrap_future(future: Any, *arguments: Any, **keywords: Any) -> Any:
             reference = getattr(future, "object_ref", None)
             if reference is not None and not _covered.get() and not ray_internals.called_by_ray(1):
-                wait = self.begin("await", 1)
+                wait = self.begin(names.AWAIT_SPAN, 1)
                 # Added before asyncio's own callback: the span is written before the coroutine goes on.
                 future.add_done_callback(lambda done: self._awaited(wait, reference, done))
             return original(future, *arguments, **keywords)
@@ -129,15 +126,15 @@ class Waits:
 
     def _awaited(self, wait: Any, reference: Any, done: Any) -> None:
         if done.cancelled():
-            self.end(wait, lambda: {READY: []}, concurrent.futures.CancelledError("cancelled"))
+            self.end(wait, lambda: {names.READY_TASK_IDS: []}, concurrent.futures.CancelledError("cancelled"))
         else:
-            self.end(wait, lambda: {READY: ray_internals.task_ids_of([reference])}, done.exception())
+            self.end(wait, lambda: {names.READY_TASK_IDS: ray_internals.task_ids_of([reference])}, done.exception())
 
     def _next_sync(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def _next_sync(generator: Any, *arguments: Any, **keywords: Any) -> Any:
             if _covered.get() or ray_internals.called_by_ray(1):
                 return original(generator, *arguments, **keywords)
-            wait = self.begin("ray.next", 1)
+            wait = self.begin(names.NEXT_SPAN, 1)
             token = _covered.set(True)
             try:
                 return original(generator, *arguments, **keywords)
@@ -151,7 +148,7 @@ class Waits:
         async def _next_async(generator: Any, *arguments: Any, **keywords: Any) -> Any:
             if _covered.get() or ray_internals.called_by_ray(1):
                 return await original(generator, *arguments, **keywords)
-            wait = self.begin("ray.next", 1)
+            wait = self.begin(names.NEXT_SPAN, 1)
             token = _covered.set(True)
             try:
                 return await original(generator, *arguments, **keywords)
@@ -162,14 +159,14 @@ class Waits:
         return _next_async
 
     def _end_next(self, wait: Any, generator: Any) -> None:
-        self.end(wait, lambda: {READY: ray_internals.task_ids_of([generator])})
+        self.end(wait, lambda: {names.READY_TASK_IDS: ray_internals.task_ids_of([generator])})
 
 
 def _open_record(wait: Wait, parent: SpanContext) -> str:
     # Written out by hand: it is made for every wait, also for those too short to become a span.
     trace_id = parent.trace_id or random.getrandbits(128)
     parent_id = f'"0x{parent.span_id:016x}"' if parent.is_valid else "null"
-    counted = f'"{AWAITED_COUNT}":{wait.count}' if wait.count else ""
+    counted = f'"{names.AWAITED_COUNT}":{wait.count}' if wait.count else ""
     return (
         f'{{"name":"{wait.name}","context":{{"trace_id":"0x{trace_id:032x}","span_id":"0x{wait.key:016x}",'
         f'"trace_state":"[]"}},"kind":"SpanKind.INTERNAL","parent_id":{parent_id},'
@@ -192,7 +189,7 @@ class _Call:
         try:
             if _covered.get() or ray_internals.called_by_ray(2):
                 return
-            if self._name == "ray.put":
+            if self._name == names.PUT_SPAN:
                 _stored.size = None
             else:
                 self._references = _asked_for(frame.f_locals)
@@ -206,20 +203,20 @@ class _Call:
         self._waits.end(self._wait, lambda: self._found(frame, error), error)
 
     def _found(self, frame: Any, error: BaseException | None) -> dict[str, Any]:
-        if self._name == "ray.put":
+        if self._name == names.PUT_SPAN:
             size, _stored.size = getattr(_stored, "size", None), None
-            return {} if size is None else {PUT_BYTES: size}
+            return {} if size is None else {names.PUT_BYTES: size}
         if error is not None:
             token = _covered.set(True)
             try:
                 ready = ray_internals.ready_now(self._references)
             finally:
                 _covered.reset(token)
-        elif self._name == "ray.wait":
+        elif self._name == names.WAIT_SPAN:
             ready = list(frame.f_locals.get("ready_ids", ()))
         else:
             ready = list(self._references)
-        return {READY: ray_internals.task_ids_of(ready)}
+        return {names.READY_TASK_IDS: ray_internals.task_ids_of(ready)}
 
 
 def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.inherit import run_flags
 from raytrace_analyze.lineage import Flags, Rows, cut_circles, parent_rows
 from raytrace_analyze.path.grouped import latest_last
@@ -102,11 +103,14 @@ def build_structure(spans: pl.DataFrame) -> Structure:
 
 
 def _ends(spans: pl.DataFrame) -> tuple[Rows, Flags]:
-    last = pl.max_horizontal("start", "end").max()
-    of_process = last.over(PROCESS)
     in_flight = spans.get_column("end").is_null()
     if not in_flight.any():
         return spans.get_column("end").to_physical().to_numpy().astype(np.int64), in_flight.to_numpy()
+    # What a driver wrote last into the record of its open span: it lived when nothing else happened any more.
+    alive = pl.when(pl.col("end").is_null()).then(pl.col("attributes")).str.json_path_match("$['raytrace.alive']")
+    last = pl.max_horizontal("start", "end", "alive").max()
+    of_process = last.over(PROCESS)
+    spans = spans.select(*PROCESS, "start", "end", alive=time_of(alive))
     has_process = pl.col("pid").is_not_null()
     known = pl.when(has_process & (of_process > pl.col("start"))).then(of_process).otherwise(last.over("session"))
     end = spans.select(pl.col("end").fill_null(known)).get_column("end")

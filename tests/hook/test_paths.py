@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,23 @@ def test_two_inits_of_one_process_are_two_sessions(tmp_path: Path) -> None:
         assert analysed.chain(case, job) == analysed.truth[case]
         assert not analysed.path(job).segments["inferred"].any()
         assert analysed.spans.filter(session=session, category="driver").height == 1
+
+
+def test_a_driver_that_is_killed_while_it_hangs_took_as_long_as_it_lived(tmp_path: Path) -> None:
+    command = [sys.executable, str(PROGRAMS / "ending.py"), "hang"]
+    driver = subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    assert any(line == "hangs\n" for line in driver.stdout)
+    time.sleep(4)
+    driver.kill()
+    driver.communicate(timeout=30)
+    merged = rt.load([tmp_path])
+    open_rows = merged.spans.filter(pl.col("end").is_null()).sort("start")
+    assert set(open_rows["name"]) == {"ray.driver", "ray.get", "__main__.sleep ray.remote_worker"}
+    path = rt.critical_path(merged.spans, merged.task_events)
+    (get,) = open_rows.filter(name="ray.get").select("span_id", pl.col("start").to_physical()).rows(named=True)
+    last = path.segments.row(-1, named=True)
+    assert last["span_id"] == get["span_id"]
+    assert last["in_flight"] and not last["inferred"]
+    assert 2.5 < (last["end_ns"] - get["start"]) / 1e9 < 6
+    assert path.end_ns == last["end_ns"]

@@ -15,6 +15,11 @@ def work(x):
     return x
 
 
+@ray.remote
+def sleep(seconds):
+    time.sleep(seconds)
+
+
 def main(ending):
     ray.init(num_cpus=1, address="local", include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
     assert ray.get(work.remote(1)) == 1
@@ -28,6 +33,11 @@ def main(ending):
     if ending == "sigkill":
         with trace.get_tracer("program").start_as_current_span("dying"):
             os.kill(os.getpid(), signal.SIGKILL)
+    if ending == "hang":
+        stuck = sleep.remote(1000)
+        sys.stdout.write("hangs\n")
+        sys.stdout.flush()
+        ray.get(stuck)
     if ending == "shutdown":
         ray.shutdown()
         time.sleep(0.2)

@@ -1,0 +1,39 @@
+"""The names of what the hook writes: the one place for them. The analyser has its own; a test compares.
+
+Ray's attributes keep Ray's names (`ray.task_id`, ...); resources have OpenTelemetry's where there is one.
+"""
+
+from __future__ import annotations
+
+# The resource of a process.
+RECORDS_WAITS = "raytrace.records_waits"
+SESSION = "raytrace.session"
+LOST_SPANS = "raytrace.lost_spans"
+
+# A submission (PRODUCER).
+SUBMITTED_TASK_ID = "raytrace.submitted_task_id"
+DEPENDENCY_TASK_IDS = "raytrace.dependency_task_ids"
+RESOURCES = "raytrace.resources"
+
+# A run (CONSUMER).
+ATTEMPT = "raytrace.attempt"
+CONCURRENT = "raytrace.concurrent"
+ACTOR_NAME = "raytrace.actor_name"
+CANCELLED = "raytrace.cancelled"
+
+# Waits, puts, and the span around those too short to be recorded.
+READY_TASK_IDS = "raytrace.ready_task_ids"
+AWAITED_COUNT = "raytrace.awaited_count"
+PUT_BYTES = "raytrace.put_bytes"
+SHORT_WAITS = "raytrace.short_waits"
+
+# The driver.
+ENTRYPOINT = "raytrace.entrypoint"
+ALIVE = "raytrace.alive"
+"""Only while the driver's span is open."""
+
+# Spans that are the hook's own.
+DRIVER_SPAN, GET_SPAN, WAIT_SPAN, PUT_SPAN = "ray.driver", "ray.get", "ray.wait", "ray.put"
+AWAIT_SPAN, NEXT_SPAN = "await", "ray.next"
+RUN_SUFFIX = " ray.remote_worker"
+"""What Ray's tracing ends the name of a run's span with."""
