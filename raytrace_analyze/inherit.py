@@ -67,6 +67,25 @@ def _fill_from_task(spans: pl.DataFrame, task_row: Rows) -> pl.DataFrame:
     )
 
 
+def _fill_by_task_id(spans: pl.DataFrame, is_run: Flags) -> pl.DataFrame:
+    """Fill from the task that a span names itself: in a thread it has lost the context, not the id of its task."""
+    is_submit = pl.col("category") == pl.lit("submit", Category)
+    lost = pl.col("function").is_null() & pl.col("task_id").is_not_null() & ~is_submit
+    if not spans.select(lost.any()).item():
+        return spans
+    task = (
+        spans.filter(pl.Series(is_run) & pl.col("task_id").is_not_null())
+        .group_by("session", "task_id")
+        .agg(pl.col(*_FROM_TASK_UNLESS_SUBMIT).min().name.prefix("of_task_"))
+    )
+    filled = {name: pl.coalesce(name, f"of_task_{name}") for name in _FROM_TASK_UNLESS_SUBMIT}
+    return (
+        spans.join(task, on=["session", "task_id"], how="left", maintain_order="left")
+        .with_columns(**{name: pl.when(lost).then(value).otherwise(name) for name, value in filled.items()})
+        .drop(f"of_task_{name}" for name in _FROM_TASK_UNLESS_SUBMIT)
+    )
+
+
 def _fill_process(spans: pl.DataFrame) -> pl.DataFrame:
     """Fill what a process has one of from its other spans: those of its instance id, else of its file."""
     for process in ("instance_id", "source"):
