@@ -1,5 +1,6 @@
 """Replaying a job: unchanged, everything comes out as observed; changed, as the changed program really runs."""
 
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from raytrace_analyze.path.scoped import scope_spans
 from raytrace_analyze.path.scopes import number_scopes
 from raytrace_analyze.path.structure import build_structure
 from raytrace_analyze.replay.change import Change
+from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.graph import build_graph
 from raytrace_analyze.replay.job import Job, read_job
@@ -191,3 +193,22 @@ def test_a_queue_that_is_not_served_in_that_order_is_served_as_it_was() -> None:
     assert job.graph.slots is not None
     assert not job.graph.slots.jumped.any()
     assert replay(job.graph, Change({"slow": 2.0})).makespan_ns == 1000 - 100 - 50
+
+
+def test_whatever_is_changed_the_critical_path_is_as_long_as_the_job() -> None:
+    for seed in range(30):
+        for spans in (random_table(seed, 20), simulate(seed).stock_spans):
+            if spans.get_column("session").null_count():
+                continue
+            for had_slots in (None, 1):
+                job = read_job(spans, had_slots=had_slots)
+                everything = dict.fromkeys(job.graph.functions, math.inf)
+                for change in (
+                    Change(everything),
+                    Change(slots=1),
+                    Change(slots=2),
+                    Change({"(driver)": 0.5}, slots=3),
+                ):
+                    after = replay(job.graph, change)
+                    assert (after.time >= job.graph.start_ns).all()
+                    assert critical_functions(after)["total_ns"].sum() == after.makespan_ns

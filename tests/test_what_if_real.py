@@ -76,15 +76,21 @@ def leaf(number):
     return number
 
 @ray.remote
-def branch(number):
-    time.sleep(0.3)
-    found = sum(ray.get([leaf.remote(each) for each in range(4)]))
-    time.sleep(0.2)
-    return found
+class Branch:
+    def ready(self):
+        pass
 
+    def run(self, number):
+        time.sleep(0.3)
+        found = sum(ray.get([leaf.remote(each) for each in range(4)]))
+        time.sleep(0.2)
+        return found
+
+branches = [Branch.remote() for _ in range(3)]
+ray.get([branch.ready.remote() for branch in branches])
 with trace.get_tracer("test").start_as_current_span("measured"):
     for round in range(2):
-        ray.get([branch.remote(number) for number in range(3)])
+        ray.get([branch.run.remote(number) for number, branch in enumerate(branches)])
         time.sleep(0.2)
 """
 

@@ -16,7 +16,7 @@ from raytrace_analyze.path.relations import relate_runs
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.path.scoped import Scoped
 from raytrace_analyze.replay.edges import program_edges, slot_edges, submit_edges
-from raytrace_analyze.replay.points import Points, lay_points
+from raytrace_analyze.replay.points import GUEST, Points, lay_points
 from raytrace_analyze.replay.slots import Demand, Slots, cpu_demands, find_slots
 
 _ROUNDS = 64
@@ -187,15 +187,11 @@ def _demand(graph: Graph) -> Demand:
     start = graph.piece[points.start_of[rows]]
     over = submit_edges(points, rows)[0]
     over = np.where(graph.order[graph.piece[over]] < graph.order[start], over, points.start_of[points.root])
-    waits = points.rows[:-1]
-    waits = waits[points.runs.is_wait[waits] & ~structure.is_run[waits]]
     element = np.full(points.start_of.size, -1, dtype=np.int64)
     element[rows] = np.arange(rows.size)
-    waits = waits[element[points.head[waits]] >= 0]
-    ended = graph.piece[points.end_of[waits]]
-    kept = (graph.piece[points.start_of[waits]] == ended - 1) & (graph.first[ended] == points.end_of[waits])
-    kept &= graph.ready[ended] > points.time[points.start_of[waits]]
-    waits, ended = waits[kept], ended[kept]
+    ended, begun = rests(graph, rows)
+    blocked = graph.ready[ended] > points.time[begun]
+    ended, begun = ended[blocked], begun[blocked]
     return Demand(
         run=rows,
         amount=amount,
@@ -205,10 +201,29 @@ def _demand(graph: Graph) -> Demand:
         submitted=points.time[over],
         start=points.scoped.start[rows],
         end=points.scoped.end[rows],
-        pause_of=element[points.head[waits]],
-        pause_start=points.time[points.start_of[waits]],
+        pause_of=element[points.flow[begun]],
+        pause_start=points.time[begun],
         pause_end=graph.ready[ended],
-        pause_row=waits,
+        pause_point=begun,
+    )
+
+
+def rests(graph: Graph, runs: Rows) -> tuple[Rows, Rows]:
+    """Find where runs wait for others within their own flow: the pieces after that, and the points where it begins.
+
+    Those are waits and, where none were recorded, the joins that are inferred.
+    """
+    points = graph.points
+    holds = np.zeros(points.start_of.size, dtype=np.bool_)
+    holds[runs] = True
+    waits = points.rows[:-1]
+    waits = waits[points.runs.is_wait[waits] & holds[points.head[waits]] & (points.head[waits] != waits)]
+    ended, begun = graph.piece[points.end_of[waits]], points.start_of[waits]
+    kept = (graph.first[ended] == points.end_of[waits]) & (graph.piece[begun] == ended - 1)
+    guests = np.flatnonzero((points.kind == GUEST) & holds[points.flow])
+    return (
+        np.concatenate([ended[kept], graph.piece[guests]]),
+        np.concatenate([begun[kept], guests - 1]),
     )
 
 
@@ -244,7 +259,7 @@ def _granted(graph: Graph, slots: Slots, source: Rows, target: Rows) -> tuple[Ro
             [
                 source[stay],
                 points.end_of[demand.run[slots.by_run[by_run]]],
-                points.start_of[demand.pause_row[slots.by_wait[by_wait]]],
+                demand.pause_point[slots.by_wait[by_wait]],
             ]
         ),
         np.concatenate([target[stay], start[by_run], start[by_wait]]),

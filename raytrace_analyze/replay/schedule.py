@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.lineage import Rows
-from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.graph import Graph, rests
 from raytrace_analyze.replay.pool import Pool
 from raytrace_analyze.replay.slots import FREED, PAUSED, RELEASED, STARTED, SUBMITTED
 
@@ -85,9 +85,10 @@ class _Stage:
         self.frees = self._by_piece(graph.piece[end], demand.amount, 0)
         self.frees_after = self._by_piece(graph.piece[end], plan.offset[end], 0)
         self.end_point = self._by_piece(graph.piece[end], end, -1)
-        waits, amount = self._waits(plan)
-        ended = graph.piece[points.end_of[waits]]
-        begun = points.start_of[waits]
+        ended, begun = rests(graph, demand.run)
+        held = np.zeros(points.start_of.size, dtype=np.int64)
+        held[demand.run] = demand.amount
+        amount = held[points.flow[begun]]
         self.rests = self._by_piece(ended, amount, 0)
         self.rests_next = self._by_piece(ended - 1, amount, 0)
         self.rests_after = self._by_piece(ended - 1, plan.offset[begun], 0)
@@ -100,23 +101,13 @@ class _Stage:
         made[piece] = values
         return made.tolist()
 
-    def _waits(self, plan: Plan) -> tuple[Rows, Rows]:
-        """All waits within runs that hold a slot, and what they give back if they have to wait."""
-        graph, points = plan.graph, plan.graph.points
-        amount = np.zeros(points.start_of.size, dtype=np.int64)
-        amount[graph.demand.run] = graph.demand.amount
-        waits = points.rows[:-1]
-        waits = waits[points.runs.is_wait[waits] & (amount[points.head[waits]] > 0)]
-        waits = waits[points.head[waits] != waits]
-        ended = graph.piece[points.end_of[waits]]
-        kept = (graph.first[ended] == points.end_of[waits]) & (graph.piece[points.start_of[waits]] == ended - 1)
-        return waits[kept], amount[points.head[waits[kept]]]
-
     def run(self) -> None:
         """Play all events."""
         self._begin(self.root, self.ready[self.root])
         events = self.events
         while events or self._unstick():
+            if not events:
+                continue
             now, what, submitted, piece, amount = heapq.heappop(events)
             if what == FREED:
                 self._give(amount, now, self.end_point[piece])
@@ -135,6 +126,7 @@ class _Stage:
         now = max(self.began)
         for piece in self.pool.granted():
             self._begin(piece, now + self.lag[piece])
+            break
         return True
 
     def _submitted(self, piece: int) -> int:

@@ -47,8 +47,8 @@ class Demand:
     """The element of the run of each wait within which its slot was free."""
     pause_start: Rows
     pause_end: Rows
-    pause_row: Rows
-    """The waits."""
+    pause_point: Rows
+    """The point where that begins."""
 
 
 @dataclass(frozen=True)
