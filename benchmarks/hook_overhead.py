@@ -55,7 +55,7 @@ class WorkerStandIn:
 
     def __init__(self) -> None:
         self._task = SimpleNamespace(hex=lambda: ATTRIBUTES["ray.task_id"])
-        self._work = range(SPIN)
+        self._work, self._name_work = range(SPIN), range(SPIN // 3)
 
     def get_current_task_id(self) -> Any:
         for _ in self._work:
@@ -64,6 +64,11 @@ class WorkerStandIn:
 
     def get_current_task_attempt_number(self) -> int:
         return 0
+
+    def get_current_task_name(self) -> str:
+        for _ in self._name_work:
+            pass
+        return "f"
 
 
 def pretend_to_be_a_worker() -> None:

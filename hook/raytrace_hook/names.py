@@ -19,6 +19,8 @@ RESOURCES = "raytrace.resources"
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"
 ACTOR_NAME = "raytrace.actor_name"
+TASK_NAME = "raytrace.task_name"
+"""Only where the program (or a library, like Ray Data) named the task otherwise than the function."""
 CANCELLED = "raytrace.cancelled"
 
 # Waits, puts, and the span around those too short to be recorded.

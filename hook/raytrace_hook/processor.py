@@ -31,6 +31,7 @@ _ESSENTIAL = (
     "ray.pid",
     "ray.actor_id",
     "ray.actor_method",
+    names.TASK_NAME,
     names.CONCURRENT,
 )
 """What an open span still says when all of it is too long for its slot."""

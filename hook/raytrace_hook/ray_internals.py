@@ -120,6 +120,12 @@ def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
     attempt = getattr(core, "get_current_task_attempt_number", None)
     if attempt is not None:
         attributes[names.ATTEMPT] = attempt()
+    name = getattr(core, "get_current_task_name", None)
+    if name is not None:
+        own = name()
+        ran: str = attributes.get("ray.actor_method") or attributes.get("ray.function", "")
+        if own and own.rpartition(".")[2] != ran.rpartition(".")[2]:
+            attributes[names.TASK_NAME] = own
 
 
 def current_actor() -> dict[str, Any]:

@@ -1,16 +1,21 @@
-"""Live export, into a stand-in for a backend that speaks OTLP over HTTP."""
+"""Live export: into a stand-in for a backend that speaks OTLP over HTTP, and into a real one."""
 
 from __future__ import annotations
 
 import gzip
+import importlib.util
+import re
+import socket
+import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .reader import run_program
+from .reader import Run, run_program
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
 pytestmark = pytest.mark.ray
@@ -39,16 +44,61 @@ def test_every_span_arrives_at_the_backend_and_in_the_files(tmp_path: Path) -> N
     server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        endpoint = f"http://127.0.0.1:{server.server_port}"
-        run = run_program(
-            "ending.py",
-            tmp_path,
-            "exit",
-            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
-            OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
-        )
+        run = send_to(server.server_port, tmp_path)
     finally:
         server.shutdown()
-    assert run.code == 7, run.errors
     assert len(arrived) >= 4
     assert arrived == set(run.recording.by_id)
+
+
+def send_to(port: int, directory: Path) -> Run:
+    run = run_program(
+        "ending.py",
+        directory,
+        "exit",
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
+        OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+    )
+    assert run.code == 7, run.errors
+    return run
+
+
+def test_every_span_arrives_at_a_real_backend(tmp_path: Path) -> None:
+    found = importlib.util.find_spec("rotel")
+    if found is None or found.origin is None:
+        pytest.skip("rotel is not installed")
+    http, grpc = free_port(), free_port()
+    command = [
+        str(Path(found.origin).with_name("rotel-agent")),
+        "start",
+        "--exporter=blackhole",
+        "--debug-log=traces",
+        "--debug-log-verbosity=detailed",
+        f"--otlp-http-endpoint=127.0.0.1:{http}",
+        f"--otlp-grpc-endpoint=127.0.0.1:{grpc}",
+    ]
+    shown = tmp_path / "rotel.txt"
+    with shown.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as backend:
+        try:
+            wait_for(http)
+            run = send_to(http, tmp_path / "spans")
+        finally:
+            backend.terminate()
+    arrived = {f"0x{one}" for one in re.findall(r"^ +ID +: ([0-9a-f]{16})$", shown.read_text(), re.MULTILINE)}
+    assert len(arrived) >= 4
+    assert arrived == set(run.recording.by_id)
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    for _ in range(100):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"nothing listens on port {port}")

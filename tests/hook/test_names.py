@@ -24,7 +24,7 @@ CONTRACT = {
     "raytrace.entrypoint",
 }
 """What users may rely on."""
-ALSO_WRITTEN = {"raytrace.lost_spans", "raytrace.short_waits", "raytrace.alive"}
+ALSO_WRITTEN = {"raytrace.lost_spans", "raytrace.short_waits", "raytrace.alive", "raytrace.task_name"}
 """What the hook's README tells besides."""
 NOT_ATTRIBUTES = {"raytrace.schema_version", "raytrace.table"}
 """Keys of the analyser's own Parquet files."""

@@ -117,6 +117,14 @@ def test_methods_say_whether_they_overlap(recording: Recording, actor: str, meth
     assert recording.runs(f"{actor}.{method}")[0].attributes["raytrace.concurrent"] is concurrent
 
 
+def test_tasks_say_their_name_where_it_is_not_the_functions(recording: Recording) -> None:
+    named = {span.name: ours(span).get("task_name") for span in recording.spans if span.kind == "CONSUMER"}
+    (renamed,) = recording.runs("__main__.demanding")
+    knows_names = tuple(map(int, recording.events[0][0]["ray_version"].split(".")[:2])) >= (2, 40)
+    assert named.pop(renamed.name) == ("renamed" if knows_names else None)
+    assert set(named.values()) == {None}
+
+
 def test_named_actors_are_named(recording: Recording) -> None:
     assert recording.runs("Plain.method")[0].attributes["raytrace.actor_name"] == "bob"
     assert "raytrace.actor_name" not in recording.runs("Threaded.method")[0].attributes
@@ -200,5 +208,5 @@ def test_task_events_have_every_attempt_with_its_states(recording: Recording) ->
     (killed,) = (attempt for attempt in attempts if attempt["name"] == "killed" and attempt["attempt"] == 0)
     assert "FAILED" in killed["states"]
     assert killed["error"]["type"] == "WORKER_DIED"
-    (plain, *_) = (attempt for attempt in attempts if attempt["name"] == "demanding")
+    (plain, *_) = (attempt for attempt in attempts if attempt["name"] == "renamed")
     assert {part["name"] for part in plain["profile"]} >= {"task:execute", "task:deserialize_arguments"}

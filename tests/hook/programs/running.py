@@ -150,7 +150,7 @@ def main(directory):
         a, b = pair.remote()
         ray.get(plain.remote(a, b))
     nothing.remote()
-    ray.get(demanding.remote())
+    ray.get(demanding.options(name="renamed").remote())
     ray.get(flaky.remote(directory / "flaky"))
     assert ray.get(killed.remote(directory / "killed")) == "survived"
     ref = endless.remote()

@@ -1,0 +1,47 @@
+"""A small Serve application, called over HTTP and through a handle; Serve's tracing is set up as the argument says."""
+
+import sys
+import urllib.request
+
+import ray
+from ray import serve
+
+
+@serve.deployment(ray_actor_options={"num_cpus": 0})
+class Doubler:
+    def double(self, x):
+        return 2 * x
+
+
+@serve.deployment(ray_actor_options={"num_cpus": 0})
+class Front:
+    def __init__(self, doubler):
+        self.doubler = doubler
+
+    async def __call__(self, request):
+        return str(await self.doubler.double.remote(int(request.query_params["x"])))
+
+    async def called(self, x):
+        return await self.doubler.double.remote(x)
+
+
+def main(how, port):
+    hook = {"_tracing_startup_hook": "raytrace_hook:setup_tracing"} if how == "both" else {}
+    ray.init(address="local", num_cpus=1, include_dashboard=False, **hook)
+    more = {}
+    if how == "config":
+        from ray.serve.schema import TracingConfig
+
+        path = "raytrace_hook:serve_span_processors"
+        more["tracing_config"] = TracingConfig(enabled=True, exporter_import_path=path, sampling_ratio=1.0)
+    serve.start(http_options={"host": "127.0.0.1", "port": int(port)}, **more)
+    handle = serve.run(Front.bind(Doubler.bind()))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/?x=4", timeout=60) as answer:
+        assert answer.read() == b"8"
+    assert handle.called.remote(3).result() == 6
+    serve.shutdown()
+    sys.stdout.write("\ndone\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,20 @@
+"""Ray Data, whose operators all run the same function: the task's name tells them apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .reader import run_program
+
+pytest.importorskip("pyarrow", reason="Ray Data is not installed")
+pytest.importorskip("pandas", reason="Ray Data is not installed")
+pytestmark = pytest.mark.ray
+
+
+def test_operators_are_named(tmp_path: Path) -> None:
+    run = run_program("operating.py", tmp_path)
+    assert run.output.endswith("\ndone\n"), run.errors
+    runs = [span for span in run.recording.spans if span.name.endswith("._map_task ray.remote_worker")]
+    assert {span.attributes.get("raytrace.task_name") for span in runs} == {"ReadRange->Map(double)"}

@@ -1,0 +1,63 @@
+"""Ray Serve's own spans in our files, both ways in which Serve loads an exporter."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import raytrace_analyze as rt
+
+from .reader import run_program
+
+pytest.importorskip("uvicorn", reason="Ray Serve is not installed")
+pytest.importorskip("fastapi", reason="Ray Serve is not installed")
+pytestmark = pytest.mark.ray
+
+BY_ENVIRONMENT = {
+    "RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH": "raytrace_hook:serve_span_processors",
+    "RAY_SERVE_TRACING_SAMPLING_RATIO": "1",
+}
+HANDLE_CALL = ["replica_handle_request Front called", "route_to_replica Doubler double"]
+AT_THE_END = "replica_handle_request Doubler double"
+PROXY = ["proxy_http_request Front GET /", "route_to_replica Front __call__"]
+
+
+def free_port() -> str:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return str(server.getsockname()[1])
+
+
+def serve(directory: Path, how: str, **settings: str) -> pl.DataFrame:
+    run = run_program("serving.py", directory, how, free_port(), **settings)
+    assert run.output.endswith("\ndone\n"), run.errors
+    merged = rt.load([directory])
+    assert merged.report.problems == ()
+    return merged.spans
+
+
+def test_proxy_router_and_replica_of_a_request_are_one_trace(tmp_path: Path) -> None:
+    spans = serve(tmp_path, "environment", **BY_ENVIRONMENT)
+    by_id = {row["span_id"]: row for row in spans.iter_rows(named=True)}
+
+    def chain(span_id: str | None) -> list[str]:
+        row = by_id.get(span_id or "")
+        return [] if row is None else [*chain(row["parent_id"]), row["name"]]
+
+    called, http = sorted(map(chain, spans.filter(name=AT_THE_END)["span_id"]), key=len)
+    assert http == [*PROXY, "replica_handle_request Front __call__", HANDLE_CALL[1], AT_THE_END]
+    assert called == [*HANDLE_CALL, AT_THE_END]
+    assert spans["end"].null_count() == 0
+
+
+def test_serve_start_takes_the_exporter_in_its_configuration(tmp_path: Path) -> None:
+    pytest.importorskip("ray.serve.schema")
+    from ray.serve import schema
+
+    if not hasattr(schema, "TracingConfig"):
+        pytest.skip("this version of Ray has no TracingConfig")
+    names = set(serve(tmp_path, "config")["name"])
+    assert {*HANDLE_CALL, AT_THE_END, "replica_handle_request Front __call__"} <= names
