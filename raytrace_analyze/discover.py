@@ -226,7 +226,7 @@ def _is_span_json(head: bytes) -> bool:
 
 def _starts_with_span(head: bytes) -> bool:
     """Tell whether a span is the first thing there; takes any order of keys, but needs all of the record."""
-    text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n[")
     try:
         value, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raytrace_analyze.decode import decode_file, decode_small_files
+from raytrace_analyze.decode import decode_file, decode_small_files, span_json
 from raytrace_analyze.decode.span_json import decode_span_json
 from raytrace_analyze.model import Compression, Decoded, Format, Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import DECODED
@@ -159,6 +160,63 @@ class TestDamage:
         assert frame.height == 1200
         assert len(problems) == 1001
         assert problems[-1].detail == "200 more damaged places in this file"
+
+    def test_many_cut_records_cost_little_more_than_whole_ones(self, tmp_path):
+        records = [one_line(span(number, attributes={"text": "x" * 200})) for number in range(6000)]
+        content = b"".join(record[:-20] + b"\n" for record in records) + records[0]
+        started = time.process_time()
+        frame, problems = decode(tmp_path, content)
+        seconds = time.process_time() - started
+        assert frame["span_id"].to_list() == ids(0)
+        assert places(problems) == [(DAMAGED, 0)]
+        assert seconds < 2.5
+
+    @pytest.mark.parametrize("size", [4080, 4090, 4095, 4096, 4097, 9000, 20_000])
+    def test_a_long_record_is_whole_or_cut_wherever_the_window_ends(self, tmp_path, size):
+        for value in (
+            '"' + "x" * size + '"',
+            " " * size + "-1.5e+3",
+            "[" + "null, " * (size // 6) + "true]",
+            '"' + "\\ud83d\\ude00" * (size // 12) + '"',
+        ):
+            text = f'{{"attributes": {{"more": {value}}}, '.encode() + one_line(span(1))[1:].rstrip()
+            frame, problems = decode(tmp_path, b"\x01" + text)
+            assert frame.height == 1
+            assert places(problems) == [(DAMAGED, 0)]
+            for end in (size, size + 30, len(text) - 1):
+                _, problems = decode(tmp_path, text[:end])
+                assert places(problems) == [(CUT, 0)]
+
+    def test_times_that_64_bits_of_nanoseconds_do_not_hold_are_damage(self, tmp_path):
+        times = ["0001-01-01T00:00:00Z", "1677-01-01T00:00:00Z", "2263-01-01T00:00:00Z", "9999-12-31T23:59:59.9+01:00"]
+        starts = b"".join(one_line(span(number, start_time=text)) for number, text in enumerate(times, 2))
+        ends = b"".join(one_line(span(number, end_time=text)) for number, text in enumerate(times, 9))
+        frame, problems = decode(tmp_path, one_line(span(1)) + starts + one_line(span(8)) + ends)
+        assert frame["span_id"].to_list() == ids(1, 8)
+        assert {problem.kind for problem in problems} == {DAMAGED}
+
+    def test_many_bad_times_are_found_in_one_more_pass(self, tmp_path, monkeypatch):
+        passes = []
+        real = span_json.read_with_offsets
+        monkeypatch.setattr(span_json, "read_with_offsets", lambda data: passes.append(1) or real(data))
+        frame, problems = decode(tmp_path, (one_line(span(1)) + one_line(span(2, start_time="soon"))) * 50)
+        assert (frame.height, len(problems), len(passes)) == (50, 50, 1)
+
+
+@pytest.mark.parametrize("join_with", [", ", ",\n", "\n,\n", ",\r\n  "])
+@pytest.mark.parametrize("around", ["[{}]", "[\n{}\n]\n", "  [ {} ]", "[{},]"])
+@pytest.mark.parametrize("indent", [None, 0, 2])
+def test_the_elements_of_an_array_are_records_and_its_brackets_no_damage(tmp_path, join_with, around, indent):
+    texts = [json.dumps(span(number), indent=indent) for number in range(4)]
+    content = around.replace("{}", join_with.join(texts)).encode()
+    for block_bytes in (500, 1 << 20):
+        file = span_file(tmp_path / "spans", content)
+        frame, problems = join([*decode_span_json(file, block_bytes=block_bytes), Decoded(DECODED.to_frame())])
+        assert frame["span_id"].to_list() == ids(*range(4))
+        assert not problems
+    frame, problems = decode(tmp_path, content.replace(b"[", b"[ 7 ", 1))
+    assert frame["span_id"].to_list() == ids(*range(4))
+    assert len(problems) == 1
 
 
 class TestPacked:

@@ -1,5 +1,6 @@
 """Records of one or several files, ready to become one frame."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -34,8 +35,7 @@ def frame_of(batches: Sequence[Batch]) -> pl.DataFrame:
     start = 0
     for batch in batches:
         end = start + len(batch.records)
-        for index in left_out:
-            if start <= index < end:
-                batch.problems.damage(batch.offset_of(index - start), 0, "start_time or end_time is no time")
+        for index in left_out[bisect_left(left_out, start) : bisect_left(left_out, end)]:
+            batch.problems.damage(batch.offset_of(index - start), 0, "start_time or end_time is no time")
         start = end
     return frame

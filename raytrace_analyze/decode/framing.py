@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from raytrace_analyze.decode.record import Record, record_of, skip_blank
 
@@ -20,6 +21,15 @@ _CANDIDATE = re.compile(r'\{\s*"(?:name|context|attributes)"\s*:')
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _CUT_TOKEN = re.compile(r"\.|[eE][+-]?|\\?u?[0-9a-fA-F]{0,4}")
 """What is left of a number or an escape at the place where Python's decoder gives up on it."""
+
+_WINDOW = 4096
+"""How many characters are decoded at first: an error takes as long as all the text that was handed over."""
+
+_LONGEST_TOKEN = 16
+"""No error stands further than this from the character that is missing (a pair of escapes: 12)."""
+
+_SEPARATORS = " \t\r\n\ufeff[],"
+"""What may stand around records without being damage: they may be the elements of an array."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ def _byte_length(text: str) -> int:
 def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
     """As `scan`, with offsets in characters."""
     decode = json.JSONDecoder().raw_decode
-    position = skip_blank(text, 0)
+    position = _skip_separators(text, 0)
     damage_start: int | None = None
     unfinished: int | None = None
     reason = ""
@@ -105,8 +115,8 @@ def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
         end = -1
         try:
             if text[position] != "{":
-                raise json.JSONDecodeError("no record starts here", text, position)
-            _, end = decode(text, position)
+                raise ValueError("no record starts here")
+            end = _object_end(text, position, decode)
             text[position:end].encode()
             record = record_of(text, position)
             reason = reason or ("" if record else "JSON, but not a span")
@@ -114,10 +124,11 @@ def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
             reason = reason or "not valid UTF-8"
         except RecursionError:
             reason = reason or "nested too deeply"
-        except ValueError as error:
+        except _Cut:
             reason = reason or "not a whole record"
-            if unfinished is None and text[position] == "{" and _is_cut(text, error):
-                unfinished = position
+            unfinished = position if unfinished is None else unfinished
+        except ValueError:
+            reason = reason or "not a whole record"
         if end < 0:
             end = _next_candidate(text, position + 1)
         if record is None:
@@ -127,7 +138,7 @@ def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
                 yield Damage(damage_start, position - damage_start, reason)
             yield Found(position, record)
             damage_start, unfinished, reason = None, None, ""
-        position = skip_blank(text, end)
+        position = skip_blank(text, end) if record is None else _skip_separators(text, end)
     if damage_start is not None:
         damage_end = len(text) if unfinished is None else unfinished
         if damage_end > damage_start:
@@ -141,10 +152,38 @@ def _next_candidate(text: str, position: int) -> int:
     return match.start() if match else len(text)
 
 
-def _is_cut(text: str, error: ValueError) -> bool:
+def _skip_separators(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _SEPARATORS:
+        position += 1
+    return position
+
+
+class _Cut(ValueError):
+    """The text was right up to its end, and only more of it would be needed."""
+
+
+def _object_end(text: str, start: int, decode: Callable[[str], tuple[Any, int]]) -> int:
+    """Give the end of the JSON object that starts at `text[start]`; raises _Cut, or ValueError if it is none.
+
+    Decodes no more of the text than it has to: half a record would else cost as much as all that follows it.
+    """
+    size = _WINDOW
+    while True:
+        window = text[start : start + size]
+        is_all = start + size >= len(text)
+        try:
+            return start + decode(window)[1]
+        except json.JSONDecodeError as error:
+            is_cut = _is_cut(window, error)
+            if is_all and is_cut:
+                raise _Cut from error
+            if is_all or not (is_cut or error.pos > len(window) - _LONGEST_TOKEN):
+                raise
+        size *= 4
+
+
+def _is_cut(text: str, error: json.JSONDecodeError) -> bool:
     """Tell whether the text was right up to its end, and only more of it would be needed."""
-    if not isinstance(error, json.JSONDecodeError):
-        return False
     if error.msg.startswith("Unterminated string"):
         return True
     rest = text[error.pos :].rstrip()

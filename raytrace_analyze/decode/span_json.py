@@ -113,7 +113,9 @@ class _Reader:
         position = self._position
 
         def offset_of(index: int) -> int:
-            return position + (stretch.offsets or read_with_offsets(data).offsets)[index]
+            if not stretch.offsets:
+                stretch.offsets = read_with_offsets(data).offsets
+            return position + stretch.offsets[index]
 
         for item in stretch.damage:
             self._problems.damage(position + item.offset, item.length, item.reason)

@@ -10,6 +10,9 @@ from raytrace_analyze.decode.record import NOT_AS_TYPED, Record
 
 _decoder = msgspec.json.Decoder(Record)
 
+_AFTER_ELEMENT = b" \t\r\n,]"
+"""What may follow a record that is an element of an array."""
+
 
 @dataclass
 class Stretch:
@@ -39,7 +42,7 @@ def read_with_offsets(data: bytes) -> Stretch:
     stretch = Stretch()
     unclear: int | None = None
     for start, end in pairwise([*record_starts(data), len(data)]):
-        record = _single_record(data[start:end])
+        record = _single_record(data[start:end].rstrip(_AFTER_ELEMENT))
         if record is None:
             unclear = start if unclear is None else unclear
             continue
