@@ -548,7 +548,8 @@ class _Cluster:
         ready = actor.creation.ready
         assert ready is not None
         worker = Worker(self.random.choice(self.nodes).number, next(self.pids))
-        self._after(self._latency("start a worker", actor.creation.event()), lambda: self._run_creation(actor, worker, ready))
+        delay = self._latency("start a worker", actor.creation.event())
+        self._after(delay, lambda: self._run_creation(actor, worker, ready))
 
     def _run_creation(self, actor: Actor, worker: Worker, ready: Moment) -> None:
         row = self._open_run(actor.creation, worker)
