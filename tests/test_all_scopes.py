@@ -1,6 +1,9 @@
 """Many jobs or traces at once: sums over all their paths, what differs in the slowest, and siblings that overlap."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ import polars as pl
 import pytest
 
 from benchmarks.synthetic import fan_out_table
-from raytrace_analyze import UsageError, critical_path, critical_paths, path_aggregates
+from raytrace_analyze import UsageError, critical_path, critical_paths, path_aggregates, write_table
 from raytrace_analyze.path import aggregate_paths
 from raytrace_analyze.path.aggregate import GROUPS
 from tests.random_spans import random_table, span_table
@@ -103,6 +106,78 @@ def test_the_tail_is_the_slowest_part() -> None:
 def test_what_cannot_be_asked(options: dict[str, str]) -> None:
     with pytest.raises(UsageError):
         path_aggregates(requests(), **options)  # type: ignore[arg-type]
+
+
+# On the command line
+
+
+@pytest.fixture(scope="module")
+def requests_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("requests") / "spans.parquet"
+    write_table(requests(), path)
+    return path
+
+
+def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "raytrace_analyze", "critical-path", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+
+
+def test_all_traces_on_screen(requests_file: Path) -> None:
+    lines = cli(requests_file, "--all", "traces").stdout.splitlines()
+    assert lines[0] == "3 traces took 120 ns in all; this is what decided it."
+    assert lines[2].split() == [
+        "load",
+        "78.3",
+        "%",
+        "94",
+        "ns",
+        "2",
+        "47",
+        "ns",
+        "81",
+        "ns",
+        "89",
+        "ns",
+        "90",
+        "ns",
+        "t2",
+    ]
+    assert lines[3].startswith("(driver)")
+
+
+def test_the_tail_on_screen(requests_file: Path) -> None:
+    lines = cli(requests_file, "--all", "traces", "--tail", "p99").stdout.splitlines()
+    assert lines[1] == "The slowest 1 trace took 100 ns or more. What differs in them:"
+    assert lines[3].split()[:7] == ["load", "90.0", "%", "20.0", "%", "88", "ns"]
+
+
+def test_all_traces_for_programs(requests_file: Path) -> None:
+    found = json.loads(cli(requests_file, "--all", "traces", "--tail", "p99", "--format", "json").stdout)
+    assert (found["count"], found["makespan_ns"], found["inferred_ns"]) == (3, 120, 0)
+    assert found["tail"] == {"count": 1, "from_ns": 100}
+    assert [group["function"] for group in found["groups"]] == ["load", "(driver)"]
+    rows = cli(requests_file, "--all", "traces", "--by", "hour", "--format", "csv").stdout.splitlines()
+    assert rows[0].startswith("hour,total_ns,share,")
+    assert len(rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--tail", "p99"), "--tail compares many"),
+        (("--by", "hour"), "--by hour compares many"),
+        (("--all", "jobs", "--job", "01"), "leave out --job"),
+        (("--all", "jobs", "--tail", "late"), "a percentile such as p99"),
+        (("--overlap-tolerance", "some"), "--overlap-tolerance takes a percentage"),
+    ],
+)
+def test_options_that_make_no_sense(requests_file: Path, options: tuple[str, ...], message: str) -> None:
+    done = cli(requests_file, *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 # Siblings that overlap by a little

@@ -1,11 +1,12 @@
 """`critical-path`: the chain that decided how long a job took."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from raytrace_analyze.commands import options
+from raytrace_analyze.commands.all_paths import Scopes, check_scopes, sum_up
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import UsageError
 
@@ -25,6 +26,8 @@ class Group(StrEnum):
     CAUSE = "cause"
     NODE = "node"
     ACTOR = "actor"
+    ENTRYPOINT = "entrypoint"
+    HOUR = "hour"
 
 
 def critical_path(
@@ -32,6 +35,14 @@ def critical_path(
     job: options.Job = None,
     trace: options.Trace = None,
     task: options.Task = None,
+    all_scopes: Annotated[
+        Scopes | None,
+        typer.Option("--all", metavar="jobs|traces", help="Sum up the paths of all of them instead of showing one."),
+    ] = None,
+    tail: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENTILE", help="With --all: what differs in the slowest ones, p99 for the last 1 %."),
+    ] = None,
     queues: Annotated[
         Queues,
         typer.Option(help="follow: go on through what held the actor or slot. show: keep that as time in the queue."),
@@ -50,8 +61,14 @@ def critical_path(
         typer.Option(metavar="PERCENT", help="Also show what becomes critical next: chains with so little slack, 5%."),
     ] = None,
     clock_correct: options.ClockCorrect = True,
+    overlap_tolerance: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="Take siblings that overlap by so much of their parent as sequential."),
+    ] = None,
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many lines of each table to show.")] = 15,
-    by: Annotated[Group, typer.Option(help="What to sum the time by.")] = Group.FUNCTION,
+    by: Annotated[
+        Group, typer.Option(help="What to sum the time by; entrypoint and hour with --all.")
+    ] = Group.FUNCTION,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
     """Show the chain of tasks, waits and queues that decided how long a job took.
@@ -65,27 +82,30 @@ def critical_path(
       raytrace-analyze critical-path /tmp/spans --job 02000000
 
       raytrace-analyze critical-path --task train --queues show --format json
+
+      raytrace-analyze critical-path --all traces --tail p99
     """
     from raytrace_analyze.path import critical_path as find_path
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import path_document, records
     from raytrace_analyze.views.path_view import show_path
 
-    within = None if near is None else _share(near)
+    check_scopes(all_scopes, {"job": job, "trace": trace, "task": task, "near": near}, tail, by)
+    within = None if near is None else _share(near, "near")
     if within is not None and (trace is not None or task is not None):
         raise UsageError("--near looks at a whole job; leave out --trace and --task")
+    how: dict[str, Any] = {
+        "queues": queues,
+        "infer": not no_infer,
+        "infer_within_ns": round(infer_within * 1e6),
+        "clock_correct": clock_correct,
+        "overlap_tolerance": 0.0 if overlap_tolerance is None else _share(overlap_tolerance, "overlap-tolerance"),
+    }
     found, exit_code = open_spans(spans)
-    path = find_path(
-        found.spans,
-        found.task_events,
-        job=job,
-        trace=trace,
-        task=task,
-        queues=queues,
-        infer=not no_infer,
-        infer_within_ns=round(infer_within * 1e6),
-        clock_correct=clock_correct,
-    )
+    if all_scopes is not None:
+        sum_up(found, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)
+        raise typer.Exit(exit_code)
+    path = find_path(found.spans, found.task_events, job=job, trace=trace, task=task, **how)
     chains = None
     if within is not None:
         from raytrace_analyze.leeway import near_chains, slack
@@ -109,12 +129,12 @@ def critical_path(
     raise typer.Exit(exit_code)
 
 
-def _share(text: str) -> float:
-    """Read a percentage, `5%` or `5`, as a share. Raises UsageError for anything else."""
+def _share(text: str, option: str) -> float:
+    """Read a percentage, `5%` or `5`, as a share. Raises UsageError for anything else, and names the option."""
     try:
         percent = float(text.strip().removesuffix("%"))
     except ValueError:
         percent = -1.0
     if not 0 < percent <= 100:
-        raise UsageError(f"--near takes a percentage such as 5%, not {text!r}")
+        raise UsageError(f"--{option} takes a percentage such as 5%, not {text!r}")
     return percent / 100

@@ -1,0 +1,66 @@
+"""`critical-path --all`: what holds the critical paths of all jobs or traces."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from raytrace_analyze.commands.options import OutputFormat
+from raytrace_analyze.commands.reading import write_result
+from raytrace_analyze.errors import NoSpansError, UsageError
+
+if TYPE_CHECKING:
+    from raytrace_analyze.ingest import Ingested
+
+
+class Scopes(StrEnum):
+    """Of what all critical paths can be summed up."""
+
+    JOBS = "jobs"
+    TRACES = "traces"
+
+
+ONLY_OF_ALL = ("entrypoint", "hour")
+"""Groups that only many scopes can differ by."""
+
+
+def check_scopes(all_scopes: Scopes | None, one_scope: dict[str, str | None], tail: str | None, by: str) -> None:
+    """Refuse options that contradict each other, before anything is read. Raises UsageError.
+
+    `one_scope` holds, by name, the options that are about one path alone.
+    """
+    given = [name for name, value in one_scope.items() if value is not None]
+    if all_scopes is not None and given:
+        raise UsageError(f"--all is about all {all_scopes}; leave out --{given[0]}")
+    if all_scopes is None and tail is not None:
+        raise UsageError("--tail compares many jobs or traces: add --all jobs or --all traces")
+    if all_scopes is None and by in ONLY_OF_ALL:
+        raise UsageError(f"--by {by} compares many jobs or traces: add --all jobs or --all traces")
+
+
+def sum_up(
+    found: "Ingested",
+    scopes: Scopes,
+    how: dict[str, Any],
+    *,
+    by: str,
+    tail: str | None,
+    top: int,
+    output_format: OutputFormat,
+) -> None:
+    """Write what holds the paths of all scopes; `how` are the options of `critical_paths`."""
+    from raytrace_analyze.path import aggregate_paths, critical_paths
+    from raytrace_analyze.path.aggregate import parse_tail
+    from raytrace_analyze.views.aggregate_view import aggregates_document, show_aggregates
+    from raytrace_analyze.views.console import output
+
+    if tail is not None:
+        parse_tail(tail)
+    if found.spans.is_empty():
+        raise NoSpansError("there are no spans to analyse")
+    segments = critical_paths(found.spans, found.task_events, scopes=scopes, **how)
+    sums = aggregate_paths(segments, found.spans, scopes=scopes, by=by, tail=tail)
+    write_result(
+        output_format,
+        table=lambda: show_aggregates(sums, output(), scopes=scopes, by=by, top=top),
+        document=lambda: aggregates_document(sums, scopes=str(scopes), by=str(by)),
+        frame=lambda: sums.frame,
+    )
