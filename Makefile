@@ -1,5 +1,6 @@
 # make demo: see a real Ray job analysed.  make test: lint, types, layers, tests.
-# Both make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
+# make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
+# They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
@@ -11,7 +12,7 @@ else
 INSTALL := uv pip install --quiet --python $(BIN)/python
 endif
 
-.PHONY: demo test lint types tests bench clean
+.PHONY: demo test test-matrix lint types tests bench clean
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -45,6 +46,21 @@ endif
 .venv/.test: pyproject.toml hook/pyproject.toml | .venv/bin/python
 	$(INSTALL) -e ./hook -e '.[demo,dev]'
 	@touch $@ .venv/.demo
+
+# The hook's tests on the oldest, a middle and the current Ray (with the OpenTelemetry SDK after the slash).
+MATRIX ?= 2.9.3/1.20.0 2.40.0/1.29.0 latest/latest
+MATRIX_PYTHON ?= python3.11
+
+test-matrix: $(MATRIX:%=.venv/matrix/%/.ready)
+	@for each in $(MATRIX); do echo "Ray / OpenTelemetry $$each"; \
+	.venv/matrix/$$each/bin/python -m pytest tests/hook $(ARGS) || exit 1; done
+
+.venv/matrix/%/.ready: pyproject.toml hook/pyproject.toml
+	"$(MATRIX_PYTHON)" -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest \
+	  $(filter-out %==latest,ray==$(firstword $(subst /, ,$*)) opentelemetry-sdk==$(lastword $(subst /, ,$*))) \
+	  -e ./hook -e '.[demo]'
+	@touch $@
 
 clean:
 	rm -rf .venv raytrace-demo

@@ -15,6 +15,7 @@ from typing import Any
 from raytrace_hook import names
 
 _NIL = "f"
+_NUMBERS_RESTARTS_ALIKE = tuple(f"2.{minor}." for minor in range(9, 40))
 _FIRST_PUT_INDEX = 100_000_001
 
 
@@ -120,12 +121,22 @@ def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
     attempt = getattr(core, "get_current_task_attempt_number", None)
     if attempt is not None:
         attributes[names.ATTEMPT] = attempt()
+        if attributes.get("ray.actor_method") == "__init__" and not attributes[names.ATTEMPT]:
+            attributes[names.ATTEMPT] = _restarts(attributes)
     name = getattr(core, "get_current_task_name", None)
     if name is not None:
         own = name()
         ran: str = attributes.get("ray.actor_method") or attributes.get("ray.function", "")
         if own and own.rpartition(".")[2] != ran.rpartition(".")[2]:
             attributes[names.TASK_NAME] = own
+
+
+def _restarts(attributes: dict[str, Any]) -> int:
+    """Return how often an actor was made before: old Ray gives each creation the number of the first attempt."""
+    if ray_version().startswith(_NUMBERS_RESTARTS_ALIKE):
+        with contextlib.suppress(Exception):
+            return int(load("ray._private.state").actors(attributes["ray.actor_id"])["NumRestarts"])
+    return 0
 
 
 def current_actor() -> dict[str, Any]:
