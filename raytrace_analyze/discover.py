@@ -12,16 +12,27 @@ from pathlib import Path
 import polars as pl
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.model import Compression, Discovery, Format, SpanFile
+from raytrace_analyze.model import Compression, Discovery, Format, Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY
-from raytrace_analyze.streams import BrokenStream, compression_of, open_regular, unpack
+from raytrace_analyze.streams import (
+    BrokenStream,
+    compression_of,
+    for_polars,
+    is_version,
+    open_regular,
+    readable,
+    unpack,
+)
 
 NOT_SPANS = "not spans"
 EMPTY = "empty"
+CANNOT_UNPACK = "cannot be unpacked"
 NOT_REGULAR = "not a regular file"
 FOLDER_LINK = "link to a folder"
 VANISHED = "vanished"
 UNREADABLE = "not readable"
+
+_KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 _HEAD_BYTES = 64 << 10
 
@@ -59,10 +70,11 @@ class _Walk:
     candidates: list[_Candidate] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     def skip_unreadable(self, path: str) -> None:
         self.skipped[UNREADABLE] += 1
-        self.unreadable.append(path)
+        self.unreadable.append(readable(path))
 
 
 def find_span_files(paths: Sequence[Path]) -> Discovery:
@@ -75,11 +87,13 @@ def find_span_files(paths: Sequence[Path]) -> Discovery:
 
     Folders and files that may not be opened are normal among other people's (`Discovery.unreadable`,
     counted in `skipped` too) and no damage. Raises UsageError for a given path that does not exist or
-    cannot be opened.
+    cannot be opened, and if nothing is given but pipes and the like.
     """
     walk = _Walk()
-    for path in paths:
-        _add_given(walk, path)
+    modes = [_add_given(walk, path) for path in paths]
+    if paths and not any(stat.S_ISDIR(mode) or stat.S_ISREG(mode) for mode in modes):
+        what = _KINDS.get(stat.S_IFMT(modes[0]), "device")
+        raise UsageError(f"{readable(paths[0])} is a {what}, not a file; write what it gives to a file, and name that")
     files: dict[tuple[int, int], SpanFile | None] = {}
     for candidate in sorted(walk.candidates):
         _look_into(walk, candidate, files)
@@ -87,18 +101,20 @@ def find_span_files(paths: Sequence[Path]) -> Discovery:
     return Discovery(
         files=tuple(sorted(found, key=lambda file: str(file.path))),
         skipped=dict(sorted(walk.skipped.items())),
+        problems=tuple(walk.problems),
         unreadable=tuple(sorted(walk.unreadable)),
     )
 
 
-def _add_given(walk: _Walk, path: Path) -> None:
+def _add_given(walk: _Walk, path: Path) -> int:
+    """Note a path that the user named; gives its mode."""
     try:
         mode = path.stat().st_mode
         is_link = path.is_symlink()
         if stat.S_ISDIR(mode):
             os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as error:
-        raise _cannot_open(str(path), error) from error
+        raise _cannot_open(path, error) from error
     except ValueError as error:  # a null byte in the path
         raise UsageError(f"{str(path)!r} is not a path: {error}") from error
     if stat.S_ISDIR(mode):
@@ -107,9 +123,11 @@ def _add_given(walk: _Walk, path: Path) -> None:
         walk.candidates.append(_Candidate(is_walked=False, is_link=is_link, path=str(path)))
     else:  # `merge /tmp/*` gives sockets and the like
         walk.skipped[NOT_REGULAR] += 1
+    return mode
 
 
-def _cannot_open(path: str, error: OSError) -> UsageError:
+def _cannot_open(path: str | Path, error: OSError) -> UsageError:
+    path = readable(path)
     if isinstance(error, FileNotFoundError):
         return UsageError(f"{path} does not exist")
     return UsageError(f"{path} cannot be opened: {error.strerror or error}")
@@ -171,12 +189,15 @@ def _look_into(walk: _Walk, candidate: _Candidate, files: dict[tuple[int, int], 
         compression = compression_of(head)
         try:
             content = head if compression is Compression.NONE else _unpacked(head, compression)
-        except BrokenStream:
-            walk.skipped[NOT_SPANS] += 1
+        except BrokenStream as error:
+            walk.skipped[CANNOT_UNPACK] += 1
+            if candidate.is_given:
+                detail = f"looks like {compression} and cannot be unpacked: {error.detail.partition(';')[0]}"
+                walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, detail))
             return
         format_ = _format_of(content, candidate)
         if format_ is not None:
-            files[key] = SpanFile(Path(path), format_, compression, status.st_size)
+            files[key] = SpanFile(Path(path), format_, compression, status.st_size, candidate.is_given)
         else:
             walk.skipped[NOT_SPANS if content else EMPTY] += 1
 
@@ -201,14 +222,16 @@ def _format_of(head: bytes, candidate: _Candidate) -> Format | None:
 
 def _parquet_format(candidate: _Candidate) -> Format | None:
     try:
-        metadata = pl.read_parquet_metadata(candidate.path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        metadata = pl.read_parquet_metadata(for_polars(candidate.path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         if candidate.is_given:
-            raise UsageError(f"{candidate.path} is a damaged Parquet file: it has no readable footer") from error
+            raise UsageError(
+                f"{readable(candidate.path)} is a damaged Parquet file: it has no readable footer"
+            ) from error
         return None
-    is_ours = VERSION_KEY in metadata
+    is_ours = is_version(metadata.get(VERSION_KEY, ""))
     if candidate.is_given and not is_ours:
-        raise UsageError(f"{candidate.path} is a Parquet file, but none that `raytrace-analyze merge` wrote")
+        raise UsageError(f"{readable(candidate.path)} is a Parquet file, but none that `raytrace-analyze merge` wrote")
     if is_ours and metadata.get(TABLE_KEY) == EVENT_TABLE:
         return Format.EVENT_TABLE
     return Format.PARQUET if is_ours else None

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.decode.parquet import check_version, conform
+from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.decode.task_events import TASK_EVENTS
-from raytrace_analyze.schema import SCHEMA_VERSION, VERSION_KEY, Kind, Status
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY, Kind, Status
+from raytrace_analyze.streams import for_polars, is_version, readable
 
 ATTEMPT = ("session", "task_id", "attempt")
 """What tells attempts apart: task ids are counted anew by every cluster."""
@@ -24,17 +26,39 @@ def events_path(spans: Path) -> Path:
 def read_event_table(path: Path) -> pl.DataFrame:
     """Read what `table.write_table` wrote beside a span table (columns of `TASK_EVENTS`).
 
-    Raises UsageError for a file that a newer version wrote.
+    Raises UsageError for what is no such table, is damaged, or was written by a newer version.
     """
-    check_version(str(path))
-    return conform(pl.read_parquet(path, glob=False), TASK_EVENTS)
+    name = readable(path)
+    try:
+        source = for_polars(path)
+        check_version(source, name)
+        if pl.read_parquet_metadata(source).get(TABLE_KEY) != EVENT_TABLE:
+            raise UsageError(f"{name} holds no task events; move it away, or merge the span files anew")
+        rows = pl.read_parquet(source, glob=False)
+        check_columns(rows, ["task_id"], name)
+        return conform(rows, TASK_EVENTS)
+    except CANNOT_READ as error:
+        raise UsageError(
+            f"{name} is no table of task events that can be read: {first_line(error)}; move it away, or merge the "
+            "span files anew"
+        ) from error
+
+
+def is_event_table(path: Path) -> bool:
+    """Tell whether a file is a table of task events that a `merge` wrote, of whatever version."""
+    try:
+        metadata = pl.read_parquet_metadata(for_polars(path))
+    except CANNOT_READ:
+        return False
+    return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) == EVENT_TABLE
 
 
 def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str]) -> None:
     """Write a table of ours: beside its place, then renamed, so that it appears whole or not at all."""
     beside = path.with_name(f".{path.name}.partial")
     try:
-        frame.write_parquet(beside, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION), **metadata})
+        with beside.open("wb") as file:  # polars takes no path that is not UTF-8
+            frame.write_parquet(file, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION), **metadata})
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

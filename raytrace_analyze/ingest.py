@@ -1,6 +1,7 @@
 """From paths to the span table: find the files, decode them, assemble, and report what was met."""
 
 import datetime
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -11,10 +12,11 @@ import polars as pl
 from raytrace_analyze.decode import decode_task_events
 from raytrace_analyze.discover import find_span_files
 from raytrace_analyze.engines.local import decode_files
-from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.events import events_path, merge_events, read_event_table
 from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import PROCESS
+from raytrace_analyze.streams import readable
 from raytrace_analyze.table import assemble, read_table
 from raytrace_analyze.units import count_text
 
@@ -67,7 +69,7 @@ def load(paths: Sequence[Path]) -> Ingested:
     """
     discovery = find_span_files(paths)
     if len(discovery.files) == 1 and discovery.files[0].format is Format.PARQUET:
-        return _one_table(discovery)
+        return _one_table(paths, discovery)
     sources = [file for file in discovery.files if file.format in SPAN_FORMATS]
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
@@ -78,7 +80,7 @@ def load(paths: Sequence[Path]) -> Ingested:
     problems += lost
     spans, noticed = assemble(frames, events)
     if spans.is_empty():
-        raise NoSpansError(_nothing_in(paths, discovery, problems))
+        raise NoSpansError(_nothing_in(paths, discovery, [*discovery.problems, *problems]))
     records = sum(frame.height for frame in frames)
     files = tuple(file.path for file in sources)
     return Ingested(spans, events, _report(spans, files, discovery, [*problems, *noticed], records))
@@ -94,28 +96,47 @@ def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
     return load([Path(path) for path in paths]).spans
 
 
-def _one_table(discovery: Discovery) -> Ingested:
+def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
     """Read a span table as it is: `merge` has put it together already."""
     (file,) = discovery.files
-    spans = read_table(file.path)
+    try:
+        spans = read_table(file.path)
+    except UsageError as error:
+        if file.is_given:
+            raise
+        raise NoSpansError(
+            _nothing_in(paths, discovery, [*discovery.problems, _unreadable(file.path, error)])
+        ) from error
     if spans.is_empty():
-        raise NoSpansError(f"no spans in {file.path}: the table is empty")
-    events, _ = _task_events(discovery.files)
-    return Ingested(spans, events, _report(spans, (file.path,), discovery, [], spans.height))
+        raise NoSpansError(f"no spans in {readable(file.path)}: the table is empty")
+    events, lost = _task_events(discovery.files)
+    return Ingested(spans, events, _report(spans, (file.path,), discovery, lost, spans.height))
 
 
 def _task_events(files: Sequence[SpanFile]) -> tuple[pl.DataFrame, list[Problem]]:
     """Read the task events among the files, and those that lie beside a span table."""
-    tables = {file.path for file in files if file.format is Format.EVENT_TABLE}
-    beside = {events_path(file.path) for file in files if file.format is Format.PARQUET}
-    frames = [read_event_table(path) for path in sorted(tables | {path for path in beside if path.exists()})]
+    tables = {file.path: file.is_given for file in files if file.format is Format.EVENT_TABLE}
+    beside = [events_path(file.path) for file in files if file.format is Format.PARQUET]
+    frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
+    for path in sorted({*tables, *(path for path in beside if os.path.exists(path))}):  # noqa: PTH110 - that of Path may raise
+        try:
+            frames.append(read_event_table(path))
+        except UsageError as error:
+            if tables.get(path):
+                raise
+            problems.append(_unreadable(path, error))
     for file in files:
         if file.format is Format.TASK_EVENTS:
             frame, lost = decode_task_events(file)
             frames.append(frame)
             problems += lost
     return merge_events(frames), problems
+
+
+def _unreadable(path: Path, error: UsageError) -> Problem:
+    name = readable(path)
+    return Problem(ProblemKind.UNREADABLE, name, None, str(error).removeprefix(f"{name} "))
 
 
 def _report(
@@ -147,7 +168,7 @@ def _moment(value: object) -> datetime.datetime | None:
 
 
 def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> str:
-    where = ", ".join(str(path) for path in paths)
+    where = ", ".join(map(readable, paths))
     looked = sum(discovery.skipped.values()) + len(discovery.files)
     damaged = [problem for problem in problems if problem.kind is not ProblemKind.MISSING_PARENT]
     if damaged:

@@ -41,6 +41,8 @@ class SpanFile:
     compression: Compression
     size_bytes: int
     """Its size on disk."""
+    is_given: bool = True
+    """Whether the user named this very file, so that one we cannot read is an error and no mere problem."""
 
 
 class ProblemKind(StrEnum):

@@ -19,6 +19,11 @@ _PACKED_BYTES = 256
 _MAGIC_BYTES = 4
 
 
+def readable(path: str | os.PathLike[str]) -> str:
+    """Give a path as text that can be written anywhere: bytes of it that are not UTF-8 as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def compression_of(head: bytes) -> Compression:
     """Tell by the first bytes of a file how it is packed."""
     if head.startswith(b"\x1f\x8b"):
@@ -52,6 +57,21 @@ def open_regular(path: str | os.PathLike[str]) -> int:
         os.close(descriptor)
         raise OSError("not a regular file")
     return descriptor
+
+
+def is_version(text: str) -> bool:
+    """Tell whether the schema version of a Parquet file is one that a `merge` wrote, maybe a newer one."""
+    return text.isascii() and text.isdigit()
+
+
+def for_polars(path: str | os.PathLike[str]) -> str | bytes:
+    """Give what polars can read a Parquet file by: its path, or its content if the path is not UTF-8.
+
+    Raises OSError if it is not a regular file, or may not be read.
+    """
+    with open(open_regular(path), "rb") as file:
+        absolute = os.path.abspath(path)  # noqa: PTH100 - a link keeps its name; polars takes `~` at the start for the home
+        return absolute if readable(absolute) == absolute else file.read()
 
 
 def read_blocks(
@@ -137,14 +157,16 @@ def _unpack(blocks: Iterator[bytes], compression: Compression) -> Iterator[bytes
                 break
             packed, unpacker = unpacker.unused_data, None
     if unpacker is not None or packed.strip(b"\0"):
-        raise BrokenStream(ProblemKind.CUT_RECORD, "the compressed data is cut off")
+        raise BrokenStream(ProblemKind.UNREADABLE, "the compressed data is cut off; what came after this is lost")
 
 
 def _unpack_piece(unpacker: _Unpacker, packed: bytes) -> bytes:
     try:
         return unpacker.decompress(packed)
     except (zlib.error, zstandard.ZstdError) as error:
-        raise BrokenStream(ProblemKind.DAMAGED_RECORD, f"the compressed data is corrupt: {error}") from error
+        raise BrokenStream(
+            ProblemKind.UNREADABLE, f"the compressed data is corrupt ({error}); what comes after this is lost"
+        ) from error
 
 
 def _pieces(blocks: Iterator[bytes]) -> Iterator[bytes]:

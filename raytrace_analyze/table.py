@@ -1,21 +1,26 @@
 """From decoded records to the span table, and the table's Parquet file."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.decode.parquet import check_version, conform
+from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.events import close_attempts, events_path, write_parquet
+from raytrace_analyze.events import close_attempts, events_path, is_event_table, write_parquet
 from raytrace_analyze.inherit import inherit
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.schema import DECODED, EVENT_TABLE, TABLE, TABLE_KEY
 from raytrace_analyze.sessions import assign_sessions
+from raytrace_analyze.streams import for_polars, readable
 
 _IDENTITY = ["trace_id", "span_id"]
 _MICROSECOND = "1us"
 _EXAMPLES = 3
+
+_NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
+"""The columns of a finished table without nulls."""
 
 
 def assemble(
@@ -42,27 +47,40 @@ def write_table(spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | Non
     """Write the span table as Parquet, with the schema version in its metadata, and task events beside it.
 
     Each file appears whole or not at all. Without task events, those of an earlier table of this name go.
-    Raises OSError where the place cannot be written.
+    Raises OSError where the place cannot be written, and UsageError, before anything is written, where a file
+    that is none of ours has the name of the task events.
     """
-    write_parquet(spans, path, {})
     beside = events_path(path)
-    if task_events is not None and not task_events.is_empty():
+    has_events = task_events is not None and not task_events.is_empty()
+    is_ours = is_event_table(beside)
+    if has_events and not is_ours and os.path.lexists(beside):
+        raise UsageError(
+            f"{readable(beside)} is where the task events would go, and it is none of ours: move it away, or write "
+            "the table under another name"
+        )
+    write_parquet(spans, path, {})
+    if task_events is not None and has_events:
         write_parquet(task_events, beside, {TABLE_KEY: EVENT_TABLE})
-    else:
+    elif is_ours:
         beside.unlink(missing_ok=True)
 
 
 def read_table(path: Path) -> pl.DataFrame:
     """Read a span table that `write_table` wrote (columns of `schema.TABLE`; null what an older version lacked).
 
-    Raises UsageError for a file that is none of ours, is damaged, or was written by a newer version.
+    Raises UsageError for a file that is none of ours, is damaged, lacks columns, or was written by a newer version.
     """
+    name = readable(path)
     try:
-        check_version(str(path))
-        rows = pl.read_parquet(path, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UsageError(f"{path} is damaged: {str(error).splitlines()[0]}; merge the span files anew") from error
-    return conform(rows, TABLE)
+        source = for_polars(path)
+        check_version(source, name)
+        rows = pl.read_parquet(source, glob=False)
+        check_columns(rows, _NEEDED, name)
+        rows = conform(rows, TABLE)
+    except CANNOT_READ as error:
+        raise UsageError(f"{name} is damaged: {first_line(error)}; merge the span files anew") from error
+    check_columns(rows, _NEEDED, name)  # a value of another type has become null
+    return rows
 
 
 def _deduplicate(spans: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:

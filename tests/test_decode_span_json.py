@@ -240,7 +240,8 @@ class TestPacked:
             path.write_bytes(packed[:end])
             frame, problems = join(list(decode_file(SpanFile(path, Format.SPANS_JSON, compression, end))))
             assert frame["span_id"].to_list() == ids(*range(frame.height))
-            assert [problem.kind for problem in problems] == [CUT]
+            assert [problem.kind for problem in problems] == [ProblemKind.UNREADABLE]
+            assert problems[0].is_damage
             counts.append(frame.height)
         assert counts == sorted(counts)
         assert counts[-1] > 150
@@ -256,7 +257,7 @@ class TestPacked:
         frame, problems = join(list(decode_file(SpanFile(path, Format.SPANS_JSON, compression, 0))))
         assert frame.height > 1000
         assert frame["span_id"][:1000].to_list() == ids(*range(1000))
-        assert DAMAGED in {problem.kind for problem in problems}
+        assert ProblemKind.UNREADABLE in {problem.kind for problem in problems}
 
     def test_bytes_after_the_packed_data(self, tmp_path):
         path = tmp_path / "spans"

@@ -102,8 +102,6 @@ def test_unusual_and_damaged_span_files_are_found(tmp_path, content):
         b"INFO start\nINFO go\n" + one_line(span()) + b"INFO end\n",
         b"INFO start\n" + one_line(span()) + b"INFO end\n",
         b"x" * 70_000 + one_line(span()),
-        b"\x1f\x8b\x08 no gzip",
-        b"\x28\xb5\x2f\xfd no zstd",
         b"PAR1 no parquet",
     ],
     ids=lambda content: repr(content[:12]),
@@ -114,6 +112,39 @@ def test_what_is_no_span_file_is_passed_over(tmp_path, content):
     assert found.files == ()
     assert found.skipped == {"not spans": 1}
     assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8b\x08 no gzip", b"\x28\xb5\x2f\xfd no zstd", PACK[Compression.ZSTD](one_line(span()))[:-30]]
+)
+def test_packed_data_that_cannot_be_unpacked_is_counted_and_is_damage_if_given(tmp_path, content):
+    path = write(tmp_path / "spans.json", content)
+    found = find_span_files([tmp_path])
+    assert (found.files, found.skipped, found.problems) == ((), {"cannot be unpacked": 1}, ())
+    (problem,) = find_span_files([path]).problems
+    assert problem.is_damage
+    assert "cannot be unpacked: the compressed data is c" in problem.detail
+
+
+def test_a_pipe_alone_is_an_error(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(UsageError, match="fifo is a pipe, not a file"):
+        find_span_files([tmp_path / "fifo"])
+    with pytest.raises(UsageError, match="/dev/null is a device, not a file"):
+        find_span_files([Path("/dev/null")])
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        with pytest.raises(UsageError, match="socket is a socket, not a file"):
+            find_span_files([Path("socket")])
+
+
+@pytest.mark.parametrize("version", ["", "one", "1.0", "\u00b2"])
+def test_a_version_that_is_no_number_is_none_of_ours(tmp_path, version):
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "odd", metadata={"raytrace.schema_version": version})
+    assert skipped(tmp_path) == {"not spans": 1}
+    with pytest.raises(UsageError, match="odd is a Parquet file, but none that"):
+        find_span_files([tmp_path / "odd"])
 
 
 def test_side_files_of_the_hook(tmp_path):

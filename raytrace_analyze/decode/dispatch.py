@@ -13,7 +13,7 @@ from raytrace_analyze.model import Decoded, Format, SpanFile
 def decode_file(file: SpanFile) -> Iterator[Decoded]:
     """Give the spans of the file, stretch by stretch, in frames of `schema.DECODED`.
 
-    Bad content becomes problems. Raises UsageError for a span table of a newer version, and ValueError
+    Bad content becomes problems. Raises UsageError for a given span table of a newer version, and ValueError
     for task events, which are no spans: `decode_task_events` reads those.
     """
     match file.format:
@@ -39,7 +39,7 @@ def decode_small_files(files: Sequence[SpanFile]) -> Decoded:
     batches: list[Batch] = []
     problem_lists: list[ProblemList] = []
     for file in files:
-        problems = ProblemList(str(file.path))
+        problems = ProblemList(file.path)
         problem_lists.append(problems)
         if file.format is Format.OPEN_SPANS:
             batches.append(read_open_spans(file, problems))

@@ -11,7 +11,7 @@ from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
 from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
-from raytrace_analyze.streams import BrokenStream
+from raytrace_analyze.streams import BrokenStream, readable
 
 
 class _Header(msgspec.Struct):
@@ -24,7 +24,7 @@ def decode_open_spans(file: SpanFile) -> Iterator[Decoded]:
     A slot that does not hold a whole record is DAMAGED_RECORD, a last line that is cut CUT_RECORD.
     Never raises for bad content.
     """
-    problems = ProblemList(str(file.path))
+    problems = ProblemList(file.path)
     frame = frame_of([read_open_spans(file, problems)])
     yield Decoded(frame, problems.finish())
 
@@ -45,7 +45,7 @@ def read_open_spans(file: SpanFile, problems: ProblemList) -> Batch:
                 offsets += [offset] * len(found)
     except BrokenStream as error:
         problems.add(error.kind, None, error.detail)
-    return Batch(records, str(file.path), problems, offsets.__getitem__)
+    return Batch(records, readable(file.path), problems, offsets.__getitem__)
 
 
 def _resource_in(line: bytes, offset: int, problems: ProblemList) -> msgspec.Raw:

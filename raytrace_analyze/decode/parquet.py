@@ -1,6 +1,6 @@
 """Span tables that `merge` wrote: merging merges."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -9,9 +9,18 @@ from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.model import Decoded, Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, VERSION_KEY
+from raytrace_analyze.streams import for_polars, is_version, readable
 
 _ROWS = 1 << 17
 """How many spans are read at a time: some 100 MB."""
+
+CANNOT_READ = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What reading a damaged Parquet file may raise."""
+
+_NEEDED = ("trace_id", "span_id", "name", "kind", "start", "status")
+"""The columns that every version has, without nulls."""
+
+_LONGEST_NUMBER = 9
 
 _RESOURCE_VALUES = {"resource": pl.String, "session": pl.String, "instance_id": pl.String}
 
@@ -20,31 +29,61 @@ def decode_parquet(file: SpanFile) -> Iterator[Decoded]:
     """Give the rows of a span table as a decoder of raw files would have given them.
 
     The session is what the record itself says, null otherwise, as sessions are told apart anew among all
-    input. `source` stays the file that the span first came from. Raises UsageError if the table was
-    written by a newer version or is no span table; a file that is damaged becomes a problem.
+    input. `source` stays the file that the span first came from. A file that is damaged becomes a problem.
+    So does one that was written by a newer version or is no span table, if it was come across in a folder;
+    one that was given raises UsageError.
     """
-    path = str(file.path)
+    path = readable(file.path)
     try:
-        check_version(path)  # every version up to ours has a subset of our columns
-        table = pl.scan_parquet(path, glob=False)
+        source = for_polars(file.path)
+        check_version(source, path)  # every version up to ours has a subset of our columns
+        table = pl.scan_parquet(source, glob=False)
         height = table.select(pl.len()).collect().item()
         for start in range(0, height, _ROWS):
-            yield Decoded(_as_decoded(table.slice(start, _ROWS).collect()))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield Decoded(empty_frame(), (Problem(ProblemKind.UNREADABLE, path, None, reason),))
+            yield Decoded(_as_decoded(table.slice(start, _ROWS).collect(), path))
+        if not height:
+            check_columns(table.collect(), _NEEDED, path)
+    except CANNOT_READ as error:
+        yield Decoded(empty_frame(), (Problem(ProblemKind.UNREADABLE, path, None, first_line(error)),))
+    except UsageError as error:
+        if file.is_given:
+            raise
+        detail = str(error).removeprefix(f"{path} ")
+        yield Decoded(empty_frame(), (Problem(ProblemKind.UNREADABLE, path, None, detail),))
 
 
-def check_version(path: str) -> None:
-    """Raise UsageError if a Parquet file is none that we wrote, or one that a newer version wrote."""
-    text = pl.read_parquet_metadata(path).get(VERSION_KEY, "")
-    if not text.isdigit():
+def first_line(error: BaseException) -> str:
+    """Give the part of a library's message that is for a user."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def check_version(source: str | bytes, path: str) -> None:
+    """Raise UsageError if a Parquet file is none that we wrote, or one that a newer version wrote.
+
+    `source` is what to read it by, `path` what to call it.
+    """
+    text = pl.read_parquet_metadata(source).get(VERSION_KEY, "")
+    if not is_version(text):
         raise UsageError(f"{path} is a Parquet file, but none that `raytrace-analyze merge` wrote")
-    if int(text) > SCHEMA_VERSION:
+    if len(text) > _LONGEST_NUMBER or int(text) > SCHEMA_VERSION:
         raise UsageError(
-            f"{path} has schema version {text}, and this raytrace-analyze knows up to {SCHEMA_VERSION}: "
+            f"{path} has schema version {text:.20}, and this raytrace-analyze knows up to {SCHEMA_VERSION}: "
             "upgrade raytrace-analyze, or merge the span files anew"
         )
+
+
+def check_columns(rows: pl.DataFrame, needed: Sequence[str], path: str) -> None:
+    """Raise UsageError if one of these columns is not there, or has nulls in it."""
+    missing = [name for name in needed if name not in rows.columns]
+    if missing:
+        raise UsageError(
+            f"{path} lacks the column {missing[0]} that every table of ours has; merge the span files anew"
+        )
+    nulls = [name for name in needed if rows.get_column(name).null_count()]
+    if nulls:
+        raise UsageError(f"{path} has rows whose {nulls[0]} is null or of another type; merge the span files anew")
 
 
 def conform(rows: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -55,9 +94,11 @@ def conform(rows: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFr
     )
 
 
-def _as_decoded(rows: pl.DataFrame) -> pl.DataFrame:
+def _as_decoded(rows: pl.DataFrame, path: str) -> pl.DataFrame:
+    check_columns(rows, _NEEDED, path)
     own = {name: dtype for name, dtype in DECODED.items() if name not in ("session", "instance_id")}
     known = conform(rows, own)
+    check_columns(known, _NEEDED, path)  # a value of another type has become null
     resources = [text for text in known["resource"].unique(maintain_order=True) if text is not None]
     values = [(text, found.session, found.instance_id) for text in resources if (found := resource_of(text.encode()))]
     spread = pl.DataFrame(values, schema=_RESOURCE_VALUES, orient="row")

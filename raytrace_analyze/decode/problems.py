@@ -1,6 +1,9 @@
 """Collects what was wrong with one file: joins damage that is adjacent, and stays bounded."""
 
+import os
+
 from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.streams import readable
 
 _MOST = 1000
 
@@ -11,8 +14,8 @@ class ProblemList:
     Adjacent stretches of damage become one problem, and after the first 1000 the rest is only counted.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = readable(path)
         self._ready: list[Problem] = []
         self._damage: tuple[int, int, str] | None = None
         self._given = 0

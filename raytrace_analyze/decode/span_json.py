@@ -8,7 +8,7 @@ from raytrace_analyze.decode.framing import last_record_start
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.stretch import Stretch, read_stretch, read_with_offsets
 from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
-from raytrace_analyze.streams import BLOCK_BYTES, BrokenStream, read_blocks
+from raytrace_analyze.streams import BLOCK_BYTES, BrokenStream, read_blocks, readable
 
 MAX_RECORD_BYTES = 64 << 20
 """A record that does not end within this is taken for damage: memory stays bounded."""
@@ -26,7 +26,7 @@ def decode_span_json(
     the unpacked file: a last record without its end is CUT_RECORD; what lies between two records and is no
     span is DAMAGED_RECORD, and so is a span whose times are no times. Never raises for bad content.
     """
-    problems = ProblemList(str(file.path))
+    problems = ProblemList(file.path)
     for batch in read_span_json(file, problems, start, stop, block_bytes):
         yield Decoded(frame_of([batch]), problems.take())
     rest = problems.finish()
@@ -50,7 +50,7 @@ class _Reader:
 
     def __init__(self, file: SpanFile, problems: ProblemList, start: int, stop: int | None, block_bytes: int) -> None:
         self._blocks = read_blocks(file, start, stop, block_bytes)
-        self._source = str(file.path)
+        self._source = readable(file.path)
         self._is_last_part = stop is None
         self._problems = problems
         self._block_bytes = block_bytes

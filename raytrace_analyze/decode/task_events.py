@@ -61,7 +61,7 @@ def decode_task_events(file: SpanFile) -> tuple[pl.DataFrame, tuple[Problem, ...
     A value of a wrong type is null. A line that is no task attempt is DAMAGED_RECORD, a last one that is
     cut CUT_RECORD. Never raises for bad content.
     """
-    problems = ProblemList(str(file.path))
+    problems = ProblemList(file.path)
     rows: list[dict[str, Any]] = []
     header: dict[str, Any] = {}
     try:
