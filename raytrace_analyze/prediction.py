@@ -106,7 +106,8 @@ def predict(job: Job, change: Change) -> WhatIf:
     after = replay(job.graph, change)
     enough, then = None, None
     if len(speedup) == 1 and change == Change(speedup):
-        enough, then = _enough(job, next(iter(speedup)))
+        ((function, factor),) = speedup.items()
+        enough, then = _enough(job, function, {factor: after})
     found = job.graph.slots
     return WhatIf(
         scope=job.scope,
@@ -133,9 +134,9 @@ def rank(job: Job) -> Ranking:
     runs = structure.spans.get_column("function").gather(rows[structure.is_run[rows]]).fill_null("").to_list()
     rows_of = []
     for function, critical_ns in path.select("function", "self_ns").iter_rows():
-        twice = replay(graph, Change({function: 2.0})).makespan_ns
-        least = replay(graph, Change({function: math.inf})).makespan_ns
-        enough, then = _enough(job, function)
+        made = {speed: replay(graph, Change({function: speed})) for speed in (2.0, math.inf)}
+        twice, least = made[2.0].makespan_ns, made[math.inf].makespan_ns
+        enough, then = _enough(job, function, made)
         rows_of.append(
             {
                 "function": function,
@@ -172,23 +173,26 @@ _RANKING = pl.Schema(
 )
 
 
-def _enough(job: Job, function: str) -> tuple[float | None, str | None]:
-    """Find the speed from which on nothing more is won, and what decides the time then."""
-    made: dict[float, Replay] = {math.inf: replay(job.graph, Change({function: math.inf}))}
-    most = job.makespan_ns - made[math.inf].makespan_ns
+def _enough(job: Job, function: str, made: dict[float, Replay]) -> tuple[float | None, str | None]:
+    """Find the speed from which on nothing more is won, and what decides then; `made` holds replays by speed."""
+
+    def at(speed: float) -> Replay:
+        if speed not in made:
+            made[speed] = replay(job.graph, Change({function: speed}))
+        return made[speed]
+
+    most = job.makespan_ns - at(math.inf).makespan_ns
     if most <= 0:
-        return None, _first_but(made[math.inf], function)
+        return None, _first_but(at(math.inf), function)
     low, high = 0, len(_SPEEDS) - 1
     while low < high:
         middle = (low + high) // 2
-        speed = _SPEEDS[middle]
-        made[speed] = replay(job.graph, Change({function: speed}))
-        if job.makespan_ns - made[speed].makespan_ns >= _ALL_OF_IT * most:
+        if job.makespan_ns - at(_SPEEDS[middle]).makespan_ns >= _ALL_OF_IT * most:
             high = middle
         else:
             low = middle + 1
     speed = float(_SPEEDS[low])
-    return None if math.isinf(speed) else speed, _first_but(made[speed], function)
+    return None if math.isinf(speed) else speed, _first_but(at(speed), function)
 
 
 def _first_but(after: Replay, function: str) -> str | None:
