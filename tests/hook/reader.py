@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -146,3 +147,10 @@ def run_program(name: str, directory: Path, *arguments: str, timeout: float = 12
         check=False,
     )
     return Run(done.returncode, done.stdout, done.stderr, directory)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])

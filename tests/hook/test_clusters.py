@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .reader import environment, run_program
+from .reader import PROGRAMS, Recording, environment, free_port, run_program
 
 pytestmark = pytest.mark.ray
 RAY = str(Path(sys.executable).parent / "ray")
@@ -93,3 +93,26 @@ def test_a_node_without_opentelemetry_is_named_and_the_job_runs_on(tmp_path: Pat
     recording = run.recording
     assert len(recording.submits("__main__.work")) == 3
     assert [span for span in recording.spans if span.kind == "CONSUMER"] == []
+
+
+def test_a_submitted_job_is_traced_by_the_clusters_hook(tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp_cors", reason="ray[default] is not installed: no job submission")
+    port = free_port()
+    options = ["--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"]
+    with cluster(tmp_path, *options, "--tracing-startup-hook", "raytrace_hook:setup_tracing"):
+        command = [RAY, "job", "submit", f"--address=http://127.0.0.1:{port}", "--", sys.executable]
+        submitted = subprocess.run(
+            [*command, str(PROGRAMS / "joining.py"), "auto", "plain"],
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert submitted.returncode == 0, submitted.stdout + submitted.stderr
+    recording = Recording(tmp_path)
+    # Ray starts the program from an actor in a job of its own, whose driver is Ray's dashboard.
+    (driver,) = (one for one in recording.named("ray.driver") if "joining.py" in one.attributes["raytrace.entrypoint"])
+    job = [span for span in recording.runs("__main__.work") if span.trace_id == driver.trace_id]
+    assert len(job) == 6
+    assert {span.attributes["ray.job_id"] for span in job} == {driver.resource["ray.job_id"]}

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .reader import Run, run_program
+from .reader import Run, free_port, run_program
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
 pytestmark = pytest.mark.ray
@@ -87,12 +87,6 @@ def test_every_span_arrives_at_a_real_backend(tmp_path: Path) -> None:
     arrived = {f"0x{one}" for one in re.findall(r"^ +ID +: ([0-9a-f]{16})$", shown.read_text(), re.MULTILINE)}
     assert len(arrived) >= 4
     assert arrived == set(run.recording.by_id)
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
 
 
 def wait_for(port: int) -> None:

@@ -120,7 +120,7 @@ def test_methods_say_whether_they_overlap(recording: Recording, actor: str, meth
 def test_tasks_say_their_name_where_it_is_not_the_functions(recording: Recording) -> None:
     named = {span.name: ours(span).get("task_name") for span in recording.spans if span.kind == "CONSUMER"}
     (renamed,) = recording.runs("__main__.demanding")
-    knows_names = tuple(map(int, recording.events[0][0]["ray_version"].split(".")[:2])) >= (2, 40)
+    knows_names = tuple(map(int, recording.events[0][0]["ray_version"].split(".")[:2])) >= (2, 60)
     assert named.pop(renamed.name) == ("renamed" if knows_names else None)
     assert set(named.values()) == {None}
 

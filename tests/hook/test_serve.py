@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +9,7 @@ import pytest
 
 import raytrace_analyze as rt
 
-from .reader import run_program
+from .reader import free_port, run_program
 
 pytest.importorskip("uvicorn", reason="Ray Serve is not installed")
 pytest.importorskip("fastapi", reason="Ray Serve is not installed")
@@ -25,14 +24,8 @@ AT_THE_END = "replica_handle_request Doubler double"
 PROXY = ["proxy_http_request Front GET /", "route_to_replica Front __call__"]
 
 
-def free_port() -> str:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return str(server.getsockname()[1])
-
-
 def serve(directory: Path, how: str, **settings: str) -> pl.DataFrame:
-    run = run_program("serving.py", directory, how, free_port(), **settings)
+    run = run_program("serving.py", directory, how, str(free_port()), **settings)
     assert run.output.endswith("\ndone\n"), run.errors
     merged = rt.load([directory])
     assert merged.report.problems == ()
