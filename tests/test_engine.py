@@ -17,6 +17,7 @@ from raytrace_analyze.path.structure import build_structure
 from raytrace_analyze.path.walk import Queues, Walk
 from tests import oracle
 from tests.random_spans import random_spans, random_table
+from tests.simulated_events import observe
 from tests.simulator import simulate
 from tests.tables import run, span, submit, table, wait
 
@@ -45,7 +46,7 @@ def unsettled_of(spans: pl.DataFrame) -> int:
             scope = np.repeat(np.arange(len(keys)), [len(steps) for steps in walked])
             expected = segments_of_steps(scope, [step for steps in walked for step in steps])
             for together in TOGETHER:
-                paths = find_paths(Stepper(scoped, runs, options), len(keys), together=together)
+                paths = find_paths(Stepper(scoped, runs, options), np.arange(len(keys)), together=together)
                 unsettled = set(paths.unsettled.tolist())
                 count += len(unsettled)
                 assert as_rows(segments_of_paths(paths, structure), unsettled) == as_rows(expected, unsettled)
@@ -129,6 +130,16 @@ def test_the_frame_is_that_of_each_path_alone() -> None:
         spans = simulate(seed).spans
         for (trace,), among in critical_paths(spans, scopes="traces").partition_by("scope", as_dict=True).items():
             assert among.drop("scope", "session").equals(critical_path(spans, trace=trace).segments)
+
+
+def test_what_task_events_tell_of_slots_is_followed_alike() -> None:
+    by_slot = 0
+    for seed in range(12):
+        program = observe(seed)
+        path = critical_path(program.spans, program.task_events).segments
+        assert critical_paths(program.spans, program.task_events).drop("scope", "session").equals(path)
+        by_slot += not path.equals(critical_path(program.spans).segments)
+    assert by_slot
 
 
 def check_alone_and_together(spans: pl.DataFrame) -> pl.DataFrame:

@@ -9,10 +9,11 @@ from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.clocks import build_corrected, clock_notes
-from raytrace_analyze.path.many import parse_queues
-from raytrace_analyze.path.queue_causes import SlotWaits, split_paths
+from raytrace_analyze.path.columns import columns_frame, segments_of_steps, split_queues
+from raytrace_analyze.path.many import find_segments_of_one, make_walk, parse_queues, slot_waits
+from raytrace_analyze.path.origins import Options
 from raytrace_analyze.path.relations import relate_runs
-from raytrace_analyze.path.result import CriticalPath, Scope, segments_frame
+from raytrace_analyze.path.result import CriticalPath, Scope
 from raytrace_analyze.path.scoped import Scoped, scope_spans
 from raytrace_analyze.path.scopes import ScopeKey, find_job, find_runs, find_trace, number_scopes
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
@@ -59,17 +60,10 @@ def critical_path(
     scoped = scope_spans(structure, scope_of, len(keys))
     runs = relate_runs(structure)
     rules = CauseRules(structure, runs, task_events, as_recorded)
-    walk = Walk(
-        scoped,
-        runs,
-        queues=parse_queues(queues),
-        infer=infer,
-        infer_within_ns=infer_within_ns,
-        slot_waits=_slot_waits(rules, task_events),
-        overlap_tolerance=overlap_tolerance,
-    )
+    options = Options(parse_queues(queues), infer, infer_within_ns, overlap_tolerance)
+    slots = slot_waits(rules, task_events)
     if task is not None:
-        path = _of_task(walk, rules, find_runs(spans, task))
+        path = _of_task(make_walk(scoped, runs, options, slots), rules, find_runs(spans, task))
         return replace(path, notes=(*path.notes, *clock_notes(offsets, path.scope.session)))
     notes = []
     if trace is not None:
@@ -80,22 +74,18 @@ def critical_path(
         number = longest(scoped, keys)
         if len(keys) > 1:
             notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    steps = split_paths(rules, [walk.from_root(number)])[0]
+    segments = find_segments_of_one(scoped, runs, options, slots, number)
     root = scoped.root(number)
     inside = np.flatnonzero(scope_of == number)
     return CriticalPath(
         scope=describe(spans[inside], keys[number]),
         start_ns=int(scoped.start[root]),
         end_ns=int(scoped.end[root]),
-        segments=segments_frame(scoped, steps),
+        segments=columns_frame(split_queues(segments, rules), scoped),
         work_ns=work_ns(structure, inside),
         runs=int(structure.is_run[inside].sum()),
         notes=(*notes, *_notes(scoped, inside), *clock_notes(offsets, keys[number].session)),
     )
-
-
-def _slot_waits(rules: CauseRules, task_events: pl.DataFrame | None) -> SlotWaits | None:
-    return None if task_events is None or task_events.is_empty() else SlotWaits(rules)
 
 
 def longest(scoped: Scoped, keys: list[ScopeKey]) -> int:
@@ -133,11 +123,13 @@ def _of_task(walk: Walk, rules: CauseRules, rows: pl.Series) -> CriticalPath:
     notes: tuple[str, ...] = ()
     if runs.size > 1:
         notes = (f"of {count_text(runs.size, 'run')} of this task, this is the slowest from submit to end",)
+    steps = walk.from_run(run, start)
+    segments = segments_of_steps(np.zeros(len(steps), dtype=np.int64), steps)
     return CriticalPath(
         scope=Scope("task", about["task_id"] or about["span_id"], about["function"] or about["name"], about["session"]),
         start_ns=start,
         end_ns=int(scoped.end[run]),
-        segments=segments_frame(scoped, split_paths(rules, [walk.from_run(run, start)])[0]),
+        segments=columns_frame(split_queues(segments, rules), scoped),
         work_ns=work_ns(structure, np.array([run])),
         runs=1,
         notes=notes,

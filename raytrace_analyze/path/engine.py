@@ -34,23 +34,24 @@ class Paths:
     """Scopes that the engine could not settle; there are no states of theirs."""
 
 
-def find_paths(stepper: Stepper, scope_count: int, *, together: int = _TOGETHER) -> Paths:
-    """Walk every scope from its end back to its start.
+def find_paths(stepper: Stepper, scopes: Rows, *, together: int = _TOGETHER) -> Paths:
+    """Walk scopes (numbers, each once, in order) from their ends back to their starts.
 
     `together` says how many scopes must be under way for a step together.
     """
     scoped = stepper.scoped
-    scope = np.arange(scope_count, dtype=np.int64)
-    row, time = scoped.span_count + scope, scoped.end[scoped.span_count :]
+    scope_count = scoped.start.size - scoped.span_count
+    scope, row = scopes, scoped.span_count + scopes
+    time = scoped.end[row]
     # A walk comes back to no state, so one that takes longer than this goes round in a circle.
     limit = 4 * np.bincount(scoped.scope_of[scoped.scope_of >= 0], minlength=scope_count) + 64
     parts: list[Hops] = []
-    scopes: list[Rows] = []
+    walked: list[Rows] = []
     circular: list[Rows] = []
     while scope.size >= max(together, 1):
         hops = stepper.take(row, time)
         parts.append(hops)
-        scopes.append(scope)
+        walked.append(scope)
         too_long = limit[scope] <= len(parts)
         circular.append(scope[too_long])
         going = np.flatnonzero((hops.next_row >= 0) & ~too_long)
@@ -58,8 +59,8 @@ def find_paths(stepper: Stepper, scope_count: int, *, together: int = _TOGETHER)
     unsettled = np.concatenate([*circular, scope[:0]])
     if scope.size:
         rest = _Chains(stepper, scope).follow(row, time)
-        return _in_order(parts, scopes, rest, np.concatenate([unsettled, rest.unsettled]), scope_count)
-    return _in_order(parts, scopes, None, unsettled, scope_count)
+        return _in_order(parts, walked, rest, np.concatenate([unsettled, rest.unsettled]), scope_count)
+    return _in_order(parts, walked, None, unsettled, scope_count)
 
 
 def _in_order(parts: list[Hops], scopes: list[Rows], rest: Paths | None, unsettled: Rows, scope_count: int) -> Paths:

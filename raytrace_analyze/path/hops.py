@@ -10,10 +10,10 @@ import numpy as np
 
 from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.latest import Latest
-from raytrace_analyze.path.origins import Codes, Options, Origins, SlotNodes, code
+from raytrace_analyze.path.origins import Codes, Options, Origins, code
 from raytrace_analyze.path.relations import Runs, joins
 from raytrace_analyze.path.scoped import Scoped
-from raytrace_analyze.path.walk import Via
+from raytrace_analyze.path.walk import SlotWaits, Via
 
 CATEGORIES = ("self", "submit", "wait", "fetch", "queue")
 """A category's number in arrays is its position here."""
@@ -71,7 +71,7 @@ class Hops:
 class Stepper:
     """Finds what states lead to."""
 
-    def __init__(self, scoped: Scoped, runs: Runs, options: Options, slots: SlotNodes | None = None) -> None:
+    def __init__(self, scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None) -> None:
         self.scoped, self.structure = scoped, scoped.structure
         self._joins = Latest(joins(scoped, runs, infer=options.infer), scoped.start)
         self._ready = Latest(runs.ready, self.structure.start)

@@ -6,7 +6,6 @@ import polars as pl
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.cause_rules import CauseRules
-from raytrace_analyze.path.causes import CAUSES, Cause, Waits
 from raytrace_analyze.path.clocks import build_corrected
 from raytrace_analyze.path.columns import (
     Segments,
@@ -19,13 +18,15 @@ from raytrace_analyze.path.columns import (
 from raytrace_analyze.path.engine import find_paths
 from raytrace_analyze.path.hops import Stepper
 from raytrace_analyze.path.origins import Options
-from raytrace_analyze.path.queue_causes import SlotWaits, split_waits
+from raytrace_analyze.path.queue_causes import SlotWaits
 from raytrace_analyze.path.relations import Runs, relate_runs
 from raytrace_analyze.path.scoped import Scoped, scope_spans
 from raytrace_analyze.path.scopes import scope_table
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, Walk
 
 KINDS = ("jobs", "traces")
+_BY_HAND = 20_000
+"""Up to how many steps a single scope is walked one by one: about half a second."""
 
 
 def critical_paths(
@@ -52,8 +53,7 @@ def critical_paths(
     scoped = scope_spans(structure, scope_of, keys.height)
     runs = relate_runs(structure)
     rules = CauseRules(structure, runs, task_events, spans)
-    has_events = task_events is not None and not task_events.is_empty()
-    segments = find_segments(scoped, runs, options, rules if has_events else None)
+    segments = find_segments(scoped, runs, options, slot_waits(rules, task_events))
     split = split_queues(segments, rules)
     frame = columns_frame(split, scoped)
     return pl.select(*(keys.get_column(name).gather(split.scope).alias(to) for name, to in _KEYS)).hstack(frame)
@@ -70,47 +70,48 @@ def parse_queues(wanted: str) -> Queues:
         raise UsageError(f"queues can be {' or '.join(Queues)}, not {wanted!r}") from None
 
 
-def find_segments(scoped: Scoped, runs: Runs, options: Options, rules: CauseRules | None = None) -> Segments:
-    """Walk every scope; `rules` with task events let the walk follow slots of a node."""
-    scopes = np.arange(scoped.start.size - scoped.span_count)
+def find_segments(
+    scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None, scopes: Rows | None = None
+) -> Segments:
+    """Walk every scope, or some; `slots` tells from task events who waited for a slot of its node."""
+    if scopes is None:
+        scopes = np.arange(scoped.start.size - scoped.span_count)
     if options.overlap_tolerance:
-        return _walk(scoped, runs, options, rules, scopes)
-    slots = None if rules is None else _Slots(rules)
-    paths = find_paths(Stepper(scoped, runs, options, slots), scopes.size)
+        return _walk(make_walk(scoped, runs, options, slots), scopes)
+    paths = find_paths(Stepper(scoped, runs, options, slots), scopes)
     found = segments_of_paths(paths, scoped.structure)
     if paths.unsettled.size == 0:
         return found
-    return merge_segments(found, _walk(scoped, runs, options, rules, paths.unsettled))
+    return merge_segments(found, _walk(make_walk(scoped, runs, options, slots), paths.unsettled))
 
 
-def _walk(scoped: Scoped, runs: Runs, options: Options, rules: CauseRules | None, scopes: Rows) -> Segments:
-    """Walk some scopes one after another, as `critical_path` does."""
-    walk = Walk(
+def find_segments_of_one(scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None, scope: int) -> Segments:
+    """Walk one scope: by hand, which costs nothing but its steps, unless there are very many."""
+    steps = make_walk(scoped, runs, options, slots).from_root_within(scope, _BY_HAND)
+    if steps is None:
+        return find_segments(scoped, runs, options, slots, np.array([scope]))
+    return segments_of_steps(np.full(len(steps), scope), steps)
+
+
+def make_walk(scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None) -> Walk:
+    """Prepare to walk scopes one by one."""
+    return Walk(
         scoped,
         runs,
         queues=options.queues,
         infer=options.infer,
         infer_within_ns=options.infer_within_ns,
-        slot_waits=None if rules is None else SlotWaits(rules),
+        slot_waits=slots,
         overlap_tolerance=options.overlap_tolerance,
     )
+
+
+def slot_waits(rules: CauseRules, task_events: pl.DataFrame | None) -> SlotWaits | None:
+    """Give what task events tell of waits for slots, None where there are none."""
+    return None if task_events is None or task_events.is_empty() else SlotWaits(rules)
+
+
+def _walk(walk: Walk, scopes: Rows) -> Segments:
     walked = [walk.from_root(scope) for scope in scopes.tolist()]
     scope = np.repeat(scopes, [len(steps) for steps in walked])
     return segments_of_steps(scope, [step for steps in walked for step in steps])
-
-
-class _Slots:
-    """Tells which runs waited for a slot of their node, by the task events."""
-
-    def __init__(self, rules: CauseRules) -> None:
-        self._rules = rules
-        self.on_node = rules.on_node
-
-    def nodes(self, run: Rows, since: Rows, until: Rows) -> Rows:
-        """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
-        found = np.full(run.size, -1, dtype=np.int64)
-        known = np.flatnonzero(self._rules.states.known[run])
-        pieces = split_waits(self._rules, Waits(run[known], since[known], until[known]))
-        waited = known[pieces.wait[pieces.cause == CAUSES.index(Cause.NO_SLOT)]]
-        found[waited] = self._rules.node[run[waited]]
-        return found

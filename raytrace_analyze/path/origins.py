@@ -1,7 +1,6 @@
 """Where runs came from, for many at once: the part of the walk's rules that says whose end let a run start."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,7 @@ from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.grouped import Timed, group_in_order
 from raytrace_analyze.path.latest import Latest
 from raytrace_analyze.path.relations import Runs
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, Via
+from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, SlotWaits, Via
 
 Codes = npt.NDArray[np.int8]
 
@@ -61,15 +60,6 @@ class Asked:
         return runs.members_at(runs.before(group, since, self.until))
 
 
-class SlotNodes(Protocol):
-    """What Ray's task events add: which runs waited for a slot of which node."""
-
-    on_node: Timed
-
-    def nodes(self, run: Rows, since: Rows, until: Rows) -> Rows:
-        """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
-
-
 @dataclass(frozen=True)
 class Options:
     """How to walk; see `critical_path`."""
@@ -84,7 +74,7 @@ class Options:
 class Origins:
     """Finds where runs came from."""
 
-    def __init__(self, runs: Runs, options: Options, slots: SlotNodes | None = None) -> None:
+    def __init__(self, runs: Runs, options: Options, slots: SlotWaits | None = None) -> None:
         self._runs, self._structure = runs, runs.structure
         self._follow = options.queues is Queues.FOLLOW
         self._guess = options.infer and self._follow

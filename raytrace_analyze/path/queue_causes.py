@@ -1,7 +1,7 @@
 """Why runs waited before they started: the queue of each, split by cause, and who held it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,6 @@ from raytrace_analyze.path.causes import CAUSES, Cause, Codes, Source, Until, Wa
 from raytrace_analyze.path.clocks import build_corrected
 from raytrace_analyze.path.relations import relate_runs
 from raytrace_analyze.path.sentences import cause_sentences
-from raytrace_analyze.path.walk import Step
 
 QUEUE_CAUSES = pl.Schema(
     {
@@ -127,25 +126,6 @@ def _tile(number: Rows, waits: Waits, answers: Sequence[Until]) -> tuple[Rows, R
     return wait[begins], start[begins], end[lasts], cause[begins], holder[lasts]
 
 
-def split_paths(rules: CauseRules, paths: Sequence[Sequence[Step]]) -> list[list[Step]]:
-    """Split the queue segments of walks by cause; those that a run outside the scope explains stay whole."""
-    queues = [step for path in paths for step in path if _has_cause(step)]
-    asked = np.array([(step.row, step.start, step.end) for step in queues], dtype=np.int64).reshape(-1, 3)
-    pieces = split_waits(rules, Waits(*asked.T))
-    parts: list[list[Step]] = [[] for _ in queues]
-    columns = (pieces.wait, pieces.start, pieces.end, pieces.cause, pieces.from_events)
-    for wait, start, end, cause, known in zip(*(column.tolist() for column in columns), strict=True):
-        source = Source.TASK_EVENTS if known else Source.SPANS
-        step = replace(queues[wait], start=start, end=end, cause=CAUSES[cause].value, source=source.value)
-        parts[wait].append(step)
-    split = iter(parts)
-    return [[part for step in path for part in (next(split) if _has_cause(step) else [step])] for path in paths]
-
-
-def _has_cause(step: Step) -> bool:
-    return step.category == "queue" and step.blocker < 0
-
-
 class SlotWaits:
     """Tells the walk which runs waited for a slot of their node, by the task events."""
 
@@ -153,13 +133,16 @@ class SlotWaits:
         self._rules = rules
         self.on_node = rules.on_node
 
-    def node(self, run: int, since: int, until: int) -> int:
-        """Give the number of the node where a run waited for a slot in that time, -1 where it did not."""
-        if not self._rules.states.known[run]:
-            return -1
-        asked = Waits(*(np.array([value], dtype=np.int64) for value in (run, since, until)))
-        causes = split_waits(self._rules, asked).cause
-        return int(self._rules.node[run]) if (causes == CAUSES.index(Cause.NO_SLOT)).any() else -1
+    def nodes(self, run: Rows, since: Rows, until: Rows) -> Rows:
+        """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
+        found = np.full(run.size, -1, dtype=np.int64)
+        known = np.flatnonzero(self._rules.states.known[run])
+        if known.size == 0:
+            return found
+        pieces = split_waits(self._rules, Waits(run[known], since[known], until[known]))
+        waited = known[pieces.wait[pieces.cause == CAUSES.index(Cause.NO_SLOT)]]
+        found[waited] = self._rules.node[run[waited]]
+        return found
 
 
 def causes_frame(rules: CauseRules, waits: Waits) -> pl.DataFrame:

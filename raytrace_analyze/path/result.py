@@ -1,12 +1,8 @@
 """The critical path as a result: its segments as a DataFrame, its scope, its sums."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
-
-from raytrace_analyze.path.scoped import Scoped
-from raytrace_analyze.path.walk import Step
 
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
@@ -111,36 +107,3 @@ class CriticalPath:
             .with_columns(share=pl.col("total_ns") / max(self.makespan, 1))
             .sort("total_ns", group, descending=[True, False], nulls_last=True)
         )
-
-
-def segments_frame(scoped: Scoped, steps: Sequence[Step]) -> pl.DataFrame:
-    """Make the segments' DataFrame (columns of `SEGMENTS`) of a walk's steps, in their order."""
-    spans, count = scoped.structure.spans, scoped.span_count
-    names = spans.get_column("name")
-    frame = pl.DataFrame(
-        {
-            "start_ns": [step.start for step in steps],
-            "end_ns": [step.end for step in steps],
-            "category": [step.category for step in steps],
-            "cause": [f"outside: {names[step.blocker]}" if step.blocker >= 0 else step.cause for step in steps],
-            "cause_source": [step.source for step in steps],
-            "via": [step.via and step.via.value for step in steps],
-            "inferred": [step.inferred for step in steps],
-            "row": [None if step.row >= count else step.row for step in steps],
-        },
-        schema_overrides={"start_ns": pl.Int64, "end_ns": pl.Int64, "cause": pl.String, "via": pl.String}
-        | {"category": pl.String, "cause_source": pl.String, "inferred": pl.Boolean, "row": pl.Int64},
-    )
-    about = spans.select(
-        *("name", "function", "span_id", "trace_id", "task_id", "actor_id", "node_id", "worker_id", "pid"),
-        in_flight=pl.Series(scoped.structure.in_flight),
-    )
-    return frame.with_columns(about.select(pl.all().gather(frame.get_column("row")))).select(
-        *SEGMENTS.names()[:2],
-        (pl.col("end_ns") - pl.col("start_ns")).alias("duration_ns"),
-        *SEGMENTS.names()[3:8],
-        pl.col("in_flight").fill_null(False),
-        "name",
-        pl.col("function").fill_null(DRIVER),
-        *SEGMENTS.names()[11:],
-    )

@@ -49,11 +49,15 @@ def scope_spans(structure: Structure, scope_of: Rows, scope_count: int) -> Scope
     same_scope = inside & (scope_of == scope_of[structure.parent])
     parent = np.where(same_scope, structure.parent, -1)
     nest_parent = np.where(structure.is_run, -1, parent)
-    start = fold_ancestors(nest_parent, structure.start, np.maximum)
-    end = fold_ancestors(nest_parent, structure.end, np.minimum)
     nested = nest_parent >= 0
+    # Where no span sticks out of its own parent, none sticks out of any ancestor.
+    start, end = structure.start, structure.end
+    if (nested & (start < start[nest_parent])).any():
+        start = fold_ancestors(nest_parent, start, np.maximum)
+    if (nested & (end > end[nest_parent])).any():
+        end = fold_ancestors(nest_parent, end, np.minimum)
     outside = nested & ((structure.start >= end[nest_parent]) | (structure.end < start[nest_parent]))
-    detached = fold_ancestors(nest_parent, outside, np.logical_or)
+    detached = fold_ancestors(nest_parent, outside, np.logical_or) if outside.any() else outside
     root_start, root_end = _extents(structure, scope_of, scope_count, start, end, detached)
     roots = structure.spans.height + scope_of
     orphan = (parent < 0) & ~structure.is_run & (scope_of >= 0)

@@ -7,11 +7,12 @@ in what `relations` has sorted. The rules are those of the definition of the cau
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 
-from raytrace_analyze.lineage import nearest_ancestor
+from raytrace_analyze.lineage import Rows, nearest_ancestor
 from raytrace_analyze.path.grouped import Timed
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.relations import Runs, joins
@@ -54,10 +55,6 @@ class Step:
     inferred: bool
     blocker: int
     """The run outside the scope that was waited for, -1 otherwise."""
-    cause: str | None = None
-    """Of a queue: what for, once that is worked out."""
-    source: str | None = None
-    """What the cause was told from: `task events` or `spans`."""
 
 
 class SlotWaits(Protocol):
@@ -65,8 +62,8 @@ class SlotWaits(Protocol):
 
     on_node: Timed
 
-    def node(self, run: int, since: int, until: int) -> int:
-        """Give the number of the node where a run waited for a slot in that time, -1 where it did not."""
+    def nodes(self, run: Rows, since: Rows, until: Rows) -> Rows:
+        """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +118,16 @@ class Walk:
 
     def from_root(self, scope: int) -> list[Step]:
         """Walk a whole scope; give its segments, oldest first."""
+        return self._tidy(self._steps_of(scope))
+
+    def from_root_within(self, scope: int, most: int) -> list[Step] | None:
+        """Walk a whole scope like `from_root`; None where that takes more than `most` steps."""
+        steps = list(islice(self._steps_of(scope), most + 1))
+        return None if len(steps) > most else self._tidy(steps)
+
+    def _steps_of(self, scope: int) -> Iterator[Step]:
         root = self.scoped.root(scope)
-        return self._tidy(self._steps(root, int(self.scoped.end[root]), scope))
+        return self._steps(root, int(self.scoped.end[root]), scope)
 
     def from_run(self, row: int, floor: int) -> list[Step]:
         """Walk from a run's end back to `floor` (ns), where the last segment is cut; oldest first."""
@@ -274,8 +279,8 @@ class Walk:
         recent = max(since, until - SLOT_WITHIN_NS - 1)
         found = self._latest(runs.on_worker, int(runs.worker[run]), recent, until, Via.SLOT)
         if found is None and self.slot_waits is not None:
-            node = self.slot_waits.node(run, since, until)
-            found = self._latest(self.slot_waits.on_node, node, recent, until, Via.SLOT)
+            node = self.slot_waits.nodes(*(np.array([value], dtype=np.int64) for value in (run, since, until)))
+            found = self._latest(self.slot_waits.on_node, int(node[0]), recent, until, Via.SLOT)
         return found
 
     def _latest(
