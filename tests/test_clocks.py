@@ -1,6 +1,5 @@
 """Hosts with shifted clocks: what the times prove of them, and that nothing is changed where they prove nothing."""
 
-
 import polars as pl
 import pytest
 from hypothesis import assume, given, settings
