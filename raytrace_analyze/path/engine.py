@@ -17,6 +17,8 @@ from raytrace_analyze.path.walk import Via
 
 _TOGETHER = 256
 """From how many scopes on a step together costs less than finding everything out."""
+_SLAB = 1 << 15
+"""How many scopes take steps together at most: what they work on stays in the processor's caches."""
 _CHUNK = 1 << 18
 """How many states are asked about at a time: bounds the memory, and stays in the processor's caches."""
 _ROUNDS = 64
@@ -39,53 +41,66 @@ def find_paths(stepper: Stepper, scopes: Rows, *, together: int = _TOGETHER) -> 
 
     `together` says how many scopes must be under way for a step together.
     """
-    scoped = stepper.scoped
-    scope_count = scoped.start.size - scoped.span_count
-    scope, row = scopes, scoped.span_count + scopes
-    time = scoped.end[row]
-    # A walk comes back to no state, so one that takes longer than this goes round in a circle.
-    limit = 4 * np.bincount(scoped.scope_of[scoped.scope_of >= 0], minlength=scope_count) + 64
-    parts: list[Hops] = []
-    walked: list[Rows] = []
-    circular: list[Rows] = []
-    while scope.size >= max(together, 1):
-        hops = stepper.take(row, time)
-        parts.append(hops)
-        walked.append(scope)
-        too_long = limit[scope] <= len(parts)
-        circular.append(scope[too_long])
-        going = np.flatnonzero((hops.next_row >= 0) & ~too_long)
-        scope, row, time = scope[going], hops.next_row[going], hops.next_time[going]
-    unsettled = np.concatenate([*circular, scope[:0]])
-    if scope.size:
-        rest = _Chains(stepper, scope).follow(row, time)
-        return _in_order(parts, walked, rest, np.concatenate([unsettled, rest.unsettled]), scope_count)
-    return _in_order(parts, walked, None, unsettled, scope_count)
+    steps = _Steps(stepper)
+    left = [steps.go_on(part, together) for part in _chunks(scopes, _SLAB)]
+    scope = steps.go_on(np.concatenate([*left, scopes[:0]]), together)
+    rest = _Chains(stepper, scope).follow(steps.row[scope], steps.time[scope]) if scope.size else None
+    return steps.in_order(rest)
 
 
-def _in_order(parts: list[Hops], scopes: list[Rows], rest: Paths | None, unsettled: Rows, scope_count: int) -> Paths:
-    """Put states that were found step by step, and the `rest` of some walks, into the order of their scopes."""
-    states = [*parts, rest.hops] if rest else parts
-    all_scopes = [*scopes, rest.scope] if rest else scopes
-    counts = np.zeros(scope_count, dtype=np.int64)
-    for scope in scopes:
-        counts[scope] += 1
-    if rest:
-        counts += np.bincount(rest.scope, minlength=scope_count)
-    counts[unsettled] = 0
-    last = np.cumsum(counts) - 1
-    places = [last[scope] - number for number, scope in enumerate(scopes)]
-    if rest:
-        first = last - counts + 1
-        _, begins = np.unique(rest.scope, return_index=True)
-        number = np.arange(rest.scope.size)
-        number -= np.repeat(number[begins], np.diff(np.append(begins, rest.scope.size)))
-        places.append(first[rest.scope] + number)
-    if unsettled.size:
-        settled = [~np.isin(scope, unsettled) for scope in all_scopes]
-        states = [part[np.flatnonzero(kept)] for part, kept in zip(states, settled, strict=True)]
-        places = [place[kept] for place, kept in zip(places, settled, strict=True)]
-    return Paths(Hops.scatter(states, places), np.repeat(np.arange(scope_count), counts), unsettled)
+class _Steps:
+    """Takes steps of many scopes together, and keeps what they came by."""
+
+    def __init__(self, stepper: Stepper) -> None:
+        scoped = stepper.scoped
+        self._stepper = stepper
+        scope_count = scoped.start.size - scoped.span_count
+        self.row = np.arange(scoped.span_count, scoped.start.size)
+        """By scope: the span where its walk is."""
+        self.time = scoped.end[self.row]
+        self._taken = np.zeros(scope_count, dtype=np.int64)
+        # A walk comes back to no state, so one that takes longer than this goes round in a circle.
+        self._limit = 4 * np.bincount(scoped.scope_of[scoped.scope_of >= 0], minlength=scope_count) + 64
+        self._parts: list[tuple[Hops, Rows, Rows]] = []
+        self._circular: list[Rows] = []
+
+    def go_on(self, scope: Rows, together: int) -> Rows:
+        """Take steps while enough of some scopes are under way; give those that are left."""
+        while scope.size >= max(together, 1):
+            hops = self._stepper.take(self.row[scope], self.time[scope])
+            self._parts.append((hops, scope, self._taken[scope]))
+            self._taken[scope] += 1
+            self.row[scope], self.time[scope] = hops.next_row, hops.next_time
+            too_long = self._taken[scope] >= self._limit[scope]
+            self._circular.append(scope[too_long])
+            scope = scope[(hops.next_row >= 0) & ~too_long]
+        return scope
+
+    def in_order(self, rest: Paths | None) -> Paths:
+        """Put all states, and the `rest` of some walks, into the order of their scopes."""
+        counts = self._taken.copy()
+        unsettled = np.concatenate([*self._circular, *([rest.unsettled] if rest else []), counts[:0]])
+        if rest:
+            counts += np.bincount(rest.scope, minlength=counts.size)
+        counts[unsettled] = 0
+        last = np.cumsum(counts) - 1
+        states = [(hops, scope, last[scope] - number) for hops, scope, number in self._parts]
+        if rest:
+            first = last - counts + 1
+            states.append((rest.hops, rest.scope, first[rest.scope] + _numbers_within(rest.scope)))
+        if unsettled.size:
+            settled = [np.flatnonzero(~np.isin(scope, unsettled)) for _, scope, _ in states]
+            states = [
+                (part[kept], scope, place[kept]) for (part, scope, place), kept in zip(states, settled, strict=True)
+            ]
+        hops = Hops.scatter([part for part, _, _ in states], [place for _, _, place in states])
+        return Paths(hops, np.repeat(np.arange(counts.size), counts), unsettled)
+
+
+def _numbers_within(groups: Rows) -> Rows:
+    """Number the elements of each group, which lie together."""
+    begins = np.flatnonzero(np.append(True, groups[1:] != groups[:-1])[: groups.size])
+    return np.arange(groups.size) - np.repeat(begins, np.diff(np.append(begins, groups.size)))
 
 
 class _Chains:
@@ -185,8 +200,8 @@ class _Chains:
         return np.array(numbers, dtype=np.int64)
 
 
-def _chunks(values: Rows) -> list[Rows]:
-    return [values[first : first + _CHUNK] for first in range(0, values.size, _CHUNK)]
+def _chunks(values: Rows, size: int = _CHUNK) -> list[Rows]:
+    return [values[first : first + size] for first in range(0, values.size, size)]
 
 
 def _reversed(values: Rows, lengths: list[int]) -> Rows:

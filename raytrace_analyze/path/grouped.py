@@ -92,13 +92,17 @@ def group_in_order(group: Rows, group_count: int, members: Rows, place: Rows, ti
 
     All arrays are parallel; places are at least 0, and equal ones come in any order.
     """
-    kept = np.flatnonzero(group >= 0)
-    within = int(place.max(initial=0)) + 1
+    if group.min(initial=0) < 0:
+        kept = np.flatnonzero(group >= 0)
+        group, members, place, times = group[kept], members[kept], place[kept], times[kept]
     # One key to sort by: several times as fast as sorting by two.
-    order = kept[np.argsort(group[kept] * within + place[kept])]
-    return Timed(members[order], _firsts(group[kept], group_count), times[order])
+    key = group * (int(place.max(initial=0)) + 1)
+    key += place
+    order = np.argsort(key)
+    return Timed(members[order], _firsts(group, group_count), times[order])
 
 
 def _firsts(group: Rows, group_count: int) -> Rows:
-    counts = np.bincount(group, minlength=group_count)
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    first = np.zeros(group_count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(group, minlength=group_count), out=first[1:])
+    return first

@@ -53,7 +53,14 @@ class Hops:
     def scatter(parts: "list[Hops]", places: list[Rows]) -> "Hops":
         """Put several together, each element in its place."""
         size = sum(place.size for place in places)
-        whole = Hops.begin(np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64))
+
+        def times() -> Rows:
+            return np.empty(size, dtype=np.int64)
+
+        def codes() -> Codes:
+            return np.empty(size, dtype=np.int8)
+
+        whole = Hops(times(), times(), times(), codes(), times(), times(), times(), times(), times(), codes())
         for part, place in zip(parts, places, strict=True):
             for column in fields(Hops):
                 getattr(whole, column.name)[place] = getattr(part, column.name)
