@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -242,7 +243,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def pipe(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    script = command.replace("raytrace-analyze", f"{sys.executable} -m raytrace_analyze")
+    script = command.replace("raytrace-analyze", f"{shlex.quote(sys.executable)} -m raytrace_analyze")
     return subprocess.run(
         ["bash", "-c", f"{script}; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False, cwd=folder
     )
@@ -250,18 +251,18 @@ def pipe(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("output", ["table", "json", "csv"])
 def test_a_reader_that_leaves_is_no_error(merged: Path, output: str) -> None:
-    done = pipe(f"raytrace-analyze critical-path {merged} -f {output} | true", merged.parent)
+    done = pipe(f"raytrace-analyze critical-path {shlex.quote(str(merged))} -f {output} | true", merged.parent)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_merge_writes_its_table_though_nobody_reads_its_report(tmp_path: Path) -> None:
-    done = pipe(f"raytrace-analyze merge {MAP_REDUCE} -o out.parquet 2>&1 | true", tmp_path)
+    done = pipe(f"raytrace-analyze merge {shlex.quote(str(MAP_REDUCE))} -o out.parquet 2>&1 | true", tmp_path)
     assert done.returncode == 0
     assert (tmp_path / "out.parquet").exists()
 
 
 def test_output_that_cannot_be_written_is_one_clear_line(merged: Path) -> None:
-    done = pipe(f"raytrace-analyze jobs {merged} -f json > /dev/full", merged.parent)
+    done = pipe(f"raytrace-analyze jobs {shlex.quote(str(merged))} -f json > /dev/full", merged.parent)
     assert done.returncode == 2
     assert done.stderr.startswith("raytrace-analyze: cannot write the result")
     assert "Traceback" not in done.stderr
