@@ -1,7 +1,7 @@
 """How fast all critical paths of a table are found: CPU time per span, from the DataFrame to the segments.
 
     python -m benchmarks.path_speed            # 10,000 to 1,000,000 spans
-    python -m benchmarks.path_speed --large    # 10,000,000 too: takes 16 GB of memory
+    python -m benchmarks.path_speed --large    # 10,000,000 too: takes 8 GB of memory
 
 Beside it, on the same table in the same process, the peer: Jaeger's algorithm (the child that finished last, then what
 finished before that began) in plain Python, trace by trace, from the DataFrame to a list of segments. It follows no
