@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Callable
 
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, StatusCode
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import Event, ReadableSpan
+    from opentelemetry.sdk.trace import Event
     from opentelemetry.trace import Link
 
 quote = json.encoder.encode_basestring_ascii
@@ -23,7 +25,20 @@ quote = json.encoder.encode_basestring_ascii
 
 _PRODUCER, _CONSUMER = SpanKind.PRODUCER, SpanKind.CONSUMER
 _UNSET, _OK = '{"status_code":"UNSET"}', '{"status_code":"OK"}'
-_second = ("", "")
+_NO_STATE = INVALID_SPAN_CONTEXT.trace_state
+
+
+def _fields(*names: str) -> Callable[[Any], Any]:
+    """Return what reads several attributes of a span at once, past the SDK's properties where that can be."""
+    private = [f"_{name}" for name in names]
+    known = vars(ReadableSpan(name=""))
+    return operator.attrgetter(*(private if all(name in known for name in private) else names))
+
+
+_head_of = _fields("name", "context", "kind", "parent", "start_time")
+_tail_of = _fields("status", "events", "links", "end_time")
+_second = ("?", "")
+_trace = (0, "0" * 32)
 
 
 def _fast_encoder() -> Callable[[dict[str, Any]], str]:
@@ -54,7 +69,7 @@ def timestamp(nanoseconds: int) -> str:
         digits = digits.rjust(10, "0")
         text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(digits[:-9])))
         _second = (digits[:-9], text)
-    return text + digits[-9:] + "Z"
+    return f"{text}{digits[-9:]}Z"
 
 
 def encode_mapping(attributes: Mapping[str, Any] | None) -> str:
@@ -84,24 +99,29 @@ def _representable(value: Any) -> Any:
 
 def encode_head(span: ReadableSpan) -> str:
     """Return the part of a span's JSON that is known when it starts, up to its start; `encode_tail` goes on."""
-    parent, kind = span.parent, span.kind
-    trace_id, span_id, _, _, state, _ = span.context or INVALID_SPAN_CONTEXT
-    shown = quote(repr(state)) if state else '"[]"'
+    global _trace  # noqa: PLW0603 - a process's spans nearly all belong to one trace: its id is formatted once
+    name, context, kind, parent, start_time = _head_of(span)
+    trace_id, span_id, _, _, state, _ = context or INVALID_SPAN_CONTEXT
+    shown = '"[]"' if state is _NO_STATE or not state else quote(repr(state))
     # An enumeration's members are slow to hash: the two kinds that nearly all spans have are compared first.
     kind_name = "PRODUCER" if kind is _PRODUCER else "CONSUMER" if kind is _CONSUMER else kind.name
     parent_id = "null" if parent is None else f'"0x{parent.span_id:016x}"'
+    known, trace_text = _trace
+    if known != trace_id:
+        trace_text = f"{trace_id:032x}"
+        _trace = (trace_id, trace_text)
     return (
-        f'{{"name":{quote(span.name)},"context":{{"trace_id":"0x{trace_id:032x}","span_id":"0x{span_id:016x}",'
+        f'{{"name":{quote(name)},"context":{{"trace_id":"0x{trace_text}","span_id":"0x{span_id:016x}",'
         f'"trace_state":{shown}}},"kind":"SpanKind.{kind_name}",'
-        f'"parent_id":{parent_id},"start_time":"{timestamp(span.start_time or 0)}",'
+        f'"parent_id":{parent_id},"start_time":"{timestamp(start_time or 0)}",'
     )
 
 
 def encode_tail(span: ReadableSpan, attributes: str) -> str:
     """Return the rest of an ended span's JSON without its resource: no closing brace. `attributes` is JSON already."""
-    status, events, links = span.status, getattr(span, "_events", ()), getattr(span, "_links", ())
+    status, events, links, end_time = _tail_of(span)
     return (
-        f'"end_time":"{timestamp(span.end_time or 0)}",'
+        f'"end_time":"{timestamp(end_time or 0)}",'
         f'"status":{_UNSET if status.status_code is StatusCode.UNSET else _status(status)},'
         f'"attributes":{attributes},'
         f'"events":{_events(events) if events else "[]"},"links":{_links(links) if links else "[]"}'

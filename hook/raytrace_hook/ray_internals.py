@@ -17,6 +17,9 @@ from raytrace_hook import names
 _NIL = "f"
 _NUMBERS_RESTARTS_ALIKE = tuple(f"2.{minor}." for minor in range(9, 60))
 """In 2.9 and 2.40, but not in 2.60; to ask where it does not is only one request for an actor more."""
+_MOST_NAMES = 1000
+_plain_names: dict[str, str] = {}
+"""What Ray calls the tasks of a function that nobody named otherwise."""
 _FIRST_PUT_INDEX = 100_000_001
 
 
@@ -118,7 +121,8 @@ def process_ids() -> dict[str, str]:
 
 def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
     """Add the attributes of the task that runs in this thread (or coroutine) now."""
-    attributes["ray.task_id"] = core.get_current_task_id().hex()
+    if "ray.task_id" not in attributes:  # Ray tells it of functions, of methods it does not
+        attributes["ray.task_id"] = core.get_current_task_id().hex()
     attempt = getattr(core, "get_current_task_attempt_number", None)
     if attempt is not None:
         attributes[names.ATTEMPT] = attempt()
@@ -128,8 +132,11 @@ def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
     if name is not None:
         own = name()
         ran: str = attributes.get("ray.actor_method") or attributes.get("ray.function", "")
-        if own and own.rpartition(".")[2] != ran.rpartition(".")[2]:
-            attributes[names.TASK_NAME] = own
+        if _plain_names.get(ran) != own and own:
+            if own.rpartition(".")[2] != ran.rpartition(".")[2]:
+                attributes[names.TASK_NAME] = own
+            elif len(_plain_names) < _MOST_NAMES:
+                _plain_names[ran] = own
 
 
 def _restarts(attributes: dict[str, Any]) -> int:

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from raytrace_hook.encode import timestamp
 from raytrace_hook.in_flight import OpenSpans
 from raytrace_hook.process import ProcessResource
 from raytrace_hook.processor import SpanFileProcessor
@@ -261,3 +262,18 @@ def test_serve_gets_a_processor_that_writes_the_same_files(tmp_path: Path, monke
     with provider.get_tracer("serve").start_as_current_span("proxy_http_request"):
         pass
     assert Recording(tmp_path).one("proxy_http_request").resource["raytrace.records_waits"] is False
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (1_795_466_800_971_576_188, "2026-11-23T20:46:40.971576188Z"),
+        (1_795_466_800_000_000_001, "2026-11-23T20:46:40.000000001Z"),
+        (1_795_466_801_000_000_000, "2026-11-23T20:46:41.000000000Z"),
+        (1_999_999_999, "1970-01-01T00:00:01.999999999Z"),
+        (999_999_999, "1970-01-01T00:00:00.999999999Z"),
+        (0, "1970-01-01T00:00:00.000000000Z"),
+    ],
+)
+def test_times_have_nine_digits(nanoseconds: int, text: str) -> None:
+    assert timestamp(nanoseconds) == text
