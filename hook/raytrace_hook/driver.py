@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -33,12 +35,13 @@ class Driver:
     ) -> None:
         self._file = file
         self._show_alive = show_alive
-        self._pulse = Pulse((self._say_alive, task_events.save_when_due))
+        self._pulse = Pulse((self._say_alive, self._note_resources, task_events.save_when_due))
         self._task_events = task_events
         self._with_span = with_span
         self._fallback = _install_fallback() if with_span else None
         self._connection: Any = None
         self._span: Span | None = None
+        self._resources_noted = False
         self._pid = os.getpid()
 
     def install(self) -> None:
@@ -65,6 +68,7 @@ class Driver:
             attributes = {name: value for name, value in ids.items() if name.startswith("ray.")}
             attributes[names.ENTRYPOINT] = entrypoint()
             self._span = trace.get_tracer(__name__).start_span(names.DRIVER_SPAN, attributes=attributes)
+            self._resources_noted = False
             if self._fallback is not None:
                 self._fallback.context = trace.set_span_in_context(self._span, Context())
         self._pulse.start()
@@ -86,6 +90,14 @@ class Driver:
     def _say_alive(self) -> None:
         if self._span is not None:
             self._show_alive(self._span.get_span_context().span_id)
+
+    def _note_resources(self) -> None:
+        """Note what the cluster has, as soon as it can be asked; a failure says that it cannot be yet."""
+        if self._span is not None and not self._resources_noted:
+            with contextlib.suppress(Exception):
+                found = ray_internals.cluster_resources()
+                self._span.set_attribute(names.CLUSTER_RESOURCES, json.dumps(found, separators=(",", ":")))
+                self._resources_noted = True
 
     def _finish_quietly(self, error: BaseException | None = None) -> None:
         try:

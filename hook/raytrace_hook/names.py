@@ -15,6 +15,10 @@ SUBMITTED_TASK_ID = "raytrace.submitted_task_id"
 DEPENDENCY_TASK_IDS = "raytrace.dependency_task_ids"
 RESOURCES = "raytrace.resources"
 
+# A submission or a wait.
+CALL_SITE = "raytrace.call_site"
+"""Where in the program: `file:line` of the call, then of who called that, each on a line of its own."""
+
 # A run (CONSUMER).
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"
@@ -31,6 +35,7 @@ SHORT_WAITS = "raytrace.short_waits"
 
 # The driver.
 ENTRYPOINT = "raytrace.entrypoint"
+CLUSTER_RESOURCES = "raytrace.cluster_resources"
 ALIVE = "raytrace.alive"
 """Only while the driver's span is open."""
 

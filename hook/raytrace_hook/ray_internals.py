@@ -245,6 +245,15 @@ def resources_of(kind: str, options: dict[str, Any]) -> dict[str, float]:
     return {name: amount for name, amount in resources.items() if amount}
 
 
+def cluster_resources() -> dict[str, float]:
+    """Return what the nodes of the cluster have in all. Raises where it cannot be asked, or has nothing yet."""
+    resources: dict[str, float] = load("ray._private.state").cluster_resources()
+    found = {name: amount for name, amount in resources.items() if not name.startswith("node:")}
+    if not found:
+        raise LookupError("no node has reported its resources")
+    return found
+
+
 def run_span(owner: str, method: str | None) -> tuple[str, dict[str, Any]]:
     """Return the name (without suffix) and attributes that Ray's own span of this run would have.
 

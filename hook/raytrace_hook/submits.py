@@ -12,6 +12,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from raytrace_hook import names, ray_internals, ray_patches
+from raytrace_hook.call_sites import call_site
 from raytrace_hook.log import warn_once
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
@@ -60,6 +61,9 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
         _latest.append(task_id)
     if kind != "method":
         attributes[names.RESOURCES] = _encoded_resources(kind, options)
+    site = call_site()
+    if site is not None:
+        attributes[names.CALL_SITE] = site
     span.set_attributes(attributes)
 
 

@@ -19,6 +19,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from raytrace_hook import names, ray_internals, ray_patches
+from raytrace_hook.call_sites import call_site
 from raytrace_hook.encode import timestamp
 from raytrace_hook.futures import waited_future
 from raytrace_hook.in_flight import OpenSpans
@@ -33,7 +34,7 @@ _stored = threading.local()
 class Wait:
     """A wait that goes on."""
 
-    __slots__ = ("context", "count", "key", "measured_ns", "name", "start_ns")
+    __slots__ = ("context", "count", "key", "measured_ns", "name", "site", "start_ns")
 
     def __init__(self, name: str, count: int) -> None:
         self.start_ns = time.time_ns()
@@ -43,6 +44,8 @@ class Wait:
         self.key = random.getrandbits(64)
         """Its slot among the open spans."""
         self.context = context_api.get_current()
+        self.site: str | None = None
+        """Where the call was made; looked up at its end where it is still to be seen then."""
         self.measured_ns = self.start_ns
         """Where the call itself began, after our own work: what decides whether it was short."""
 
@@ -95,6 +98,9 @@ class Waits:
             found = attributes()
             if wait.count:
                 found[names.AWAITED_COUNT] = wait.count
+            site = wait.site or call_site()
+            if site is not None:
+                found[names.CALL_SITE] = site
             span = trace.get_tracer(__name__).start_span(
                 wait.name, context=wait.context, attributes=found, start_time=wait.start_ns
             )
@@ -118,6 +124,8 @@ class Waits:
             reference = getattr(future, "object_ref", None)
             if reference is not None and not _covered.get() and not ray_internals.called_by_ray(1):
                 wait = self.begin(names.AWAIT_SPAN, 1)
+                if wait is not None:
+                    wait.site = call_site()
                 # Added before asyncio's own callback: the span is written before the coroutine goes on.
                 future.add_done_callback(lambda done: self._awaited(wait, reference, done))
             return original(future, *arguments, **keywords)
