@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raytrace_analyze.advice import advise
     from raytrace_analyze.comparison import RunDiff, diff
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.graph import span_graph
@@ -57,6 +58,7 @@ _HOME = {
     "jobs": "inventory",
     "traces": "inventory",
     "latency_stats": "stats",
+    "advise": "advice",
     "slack": "leeway",
     "WhatIf": "prediction",
     "what_if": "prediction",
@@ -74,6 +76,7 @@ __all__ = [
     "TaskStory",
     "UsageError",
     "WhatIf",
+    "advise",
     "clock_offsets",
     "correct_clocks",
     "critical_path",

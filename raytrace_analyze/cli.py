@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from raytrace_analyze.commands.advise import advise
 from raytrace_analyze.commands.critical_path import critical_path
 from raytrace_analyze.commands.demo import demo
 from raytrace_analyze.commands.diff import diff
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (merge, critical_path, what_if, why, diff, stats, jobs, traces, demo):
+for command in (merge, critical_path, advise, what_if, why, diff, stats, jobs, traces, demo):
     app.command(command.__name__.replace("_", "-"))(command)
 # What stands behind the script is the script's.
 app.command("record", context_settings={"allow_interspersed_args": False})(record)

@@ -12,6 +12,7 @@ from types import CodeType, FrameType
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
 _NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.", "concurrent.futures.", "asyncio.")
+_COMPREHENSIONS = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))
 _MOST_KNOWN = 10_000
 _known: dict[tuple[int, ...], tuple[str, tuple[CodeType, ...]]] = {}
 """Texts by the frames' code and place in it. The code is held so that no other can come to have its number."""
@@ -21,10 +22,14 @@ def call_site() -> str | None:
     """Return `file:line` of the program's innermost frames, one a line, innermost first; None outside a program."""
     frames: list[FrameType] = []
     frame = sys._getframe(1)
+    is_inside_one = False
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""
         if not f"{name}.".startswith(_NOT_THE_PROGRAM):
-            frames.append(frame)
+            # A comprehension and the function that it stands in are one place.
+            if not is_inside_one:
+                frames.append(frame)
+            is_inside_one = frame.f_code.co_name in _COMPREHENSIONS
         elif frames:
             break  # what called the program is Ray again: a task's body begins here
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects

@@ -91,7 +91,7 @@ def critical_path(
     from raytrace_analyze.views.path_view import show_path
 
     check_scopes(all_scopes, {"job": job, "trace": trace, "task": task, "near": near}, tail, by)
-    within = None if near is None else _share(near, "near")
+    within = None if near is None else options.read_share(near, "near")
     if within is not None and (trace is not None or task is not None):
         raise UsageError("--near looks at a whole job; leave out --trace and --task")
     how: dict[str, Any] = {
@@ -99,7 +99,9 @@ def critical_path(
         "infer": not no_infer,
         "infer_within_ns": round(infer_within * 1e6),
         "clock_correct": clock_correct,
-        "overlap_tolerance": 0.0 if overlap_tolerance is None else _share(overlap_tolerance, "overlap-tolerance"),
+        "overlap_tolerance": 0.0
+        if overlap_tolerance is None
+        else options.read_share(overlap_tolerance, "overlap-tolerance"),
     }
     found, exit_code = open_spans(spans)
     if all_scopes is not None:
@@ -127,14 +129,3 @@ def critical_path(
         frame=lambda: path.segments,
     )
     raise typer.Exit(exit_code)
-
-
-def _share(text: str, option: str) -> float:
-    """Read a percentage, `5%` or `5`, as a share. Raises UsageError for anything else, and names the option."""
-    try:
-        percent = float(text.strip().removesuffix("%"))
-    except ValueError:
-        percent = -1.0
-    if not 0 < percent <= 100:
-        raise UsageError(f"--{option} takes a percentage such as 5%, not {text!r}")
-    return percent / 100

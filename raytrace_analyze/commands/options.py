@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from raytrace_analyze.errors import UsageError
+
 
 class OutputFormat(StrEnum):
     """How a result is written to standard output."""
@@ -37,3 +39,14 @@ ClockCorrect = Annotated[
         help="Shift the times of machines whose clocks are proven to be off (default); the files stay as they are.",
     ),
 ]
+
+
+def read_share(text: str, option: str) -> float:
+    """Read a percentage, `5%` or `5`, as a share. Raises UsageError for anything else, and names the option."""
+    try:
+        percent = float(text.strip().removesuffix("%"))
+    except ValueError:
+        percent = -1.0
+    if not 0 < percent <= 100:
+        raise UsageError(f"--{option} takes a percentage such as 5%, not {text!r}")
+    return percent / 100

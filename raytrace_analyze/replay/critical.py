@@ -15,7 +15,7 @@ def critical_functions(after: Replay) -> pl.DataFrame:
     The one with the most first; together they are the makespan.
     """
     graph = after.graph
-    stretch, lagging = _back(after)
+    stretch, lagging = critical_stretches(after)
     count = len(graph.functions)
 
     def total(points: Rows, weights: Rows) -> pl.Series:
@@ -42,7 +42,7 @@ def critical_functions(after: Replay) -> pl.DataFrame:
     )
 
 
-def _back(after: Replay) -> tuple[Rows, Rows]:
+def critical_stretches(after: Replay) -> tuple[Rows, Rows]:
     """Go from the end back to the start; give the points whose stretches are on the way, and the pieces."""
     graph = after.graph
     first, piece, last = graph.first, graph.piece, after.last

@@ -61,14 +61,14 @@ def _forward(graph: Graph, change: Change, offset: Rows, lag: Rows) -> tuple[Row
 
 def _pass(graph: Graph, offset: Rows, lag: Rows, *, with_slots: bool) -> tuple[Rows, Rows]:
     """Go through all edges once; gives when each piece begins and what it waited for last."""
-    source, target = graph.source, graph.target
+    source, target, delay = graph.source, graph.target, graph.delay
     if not with_slots:
-        source, target = source[~graph.of_slot], target[~graph.of_slot]
+        source, target, delay = (values[~graph.of_slot] for values in (source, target, delay))
     cause = graph.piece[source]
     root = int(graph.piece[graph.points.start_of[graph.points.root]])
     ready = [-1] * graph.first.size
     ready[root] = int(graph.began[root])
-    ahead = offset[source] + lag[cause]
+    ahead = offset[source] + lag[cause] + delay
     for before, after, then in zip(cause.tolist(), target.tolist(), ahead.tolist(), strict=True):
         time = ready[before] + then
         if time > ready[after]:

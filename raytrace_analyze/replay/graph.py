@@ -40,6 +40,8 @@ class Graph:
     """By edge: the point that is waited for. Edges are sorted so that a piece's come before those from it."""
     target: Rows
     """By edge: the piece that waits."""
+    delay: Rows
+    """By edge: how long after that point what it waits for is there; 0 but where something was moved."""
     of_slot: Flags
     """By edge: it holds only while there is no other number of slots."""
     ready: Rows
@@ -76,8 +78,13 @@ class Graph:
         return int(self.points.time[self.horizon])
 
 
-def build_graph(scoped: Scoped, scope: int, *, infer: bool = True, had_slots: int | None = None) -> Graph:
-    """Work out the constraints of one scope; `had_slots`: how many slots there were, told from times if None."""
+def build_graph(
+    scoped: Scoped, scope: int, *, infer: bool = True, had_slots: int | None = None, at_most: int | None = None
+) -> Graph:
+    """Work out the constraints of one scope.
+
+    `had_slots`: how many slots there were, told from times if None; `at_most`: how many where these tell of none.
+    """
     points = lay_points(scoped, relate_runs(scoped.structure), scope, infer=infer)
     piece = np.cumsum(points.is_barrier) - 1
     first = np.flatnonzero(points.is_barrier)
@@ -95,6 +102,7 @@ def build_graph(scoped: Scoped, scope: int, *, infer: bool = True, had_slots: in
         works=works,
         source=np.empty(0, dtype=np.int64),
         target=np.empty(0, dtype=np.int64),
+        delay=np.empty(0, dtype=np.int64),
         of_slot=np.empty(0, dtype=np.bool_),
         ready=np.empty(0, dtype=np.int64),
         lag=np.empty(0, dtype=np.int64),
@@ -108,6 +116,7 @@ def build_graph(scoped: Scoped, scope: int, *, infer: bool = True, had_slots: in
     demand = _demand(graph)
     is_known = points.runs.recorded[demand.run].all()
     slots = find_slots(demand, had_slots) if is_known or had_slots is not None else None
+    slots = find_slots(demand, at_most) if slots is None and at_most is not None else slots
     return _slotted(replace(graph, demand=demand, slots=slots))
 
 
@@ -144,6 +153,7 @@ def _constrained(graph: Graph, source: Rows, target: Rows) -> Graph:
         graph,
         source=source[by_order],
         target=target[by_order],
+        delay=np.zeros(source.size, dtype=np.int64),
         of_slot=np.zeros(source.size, dtype=np.bool_),
         ready=ready,
         lag=graph.began - ready,
@@ -245,7 +255,7 @@ def _slotted(graph: Graph) -> Graph:
         freed[pieces[queued]] = graph.slots.granted[queued]
         waited[pieces[queued]] = True
     lag = np.where(waited, graph.began - freed, graph.lag)
-    return replace(_with_edges(graph, source, target), lag=lag)
+    return replace(with_edges(graph, source, target, of_slot=True), lag=lag)
 
 
 def _granted(graph: Graph, slots: Slots, source: Rows, target: Rows) -> tuple[Rows, Rows]:
@@ -272,14 +282,19 @@ def as_it_was(graph: Graph) -> Graph:
     target = graph.piece[target]
     kept = graph.order[graph.piece[source]] < graph.order[target]
     kept &= graph.points.time[source] > graph.began[target] - graph.lag[target]
-    graph = _with_edges(graph, source[kept], target[kept])
+    graph = with_edges(graph, source[kept], target[kept], of_slot=True)
     latest = _latest(graph, graph.source, graph.target)
     return replace(graph, lag=graph.began - latest, slots=None)
 
 
-def _with_edges(graph: Graph, source: Rows, target: Rows) -> Graph:
-    """Add edges of slots."""
+def with_edges(graph: Graph, source: Rows, target: Rows, *, of_slot: bool = False) -> Graph:
+    """Add edges from points to pieces that come later; the lags stay as they are."""
     all_source, all_target = np.concatenate([graph.source, source]), np.concatenate([graph.target, target])
-    of_slot = np.concatenate([graph.of_slot, np.ones(source.size, dtype=np.bool_)])
     by_order = np.argsort(graph.order[all_target], kind="stable")
-    return replace(graph, source=all_source[by_order], target=all_target[by_order], of_slot=of_slot[by_order])
+    return replace(
+        graph,
+        source=all_source[by_order],
+        target=all_target[by_order],
+        delay=np.concatenate([graph.delay, np.zeros(source.size, dtype=np.int64)])[by_order],
+        of_slot=np.concatenate([graph.of_slot, np.full(source.size, of_slot)])[by_order],
+    )

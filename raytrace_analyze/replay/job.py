@@ -37,8 +37,11 @@ def read_job(
     infer: bool = True,
     had_slots: int | None = None,
     clock_correct: bool = True,
+    trust_cluster: bool = False,
 ) -> Job:
     """Read a job of a span table (columns of `schema.TABLE`); by default the one that took longest.
+
+    With `trust_cluster`, a job of which no run waited for a slot had as many as its driver says that the cluster has.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
@@ -48,9 +51,29 @@ def read_job(
     scope_of, keys = number_scopes(structure.spans, "jobs")
     scoped = scope_spans(structure, scope_of, len(keys))
     number = longest(scoped, keys) if job is None else find_job(keys, job)
-    graph = build_graph(scoped, number, infer=infer, had_slots=had_slots)
+    inside = np.flatnonzero(scope_of == number)
+    at_most = cluster_slots(structure.spans[inside]) if trust_cluster else None
+    graph = build_graph(scoped, number, infer=infer, had_slots=had_slots, at_most=at_most)
     notes = list(clock_notes(offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    inside = np.flatnonzero(scope_of == number)
     return Job(describe(structure.spans[inside], keys[number]), graph, tuple(notes))
+
+
+def cluster_cpus(spans: pl.DataFrame) -> int | None:
+    """Tell how many CPUs a job's cluster had in all, by the word of its driver; None where that is not told."""
+    told = spans.filter(pl.col("category") == "driver").get_column("attributes")
+    cpus = told.str.json_path_match("$['raytrace.cluster_resources']").str.json_path_match("$.CPU")
+    found = cpus.cast(pl.Float64, strict=False).drop_nulls()
+    return None if found.is_empty() else max(int(found[0]), 1)
+
+
+def cluster_slots(spans: pl.DataFrame) -> int | None:
+    """Tell how many CPUs a job's cluster had for tasks: all but what its actors hold; None where it is not told."""
+    cpus = cluster_cpus(spans)
+    if cpus is None:
+        return None
+    made = spans.filter(pl.col("category") == "submit", pl.col("function").str.ends_with("__init__"))
+    told = made.get_column("attributes").str.json_path_match("$['raytrace.resources']")
+    held = told.str.json_path_match("$.CPU").cast(pl.Float64, strict=False).sum()
+    return max(int(cpus - float(held)), 1)

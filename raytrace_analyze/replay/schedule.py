@@ -55,13 +55,13 @@ class _Stage:
             starts = graph.piece[graph.points.start_of[graph.demand.run]]
             # Who jumped the queue waited for something else, if the spans tell what.
             kept |= ~np.isin(graph.target, starts[~graph.slots.jumped])
-        source, target = graph.source[kept], graph.target[kept]
+        source, target, delay = graph.source[kept], graph.target[kept], graph.delay[kept]
         cause = graph.piece[source]
         by_cause = np.argsort(cause, kind="stable")
         self.missing = np.bincount(target, minlength=self.size).tolist()
         self.first = np.searchsorted(cause[by_cause], np.arange(self.size + 1)).tolist()
         self.target = target[by_cause].tolist()
-        self.ahead = plan.offset[source[by_cause]].tolist()
+        self.ahead = (plan.offset[source[by_cause]] + delay[by_cause]).tolist()
         self.source = source[by_cause].tolist()
         self.last = [-1] * self.size
 

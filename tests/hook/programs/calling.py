@@ -22,4 +22,10 @@ ray.init(address="local", num_cpus=2, include_dashboard=False, _tracing_startup_
 helper()  # who calls the helper
 caller = Caller.remote()  # made here
 ray.wait([caller.ask.remote()])  # waited for here
+ray.wait(
+    [
+        instant.remote(each)  # inside a comprehension
+        for each in range(2)
+    ]
+)
 print("done")

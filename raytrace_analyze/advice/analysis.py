@@ -1,0 +1,235 @@
+"""Advice on a job: the patterns that cost it time, each with what mending it would save."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.advice.bottlenecks import actor_candidates, driver_candidates
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candidates
+from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candidates
+from raytrace_analyze.advice.loops import loop_candidates
+from raytrace_analyze.advice.nested import nested_candidates
+from raytrace_analyze.advice.patterns import REFERENCES, Candidate
+from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
+from raytrace_analyze.advice.starts import cold_candidates
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.path.cause_rules import CauseRules
+from raytrace_analyze.path.result import Scope
+from raytrace_analyze.replay.critical import critical_stretches
+from raytrace_analyze.replay.forward import Replay, replay
+from raytrace_analyze.replay.job import cluster_cpus, cluster_slots, read_job
+
+AT_LEAST = 0.02
+"""What part of the job's time mending something has to save for it to be a finding."""
+
+_FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
+    loop_candidates,
+    order_candidates,
+    unnecessary_candidates,
+    small_candidates,
+    pending_candidates,
+    actor_candidates,
+    straggler_candidates,
+    cold_candidates,
+    nested_candidates,
+    retry_candidates,
+    driver_candidates,
+)
+_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "finding": pl.Int64,
+    "pattern": pl.String,
+    "function": pl.String,
+    "file": pl.String,
+    "line": pl.Int64,
+    "what": pl.String,
+    "remedy": pl.String,
+    "cost_ns": pl.Int64,
+    "saved_ns": pl.Int64,
+    "predicted_ns": pl.Int64,
+    "share": pl.Float64,
+    "certain": pl.Boolean,
+    "reference": pl.String,
+    "url": pl.String,
+    "span_ids": pl.List(pl.String),
+}
+FINDINGS = pl.Schema(_COLUMNS)
+"""Columns of `advise`. `finding` counts from 1, what would save most first. `cost_ns` is what the spans concerned have
+of the critical path, `saved_ns` how much shorter the job would be with this mended and nothing else, `predicted_ns` how
+long it would take then, `share` the saving as a part of what it took (0 to 1). `file` and `line` tell where in the
+program, null where that is not known. `certain` is false where it depends on the program whether it can be changed so.
+`reference` and `url` are the page of Ray's documentation. `span_ids` is the evidence, what tells most first."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What could be done about a job's time."""
+
+    scope: Scope
+    start_ns: int
+    """When the job began, in ns since the epoch."""
+    observed_ns: int
+    """How long it took."""
+    findings: pl.DataFrame
+    """Columns of `FINDINGS`."""
+    evidence: pl.DataFrame
+    """The spans of each finding: `finding`, `span_id`, `trace_id`, `task_id`, `function`, `name`, `start_ns`, `end_ns`
+    (since the epoch), those that tell most first."""
+    notes: tuple[str, ...]
+
+
+def advise(
+    spans: pl.DataFrame,
+    task_events: pl.DataFrame | None = None,
+    job: str | None = None,
+    *,
+    at_least: float = AT_LEAST,
+    infer: bool = True,
+    had_slots: int | None = None,
+    clock_correct: bool = True,
+) -> pl.DataFrame:
+    """Find patterns that cost a job time, and estimate what mending each would save.
+
+    Takes a span table (columns of `schema.TABLE`), Ray's task events where they are at hand, and a job, by default the
+    one that took longest. What would save less than `at_least` (a part of the job's time) is left out, but for what
+    costs memory. `infer`, `had_slots` and `clock_correct` are those of `what_if`. Columns: `FINDINGS`.
+
+    Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
+    """
+    return give_advice(
+        spans, task_events, job, at_least=at_least, infer=infer, had_slots=had_slots, clock_correct=clock_correct
+    ).findings
+
+
+def give_advice(
+    spans: pl.DataFrame,
+    task_events: pl.DataFrame | None = None,
+    job: str | None = None,
+    *,
+    at_least: float = AT_LEAST,
+    infer: bool = True,
+    had_slots: int | None = None,
+    clock_correct: bool = True,
+) -> Advice:
+    """Do what `advise` does; gives the evidence and the notes, too."""
+    read = read_job(
+        spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct, trust_cluster=had_slots is None
+    )
+    points = read.graph.points
+    structure = points.scoped.structure
+    mine = structure.spans[points.rows[:-1]]
+    facts = Facts(
+        job=read,
+        rules=CauseRules(structure, points.runs, task_events, spans),
+        cluster_cpus=cluster_cpus(mine),
+        task_cpus=had_slots or cluster_slots(mine),
+    )
+    now = replay(read.graph)
+    weighed = [_weighed(candidate, now) for finder in _FINDERS for candidate in finder(facts)]
+    limit = max(at_least * read.makespan_ns, 1)
+    kept = [each for each in weighed if each.candidate.mended is None or each.saved_ns >= limit]
+    kept.sort(key=lambda each: (-each.saved_ns, each.candidate.pattern, each.candidate.function))
+    kept = _distinct(kept)
+    return Advice(
+        scope=read.scope,
+        start_ns=read.graph.start_ns,
+        observed_ns=read.makespan_ns,
+        findings=_findings(kept, facts),
+        evidence=_evidence(kept, facts),
+        notes=(*read.notes, *_notes(facts)),
+    )
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A candidate, with what it costs and what mending it would save."""
+
+    candidate: Candidate
+    cost_ns: int
+    saved_ns: int
+
+
+def _weighed(candidate: Candidate, now: Replay) -> _Weighed:
+    saved = 0 if candidate.mended is None else now.makespan_ns - replay(candidate.mended).makespan_ns
+    return _Weighed(candidate, _cost(now, candidate.rows), saved)
+
+
+def _cost(now: Replay, rows: Rows) -> int:
+    """Sum what spans (rows) have of the critical path: their own time, and the waits before and in them."""
+    graph = now.graph
+    stretch, pieces = critical_stretches(now)
+    own = stretch[np.isin(graph.points.owner[stretch], rows)]
+    began = pieces[np.isin(graph.points.row[graph.first[pieces]], rows)]
+    return int(now.length[own].sum() + now.lag[began].sum())
+
+
+def _distinct(kept: list[_Weighed]) -> list[_Weighed]:
+    """Leave out what says of the same spans what another one says that saves more."""
+    found: list[_Weighed] = []
+    for each in kept:
+        same = (other.candidate for other in found if other.candidate.pattern is each.candidate.pattern)
+        if not any(np.isin(each.candidate.rows, other.rows).any() for other in same):
+            found.append(each)
+    return found
+
+
+def _findings(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
+    observed = facts.job.makespan_ns
+    rows = []
+    for number, each in enumerate(kept, 1):
+        candidate = each.candidate
+        file, line = _place(candidate.site)
+        reference = REFERENCES[candidate.pattern]
+        inside = candidate.rows[candidate.rows < facts.spans.height]
+        rows.append(
+            {
+                "finding": number,
+                "pattern": str(candidate.pattern),
+                "function": candidate.function,
+                "file": file,
+                "line": line,
+                "what": candidate.what[:1].upper() + candidate.what[1:],
+                "remedy": candidate.remedy[:1].upper() + candidate.remedy[1:],
+                "cost_ns": each.cost_ns,
+                "saved_ns": each.saved_ns,
+                "predicted_ns": observed - each.saved_ns,
+                "share": each.saved_ns / max(observed, 1),
+                "certain": candidate.certain,
+                "reference": reference.title,
+                "url": reference.url,
+                "span_ids": facts.spans.get_column("span_id").gather(inside).to_list(),
+            }
+        )
+    return pl.DataFrame(rows, schema=FINDINGS)
+
+
+def _place(site: str | None) -> tuple[str | None, int | None]:
+    if not site:
+        return None, None
+    file, _, line = site.splitlines()[0].rpartition(":")
+    return file, int(line) if line.isdigit() else None
+
+
+def _evidence(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
+    inside = [each.candidate.rows[each.candidate.rows < facts.spans.height] for each in kept]
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *inside])
+    number = np.repeat(np.arange(1, len(kept) + 1), [each.size for each in inside])
+    about = facts.spans.select("span_id", "trace_id", "task_id", "function", "name")[rows]
+    return about.select(
+        pl.Series("finding", number, dtype=pl.Int64),
+        pl.all(),
+        pl.Series("start_ns", facts.start[rows], dtype=pl.Int64),
+        pl.Series("end_ns", facts.end[rows], dtype=pl.Int64),
+    )
+
+
+def _notes(facts: Facts) -> Iterator[str]:
+    if not facts.recorded:
+        yield (
+            "these spans do not tell what was waited for, so how results are got cannot be judged; trace with "
+            "raytrace_hook to know"
+        )
+    elif facts.slots is None:
+        yield "how many tasks can run at a time is not known; taken to be as many as there are (--had-slots tells it)"

@@ -1,0 +1,82 @@
+"""What does one thing at a time while others wait: an actor, or the driver's own code."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.words import name_of, place_text
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.path.causes import Cause
+from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.replay.critical import critical_stretches
+from raytrace_analyze.replay.forward import replay
+from raytrace_analyze.replay.rewrite import drop_driver_work, take_turns_of
+from raytrace_analyze.units import count_text, duration_text, share_text
+
+_FEWEST_CALLS = 3
+_BUSY_SHARE = 0.1
+"""From what part of the job's time on an actor is looked at."""
+_COPIES = 2
+
+
+def actor_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find actors that run one call at a time while others queue up."""
+    by_class: dict[str, list[Rows]] = {}
+    relations = facts.relations
+    methods = facts.runs[(relations.actor[facts.runs] >= 0) & ~relations.is_creation[facts.runs]]
+    for actor in np.unique(relations.actor[methods]).tolist():
+        calls = methods[relations.actor[methods] == actor]
+        if relations.serial_actor[actor] and calls.size >= _FEWEST_CALLS:
+            by_class.setdefault(facts.functions[int(calls[0])].rpartition(".")[0], []).append(calls)
+    queued = facts.waited_ns(Cause.ACTOR_BUSY) if by_class else np.empty(0, dtype=np.int64)
+    for name, actors in sorted(by_class.items()):
+        busy = max(int((facts.end[calls] - facts.start[calls]).sum()) for calls in actors)
+        calls = np.concatenate(actors)
+        if busy < _BUSY_SHARE * facts.job.makespan_ns or not queued[calls].any():
+            continue
+        mended = facts.graph
+        for each in actors:
+            mended = take_turns_of(mended, each, _COPIES)
+        which = f"an actor `{name}`" if len(actors) == 1 else f"each of {len(actors):,} actors `{name}`"
+        yield Candidate(
+            Pattern.ACTOR_BOTTLENECK,
+            name,
+            f"{which} runs one call at a time, {count_text(calls.size, 'call')} in all; they waited "
+            f"{duration_text(int(queued[calls].max()))} for their turn at most, and it was busy for "
+            f"{share_text(busy, facts.job.makespan_ns)} of the time",
+            "spread the calls over several actors (this is what two in place of one would save), make methods that "
+            "wait async, or move work that needs no state into tasks",
+            mended,
+            calls[np.argsort(-queued[calls], kind="stable")],
+        )
+
+
+def driver_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find the driver's own code on the critical path."""
+    graph, points = facts.graph, facts.graph.points
+    stretch, _ = critical_stretches(replay(graph))
+    owner = np.maximum(points.owner[stretch], 0)
+    own = stretch[graph.works[stretch] & (points.run_above[owner] < 0)]
+    if own.size == 0:
+        return
+    longest = int(own[np.argmax(graph.fixed[own])])
+    before = (
+        next((row for row in points.row[longest - 1 :: -1].tolist() if row in facts.sites), -1) if longest > 0 else -1
+    )
+    site = facts.sites.get(before)
+    rows = np.unique(points.owner[own])
+    inside = rows[rows < facts.spans.height]
+    after = f", after the call at {place_text(site)[2:-1]}" if site else ""
+    yield Candidate(
+        Pattern.DRIVER_CODE,
+        DRIVER,
+        f"{name_of(DRIVER)} itself is what the job waits for during {duration_text(int(graph.fixed[own].sum()))}; the "
+        f"longest stretch takes {duration_text(int(graph.fixed[longest]))}{after}",
+        "move that work into tasks, or submit what does not need it before (this is what taking all of it off the "
+        "critical path would save)",
+        drop_driver_work(graph),
+        np.append(inside, rows[rows >= facts.spans.height]),
+        site,
+    )

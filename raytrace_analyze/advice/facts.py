@@ -1,0 +1,158 @@
+"""What all patterns look at: a job's constraints, its waits and submissions in order, and why its runs waited."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.advice.source import Use, use_of_result
+from raytrace_analyze.lineage import Flags, Rows
+from raytrace_analyze.path.cause_rules import CauseRules
+from raytrace_analyze.path.causes import CAUSES, Cause
+from raytrace_analyze.path.queue_causes import split_waits
+from raytrace_analyze.path.relations import Runs
+from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.path.structure import Structure
+from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.job import Job
+from raytrace_analyze.replay.rewrite import work_of_runs
+from raytrace_analyze.replay.slots import UNIT
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A job to be advised on. Rows are positions in the span table; times are ns since the epoch."""
+
+    job: Job
+    rules: CauseRules
+    cluster_cpus: int | None
+    """How many CPUs the cluster has in all, by its driver's word."""
+    task_cpus: int | None
+    """How many of them its actors leave for tasks."""
+
+    @property
+    def graph(self) -> Graph:
+        """The constraints as they were."""
+        return self.job.graph
+
+    @property
+    def structure(self) -> Structure:
+        """The spans as arrays."""
+        return self.graph.points.scoped.structure
+
+    @property
+    def spans(self) -> pl.DataFrame:
+        """The span table, of all jobs."""
+        return self.structure.spans
+
+    @property
+    def relations(self) -> Runs:
+        """What waits and submits speak of."""
+        return self.graph.points.runs
+
+    @property
+    def start(self) -> Rows:
+        """By row: the effective start."""
+        return self.graph.points.scoped.start
+
+    @property
+    def end(self) -> Rows:
+        """By row: the effective end."""
+        return self.graph.points.scoped.end
+
+    @cached_property
+    def slots(self) -> int | None:
+        """How many tasks can run at a time, as far as that is known."""
+        if self.graph.slots is not None:
+            return max(self.graph.slots.capacity // UNIT, 1)
+        return self.task_cpus
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The rows of the job."""
+        return self.graph.points.rows[:-1]
+
+    @cached_property
+    def runs(self) -> Rows:
+        """The task runs of the job, in order of start."""
+        rows = self.rows[self.structure.is_run[self.rows]]
+        return rows[np.argsort(self.start[rows], kind="stable")]
+
+    @cached_property
+    def waits(self) -> Rows:
+        """The recorded waits of the job that are on some flow, in order of start."""
+        rows = self.rows[self.relations.is_wait[self.rows] & ~self.structure.is_run[self.rows]]
+        rows = rows[~self.graph.points.scoped.detached[rows]]
+        return rows[np.argsort(self.start[rows], kind="stable")]
+
+    @cached_property
+    def submits(self) -> Rows:
+        """The submits of the job, in order of start."""
+        rows = self.rows[self.structure.is_submit[self.rows]]
+        return rows[np.argsort(self.start[rows], kind="stable")]
+
+    @cached_property
+    def run_of_submit(self) -> Rows:
+        """By row: the first run of a submit, -1 for other rows and where there is none."""
+        found = np.full(self.spans.height, -1, dtype=np.int64)
+        late_first = self.runs[::-1]
+        submit = self.structure.submit[late_first]
+        found[submit[submit >= 0]] = late_first[submit >= 0]
+        return found
+
+    @cached_property
+    def recorded(self) -> bool:
+        """Whether waits were recorded: without them nobody can tell how results were got."""
+        return bool(self.spans.get_column("records_waits").gather(self.rows).fill_null(False).any())
+
+    @cached_property
+    def sites(self) -> dict[int, str]:
+        """By row of a wait or submit: where in the program the call stands."""
+        rows = np.concatenate([self.waits, self.submits])
+        told = self.spans.get_column("attributes").gather(rows).str.json_path_match("$['raytrace.call_site']")
+        return {row: site for row, site in zip(rows.tolist(), told.to_list(), strict=True) if site}
+
+    def use(self, wait: int, submit: int) -> Use:
+        """Tell what a submit does with what a wait before it came back with, by the program's source."""
+        return use_of_result(self.sites.get(wait), self.sites.get(submit), self.graph.end_ns)
+
+    @cached_property
+    def functions(self) -> list[str]:
+        """By row of the table: the function of its task; the driver's for what is in none."""
+        names: list[str] = self.spans.get_column("function").fill_null(DRIVER).to_list()
+        return names
+
+    def caller(self, row: int) -> str:
+        """Give the function in which a wait or a submit stands."""
+        above = int(self.graph.points.run_above[row])
+        return self.functions[above] if above >= 0 else DRIVER
+
+    @cached_property
+    def work_ns(self) -> Rows:
+        """By row of a run: how long its own work took; 0 for other rows."""
+        run = work_of_runs(self.graph)
+        sums = np.bincount(run[run >= 0], self.graph.fixed[run >= 0], minlength=self.spans.height)
+        return np.rint(sums).astype(np.int64)
+
+    @cached_property
+    def lag_ns(self) -> Rows:
+        """By row of a run: how long it took to start once everything it waited for was there."""
+        found = np.zeros(self.spans.height, dtype=np.int64)
+        found[self.runs] = self.graph.lag[self.graph.piece[self.graph.points.start_of[self.runs]]]
+        return found
+
+    def waited_ns(self, *causes: Cause) -> Rows:
+        """By row of a run: how long it waited to start for these causes."""
+        found = np.zeros(self.spans.height, dtype=np.int64)
+        submitted = self.runs[self.structure.submit[self.runs] >= 0]
+        pieces = split_waits(self.rules, self.rules.whole_waits(submitted))
+        chosen = np.isin(pieces.cause, [CAUSES.index(cause) for cause in causes])
+        np.add.at(found, submitted[pieces.wait[chosen]], (pieces.end - pieces.start)[chosen])
+        return found
+
+    def ready_runs(self, wait: int) -> Rows:
+        """Give the runs in the job whose results a wait came back with."""
+        runs = self.relations.ready.of(wait)
+        inside: Flags = self.graph.points.start_of[runs] >= 0
+        return runs[inside]

@@ -1,0 +1,116 @@
+"""Results that are got in the wrong order, or got for nothing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.loops import find_loops
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.source import Use
+from raytrace_analyze.advice.words import name_of, place_text, times_text
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.replay.rewrite import depend_on, scale_spans, wait_for_nothing, wait_for_others
+from raytrace_analyze.units import count_text
+
+_LEAST = 3
+_MOST_OF_THEM = 0.8
+_AS_A_REFERENCE = 2
+"""From how many times as long as others a submit is taken to carry a value that a reference would spare it."""
+
+
+def order_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find loops that get results in the order of their submission while later ones are ready."""
+    if not facts.recorded:
+        return
+    for loop in find_loops(facts):
+        ready = [facts.ready_runs(wait) for wait in loop.waits.tolist()]
+        single = np.array([runs.size == 1 for runs in ready])
+        if single.sum() < max(_LEAST, _MOST_OF_THEM * loop.waits.size):
+            continue
+        waits, runs = loop.waits[single], np.concatenate([each for each in ready if each.size == 1])
+        submit = facts.structure.submit[runs]
+        if (submit < 0).any() or (facts.start[submit] > facts.start[waits[0]]).mean() > 1 - _MOST_OF_THEM:
+            continue
+        in_order = runs[np.argsort(facts.end[runs], kind="stable")]
+        blocked = facts.start[waits] < facts.end[runs]
+        later_ready = [int((facts.end[runs[at + 1 :]] < facts.end[runs[at]]).sum()) for at in np.flatnonzero(blocked)]
+        passed = max(later_ready, default=0)
+        # Nobody can wait for what had not ended when the wait had.
+        possible = facts.end[in_order] <= facts.end[waits]
+        if passed == 0 or not possible.all():
+            continue
+        function = facts.functions[int(runs[0])]
+        site = facts.sites.get(int(waits[0]))
+        yield Candidate(
+            Pattern.SUBMISSION_ORDER,
+            function,
+            f"{name_of(facts.caller(int(waits[0])))} gets {count_text(runs.size, 'result')} of {name_of(function)} in "
+            f"the order of their submission{place_text(site)}; while it waited for one, up to "
+            f"{count_text(passed, 'later one')} had ended",
+            "take whatever is ready first: ready, rest = ray.wait(rest), then ray.get(ready[0])",
+            wait_for_others(facts.graph, waits, in_order),
+            np.concatenate([waits, runs]),
+            site,
+        )
+
+
+def unnecessary_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find results that are got only to be passed on to another task."""
+    if not facts.recorded:
+        return
+    found: dict[str, list[tuple[int, int]]] = {}
+    for wait, submit in _handovers(facts):
+        if facts.use(wait, submit) is Use.PASSED_ON:
+            found.setdefault(facts.sites[wait], []).append((wait, submit))
+    for site, pairs in found.items():
+        yield _passing_on(facts, site, pairs)
+
+
+def _handovers(facts: Facts) -> Iterator[tuple[int, int]]:
+    """Give the waits that came back with a task's result, each with the submits up to the next one at its place."""
+    head = facts.graph.points.head
+    last_at: dict[tuple[int, str], int] = {}
+    calls = np.concatenate([facts.waits, facts.submits])
+    for row in calls[np.argsort(facts.start[calls], kind="stable")].tolist():
+        flow, site = int(head[row]), facts.sites.get(row)
+        if site is None:
+            continue
+        if not facts.structure.is_submit[row]:
+            last_at[(flow, site)] = row
+            continue
+        for (other, _), wait in last_at.items():
+            if other == flow and facts.relations.ready.of(wait).size:
+                yield wait, row
+
+
+def _passing_on(facts: Facts, site: str, pairs: list[tuple[int, int]]) -> Candidate:
+    waits = np.unique([wait for wait, _ in pairs])
+    takers = [(facts.run_of_submit[submit], run) for wait, submit in pairs for run in facts.ready_runs(wait).tolist()]
+    runs, results = (np.array(each, dtype=np.int64) for each in zip(*takers, strict=True))
+    fits = (runs >= 0) & (facts.end[results] <= facts.start[runs])
+    mended = wait_for_nothing(facts.graph, waits)
+    mended = depend_on(mended, runs[fits], results[fits])
+    submits = np.unique([submit for _, submit in pairs])
+    mended = scale_spans(mended, submits, _without_value(facts, submits))
+    function, taker = facts.functions[int(results[0])], facts.functions[int(max(runs[0], results[0]))]
+    if runs[0] >= 0:
+        taker = facts.functions[int(runs[0])]
+    return Candidate(
+        Pattern.UNNECESSARY_GET,
+        function,
+        f"{name_of(facts.caller(int(waits[0])))} gets the result of {name_of(function)} only to pass it on to "
+        f"{name_of(taker)}, {times_text(waits.size)}{place_text(site)}",
+        "pass the reference itself: Ray waits for it, and moves the data where it is needed",
+        mended,
+        np.concatenate([waits, results, submits]),
+        site,
+    )
+
+
+def _without_value(facts: Facts, submits: Rows) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Give what part of each submit's time is left when it carries no value: that of a usual one, if it is less."""
+    took = np.maximum(facts.end[submits] - facts.start[submits], 1)
+    others = np.setdiff1d(facts.submits, submits)
+    usual = float(np.median(facts.end[others] - facts.start[others])) if others.size else float(took.min())
+    return np.where(took > _AS_A_REFERENCE * usual, np.minimum(usual / took, 1.0), 1.0)

@@ -1,0 +1,77 @@
+"""What single runs cost: stragglers, and attempts that failed."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.sizes import runs_by_function
+from raytrace_analyze.advice.words import name_of, times_text
+from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
+from raytrace_analyze.units import duration_text
+
+_FEWEST = 5
+_TIMES_THE_MEDIAN = 2.0
+_SPREADS = 3.0
+"""How many times the distance between the quartiles a straggler lies above the upper one."""
+_NOTABLE = 0.01
+"""From what part of the job's time on what a run took too long is looked at."""
+_FEW = 0.1
+"""What part of a function's runs can be stragglers: more of them are its usual spread."""
+
+
+def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find runs that worked far longer than their function usually does."""
+    for function, runs in runs_by_function(facts):
+        if runs.size < _FEWEST:
+            continue
+        work = facts.work_ns[runs].astype(np.float64)
+        lower, median, upper = np.percentile(work, (25, 50, 75))
+        late = (work > _TIMES_THE_MEDIAN * median) & (work > upper + _SPREADS * (upper - lower))
+        late &= work - median > _NOTABLE * facts.job.makespan_ns
+        if not late.any() or late.sum() > max(1, _FEW * runs.size):
+            continue
+        found = runs[late][np.argsort(-work[late], kind="stable")]
+        worst = float(work.max())
+        others = f", and {late.sum() - 1:,} more took far longer" if late.sum() > 1 else ""
+        yield Candidate(
+            Pattern.STRAGGLER,
+            function,
+            f"{name_of(function)} usually works {duration_text(median)}, but one run of {runs.size:,} took "
+            f"{duration_text(worst)}{others}",
+            "look at what that run was given: split what is larger than the rest into parts of its own, or submit it "
+            "first",
+            scale_work(facts.graph, found, median / facts.work_ns[found]),
+            found,
+        )
+
+
+def retry_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find attempts that failed and were made again."""
+    for function, runs in runs_by_function(facts):
+        again, failed = [], []
+        for submit in np.unique(facts.structure.submit[runs]).tolist():
+            attempts = facts.relations.attempts.of(submit)
+            attempts = attempts[facts.graph.points.start_of[attempts] >= 0]
+            attempts = attempts[np.argsort(facts.start[attempts], kind="stable")]
+            if submit >= 0 and attempts.size > 1:
+                failed.extend(attempts[:-1].tolist())
+                again.extend(attempts[1:].tolist())
+        if not failed:
+            continue
+        lost, next_ones = np.array(failed), np.array(again)
+        ran = int((facts.end[lost] - facts.start[lost]).sum())
+        delay = int(facts.lag_ns[next_ones].sum())
+        mended = shorten_lags(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones, facts.lag_ns[next_ones])
+        message = facts.spans.get_column("status_message")[int(lost[0])]
+        reason = f": {message.strip().splitlines()[0][:120]}" if message and message.strip() else ""
+        yield Candidate(
+            Pattern.RETRIES,
+            function,
+            f"{name_of(function)} failed and was tried again {times_text(lost.size)}{reason}; the attempts that failed "
+            f"ran {duration_text(ran)}, and the next ones waited {duration_text(delay)}",
+            "mend what fails; if it is memory, give the task more of it or run fewer at a time",
+            mended,
+            np.concatenate([lost, next_ones]),
+        )

@@ -1,0 +1,136 @@
+"""Waiting for other tasks within a task: it holds a process meanwhile, and an actor also its CPUs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.starts import COLD
+from raytrace_analyze.advice.words import name_of, place_text, times_text
+from raytrace_analyze.lineage import Flags, Rows
+from raytrace_analyze.path.causes import Cause
+from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.rewrite import shorten_lags
+from raytrace_analyze.replay.slots import UNIT
+from raytrace_analyze.units import count_text, duration_text
+
+_BLOCKED_NS = 10_000_000
+
+
+def nested_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find runs that wait for other tasks within their body, while something had to do without what they hold."""
+    waits = facts.waits[facts.graph.points.run_above[facts.waits] >= 0]
+    waits = waits[facts.end[waits] - facts.start[waits] >= _BLOCKED_NS]
+    actor = facts.relations.actor[facts.graph.points.run_above[waits]]
+    yield from _holding_processes(facts, waits[actor < 0])
+    yield from _holding_cpus(facts, waits[actor >= 0])
+
+
+def _holding_processes(facts: Facts, waits: Rows) -> Iterator[Candidate]:
+    """Tasks give their CPUs back while they wait, not their process: others need new ones."""
+    above = facts.graph.points.run_above[waits]
+    starting = facts.waited_ns(*COLD)
+    for function in sorted({facts.functions[row] for row in above.tolist()}):
+        mine = np.array([facts.functions[row] == function for row in above.tolist()])
+        extra = _started_meanwhile(facts, waits[mine], starting)
+        if extra.size == 0:
+            continue
+        first = int(waits[mine][0])
+        given = _was_given(facts, waits[mine], above[mine])
+        remedy = (
+            "pass the references as arguments of their own, f.remote(*refs): the task then starts when they are there"
+            if given
+            else "return the references and let the caller wait for them, or do the work in the task itself"
+        )
+        yield Candidate(
+            Pattern.NESTED_GET,
+            function,
+            f"{name_of(function)} waits for other tasks within its body, {times_text(int(mine.sum()))}"
+            f"{place_text(facts.sites.get(first))}; each keeps its process meanwhile, so "
+            f"{count_text(extra.size, 'more process', 'more processes')} had to be started",
+            remedy,
+            shorten_lags(facts.graph, extra, starting[extra]),
+            np.concatenate([waits[mine], extra]),
+            facts.sites.get(first),
+        )
+
+
+def _started_meanwhile(facts: Facts, waits: Rows, starting: Rows) -> Rows:
+    """Give the runs whose process was started while one of these waits was open, beyond as many as there are slots."""
+    tasks = facts.runs[facts.relations.actor[facts.runs] < 0]
+    worker = facts.relations.worker[tasks]
+    # `runs` are in order of start: the first run in each process, in that order.
+    firsts = tasks[np.sort(np.unique(worker, return_index=True)[1])]
+    beyond = firsts[facts.slots or 0 :]
+    beyond = beyond[starting[beyond] > 0]
+    found: Rows = beyond[_meets(facts, waits, beyond, starting[beyond])]
+    return found
+
+
+def _meets(facts: Facts, waits: Rows, runs: Rows, waited: Rows) -> Flags:
+    """Tell the runs during whose time before their start one of these waits was open."""
+    opened, closed = np.sort(facts.start[waits]), np.sort(facts.end[waits])
+    start = facts.start[runs]
+    open_then: Flags = np.searchsorted(opened, start) > np.searchsorted(closed, start - waited)
+    return open_then
+
+
+def _holding_cpus(facts: Facts, waits: Rows) -> Iterator[Candidate]:
+    """Actors that were given CPUs keep them while they wait: what they wait for may have to queue for one."""
+    if waits.size == 0:
+        return
+    above, relations = facts.graph.points.run_above[waits], facts.relations
+    holds = np.isin(relations.actor[above], _actors_with_cpus(facts))
+    waits, above = waits[holds], above[holds]
+    queued = facts.waited_ns(Cause.NO_SLOT)
+    starved = facts.runs[queued[facts.runs] > 0]
+    starved = starved[relations.actor[starved] < 0]
+    for function in sorted({facts.functions[row] for row in above.tolist()}):
+        mine = waits[[facts.functions[row] == function for row in above.tolist()]]
+        found = starved[_meets(facts, mine, starved, queued[starved])]
+        if found.size == 0:
+            continue
+        site = facts.sites.get(int(mine[0]))
+        yield Candidate(
+            Pattern.NESTED_GET,
+            function,
+            f"{name_of(function)} waits for tasks, {times_text(mine.size)}{place_text(site)}, and its actor keeps the "
+            f"CPUs that it was given; meanwhile {count_text(found.size, 'task')} waited "
+            f"{duration_text(int(queued[found].max()))} at most for one",
+            "give an actor that mostly waits no CPU (num_cpus=0), or let it return the references and the caller wait",
+            _with_cpus_of_actors(facts, shorten_lags(facts.graph, found, queued[found])),
+            np.concatenate([mine, found]),
+            site,
+        )
+
+
+def _actors_with_cpus(facts: Facts) -> Rows:
+    created = facts.runs[facts.relations.is_creation[facts.runs]]
+    created = created[facts.structure.submit[created] >= 0]
+    told = facts.spans.get_column("attributes").gather(facts.structure.submit[created])
+    cpus = (
+        told.str.json_path_match("$['raytrace.resources']").str.json_path_match("$.CPU").cast(pl.Float64, strict=False)
+    )
+    numbers: Rows = facts.relations.actor[created[(cpus.fill_null(0) > 0).to_numpy()]]
+    return numbers
+
+
+def _with_cpus_of_actors(facts: Facts, graph: Graph) -> Graph:
+    """Let tasks have all CPUs of the cluster."""
+    if graph.slots is None or facts.cluster_cpus is None:
+        return graph
+    return replace(graph, slots=replace(graph.slots, capacity=max(graph.slots.capacity, facts.cluster_cpus * UNIT)))
+
+
+def _was_given(facts: Facts, waits: Rows, above: Rows) -> bool:
+    """Tell whether most of what these waits wait for was submitted by somebody else."""
+    others = known = 0
+    for wait, run in zip(waits.tolist(), above.tolist(), strict=True):
+        submits = facts.structure.submit[facts.ready_runs(wait)]
+        submits = submits[submits >= 0]
+        known += submits.size
+        others += int((facts.graph.points.run_above[submits] != run).sum())
+    return 2 * others > known

@@ -1,0 +1,89 @@
+"""The patterns that cost time, and the page of Ray's documentation that each belongs to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.replay.graph import Graph
+
+_DOCS = "https://docs.ray.io/en/latest/ray-core"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A page of Ray's documentation."""
+
+    title: str
+    url: str
+
+
+def _pattern(page: str, title: str) -> Reference:
+    return Reference(title, f"{_DOCS}/patterns/{page}.html")
+
+
+_LIMIT_PENDING = _pattern("limit-pending-tasks", "Pattern: Using ray.wait to limit the number of pending tasks")
+
+
+class Pattern(StrEnum):
+    """What costs time; the values are part of the JSON."""
+
+    GET_IN_LOOP = "get-in-loop"
+    SUBMISSION_ORDER = "submission-order"
+    SMALL_TASKS = "small-tasks"
+    UNNECESSARY_GET = "unnecessary-get"
+    ACTOR_BOTTLENECK = "actor-bottleneck"
+    STRAGGLER = "straggler"
+    COLD_WORKERS = "cold-workers"
+    TOO_FEW_IN_FLIGHT = "too-few-in-flight"
+    TOO_MANY_IN_FLIGHT = "too-many-in-flight"
+    NESTED_GET = "nested-get"
+    RETRIES = "retries"
+    DRIVER_CODE = "driver-code"
+
+
+REFERENCES = {
+    Pattern.GET_IN_LOOP: _pattern("ray-get-loop", "Anti-pattern: Calling ray.get in a loop harms parallelism"),
+    Pattern.SUBMISSION_ORDER: _pattern(
+        "ray-get-submission-order",
+        "Anti-pattern: Processing results in submission order using ray.get increases runtime",
+    ),
+    Pattern.SMALL_TASKS: _pattern(
+        "too-fine-grained-tasks", "Anti-pattern: Over-parallelizing with too fine-grained tasks harms speedup"
+    ),
+    Pattern.UNNECESSARY_GET: _pattern(
+        "unnecessary-ray-get", "Anti-pattern: Calling ray.get unnecessarily harms performance"
+    ),
+    Pattern.ACTOR_BOTTLENECK: _pattern(
+        "concurrent-operations-async-actor", "Pattern: Using asyncio to run actor methods concurrently"
+    ),
+    Pattern.STRAGGLER: _pattern("nested-tasks", "Pattern: Using nested tasks to achieve nested parallelism"),
+    Pattern.COLD_WORKERS: _pattern(
+        "redefine-task-actor-loop", "Anti-pattern: Redefining the same remote function or class harms performance"
+    ),
+    Pattern.TOO_FEW_IN_FLIGHT: _LIMIT_PENDING,
+    Pattern.TOO_MANY_IN_FLIGHT: _LIMIT_PENDING,
+    Pattern.NESTED_GET: _pattern("nested-ray-get", "Anti-pattern: Calling ray.get on task arguments harms performance"),
+    Pattern.RETRIES: Reference("Task Fault Tolerance", f"{_DOCS}/fault_tolerance/tasks.html"),
+    Pattern.DRIVER_CODE: _pattern("pipelining", "Pattern: Using pipelining to increase throughput"),
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pattern found in a job, before it is known what mending it would save."""
+
+    pattern: Pattern
+    function: str
+    """What it is about: a function, or the driver."""
+    what: str
+    """What was seen, in a sentence."""
+    remedy: str
+    """What to do, in a sentence."""
+    mended: Graph | None
+    """The job's constraints as they would be then; None where it would take as long."""
+    rows: Rows
+    """The spans it was seen in, those that tell most first."""
+    site: str | None = None
+    """Where in the program, as `raytrace.call_site` has it."""
+    certain: bool = True
+    """Whether it is known that the program allows the change; else that depends on what no span tells."""

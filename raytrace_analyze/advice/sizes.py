@@ -1,0 +1,88 @@
+"""Tasks that are too small, and too many of them at once."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.words import name_of
+from raytrace_analyze.lineage import Rows
+from raytrace_analyze.replay.rewrite import scale_spans, shorten_lags
+from raytrace_analyze.units import count_text, duration_text
+
+_MANY_SMALL = 50
+"""From how many runs on a function's tasks can be too small."""
+_SMALL_NS = 20_000_000
+_WORTH = 10
+"""How many times its overhead a task should run."""
+_MANY_PENDING = 1000
+_MANY_PER_SLOT = 50
+
+
+def small_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find functions whose runs are shorter than what it takes to submit and start them."""
+    for function, all_runs in runs_by_function(facts):
+        runs = all_runs[facts.structure.submit[all_runs] >= 0]
+        if runs.size < _MANY_SMALL:
+            continue
+        submits = np.unique(facts.structure.submit[runs])
+        ran = float(np.median(facts.end[runs] - facts.start[runs]))
+        submitting = float(np.median(facts.end[submits] - facts.start[submits]))
+        starting = float(np.median(facts.lag_ns[runs]))
+        overhead = submitting + starting
+        if ran >= min(overhead, _SMALL_NS):
+            continue
+        batch = int(np.clip(_WORTH * overhead / max(ran, 1), 2, max(runs.size / (2 * (facts.slots or 1)), 2)))
+        mended = scale_spans(facts.graph, submits, 1 / batch)
+        mended = shorten_lags(mended, runs, (facts.lag_ns[runs] * (1 - 1 / batch)).astype(np.int64))
+        yield Candidate(
+            Pattern.SMALL_TASKS,
+            function,
+            f"{name_of(function)} runs {runs.size:,} times for {duration_text(ran)}, but it takes "
+            f"{duration_text(submitting)} to submit each and {duration_text(starting)} to start it",
+            f"give each task more to do, such as {batch:,} of the items at a time",
+            mended,
+            np.concatenate([runs, submits]),
+        )
+
+
+def pending_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find times at which very many tasks had been submitted and had not started."""
+    slots = facts.slots or 1
+    runs = facts.runs[facts.structure.submit[facts.runs] >= 0]
+    if runs.size < max(_MANY_PENDING, _MANY_PER_SLOT * slots):
+        return
+    first = np.unique(facts.run_of_submit[facts.structure.submit[runs]])
+    submitted, started = facts.end[facts.structure.submit[first]], facts.start[first]
+    times = np.concatenate([started, np.minimum(submitted, started)])
+    change = np.concatenate([np.full(first.size, -1), np.ones(first.size, dtype=np.int64)])
+    order = np.lexsort((change, times))
+    pending = np.cumsum(change[order])
+    most = int(pending.max())
+    if most < max(_MANY_PENDING, _MANY_PER_SLOT * slots):
+        return
+    at = times[order][int(np.argmax(pending))]
+    then = first[(submitted <= at) & (started > at)]
+    names, counts = np.unique([facts.functions[row] for row in then.tolist()], return_counts=True)
+    function = str(names[np.argmax(counts)])
+    yield Candidate(
+        Pattern.TOO_MANY_IN_FLIGHT,
+        function,
+        f"{count_text(most, 'task')} were waiting to start at one time, most of them {name_of(function)}"
+        + (f", for {count_text(slots, 'slot')}" if facts.slots else ""),
+        "keep fewer in flight: submit a new one only when ray.wait says that one is ready. That saves memory in the "
+        "driver and on the head node, not time",
+        None,
+        then,
+    )
+
+
+def runs_by_function(facts: Facts) -> Iterator[tuple[str, Rows]]:
+    """Give each function of the job with its runs, in order of start."""
+    names = np.array([facts.functions[row] for row in facts.runs.tolist()], dtype=object)
+    if names.size == 0:
+        return
+    known, number = np.unique(names.astype(str), return_inverse=True)
+    for each, function in enumerate(known.tolist()):
+        yield function, facts.runs[number == each]

@@ -1,0 +1,42 @@
+"""What it costs that worker processes and code are not there yet."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.words import name_of
+from raytrace_analyze.path.causes import Cause
+from raytrace_analyze.replay.rewrite import shorten_lags
+from raytrace_analyze.units import count_text, duration_text
+
+COLD = (Cause.WORKER_START, Cause.FUNCTION_LOAD)
+"""What a run waits for that is the first of its process, or of its function there."""
+_COLD_NS = 20_000_000
+
+
+def cold_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find runs that waited for a worker process to start, or for code and imports to be loaded in it."""
+    starting, loading = (facts.waited_ns(cause) for cause in COLD)
+    waited = starting + loading
+    # Every run takes a moment to be looked up; where nothing was cold that is all.
+    rows = np.flatnonzero(waited >= _COLD_NS)
+    if rows.size == 0:
+        return
+    by_function: dict[str, int] = {}
+    for row in rows.tolist():
+        by_function[facts.functions[row]] = by_function.get(facts.functions[row], 0) + int(waited[row])
+    function = max(by_function, key=lambda name: by_function[name])
+    rows = rows[np.argsort(-waited[rows], kind="stable")]
+    started, loaded = (duration_text(int(each[rows].sum())) for each in (starting, loading))
+    yield Candidate(
+        Pattern.COLD_WORKERS,
+        function,
+        f"{count_text(rows.size, 'run')} waited for a new worker process ({started} in all) or for code to be loaded in "
+        f"it ({loaded}), {name_of(function)} most",
+        "keep processes alive and reuse them (actors; the same runtime_env for all tasks), import less, and define "
+        "functions once; for a long-lived cluster, start with a task on every slot",
+        shorten_lags(facts.graph, rows, waited[rows]),
+        rows,
+    )

@@ -1,0 +1,61 @@
+"""`advise`: patterns that cost time, and what mending them would save."""
+
+from typing import Annotated
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.reading import open_spans, write_result
+
+
+def advise(
+    spans: options.Spans = None,
+    job: options.Job = None,
+    at_least: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Leave out what would save less of the job's time than this.")
+    ] = "2%",
+    had_slots: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="How many CPUs there were. Without it that is told from the spans."),
+    ] = None,
+    no_infer: Annotated[
+        bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; use only what is certain.")
+    ] = False,
+    clock_correct: options.ClockCorrect = True,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many findings to show.")] = 10,
+    output_format: options.Format = options.OutputFormat.TABLE,
+) -> None:
+    """Say what to change: patterns that cost time, what mending each would save, and the spans that show it.
+
+    Savings are predicted as by what-if, each for one change alone, the largest first.
+
+    Examples:
+
+      raytrace-analyze advise
+
+      raytrace-analyze advise /tmp/spans --at-least 10%
+
+      raytrace-analyze advise --format json
+    """
+    from raytrace_analyze.advice import give_advice
+    from raytrace_analyze.views.advice_view import advice_document, show_advice
+    from raytrace_analyze.views.console import output
+
+    least = options.read_share(at_least, "at-least")
+    found, exit_code = open_spans(spans)
+    advice = give_advice(
+        found.spans,
+        found.task_events,
+        job,
+        at_least=least,
+        infer=not no_infer,
+        had_slots=had_slots,
+        clock_correct=clock_correct,
+    )
+    write_result(
+        output_format,
+        table=lambda: show_advice(advice, output(), top=top),
+        document=lambda: advice_document(advice),
+        frame=lambda: advice.findings.drop("span_ids"),
+    )
+    raise typer.Exit(exit_code)

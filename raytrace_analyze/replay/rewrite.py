@@ -1,0 +1,150 @@
+"""A job's constraints as they would be if its program were written otherwise.
+
+Each function gives a changed copy of a graph, to be replayed in place of it. None of them leads back in time: what is
+moved is moved to where it could have been, so that causes still come first in the order of the pieces.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from raytrace_analyze.lineage import Flags, Rows
+from raytrace_analyze.replay.graph import Graph, with_edges
+from raytrace_analyze.replay.points import START
+
+
+def submit_earlier(graph: Graph, submits: Rows, anchors: Rows) -> Graph:
+    """Move submits (rows, in order of time) to right after earlier points of their flow, one after the other there.
+
+    What a submit takes it takes at its new place, and no more at the old one.
+    """
+    points = graph.points
+    lengths = _own_lengths(graph, submits)
+    fixed = graph.fixed.copy()
+    fixed[np.isin(points.owner, submits)] = 0
+    order = np.argsort(anchors, kind="stable")
+    is_first = np.diff(anchors[order], prepend=-1) != 0
+    before = np.maximum.accumulate(np.where(is_first, np.cumsum(lengths[order]) - lengths[order], 0))
+    delay = np.empty(submits.size, dtype=np.int64)
+    delay[order] = np.cumsum(lengths[order]) - before
+    follows = np.minimum(anchors + 1, fixed.size - 1)
+    follows = np.where(graph.points.is_barrier[follows], anchors, follows)
+    np.add.at(fixed, follows, lengths)
+    number = np.full(points.time.size, -1, dtype=np.int64)
+    number[points.end_of[submits]] = np.arange(submits.size)
+    # Only what is submitted moves with the submit; the next thing in its flow stays.
+    starts_run = (points.kind[graph.first] == START)[graph.target] & (number[graph.source] >= 0)
+    moved = number[graph.source[starts_run]]
+    source, delays = graph.source.copy(), graph.delay.copy()
+    source[starts_run], delays[starts_run] = anchors[moved], delay[moved]
+    submit, submitted = graph.demand.submit.copy(), number[graph.demand.submit]
+    submit[submitted >= 0] = anchors[submitted[submitted >= 0]]
+    return replace(graph, fixed=fixed, source=source, delay=delays, demand=replace(graph.demand, submit=submit))
+
+
+def wait_for_others(graph: Graph, waits: Rows, runs: Rows) -> Graph:
+    """Let each wait (a row) come back with the result of another run in place of those that it came back with."""
+    graph = _without(graph, _into_waits(graph, waits))
+    return with_edges(graph, graph.points.end_of[runs], _ends(graph, waits))
+
+
+def wait_for_nothing(graph: Graph, waits: Rows) -> Graph:
+    """Leave waits (rows) out of the program: they take no time, and nobody waits in them."""
+    ends = _ends(graph, waits)
+    lag = graph.lag.copy()
+    lag[ends] = 0
+    fixed = graph.fixed.copy()
+    fixed[np.isin(graph.points.owner, waits)] = 0
+    return replace(_without(graph, _into_waits(graph, waits)), lag=lag, fixed=fixed)
+
+
+def depend_on(graph: Graph, runs: Rows, results: Rows) -> Graph:
+    """Let runs (rows) start only when others, parallel to them, have ended."""
+    return with_edges(graph, graph.points.end_of[results], graph.piece[graph.points.start_of[runs]])
+
+
+def shorten_lags(graph: Graph, runs: Rows, by_ns: Rows) -> Graph:
+    """Let runs (rows) start so much sooner after all that they wait for is there; at most at once."""
+    lag, pieces = graph.lag.copy(), graph.piece[graph.points.start_of[runs]]
+    lag[pieces] -= np.minimum(by_ns, lag[pieces])
+    return replace(graph, lag=lag)
+
+
+def scale_work(graph: Graph, runs: Rows, factor: npt.NDArray[np.float64]) -> Graph:
+    """Let the own work of runs (rows) take `factor` times as long."""
+    by_row = np.ones(graph.points.start_of.size)
+    by_row[runs] = factor
+    return _scaled(graph, work_of_runs(graph), by_row)
+
+
+def scale_spans(graph: Graph, rows: Rows, factor: float | npt.NDArray[np.float64]) -> Graph:
+    """Let what spans (rows) do themselves take `factor` times as long."""
+    by_row = np.ones(graph.points.start_of.size)
+    by_row[rows] = factor
+    return _scaled(graph, graph.points.owner, by_row)
+
+
+def drop_driver_work(graph: Graph) -> Graph:
+    """Let what the driver does itself take no time."""
+    points = graph.points
+    of_driver = graph.works & (points.run_above[np.maximum(points.owner, 0)] < 0)
+    return replace(graph, fixed=np.where(of_driver, 0, graph.fixed))
+
+
+def take_turns_of(graph: Graph, methods: Rows, copies: int) -> Graph:
+    """Share out the calls of an actor (rows, in order of start) over so many copies of it, in turn."""
+    points = graph.points
+    ends, starts = points.end_of[methods], graph.piece[points.start_of[methods]]
+    is_end = np.zeros(points.time.size, dtype=np.bool_)
+    is_end[ends] = True
+    is_start = np.zeros(graph.first.size, dtype=np.bool_)
+    is_start[starts] = True
+    graph = _without(graph, is_end[graph.source] & is_start[graph.target])
+    if methods.size <= copies:
+        return graph
+    kept = graph.order[graph.piece[ends[:-copies]]] < graph.order[starts[copies:]]
+    return with_edges(graph, ends[:-copies][kept], starts[copies:][kept])
+
+
+def work_of_runs(graph: Graph) -> Rows:
+    """Give by point the run (a row) whose own work the stretch before it is, -1 for the driver's and what is none."""
+    above = graph.points.run_above[np.maximum(graph.points.owner, 0)]
+    return np.where(graph.works & (graph.points.owner >= 0), above, -1)
+
+
+def _own_lengths(graph: Graph, rows: Rows) -> Rows:
+    lengths = np.zeros(graph.points.start_of.size, dtype=np.int64)
+    owned = graph.points.owner >= 0
+    np.add.at(lengths, graph.points.owner[owned], graph.fixed[owned])
+    return lengths[rows]
+
+
+def _scaled(graph: Graph, row: Rows, by_row: npt.NDArray[np.float64]) -> Graph:
+    """Scale each point's stretch by the factor of a row (-1: none)."""
+    factor = np.where(row >= 0, by_row[np.maximum(row, 0)], 1.0)
+    return replace(graph, fixed=np.where(factor == 1, graph.fixed, np.rint(graph.fixed * factor)).astype(np.int64))
+
+
+def _ends(graph: Graph, waits: Rows) -> Rows:
+    return graph.piece[graph.points.end_of[waits]]
+
+
+def _into_waits(graph: Graph, waits: Rows) -> Flags:
+    """Tell the edges by which waits wait for others, not for their own flow."""
+    is_wait = np.zeros(graph.first.size, dtype=np.bool_)
+    is_wait[_ends(graph, waits)] = True
+    flow = graph.points.flow
+    found: Flags = is_wait[graph.target] & (flow[graph.source] != flow[graph.first[graph.target]])
+    return found
+
+
+def _without(graph: Graph, edges: Flags) -> Graph:
+    kept = ~edges
+    return replace(
+        graph,
+        source=graph.source[kept],
+        target=graph.target[kept],
+        delay=graph.delay[kept],
+        of_slot=graph.of_slot[kept],
+    )

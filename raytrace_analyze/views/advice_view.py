@@ -1,0 +1,131 @@
+"""Advice on screen: what to do first in a sentence, then each finding with its remedy and evidence."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from raytrace_analyze.advice import Advice
+from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
+from raytrace_analyze.views.chain import short_name
+from raytrace_analyze.views.console import table
+from raytrace_analyze.views.documents import records
+
+_EVIDENCE = 3
+_NAMES = {
+    "get-in-loop": "ray.get in a loop",
+    "submission-order": "results taken in submission order",
+    "small-tasks": "tasks too small for their overhead",
+    "unnecessary-get": "a result fetched only to be passed on",
+    "actor-bottleneck": "an actor is the bottleneck",
+    "straggler": "a straggler",
+    "cold-workers": "cold workers",
+    "too-few-in-flight": "too few tasks in flight",
+    "too-many-in-flight": "very many tasks in flight",
+    "nested-get": "waiting inside a task",
+    "retries": "failed attempts",
+    "driver-code": "the driver's own code",
+}
+
+
+def show_advice(advice: Advice, console: Console, *, top: int) -> None:
+    """Print advice."""
+    console.print(Group(*_parts(advice, top)))
+
+
+def advice_document(advice: Advice) -> dict[str, Any]:
+    """Give the document of advice: each finding with its evidence."""
+    scope = advice.scope
+    findings = records(advice.findings)
+    for finding in findings:
+        mine = advice.evidence.filter(pl.col("finding") == finding["finding"]).drop("finding")
+        finding["evidence"] = records(mine)
+    return {
+        "scope": {"kind": scope.kind, "id": scope.id, "name": scope.name, "session": scope.session},
+        "answer": answer_text(advice),
+        "start_ns": advice.start_ns,
+        "observed_ns": advice.observed_ns,
+        "notes": list(advice.notes),
+        "findings": findings,
+    }
+
+
+def answer_text(advice: Advice) -> str:
+    """The answer in a sentence."""
+    took = f"The job takes {duration_text(advice.observed_ns)}"
+    if advice.findings.is_empty():
+        return f"{took}, and none of the patterns that are looked for costs it much."
+    first = advice.findings.row(0, named=True)
+    if first["saved_ns"] <= 0:
+        return f"{took}; nothing that was found would make it shorter."
+    instead = f"{duration_text(first['predicted_ns'])} instead of {duration_text(advice.observed_ns)}"
+    return f"Mend this first and the job takes {instead}: {_title(first)}."
+
+
+def _parts(advice: Advice, top: int) -> Iterator[RenderableType]:
+    yield Text(answer_text(advice), style="bold")
+    if not advice.findings.is_empty():
+        yield Text()
+        yield _summary(advice, top)
+    for finding in advice.findings.head(top).iter_rows(named=True):
+        yield Text()
+        yield from _finding(advice, finding)
+    rest = advice.findings.height - top
+    if rest > 0:
+        yield Text()
+        yield Text(f"{count_text(rest, 'more finding')}; --top {advice.findings.height} shows them", style="dim")
+    if advice.findings.height > 1:
+        yield Text()
+        yield Text("Each saving is that of one change alone; together they can save more or less than the sum.", "dim")
+    yield from (Text(f"Note: {note}.", style="dim") for note in advice.notes)
+
+
+def _summary(advice: Advice, top: int) -> Table:
+    numbers = ("saves", "of the time", "on the path")
+    shown = table("", "pattern", "function", *numbers, "where", right=("", *numbers))
+    for row in advice.findings.head(top).iter_rows(named=True):
+        where = f"{row['file'].rsplit('/', 1)[-1]}:{row['line']}" if row["file"] else ""
+        shown.add_row(
+            str(row["finding"]),
+            _NAMES[row["pattern"]],
+            escape(short_name(row["function"])),
+            duration_text(row["saved_ns"]) if row["saved_ns"] else "memory",
+            share_text(row["saved_ns"], advice.observed_ns) if row["saved_ns"] else "",
+            duration_text(row["cost_ns"]),
+            escape(where),
+        )
+    return shown
+
+
+def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType]:
+    yield Text(f"{finding['finding']}. {_title(finding)}", style="bold")
+    yield Padding(Text(f"{finding['what']}."), (0, 0, 0, 3))
+    yield Padding(Text(f"{finding['remedy']}."), (0, 0, 0, 3))
+    if finding["saved_ns"]:
+        saves = f"{duration_text(finding['saved_ns'])} ({share_text(finding['saved_ns'], advice.observed_ns)})"
+        yield Padding(Text(f"That would save {saves}: the job would take {_predicted(finding)}."), (0, 0, 0, 3))
+    yield Padding(Text(f"See {finding['reference']}: {finding['url']}", style="dim"), (0, 0, 0, 3))
+    mine = advice.evidence.filter(pl.col("finding") == finding["finding"])
+    for row in mine.head(_EVIDENCE).iter_rows(named=True):
+        at = offset_text(row["start_ns"] - advice.start_ns, advice.observed_ns)
+        took = duration_text(row["end_ns"] - row["start_ns"])
+        line = f"span {row['span_id']}: {short_name(row['name'])}, at {at}, took {took}"
+        yield Padding(Text(line, style="dim"), (0, 0, 0, 3))
+    if mine.height > _EVIDENCE:
+        more = count_text(mine.height - _EVIDENCE, "more span")
+        yield Padding(Text(f"and {more} (--format json has them all)", style="dim"), (0, 0, 0, 3))
+
+
+def _predicted(finding: dict[str, Any]) -> str:
+    return duration_text(finding["predicted_ns"])
+
+
+def _title(finding: dict[str, Any]) -> str:
+    name = _NAMES[finding["pattern"]]
+    is_driver = finding["pattern"] == "driver-code"
+    return name if is_driver else f"{name} (`{short_name(finding['function'])}`)"
