@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
+from raytrace_hook import names
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event
     from opentelemetry.trace import Link, Status
@@ -78,6 +80,7 @@ _shapes: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {}
 _missed: dict[str, int] = {}
 _MOST_MISSES = 100
 _LONGEST_SHAPE = 4096
+_OF_ONE_TYPE = (names.ATTEMPT, names.CONCURRENT)
 _HOLE = "raytrace: here goes "
 
 
@@ -104,8 +107,12 @@ def _remember_shape(name: str, attributes: dict[str, Any], differing: tuple[str,
         _shapes.clear()
         _missed.clear()
     _missed[name] = _missed.get(name, 0) + 1
-    # What is no text is encoded each time: 1, 1.0 and True are equal.
-    holes = [key for key, value in attributes.items() if key in differing or value.__class__ is not str]
+    # What is no text is encoded each time, but for our own: 1, 1.0 and True are equal.
+    holes = [
+        key
+        for key, value in attributes.items()
+        if key in differing or (value.__class__ is not str and key not in _OF_ONE_TYPE)
+    ]
     text = encode_plain({**attributes, **{key: f"{_HOLE}{key}" for key in holes}})
     if len(text) > _LONGEST_SHAPE:
         return

@@ -46,7 +46,7 @@ class OpenSpans:
         if len(data) > _LONGEST:
             return False
         try:
-            if self._file.stem != self._stem:
+            if self._file.stem is not self._stem:
                 self._start_anew()
             try:
                 place: tuple[Slots, int] | None = self._free.pop()

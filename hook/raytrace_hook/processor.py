@@ -37,14 +37,9 @@ _ESSENTIAL = (
     names.CONCURRENT,
 )
 """What an open span still says when all of it is too long for its slot."""
-_DIFFERING = (
-    "ray.task_id",
-    "ray.actor_id",
-    names.TASK_NAME,
-    names.SUBMITTED_TASK_ID,
-    names.DEPENDENCY_TASK_IDS,
-)
-"""What differs between submissions, or runs, of one function; the rest of their attributes hardly ever does."""
+_DIFFERING = ("ray.task_id", names.TASK_NAME)
+"""What differs between runs of one function, and of its other spans; the rest of their attributes hardly ever does."""
+_DIFFERING_SUBMISSIONS = ("ray.actor_id", names.SUBMITTED_TASK_ID, names.DEPENDENCY_TASK_IDS, "ray.task_id")
 _PRODUCER, _CONSUMER = SpanKind.PRODUCER, SpanKind.CONSUMER
 _SAMPLED = TraceFlags.SAMPLED
 _RUN_SUFFIX = names.RUN_SUFFIX
@@ -158,11 +153,12 @@ class SpanFileProcessor(SpanProcessor):
                 attributes[names.CANCELLED] = True
             if started is not None and started[0] == name:
                 _, head, seen, encoded = started
-                if not _same(attributes, seen):
+                # Equal is not enough where there may be others than ours: 1, 1.0 and True are.
+                if attributes != seen or (run is None and not all(map(is_, attributes.values(), seen.values()))):
                     encoded = encode_plain(attributes.copy())
             else:
                 head = encode_head(name, context, span.kind, span.parent, span.start_time)
-                encoded = encode_alike(name, attributes.copy(), _DIFFERING)
+                encoded = encode_alike(name, attributes.copy(), _DIFFERING_SUBMISSIONS)
             line = encode_ended(head, end_ns, status, encoded, events, links, self._resource.encoded(resource))
             if not self._file.write(line):
                 self._resource.note_lost(self._file.lost)
@@ -177,11 +173,6 @@ class SpanFileProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Return True: every span is in the file already."""
         return True
-
-
-def _same(attributes: dict[str, Any], seen: dict[str, Any]) -> bool:
-    # Equal is not enough: 1, 1.0 and True are.
-    return attributes == seen and all(map(is_, attributes.values(), seen.values()))
 
 
 def _essential(attributes: dict[str, Any]) -> dict[str, Any]:
