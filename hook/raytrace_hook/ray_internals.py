@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+from collections.abc import Sequence
 from typing import Any, Callable
 
 from raytrace_hook import names
@@ -223,6 +224,12 @@ def is_object_ref(value: Any) -> bool:
     """Tell whether this is a reference to an object."""
     kind = getattr(_module("ray"), "ObjectRef", None)
     return kind is not None and isinstance(value, kind)
+
+
+def references_among(values: Sequence[Any]) -> list[Any]:
+    """Return those of these values that are references to objects."""
+    kind = getattr(_module("ray"), "ObjectRef", None)
+    return [] if kind is None else [value for value in values if isinstance(value, kind)]
 
 
 def is_ray_error(value: Any) -> bool:

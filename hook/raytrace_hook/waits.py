@@ -19,6 +19,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from raytrace_hook import names, ray_internals, ray_patches
+from raytrace_hook.attributes import add_one
 from raytrace_hook.encode import timestamp
 from raytrace_hook.futures import waited_future
 from raytrace_hook.in_flight import OpenSpans
@@ -110,8 +111,7 @@ class Waits:
     def _count_short(self, context: Any) -> None:
         span = trace.get_current_span(context)
         if span.is_recording():
-            before = (getattr(span, "attributes", None) or {}).get(names.SHORT_WAITS, 0)
-            span.set_attribute(names.SHORT_WAITS, before + 1)
+            add_one(span, names.SHORT_WAITS)
 
     def _awaiting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def wrap_future(future: Any, *arguments: Any, **keywords: Any) -> Any:
