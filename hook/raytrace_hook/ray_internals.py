@@ -145,9 +145,8 @@ def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
 
 def _look_up_readers(core: Any) -> tuple[Any, _Reader, _Reader]:
     global _readers  # noqa: PLW0603 - the same for all runs of a worker
-    attempt_of = getattr(core, "get_current_task_attempt_number", lambda: None)
-    name_of = getattr(core, "get_current_task_name", lambda: None)
-    _readers = (core, attempt_of, name_of)
+    named = ("get_current_task_attempt_number", "get_current_task_name")
+    _readers = (core, *(getattr(core, name, lambda: None) for name in named))
     return _readers
 
 
@@ -222,8 +221,7 @@ def is_of_this_job(handle: Any) -> bool:
 
 def is_object_ref(value: Any) -> bool:
     """Tell whether this is a reference to an object."""
-    kind = getattr(_module("ray"), "ObjectRef", None)
-    return kind is not None and isinstance(value, kind)
+    return bool(references_among((value,)))
 
 
 def references_among(values: Sequence[Any]) -> list[Any]:

@@ -205,6 +205,16 @@ def test_open_spans_are_shown_again_when_there_is_room(tmp_path: Path, monkeypat
     assert [span.name for span in Recording(tmp_path).spans] == ["no room", "room again"]
 
 
+def test_files_that_somebody_empties_do_no_harm(tmp_path: Path) -> None:
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    with tracer.start_as_current_span("before"):
+        for file in tmp_path.iterdir():
+            os.truncate(file, 0)
+    with tracer.start_as_current_span("after"):
+        pass
+    assert "after" in next(tmp_path.glob("*.jsonl")).read_text()
+
+
 def test_many_spans_are_open_at_once(tmp_path: Path) -> None:
     tracer = recording_provider(tmp_path).get_tracer("test")
     spans = [tracer.start_span(f"span {n}") for n in range(100)]
