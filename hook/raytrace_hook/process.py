@@ -33,17 +33,19 @@ class ProcessResource:
         self._pid = os.getpid()
         self._ids: dict[str, str] = {}
         self._connection: Any = None
-        self._encoded: dict[int, tuple[Resource, str]] = {}
+        self._version = object()
+        self._encoded: tuple[Any, Any, Any, str] = (None, None, None, "")
+        """The version, Ray's connection and the provider's resource that a text holds for, and the text."""
 
     def note_waits(self, recorded: bool) -> None:
         """Say whether this process records waits and task ids."""
         self._records_waits = recorded
-        self._encoded = {}
+        self._version = object()
 
     def note_lost(self, count: int) -> None:
         """Say in the spans from now on how many could not be written."""
         self._lost_spans = count
-        self._encoded = {}
+        self._version = object()
 
     def attributes(self) -> dict[str, Any]:
         """Return our attributes, as far as known by now."""
@@ -60,22 +62,23 @@ class ProcessResource:
 
     def encoded(self, resource: Resource) -> str:
         """Return `resource` (the provider's) with our attributes, as the JSON object that ends a span's line."""
-        self._refresh()
-        known = self._encoded.get(id(resource))
-        if known is not None:
-            return known[1]
+        connection = ray_internals.core_worker()
+        version, known_connection, known_resource, text = self._encoded
+        if version is self._version and known_connection is connection and known_resource is resource:
+            return text
+        self._refresh(connection)
+        version = self._version
         attributes = encode_mapping({**resource.attributes, **self.attributes()})
         text = f'{{"attributes":{attributes},"schema_url":{quote(resource.schema_url or "")}}}'
-        # The resource is kept beside its text: its id stays its own as long as it is held here.
-        self._encoded[id(resource)] = (resource, text)
+        if connection is None or "ray.job_id" in self._ids:
+            self._encoded = (version, connection, resource, text)
         return text
 
-    def _refresh(self) -> None:
-        connection = ray_internals.core_worker()
+    def _refresh(self, connection: Any) -> None:
         if connection is None or (connection is self._connection and "ray.job_id" in self._ids):
             return
         ids = ray_internals.process_ids()
         if ids != self._ids:
             self._ids = ids
-            self._encoded = {}
+            self._version = object()
         self._connection = connection

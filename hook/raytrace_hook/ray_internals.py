@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Callable
 
 from raytrace_hook import names
 
@@ -119,24 +120,34 @@ def process_ids() -> dict[str, str]:
     return found
 
 
+_Reader = Callable[[], Any]
+_readers: tuple[Any, _Reader, _Reader] = (None, lambda: None, lambda: None)
+"""Of the core worker that is connected: what tells the number of the attempt and the name of the task."""
+
+
 def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
     """Add the attributes of the task that runs in this thread (or coroutine) now."""
+    _, attempt_of, name_of = _readers if _readers[0] is core else _look_up_readers(core)
     if "ray.task_id" not in attributes:  # Ray tells it of functions, of methods it does not
         attributes["ray.task_id"] = core.get_current_task_id().hex()
-    attempt = getattr(core, "get_current_task_attempt_number", None)
+    method = attributes.get("ray.actor_method")
+    attempt = attempt_of()
     if attempt is not None:
-        attributes[names.ATTEMPT] = attempt()
-        if attributes.get("ray.actor_method") == "__init__" and not attributes[names.ATTEMPT]:
-            attributes[names.ATTEMPT] = _restarts(attributes)
-    name = getattr(core, "get_current_task_name", None)
-    if name is not None:
-        own = name()
-        ran: str = attributes.get("ray.actor_method") or attributes.get("ray.function", "")
-        if _plain_names.get(ran) != own and own:
-            if own.rpartition(".")[2] != ran.rpartition(".")[2]:
-                attributes[names.TASK_NAME] = own
-            elif len(_plain_names) < _MOST_NAMES:
-                _plain_names[ran] = own
+        attributes[names.ATTEMPT] = attempt or (_restarts(attributes) if method == "__init__" else 0)
+    own = name_of()
+    ran: str = method or attributes.get("ray.function", "")
+    if own and _plain_names.get(ran) != own:
+        if own.rpartition(".")[2] != ran.rpartition(".")[2]:
+            attributes[names.TASK_NAME] = own
+        elif len(_plain_names) < _MOST_NAMES:
+            _plain_names[ran] = own
+
+
+def _look_up_readers(core: Any) -> tuple[Any, _Reader, _Reader]:
+    global _readers  # noqa: PLW0603 - the same for all runs of a worker
+    named = ("get_current_task_attempt_number", "get_current_task_name")
+    _readers = (core, *(getattr(core, name, lambda: None) for name in named))
+    return _readers
 
 
 def _restarts(attributes: dict[str, Any]) -> int:
@@ -210,8 +221,13 @@ def is_of_this_job(handle: Any) -> bool:
 
 def is_object_ref(value: Any) -> bool:
     """Tell whether this is a reference to an object."""
+    return bool(references_among((value,)))
+
+
+def references_among(values: Sequence[Any]) -> list[Any]:
+    """Return those of these values that are references to objects."""
     kind = getattr(_module("ray"), "ObjectRef", None)
-    return kind is not None and isinstance(value, kind)
+    return [] if kind is None else [value for value in values if isinstance(value, kind)]
 
 
 def is_ray_error(value: Any) -> bool:

@@ -12,11 +12,13 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from raytrace_hook import names, ray_internals, ray_patches
+from raytrace_hook.attributes import add_checked
 from raytrace_hook.call_sites import call_site
 from raytrace_hook.log import warn_once
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
+_PRODUCER = SpanKind.PRODUCER
 _latest: deque[str] = deque(maxlen=1000)
 _resources: dict[tuple[Any, ...], str] = {}
 
@@ -48,13 +50,10 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
 
 def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], returned: Any) -> None:
     span = trace.get_current_span()
-    if not span.is_recording() or getattr(span, "kind", None) is not SpanKind.PRODUCER:
+    if not span.is_recording() or getattr(span, "kind", None) is not _PRODUCER:
         return
-    is_reference = ray_internals.is_object_ref
-    references = [value for value in (*(args or ()), *(kwargs or {}).values()) if is_reference(value)]
-    attributes: dict[str, Any] = {
-        names.DEPENDENCY_TASK_IDS: ray_internals.task_ids_of(references) if references else []
-    }
+    references = ray_internals.references_among((*(args or ()), *(kwargs or {}).values()))
+    attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(ray_internals.task_ids_of(references))}
     task_id = ray_internals.submitted_task_id(kind, returned)
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id
@@ -64,7 +63,7 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     site = call_site()
     if site is not None:
         attributes[names.CALL_SITE] = site
-    span.set_attributes(attributes)
+    add_checked(span, attributes)
 
 
 def _encoded_resources(kind: str, options: Mapping[str, Any]) -> str:

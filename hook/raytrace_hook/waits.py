@@ -19,6 +19,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from raytrace_hook import names, ray_internals, ray_patches
+from raytrace_hook.attributes import add_one
 from raytrace_hook.call_sites import call_site
 from raytrace_hook.encode import timestamp
 from raytrace_hook.futures import waited_future
@@ -56,6 +57,7 @@ class Waits:
     def __init__(self, open_spans: OpenSpans, min_wait_ns: int) -> None:
         self._open_spans = open_spans
         self._min_wait_ns = min_wait_ns
+        self._known_tracer: tuple[Any, trace.Tracer | None] = (None, None)
 
     def install(self) -> bool:
         """Patch Ray. Returns whether `ray.get` and `ray.wait` are recorded."""
@@ -101,7 +103,7 @@ class Waits:
             site = wait.site or call_site()
             if site is not None:
                 found[names.CALL_SITE] = site
-            span = trace.get_tracer(__name__).start_span(
+            span = self._tracer().start_span(
                 wait.name, context=wait.context, attributes=found, start_time=wait.start_ns
             )
             if error is not None:
@@ -113,11 +115,19 @@ class Waits:
         finally:
             self._open_spans.clear(wait.key)
 
+    def _tracer(self) -> trace.Tracer:
+        # The SDK makes a new one for every question, at the price of half a span.
+        provider = trace.get_tracer_provider()
+        known, tracer = self._known_tracer
+        if tracer is None or known is not provider:
+            tracer = provider.get_tracer(__name__)
+            self._known_tracer = provider, tracer
+        return tracer
+
     def _count_short(self, context: Any) -> None:
         span = trace.get_current_span(context)
         if span.is_recording():
-            before = (getattr(span, "attributes", None) or {}).get(names.SHORT_WAITS, 0)
-            span.set_attribute(names.SHORT_WAITS, before + 1)
+            add_one(span, names.SHORT_WAITS)
 
     def _awaiting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def wrap_future(future: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -173,11 +183,12 @@ class Waits:
 def _open_record(wait: Wait, parent: SpanContext) -> str:
     # Written out by hand: it is made for every wait, also for those too short to become a span.
     trace_id = parent.trace_id or random.getrandbits(128)
-    parent_id = f'"0x{parent.span_id:016x}"' if parent.is_valid else "null"
+    parent_id = f'"0x{parent.span_id.to_bytes(8, "big").hex()}"' if parent.is_valid else "null"
     counted = f'"{names.AWAITED_COUNT}":{wait.count}' if wait.count else ""
     return (
-        f'{{"name":"{wait.name}","context":{{"trace_id":"0x{trace_id:032x}","span_id":"0x{wait.key:016x}",'
-        f'"trace_state":"[]"}},"kind":"SpanKind.INTERNAL","parent_id":{parent_id},'
+        f'{{"name":"{wait.name}","context":{{"trace_id":"0x{trace_id.to_bytes(16, "big").hex()}",'
+        f'"span_id":"0x{wait.key.to_bytes(8, "big").hex()}","trace_state":"[]"}},'
+        f'"kind":"SpanKind.INTERNAL","parent_id":{parent_id},'
         f'"start_time":"{timestamp(wait.start_ns)}","end_time":null,"status":{{"status_code":"UNSET"}},'
         f'"attributes":{{{counted}}},"events":[],"links":[]}}'
     )

@@ -78,6 +78,8 @@ class Recording:
         self.by_id = {span.span_id: span for span in self.spans}
 
     def _read_open(self, file: Path, lines: list[str]) -> None:
+        if not lines:
+            return  # a full disk had no room for the header
         header = json.loads(lines[0])
         assert header["raytrace"] == "open"
         assert all(len(line) + 1 == header["slot_bytes"] for line in lines[1:])

@@ -85,6 +85,31 @@ def test_any_attributes_are_one_line_of_json(
     )
 
 
+alike = st.dictionaries(
+    st.sampled_from(["ray.task_id", "a%s", "b"]), st.sampled_from([1, True, 1.0, 0, "", "%d", ["x"]])
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(many=st.lists(alike, min_size=1, max_size=8))
+def test_spans_of_one_name_keep_their_own_attributes(
+    tmp_path_factory: pytest.TempPathFactory, many: list[dict[str, Any]]
+) -> None:
+    directory = tmp_path_factory.mktemp("alike")
+    tracer = recording_provider(directory).get_tracer("test")
+    for attributes in many:
+        tracer.start_span("alike", attributes=attributes).end()
+    kept = [span.attributes for span in Recording(directory).spans]
+    # As text: 1, 1.0 and True are equal.
+    assert [repr(sorted(each.items())) for each in kept] == [repr(sorted(each.items())) for each in many]
+
+
+def test_an_attribute_that_only_changes_its_type_is_told(tmp_path: Path) -> None:
+    with recording_provider(tmp_path).get_tracer("test").start_as_current_span("span", attributes={"n": 1}) as span:
+        span.set_attribute("n", True)
+    assert Recording(tmp_path).one("span").attributes["n"] is True
+
+
 def test_threads_write_whole_lines(tmp_path: Path) -> None:
     tracer = recording_provider(tmp_path).get_tracer("test")
 
@@ -161,6 +186,42 @@ def test_a_full_disk_costs_the_spans_alone_and_their_number_is_told(
         pass
     last = Recording(tmp_path).one("room again")
     assert last.resource["raytrace.lost_spans"] == lost
+
+
+def test_open_spans_are_shown_again_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raytrace_hook.in_flight._RETRY_S", 0.0)
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))
+        with tracer.start_as_current_span("no room"):
+            assert Recording(tmp_path).open == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    with tracer.start_as_current_span("room again"):
+        assert [span.name for span in Recording(tmp_path).open] == ["room again"]
+    assert [span.name for span in Recording(tmp_path).spans] == ["no room", "room again"]
+
+
+def test_files_that_somebody_empties_do_no_harm(tmp_path: Path) -> None:
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    with tracer.start_as_current_span("before"):
+        for file in tmp_path.iterdir():
+            os.truncate(file, 0)
+    with tracer.start_as_current_span("after"):
+        pass
+    assert "after" in next(tmp_path.glob("*.jsonl")).read_text()
+
+
+def test_many_spans_are_open_at_once(tmp_path: Path) -> None:
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    spans = [tracer.start_span(f"span {n}") for n in range(100)]
+    assert {span.name for span in Recording(tmp_path).open} == {f"span {n}" for n in range(100)}
+    for span in spans[::2]:
+        span.end()
+    assert {span.name for span in Recording(tmp_path).open} == {f"span {n}" for n in range(1, 100, 2)}
 
 
 def test_files_are_closed_at_their_limit(tmp_path: Path) -> None:
