@@ -86,7 +86,7 @@ def _serialising(facts: Facts, loop: Loop) -> Iterator[Candidate]:
         return
     anchor = int(facts.graph.points.end_of[first[-1]])
     mended = submit_earlier(facts.graph, movable, np.full(movable.size, anchor))
-    awaited = [facts.ready_runs(wait).size for wait in loop.waits.tolist()]
+    ready = [facts.ready_runs(wait) for wait in loop.waits.tolist()]
     runs = facts.run_of_submit[movable]
     runs = runs[runs >= 0]
     if runs.size == 0:
@@ -95,21 +95,22 @@ def _serialising(facts: Facts, loop: Loop) -> Iterator[Candidate]:
     wait = int(loop.waits[0])
     caller, what = name_of(facts.caller(wait)), name_of(function)
     often = times_text(loop.waits.size) + place_text(facts.sites.get(wait))
-    if np.median(awaited) <= 1:
+    awaited = int(np.median([each.size for each in ready]))
+    if awaited <= 1:
         pattern, alone = Pattern.GET_IN_LOOP, _independence("none of them needs the result of another", certain)
         seen = f"{caller} submits {what} and waits for it before it submits the next one, {often}; {alone}"
         remedy = "submit all of them first, then get all results at once: ray.get([f.remote(x) for x in xs])"
     else:
         pattern, alone = Pattern.TOO_FEW_IN_FLIGHT, _independence("no round needs the results of another", certain)
         seen = (
-            f"{caller} submits {what} in rounds of {int(np.median(awaited))} and waits for the slowest of each before "
+            f"{caller} submits {what} in rounds of {awaited} and waits for the slowest of each before "
             f"the next round, {often}; {alone}"
         )
         remedy = (
             "submit more before waiting: all of them, or keep enough in flight with ray.wait and submit a new one "
             "whenever one is ready"
         )
-    rows = np.concatenate([loop.waits, runs])
+    rows = np.concatenate([loop.waits, np.unique(np.concatenate(ready))])
     yield Candidate(pattern, function, seen, remedy, mended, rows, facts.sites.get(wait), certain)
 
 

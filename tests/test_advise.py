@@ -1,0 +1,192 @@
+"""Advice as a library function and as a command; on spans by hand, whose savings can be checked by eye."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import raytrace_analyze as rt
+from raytrace_analyze.cli import app
+from tests.simulator import simulate
+from tests.tables import Row, run, span, submit, table, wait
+
+SAMPLES = Path(__file__).parent.parent / "sample_spans"
+MAP_REDUCE = SAMPLES / "map_reduce-ours" / "spans"
+
+
+def site(place: str) -> dict[str, Any]:
+    return {"attributes": json.dumps({"raytrace.call_site": place})}
+
+
+def loop(submit_site: str | None = None, wait_site: str | None = None, cpus: int | None = None) -> pl.DataFrame:
+    """
+    d  |s1|== get 1 ==|s2|== get 2 ==|s3|== get 3 ==|-|     each submit 10, each run 90, 10 to start and 10 to get
+    1     |-----|
+    2                    |-----|
+    3                                   |-----|
+    """
+    resources = {"attributes": json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": cpus})})} if cpus else {}
+    rows: list[Row] = [span("d", 0, 370, category="driver", name="ray.driver", **resources)]
+    for number in range(3):
+        at, task = 120 * number, str(number)
+        made = {"submitted_task_id": task, "dependency_task_ids": [], **(site(submit_site) if submit_site else {})}
+        rows += [
+            submit(f"s{task}", at, at + 10, "d", **made),
+            run(f"r{task}", at + 20, at + 110, f"s{task}", task),
+            wait(f"w{task}", at + 10, at + 120, "d", [task], **(site(wait_site) if wait_site else {})),
+        ]
+    return table(*rows, recorded=True)
+
+
+def found(spans: pl.DataFrame, pattern: str, **options: Any) -> list[dict[str, Any]]:
+    return rt.advise(spans, **options).filter(pattern=pattern).to_dicts()
+
+
+def source(folder: Path, text: str) -> tuple[str, str]:
+    """Write a program; gives the places of its submit and its wait, marked in comments."""
+    program = folder / "program.py"
+    program.write_text(text)
+    lines = text.splitlines()
+    return tuple(
+        f"{program}:{next(number for number, line in enumerate(lines, 1) if mark in line)}"
+        for mark in ("# submits", "# waits")
+    )  # type: ignore[return-value] # two of them
+
+
+def test_a_loop_that_gets_each_result_before_the_next_submit() -> None:
+    (finding,) = found(loop(), "get-in-loop")
+    # All submitted in 30; the last run lasts from 40 to 130; each get then takes 10, and the rest 10.
+    assert finding["predicted_ns"] == 150
+    assert finding["saved_ns"] == 370 - 150
+    assert finding["share"] == pytest.approx(220 / 370)
+    assert finding["function"] == "f"
+    # Three submits and the driver's rest are not the loop's waits and runs.
+    assert finding["cost_ns"] == 3 * 110
+    assert set(finding["span_ids"]) == {"w0", "w1", "w2", "r0", "r1", "r2"}
+
+
+def test_with_one_slot_nothing_runs_side_by_side() -> None:
+    (finding,) = found(loop(cpus=1), "get-in-loop")
+    # One after the other, each dispatched when the one before has ended; the gets of all but the last are hidden.
+    assert finding["predicted_ns"] == 10 + 3 * (10 + 90) + 10 + 10
+    assert found(loop(cpus=1), "get-in-loop", at_least=0.2) == []
+
+
+def test_without_the_source_a_loop_is_a_possibility(tmp_path: Path) -> None:
+    assert not found(loop(), "get-in-loop")[0]["certain"]
+    assert "if none of them needs" in found(loop(), "get-in-loop")[0]["what"]
+    gone = f"{tmp_path / 'gone.py'}:1"
+    assert not found(loop(gone, gone), "get-in-loop")[0]["certain"]
+
+
+def test_with_the_source_it_is_certain(tmp_path: Path) -> None:
+    places = source(tmp_path, "for x in xs:\n    ref = f.remote(x)  # submits\n    out.append(ray.get(ref))  # waits\n")
+    assert not found(loop(*places), "get-in-loop")[0]["certain"]  # written after these times
+    in_2100 = 4_102_444_800 * 10**9
+    later = loop(*places).with_columns(
+        pl.from_epoch(pl.col(name).to_physical() + in_2100, time_unit="ns").dt.replace_time_zone("UTC").alias(name)
+        for name in ("start", "end")
+    )
+    (finding,) = found(later, "get-in-loop")
+    assert finding["certain"]
+    assert (finding["file"], finding["line"]) == (str(tmp_path / "program.py"), 3)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "for i in r:\n    ref = f.remote(x)  # submits\n    x = g(ray.get(ref))  # waits\n",
+        "while True:\n    ref = f.remote(i)  # submits\n    if ray.get(ref) > 3:  # waits\n        break\n",
+        "while not done:\n    ref = f.remote(i)  # submits\n    done = ray.get(ref)  # waits\n",
+    ],
+)
+def test_a_loop_whose_calls_need_the_results_before_is_no_finding(tmp_path: Path, program: str) -> None:
+    assert found(loop(*source(tmp_path, program)), "get-in-loop") == []
+
+
+def test_results_taken_in_the_order_of_their_submission() -> None:
+    """
+    d  |s1|s2|s3|===== get 1 =====|--work--|g|--work--|g|--work--|     the first takes 200, the others 50
+    """
+    rows: list[Row] = [span("d", 0, 400, category="driver", name="ray.driver")]
+    for number, (start, end) in enumerate([(20, 220), (30, 80), (40, 90)]):
+        task = str(number)
+        made = {"submitted_task_id": task, "dependency_task_ids": []}
+        rows.append(submit(f"s{task}", 10 * number, 10 * number + 10, "d", **made))
+        rows.append(run(f"r{task}", start, end, f"s{task}", task))
+    gets = ((30, 220), (280, 280), (340, 340))
+    rows += [wait(f"w{number}", start, end, "d", [str(number)]) for number, (start, end) in enumerate(gets)]
+    (finding,) = found(table(*rows, recorded=True), "submission-order")
+    # Work on the second from 80, on the third from 140, on the first from 220.
+    assert finding["predicted_ns"] == 220 + 60
+    assert "2 later ones" in finding["what"]
+
+
+def test_a_straggler_takes_what_others_take() -> None:
+    ends = [100, 100, 110, 120, 500]
+    rows: list[Row] = [span("d", 0, 510, category="driver", name="ray.driver")]
+    for number, end in enumerate(ends):
+        made = {"submitted_task_id": str(number), "dependency_task_ids": []}
+        rows += [submit(f"s{number}", 0, 10, "d", **made), run(f"r{number}", 10, end, f"s{number}", str(number))]
+    rows.append(wait("w", 10, 500, "d", [str(number) for number in range(5)]))
+    (finding,) = found(table(*rows, recorded=True), "straggler")
+    assert finding["span_ids"] == ["r4"]
+    assert finding["saved_ns"] == 500 - 120
+
+
+def test_spans_without_waits_say_so() -> None:
+    done = CliRunner().invoke(app, ["advise", str(SAMPLES / "map_reduce-stock" / "spans")])
+    assert done.exit_code == 0
+    assert "do not tell what was waited for" in done.stdout.replace("\n", " ")
+    assert "straggler" in done.stdout
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_savings_are_never_negative_and_the_largest_comes_first(seed: int) -> None:
+    program = simulate(seed)
+    for spans in (program.spans, program.stock_spans):
+        advice = rt.advise(spans, at_least=0.001)
+        assert (advice["saved_ns"] >= 0).all()
+        assert advice["saved_ns"].is_sorted(descending=True)
+        assert advice["finding"].to_list() == list(range(1, advice.height + 1))
+        observed = rt.critical_path(spans).makespan
+        assert (advice["saved_ns"] + advice["predicted_ns"] == observed).all()
+        assert (advice["cost_ns"] <= observed).all()
+        known = set(spans["span_id"])
+        assert all(set(ids) <= known for ids in advice["span_ids"])
+
+
+def test_the_command_gives_the_same_in_every_format() -> None:
+    def output(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["advise", str(MAP_REDUCE), *arguments])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    document = json.loads(output("--format", "json"))
+    rows = list(csv.DictReader(io.StringIO(output("--format", "csv"))))
+    text = output()
+    assert document["schema_version"] == 1
+    assert text.startswith(document["answer"])
+    assert [int(row["saved_ns"]) for row in rows] == [one["saved_ns"] for one in document["findings"]]
+    first = document["findings"][0]
+    assert first["pattern"] == "straggler"
+    assert first["evidence"][0]["span_id"] in text
+    assert first["url"] in text
+
+
+def test_wrong_usage_is_one_line() -> None:
+    for wrong in (["--at-least", "much"], ["--job", "77"]):
+        done = CliRunner().invoke(app, ["advise", str(MAP_REDUCE), *wrong])
+        assert isinstance(done.exception, rt.UsageError), done.output
+
+
+def test_nothing_to_say() -> None:
+    done = CliRunner().invoke(app, ["advise", str(MAP_REDUCE), "--at-least", "99%"])
+    assert "none of the patterns" in done.stdout
+    with pytest.raises(rt.NoSpansError):
+        rt.advise(rt.read_spans(MAP_REDUCE).clear())
