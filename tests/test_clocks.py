@@ -359,3 +359,34 @@ def test_a_thousand_hosts() -> None:
     assert ((moved["lower_ns"] <= SECOND) & (moved["upper_ns"] >= SECOND)).all()
     assert not offsets.filter(number % 7 != 0)["is_proven"].any()
     assert "more host" in critical_path(spans).notes[-1]
+
+
+@pytest.mark.parametrize("by_ns", [-SECOND, SECOND])
+def test_the_last_sign_of_life_of_an_open_driver_is_shifted_as_its_host_is(by_ns: int) -> None:
+    """The second driver is on `b`, whose clock is off, and was killed; it wrote last at 200.
+
+    a: driver [-[s]---[get......................]--]
+    b: driver   [-[s2].............................................  alive at 200
+    a: run                  [====]
+    """
+    start = 1_700_000_000_000_000_000
+    on_b = {"host": "b", "node_id": "nb", "job_id": "02", "trace_id": "u"}
+    alive = f'{{"x": 1, "raytrace.alive": "2023-11-14T22:13:{20 + by_ns // SECOND}.000000200Z", "y": "z"}}'
+    rows = [
+        *get_from_afar(host="a", node_id="na"),
+        span("driver2", 15, None, name="ray.driver", pid=2, attributes=alive, **on_b),
+        submit("s2", 20, 25, "driver2", submitted_task_id="T2", **{**on_b, "pid": 2}),
+        run("r2", 40, 50, "s2", "T2", host="a", node_id="na", job_id="02", trace_id="u"),
+        wait("get2", 26, 60, "driver2", ["T2"], **{**on_b, "pid": 2}),
+    ]
+    times = ("start", "end")
+    moved = [{**row, **{name: row[name] and row[name] + start for name in times}} for row in rows]
+    spans = shifted(table(*moved, recorded=True), "b", by_ns)
+    offset = estimates(spans)["b"]["offset_ns"]
+    assert offset != 0
+    ends_at = start + 200 + by_ns + offset
+    assert critical_path(spans, job="02").end_ns == ends_at
+    assert critical_path(correct_clocks(spans, clock_offsets(spans)), job="02").end_ns == ends_at
+    attributes = correct_clocks(spans, clock_offsets(spans)).filter(span_id="driver2").item(0, "attributes")
+    assert attributes.startswith('{"x": 1, "raytrace.alive": "2023-11-14T22:13:20.0000')
+    assert attributes.endswith('Z", "y": "z"}')

@@ -6,6 +6,7 @@ times are in an order that cannot be, the clocks are off for certain, and the le
 Where they are not, no shift can be known, and nothing is changed.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,10 +15,11 @@ import networkx as nx
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.path.differences import Floats, close, settle
 from raytrace_analyze.path.precedence import in_words, must_precede
-from raytrace_analyze.path.structure import Structure, build_structure
+from raytrace_analyze.path.structure import ALIVE, Structure, build_structure
 from raytrace_analyze.units import count_text, duration_text, offset_text
 
 OFFSETS = pl.Schema(
@@ -72,10 +74,24 @@ def clock_offsets(spans: pl.DataFrame) -> pl.DataFrame:
 def correct_clocks(spans: pl.DataFrame, offsets: pl.DataFrame) -> pl.DataFrame:
     """Give a copy of a span table with `start` and `end` shifted by the offsets of `clock_offsets`.
 
-    The order of the rows stays; times within `events` do too.
+    So is the last sign of life in the attributes of a span that never ended, which stands for its end. The order of
+    the rows stays; times within `events` do too.
     """
     shift = pl.Series(row_shifts(spans, offsets)).cast(pl.Duration("ns"))
-    return spans.with_columns(pl.col("start", "end") + shift)
+    return _with_alive(spans.with_columns(pl.col("start", "end") + shift), shift)
+
+
+def _with_alive(spans: pl.DataFrame, shift: pl.Series) -> pl.DataFrame:
+    attributes = spans.get_column("attributes")
+    rows = (spans.get_column("end").is_null() & attributes.str.contains(ALIVE, literal=True)).arg_true()
+    if rows.is_empty():
+        return spans
+    told = spans.select("attributes")[rows].with_columns(shift=shift.gather(rows))
+    alive = time_of(pl.col("attributes").str.json_path_match(f"$['{ALIVE}']")) + pl.col("shift")
+    text = pl.concat_str(pl.lit('${1}"'), alive.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f"), pl.lit('Z"'))
+    moved = pl.col("attributes").str.replace(rf'("{re.escape(ALIVE)}"\s*:\s*)"[^"]*"', text)
+    told = told.select(pl.coalesce(moved, "attributes"))
+    return spans.with_columns(attributes.scatter(rows, told.to_series()))
 
 
 def row_shifts(spans: pl.DataFrame, offsets: pl.DataFrame) -> Rows:

@@ -16,6 +16,9 @@ from raytrace_analyze.lineage import Flags, Rows, cut_circles, parent_rows
 from raytrace_analyze.path.grouped import latest_last
 from raytrace_analyze.schema import PROCESS, Category
 
+ALIVE = "raytrace.alive"
+"""The attribute of an open span in which its process says again and again when it last lived."""
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -107,7 +110,7 @@ def _ends(spans: pl.DataFrame) -> tuple[Rows, Flags]:
     if not in_flight.any():
         return spans.get_column("end").to_physical().to_numpy().astype(np.int64), in_flight.to_numpy()
     # What a driver wrote last into the record of its open span: it lived when nothing else happened any more.
-    alive = pl.when(pl.col("end").is_null()).then(pl.col("attributes")).str.json_path_match("$['raytrace.alive']")
+    alive = pl.when(pl.col("end").is_null()).then(pl.col("attributes")).str.json_path_match(f"$['{ALIVE}']")
     last = pl.max_horizontal("start", "end", "alive").max()
     of_process = last.over(PROCESS)
     spans = spans.select(*PROCESS, "start", "end", alive=time_of(alive))
