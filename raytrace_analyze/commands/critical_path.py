@@ -9,13 +9,7 @@ from raytrace_analyze.commands import options
 from raytrace_analyze.commands.all_paths import Scopes, check_scopes, sum_up
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import UsageError
-
-
-class Queues(StrEnum):
-    """What to do with the time before a run."""
-
-    FOLLOW = "follow"
-    SHOW = "show"
+from raytrace_analyze.queues import Queues
 
 
 class Group(StrEnum):

@@ -22,7 +22,9 @@ from raytrace_analyze.path.queue_causes import SlotWaits
 from raytrace_analyze.path.relations import Runs, relate_runs
 from raytrace_analyze.path.scoped import Scoped, scope_spans
 from raytrace_analyze.path.scopes import scope_table
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, Walk
+from raytrace_analyze.path.structure import Structure
+from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
+from raytrace_analyze.queues import Queues
 
 KINDS = ("jobs", "traces")
 _BY_HAND = 20_000
@@ -49,11 +51,14 @@ def critical_paths(
         raise UsageError(f"scopes can be {' or '.join(KINDS)}, not {scopes!r}")
     options = Options(parse_queues(queues), infer, infer_within_ns, overlap_tolerance)
     structure, _ = build_corrected(spans, clock_correct=clock_correct)
+    return paths_of(structure, CauseRules(structure, relate_runs(structure), task_events, spans), scopes, options)
+
+
+def paths_of(structure: Structure, rules: CauseRules, scopes: str, options: Options) -> pl.DataFrame:
+    """Find the paths of all `jobs` or `traces`; gives what `critical_paths` does."""
     scope_of, keys = scope_table(structure.spans, scopes)
     scoped = scope_spans(structure, scope_of, keys.height)
-    runs = relate_runs(structure)
-    rules = CauseRules(structure, runs, task_events, spans)
-    segments = find_segments(scoped, runs, options, slot_waits(rules, task_events))
+    segments = find_segments(scoped, rules.runs, options, slot_waits(rules))
     split = split_queues(segments, rules)
     frame = columns_frame(split, scoped)
     return pl.select(*(keys.get_column(name).gather(split.scope).alias(to) for name, to in _KEYS)).hstack(frame)
@@ -106,9 +111,9 @@ def make_walk(scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | N
     )
 
 
-def slot_waits(rules: CauseRules, task_events: pl.DataFrame | None) -> SlotWaits | None:
+def slot_waits(rules: CauseRules) -> SlotWaits | None:
     """Give what task events tell of waits for slots, None where there are none."""
-    return None if task_events is None or task_events.is_empty() else SlotWaits(rules)
+    return SlotWaits(rules) if rules.states.known.any() else None
 
 
 def _walk(walk: Walk, scopes: Rows) -> Segments:

@@ -9,7 +9,8 @@ from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.grouped import Timed, group_in_order
 from raytrace_analyze.path.latest import Latest
 from raytrace_analyze.path.relations import Runs
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, SlotWaits, Via
+from raytrace_analyze.path.walk import SLOT_WITHIN_NS, SlotWaits, Via
+from raytrace_analyze.queues import Queues
 
 Codes = npt.NDArray[np.int8]
 

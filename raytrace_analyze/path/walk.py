@@ -17,16 +17,10 @@ from raytrace_analyze.path.grouped import Timed
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.relations import Runs, joins
 from raytrace_analyze.path.scoped import Scoped
+from raytrace_analyze.queues import Queues
 
 SLOT_WITHIN_NS = 100_000_000
 """How soon after another run on its worker a task must start for that run to have held its slot."""
-
-
-class Queues(StrEnum):
-    """What to do with the time before a run: go on through what held the actor or slot, or show the wait."""
-
-    FOLLOW = "follow"
-    SHOW = "show"
 
 
 class Via(StrEnum):
