@@ -103,11 +103,17 @@ def row_shifts(spans: pl.DataFrame, offsets: pl.DataFrame) -> Rows:
 
 
 def build_corrected(spans: pl.DataFrame, *, clock_correct: bool) -> tuple[Structure, pl.DataFrame]:
-    """Read a span table into arrays, times corrected; give the offsets too (none with `clock_correct` off)."""
+    """Read a span table into arrays, times corrected; give the offsets too.
+
+    There are none with `clock_correct` off, and for a single host.
+    """
     structure = build_structure(spans)
     if not clock_correct:
         return structure, OFFSETS.to_frame()
-    offsets = _estimate(structure, _number_hosts(spans))
+    hosts = _number_hosts(spans)
+    if hosts.table.height < 2:
+        return structure, OFFSETS.to_frame()
+    offsets = _estimate(structure, hosts)
     if offsets.get_column("is_proven").any():
         corrected = build_structure(correct_clocks(spans, offsets))
         structure = replace(corrected, clock_shift=row_shifts(spans, offsets))
@@ -162,6 +168,8 @@ def named(host: str | None) -> str:
 
 
 def _number_hosts(spans: pl.DataFrame) -> _Hosts:
+    if not spans.is_empty() and all(_is_constant(spans.get_column(name)) for name in ("session", "host")):
+        return _Hosts(spans.select("session", "host").head(1), np.zeros(spans.height, dtype=np.int64))
     by = ["session", "host", "node_id"]
     is_driver = (pl.col("category") == "driver").any()
     places = spans.lazy().group_by(by).agg(spans=pl.len(), is_driver=is_driver).collect()
@@ -188,6 +196,11 @@ def _number_hosts(spans: pl.DataFrame) -> _Hosts:
         keys.select(*by, "number"), on=by, how="left", nulls_equal=True, maintain_order="left"
     )
     return _Hosts(table, found.get_column("number").to_numpy())
+
+
+def _is_constant(column: pl.Series) -> bool:
+    """Tell whether all values are the same, and known."""
+    return not column.null_count() and bool((column == column[0]).all())
 
 
 def _estimate(structure: Structure, hosts: _Hosts) -> pl.DataFrame:

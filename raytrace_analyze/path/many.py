@@ -1,5 +1,7 @@
 """The critical paths of all jobs or traces of a table."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
@@ -58,13 +60,12 @@ def paths_of(structure: Structure, rules: CauseRules, scopes: str, options: Opti
     """Find the paths of all `jobs` or `traces`; gives what `critical_paths` does."""
     scope_of, keys = scope_table(structure.spans, scopes)
     scoped = scope_spans(structure, scope_of, keys.height)
-    segments = find_segments(scoped, rules.runs, options, slot_waits(rules))
-    split = split_queues(segments, rules)
-    frame = columns_frame(split, scoped)
-    return pl.select(*(keys.get_column(name).gather(split.scope).alias(to) for name, to in _KEYS)).hstack(frame)
-
-
-_KEYS = (("id", "scope"), ("session", "session"))
+    frames = []
+    for segments in find_segments(scoped, rules.runs, options, slot_waits(rules)):
+        split = split_queues(segments, rules)
+        about = keys.select(scope="id", session="session")[split.scope]
+        frames.append(about.hstack(columns_frame(split, scoped)))
+    return pl.concat(frames)
 
 
 def parse_queues(wanted: str) -> Queues:
@@ -77,24 +78,30 @@ def parse_queues(wanted: str) -> Queues:
 
 def find_segments(
     scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None, scopes: Rows | None = None
-) -> Segments:
-    """Walk every scope, or some; `slots` tells from task events who waited for a slot of its node."""
+) -> Iterator[Segments]:
+    """Walk every scope, or some; gives the segments of some scopes at a time, in order.
+
+    `slots` tells from task events who waited for a slot of its node.
+    """
     if scopes is None:
         scopes = np.arange(scoped.start.size - scoped.span_count)
     if options.overlap_tolerance:
-        return _walk(make_walk(scoped, runs, options, slots), scopes)
-    paths = find_paths(Stepper(scoped, runs, options, slots), scopes)
-    found = segments_of_paths(paths, scoped.structure)
-    if paths.unsettled.size == 0:
-        return found
-    return merge_segments(found, _walk(make_walk(scoped, runs, options, slots), paths.unsettled))
+        yield _walk(make_walk(scoped, runs, options, slots), scopes)
+        return
+    walk = None
+    for paths in find_paths(Stepper(scoped, runs, options, slots), scopes):
+        found = segments_of_paths(paths, scoped.structure)
+        if paths.unsettled.size:
+            walk = walk or make_walk(scoped, runs, options, slots)
+            found = merge_segments(found, _walk(walk, paths.unsettled))
+        yield found
 
 
 def find_segments_of_one(scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None, scope: int) -> Segments:
     """Walk one scope: by hand, which costs nothing but its steps, unless there are very many."""
     steps = make_walk(scoped, runs, options, slots).from_root_within(scope, _BY_HAND)
     if steps is None:
-        return find_segments(scoped, runs, options, slots, np.array([scope]))
+        return next(find_segments(scoped, runs, options, slots, np.array([scope])))
     return segments_of_steps(np.full(len(steps), scope), steps)
 
 
