@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.lineage import Flags, Hashes, Rows, flags
+from raytrace_analyze.lineage import Flags, Rows, flags
 from raytrace_analyze.path.climb import first_above
 from raytrace_analyze.path.grouped import Timed, group_in_order, group_sorted, latest_last, shared
 from raytrace_analyze.path.scoped import Scoped
@@ -104,10 +104,8 @@ def relate_runs(structure: Structure) -> Runs:
     spans = structure.spans
     actor, actor_count = number_pairs(structure, spans.get_column("actor_id"), structure.is_run)
     on_actor = by_end(structure, actor, actor_count)
-    named = np.flatnonzero(structure.run_task.is_not_null().to_numpy())
-    tasks = _Tasks.of(structure, named, structure.run_task.gather(named))
-    ready = _named_runs(structure, tasks, "ready_task_ids")
-    dependencies = _named_runs(structure, tasks, "dependency_task_ids")
+    ready = _by_namer(structure, *structure.ready_runs)
+    dependencies = _by_namer(structure, *structure.dependency_runs)
     claimed = np.zeros(spans.height, dtype=np.bool_)
     claimed[ready.members] = True
     claimed[dependencies.members] = True
@@ -185,40 +183,9 @@ def _submitted_by_async(structure: Structure) -> Flags:
     return (outermost >= 0) & concurrent[outermost]
 
 
-def _named_runs(structure: Structure, tasks: "_Tasks", column: str) -> Timed:
-    """Find the runs of the task ids listed in a column, grouped by the row that lists them."""
-    spans = structure.spans
-    lists = spans.get_column(column)
-    if lists.null_count() == len(lists):
-        return Timed(np.empty(0, dtype=np.int64), np.zeros(spans.height + 1, dtype=np.int64), tasks.run[:0])
-    listed = np.flatnonzero(flags(lists.list.len() > 0))
-    named = pl.DataFrame({"row": listed, "task_id": lists.gather(listed)}).explode("task_id").drop_nulls()
-    row = named.get_column("row").to_numpy()
-    wanted = _Tasks.of(structure, row, named.get_column("task_id"))
-    # Joining hashes takes half the time of joining strings; both being equal tells chance hits apart.
-    keys = pl.DataFrame({"key": wanted.key, "at": np.arange(row.size)})
-    found = keys.join(pl.DataFrame({"key": tasks.key, "task": np.arange(tasks.run.size)}), on="key")
-    at, task = found.get_column("at").to_numpy(), found.get_column("task").to_numpy()
-    same = wanted.task[at] == tasks.task[task]
-    row, run = row[at[same]], tasks.run[task[same]]
-    return group_in_order(row, spans.height, run, structure.lateness[run], structure.end[run])
-
-
-@dataclass(frozen=True)
-class _Tasks:
-    """Task ids as hashes: parallel arrays."""
-
-    run: Rows
-    key: Hashes
-    """A hash of session and id."""
-    task: Hashes
-    """A hash of the id alone."""
-
-    @staticmethod
-    def of(structure: Structure, rows: Rows, task_id: pl.Series) -> "_Tasks":
-        """Take the ids of some tasks, and the rows that name or run them."""
-        task = task_id.hash(2).to_numpy()
-        return _Tasks(rows, structure.mixed_session[rows] ^ task, task)
+def _by_namer(structure: Structure, row: Rows, run: Rows) -> Timed:
+    """Group runs by the row that names their task."""
+    return group_in_order(row, structure.spans.height, run, structure.lateness[run], structure.end[run])
 
 
 def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[Rows, int]:

@@ -14,6 +14,7 @@ from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.inherit import run_flags
 from raytrace_analyze.lineage import Flags, Hashes, Rows, cut_circles, mixed_hash, nearest_ancestor, parent_rows
 from raytrace_analyze.path.grouped import latest_last
+from raytrace_analyze.path.named import Tasks, named_runs
 from raytrace_analyze.schema import PROCESS, Category
 
 ALIVE = "raytrace.alive"
@@ -53,6 +54,21 @@ class Structure:
     def mixed_session(self) -> Hashes:
         """The session's part in hashes of pairs of session and something else."""
         return mixed_hash(self.spans.get_column("session"))
+
+    @cached_property
+    def ready_runs(self) -> tuple[Rows, Rows]:
+        """Pair waits with the runs of the tasks whose results they came back with."""
+        return named_runs(self.spans.get_column("ready_task_ids"), self._tasks, self.mixed_session)
+
+    @cached_property
+    def dependency_runs(self) -> tuple[Rows, Rows]:
+        """Pair submits with the runs of the tasks whose results are their arguments."""
+        return named_runs(self.spans.get_column("dependency_task_ids"), self._tasks, self.mixed_session)
+
+    @cached_property
+    def _tasks(self) -> Tasks:
+        run = np.flatnonzero(self.run_task.is_not_null().to_numpy())
+        return Tasks.of(run, self.run_task.gather(run), self.mixed_session)
 
     @cached_property
     def id_rank(self) -> Rows:
