@@ -11,7 +11,9 @@ import polars as pl
 
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
 
+_ID_COLUMNS = (("trace_id", 1), ("span_id", 2), ("parent_id", 2))
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -22,23 +24,31 @@ def parent_rows(spans: pl.DataFrame) -> Rows:
     see `cut_circles`.
     """
     has_parent = np.flatnonzero(spans.get_column("parent_id").is_not_null().to_numpy())
-    # Joining whole numbers takes half the time of joining pairs of strings; a second hash tells chance hits apart.
-    trace, own, above = (spans.get_column(name) for name in ("trace_id", "span_id", "parent_id"))
-    key, check = pair_hash(trace, own, 1), pair_hash(trace, own, 3)
-    wanted, wanted_check = pair_hash(trace, above, 1), pair_hash(trace, above, 3)
-    known = pl.DataFrame({"key": key, "parent": np.arange(spans.height, dtype=np.int64)})
-    found = pl.DataFrame({"key": wanted[has_parent], "child": has_parent}).join(known, on="key")
+    # Joining whole numbers takes half the time of joining pairs of strings; that both hashes of a pair are equal, and
+    # not only what they are mixed to, tells chance hits apart.
+    trace, own, above = (spans.get_column(name).hash(seed).to_numpy() for name, seed in _ID_COLUMNS)
+    mixed = trace * _MIX
+    known = pl.DataFrame({"key": mixed ^ own, "parent": np.arange(spans.height, dtype=np.int64)})
+    wanted = pl.DataFrame({"key": mixed[has_parent] ^ above[has_parent], "child": has_parent})
+    found = wanted.join(known, on="key")
     child, parent = found.get_column("child").to_numpy(), found.get_column("parent").to_numpy()
-    same = wanted_check[child] == check[parent]
+    same = (above[child] == own[parent]) & (trace[child] == trace[parent])
     parents = np.full(spans.height, -1, dtype=np.int64)
     parents[child[same]] = parent[same]
     return parents
 
 
-def pair_hash(first: pl.Series, second: pl.Series, seed: int = 1) -> npt.NDArray[np.uint64]:
-    """Give a hash of two parallel columns."""
-    hashed: npt.NDArray[np.uint64] = first.hash(seed).to_numpy() * _MIX ^ second.hash(seed + 1).to_numpy()
+def mixed_hash(column: pl.Series) -> Hashes:
+    """Give a hash of each value, which makes one of a pair when it is XORed with the plain hash of another column."""
+    hashed: Hashes = column.hash(1).to_numpy() * _MIX
     return hashed
+
+
+def flags(column: pl.Series) -> Flags:
+    """Give a column of truth values as an array; null counts as false."""
+    if column.null_count() == len(column):
+        return np.zeros(len(column), dtype=np.bool_)
+    return (column.fill_null(False) if column.null_count() else column).to_numpy()
 
 
 def cut_circles(parent: Rows, start_ns: Rows, span_id: pl.Series) -> tuple[Rows, Rows]:

@@ -4,8 +4,12 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.path import DRIVER, critical_paths
+from raytrace_analyze.path import DRIVER
+from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.clocks import build_corrected
+from raytrace_analyze.path.many import paths_of
+from raytrace_analyze.path.origins import Options
+from raytrace_analyze.path.relations import relate_runs
 from raytrace_analyze.path.structure import Structure
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
@@ -20,10 +24,17 @@ _GROUPS = {
 }
 
 
-def latency_stats(spans: pl.DataFrame, by: str = "function", *, clock_correct: bool = True) -> pl.DataFrame:
+def latency_stats(
+    spans: pl.DataFrame,
+    by: str = "function",
+    task_events: pl.DataFrame | None = None,
+    *,
+    clock_correct: bool = True,
+) -> pl.DataFrame:
     """Sum up how long tasks took, by `function`, `node`, `worker` or `actor`, or every span by `name`.
 
-    Takes a span table (columns of `schema.TABLE`). One row a group, the one with the most run time first. Columns:
+    Takes a span table (columns of `schema.TABLE`) and, where they are at hand, Ray's `task_events`, which the critical
+    path goes by as in `critical_paths`. One row a group, the one with the most run time first. Columns:
     the group; `count` of runs, `errors`, `in_flight` (runs that never ended: they count, their time does not); for
     each of `run`, `queue` and `submit` the total `*_total_ns` and the quantiles `*_p50_ns`, `*_p90_ns`, `*_p95_ns`,
     `*_p99_ns`, `*_max_ns` (linear interpolation, rounded to whole ns); `path_ns` and `path_share` (0 to 1): what
@@ -42,6 +53,7 @@ def latency_stats(spans: pl.DataFrame, by: str = "function", *, clock_correct: b
         timed = timed.filter("is_run")
     if by == "actor":
         timed = timed.filter(pl.col("actor_id").is_not_null())
+    on_path = _on_path(structure, spans, task_events, column)
     quantiles = [
         pl.col(f"{time}_ns").quantile(q, "linear").round().cast(pl.Int64).alias(f"{time}_{name}_ns")
         for time in TIMES
@@ -58,7 +70,7 @@ def latency_stats(spans: pl.DataFrame, by: str = "function", *, clock_correct: b
             errors=(pl.col("status") == "ERROR").sum().cast(pl.Int64),
             in_flight=pl.col("end").is_null().sum().cast(pl.Int64),
         )
-        .join(_on_path(structure.spans, column), left_on=by, right_on=column, how="left", nulls_equal=True)
+        .join(on_path, left_on=by, right_on=column, how="left", nulls_equal=True)
         .with_columns(pl.col("path_ns").fill_null(0), pl.col("path_share").fill_null(0.0))
         .sort("run_total_ns", by, descending=[True, False], nulls_last=True)
         .select(by, "count", "errors", "in_flight", *times, "path_ns", "path_share")
@@ -85,9 +97,12 @@ def _timed(structure: Structure) -> pl.DataFrame:
     )
 
 
-def _on_path(spans: pl.DataFrame, column: str) -> pl.DataFrame:
+def _on_path(
+    structure: Structure, as_recorded: pl.DataFrame, task_events: pl.DataFrame | None, column: str
+) -> pl.DataFrame:
     """Sum what each group has of the critical paths of all jobs, and its share of their makespans."""
-    segments = critical_paths(spans, clock_correct=False)
+    rules = CauseRules(structure, relate_runs(structure), task_events, as_recorded)
+    segments = paths_of(structure, rules, "jobs", Options())
     total = max(int(segments.get_column("duration_ns").sum()), 1)
     return (
         segments.with_columns(pl.col("function").replace(DRIVER, None))

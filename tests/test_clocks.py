@@ -1,14 +1,25 @@
 """Hosts with shifted clocks: what the times prove of them, and that nothing is changed where they prove nothing."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from raytrace_analyze import clock_offsets, correct_clocks, critical_path, critical_paths, jobs, latency_stats, traces
+from raytrace_analyze import (
+    clock_offsets,
+    correct_clocks,
+    critical_path,
+    critical_paths,
+    jobs,
+    latency_stats,
+    load,
+    traces,
+)
 from tests.random_spans import random_table
 from tests.simulator import simulate
-from tests.tables import Row, chain, run, span, submit, table, wait
+from tests.tables import Row, chain, run, span, submit, table, wait, whole
 
 SECOND = 1_000_000_000
 LEFT_OPEN_NS = 10_000_000
@@ -215,8 +226,9 @@ def test_times_that_no_clock_makes_possible_are_left_as_they_are() -> None:
     assert any("no clock makes the times of b possible" in note for note in notes)
 
 
-def test_one_host_is_never_changed() -> None:
-    spans = table(*(row | {"host": "a", "start": row["start"] * (row["span_id"] != "r")} for row in get_from_afar()))
+def test_one_process_is_never_changed() -> None:
+    one = {"host": "a", "pid": 1}
+    spans = table(*(row | one | {"start": row["start"] * (row["span_id"] != "r")} for row in get_from_afar()))
     assert clock_offsets(spans).select("offset_ns", "is_reference", "violations").rows() == [(0, True, 0)]
     assert critical_path(spans).notes == critical_path(spans, clock_correct=False).notes
     assert critical_path(spans).segments.equals(critical_path(spans, clock_correct=False).segments)
@@ -359,3 +371,100 @@ def test_a_thousand_hosts() -> None:
     assert ((moved["lower_ns"] <= SECOND) & (moved["upper_ns"] >= SECOND)).all()
     assert not offsets.filter(number % 7 != 0)["is_proven"].any()
     assert "more host" in critical_path(spans).notes[-1]
+
+
+@pytest.mark.parametrize("by_ns", [-SECOND, SECOND])
+def test_the_last_sign_of_life_of_an_open_driver_is_shifted_as_its_host_is(by_ns: int) -> None:
+    """The second driver is on `b`, whose clock is off, and was killed; it wrote last at 200.
+
+    a: driver [-[s]---[get......................]--]
+    b: driver   [-[s2].............................................  alive at 200
+    a: run                  [====]
+    """
+    start = 1_700_000_000_000_000_000
+    on_b = {"host": "b", "node_id": "nb", "job_id": "02", "trace_id": "u"}
+    alive = f'{{"x": 1, "raytrace.alive": "2023-11-14T22:13:{20 + by_ns // SECOND}.000000200Z", "y": "z"}}'
+    rows = [
+        *get_from_afar(host="a", node_id="na"),
+        span("driver2", 15, None, name="ray.driver", pid=2, attributes=alive, **on_b),
+        submit("s2", 20, 25, "driver2", submitted_task_id="T2", **{**on_b, "pid": 2}),
+        run("r2", 40, 50, "s2", "T2", host="a", node_id="na", job_id="02", trace_id="u"),
+        wait("get2", 26, 60, "driver2", ["T2"], **{**on_b, "pid": 2}),
+    ]
+    times = ("start", "end")
+    moved = [{**row, **{name: row[name] and row[name] + start for name in times}} for row in rows]
+    spans = shifted(table(*moved, recorded=True), "b", by_ns)
+    offset = estimates(spans)["b"]["offset_ns"]
+    assert offset != 0
+    ends_at = start + 200 + by_ns + offset
+    assert critical_path(spans, job="02").end_ns == ends_at
+    assert critical_path(correct_clocks(spans, clock_offsets(spans)), job="02").end_ns == ends_at
+    attributes = correct_clocks(spans, clock_offsets(spans)).filter(span_id="driver2").item(0, "attributes")
+    assert attributes.startswith('{"x": 1, "raytrace.alive": "2023-11-14T22:13:20.0000')
+    assert attributes.endswith('Z", "y": "z"}')
+
+
+def shifted_process(spans: pl.DataFrame, pid: int, by_ns: int) -> pl.DataFrame:
+    shift = pl.when(pl.col("pid") == pid).then(pl.lit(by_ns, pl.Int64)).otherwise(0).cast(pl.Duration("ns"))
+    return spans.with_columns(pl.col("start", "end") + shift)
+
+
+@pytest.mark.parametrize("by_ns", [-SECOND, SECOND])
+def test_a_process_that_contradicts_the_others_on_its_host_is_corrected_by_itself(by_ns: int) -> None:
+    other = [
+        submit("s2", 11, 12, "driver", submitted_task_id="U", host="a", node_id="na"),
+        run("r2", 31, 70, "s2", "U", host="a", node_id="na"),
+        wait("get2", 13, 75, "driver", ["U"], host="a", node_id="na"),
+    ]
+    true = table(*get_from_afar(host="a", node_id="na", pid=7), *other, recorded=True)
+    assert clock_offsets(true).select("host", "pid", "offset_ns").rows() == [("a", None, 0)]
+    spans = shifted_process(true, 7, by_ns)
+    found = clock_offsets(spans).filter("is_proven")
+    assert found.select("host", "pid", "offset_ns", "lower_ns", "upper_ns").rows() == [
+        ("a", 7, -by_ns - 8, -by_ns - 25, -by_ns + 5)
+    ]
+    path = critical_path(spans)
+    assert [step[0] for step in chain(path.segments)] == ["driver", "s", "r", "r", "get", "driver"]
+    assert "the clock of process 7 on a is taken to be" in path.notes[0]
+
+
+def test_a_process_that_contradicts_another_host_is_corrected_by_itself() -> None:
+    # Two processes on b; the clock of one of them is right, so that no shift of b would do.
+    rows = [
+        *get_from_afar(pid=7),
+        submit("s2", 11, 12, "driver", submitted_task_id="U", host="a", node_id="na"),
+        run("r2", 31, 70, "s2", "U", host="b", node_id="nb", pid=8),
+        wait("get2", 13, 75, "driver", ["U"], host="a", node_id="na"),
+    ]
+    found = clock_offsets(shifted_process(table(*rows, recorded=True), 7, -SECOND))
+    assert found.filter("is_proven").select("host", "pid").rows() == [("b", 7)]
+    assert not found.get_column("is_contradictory").any()
+
+
+def test_the_chain_of_a_program_with_one_process_shifted_is_the_true_one() -> None:
+    same = proven = 0
+    for seed in range(12):
+        true = simulate(seed).spans
+        before = whole(critical_path(true, clock_correct=False).segments).select("span_id", "category")
+        for pid in true["pid"].unique().sort()[:3]:
+            spans = shifted_process(true, pid, (1 if seed % 2 else -1) * (1 + seed % 5) * SECOND)
+            offsets = clock_offsets(spans)
+            assert not offsets["is_contradictory"].any()
+            proven += offsets["is_proven"].any()
+            if offsets["is_proven"].any():
+                same += whole(critical_path(spans).segments).select("span_id", "category").equals(before)
+    assert proven > 15
+    assert same >= 0.9 * proven
+
+
+@pytest.mark.parametrize("name", ["actor_pipeline-ours", "custom_spans-ours", "map_reduce-ours", "wait_loop-ours"])
+@pytest.mark.parametrize("by_ns", [-5 * SECOND, SECOND // 2, 5 * SECOND])
+def test_the_chain_of_a_capture_with_one_process_shifted_is_the_true_one(name: str, by_ns: int) -> None:
+    found = load([Path(__file__).parent.parent / "sample_spans" / name])
+    true = found.spans
+    before = whole(critical_path(true, found.task_events).segments).select("span_id", "category")
+    for pid in true["pid"].drop_nulls().unique().sort():
+        spans = shifted_process(true, pid, by_ns)
+        if clock_offsets(spans)["is_proven"].any():
+            after = critical_path(spans, found.task_events).segments
+            assert whole(after).select("span_id", "category").equals(before)

@@ -46,10 +46,11 @@ def unsettled_of(spans: pl.DataFrame) -> int:
             scope = np.repeat(np.arange(len(keys)), [len(steps) for steps in walked])
             expected = segments_of_steps(scope, [step for steps in walked for step in steps])
             for together in TOGETHER:
-                paths = find_paths(Stepper(scoped, runs, options), np.arange(len(keys)), together=together)
-                unsettled = set(paths.unsettled.tolist())
+                found = list(find_paths(Stepper(scoped, runs, options), np.arange(len(keys)), together=together))
+                unsettled = {scope for paths in found for scope in paths.unsettled.tolist()}
                 count += len(unsettled)
-                assert as_rows(segments_of_paths(paths, structure), unsettled) == as_rows(expected, unsettled)
+                rows = [row for paths in found for row in as_rows(segments_of_paths(paths, structure), unsettled)]
+                assert rows == as_rows(expected, unsettled)
     return count
 
 

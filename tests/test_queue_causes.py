@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from raytrace_analyze import NoSpansError, critical_path, critical_paths, load, queue_causes
+from raytrace_analyze import NoSpansError, critical_path, critical_paths, latency_stats, load, queue_causes
 from tests.random_spans import random_table
 from tests.simulated_events import Observed, event_table, observe
 from tests.simulator import simulate
@@ -347,6 +347,11 @@ def test_the_walk_goes_on_through_who_held_the_slot_of_the_node_where_task_event
     shown = critical_path(spans, events, queues="show").segments.filter(span_id="b", category="queue")
     assert shown["cause"].to_list() == ["no-slot", "dispatch"]
     assert shown["cause_source"].to_list() == ["task events"] * 2
+    # `stats` says the same of the path.
+    assert latency_stats(spans, "worker", events).filter(worker="w1")["path_ns"].to_list() == [
+        known.filter(worker_id="w1")["duration_ns"].sum()
+    ]
+    assert latency_stats(spans, "worker").filter(worker="w1")["path_ns"].to_list() == [0]
 
 
 def test_a_wait_for_what_is_outside_the_scope_keeps_its_name() -> None:

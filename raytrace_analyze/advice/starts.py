@@ -33,8 +33,8 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
     yield Candidate(
         Pattern.COLD_WORKERS,
         function,
-        f"{count_text(rows.size, 'run')} waited for a new worker process ({started} in all) or for code to be loaded in "
-        f"it ({loaded}), {name_of(function)} most",
+        f"{count_text(rows.size, 'run')} waited for a new worker process ({started} in all) or for code to be loaded "
+        f"in it ({loaded}), {name_of(function)} most",
         "keep processes alive and reuse them (actors; the same runtime_env for all tasks), import less, and define "
         "functions once; for a long-lived cluster, start with a task on every slot",
         shorten_lags(facts.graph, rows, waited[rows]),

@@ -1,5 +1,6 @@
 """`critical-path --all`: what holds the critical paths of all jobs or traces."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ ONLY_OF_ALL = ("entrypoint", "hour")
 """Groups that only many scopes can differ by."""
 
 
-def check_scopes(all_scopes: Scopes | None, one_scope: dict[str, str | None], tail: str | None, by: str) -> None:
+def check_scopes(all_scopes: Scopes | None, one_scope: Mapping[str, object], tail: str | None, by: str) -> None:
     """Refuse options that contradict each other, before anything is read. Raises UsageError.
 
     `one_scope` holds, by name, the options that are about one path alone.

@@ -9,13 +9,7 @@ from raytrace_analyze.commands import options
 from raytrace_analyze.commands.all_paths import Scopes, check_scopes, sum_up
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import UsageError
-
-
-class Queues(StrEnum):
-    """What to do with the time before a run."""
-
-    FOLLOW = "follow"
-    SHOW = "show"
+from raytrace_analyze.queues import Queues
 
 
 class Group(StrEnum):
@@ -60,6 +54,9 @@ def critical_path(
         str | None,
         typer.Option(metavar="PERCENT", help="Also show what becomes critical next: chains with so little slack, 5%."),
     ] = None,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Also show how much of the time rests on inference, and on which.")
+    ] = False,
     clock_correct: options.ClockCorrect = True,
     overlap_tolerance: Annotated[
         str | None,
@@ -86,11 +83,13 @@ def critical_path(
       raytrace-analyze critical-path --all traces --tail p99
     """
     from raytrace_analyze.path import critical_path as find_path
+    from raytrace_analyze.views.confidence_view import confidence_document, show_confidence
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import path_document, records
     from raytrace_analyze.views.path_view import show_path
 
-    check_scopes(all_scopes, {"job": job, "trace": trace, "task": task, "near": near}, tail, by)
+    of_one = {"job": job, "trace": trace, "task": task, "near": near, "confidence": confidence or None}
+    check_scopes(all_scopes, of_one, tail, by)
     within = None if near is None else options.read_share(near, "near")
     if within is not None and (trace is not None or task is not None):
         raise UsageError("--near looks at a whole job; leave out --trace and --task")
@@ -121,11 +120,17 @@ def critical_path(
         show_path(path, output(), top=top, by=by)
         if chains is not None:
             show_near(chains, path.start_ns, path.makespan, output(), top=top)
+        if confidence:
+            show_confidence(path, output(), top=top)
+
+    def document() -> dict[str, Any]:
+        near_by = {} if chains is None else {"near": records(chains)}
+        return path_document(path, by) | near_by | ({"confidence": confidence_document(path)} if confidence else {})
 
     write_result(
         output_format,
         table=show,
-        document=lambda: path_document(path, by) | ({} if chains is None else {"near": records(chains)}),
+        document=document,
         frame=lambda: path.segments,
     )
     raise typer.Exit(exit_code)

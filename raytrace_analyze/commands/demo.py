@@ -36,7 +36,7 @@ def demo(
         raise RaytraceError(f"the demo's Ray job failed with exit code {exit_code}; see above")
     found = merge_and_show(raw, table)
     say_command(f"stats {table}")
-    show_stats(latency_stats(found.spans), "function", output(), top=20)
+    show_stats(latency_stats(found.spans, task_events=found.task_events), "function", output(), top=20)
     messages().print(_next_steps(raw, table), markup=False, soft_wrap=True)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raytrace_analyze.commands import options
-from raytrace_analyze.commands.critical_path import Queues
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import EXIT_GATE_FAILED, UsageError
+from raytrace_analyze.queues import Queues
 
 if TYPE_CHECKING:
     from raytrace_analyze.comparison import RunDiff

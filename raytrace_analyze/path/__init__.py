@@ -7,7 +7,8 @@ from raytrace_analyze.path.many import critical_paths
 from raytrace_analyze.path.queue_causes import QUEUE_CAUSES, queue_causes
 from raytrace_analyze.path.result import DRIVER, SEGMENTS, CriticalPath, Scope
 from raytrace_analyze.path.story import STEPS, TaskStory, tell_story
-from raytrace_analyze.path.walk import Queues, Via
+from raytrace_analyze.path.walk import Via
+from raytrace_analyze.queues import Queues
 
 __all__ = [
     "DRIVER",

@@ -61,7 +61,7 @@ def critical_path(
     runs = relate_runs(structure)
     rules = CauseRules(structure, runs, task_events, as_recorded)
     options = Options(parse_queues(queues), infer, infer_within_ns, overlap_tolerance)
-    slots = slot_waits(rules, task_events)
+    slots = slot_waits(rules)
     if task is not None:
         path = _of_task(make_walk(scoped, runs, options, slots), rules, find_runs(spans, task))
         return replace(path, notes=(*path.notes, *clock_notes(offsets, path.scope.session)))

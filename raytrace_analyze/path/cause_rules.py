@@ -9,12 +9,13 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.lineage import Rows, nearest_ancestor
+from raytrace_analyze.lineage import Rows, flags
 from raytrace_analyze.path.as_of import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.path.causes import CAUSES, Cause, Codes, Until, Waits
-from raytrace_analyze.path.grouped import Timed, group_in_order
-from raytrace_analyze.path.relations import Runs
-from raytrace_analyze.path.slots import Slots, node_slots, occupancy, read_demands
+from raytrace_analyze.path.demands import read_demands
+from raytrace_analyze.path.grouped import Timed, shared
+from raytrace_analyze.path.relations import Runs, by_end, number_pairs
+from raytrace_analyze.path.slots import Slots, node_slots, occupancy
 from raytrace_analyze.path.states import read_states
 from raytrace_analyze.path.structure import Structure
 
@@ -57,8 +58,8 @@ class CauseRules:
 
     @cached_property
     def attempts(self) -> Timed:
-        """By number of `same_task`: its runs."""
-        return _by_end(self.structure, self.same_task)
+        """By number of `same_task`: its runs, where there are several."""
+        return _by_end(self.structure, shared(self.same_task))
 
     @cached_property
     def on_node(self) -> Timed:
@@ -68,8 +69,8 @@ class CauseRules:
     @cached_property
     def slots(self) -> Slots:
         """The nodes' slots, each held from when the run was sent to its worker."""
-        flow = nearest_ancestor(self.structure.nest_parent, self.structure.is_run)
-        demands = read_demands(self.structure, self.runs, self.states.resources)
+        flow = self.structure.run_above
+        demands = read_demands(self.structure, self.runs, self.node, self.states.resources)
         return node_slots(self.structure, self.runs, demands, self.held_from, flow)
 
     @cached_property
@@ -151,8 +152,10 @@ class CauseRules:
     def _held_from(self) -> Rows:
         """Since when each run has had its slot: since it was sent to its worker, not before that had ended another."""
         start = self.structure.start
-        known = _first_known(self.states.submitted, self.states.running, start)
-        held = np.minimum(known, start)
+        if self.states.known.any():
+            held = np.minimum(_first_known(self.states.submitted, self.states.running, start), start)
+        else:
+            held = start.copy()
         on_worker = self.runs.on_worker
         same = np.diff(np.repeat(np.arange(on_worker.first.size - 1), np.diff(on_worker.first))) == 0
         run, before = on_worker.members[1:][same], on_worker.times[:-1][same]
@@ -163,10 +166,11 @@ class CauseRules:
         """What is left without another sign: another attempt's delay, arguments from another node, the way there."""
         _, attempt = self.earlier(waits.run, waits.until)
         node = self.structure.spans.get_column("node_id")
-        came_from, went_to = node.gather(pl.Series(dependency).replace(-1, None)), node.gather(pl.Series(waits.run))
-        elsewhere = (came_from != went_to).fill_null(False).to_numpy()
         code = _code(Cause.DISPATCH, waits.run)
-        code[elsewhere & (waits.until - since >= TRANSFER_FROM_NS)] = CAUSES.index(Cause.TRANSFER)
+        slow = np.flatnonzero((dependency >= 0) & (waits.until - since >= TRANSFER_FROM_NS))
+        if slow.size:
+            elsewhere = flags(node.gather(dependency[slow]) != node.gather(waits.run[slow]))
+            code[slow[elsewhere]] = CAUSES.index(Cause.TRANSFER)
         code[attempt >= 0] = CAUSES.index(Cause.RETRY)
         return Until(code, waits.until, attempt)
 
@@ -265,27 +269,23 @@ def _first_known(*times: Rows) -> Rows:
 
 def _first(on_worker: Timed, worker: Rows, held_from: Rows) -> Rows:
     """Give for each worker the run that it began with."""
-    members = on_worker.members
-    order = np.lexsort((held_from[members], worker[members]))
-    has_runs = np.diff(on_worker.first) > 0
-    first = np.full(has_runs.size, -1, dtype=np.int64)
-    first[has_runs] = members[order][on_worker.first[:-1][has_runs]]
+    members, workers = on_worker.members, on_worker.first.size - 1
+    since, of = held_from[members], worker[members]
+    earliest = np.full(workers, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, of, since)
+    first = np.full(workers, -1, dtype=np.int64)
+    is_first = np.flatnonzero(since == earliest[of])[::-1]
+    # Of equal ones the first in order is written last.
+    first[of[is_first]] = members[is_first]
     return first
 
 
 def _by_end(structure: Structure, group: Rows) -> Timed:
     """Group runs in order of their ends; `group` (-1: none) is parallel to the table."""
-    rows = np.flatnonzero(group >= 0)
-    count = int(group.max(initial=-1)) + 1
-    return group_in_order(group[rows], count, rows, structure.lateness[rows], structure.end[rows])
+    return by_end(structure, group, int(group.max(initial=-1)) + 1)
 
 
 def _nodes(structure: Structure, runs: Runs) -> Rows:
     """Number the nodes; runs that hold slots there have one, methods and other spans -1."""
-    rows = np.flatnonzero(structure.is_run & ((runs.actor < 0) | runs.is_creation))
-    found = structure.spans.select("session", "node_id")[rows]
-    nodes = found.unique().filter(pl.col("node_id").is_not_null()).with_row_index("node")
-    known = found.join(nodes, on=["session", "node_id"], how="left", nulls_equal=True, maintain_order="left")
-    number = np.full(structure.is_run.size, -1, dtype=np.int64)
-    number[rows] = known.get_column("node").cast(pl.Int64).fill_null(-1).to_numpy()
-    return number
+    holds = structure.is_run & ((runs.actor < 0) | runs.is_creation)
+    return number_pairs(structure, structure.spans.get_column("node_id"), holds)[0]

@@ -6,6 +6,7 @@ times are in an order that cannot be, the clocks are off for certain, and the le
 Where they are not, no shift can be known, and nothing is changed.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,16 +15,19 @@ import networkx as nx
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.path.differences import Floats, close, settle
+from raytrace_analyze.path.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
 from raytrace_analyze.path.precedence import in_words, must_precede
-from raytrace_analyze.path.structure import Structure, build_structure
+from raytrace_analyze.path.structure import ALIVE, Structure, build_structure
 from raytrace_analyze.units import count_text, duration_text, offset_text
 
 OFFSETS = pl.Schema(
     {
         "session": pl.String,
         "host": pl.String,
+        "pid": pl.Int64,
         "offset_ns": pl.Int64,
         "lower_ns": pl.Int64,
         "upper_ns": pl.Int64,
@@ -39,23 +43,14 @@ OFFSETS = pl.Schema(
 _SHOWN = 4
 
 
-@dataclass(frozen=True)
-class _Hosts:
-    """The hosts of a table, numbered by session and, within it, by importance: the driver's, then by spans."""
-
-    table: pl.DataFrame
-    """Columns `session`, `host`; the number of a host is its row."""
-    of_row: Rows
-    """The number of each span's host."""
-
-
 def clock_offsets(spans: pl.DataFrame) -> pl.DataFrame:
     """Estimate by how much the clock of each host is off.
 
     Takes a span table (columns of `schema.TABLE`). A host is a `host` of a session; where spans do not name theirs,
     a `node_id`; spans that name neither share one (null). One row a host, columns of `OFFSETS`:
 
-    - `session`, `host`;
+    - `session`, `host`; `pid` of a process that is taken by itself, since its times and those of others on its host
+      cannot be by one clock; null for the host, without such processes;
     - `offset_ns`: what has to be added to the times of this host, 0 where nothing proves its clock to be off;
     - `lower_ns`, `upper_ns`: between which values that has to be, null where nothing bounds it;
     - `is_reference`: the offsets of the session are relative to this host (the driver's, else the one with most
@@ -66,32 +61,55 @@ def clock_offsets(spans: pl.DataFrame) -> pl.DataFrame:
       worst of them in words, null where there is none.
     """
     structure = build_structure(spans)
-    return _estimate(structure, _number_hosts(structure.spans))
+    hosts = number_hosts(structure.spans)
+    return _estimate(structure, hosts, out_of_order_within(structure, hosts))
 
 
 def correct_clocks(spans: pl.DataFrame, offsets: pl.DataFrame) -> pl.DataFrame:
     """Give a copy of a span table with `start` and `end` shifted by the offsets of `clock_offsets`.
 
-    The order of the rows stays; times within `events` do too.
+    So is the last sign of life in the attributes of a span that never ended, which stands for its end. The order of
+    the rows stays; times within `events` do too.
     """
     shift = pl.Series(row_shifts(spans, offsets)).cast(pl.Duration("ns"))
-    return spans.with_columns(pl.col("start", "end") + shift)
+    return _with_alive(spans.with_columns(pl.col("start", "end") + shift), shift)
+
+
+def _with_alive(spans: pl.DataFrame, shift: pl.Series) -> pl.DataFrame:
+    attributes = spans.get_column("attributes")
+    rows = (spans.get_column("end").is_null() & attributes.str.contains(ALIVE, literal=True)).arg_true()
+    if rows.is_empty():
+        return spans
+    told = spans.select("attributes")[rows].with_columns(shift=shift.gather(rows))
+    alive = time_of(pl.col("attributes").str.json_path_match(f"$['{ALIVE}']")) + pl.col("shift")
+    text = pl.concat_str(pl.lit('${1}"'), alive.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f"), pl.lit('Z"'))
+    moved = pl.col("attributes").str.replace(rf'("{re.escape(ALIVE)}"\s*:\s*)"[^"]*"', text)
+    told = told.select(pl.coalesce(moved, "attributes"))
+    return spans.with_columns(attributes.scatter(rows, told.to_series()))
 
 
 def row_shifts(spans: pl.DataFrame, offsets: pl.DataFrame) -> Rows:
     """Give what the offsets of `clock_offsets` add to the times of each span, in ns."""
-    hosts = _number_hosts(spans)
-    known = offsets.select("session", "host", "offset_ns")
-    found = hosts.table.join(known, on=["session", "host"], how="left", nulls_equal=True, maintain_order="left")
+    by = ["session", "host", "pid"]
+    hosts = split_off(spans, number_hosts(spans), offsets.select(by).drop_nulls("pid"))
+    known = offsets.select(*by, "offset_ns")
+    found = hosts.table.join(known, on=by, how="left", nulls_equal=True, maintain_order="left")
     return found.get_column("offset_ns").fill_null(0).to_numpy()[hosts.of_row]
 
 
 def build_corrected(spans: pl.DataFrame, *, clock_correct: bool) -> tuple[Structure, pl.DataFrame]:
-    """Read a span table into arrays, times corrected; give the offsets too (none with `clock_correct` off)."""
+    """Read a span table into arrays, times corrected; give the offsets too.
+
+    There are none with `clock_correct` off, and for a single host.
+    """
     structure = build_structure(spans)
     if not clock_correct:
         return structure, OFFSETS.to_frame()
-    offsets = _estimate(structure, _number_hosts(spans))
+    hosts = number_hosts(spans)
+    broken = out_of_order_within(structure, hosts)
+    if hosts.table.height < 2 and broken.size == 0:
+        return structure, OFFSETS.to_frame()
+    offsets = _estimate(structure, hosts, broken)
     if offsets.get_column("is_proven").any():
         corrected = build_structure(correct_clocks(spans, offsets))
         structure = replace(corrected, clock_shift=row_shifts(spans, offsets))
@@ -106,13 +124,13 @@ def clock_notes(offsets: pl.DataFrame, session: str) -> tuple[str, ...]:
     proven = hosts.filter("is_proven").sort(pl.col("offset_ns").abs(), "host", descending=[True, False])
     broken = hosts.filter("is_contradictory")
     if proven.is_empty() and broken.is_empty():
-        count = count_text(hosts.height, "host")
+        count = count_text(hosts.get_column("host").n_unique(), "host")
         return (f"spans of {count}; nothing shows that their clocks differ, so that no shift of them can be known",)
     notes = [_corrected(row) for row in proven.head(_SHOWN).iter_rows(named=True)]
     if proven.height > _SHOWN:
         notes.append(f"the clocks of {count_text(proven.height - _SHOWN, 'more host')} were corrected as well")
     impossible = (
-        f"no clock makes the times of {named(row['host'])} possible, they are left as they are: {row['evidence']}"
+        f"no clock makes the times of {_whose(row)} possible, they are left as they are: {row['evidence']}"
         for row in broken.head(_SHOWN).iter_rows(named=True)
     )
     return (*notes, *impossible)
@@ -121,7 +139,7 @@ def clock_notes(offsets: pl.DataFrame, session: str) -> tuple[str, ...]:
 def _corrected(row: dict[str, Any]) -> str:
     offset = abs(row["offset_ns"])
     return (
-        f"the clock of {named(row['host'])} is taken to be {offset_text(offset, offset)} "
+        f"the clock of {_whose(row)} is taken to be {offset_text(offset, offset)} "
         f"{'behind' if row['offset_ns'] > 0 else 'ahead'}{_left_open(row)}, and corrected; "
         f"{count_text(row['violations'], 'pair')} of events in an order that cannot be, such as: {row['evidence']}"
     )
@@ -145,36 +163,27 @@ def named(host: str | None) -> str:
     return host or "an unnamed host"
 
 
-def _number_hosts(spans: pl.DataFrame) -> _Hosts:
-    by = ["session", "host", "node_id"]
-    is_driver = (pl.col("category") == "driver").any()
-    places = spans.lazy().group_by(by).agg(spans=pl.len(), is_driver=is_driver).collect()
-    # A span that names only its node is on the host that the others on that node name.
-    names = pl.col("host").drop_nulls()
-    of_node = pl.when(names.n_unique() == 1).then(names.min())
-    places = places.with_columns(
-        place=pl.coalesce(
-            "host", pl.when(pl.col("node_id").is_not_null()).then(of_node.over("session", "node_id")), "node_id"
-        )
-    )
-    table = (
-        places.group_by("session", host="place")
-        .agg(pl.col("spans").sum(), pl.col("is_driver").any())
-        .sort("session", "is_driver", "spans", "host", descending=[False, True, True, False])
-        .select("session", "host")
-    )
-    if table.height <= 1:
-        return _Hosts(table, np.zeros(spans.height, dtype=np.int64))
-    numbered = table.with_columns(number=pl.int_range(pl.len(), dtype=pl.Int64))
-    keys = places.join(numbered, left_on=["session", "place"], right_on=["session", "host"], nulls_equal=True)
-    by = [name for name in by if keys.get_column(name).n_unique() > 1]
-    found = spans.select(by).join(
-        keys.select(*by, "number"), on=by, how="left", nulls_equal=True, maintain_order="left"
-    )
-    return _Hosts(table, found.get_column("number").to_numpy())
+def _whose(row: dict[str, Any]) -> str:
+    return named(row["host"]) if row["pid"] is None else f"process {row['pid']} on {named(row['host'])}"
 
 
-def _estimate(structure: Structure, hosts: _Hosts) -> pl.DataFrame:
+def _estimate(structure: Structure, hosts: Hosts, broken: Rows) -> pl.DataFrame:
+    """Estimate the offsets of hosts, and by themselves of processes that contradict the others on theirs.
+
+    `broken` hosts are known to have such processes; where no shift makes a host's times possible, any one may have.
+    """
+    offsets = _estimate_all(structure, hosts)
+    suspects = broken
+    if offsets.get_column("is_contradictory").any():
+        suspects = np.union1d(broken, np.flatnonzero(offsets.get_column("violations") > 0))
+    if suspects.size == 0:
+        return offsets
+    split = split_hosts(structure, hosts, suspects)
+    apart = _estimate_all(structure, split)
+    return offsets if apart.get_column("is_contradictory").any() else apart
+
+
+def _estimate_all(structure: Structure, hosts: Hosts) -> pl.DataFrame:
     """Estimate the offsets (columns of `OFFSETS`) of the hosts, those that have to do with each other together."""
     session = hosts.table.get_column("session").rle_id().to_numpy()
     is_first = np.diff(session, prepend=-1) != 0
@@ -254,11 +263,9 @@ def _with_evidence(structure: Structure, hosts: pl.DataFrame, pairs: pl.DataFram
     broken = pairs.filter(pl.col("violations") > 0)
     ends = pl.concat([broken.with_columns(number=pl.col(name)) for name in ("first_host", "second_host")])
     worst = ends.sort("slack_ns", "first", "second").unique("number", keep="first", maintain_order=True)
-    names = hosts.get_column("host").to_list()
+    names = [_whose(row) for row in hosts.iter_rows(named=True)]
     evidence = {
-        pair["number"]: in_words(
-            structure.spans, pair, named(names[pair["first_host"]]), named(names[pair["second_host"]])
-        )
+        pair["number"]: in_words(structure.spans, pair, names[pair["first_host"]], names[pair["second_host"]])
         for pair in worst.iter_rows(named=True)
     }
     count = dict(ends.group_by("number").agg(pl.col("violations").sum()).iter_rows())

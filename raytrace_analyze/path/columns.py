@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.lineage import Flags, Rows, nearest_ancestor
+from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.causes import CAUSES, Source, Waits
 from raytrace_analyze.path.engine import Paths
@@ -44,13 +44,13 @@ class Segments:
 
 def segments_of_paths(paths: Paths, structure: Structure) -> Segments:
     """Make segments of the states of walks: each gives one for its span, and for a run's start one for its queue."""
-    hops, scope = paths.hops, paths.scope
+    states, scope = paths.states, paths.scope
     via = np.full(scope.size, -1, dtype=np.int8)
     went_on = scope[1:] == scope[:-1]
-    via[:-1][went_on] = hops.via[1:][went_on]
+    via[:-1][went_on] = states.via[1:][went_on]
     inferred = _inferred(paths, via, structure)
-    since = np.minimum(hops.down, hops.time)
-    queues, own = np.flatnonzero(hops.queue_from < since), np.flatnonzero(hops.down < hops.time)
+    since = np.minimum(states.down, states.time)
+    queues, own = np.flatnonzero(states.queue_from < since), np.flatnonzero(states.down < states.time)
     counts = np.zeros(2 * scope.size, dtype=np.bool_)
     counts[2 * queues] = counts[2 * own + 1] = True
     place = np.cumsum(counts) - 1
@@ -64,13 +64,13 @@ def segments_of_paths(paths: Paths, structure: Structure) -> Segments:
 
     return Segments(
         scope=put(scope[queues], scope),
-        start=put(hops.queue_from[queues], hops.down),
-        end=put(since[queues], hops.time),
-        category=put(np.full(queues.size, QUEUE, dtype=np.int8), hops.category),
-        row=put(hops.row[queues], hops.row),
+        start=put(states.queue_from[queues], states.down),
+        end=put(since[queues], states.time),
+        category=put(np.full(queues.size, QUEUE, dtype=np.int8), states.category),
+        row=put(states.row[queues], states.row),
         via=put(via[queues], via),
-        inferred=put((inferred | (hops.via == code(Via.INFERRED)))[queues], inferred),
-        blocker=put(hops.queue_blocker[queues], hops.blocker),
+        inferred=put((inferred | (states.via == code(Via.INFERRED)))[queues], inferred),
+        blocker=put(states.queue_blocker[queues], states.blocker),
         cause=np.full(places.size, -1, dtype=np.int8),
         from_events=np.zeros(places.size, dtype=np.bool_),
     )
@@ -81,10 +81,11 @@ def _inferred(paths: Paths, via: Codes, structure: Structure) -> Flags:
     entered: Flags = np.flip(via == code(Via.INFERRED))
     if not entered.any():
         return entered
-    run_above = nearest_ancestor(structure.nest_parent, structure.is_run)
-    flow = np.append(np.where(structure.is_run, np.arange(structure.is_run.size), run_above), -1)
+    row = paths.states.row
+    span = np.minimum(row, structure.is_run.size - 1)
+    flow = np.where(row > span, -1, np.where(structure.is_run[span], span, structure.run_above[span]))
     # The walk goes from the end to the start.
-    flow_of, scope = flow[np.minimum(paths.hops.row, structure.is_run.size)][::-1], paths.scope[::-1]
+    flow_of, scope = flow[::-1], paths.scope[::-1]
     numbers = np.arange(via.size)
     begins = np.ones(via.size, dtype=np.bool_)
     begins[1:] = (flow_of[1:] != flow_of[:-1]) | (scope[1:] != scope[:-1])
@@ -140,8 +141,10 @@ def _joined(first: Segments, second: Segments) -> Segments:
 def columns_frame(segments: Segments, scoped: Scoped) -> pl.DataFrame:
     """Make the DataFrame of segments (columns of `SEGMENTS`)."""
     spans = scoped.structure.spans
-    row = pl.Series(np.where(segments.row < scoped.span_count, segments.row, -1)).replace(-1, None)
-    outside = pl.Series(segments.blocker).replace(-1, None)
+    is_span = segments.row < scoped.span_count
+    row = _rows_or_null(segments.row, is_span)
+    in_flight = np.zeros(is_span.size, dtype=np.bool_)
+    in_flight[is_span] = scoped.structure.in_flight[segments.row[is_span]]
     is_queue = segments.cause >= 0
     source = np.where(is_queue, np.where(segments.from_events, 1, 0), -1)
     frame = pl.DataFrame(
@@ -154,16 +157,20 @@ def columns_frame(segments: Segments, scoped: Scoped) -> pl.DataFrame:
             "cause_source": _named(source, (Source.SPANS, Source.TASK_EVENTS)),
             "via": _named(segments.via, VIAS),
             "inferred": segments.inferred,
-            "in_flight": pl.Series(scoped.structure.in_flight).gather(row).fill_null(False),
+            "in_flight": in_flight,
         }
     )
     if (segments.blocker >= 0).any():
-        names = spans.get_column("name").gather(outside).alias("outside")
+        names = spans.get_column("name").gather(_rows_or_null(segments.blocker, segments.blocker >= 0)).alias("outside")
         frame = frame.with_columns(cause=pl.coalesce(pl.format("outside: {}", names), "cause"))
     about = [name for name in SEGMENTS if name not in frame.columns]
     return frame.with_columns(spans.select(pl.col(about).gather(row))).with_columns(
         pl.col("function").fill_null(DRIVER)
     )
+
+
+def _rows_or_null(rows: Rows, known: Flags) -> pl.Series:
+    return pl.Series(rows).set(pl.Series(~known), None)
 
 
 def _named(codes: Rows | Codes, names: Sequence[str]) -> pl.Series:

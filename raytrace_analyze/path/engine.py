@@ -6,18 +6,19 @@ neither can settle (input that contradicts itself) is left to `walk`.
 """
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from raytrace_analyze.lineage import Rows
-from raytrace_analyze.path.hops import Hops, Stepper
+from raytrace_analyze.path.hops import Hops, Stepper, Visited
 from raytrace_analyze.path.origins import code
 from raytrace_analyze.path.walk import Via
 
 _TOGETHER = 256
 """From how many scopes on a step together costs less than finding everything out."""
-_SLAB = 1 << 15
+_SLAB = 1 << 13
 """How many scopes take steps together at most: what they work on stays in the processor's caches."""
 _CHUNK = 1 << 18
 """How many states are asked about at a time: bounds the memory, and stays in the processor's caches."""
@@ -30,22 +31,25 @@ _END, _UNKNOWN = -1, -2
 class Paths:
     """The states of many walks: parallel arrays, scope by scope, each from its start to its end."""
 
-    hops: Hops
+    states: Visited
     scope: Rows
     unsettled: Rows
     """Scopes that the engine could not settle; there are no states of theirs."""
 
 
-def find_paths(stepper: Stepper, scopes: Rows, *, together: int = _TOGETHER) -> Paths:
-    """Walk scopes (numbers, each once, in order) from their ends back to their starts.
+def find_paths(stepper: Stepper, scopes: Rows, *, together: int = _TOGETHER) -> Iterator[Paths]:
+    """Walk scopes (numbers, each once, in order) from their ends back to their starts; gives some at a time, in order.
 
     `together` says how many scopes must be under way for a step together.
     """
     steps = _Steps(stepper)
-    left = [steps.go_on(part, together) for part in _chunks(scopes, _SLAB)]
+    slabs = _chunks(scopes, _SLAB)
+    left = [steps.go_on(slab, together) for slab in slabs]
     scope = steps.go_on(np.concatenate([*left, scopes[:0]]), together)
     rest = _Chains(stepper, scope).follow(steps.row[scope], steps.time[scope]) if scope.size else None
-    return steps.in_order(rest)
+    for slab in slabs or [scopes]:
+        first, last = (int(slab[0]), int(slab[-1]) + 1) if slab.size else (0, 0)
+        yield steps.in_order(first, last, rest)
 
 
 class _Steps:
@@ -76,25 +80,39 @@ class _Steps:
             scope = scope[(hops.next_row >= 0) & ~too_long]
         return scope
 
-    def in_order(self, rest: Paths | None) -> Paths:
-        """Put all states, and the `rest` of some walks, into the order of their scopes."""
-        counts = self._taken.copy()
+    def in_order(self, first: int, last: int, rest: Paths | None) -> Paths:
+        """Put the states of the scopes from `first` to before `last`, with the `rest` of walks, into their order."""
+        counts = self._taken[first:last].copy()
         unsettled = np.concatenate([*self._circular, *([rest.unsettled] if rest else []), counts[:0]])
+        unsettled = unsettled[(unsettled >= first) & (unsettled < last)]
+        parts = [
+            (states[there], scope[there] - first, number[there])
+            for states, scope, number in self._parts
+            if (there := _between(scope, first, last)).stop > there.start
+        ]
         if rest:
-            counts += np.bincount(rest.scope, minlength=counts.size)
-        counts[unsettled] = 0
-        last = np.cumsum(counts) - 1
-        states = [(hops, scope, last[scope] - number) for hops, scope, number in self._parts]
-        if rest:
-            first = last - counts + 1
-            states.append((rest.hops, rest.scope, first[rest.scope] + _numbers_within(rest.scope)))
+            there = _between(rest.scope, first, last)
+            own = rest.scope[there] - first
+            more = np.bincount(own, minlength=counts.size)
+            # They come before those that were walked first, which count from the end.
+            parts.append((rest.states[there], own, (counts + more)[own] - 1 - _numbers_within(own)))
+            counts += more
+        counts[unsettled - first] = 0
+        ends = np.cumsum(counts) - 1
+        settled = counts > 0
         if unsettled.size:
-            settled = [np.flatnonzero(~np.isin(scope, unsettled)) for _, scope, _ in states]
-            states = [
-                (part[kept], scope, place[kept]) for (part, scope, place), kept in zip(states, settled, strict=True)
-            ]
-        hops = Hops.scatter([part for part, _, _ in states], [place for _, _, place in states])
-        return Paths(hops, np.repeat(np.arange(counts.size), counts), unsettled)
+            kept = [np.flatnonzero(settled[scope]) for _, scope, _ in parts]
+            parts = [(part[0][some], part[1][some], part[2][some]) for part, some in zip(parts, kept, strict=True)]
+        states = Visited.scatter(
+            [states for states, _, _ in parts], [ends[scope] - number for _, scope, number in parts]
+        )
+        return Paths(states, np.repeat(np.arange(first, last), counts), unsettled)
+
+
+def _between(scope: Rows, first: int, last: int) -> slice:
+    """Give where the scopes from `first` to before `last` are; `scope` is in order."""
+    begin, end = np.searchsorted(scope, (first, last))
+    return slice(int(begin), int(end))
 
 
 def _numbers_within(groups: Rows) -> Rows:
@@ -142,9 +160,9 @@ class _Chains:
                 unsettled.append(scope)
             lengths.append(len(path) - before)
         states = _reversed(np.array(path, dtype=np.int64), lengths)
-        parts = [self._stepper.take(*self._at(part)) for part in _chunks(states)]
-        hops = Hops.concat(parts) if parts else Hops.begin(states, states)
-        return Paths(hops, np.repeat(self._scopes, lengths), np.array(unsettled, dtype=np.int64))
+        parts: list[Visited] = [self._stepper.take(*self._at(part)) for part in _chunks(states)]
+        whole = Visited.scatter(parts, _chunks(np.arange(states.size)))
+        return Paths(whole, np.repeat(self._scopes, lengths), np.array(unsettled, dtype=np.int64))
 
     def _find_all(self) -> None:
         back = self._spans[self._spans < self._scoped.span_count]

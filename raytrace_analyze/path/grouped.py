@@ -7,6 +7,8 @@ import numpy as np
 
 from raytrace_analyze.lineage import Rows
 
+_SMALL = 1 << 16
+
 
 @dataclass(frozen=True)
 class Grouped:
@@ -51,10 +53,25 @@ def group_by_time(group: Rows, group_count: int, members: Rows, times: Rows, *ti
 
     All arrays are parallel; a group of -1 means in none. The first of `ties` weighs most.
     """
-    kept = group >= 0
-    keys = [tie[kept] for tie in reversed(ties)]
-    order = np.lexsort((*keys, times[kept], group[kept]))
-    return Timed(members[kept][order], _firsts(group[kept], group_count), times[kept][order])
+    if group.min(initial=0) < 0:
+        kept = np.flatnonzero(group >= 0)
+        group, members, times, ties = group[kept], members[kept], times[kept], tuple(tie[kept] for tie in ties)
+    # Of those that nothing tells apart the one that was given first comes first.
+    order = latest_last(times, ties, lambda some: some)
+    return group_sorted(group[order], group_count, members[order], times[order])
+
+
+def group_sorted(group: Rows, group_count: int, members: Rows, times: Rows) -> Timed:
+    """Group `members` by `group` (-1: in none), each in the order given, which is that of `times`."""
+    if group.min(initial=0) < 0:
+        kept = np.flatnonzero(group >= 0)
+        group, members, times = group[kept], members[kept], times[kept]
+    first = _firsts(group, group_count)
+    if group_count > 1:
+        # numpy sorts small numbers by their digits, in a fraction of the time.
+        order = np.argsort(group.astype(np.uint16) if group_count <= _SMALL else group, kind="stable")
+        members, times = members[order], times[order]
+    return Timed(members, first, times)
 
 
 def latest_last(times: Rows, ties: tuple[Rows, ...], ids: Callable[[Rows], Rows]) -> Rows:
@@ -85,6 +102,13 @@ def _runs_of_equals(*keys: Rows) -> Rows:
     equals[1:] = next_equals
     equals[:-1] |= next_equals
     return np.flatnonzero(equals)
+
+
+def shared(group: Rows) -> Rows:
+    """Give each one's group again where others are in it too, -1 for those that are alone in theirs."""
+    counts = np.bincount(group + 1, minlength=1)
+    counts[0] = 0
+    return np.where((counts > 1)[group + 1], group, -1) if (counts > 1).any() else np.full_like(group, -1)
 
 
 def group_in_order(group: Rows, group_count: int, members: Rows, place: Rows, times: Rows) -> Timed:

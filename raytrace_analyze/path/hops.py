@@ -22,8 +22,8 @@ QUEUE = 4
 
 
 @dataclass(frozen=True)
-class Hops:
-    """What states lead to: parallel arrays, one element a state. Times are ns since the epoch."""
+class Visited:
+    """What states book: parallel arrays, one element a state. Times are ns since the epoch."""
 
     row: Rows
     time: Rows
@@ -35,22 +35,14 @@ class Hops:
     queue_from: Rows
     """Where a run's queue segment begins; it ends where the run's own begins. Equals its end for other spans."""
     queue_blocker: Rows
-    next_row: Rows
-    """The span of the next state; -1 where the walk ends."""
-    next_time: Rows
     via: Codes
     """How the walk comes to the next state."""
 
-    def __getitem__(self, chosen: Rows) -> "Hops":
-        return Hops(*(getattr(self, column.name)[chosen] for column in fields(self)))
+    def __getitem__(self, chosen: Rows | slice) -> "Visited":
+        return Visited(*(getattr(self, column.name)[chosen] for column in fields(Visited)))
 
     @staticmethod
-    def concat(parts: "list[Hops]") -> "Hops":
-        """Put several together."""
-        return Hops(*(np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(Hops)))
-
-    @staticmethod
-    def scatter(parts: "list[Hops]", places: list[Rows]) -> "Hops":
+    def scatter(parts: "list[Visited]", places: list[Rows]) -> "Visited":
         """Put several together, each element in its place."""
         size = sum(place.size for place in places)
 
@@ -60,11 +52,20 @@ class Hops:
         def codes() -> Codes:
             return np.empty(size, dtype=np.int8)
 
-        whole = Hops(times(), times(), times(), codes(), times(), times(), times(), times(), times(), codes())
+        whole = Visited(times(), times(), times(), codes(), times(), times(), times(), codes())
         for part, place in zip(parts, places, strict=True):
-            for column in fields(Hops):
+            for column in fields(Visited):
                 getattr(whole, column.name)[place] = getattr(part, column.name)
         return whole
+
+
+@dataclass(frozen=True)
+class Hops(Visited):
+    """What states book and lead to."""
+
+    next_row: Rows
+    """The span of the next state; -1 where the walk ends."""
+    next_time: Rows
 
     @staticmethod
     def begin(row: Rows, time: Rows) -> "Hops":
@@ -72,7 +73,7 @@ class Hops:
         none = np.full(row.size, -1, dtype=np.int64)
         codes = np.full(row.size, -1, dtype=np.int8)
         nothing = np.zeros(row.size, dtype=np.int8)
-        return Hops(row, time, time.copy(), nothing, none, time.copy(), none.copy(), none.copy(), time.copy(), codes)
+        return Hops(row, time, time.copy(), nothing, none, time.copy(), none.copy(), codes, none.copy(), time.copy())
 
 
 class Stepper:

@@ -28,13 +28,17 @@ class Latest:
         found = np.full(group.size, -1, dtype=np.int64)
         if self.members.size == 0:
             return found
-        asked = np.flatnonzero(group >= 0)
-        low = self.first[group[asked]]
-        position = self._last_until(low, self.first[group[asked] + 1], until[asked])
+        # For group -1 this asks the last element, of which there is none more.
+        low, high = self.first[group], self.first[group + 1]
+        asked = np.flatnonzero((high > low) & (group >= 0))
+        if asked.size == 0:
+            return found
+        low = low[asked]
+        position = self._last_until(low, high[asked], until[asked])
         rounds = 0
         while True:
-            inside = position >= low
-            inside &= self.times[np.maximum(position, 0)] > since[asked]
+            inside = np.flatnonzero(position >= low)
+            inside = inside[self.times[position[inside]] > since[asked[inside]]]
             asked, low, position = asked[inside], low[inside], position[inside]
             if asked.size == 0:
                 return found

@@ -1,5 +1,7 @@
 """The critical paths of all jobs or traces of a table."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
@@ -22,7 +24,9 @@ from raytrace_analyze.path.queue_causes import SlotWaits
 from raytrace_analyze.path.relations import Runs, relate_runs
 from raytrace_analyze.path.scoped import Scoped, scope_spans
 from raytrace_analyze.path.scopes import scope_table
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, Walk
+from raytrace_analyze.path.structure import Structure
+from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
+from raytrace_analyze.queues import Queues
 
 KINDS = ("jobs", "traces")
 _BY_HAND = 20_000
@@ -49,17 +53,19 @@ def critical_paths(
         raise UsageError(f"scopes can be {' or '.join(KINDS)}, not {scopes!r}")
     options = Options(parse_queues(queues), infer, infer_within_ns, overlap_tolerance)
     structure, _ = build_corrected(spans, clock_correct=clock_correct)
+    return paths_of(structure, CauseRules(structure, relate_runs(structure), task_events, spans), scopes, options)
+
+
+def paths_of(structure: Structure, rules: CauseRules, scopes: str, options: Options) -> pl.DataFrame:
+    """Find the paths of all `jobs` or `traces`; gives what `critical_paths` does."""
     scope_of, keys = scope_table(structure.spans, scopes)
     scoped = scope_spans(structure, scope_of, keys.height)
-    runs = relate_runs(structure)
-    rules = CauseRules(structure, runs, task_events, spans)
-    segments = find_segments(scoped, runs, options, slot_waits(rules, task_events))
-    split = split_queues(segments, rules)
-    frame = columns_frame(split, scoped)
-    return pl.select(*(keys.get_column(name).gather(split.scope).alias(to) for name, to in _KEYS)).hstack(frame)
-
-
-_KEYS = (("id", "scope"), ("session", "session"))
+    frames = []
+    for segments in find_segments(scoped, rules.runs, options, slot_waits(rules)):
+        split = split_queues(segments, rules)
+        about = keys.select(scope="id", session="session")[split.scope]
+        frames.append(about.hstack(columns_frame(split, scoped)))
+    return pl.concat(frames)
 
 
 def parse_queues(wanted: str) -> Queues:
@@ -72,24 +78,30 @@ def parse_queues(wanted: str) -> Queues:
 
 def find_segments(
     scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None, scopes: Rows | None = None
-) -> Segments:
-    """Walk every scope, or some; `slots` tells from task events who waited for a slot of its node."""
+) -> Iterator[Segments]:
+    """Walk every scope, or some; gives the segments of some scopes at a time, in order.
+
+    `slots` tells from task events who waited for a slot of its node.
+    """
     if scopes is None:
         scopes = np.arange(scoped.start.size - scoped.span_count)
     if options.overlap_tolerance:
-        return _walk(make_walk(scoped, runs, options, slots), scopes)
-    paths = find_paths(Stepper(scoped, runs, options, slots), scopes)
-    found = segments_of_paths(paths, scoped.structure)
-    if paths.unsettled.size == 0:
-        return found
-    return merge_segments(found, _walk(make_walk(scoped, runs, options, slots), paths.unsettled))
+        yield _walk(make_walk(scoped, runs, options, slots), scopes)
+        return
+    walk = None
+    for paths in find_paths(Stepper(scoped, runs, options, slots), scopes):
+        found = segments_of_paths(paths, scoped.structure)
+        if paths.unsettled.size:
+            walk = walk or make_walk(scoped, runs, options, slots)
+            found = merge_segments(found, _walk(walk, paths.unsettled))
+        yield found
 
 
 def find_segments_of_one(scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None, scope: int) -> Segments:
     """Walk one scope: by hand, which costs nothing but its steps, unless there are very many."""
     steps = make_walk(scoped, runs, options, slots).from_root_within(scope, _BY_HAND)
     if steps is None:
-        return find_segments(scoped, runs, options, slots, np.array([scope]))
+        return next(find_segments(scoped, runs, options, slots, np.array([scope])))
     return segments_of_steps(np.full(len(steps), scope), steps)
 
 
@@ -106,9 +118,9 @@ def make_walk(scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | N
     )
 
 
-def slot_waits(rules: CauseRules, task_events: pl.DataFrame | None) -> SlotWaits | None:
+def slot_waits(rules: CauseRules) -> SlotWaits | None:
     """Give what task events tell of waits for slots, None where there are none."""
-    return None if task_events is None or task_events.is_empty() else SlotWaits(rules)
+    return SlotWaits(rules) if rules.states.known.any() else None
 
 
 def _walk(walk: Walk, scopes: Rows) -> Segments:

@@ -9,7 +9,8 @@ from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.grouped import Timed, group_in_order
 from raytrace_analyze.path.latest import Latest
 from raytrace_analyze.path.relations import Runs
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Queues, SlotWaits, Via
+from raytrace_analyze.path.walk import SLOT_WITHIN_NS, SlotWaits, Via
+from raytrace_analyze.queues import Queues
 
 Codes = npt.NDArray[np.int8]
 
@@ -123,12 +124,11 @@ class Origins:
         # The run itself began too late to be found among its attempts.
         for name, group, via in (
             ("dependencies", asked.submit, Via.DEPENDENCY),
-            ("attempts", asked.submit, Via.ATTEMPT),
+            ("retries", asked.submit, Via.ATTEMPT),
             ("of_task", self._runs.task[asked.run], Via.ATTEMPT),
         ):
             runs = self._latest(name)
-            several = runs.sizes(group) > (0 if via is Via.DEPENDENCY else 1)
-            if (chosen := np.flatnonzero(several)).size:
+            if runs.members.size and (chosen := np.flatnonzero(runs.sizes(group))).size:
                 found.put_later(some[chosen], asked[chosen].latest(runs, group[chosen]), via, lateness)
         actor = self._runs.actor[asked.run]
         is_creation = self._runs.is_creation[asked.run]

@@ -43,7 +43,7 @@ QUEUE_CAUSES = pl.Schema(
 none is known; `holder_ns` is how much of the piece it held; `ended_meanwhile` counts the runs that ended during the
 piece on the actor, for `actor-busy`, or on the node, for `no-slot`, the holder among them; null for other causes."""
 
-_CHUNK = 1 << 17
+_CHUNK = 1 << 14
 """How many runs are looked at at a time: bounds the memory."""
 
 

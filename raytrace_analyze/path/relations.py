@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.lineage import Flags, Rows, pair_hash
+from raytrace_analyze.lineage import Flags, Rows, flags
 from raytrace_analyze.path.climb import first_above
-from raytrace_analyze.path.grouped import Timed, group_in_order, latest_last
+from raytrace_analyze.path.grouped import Timed, group_in_order, group_sorted, latest_last, shared
 from raytrace_analyze.path.scoped import Scoped
 from raytrace_analyze.path.structure import Structure
 
@@ -42,7 +42,13 @@ class Runs:
     def attempts(self) -> Timed:
         """By submit: its runs, one an attempt."""
         structure = self.structure
-        return _by_end(structure, structure.submit, structure.spans.height)
+        return by_end(structure, structure.submit, structure.spans.height)
+
+    @cached_property
+    def retries(self) -> Timed:
+        """By submit: its runs, where there are several."""
+        structure = self.structure
+        return by_end(structure, shared(structure.submit), structure.spans.height)
 
     @cached_property
     def task(self) -> Rows:
@@ -51,17 +57,18 @@ class Runs:
 
     @cached_property
     def of_task(self) -> Timed:
-        """By number of the task: its runs."""
-        return _by_end(self.structure, *self._numbered_tasks)
+        """By number of the task: its runs, where there are several."""
+        number, count = self._numbered_tasks
+        return by_end(self.structure, shared(number), count)
 
     @cached_property
     def _numbered_tasks(self) -> tuple[Rows, int]:
-        return _number(self.structure, self.structure.run_task)
+        return number_pairs(self.structure, self.structure.run_task, self.structure.is_run)
 
     @cached_property
     def on_worker(self) -> Timed:
         """By number of the worker process: the runs there."""
-        return _by_end(self.structure, *self._numbered_workers)
+        return by_end(self.structure, *self._numbered_workers)
 
     @cached_property
     def worker(self) -> Rows:
@@ -75,12 +82,12 @@ class Runs:
         if worker.filter(pl.Series(self.structure.is_run)).null_count():
             process = pl.format("{} {}", pl.col("node_id").fill_null(""), "pid")
             worker = spans.select(worker=pl.coalesce("worker_id", process)).get_column("worker")
-        return _number(self.structure, worker)
+        return number_pairs(self.structure, worker, self.structure.is_run)
 
     @cached_property
     def in_job(self) -> Timed:
         """By number of the job: its runs."""
-        return _by_end(self.structure, *self._numbered_jobs)
+        return by_end(self.structure, *self._numbered_jobs)
 
     @cached_property
     def job(self) -> Rows:
@@ -89,16 +96,16 @@ class Runs:
 
     @cached_property
     def _numbered_jobs(self) -> tuple[Rows, int]:
-        return _number(self.structure, self.structure.spans.get_column("job_id"))
+        return number_pairs(self.structure, self.structure.spans.get_column("job_id"), self.structure.is_run)
 
 
 def relate_runs(structure: Structure) -> Runs:
     """Find the relations between the runs of a table."""
     spans = structure.spans
-    actor, actor_count = _number(structure, spans.get_column("actor_id"))
-    on_actor = _by_end(structure, actor, actor_count)
-    ready = _named_runs(structure, "ready_task_ids")
-    dependencies = _named_runs(structure, "dependency_task_ids")
+    actor, actor_count = number_pairs(structure, spans.get_column("actor_id"), structure.is_run)
+    on_actor = by_end(structure, actor, actor_count)
+    ready = _by_namer(structure, *structure.ready_runs)
+    dependencies = _by_namer(structure, *structure.dependency_runs)
     claimed = np.zeros(spans.height, dtype=np.bool_)
     claimed[ready.members] = True
     claimed[dependencies.members] = True
@@ -146,20 +153,24 @@ def _inferred_owners(scoped: Scoped, guests: Rows) -> Rows:
     Climbing skips submits and goes through tasks; where nothing is left above, the virtual root takes the run.
     """
     structure, count = scoped.structure, scoped.span_count
+    if guests.size == 0:
+        return guests
     lasts_until = np.where(structure.is_submit, np.iinfo(np.int64).min, scoped.end[:count])
     owner = first_above(scoped.parent[:count], lasts_until, scoped.parent[guests], scoped.end[guests])
     return np.where(owner < 0, count + scoped.scope_of[guests], owner)
 
 
 def _recorded(structure: Structure) -> Flags:
-    recorded = structure.spans.get_column("records_waits").fill_null(False).to_numpy()
+    recorded = flags(structure.spans.get_column("records_waits"))
     submit = structure.submit
     return structure.is_run & np.where(submit >= 0, recorded[submit], recorded)
 
 
 def _submitted_by_async(structure: Structure) -> Flags:
     """Tell the runs that an async (or threaded) method submitted, whose awaits may be missing."""
-    concurrent = structure.spans.get_column("concurrent").fill_null(False).to_numpy() & structure.is_run
+    concurrent = flags(structure.spans.get_column("concurrent")) & structure.is_run
+    if not concurrent.any():
+        return concurrent
     above = structure.nest_parent.copy()
     while True:
         open_rows = np.flatnonzero(above >= 0)
@@ -172,38 +183,24 @@ def _submitted_by_async(structure: Structure) -> Flags:
     return (outermost >= 0) & concurrent[outermost]
 
 
-def _named_runs(structure: Structure, column: str) -> Timed:
-    """Find the runs of the task ids listed in a column, grouped by the row that lists them."""
-    spans = structure.spans
-    session = spans.get_column("session")
-    listed = np.flatnonzero((spans.get_column(column).list.len() > 0).fill_null(False).to_numpy())
-    runs = np.flatnonzero(structure.is_run)
-    named = pl.DataFrame({"row": listed, "task_id": spans.get_column(column).gather(listed)})
-    tasks = pl.DataFrame({"run": runs, "task_id": structure.run_task.gather(runs)})
-    keys = ["task_id"]
-    if session.n_unique() > 1:
-        keys.append("session")
-        named = named.with_columns(session.gather(listed))
-        tasks = tasks.with_columns(session.gather(runs))
-    found = (
-        named.explode("task_id")
-        .filter(pl.col("task_id").is_not_null())
-        .join(tasks.filter(pl.col("task_id").is_not_null()), on=keys, nulls_equal=True)
-    )
-    run = found.get_column("run").to_numpy()
-    return group_in_order(
-        found.get_column("row").to_numpy(), spans.height, run, structure.lateness[run], structure.end[run]
-    )
+def _by_namer(structure: Structure, row: Rows, run: Rows) -> Timed:
+    """Group runs by the row that names their task."""
+    return group_in_order(row, structure.spans.height, run, structure.lateness[run], structure.end[run])
 
 
-def _number(structure: Structure, key: pl.Series) -> tuple[Rows, int]:
-    """Number the distinct pairs of session and `key` among runs; -1 for other spans and where the key is null."""
-    rows = np.flatnonzero(structure.is_run & key.is_not_null().to_numpy())
+def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[Rows, int]:
+    """Number the distinct pairs of session and `key` among some spans; -1 for others and where the key is null.
+
+    Gives how many there are, too.
+    """
     number = np.full(structure.is_run.size, -1, dtype=np.int64)
+    if key.null_count() == len(key):
+        return number, 0
+    rows = np.flatnonzero(among & key.is_not_null().to_numpy())
     if rows.size == 0:
         return number, 0
     # Sorting hashes takes half the time of grouping strings; two keys in 10^7 share one once in 300,000 tables.
-    hashes = pair_hash(structure.spans.get_column("session").gather(rows), key.gather(rows))
+    hashes = structure.mixed_session[rows] ^ key.hash(2).to_numpy()[rows]
     order = np.argsort(hashes)
     changes = np.zeros(rows.size, dtype=np.int64)
     changes[1:] = hashes[order[1:]] != hashes[order[:-1]]
@@ -212,9 +209,13 @@ def _number(structure: Structure, key: pl.Series) -> tuple[Rows, int]:
     return number, int(of_sorted[-1]) + 1
 
 
-def _by_end(structure: Structure, group: Rows, group_count: int) -> Timed:
-    """Group runs in order of their ends."""
+def by_end(structure: Structure, group: Rows, group_count: int) -> Timed:
+    """Group runs (`group` is that of every row, -1 for none) in order of their ends."""
     rows = np.flatnonzero(group >= 0)
+    if rows.size and group_count <= rows.size:
+        # Many runs in few groups: their order by end is there already.
+        rows = structure.latest_last
+        return group_sorted(group[rows], group_count, rows, structure.end[rows])
     return group_in_order(group[rows], group_count, rows, structure.lateness[rows], structure.end[rows])
 
 
@@ -222,14 +223,14 @@ def _creations(spans: pl.DataFrame, actor: Rows) -> Flags:
     """Tell the runs that create an actor."""
     creations = np.zeros(actor.size, dtype=np.bool_)
     on_actor = np.flatnonzero(actor >= 0)
-    function = spans.get_column("function").gather(on_actor)
-    creations[on_actor] = function.str.ends_with("__init__").fill_null(False).to_numpy()
+    if on_actor.size:
+        creations[on_actor] = flags(spans.get_column("function").gather(on_actor).str.ends_with("__init__"))
     return creations
 
 
 def _serial(structure: Structure, on_actor: Timed, actor_count: int) -> Flags:
     """Tell the actors whose runs never overlap in time."""
-    concurrent = structure.spans.get_column("concurrent").fill_null(False).to_numpy()
+    concurrent = flags(structure.spans.get_column("concurrent"))
     serial = np.ones(actor_count, dtype=np.bool_)
     members = on_actor.members
     actor = np.repeat(np.arange(actor_count), np.diff(on_actor.first))

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from raytrace_analyze.path.confidence import confidence
+
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
 
@@ -82,6 +84,15 @@ class CriticalPath:
     def parallelism(self) -> float:
         """Work / makespan: how many tasks were running at a time, on average."""
         return self.work_ns / self.makespan if self.makespan else 0.0
+
+    def confidence(self) -> pl.DataFrame:
+        """Sum the path by what it rests on, and by function.
+
+        Columns: `inference`, null for what is certain, `join` where it was inferred who was waited for, `predecessor`
+        where it was inferred what let a run start; `function`, `total_ns`, `share` of the makespan (0 to 1),
+        `segments` (a count). What is certain comes first, then the largest total.
+        """
+        return confidence(self.segments, self.makespan)
 
     def by(self, group: str = "function") -> pl.DataFrame:
         """Sum the path by `function`, `name`, `category`, `cause`, `node`, `actor` or `worker`.

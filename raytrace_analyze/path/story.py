@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.lineage import Rows, nearest_ancestor
+from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.clocks import build_corrected, clock_notes
 from raytrace_analyze.path.grouped import Timed
@@ -124,7 +124,7 @@ class _Teller:
         self.structure = structure
         self.runs = runs
         self.rules = rules
-        self.flow = nearest_ancestor(structure.nest_parent, structure.is_run)
+        self.flow = structure.run_above
 
     def tell(self, run: int, attempts: Rows, others: int, notes: tuple[str, ...]) -> TaskStory:
         structure, about = self.structure, self.structure.spans.row(run, named=True)

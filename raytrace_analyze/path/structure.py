@@ -12,9 +12,13 @@ import polars as pl
 
 from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.inherit import run_flags
-from raytrace_analyze.lineage import Flags, Rows, cut_circles, parent_rows
+from raytrace_analyze.lineage import Flags, Hashes, Rows, cut_circles, mixed_hash, nearest_ancestor, parent_rows
 from raytrace_analyze.path.grouped import latest_last
+from raytrace_analyze.path.named import Tasks, named_runs
 from raytrace_analyze.schema import PROCESS, Category
+
+ALIVE = "raytrace.alive"
+"""The attribute of an open span in which its process says again and again when it last lived."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,26 @@ class Structure:
         return ids.rank("dense").to_numpy().astype(np.int64)
 
     @cached_property
+    def mixed_session(self) -> Hashes:
+        """The session's part in hashes of pairs of session and something else."""
+        return mixed_hash(self.spans.get_column("session"))
+
+    @cached_property
+    def ready_runs(self) -> tuple[Rows, Rows]:
+        """Pair waits with the runs of the tasks whose results they came back with."""
+        return named_runs(self.spans.get_column("ready_task_ids"), self._tasks, self.mixed_session)
+
+    @cached_property
+    def dependency_runs(self) -> tuple[Rows, Rows]:
+        """Pair submits with the runs of the tasks whose results are their arguments."""
+        return named_runs(self.spans.get_column("dependency_task_ids"), self._tasks, self.mixed_session)
+
+    @cached_property
+    def _tasks(self) -> Tasks:
+        run = np.flatnonzero(self.run_task.is_not_null().to_numpy())
+        return Tasks.of(run, self.run_task.gather(run), self.mixed_session)
+
+    @cached_property
     def id_rank(self) -> Rows:
         """Rank all span ids. Takes long in large tables: where few rows need it, use `id_ranks`."""
         return self.id_ranks(np.arange(self.start.size))
@@ -54,16 +78,25 @@ class Structure:
     @cached_property
     def lateness(self) -> Rows:
         """Number the runs so that the latest has the greatest number (by end, start, id); 0 for other spans."""
-        runs = np.flatnonzero(self.is_run)
-        order = latest_last(self.end[runs], (-self.start[runs],), lambda some: self.id_ranks(runs[some]))
         late = np.zeros(self.start.size, dtype=np.int64)
-        late[runs[order]] = np.arange(runs.size)
+        late[self.latest_last] = np.arange(self.latest_last.size)
         return late
+
+    @cached_property
+    def latest_last(self) -> Rows:
+        """Give the runs in the order of their lateness."""
+        runs = np.flatnonzero(self.is_run)
+        return runs[latest_last(self.end[runs], (-self.start[runs],), lambda some: self.id_ranks(runs[some]))]
 
     @cached_property
     def submit(self) -> Rows:
         """Give for each run the row of its submit, -1 for runs without one and for other spans."""
         return np.where(self.is_run, self.parent, -1)
+
+    @cached_property
+    def run_above(self) -> Rows:
+        """Give for each span the run in whose control flow it lies, -1 where there is none; for a run -1."""
+        return nearest_ancestor(self.nest_parent, self.is_run)
 
     @cached_property
     def nest_parent(self) -> Rows:
@@ -81,8 +114,9 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     is_run = run_flags(spans.get_column("kind"), parent)
     orphans = np.flatnonzero((parent < 0) & ~is_run)
     run_task = _run_task(spans, np.where(is_run, parent, -1), is_run)
-    known = spans.select(*PROCESS, "category", "span_id").with_columns(start=start, end=end)
-    parent[orphans] = _adopters(known, orphans, is_run, run_task, spans.get_column("task_id"))
+    if orphans.size:
+        known = spans.select(*PROCESS, "category", "span_id").with_columns(start=start, end=end)
+        parent[orphans] = _adopters(known, orphans, is_run, run_task, spans.get_column("task_id"))
     adopted = orphans[parent[orphans] >= 0]
     circles = own_circles
     if adopted.size:
@@ -107,7 +141,7 @@ def _ends(spans: pl.DataFrame) -> tuple[Rows, Flags]:
     if not in_flight.any():
         return spans.get_column("end").to_physical().to_numpy().astype(np.int64), in_flight.to_numpy()
     # What a driver wrote last into the record of its open span: it lived when nothing else happened any more.
-    alive = pl.when(pl.col("end").is_null()).then(pl.col("attributes")).str.json_path_match("$['raytrace.alive']")
+    alive = pl.when(pl.col("end").is_null()).then(pl.col("attributes")).str.json_path_match(f"$['{ALIVE}']")
     last = pl.max_horizontal("start", "end", "alive").max()
     of_process = last.over(PROCESS)
     spans = spans.select(*PROCESS, "start", "end", alive=time_of(alive))
@@ -118,9 +152,11 @@ def _ends(spans: pl.DataFrame) -> tuple[Rows, Flags]:
 
 
 def _run_task(spans: pl.DataFrame, submit: Rows, is_run: Flags) -> pl.Series:
-    submitted = spans.get_column("submitted_task_id").gather(pl.Series(submit).replace(-1, None))
     own = spans.get_column("task_id")
-    return pl.select(pl.when(pl.Series(is_run)).then(pl.coalesce(own, submitted))).to_series().alias("task_id")
+    unnamed = np.flatnonzero(is_run & own.is_null().to_numpy() & (submit >= 0))
+    if unnamed.size:
+        own = own.scatter(unnamed, spans.get_column("submitted_task_id").gather(submit[unnamed]))
+    return pl.select(pl.when(pl.Series(is_run)).then(own)).to_series().alias("task_id")
 
 
 def _adopters(known: pl.DataFrame, orphans: Rows, is_run: Flags, run_task: pl.Series, task_id: pl.Series) -> Rows:
@@ -135,11 +171,14 @@ def _adopters(known: pl.DataFrame, orphans: Rows, is_run: Flags, run_task: pl.Se
         .with_columns(orphan=pl.Series(orphans))
         .filter(pl.col("category") != pl.lit("driver", Category), pl.col("pid").is_not_null())
     )
-    hosts = known.with_columns(run_task, host=pl.int_range(pl.len(), dtype=pl.Int64))
-    is_driver = pl.col("category") == pl.lit("driver", Category)
+    if lost.is_empty():
+        return adopter
+    hosts = known.lazy().with_columns(run_task, host=pl.int_range(pl.len(), dtype=pl.Int64))
+    tasks = lost.get_column("task_id").drop_nulls().unique()
+    is_named = pl.Series(is_run) & pl.col("task_id").is_in(tasks.implode())
     for host, keys in (
-        (hosts.filter(pl.Series(is_run) & pl.col("task_id").is_not_null()), [*PROCESS, "task_id"]),
-        (hosts.filter(is_driver), list(PROCESS)),
+        (hosts.filter(is_named).collect() if tasks.len() else pl.DataFrame(), [*PROCESS, "task_id"]),
+        (hosts.filter(pl.col("category") == pl.lit("driver", Category)).collect(), list(PROCESS)),
     ):
         if host.is_empty() or lost.is_empty():
             continue

@@ -12,21 +12,15 @@ from typing import Protocol
 
 import numpy as np
 
-from raytrace_analyze.lineage import Rows, nearest_ancestor
+from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.grouped import Timed
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.relations import Runs, joins
 from raytrace_analyze.path.scoped import Scoped
+from raytrace_analyze.queues import Queues
 
 SLOT_WITHIN_NS = 100_000_000
 """How soon after another run on its worker a task must start for that run to have held its slot."""
-
-
-class Queues(StrEnum):
-    """What to do with the time before a run: go on through what held the actor or slot, or show the wait."""
-
-    FOLLOW = "follow"
-    SHOW = "show"
 
 
 class Via(StrEnum):
@@ -112,7 +106,7 @@ class Walk:
         self.joins = joins(scoped, runs, infer=infer)
         self.overlaps = find_overlaps(scoped, self.joins, overlap_tolerance)
         structure = scoped.structure
-        run_above = nearest_ancestor(structure.nest_parent, structure.is_run)
+        run_above = structure.run_above
         self.flow = np.where(structure.is_run, np.arange(structure.is_run.size), run_above)
         """The run in whose control flow each span lies, -1 for the driver's."""
 
@@ -248,7 +242,7 @@ class Walk:
             return self._latest(runs.in_job, int(runs.job[run]), since, until, Via.INFERRED)
         structure = self.scoped.structure
         named = [(row, Via.DEPENDENCY) for row in runs.dependencies.of(submit).tolist()]
-        attempts = {*runs.attempts.of(submit).tolist(), *runs.of_task.of(int(runs.task[run])).tolist()} - {run}
+        attempts = {*runs.retries.of(submit).tolist(), *runs.of_task.of(int(runs.task[run])).tolist()} - {run}
         named += [(row, Via.ATTEMPT) for row in attempts]
         found = [
             _Found(row, int(structure.end[row]), via)

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.lineage import Rows, nearest_ancestor
+from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.structure import Structure
 
 
@@ -18,7 +18,7 @@ def work_ns(structure: Structure, rows: Rows) -> int:
     took = int(np.maximum(structure.end[run] - structure.start[run], 0).sum())
     is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~structure.is_run
     waits = np.flatnonzero(is_wait)
-    owner = nearest_ancestor(structure.nest_parent, structure.is_run)[waits]
+    owner = structure.run_above[waits]
     waits, owner = waits[owner >= 0], owner[owner >= 0]
     waits, owner = waits[inside[owner]], owner[inside[owner]]
     return took - _covered(

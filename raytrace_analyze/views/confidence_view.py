@@ -1,0 +1,60 @@
+"""How much of a critical path rests on inference: in a sentence and a table, and as a document."""
+
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.markup import escape
+
+from raytrace_analyze.path import CriticalPath
+from raytrace_analyze.path.confidence import INFERENCES
+from raytrace_analyze.units import duration_text, share_text
+from raytrace_analyze.views.chain import printable, short_name
+from raytrace_analyze.views.console import table
+from raytrace_analyze.views.documents import records
+
+
+def show_confidence(path: CriticalPath, console: Console, *, top: int) -> None:
+    """Print how much of a path is certain, and what the rest rests on."""
+    found = path.confidence()
+    inferred = found.drop_nulls("inference")
+    console.print()
+    if inferred.is_empty():
+        console.print("All of the makespan is certain: nothing on the path is inferred.", style="bold")
+        return
+    times = _times(found)
+    parts = ", ".join(f"{duration_text(times[kind])} on {saying}" for kind, saying in INFERENCES.items() if times[kind])
+    console.print(
+        f"{share_text(times[None], path.makespan)} of the makespan is certain; "
+        f"{share_text(path.makespan - times[None], path.makespan)} ({duration_text(path.makespan - times[None])}) "
+        f"rests on inference: {parts}.",
+        style="bold",
+    )
+    shown = table("inferred is", "function", "total", "share", right=("total", "share"))
+    for row in inferred.head(top).iter_rows(named=True):
+        function = escape(printable(short_name(row["function"])))
+        shown.add_row(
+            INFERENCES[row["inference"]], function, duration_text(row["total_ns"]), share_text(row["share"], 1)
+        )
+    rest = inferred.slice(top)
+    if not rest.is_empty():
+        total = int(rest.get_column("total_ns").sum())
+        shown.add_row(f"{rest.height} more", "", duration_text(total), share_text(total, path.makespan), style="dim")
+    console.print(shown)
+
+
+def confidence_document(path: CriticalPath) -> dict[str, Any]:
+    """Give the document of what a path rests on."""
+    found = path.confidence()
+    times = _times(found)
+    return {
+        "certain_ns": times[None],
+        "inferred_ns": path.makespan - times[None],
+        **{f"{kind}_ns": times[kind] for kind in INFERENCES},
+        "by_function": records(found.drop_nulls("inference")),
+    }
+
+
+def _times(found: pl.DataFrame) -> dict[str | None, int]:
+    sums = dict(found.group_by("inference").agg(pl.col("total_ns").sum()).iter_rows())
+    return {kind: sums.get(kind, 0) for kind in (None, *INFERENCES)}
