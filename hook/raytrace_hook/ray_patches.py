@@ -8,7 +8,7 @@ import inspect
 import sys
 from typing import Any, Callable
 
-from raytrace_hook import names
+from raytrace_hook import names, tracebacks
 from raytrace_hook.patching import Wrapper, patched, replace_attribute, replace_code
 from raytrace_hook.ray_internals import load
 
@@ -174,6 +174,12 @@ def patch_generator_methods(wrap: Callable[[Callable[..., Any], str], Callable[.
     )
 
 
+@patched("errors that read as without tracing")
+def patch_error_texts(wrapper: Wrapper) -> None:
+    """In a worker, wrap what makes the text of a task's traceback ready to be shown elsewhere."""
+    replace_attribute(load("ray._private.utils"), "format_error_message", wrapper)
+
+
 @patched("running untraced")
 def patch_untraced_worker() -> None:
     """In a worker that can't trace, run traced functions as they were written: Ray's own wrapper would fail."""
@@ -196,6 +202,7 @@ def patch_untraced_worker() -> None:
 
     manager = load("ray._private.function_manager").FunctionActorManager
     replace_attribute(manager, "get_execution_info", of_function)
+    patch_error_texts(tracebacks.formatting)
     patch_generator_methods(lambda method, name: untraced_generator(method))
 
 

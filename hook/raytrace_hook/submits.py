@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from raytrace_hook import names, ray_internals, ray_patches
 from raytrace_hook.log import warn_once
+from raytrace_hook.tracebacks import leave_out_this_frame
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
@@ -34,7 +35,11 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     def _remote(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if kind == "method" and kwargs and "_ray_trace_ctx" in kwargs:
             _fit_signature(self, kwargs)
-        returned = inner(self, args, kwargs, *more, **options)
+        try:
+            returned = inner(self, args, kwargs, *more, **options)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
         try:
             _complete(kind, args, kwargs, options, returned)
         except Exception as error:

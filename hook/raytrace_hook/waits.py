@@ -23,6 +23,7 @@ from raytrace_hook.encode import timestamp
 from raytrace_hook.futures import waited_future
 from raytrace_hook.in_flight import OpenSpans
 from raytrace_hook.log import warn_once
+from raytrace_hook.tracebacks import leave_out_this_frame
 
 _covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
 """True inside a call that has a span already: what Ray calls in there is part of it."""
@@ -138,6 +139,9 @@ class Waits:
             token = _covered.set(True)
             try:
                 return original(generator, *arguments, **keywords)
+            except BaseException as error:
+                leave_out_this_frame(error)
+                raise
             finally:
                 _covered.reset(token)
                 self._end_next(wait, generator)
@@ -152,6 +156,9 @@ class Waits:
             token = _covered.set(True)
             try:
                 return await original(generator, *arguments, **keywords)
+            except BaseException as error:
+                leave_out_this_frame(error)
+                raise
             finally:
                 _covered.reset(token)
                 self._end_next(wait, generator)
@@ -235,7 +242,11 @@ def _is_waitable(value: Any) -> bool:
 
 def _remember_size(original: Callable[..., Any]) -> Callable[..., Any]:
     def serialize(context: Any, *arguments: Any, **keywords: Any) -> Any:
-        serialized = original(context, *arguments, **keywords)
+        try:
+            serialized = original(context, *arguments, **keywords)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
         if getattr(_stored, "size", 0) is None:
             _stored.size = getattr(serialized, "total_bytes", None)
         return serialized

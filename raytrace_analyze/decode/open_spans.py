@@ -13,7 +13,6 @@ from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
 from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
 from raytrace_analyze.streams import BrokenStream, readable
 
-
 _AWAITED = b'"raytrace.awaited_count":'
 _READY = b'"raytrace.ready_task_ids":'
 
