@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 from raytrace_hook import names, tracebacks
 from raytrace_hook.patching import Wrapper, patched, replace_attribute, replace_code
-from raytrace_hook.ray_internals import load
+from raytrace_hook.ray_internals import DATASET_MODULE, POOL_MODULE, load
 
 Submission = Callable[..., Any]
 TRACED_FUNCTION = "_function_with_tracing"
@@ -136,6 +136,20 @@ def patch_connect(wrapper: Wrapper, mark: str) -> None:
         replacement = functools.wraps(worker.connect)(wrapper(worker.connect))
         setattr(replacement, mark, True)
         worker.connect = replacement
+
+
+@patched("waits for the results of a pool")
+def patch_pool(wrapper: Wrapper) -> None:
+    """Wrap where a program waits for the thread that collects a pool's results: for all of them, or the next."""
+    thread = load(POOL_MODULE).ResultThread
+    replace_attribute(thread, "join", wrapper)
+    replace_attribute(thread, "next_ready_index", wrapper)
+
+
+@patched("waits for the blocks of a dataset")
+def patch_dataset(wrapper: Wrapper) -> None:
+    """Wrap where a program waits for the thread that computes a dataset."""
+    replace_attribute(load(DATASET_MODULE).OpState, "get_output_blocking", wrapper)
 
 
 @patched("spans of generator functions")

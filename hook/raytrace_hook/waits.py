@@ -18,7 +18,7 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
-from raytrace_hook import names, ray_internals, ray_patches
+from raytrace_hook import helpers, names, ray_internals, ray_patches
 from raytrace_hook.encode import timestamp
 from raytrace_hook.futures import waited_future
 from raytrace_hook.in_flight import OpenSpans
@@ -61,6 +61,7 @@ class Waits:
         ray_patches.patch_await(self._awaiting)
         ray_patches.patch_future(waited_future(self.begin, self.end))
         ray_patches.patch_next(self._next_sync, self._next_async)
+        helpers.install(self.begin, self.end)
         return ray_patches.patch_calls(lambda name: _Call(self, name))
 
     def begin(self, name: str, count: int) -> Wait | None:
@@ -137,14 +138,17 @@ class Waits:
                 return original(generator, *arguments, **keywords)
             wait = self.begin(names.NEXT_SPAN, 1)
             token = _covered.set(True)
+            item, problem = None, None
             try:
-                return original(generator, *arguments, **keywords)
+                item = original(generator, *arguments, **keywords)
+                return item
             except BaseException as error:
                 leave_out_this_frame(error)
+                problem = error
                 raise
             finally:
                 _covered.reset(token)
-                self._end_next(wait, generator)
+                self._end_next(wait, generator, item, problem)
 
         return _next_sync
 
@@ -154,19 +158,25 @@ class Waits:
                 return await original(generator, *arguments, **keywords)
             wait = self.begin(names.NEXT_SPAN, 1)
             token = _covered.set(True)
+            item, problem = None, None
             try:
-                return await original(generator, *arguments, **keywords)
+                item = await original(generator, *arguments, **keywords)
+                return item
             except BaseException as error:
                 leave_out_this_frame(error)
+                problem = error
                 raise
             finally:
                 _covered.reset(token)
-                self._end_next(wait, generator)
+                self._end_next(wait, generator, item, problem)
 
         return _next_async
 
-    def _end_next(self, wait: Any, generator: Any) -> None:
-        self.end(wait, lambda: {names.READY_TASK_IDS: ray_internals.task_ids_of([generator])})
+    def _end_next(self, wait: Any, generator: Any, item: Any, problem: BaseException | None) -> None:
+        is_over = isinstance(problem, (StopIteration, StopAsyncIteration))
+        # After a time-out the item is a reference to nothing.
+        came = [generator] if is_over or (item is not None and not item.is_nil()) else []
+        self.end(wait, lambda: {names.READY_TASK_IDS: ray_internals.task_ids_of(came)}, None if is_over else problem)
 
 
 def _open_record(wait: Wait, parent: SpanContext) -> str:
