@@ -15,12 +15,14 @@ SUBMITTED_TASK_ID = "raytrace.submitted_task_id"
 DEPENDENCY_TASK_IDS = "raytrace.dependency_task_ids"
 RESOURCES = "raytrace.resources"
 
+# A submission and a run.
+TASK_NAME = "raytrace.task_name"
+"""Only where the program (or a library, like Ray Data) named the task otherwise than the function."""
+
 # A run (CONSUMER).
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"
 ACTOR_NAME = "raytrace.actor_name"
-TASK_NAME = "raytrace.task_name"
-"""Only where the program (or a library, like Ray Data) named the task otherwise than the function."""
 CANCELLED = "raytrace.cancelled"
 
 # Waits, puts, and the span around those too short to be recorded.

@@ -63,6 +63,8 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id
         _latest.append(task_id)
+    if options.get("name") and kind == "task":
+        attributes[names.TASK_NAME] = options["name"]
     if kind != "method":
         attributes[names.RESOURCES] = _encoded_resources(kind, options)
     span.set_attributes(attributes)
