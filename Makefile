@@ -57,7 +57,7 @@ test-matrix: $(MATRIX:%=.venv/matrix/%/.ready)
 
 .venv/matrix/%/.ready: pyproject.toml hook/pyproject.toml
 	"$(MATRIX_PYTHON)" -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest \
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis \
 	  $(filter-out %==latest,ray==$(firstword $(subst /, ,$*)) opentelemetry-sdk==$(lastword $(subst /, ,$*))) \
 	  -e ./hook -e '.[demo]'
 	@touch $@

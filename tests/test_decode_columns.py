@@ -274,3 +274,12 @@ def test_what_is_no_time_is_a_damaged_record(tmp_path, text):
     (part, *_) = parts = list(decode_file(span_file(tmp_path / "spans", good + one_line(span(start_time=text)))))
     assert part.frame["span_id"].to_list() == [f"{1:016x}"]
     assert [problem.offset for part in parts for problem in part.problems] == [len(good)]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [("ray.data._internal.execution.operators.map_operator._map_task", "ReadRange"), ("__main__.f", "__main__.f")],
+)
+def test_an_operator_of_ray_data_is_called_by_its_own_name(row, function, expected):
+    found = row(span(attributes={"ray.function": function, "raytrace.task_name": "ReadRange"}))
+    assert found["function"] == expected

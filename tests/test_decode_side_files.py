@@ -43,6 +43,15 @@ def test_open_spans_have_no_end_and_the_headers_resource(tmp_path, compression):
     assert part.problems == ()
 
 
+@pytest.mark.parametrize("name", ["ray.get", "ray.wait", "ray.next", "await"])
+def test_an_open_wait_has_come_back_with_nothing_yet(tmp_path, name):
+    header = json.dumps(HEADER).encode() + b"\n"
+    asked = {"name": name, "kind": "SpanKind.INTERNAL", "attributes": {"raytrace.awaited_count": 2}}
+    other = {"name": name, "kind": "SpanKind.INTERNAL", "attributes": {"mine": 1}}
+    part = decode_open(tmp_path, header + slot(open_span(1) | asked) + slot(open_span(2) | other))
+    assert part.frame["ready_task_ids"].to_list() == [[], None]
+
+
 def test_damaged_slots_cost_only_themselves(tmp_path):
     header = json.dumps(HEADER).encode() + b"\n"
     content = header + slot(open_span(1)) + b'{"name": "torn'.ljust(SLOT_BYTES - 1) + b"\n" + slot(open_span(2))

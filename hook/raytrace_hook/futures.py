@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Callable
 
 from raytrace_hook import names, ray_internals
+from raytrace_hook.tracebacks import leave_out_this_frame
 
 Begin = Callable[[str, int], Any]
 """Notes that a wait of this name for so many objects begins."""
@@ -46,6 +47,9 @@ class _WaitedCondition(threading.Condition):
         wait = self._begin(names.AWAIT_SPAN, 1)
         try:
             return super().wait(timeout)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
         finally:
             self._end(wait, lambda: _references([self._future]))
 
@@ -75,6 +79,9 @@ class _WaitedEvent(threading.Event):
         wait = self._begin(names.AWAIT_SPAN, self.count)
         try:
             return super().wait(timeout)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
         finally:
             self._end(wait, lambda: _references(list(self._waiter.finished_futures)))
 

@@ -19,12 +19,14 @@ RESOURCES = "raytrace.resources"
 CALL_SITE = "raytrace.call_site"
 """Where in the program: `file:line` of the call, then of who called that, each on a line of its own."""
 
+# A submission and a run.
+TASK_NAME = "raytrace.task_name"
+"""Only where the program (or a library, like Ray Data) named the task otherwise than the function."""
+
 # A run (CONSUMER).
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"
 ACTOR_NAME = "raytrace.actor_name"
-TASK_NAME = "raytrace.task_name"
-"""Only where the program (or a library, like Ray Data) named the task otherwise than the function."""
 CANCELLED = "raytrace.cancelled"
 
 # Waits, puts, and the span around those too short to be recorded.

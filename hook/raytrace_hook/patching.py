@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
+import sys
 import types
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from typing import Any, Callable
 
 from raytrace_hook.log import warn_once
@@ -32,6 +36,37 @@ def patched(feature: str) -> Callable[[Callable[..., None]], Callable[..., bool]
         return safe
 
     return decorate
+
+
+def when_loaded(name: str, action: Callable[[], Any]) -> None:
+    """Call `action` once that module is there: now, or right after it has been imported."""
+    if name in sys.modules:
+        action()
+    else:
+        sys.meta_path.insert(0, _Watch(name, action))
+
+
+class _Watch:
+    """Sees one module being imported, through the finders that would have been asked anyway."""
+
+    def __init__(self, name: str, action: Callable[[], Any]) -> None:
+        self._name, self._action = name, action
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        if name != self._name or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        loader: Any = getattr(spec, "loader", None)
+        if loader is not None:
+            execute = loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                execute(module)
+                self._action()
+
+            loader.exec_module = exec_module
+        return spec
 
 
 def replace_attribute(owner: Any, name: str, wrapper: Wrapper) -> None:

@@ -204,6 +204,17 @@ def ready_now(references: Any) -> list[Any]:
     return list(ready)
 
 
+POOL_MODULE = "ray.util.multiprocessing.pool"
+DATASET_MODULE = "ray.data._internal.execution.streaming_executor_state"
+
+
+def blocks_of(bundle: Any) -> list[Any]:
+    """Return the references to a dataset's blocks that came together; none of None."""
+    if bundle is None:
+        return []
+    return list(bundle.block_refs) if hasattr(bundle, "block_refs") else [block[0] for block in bundle.blocks]
+
+
 def actor_of(method: Any) -> Any:
     """Return the handle that an actor's method is called on."""
     return method._actor if hasattr(method, "_actor") else method._actor_hard_ref or method._actor_ref()
@@ -292,6 +303,8 @@ def called_by_ray(depth: int) -> bool:
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if name not in _TRANSPARENT:
+            if frame.f_code.co_name == "_start_actor_pool" and name == POOL_MODULE:
+                return False
             return name.startswith("ray.") and not name.startswith(_USER_FACING)
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
     return False

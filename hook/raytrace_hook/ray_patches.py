@@ -8,9 +8,9 @@ import inspect
 import sys
 from typing import Any, Callable
 
-from raytrace_hook import names
+from raytrace_hook import names, tracebacks
 from raytrace_hook.patching import Wrapper, patched, replace_attribute, replace_code
-from raytrace_hook.ray_internals import load
+from raytrace_hook.ray_internals import DATASET_MODULE, POOL_MODULE, load
 
 Submission = Callable[..., Any]
 TRACED_FUNCTION = "_function_with_tracing"
@@ -138,6 +138,20 @@ def patch_connect(wrapper: Wrapper, mark: str) -> None:
         worker.connect = replacement
 
 
+@patched("waits for the results of a pool")
+def patch_pool(wrapper: Wrapper) -> None:
+    """Wrap where a program waits for the thread that collects a pool's results: for all of them, or the next."""
+    thread = load(POOL_MODULE).ResultThread
+    replace_attribute(thread, "join", wrapper)
+    replace_attribute(thread, "next_ready_index", wrapper)
+
+
+@patched("waits for the blocks of a dataset")
+def patch_dataset(wrapper: Wrapper) -> None:
+    """Wrap where a program waits for the thread that computes a dataset."""
+    replace_attribute(load(DATASET_MODULE).OpState, "get_output_blocking", wrapper)
+
+
 @patched("spans of generator functions")
 def patch_generator_functions(wrap: Callable[[Callable[..., Any], str], Callable[..., Any]]) -> None:
     """In a worker, wrap the generator functions that are run: Ray's own span ends when the generator is made."""
@@ -174,6 +188,12 @@ def patch_generator_methods(wrap: Callable[[Callable[..., Any], str], Callable[.
     )
 
 
+@patched("errors that read as without tracing")
+def patch_error_texts(wrapper: Wrapper) -> None:
+    """In a worker, wrap what makes the text of a task's traceback ready to be shown elsewhere."""
+    replace_attribute(load("ray._private.utils"), "format_error_message", wrapper)
+
+
 @patched("running untraced")
 def patch_untraced_worker() -> None:
     """In a worker that can't trace, run traced functions as they were written: Ray's own wrapper would fail."""
@@ -196,6 +216,7 @@ def patch_untraced_worker() -> None:
 
     manager = load("ray._private.function_manager").FunctionActorManager
     replace_attribute(manager, "get_execution_info", of_function)
+    patch_error_texts(tracebacks.formatting)
     patch_generator_methods(lambda method, name: untraced_generator(method))
 
 

@@ -11,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-from raytrace_hook import generators, instruments, live, pickling, ray_internals, submits
+from raytrace_hook import generators, instruments, live, pickling, ray_internals, ray_patches, submits, tracebacks
 from raytrace_hook.config import Settings
 from raytrace_hook.driver import Driver
 from raytrace_hook.in_flight import OpenSpans
@@ -145,6 +145,7 @@ def _install_in_ray(recorder: _Recorder) -> None:
     if ray_internals.is_worker():
         recorder.processor.in_worker = True
         generators.install()
+        ray_patches.patch_error_texts(tracebacks.formatting)
     else:
         events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)
         _driver = Driver(recorder.file, events, recorder.processor.show_alive, with_span=settings.waits)

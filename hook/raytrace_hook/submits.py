@@ -15,6 +15,7 @@ from raytrace_hook import names, ray_internals, ray_patches
 from raytrace_hook.attributes import add_checked
 from raytrace_hook.call_sites import call_site
 from raytrace_hook.log import warn_once
+from raytrace_hook.tracebacks import leave_out_this_frame
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
@@ -37,7 +38,11 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     def _remote(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if kind == "method" and kwargs and "_ray_trace_ctx" in kwargs:
             _fit_signature(self, kwargs)
-        returned = inner(self, args, kwargs, *more, **options)
+        try:
+            returned = inner(self, args, kwargs, *more, **options)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
         try:
             _complete(kind, args, kwargs, options, returned)
         except Exception as error:
@@ -58,6 +63,8 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id
         _latest.append(task_id)
+    if options.get("name") and kind == "task":
+        attributes[names.TASK_NAME] = options["name"]
     if kind != "method":
         attributes[names.RESOURCES] = _encoded_resources(kind, options)
     site = call_site()

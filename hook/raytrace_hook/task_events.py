@@ -71,7 +71,10 @@ class TaskEvents:
             warn_once("no task events from Ray", error)
 
     def _save_last(self) -> None:
-        deadline = time.monotonic() + (0 if _is_being_stopped() else self._wait_s)
+        if _is_being_stopped():
+            self._save(self._attempts())
+            return
+        deadline = time.monotonic() + self._wait_s
         while True:
             many = len(ray_events.raw_task_events()) > _MANY_EVENTS
             if many:

@@ -18,13 +18,14 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
-from raytrace_hook import names, ray_internals, ray_patches
+from raytrace_hook import helpers, names, ray_internals, ray_patches
 from raytrace_hook.attributes import add_one
 from raytrace_hook.call_sites import call_site
 from raytrace_hook.encode import timestamp
 from raytrace_hook.futures import waited_future
 from raytrace_hook.in_flight import OpenSpans
 from raytrace_hook.log import warn_once
+from raytrace_hook.tracebacks import leave_out_this_frame
 
 _covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
 """True inside a call that has a span already: what Ray calls in there is part of it."""
@@ -65,6 +66,7 @@ class Waits:
         ray_patches.patch_await(self._awaiting)
         ray_patches.patch_future(waited_future(self.begin, self.end))
         ray_patches.patch_next(self._next_sync, self._next_async)
+        helpers.install(self.begin, self.end)
         return ray_patches.patch_calls(lambda name: _Call(self, name))
 
     def begin(self, name: str, count: int) -> Wait | None:
@@ -154,11 +156,17 @@ class Waits:
                 return original(generator, *arguments, **keywords)
             wait = self.begin(names.NEXT_SPAN, 1)
             token = _covered.set(True)
+            item, problem = None, None
             try:
-                return original(generator, *arguments, **keywords)
+                item = original(generator, *arguments, **keywords)
+                return item
+            except BaseException as error:
+                leave_out_this_frame(error)
+                problem = error
+                raise
             finally:
                 _covered.reset(token)
-                self._end_next(wait, generator)
+                self._end_next(wait, generator, item, problem)
 
         return _next_sync
 
@@ -168,16 +176,25 @@ class Waits:
                 return await original(generator, *arguments, **keywords)
             wait = self.begin(names.NEXT_SPAN, 1)
             token = _covered.set(True)
+            item, problem = None, None
             try:
-                return await original(generator, *arguments, **keywords)
+                item = await original(generator, *arguments, **keywords)
+                return item
+            except BaseException as error:
+                leave_out_this_frame(error)
+                problem = error
+                raise
             finally:
                 _covered.reset(token)
-                self._end_next(wait, generator)
+                self._end_next(wait, generator, item, problem)
 
         return _next_async
 
-    def _end_next(self, wait: Any, generator: Any) -> None:
-        self.end(wait, lambda: {names.READY_TASK_IDS: ray_internals.task_ids_of([generator])})
+    def _end_next(self, wait: Any, generator: Any, item: Any, problem: BaseException | None) -> None:
+        is_over = isinstance(problem, (StopIteration, StopAsyncIteration))
+        # After a time-out the item is a reference to nothing.
+        came = [generator] if is_over or (item is not None and not item.is_nil()) else []
+        self.end(wait, lambda: {names.READY_TASK_IDS: ray_internals.task_ids_of(came)}, None if is_over else problem)
 
 
 def _open_record(wait: Wait, parent: SpanContext) -> str:
@@ -254,7 +271,11 @@ def _is_waitable(value: Any) -> bool:
 
 def _remember_size(original: Callable[..., Any]) -> Callable[..., Any]:
     def serialize(context: Any, *arguments: Any, **keywords: Any) -> Any:
-        serialized = original(context, *arguments, **keywords)
+        try:
+            serialized = original(context, *arguments, **keywords)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
         if getattr(_stored, "size", 0) is None:
             _stored.size = getattr(serialized, "total_bytes", None)
         return serialized

@@ -24,6 +24,7 @@ _ATTRIBUTE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "ready_task_ids": pl.List(pl.String),
     "attempt": pl.Int32,
     "concurrent": pl.Boolean,
+    "task_name": pl.String,
 }
 """In the order of the fields of `Attributes`."""
 
@@ -147,7 +148,7 @@ def _derived_columns() -> dict[str, pl.Expr]:
         "node_id": pl.coalesce("attribute_node_id", "resource_node_id"),
         "worker_id": pl.coalesce("attribute_worker_id", "resource_worker_id"),
         "pid": pl.coalesce(pl.col("attribute_pid").cast(pl.Int64, strict=False), "resource_pid"),
-        "function": pl.coalesce("function", _function_in_name()),
+        "function": pl.coalesce(_operator(), "function", _function_in_name()),
     }
 
 
@@ -163,6 +164,11 @@ def _enum(column: str, prefix: str, dtype: pl.Enum, default: str) -> pl.Expr:
 
 def _job(column: str) -> pl.Expr:
     return pl.when(pl.col(column) != _NO_JOB).then(pl.col(column))
+
+
+def _operator() -> pl.Expr:
+    """Ray Data runs all its operators as the same few functions; the task's name tells which it is."""
+    return pl.when(pl.col("function").str.starts_with("ray.data._internal.")).then(pl.col("task_name"))
 
 
 def _function_in_name() -> pl.Expr:

@@ -13,6 +13,9 @@ from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
 from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
 from raytrace_analyze.streams import BrokenStream, readable
 
+_AWAITED = b'"raytrace.awaited_count":'
+_READY = b'"raytrace.ready_task_ids":'
+
 
 class _Header(msgspec.Struct):
     resource: msgspec.Raw = EMPTY_OBJECT
@@ -61,9 +64,20 @@ def _records_in(line: bytes, offset: int, resource: msgspec.Raw, problems: Probl
     for record in records:
         if record.resource == EMPTY_OBJECT:
             record.resource = resource
+        _complete_wait(record)
     if not records:
         _add_bad_line(line, offset, problems)
     return records
+
+
+def _complete_wait(record: Record) -> None:
+    """Say of a wait, which learns what it came back with only as it ends, that this is nothing yet.
+
+    Without ready tasks it would not count as a wait, and the time in it as work of whoever waits.
+    """
+    attributes = bytes(record.attributes).strip()
+    if _AWAITED in attributes and _READY not in attributes:
+        record.attributes = msgspec.Raw(b"%s,%s[]}" % (attributes[:-1], _READY))
 
 
 def _add_bad_line(line: bytes, offset: int, problems: ProblemList) -> None:

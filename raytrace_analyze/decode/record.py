@@ -67,6 +67,7 @@ class Attributes(msgspec.Struct, gc=False):
     ready_task_ids: list[str] | None = _named("raytrace.ready_task_ids")
     attempt: Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)] | None = _named("raytrace.attempt")
     concurrent: bool | None = _named("raytrace.concurrent")
+    task_name: str | None = _named("raytrace.task_name")
 
 
 class Resource(msgspec.Struct, frozen=True):

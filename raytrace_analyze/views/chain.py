@@ -111,6 +111,7 @@ def say(segment: Segment) -> str:
     where = f" [process {segment['pid']}]" if segment["pid"] is not None else ""
     because = f" ({segment['cause']})" if segment["cause"] else ""
     who = "the driver" if function == DRIVER else function
+    ending = ", never ended" if segment["in_flight"] else ""
     match segment["category"]:
         case "submit":
             return f"{function} is submitted{because}{where}"
@@ -119,10 +120,9 @@ def say(segment: Segment) -> str:
         case "fetch":
             return f"{who} gets the result back ({name}){where}"
         case "wait":
-            return f"{who} waits in {name}{because}{where}"
+            return f"{who} waits in {name}{because}{ending}{where}"
     if name is None:
         return "the driver runs, or waits for something not traced"
-    ending = ", never ended" if segment["in_flight"] else ""
     if _is_run(segment) or name == "ray.driver":
         return f"{who} runs{ending}{where}"
     return f"{who} is in {name}{ending}{where}"

@@ -201,6 +201,10 @@ def test_a_driver_that_is_killed_while_it_hangs_took_as_long_as_it_lived(tmp_pat
     (get,) = open_rows.filter(name="ray.get").select("span_id", pl.col("start").to_physical()).rows(named=True)
     last = path.segments.row(-1, named=True)
     assert last["span_id"] == get["span_id"]
+    assert last["category"] == "wait"
     assert last["in_flight"] and not last["inferred"]
     assert 2.5 < (last["end_ns"] - get["start"]) / 1e9 < 6
     assert path.end_ns == last["end_ns"]
+    command = [sys.executable, "-m", "raytrace_analyze", "critical-path", str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "the driver waits in ray.get, never ended" in " ".join(told.split())

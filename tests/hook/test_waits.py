@@ -138,6 +138,20 @@ def test_asynchronous_iteration_waits_for_its_task(recording: Recording) -> None
     assert all(wait.attributes[READY] == submitted(recording, "async for") for wait in waits)
 
 
+def test_iteration_that_times_out_names_nothing(recording: Recording) -> None:
+    (wait,) = case(recording, "next timeout", "ray.next")
+    assert wait.attributes[READY] == []
+
+
+def test_a_process_pool_is_waited_for_like_its_calls(recording: Recording) -> None:
+    (started,) = case(recording, "process pool", "ray.get")
+    assert len(started.attributes[READY]) == 1
+    (mapped,) = case(recording, "process pool map", "ray.get")
+    assert sorted(mapped.attributes[READY]) == sorted(submitted(recording, "process pool map"))
+    in_turn = case(recording, "process pool imap", "ray.get")
+    assert sorted(wait.attributes[READY][0] for wait in in_turn) == sorted(submitted(recording, "process pool imap"))
+
+
 def test_helpers_of_ray_that_a_user_waits_in_are_recorded(recording: Recording) -> None:
     waits = case(recording, "pool", "ray.wait")
     assert len(waits) == 3

@@ -138,9 +138,22 @@ def main():
     assert ray.get(a.iterate.remote()) == [0, 1]
     with case("generator"):
         assert [ray.get(r) for r in numbers.remote(3)] == [0, 1, 2]
+    with case("next timeout"):
+        generator = numbers.remote(1)
+        assert generator._next_sync(timeout_s=0.001).is_nil()
+    ray.get(next(generator))
     with case("pool"):
         pool = ActorPool([Sync.remote(), Sync.remote()])
         assert sorted(pool.map_unordered(lambda actor, x: actor.method.remote(x), range(3))) == [0, 1, 2]
+
+    from ray.util.multiprocessing import Pool  # loaded late
+
+    with case("process pool"):
+        pool = Pool(1)
+        with case("process pool map"):
+            assert pool.map(abs, [-1, -2]) == [1, 2]
+        with case("process pool imap"):
+            assert list(pool.imap(abs, [-3, -4], chunksize=1)) == [3, 4]
 
     async def driver_async():
         with case("driver await"):
