@@ -1,6 +1,6 @@
-"""Where in the program a call was made: which line waits, which line submits.
+"""Who made a call: which line of the program, or Ray itself.
 
-Only lines are written down, never what stands in them.
+Only the numbers of lines are written down, never what stands in them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from types import CodeType, FrameType
+
+from raytrace_hook import ray_internals
 
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
@@ -49,3 +51,28 @@ def _place(frame: FrameType) -> str:
     file = frame.f_code.co_filename
     # A program is often started by a relative path; `<stdin>` and the like are no paths.
     return f"{file if file.startswith('<') else os.path.abspath(file)}:{frame.f_lineno}"
+
+
+def called_by_ray(depth: int) -> bool:
+    """Tell whether the code that made a call is Ray's own (not its helpers that a user waits in)."""
+    frame = sys._getframe(depth + 1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name not in _TRANSPARENT:
+            if frame.f_code.co_name == "_start_actor_pool" and name == ray_internals.POOL_MODULE:
+                return False
+            return name.startswith("ray.") and not name.startswith(_USER_FACING)
+        frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
+    return False
+
+
+_TRANSPARENT = {
+    "ray._private.worker",
+    "ray._private.client_mode_hook",
+    "ray._private.auto_init_hook",
+    "ray._private.object_ref_generator",
+    "raytrace_hook.waits",
+    "raytrace_hook.call_sites",
+    "raytrace_hook.ray_patches",
+}
+_USER_FACING = ("ray.util.actor_pool", "ray.util.queue", "ray.util.helpers", "ray.util.joblib")

@@ -295,28 +295,3 @@ def run_span(owner: str, method: str | None) -> tuple[str, dict[str, Any]]:
 def entrypoint_error() -> BaseException | None:
     """Return the exception that ends the interpreter, if one does."""
     return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-
-
-def called_by_ray(depth: int) -> bool:
-    """Tell whether the code that made a call is Ray's own (not its helpers that a user waits in)."""
-    frame = sys._getframe(depth + 1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name not in _TRANSPARENT:
-            if frame.f_code.co_name == "_start_actor_pool" and name == POOL_MODULE:
-                return False
-            return name.startswith("ray.") and not name.startswith(_USER_FACING)
-        frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
-    return False
-
-
-_TRANSPARENT = {
-    "ray._private.worker",
-    "ray._private.client_mode_hook",
-    "ray._private.auto_init_hook",
-    "ray._private.object_ref_generator",
-    "raytrace_hook.waits",
-    "raytrace_hook.ray_internals",
-    "raytrace_hook.ray_patches",
-}
-_USER_FACING = ("ray.util.actor_pool", "ray.util.queue", "ray.util.helpers", "ray.util.joblib")

@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from raytrace_hook import helpers, names, ray_internals, ray_patches
 from raytrace_hook.attributes import add_one
-from raytrace_hook.call_sites import call_site
+from raytrace_hook.call_sites import call_site, called_by_ray
 from raytrace_hook.encode import timestamp
 from raytrace_hook.futures import waited_future
 from raytrace_hook.in_flight import OpenSpans
@@ -134,7 +134,7 @@ class Waits:
     def _awaiting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def wrap_future(future: Any, *arguments: Any, **keywords: Any) -> Any:
             reference = getattr(future, "object_ref", None)
-            if reference is not None and not _covered.get() and not ray_internals.called_by_ray(1):
+            if reference is not None and not _covered.get() and not called_by_ray(1):
                 wait = self.begin(names.AWAIT_SPAN, 1)
                 if wait is not None:
                     wait.site = call_site()
@@ -152,7 +152,7 @@ class Waits:
 
     def _next_sync(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def _next_sync(generator: Any, *arguments: Any, **keywords: Any) -> Any:
-            if _covered.get() or ray_internals.called_by_ray(1):
+            if _covered.get() or called_by_ray(1):
                 return original(generator, *arguments, **keywords)
             wait = self.begin(names.NEXT_SPAN, 1)
             token = _covered.set(True)
@@ -172,7 +172,7 @@ class Waits:
 
     def _next_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
         async def _next_async(generator: Any, *arguments: Any, **keywords: Any) -> Any:
-            if _covered.get() or ray_internals.called_by_ray(1):
+            if _covered.get() or called_by_ray(1):
                 return await original(generator, *arguments, **keywords)
             wait = self.begin(names.NEXT_SPAN, 1)
             token = _covered.set(True)
@@ -223,7 +223,7 @@ class _Call:
 
     def start(self, frame: Any) -> None:
         try:
-            if _covered.get() or ray_internals.called_by_ray(2):
+            if _covered.get() or called_by_ray(2):
                 return
             if self._name == names.PUT_SPAN:
                 _stored.size = None
