@@ -1,5 +1,14 @@
 """Real Ray programs that have a pattern that costs time, and programs that look like them and have not."""
 
+import re
+
+WORK = """
+@ray.remote
+def work(value, seconds=0.3):
+    time.sleep(seconds)
+    return value
+"""
+
 BEGINNING = """
 import os, sys, time
 import ray
@@ -12,8 +21,9 @@ def warm():
 def work(value, seconds=0.3):
     time.sleep(seconds)
     return value
-if "cold" not in sys.argv[0]:
-    ray.get([warm.remote() for _ in range(8)])
+started = [warm.remote() for _ in range(8)] if os.path.basename(sys.argv[0]) != "cold.py" else []
+if not os.path.basename(sys.argv[0]).startswith("cold"):
+    ray.get(started)
 """
 """Every worker process is there, and has loaded what it needs, before the part that is looked at; but in `cold`."""
 
@@ -129,8 +139,10 @@ ray.get([work.remote(i, 0.15 * i) for i in range(1, 13)])
     "cold": """
 ray.get([work.remote(i) for i in range(8)])
 """,
-    "long, warmed up": """
-ray.get([work.remote(i, 2.0) for i in range(20)])
+    "cold beside the driver's work": """
+time.sleep(8.0)
+ray.get(started)
+ray.get([work.remote(i) for i in range(8)])
 """,
     "rounds": """
 import random
@@ -272,7 +284,7 @@ PATTERNS = (
             "runs of all lengths",
         ),
     ),
-    ("cold-workers", "cold", ("long, warmed up",)),
+    ("cold-workers", "cold", ("cold beside the driver's work",)),
     ("too-few-in-flight", "rounds", ("rounds that pass on a state",)),
     (
         "too-few-in-flight",
@@ -289,3 +301,19 @@ PATTERNS = (
     ("driver-code", "driver between stages", ("driver beside its tasks",)),
 )
 """The pattern, the program that has it, and its innocent twins."""
+
+ALONE = {"cold", "driver", "actors that hold"}
+"""Beginnings of the names of programs that are a job of their own: they are about all of it."""
+
+
+def together(names: list[str]) -> str:
+    """Make one program of several, each with functions and actors of its own, numbered in the order given."""
+    return BEGINNING + "\n".join(_numbered(PROGRAMS[name], number) for number, name in enumerate(names))
+
+
+def _numbered(program: str, number: int) -> str:
+    own = re.findall(r"^(?:def|class) (\w+)", program, re.MULTILINE)
+    program = WORK + program
+    for name in (*own, "work"):
+        program = re.sub(rf"\b{name}\b", f"{name}_{number}", program)
+    return program

@@ -48,34 +48,33 @@ def small_candidates(facts: Facts) -> Iterator[Candidate]:
 
 
 def pending_candidates(facts: Facts) -> Iterator[Candidate]:
-    """Find times at which very many tasks had been submitted and had not started."""
+    """Find functions of which very many tasks had been submitted at one time and had not started."""
     slots = facts.slots or 1
-    runs = facts.runs[facts.structure.submit[facts.runs] >= 0]
-    if runs.size < max(_MANY_PENDING, _MANY_PER_SLOT * slots):
-        return
-    first = np.unique(facts.run_of_submit[facts.structure.submit[runs]])
-    submitted, started = facts.end[facts.structure.submit[first]], facts.start[first]
-    times = np.concatenate([started, np.minimum(submitted, started)])
-    change = np.concatenate([np.full(first.size, -1), np.ones(first.size, dtype=np.int64)])
-    order = np.lexsort((change, times))
-    pending = np.cumsum(change[order])
-    most = int(pending.max())
-    if most < max(_MANY_PENDING, _MANY_PER_SLOT * slots):
-        return
-    at = times[order][int(np.argmax(pending))]
-    then = first[(submitted <= at) & (started > at)]
-    names, counts = np.unique([facts.functions[row] for row in then.tolist()], return_counts=True)
-    function = str(names[np.argmax(counts)])
-    yield Candidate(
-        Pattern.TOO_MANY_IN_FLIGHT,
-        function,
-        f"{count_text(most, 'task')} were waiting to start at one time, most of them {name_of(function)}"
-        + (f", for {count_text(slots, 'slot')}" if facts.slots else ""),
-        "keep fewer in flight: submit a new one only when ray.wait says that one is ready. That saves memory in the "
-        "driver and on the head node, not time",
-        None,
-        then,
-    )
+    enough = max(_MANY_PENDING, _MANY_PER_SLOT * slots)
+    for function, runs in runs_by_function(facts):
+        first = np.unique(facts.run_of_submit[facts.structure.submit[runs[facts.structure.submit[runs] >= 0]]])
+        if first.size < enough:
+            continue
+        started = facts.start[first]
+        submitted = np.minimum(facts.end[facts.structure.submit[first]], started)
+        times = np.concatenate([started, submitted])
+        change = np.repeat([-1, 1], first.size)
+        order = np.lexsort((change, times))
+        pending = np.cumsum(change[order])
+        most = int(pending.max())
+        if most < enough:
+            continue
+        at = times[order][int(np.argmax(pending))]
+        yield Candidate(
+            Pattern.TOO_MANY_IN_FLIGHT,
+            function,
+            f"{most:,} tasks of {name_of(function)} were waiting to start at one time"
+            + (f", for {count_text(slots, 'slot')}" if facts.slots else ""),
+            "keep fewer in flight: submit a new one only when ray.wait says that one is ready. That saves memory in "
+            "the driver and on the head node, not time",
+            None,
+            first[(submitted <= at) & (started > at)],
+        )
 
 
 def runs_by_function(facts: Facts) -> Iterator[tuple[str, Rows]]:
