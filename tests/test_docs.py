@@ -94,6 +94,7 @@ def test_every_command_is_in_the_readme_or_its_neighbours() -> None:
     [
         "README.md",
         "CONTRIBUTING.md",
+        "docs/advise.md",
         "docs/critical-path.md",
         "docs/what-if.md",
         "docs/diff.md",
