@@ -125,11 +125,11 @@ def give_advice(
         rules=CauseRules(structure, points.runs, task_events, spans),
         cluster_cpus=cluster_cpus(mine),
         task_cpus=had_slots or cluster_slots(mine),
+        floor_ns=max(at_least * read.makespan_ns, 1),
     )
     now = replay(read.graph)
     weighed = [_weighed(candidate, now) for finder in _FINDERS for candidate in finder(facts)]
-    limit = max(at_least * read.makespan_ns, 1)
-    kept = [each for each in weighed if each.candidate.mended is None or each.saved_ns >= limit]
+    kept = [each for each in weighed if each.candidate.mended is None or each.saved_ns >= facts.floor_ns]
     kept.sort(key=lambda each: (-each.saved_ns, each.candidate.pattern, each.candidate.function))
     kept = _distinct(kept)
     return Advice(

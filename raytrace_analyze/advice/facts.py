@@ -30,6 +30,8 @@ class Facts:
     """How many CPUs the cluster has in all, by its driver's word."""
     task_cpus: int | None
     """How many of them its actors leave for tasks."""
+    floor_ns: float
+    """What would save less is no finding: what costs less need not be looked at."""
 
     @property
     def graph(self) -> Graph:
@@ -93,6 +95,16 @@ class Facts:
         return rows[np.argsort(self.start[rows], kind="stable")]
 
     @cached_property
+    def waits_of(self) -> dict[int, Rows]:
+        """By flow of control (the row that heads it): its waits, in order of start."""
+        return _by_flow(self.graph.points.head, self.waits)
+
+    @cached_property
+    def submits_of(self) -> dict[int, Rows]:
+        """By flow of control (the row that heads it): its submits, in order of start."""
+        return _by_flow(self.graph.points.head, self.submits)
+
+    @cached_property
     def run_of_submit(self) -> Rows:
         """By row: the first run of a submit, -1 for other rows and where there is none."""
         found = np.full(self.spans.height, -1, dtype=np.int64)
@@ -122,6 +134,13 @@ class Facts:
         """By row of the table: the function of its task; the driver's for what is in none."""
         names: list[str] = self.spans.get_column("function").fill_null(DRIVER).to_list()
         return names
+
+    @cached_property
+    def runs_by_function(self) -> dict[str, Rows]:
+        """By function: its runs, in order of start."""
+        listed = pl.DataFrame({"function": self.spans.get_column("function").gather(self.runs), "row": self.runs})
+        grouped = listed.group_by("function", maintain_order=True).agg("row").sort("function", nulls_last=True)
+        return {function or DRIVER: rows.to_numpy() for function, rows in zip(*grouped.get_columns(), strict=True)}
 
     def caller(self, row: int) -> str:
         """Give the function in which a wait or a submit stands."""
@@ -156,3 +175,10 @@ class Facts:
         runs = self.relations.ready.of(wait)
         inside: Flags = self.graph.points.start_of[runs] >= 0
         return runs[inside]
+
+
+def _by_flow(head: Rows, rows: Rows) -> dict[int, Rows]:
+    flow = head[rows]
+    order = np.argsort(flow, kind="stable")
+    heads, first = np.unique(flow[order], return_index=True)
+    return dict(zip(heads.tolist(), np.split(rows[order], first[1:]), strict=False))

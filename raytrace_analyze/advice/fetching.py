@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.loops import find_loops
+from raytrace_analyze.advice.loops import Loop, find_loops
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.source import Use
 from raytrace_analyze.advice.words import name_of, place_text, times_text
@@ -15,6 +15,8 @@ from raytrace_analyze.units import count_text
 
 _LEAST = 3
 _MOST_OF_THEM = 0.8
+_LOOKED_AT = 100
+"""In how many of the longest waits it is counted how many results were ready meanwhile."""
 _AS_A_REFERENCE = 2
 """From how many times as long as others a submit is taken to carry a value that a reference would spare it."""
 
@@ -23,25 +25,13 @@ def order_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find loops that get results in the order of their submission while later ones are ready."""
     if not facts.recorded:
         return
-    for loop in find_loops(facts):
-        ready = [facts.ready_runs(wait) for wait in loop.waits.tolist()]
-        single = np.array([runs.size == 1 for runs in ready])
-        if single.sum() < max(_LEAST, _MOST_OF_THEM * loop.waits.size):
+    for loops in find_loops(facts):
+        orders = [order for loop in loops if (order := _other_order(facts, loop)) is not None]
+        if not orders:
             continue
-        waits, runs = loop.waits[single], np.concatenate([each for each in ready if each.size == 1])
-        submit = facts.structure.submit[runs]
-        if (submit < 0).any() or (facts.start[submit] > facts.start[waits[0]]).mean() > 1 - _MOST_OF_THEM:
-            continue
-        in_order = runs[np.argsort(facts.end[runs], kind="stable")]
-        blocked = facts.start[waits] < facts.end[runs]
-        later_ready = [int((facts.end[runs[at + 1 :]] < facts.end[runs[at]]).sum()) for at in np.flatnonzero(blocked)]
-        passed = max(later_ready, default=0)
-        # Nobody can wait for what had not ended when the wait had.
-        possible = facts.end[in_order] <= facts.end[waits]
-        if passed == 0 or not possible.all():
-            continue
-        function = facts.functions[int(runs[0])]
+        waits, runs, in_order = (np.concatenate(each) for each in list(zip(*orders, strict=True))[:3])
         site = facts.sites.get(int(waits[0]))
+        function, passed = facts.functions[int(runs[0])], max(order[3] for order in orders)
         yield Candidate(
             Pattern.SUBMISSION_ORDER,
             function,
@@ -53,6 +43,29 @@ def order_candidates(facts: Facts) -> Iterator[Candidate]:
             np.concatenate([waits, runs]),
             site,
         )
+
+
+def _other_order(facts: Facts, loop: Loop) -> tuple[Rows, Rows, Rows, int] | None:
+    """Give a loop's waits, the runs that each waited for, those in the order of their ends, and how many were passed.
+
+    None where it does not wait for one result after the other, all submitted before, or none was passed.
+    """
+    ready = [facts.ready_runs(wait) for wait in loop.waits.tolist()]
+    single = np.array([runs.size == 1 for runs in ready])
+    if single.sum() < max(_LEAST, _MOST_OF_THEM * loop.waits.size):
+        return None
+    waits, runs = loop.waits[single], np.concatenate([each for each in ready if each.size == 1])
+    submit = facts.structure.submit[runs]
+    if (submit < 0).any() or (facts.start[submit] > facts.start[waits[0]]).mean() > 1 - _MOST_OF_THEM:
+        return None
+    in_order = runs[np.argsort(facts.end[runs], kind="stable")]
+    # Nobody can wait for what had not ended when the wait had.
+    if (facts.end[in_order] > facts.end[waits]).any():
+        return None
+    blocked = np.flatnonzero(facts.start[waits] < facts.end[runs])
+    longest = blocked[np.argsort(facts.start[waits[blocked]] - facts.end[runs[blocked]], kind="stable")][:_LOOKED_AT]
+    passed = max((int((facts.end[runs[at + 1 :]] < facts.end[runs[at]]).sum()) for at in longest), default=0)
+    return (waits, runs, in_order, passed) if passed else None
 
 
 def unnecessary_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -69,19 +82,21 @@ def unnecessary_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def _handovers(facts: Facts) -> Iterator[tuple[int, int]]:
     """Give the waits that came back with a task's result, each with the submits up to the next one at its place."""
-    head = facts.graph.points.head
-    last_at: dict[tuple[int, str], int] = {}
-    calls = np.concatenate([facts.waits, facts.submits])
-    for row in calls[np.argsort(facts.start[calls], kind="stable")].tolist():
-        flow, site = int(head[row]), facts.sites.get(row)
-        if site is None:
+    has_results = np.diff(facts.relations.ready.first) > 0
+    for flow, submits in facts.submits_of.items():
+        waits = facts.waits_of.get(flow)
+        if waits is None:
             continue
-        if not facts.structure.is_submit[row]:
-            last_at[(flow, site)] = row
-            continue
-        for (other, _), wait in last_at.items():
-            if other == flow and facts.relations.ready.of(wait).size:
-                yield wait, row
+        calls = np.concatenate([waits, submits])
+        last_at: dict[str, int] = {}
+        for row in calls[np.argsort(facts.start[calls], kind="stable")].tolist():
+            site = facts.sites.get(row)
+            if site is None:
+                continue
+            if facts.structure.is_submit[row]:
+                yield from ((wait, row) for wait in last_at.values())
+            elif has_results[row]:
+                last_at[site] = row
 
 
 def _passing_on(facts: Facts, site: str, pairs: list[tuple[int, int]]) -> Candidate:

@@ -6,8 +6,8 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.sizes import runs_by_function
 from raytrace_analyze.advice.words import name_of, times_text
+from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
 from raytrace_analyze.units import duration_text
 
@@ -23,7 +23,7 @@ _FEW = 0.1
 
 def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find runs that worked far longer than their function usually does."""
-    for function, runs in runs_by_function(facts):
+    for function, runs in facts.runs_by_function.items():
         if runs.size < _FEWEST:
             continue
         work = facts.work_ns[runs].astype(np.float64)
@@ -49,20 +49,14 @@ def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def retry_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find attempts that failed and were made again."""
-    for function, runs in runs_by_function(facts):
-        again, failed = [], []
-        for submit in np.unique(facts.structure.submit[runs]).tolist():
-            attempts = facts.relations.attempts.of(submit)
-            attempts = attempts[facts.graph.points.start_of[attempts] >= 0]
-            attempts = attempts[np.argsort(facts.start[attempts], kind="stable")]
-            if submit >= 0 and attempts.size > 1:
-                failed.extend(attempts[:-1].tolist())
-                again.extend(attempts[1:].tolist())
-        if not failed:
+    for function, runs in facts.runs_by_function.items():
+        lost, next_ones = _failed_attempts(facts, runs)
+        if lost.size == 0:
             continue
-        lost, next_ones = np.array(failed), np.array(again)
         ran = int((facts.end[lost] - facts.start[lost]).sum())
         delay = int(facts.lag_ns[next_ones].sum())
+        if ran + delay < facts.floor_ns:
+            continue
         mended = shorten_lags(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones, facts.lag_ns[next_ones])
         message = facts.spans.get_column("status_message")[int(lost[0])]
         reason = f": {message.strip().splitlines()[0][:120]}" if message and message.strip() else ""
@@ -75,3 +69,11 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
             mended,
             np.concatenate([lost, next_ones]),
         )
+
+
+def _failed_attempts(facts: Facts, runs: Rows) -> tuple[Rows, Rows]:
+    """Give the runs that were followed by another attempt, and those attempts."""
+    submit = facts.structure.submit[runs]
+    order = np.lexsort((facts.start[runs], submit))
+    again = (submit[order[1:]] == submit[order[:-1]]) & (submit[order[1:]] >= 0)
+    return runs[order[:-1][again]], runs[order[1:][again]]

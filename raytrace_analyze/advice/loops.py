@@ -27,95 +27,92 @@ class Loop:
     """In order of time."""
     submits: Rows
     """All submits of that flow, in order of time."""
-    round_of: Rows
-    """By submit: how many of the waits began before it."""
+    others: Rows
+    """All waits of that flow from the first of its own on, in order of time."""
+
+    def rounds(self, facts: Facts) -> Rows:
+        """Give by submit how many of the waits began before it."""
+        return np.searchsorted(facts.start[self.waits], facts.start[self.submits], side="right").astype(np.int64)
 
 
-def find_loops(facts: Facts) -> list[Loop]:
-    """Find the loops of a job: places where one flow of control waits at least three times."""
-    head = facts.graph.points.head
-    submits_of: dict[int, list[int]] = {}
-    for submit in facts.submits.tolist():
-        submits_of.setdefault(int(head[submit]), []).append(submit)
+@dataclass(frozen=True)
+class _Move:
+    """What one loop could submit sooner."""
+
+    loop: Loop
+    submits: Rows
+    anchors: Rows
+    """By submit: the point that it could follow."""
+    ready: list[Rows]
+    """By wait: the runs whose results it came back with."""
+    certain: bool = True
+    cap: int = 0
+    """How many the loop keeps in flight; 0 where it waits for all."""
+
+
+def find_loops(facts: Facts) -> list[list[Loop]]:
+    """Find the loops of a job: places where one flow of control waits at least three times.
+
+    Those of one place in one function are together, in whatever run of it they are.
+    """
     waits_at: dict[tuple[int, str], list[int]] = {}
     names = facts.spans.get_column("name").gather(facts.waits).to_list()
-    for wait, name in zip(facts.waits.tolist(), names, strict=True):
-        waits_at.setdefault((int(head[wait]), facts.sites.get(wait, name)), []).append(wait)
-    loops = []
-    for (flow, _), waits in waits_at.items():
-        if len(waits) >= _LEAST and flow in submits_of:
-            submits = np.array(submits_of[flow])
-            round_of = np.searchsorted(facts.start[waits], facts.start[submits], side="right")
-            loops.append(Loop(np.array(waits), submits, round_of))
-    return loops
+    flows = facts.graph.points.head[facts.waits].tolist()
+    for wait, flow, name in zip(facts.waits.tolist(), flows, names, strict=True):
+        waits_at.setdefault((flow, facts.sites.get(wait, name)), []).append(wait)
+    found: dict[tuple[str, str], list[Loop]] = {}
+    for (flow, place), listed in waits_at.items():
+        if len(listed) >= _LEAST and flow in facts.submits_of:
+            waits, others = np.array(listed), facts.waits_of[flow]
+            others = others[facts.start[others] >= facts.start[waits[0]]]
+            loop = Loop(waits, facts.submits_of[flow], others)
+            found.setdefault((place, facts.caller(listed[0])), []).append(loop)
+    return list(found.values())
 
 
 def loop_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find loops that serialise tasks which could run side by side, and those that keep too few of them running."""
     if not facts.recorded:
         return
-    for loop in find_loops(facts):
-        if _waits_for_its_own_round(facts, loop):
-            yield from _serialising(facts, loop)
-        else:
-            yield from _capped(facts, loop)
+    for loops in find_loops(facts):
+        moves = [move for loop in loops if (move := _move(facts, loop)) is not None]
+        if moves:
+            yield _candidate(facts, moves)
 
 
-def _ready_submits(facts: Facts, wait: int) -> Rows:
-    submit = facts.structure.submit[facts.ready_runs(wait)]
-    return submit[submit >= 0]
+def _move(facts: Facts, loop: Loop) -> _Move | None:
+    ready = [facts.ready_runs(wait) for wait in loop.waits.tolist()]
+    if _waits_for_its_own_round(facts, loop, ready):
+        return _serialising(facts, loop, ready)
+    return _capped(facts, loop, ready)
 
 
-def _waits_for_its_own_round(facts: Facts, loop: Loop) -> bool:
+def _submits_of(facts: Facts, runs: Rows) -> Rows:
+    submit = facts.structure.submit[runs]
+    return np.unique(submit[submit >= 0])
+
+
+def _waits_for_its_own_round(facts: Facts, loop: Loop, ready: list[Rows]) -> bool:
     """Tell whether what is waited for was submitted in the same round, after the wait before."""
     own = 0
-    for before, wait in zip(loop.waits[:-1].tolist(), loop.waits[1:].tolist(), strict=True):
-        submits = _ready_submits(facts, wait)
+    for before, runs in zip(loop.waits[:-1].tolist(), ready[1:], strict=True):
+        submits = _submits_of(facts, runs)
         own += submits.size > 0 and bool((facts.start[submits] >= facts.end[before]).all())
     return own >= _MOST_OF_THEM * (loop.waits.size - 1)
 
 
-def _serialising(facts: Facts, loop: Loop) -> Iterator[Candidate]:
+def _serialising(facts: Facts, loop: Loop, ready: list[Rows]) -> _Move | None:
     """A loop that submits, waits and goes on: everything could be submitted in the first round."""
-    first = loop.submits[loop.round_of == 0]
-    later = loop.submits[(loop.round_of > 0) & (loop.round_of < loop.waits.size)]
+    round_of = loop.rounds(facts)
+    first = loop.submits[round_of == 0]
+    later = loop.submits[(round_of > 0) & (round_of < loop.waits.size)]
     if first.size == 0 or later.size < _LEAST - 1:
-        return
+        return None
     movable, certain = _movable(facts, loop, later)
-    if movable.size < _LEAST - 1:
-        return
-    anchor = int(facts.graph.points.end_of[first[-1]])
-    mended = submit_earlier(facts.graph, movable, np.full(movable.size, anchor))
-    ready = [facts.ready_runs(wait) for wait in loop.waits.tolist()]
-    runs = facts.run_of_submit[movable]
-    runs = runs[runs >= 0]
-    if runs.size == 0:
-        return
-    function = facts.functions[int(runs[np.argmax(facts.end[runs] - facts.start[runs])])]
-    wait = int(loop.waits[0])
-    caller, what = name_of(facts.caller(wait)), name_of(function)
-    often = times_text(loop.waits.size) + place_text(facts.sites.get(wait))
-    awaited = int(np.median([each.size for each in ready]))
-    if awaited <= 1:
-        pattern, alone = Pattern.GET_IN_LOOP, _independence("none of them needs the result of another", certain)
-        seen = f"{caller} submits {what} and waits for it before it submits the next one, {often}; {alone}"
-        remedy = "submit all of them first, then get all results at once: ray.get([f.remote(x) for x in xs])"
-    else:
-        pattern, alone = Pattern.TOO_FEW_IN_FLIGHT, _independence("no round needs the results of another", certain)
-        seen = (
-            f"{caller} submits {what} in rounds of {awaited} and waits for the slowest of each before "
-            f"the next round, {often}; {alone}"
-        )
-        remedy = (
-            "submit more before waiting: all of them, or keep enough in flight with ray.wait and submit a new one "
-            "whenever one is ready"
-        )
-    rows = np.concatenate([loop.waits, np.unique(np.concatenate(ready))])
-    yield Candidate(pattern, function, seen, remedy, mended, rows, facts.sites.get(wait), certain)
-
-
-def _independence(text: str, certain: bool) -> str:
-    return text if certain else f"if {text}, that is for nothing"
+    if movable.size < _LEAST - 1 or (facts.run_of_submit[movable] < 0).all():
+        return None
+    anchor = facts.graph.points.end_of[first[-1]]
+    return _Move(loop, movable, np.full(movable.size, anchor), ready, certain)
 
 
 def _movable(facts: Facts, loop: Loop, later: Rows) -> tuple[Rows, bool]:
@@ -123,17 +120,17 @@ def _movable(facts: Facts, loop: Loop, later: Rows) -> tuple[Rows, bool]:
 
     What takes a reference to something that stays where it is stays, too.
     """
-    waits = facts.waits[facts.graph.points.head[facts.waits] == facts.graph.points.head[loop.waits[0]]]
-    since = facts.start[loop.waits[0]]
-    waits = waits[facts.start[waits] >= since]
-    starts = facts.start[waits]
     moved: list[int] = []
     stays: set[int] = set()
     certain = True
-    for submit in later.tolist():
-        passed = waits[: int(np.searchsorted(starts, facts.start[submit]))]
-        sites = {facts.sites.get(wait): wait for wait in passed.tolist()}
-        uses = {facts.use(wait, submit) for wait in sites.values()}
+    passed: dict[str | None, int] = {}
+    others = iter(zip(loop.others.tolist(), facts.start[loop.others].tolist(), strict=True))
+    coming = next(others, None)
+    for submit, start in zip(later.tolist(), facts.start[later].tolist(), strict=True):
+        while coming is not None and coming[1] <= start:
+            passed[facts.sites.get(coming[0])] = coming[0]
+            coming = next(others, None)
+        uses = {facts.use(wait, submit) for wait in passed.values()}
         taken = facts.structure.submit[facts.relations.dependencies.of(submit)]
         if uses.isdisjoint(_NEVER) and stays.isdisjoint(taken.tolist()):
             moved.append(submit)
@@ -143,52 +140,77 @@ def _movable(facts: Facts, loop: Loop, later: Rows) -> tuple[Rows, bool]:
     return np.array(moved, dtype=np.int64), certain
 
 
-def _capped(facts: Facts, loop: Loop) -> Iterator[Candidate]:
+def _capped(facts: Facts, loop: Loop, ready: list[Rows]) -> _Move | None:
     """A loop that keeps a fixed number of tasks in flight, fewer than there are slots."""
     slots = facts.slots
-    returned = [np.unique(_ready_submits(facts, wait)) for wait in loop.waits.tolist()]
-    waited_for = np.isin(loop.submits, np.concatenate(returned)) if returned else np.zeros(0, dtype=np.bool_)
-    submits, round_of = loop.submits[waited_for], loop.round_of[waited_for]
+    returned = [_submits_of(facts, runs) for runs in ready]
+    waited_for = np.isin(loop.submits, np.concatenate(returned))
+    submits, round_of = loop.submits[waited_for], loop.rounds(facts)[waited_for]
     refills = np.flatnonzero(round_of > 0)
     if slots is None or refills.size < _LEAST or (round_of == 0).sum() == 0:
-        return
+        return None
     back = np.cumsum([0, *(each.size for each in returned)])
     rounds = np.arange(loop.waits.size)
     in_flight = np.searchsorted(round_of, rounds, side="right") - back[:-1]
     in_flight = in_flight[rounds < round_of[-1]]
     cap = int(np.bincount(np.maximum(in_flight, 0)).argmax())
     if not 0 < cap < slots or (in_flight == cap).mean() < _MOST_OF_THEM:
-        return
+        return None
     if any(_is_needed(facts, loop, int(submit)) for submit in submits[refills[:_LEAST]]):
-        return
-    fill = int(facts.graph.points.end_of[submits[round_of == 0][-1]])
+        return None
+    points = facts.graph.points
     # With more in flight, each is submitted as many waits sooner.
     sooner = round_of[refills] - 1 - (slots - cap)
-    ends = facts.graph.points.end_of[loop.waits]
-    anchors = np.where(sooner >= 0, ends[np.maximum(sooner, 0)], fill)
-    runs = facts.run_of_submit[submits]
-    runs = runs[runs >= 0]
-    function, wait = facts.functions[int(runs[0])], int(loop.waits[0])
-    caller, what = name_of(facts.caller(wait)), name_of(function)
-    yield Candidate(
-        Pattern.TOO_FEW_IN_FLIGHT,
-        function,
-        f"{caller} keeps {cap} of {what} in flight{place_text(facts.sites.get(wait))}, but there are "
-        f"{count_text(slots, 'slot')}",
-        f"keep at least {slots} in flight, unless memory or something else is what limits them",
-        submit_earlier(facts.graph, submits[refills], anchors),
-        np.concatenate([loop.waits, runs]),
-        facts.sites.get(wait),
-    )
+    fill = points.end_of[submits[round_of == 0][-1]]
+    anchors = np.where(sooner >= 0, points.end_of[loop.waits][np.maximum(sooner, 0)], fill)
+    return _Move(loop, submits[refills], anchors, ready, cap=cap)
 
 
 def _is_needed(facts: Facts, loop: Loop, submit: int) -> bool:
     """Tell whether a submit takes a result that the same flow got since the loop began."""
-    points = facts.graph.points
     names = facts.spans.get_column("name")
-    flow = points.head[loop.waits[0]]
-    within = (points.head[facts.waits] == flow) & (facts.start[facts.waits] >= facts.start[loop.waits[0]])
-    before = facts.waits[within & (facts.start[facts.waits] < facts.start[submit])]
+    before = loop.others[facts.start[loop.others] < facts.start[submit]]
     # What ray.wait gives back are references: whoever takes one depends on it, and the spans say so.
     got = {facts.sites.get(wait): wait for wait in before.tolist() if names[wait] != "ray.wait"}
     return any(facts.use(wait, submit) in _NEVER for wait in got.values())
+
+
+def _candidate(facts: Facts, moves: list[_Move]) -> Candidate:
+    """Say of the loops at one place what they could do better."""
+    submits = np.concatenate([move.submits for move in moves])
+    anchors = np.concatenate([move.anchors for move in moves])
+    waits = np.concatenate([move.loop.waits for move in moves])
+    ready = [runs for move in moves for runs in move.ready]
+    runs = facts.run_of_submit[submits]
+    runs = runs[runs >= 0]
+    function = facts.functions[int(runs[np.argmax(facts.end[runs] - facts.start[runs])])]
+    site, certain = facts.sites.get(int(waits[0])), all(move.certain for move in moves)
+    caller, what, where = name_of(facts.caller(int(waits[0]))), name_of(function), place_text(site)
+    often = times_text(waits.size) + (f" in {count_text(len(moves), 'run')}" if len(moves) > 1 else "") + where
+    awaited = int(np.median([each.size for each in ready]))
+    pattern, cap = Pattern.TOO_FEW_IN_FLIGHT, max(move.cap for move in moves)
+    if cap:
+        slots = count_text(facts.slots or 0, "slot")
+        seen = f"{caller} keeps {cap} of {what} in flight{where}, but there are {slots}"
+        remedy = f"keep at least {facts.slots} in flight, unless memory or something else is what limits them"
+    elif awaited <= 1:
+        pattern, alone = Pattern.GET_IN_LOOP, _independence("none of them needs the result of another", certain)
+        seen = f"{caller} submits {what} and waits for it before it submits the next one, {often}; {alone}"
+        remedy = "submit all of them first, then get all results at once: ray.get([f.remote(x) for x in xs])"
+    else:
+        alone = _independence("no round needs the results of another", certain)
+        seen = (
+            f"{caller} submits {what} in rounds of {awaited} and waits for the slowest of each before the next round, "
+            f"{often}; {alone}"
+        )
+        remedy = (
+            "submit more before waiting: all of them, or keep enough in flight with ray.wait and submit a new one "
+            "whenever one is ready"
+        )
+    mended = submit_earlier(facts.graph, submits, anchors)
+    rows = np.concatenate([waits, np.unique(np.concatenate([*ready, runs]))])
+    return Candidate(pattern, function, seen, remedy, mended, rows, site, certain)
+
+
+def _independence(text: str, certain: bool) -> str:
+    return text if certain else f"if {text}, that is for nothing"

@@ -7,7 +7,6 @@ import numpy as np
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import name_of
-from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.rewrite import scale_spans, shorten_lags
 from raytrace_analyze.units import count_text, duration_text
 
@@ -22,7 +21,7 @@ _MANY_PER_SLOT = 50
 
 def small_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find functions whose runs are shorter than what it takes to submit and start them."""
-    for function, all_runs in runs_by_function(facts):
+    for function, all_runs in facts.runs_by_function.items():
         runs = all_runs[facts.structure.submit[all_runs] >= 0]
         if runs.size < _MANY_SMALL:
             continue
@@ -31,7 +30,7 @@ def small_candidates(facts: Facts) -> Iterator[Candidate]:
         submitting = float(np.median(facts.end[submits] - facts.start[submits]))
         starting = float(np.median(facts.lag_ns[runs]))
         overhead = submitting + starting
-        if ran >= min(overhead, _SMALL_NS):
+        if ran >= min(overhead, _SMALL_NS) or runs.size * overhead < facts.floor_ns:
             continue
         batch = int(np.clip(_WORTH * overhead / max(ran, 1), 2, max(runs.size / (2 * (facts.slots or 1)), 2)))
         mended = scale_spans(facts.graph, submits, 1 / batch)
@@ -51,7 +50,7 @@ def pending_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find functions of which very many tasks had been submitted at one time and had not started."""
     slots = facts.slots or 1
     enough = max(_MANY_PENDING, _MANY_PER_SLOT * slots)
-    for function, runs in runs_by_function(facts):
+    for function, runs in facts.runs_by_function.items():
         first = np.unique(facts.run_of_submit[facts.structure.submit[runs[facts.structure.submit[runs] >= 0]]])
         if first.size < enough:
             continue
@@ -75,13 +74,3 @@ def pending_candidates(facts: Facts) -> Iterator[Candidate]:
             None,
             first[(submitted <= at) & (started > at)],
         )
-
-
-def runs_by_function(facts: Facts) -> Iterator[tuple[str, Rows]]:
-    """Give each function of the job with its runs, in order of start."""
-    names = np.array([facts.functions[row] for row in facts.runs.tolist()], dtype=object)
-    if names.size == 0:
-        return
-    known, number = np.unique(names.astype(str), return_inverse=True)
-    for each, function in enumerate(known.tolist()):
-        yield function, facts.runs[number == each]
