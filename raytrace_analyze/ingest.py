@@ -62,14 +62,16 @@ class Ingested:
     report: IngestReport
 
 
-def load(paths: Sequence[Path]) -> Ingested:
+def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested:
     """Read all span files among `paths` (files and folders) into one span table, and the task events beside them.
 
     Raises NoSpansError where there is no span in them; UsageError for a path that does not exist.
     """
-    discovery = find_span_files(paths)
+    given = [paths] if isinstance(paths, str | PathLike) else paths
+    listed = [Path(path) for path in given]
+    discovery = find_span_files(listed)
     if len(discovery.files) == 1 and discovery.files[0].format is Format.PARQUET:
-        return _one_table(paths, discovery)
+        return _one_table(listed, discovery)
     sources = [file for file in discovery.files if file.format in SPAN_FORMATS]
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
@@ -80,7 +82,7 @@ def load(paths: Sequence[Path]) -> Ingested:
     problems += lost
     spans, noticed = assemble(frames, events)
     if spans.is_empty():
-        raise NoSpansError(_nothing_in(paths, discovery, [*discovery.problems, *problems]))
+        raise NoSpansError(_nothing_in(listed, discovery, [*discovery.problems, *problems]))
     records = sum(frame.height for frame in frames)
     files = tuple(file.path for file in sources)
     return Ingested(spans, events, _report(spans, files, discovery, [*problems, *noticed], records))
@@ -93,7 +95,7 @@ def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
     or cut off is left out; `load` tells of it. Raises NoSpansError where there is no span, UsageError for a path
     that does not exist.
     """
-    return load([Path(path) for path in paths]).spans
+    return load(paths).spans
 
 
 def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:

@@ -154,3 +154,9 @@ def test_packed_data_that_is_cut_is_damage(tmp_path: Path) -> None:
     (tmp_path / "cut.gz").write_bytes(PACK[Compression.GZIP](content)[:50_000])
     ((_, detail),) = unreadable(load([tmp_path]))
     assert "is cut off; what came after this is lost" in detail
+
+
+def test_a_path_may_be_text_and_alone(tmp_path: Path) -> None:
+    file = spans_in(tmp_path / "spans.json")
+    for given in (file, str(file), [file], [str(file)], (str(file),)):
+        assert load(given).spans.height == 2
