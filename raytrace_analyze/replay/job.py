@@ -41,7 +41,8 @@ def read_job(
 ) -> Job:
     """Read a job of a span table (columns of `schema.TABLE`); by default the one that took longest.
 
-    With `trust_cluster`, a job of which no run waited for a slot had as many as its driver says that the cluster has.
+    With `trust_cluster`, it had as many slots as its driver says that the cluster has; where its actors hold some of
+    them, which says nothing of when, only if no run waited for a slot.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
@@ -53,6 +54,8 @@ def read_job(
     number = longest(scoped, keys) if job is None else find_job(keys, job)
     inside = np.flatnonzero(scope_of == number)
     at_most = cluster_slots(structure.spans[inside]) if trust_cluster else None
+    if at_most is not None and at_most == cluster_cpus(structure.spans[inside]):
+        had_slots = at_most
     graph = build_graph(scoped, number, infer=infer, had_slots=had_slots, at_most=at_most)
     notes = list(clock_notes(offsets, keys[number].session))
     if job is None and len(keys) > 1:
