@@ -12,6 +12,9 @@ else
 INSTALL := uv pip install --quiet --python $(BIN)/python
 endif
 
+# All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
+ALL_TESTS := -n 2 --dist loadfile
+
 .PHONY: demo test test-matrix lint types tests bench clean
 
 demo: .venv/.demo
@@ -29,7 +32,7 @@ types: .venv/.test
 	$(BIN)/python -m mypy --config-file hook/pyproject.toml
 
 tests: .venv/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 .venv/bin/python:
 ifeq ($(UV),)
