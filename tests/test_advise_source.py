@@ -181,6 +181,18 @@ CASES = [
         "got = ray.get(rs)  # w\nout = [f.remote(x) for x in xs if x in got]  # s",
         Use.NEEDED,
     ),
+    (
+        "told to an object of this file by the same name",
+        "class Opt:\n    def tell(self, v):\n        self.seen.append(v)\n    def ask(self):\n        return self.seen[-1]\n"
+        "for _ in xs:\n    v = ray.get(f.remote(opt.ask()))  # w s\n    opt.tell(v)",
+        Use.NEEDED,
+    ),
+    (
+        "a generator of which the first is taken",
+        "def good():\n    for x in xs:\n        if ray.get(f.remote(x)):  # w s\n            yield x\n"
+        "first = next(good())  # w s",
+        Use.NEEDED,
+    ),
     ("another function", "def a():\n    ray.get(r)  # w\ndef b():\n    f.remote(x)  # s", Use.UNKNOWN),
     ("no such calls there", "x = 1  # w\ny = 2  # s", Use.UNKNOWN),
     ("no Python", "for x in:  # w s", Use.UNKNOWN),

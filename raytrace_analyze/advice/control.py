@@ -38,7 +38,7 @@ def decides(flow: Flow, call: Call, sources: list[Call]) -> bool:
         elif isinstance(node, ast.Try):
             found = any(holds(each, source) for each in node.body for source in sources) and _leaves(node, call, loops)
         else:
-            found = call_name(node) in _STOP_EARLY and _is_taken_one_by_one(node, call, sources)
+            found = call_name(node) in _STOP_EARLY and _is_taken_one_by_one(flow, node, call, sources)
         if found:
             return True
     return False
@@ -54,10 +54,12 @@ def _leaves(node: ast.AST, call: Call, loops: Sequence[ast.AST]) -> bool:
     return (bool(ends) and (in_loop or is_after(call, node))) or (skips and in_loop and is_after(call, node))
 
 
-def _is_taken_one_by_one(node: ast.AST, call: Call, sources: list[Call]) -> bool:
-    """Tell a generator within a call such as `any(...)`, in which both stand: it goes on only as long as it has to."""
+def _is_taken_one_by_one(flow: Flow, node: ast.AST, call: Call, sources: list[Call]) -> bool:
+    """Tell a generator within a call such as `any(...)`, in which both are made: it goes on only as long as needed."""
     inside = [each for each in ast.walk(node) if isinstance(each, ast.GeneratorExp)]
-    return any(holds(each, call) and any(holds(each, source) for source in sources) for each in inside)
+    if any(holds(each, call) and any(holds(each, source) for source in sources) for each in inside):
+        return True
+    return call in sources and call in getattr(node, "args", []) and flow.is_generator(call)
 
 
 def is_plain(flow: Flow, argument: ast.AST, sources: list[Call]) -> bool:

@@ -38,6 +38,7 @@ class Program:
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
         self._functions: dict[str, list[ast.AST]] = {}
+        self._flows: dict[tuple[ast.AST, frozenset[str], int], Flow] = {}
         self.modules: set[str] = set()
         """The names of imported modules: what is given to a function of one is not put into the module."""
         for node in ast.walk(tree):
@@ -53,6 +54,13 @@ class Program:
             if isinstance(node, FUNCTIONS) and node.body[0].lineno <= line <= (node.end_lineno or 0):
                 found = node
         return found
+
+    def flow(self, function: ast.AST, seeds: frozenset[str], depth: int) -> "Flow":
+        """Give what a function does with what some names hold; found once for each."""
+        key = function, seeds, depth
+        if key not in self._flows:
+            self._flows[key] = Flow(self, function, (), seeds=seeds, depth=depth)
+        return self._flows[key]
 
     def called(self, call: ast.AST) -> list[ast.AST]:
         """Give the functions of this file that a call may be of, by name; `.remote()` runs elsewhere."""
@@ -121,6 +129,11 @@ class Flow:
             return [call.value]
         return [*arguments(call), call.func]
 
+    def is_generator(self, call: Call) -> bool:
+        """Tell whether a call is of a generator of this file: it goes on only as far as somebody asks."""
+        inside = (node for function in self._program.called(call) for node in nodes_of(function))
+        return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in inside)
+
     def is_given(self, node: ast.AST) -> bool:
         """Tell whether an expression is a list of results, just as the sources gave it, or pairs with these."""
         if isinstance(node, ast.Call) and call_name(node) in _PAIRED:
@@ -179,9 +192,8 @@ class Flow:
     def _follow_call(self, call: ast.Call) -> None:
         functions = self._program.called(call) if self._depth < _DEEPEST else []
         for function in functions:
-            if seeds := self.into(call, function) - self.names:
-                inner = Flow(self._program, function, (), seeds=seeds, depth=self._depth + 1)
-                self._note(inner.out_of(call, function))
+            if seeds := self.into(call, function):
+                self._note(self._program.flow(function, frozenset(seeds), self._depth + 1).out_of(call, function))
         if functions or not any(self.carries(argument) for argument in arguments(call)):
             return
         if isinstance(call.func, ast.Attribute):  # `found.append(result)`: the object now holds it
