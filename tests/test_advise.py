@@ -139,6 +139,51 @@ def test_a_straggler_takes_what_others_take() -> None:
     assert finding["saved_ns"] == 500 - 120
 
 
+def test_a_long_run_beside_the_path_is_no_straggler() -> None:
+    """
+    d  |s|==================== get ====================|     two slots: the long one has one of them, the others queue
+    0     |---------- long -----------|
+    1-5   |-----||-----||-----||-----||-----|
+    """
+    cpus = {"attributes": json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 2})})}
+    rows: list[Row] = [span("d", 0, 420, category="driver", name="ray.driver", **cpus)]
+    for number, (start, end) in enumerate([(10, 390), *((10 + 80 * at, 90 + 80 * at) for at in range(5))]):
+        made = {"submitted_task_id": str(number), "dependency_task_ids": []}
+        rows += [submit(f"s{number}", 0, 10, "d", **made), run(f"r{number}", start, end, f"s{number}", str(number))]
+    rows.append(wait("w", 10, 410, "d", [str(number) for number in range(6)]))
+    assert found(table(*rows, recorded=True), "straggler") == []
+
+
+def test_a_list_that_is_got_and_passed_on_one_by_one(tmp_path: Path) -> None:
+    """
+    d  |s|===== get both =====|s|s|======== get both =======|     each second one needs but one of the first ones
+    a     |---| 100             |------------ 300 ----------|
+    b     |------ 300 --------| |---| 100
+    """
+    program = tmp_path / "program.py"
+    program.write_text("xs = ray.get(refs)\nray.get([g.remote(x) for x in xs])\n")
+    got, passed = site(f"{program}:1"), site(f"{program}:2")
+    rows: list[Row] = [span("d", 0, 660, category="driver", name="ray.driver")]
+    for task, start, end in (("a", 20, 120), ("b", 20, 320)):
+        made = {"submitted_task_id": task, "dependency_task_ids": []}
+        rows += [submit(f"s{task}", 0, 10, "d", **made), run(f"r{task}", start, end, f"s{task}", task, function="f")]
+    rows.append(wait("w1", 10, 330, "d", ["a", "b"], **got))
+    for task, at, end in (("c", 330, 650), ("d", 340, 460)):
+        made = {"submitted_task_id": task, "dependency_task_ids": []}
+        rows.append(submit(f"s{task}", at, at + 10, "d", **made, **passed))
+        rows.append(run(f"r{task}", at + 20, end, f"s{task}", task, function="g"))
+    rows.append(wait("w2", 350, 660, "d", ["c", "d"]))
+    spans = table(*rows, recorded=True)
+    in_2100 = 4_102_444_800 * 10**9
+    spans = spans.with_columns(
+        pl.from_epoch(pl.col(name).to_physical() + in_2100, time_unit="ns").dt.replace_time_zone("UTC").alias(name)
+        for name in ("start", "end")
+    )
+    (finding,) = found(spans, "unnecessary-get")
+    # The long second one starts 10 after a's end at 120, not b's at 320, and takes 300.
+    assert finding["predicted_ns"] == 120 + 10 + 300 + 10
+
+
 def test_spans_without_waits_say_so() -> None:
     done = CliRunner().invoke(app, ["advise", str(SAMPLES / "map_reduce-stock" / "spans")])
     assert done.exit_code == 0

@@ -12,7 +12,7 @@ from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candi
 from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candidates
 from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.nested import nested_candidates
-from raytrace_analyze.advice.patterns import REFERENCES, Candidate
+from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.starts import cold_candidates
 from raytrace_analyze.lineage import Rows
@@ -24,6 +24,9 @@ from raytrace_analyze.replay.job import cluster_cpus, cluster_slots, read_job
 
 AT_LEAST = 0.02
 """What part of the job's time mending something has to save for it to be a finding."""
+
+_ON_THE_PATH = (Pattern.STRAGGLER,)
+"""What is a finding only where some of it is critical: a long run beside the path but takes a slot, as it has to."""
 
 _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     loop_candidates,
@@ -130,6 +133,7 @@ def give_advice(
     now = replay(read.graph)
     weighed = [_weighed(candidate, now) for finder in _FINDERS for candidate in finder(facts)]
     kept = [each for each in weighed if each.candidate.mended is None or each.saved_ns >= facts.floor_ns]
+    kept = [each for each in kept if each.cost_ns > 0 or each.candidate.pattern not in _ON_THE_PATH]
     kept.sort(key=lambda each: (-each.saved_ns, each.candidate.pattern, each.candidate.function))
     kept = _distinct(kept)
     return Advice(

@@ -127,7 +127,8 @@ class Facts:
 
     def use(self, wait: int, submit: int) -> Use:
         """Tell what a submit does with what a wait before it came back with, by the program's source."""
-        return use_of_result(self.sites.get(wait), self.sites.get(submit), self.graph.end_ns)
+        many = self.relations.ready.of(wait).size > 1
+        return use_of_result(self.sites.get(wait), self.sites.get(submit), self.graph.end_ns, many=many)
 
     @cached_property
     def functions(self) -> list[str]:

@@ -101,8 +101,7 @@ def _handovers(facts: Facts) -> Iterator[tuple[int, int]]:
 
 def _passing_on(facts: Facts, site: str, pairs: list[tuple[int, int]]) -> Candidate:
     waits = np.unique([wait for wait, _ in pairs])
-    takers = [(facts.run_of_submit[submit], run) for wait, submit in pairs for run in facts.ready_runs(wait).tolist()]
-    runs, results = (np.array(each, dtype=np.int64) for each in zip(*takers, strict=True))
+    runs, results = _takers(facts, pairs)
     fits = (runs >= 0) & (facts.end[results] <= facts.start[runs])
     mended = wait_for_nothing(facts.graph, waits)
     mended = depend_on(mended, runs[fits], results[fits])
@@ -121,6 +120,28 @@ def _passing_on(facts: Facts, site: str, pairs: list[tuple[int, int]]) -> Candid
         np.concatenate([waits, results, submits]),
         site,
     )
+
+
+def _takers(facts: Facts, pairs: list[tuple[int, int]]) -> tuple[Rows, Rows]:
+    """Give the runs that a result is passed on to, each with the run that it comes from.
+
+    What a wait for several came back with goes to as many submits one by one, or else all of it to each.
+    """
+    submits_of: dict[int, list[int]] = {}
+    for wait, submit in pairs:
+        submits_of.setdefault(wait, []).append(submit)
+    takers: list[tuple[int, int]] = []
+    for wait, submits in submits_of.items():
+        ready = facts.ready_runs(wait)
+        ready = ready[np.argsort(facts.structure.submit[ready], kind="stable")]
+        submits.sort(key=lambda submit: facts.start[submit])
+        given = ready.tolist()
+        each = [[run] for run in given] if len(given) == len(submits) else [given] * len(submits)
+        takers += [
+            (int(facts.run_of_submit[submit]), run) for submit, runs in zip(submits, each, strict=True) for run in runs
+        ]
+    runs, results = zip(*takers, strict=True)
+    return np.array(runs, dtype=np.int64), np.array(results, dtype=np.int64)
 
 
 def _without_value(facts: Facts, submits: Rows) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -59,7 +59,7 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
             continue
         mended = shorten_lags(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones, facts.lag_ns[next_ones])
         message = facts.spans.get_column("status_message")[int(lost[0])]
-        reason = f": {message.strip().splitlines()[0][:120]}" if message and message.strip() else ""
+        reason = f": {message.strip().splitlines()[0][:120].rstrip(': .')}" if message and message.strip() else ""
         yield Candidate(
             Pattern.RETRIES,
             function,

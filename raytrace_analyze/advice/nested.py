@@ -18,6 +18,8 @@ from raytrace_analyze.replay.slots import UNIT
 from raytrace_analyze.units import count_text, duration_text
 
 _BLOCKED_NS = 10_000_000
+_USUALLY = 0.25
+"""Which quantile of the times that runs take to start is what it takes when nothing is in the way."""
 
 
 def nested_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -38,6 +40,7 @@ def _holding_processes(facts: Facts, waits: Rows) -> Iterator[Candidate]:
         extra = _started_meanwhile(facts, waits[mine], starting)
         if extra.size == 0:
             continue
+        late, lost = _late_meanwhile(facts, waits[mine], extra)
         first = int(waits[mine][0])
         given = _was_given(facts, waits[mine], above[mine])
         remedy = (
@@ -52,8 +55,8 @@ def _holding_processes(facts: Facts, waits: Rows) -> Iterator[Candidate]:
             f"{place_text(facts.sites.get(first))}; each keeps its process meanwhile, so "
             f"{count_text(extra.size, 'more process', 'more processes')} had to be started",
             remedy,
-            shorten_lags(facts.graph, extra, starting[extra]),
-            np.concatenate([waits[mine], extra]),
+            shorten_lags(facts.graph, np.concatenate([extra, late]), np.concatenate([starting[extra], lost])),
+            np.concatenate([waits[mine], extra, late]),
             facts.sites.get(first),
         )
 
@@ -68,6 +71,15 @@ def _started_meanwhile(facts: Facts, waits: Rows, starting: Rows) -> Rows:
     beyond = beyond[starting[beyond] > 0]
     found: Rows = beyond[_meets(facts, waits, beyond, starting[beyond])]
     return found
+
+
+def _late_meanwhile(facts: Facts, waits: Rows, extra: Rows) -> tuple[Rows, Rows]:
+    """Give the other runs that had all but a process while one of these waits was open, and how long that took."""
+    tasks = facts.runs[facts.relations.actor[facts.runs] < 0]
+    usual = int(np.quantile(facts.lag_ns[tasks], _USUALLY))
+    late = tasks[facts.lag_ns[tasks] > usual + _BLOCKED_NS]
+    late = np.setdiff1d(late[_meets(facts, waits, late, facts.lag_ns[late])], extra)
+    return late, facts.lag_ns[late] - usual
 
 
 def _meets(facts: Facts, waits: Rows, runs: Rows, waited: Rows) -> Flags:

@@ -9,9 +9,13 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-from raytrace_analyze.advice.dataflow import Flow, calls_at, is_any, is_submit, is_wait, scope_of
+from raytrace_analyze.advice.control import decides, is_only_passed_on, is_plain
+from raytrace_analyze.advice.dataflow import Flow, Program, calls_at, calls_of
+from raytrace_analyze.advice.syntax import Call, is_submit, is_wait
 
 _LARGEST_SOURCE = 2_000_000
+Frame = tuple[str, int]
+"""A file and a line."""
 
 
 class Use(StrEnum):
@@ -27,37 +31,45 @@ class Use(StrEnum):
     """The source is not there, or not as it was."""
 
 
-def use_of_result(wait_site: str | None, submit_site: str | None, ran_at_ns: int) -> Use:
+def use_of_result(wait_site: str | None, submit_site: str | None, ran_at_ns: int, *, many: bool = False) -> Use:
     """Tell what a submission does with what a wait came back with.
 
     The sites are those of `raytrace.call_site`: `file:line`, innermost first, one a line. Of a file that was changed
     after `ran_at_ns` (since the epoch) it is believed that a result is needed, where its lines still hold such calls,
-    but not that it is not.
+    but not that it is not. `many` says that the wait came back with several results, one for each reference.
     """
     if not wait_site or not submit_site:
         return Use.UNKNOWN
-    return _use(wait_site, submit_site, ran_at_ns)
+    return _use(wait_site, submit_site, ran_at_ns, many)
 
 
 @lru_cache(maxsize=4096)
-def _use(wait_site: str, submit_site: str, ran_at_ns: int) -> Use:
-    waits, submits = _frames(wait_site)[::-1], _frames(submit_site)[::-1]
-    found: list[Use] = []
-    for depth, ((file, wait_line), (other_file, submit_line)) in enumerate(zip(waits, submits, strict=False), 1):
-        tree, changed_at_ns = _tree(file)
-        if tree is None or file != other_file:
+def _use(wait_site: str, submit_site: str, ran_at_ns: int, many: bool) -> Use:
+    waits, submits = _aligned(_frames(wait_site), _frames(submit_site))
+    shared = _shared(waits, submits)
+    uses: list[Use] = []
+    inner: Flow | None = None
+    # From the call itself outwards: what a function leaves in objects and names of others, its callers may give on.
+    for level in range(len(waits) - 1, -1, -1):
+        file, line = waits[level]
+        program, changed_at_ns = _program(file)
+        if program is None:
+            uses.append(Use.UNKNOWN)
             break
-        is_innermost = depth == len(waits) and depth == len(submits)
-        use = _within(tree, wait_line, submit_line, is_innermost=is_innermost)
-        found.append(Use.UNKNOWN if use is Use.NONE and changed_at_ns > ran_at_ns else use)
-        if wait_line != submit_line:
-            break  # from here on inwards they are in different calls
-    if not found:
+        scope = program.scope_of(line)
+        is_innermost = level == len(waits) - 1
+        sources = calls_of(scope, line, inner.scope) if inner else calls_at(scope, line, is_wait)
+        left = (inner.out_of(call, inner.scope) for call in sources) if inner else ()
+        inner = Flow(program, scope, sources, seeds=set().union(*left), many=many and is_innermost)
+        if level < shared:
+            use = _within(inner, sources, submits[level:], is_innermost=is_innermost)
+            uses.append(Use.UNKNOWN if use is Use.NONE and changed_at_ns > ran_at_ns else use)
+    if not uses or not shared:
         return Use.UNKNOWN
-    return next((use for use in (Use.NEEDED, Use.UNKNOWN) if use in found), found[-1])
+    return next((use for use in (Use.NEEDED, Use.UNKNOWN) if use in uses), uses[0])
 
 
-def _frames(site: str) -> list[tuple[str, int]]:
+def _frames(site: str) -> list[Frame]:
     found = []
     for place in site.splitlines():
         file, _, line = place.rpartition(":")
@@ -65,36 +77,84 @@ def _frames(site: str) -> list[tuple[str, int]]:
     return found
 
 
+def _aligned(waits: list[Frame], submits: list[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """Give the frames of two sites, outermost first, from the outermost function on that both are in.
+
+    Only so many places are told of a site, counted from the call: what is called deeper down begins further in.
+    """
+    waits, submits = waits[::-1], submits[::-1]
+    for skip in range(max(len(waits), len(submits))):
+        for one, other in ((waits[skip:], submits), (waits, submits[skip:])):
+            if one and other and one[0][0] == other[0][0]:
+                program, _ = _program(one[0][0])
+                if program is not None and program.scope_of(one[0][1]) is program.scope_of(other[0][1]):
+                    return one, other
+    return waits, submits
+
+
+def _shared(waits: list[Frame], submits: list[Frame]) -> int:
+    """Count the places, from outside in, that are in the same call of the same function."""
+    count = 0
+    for (file, line), (other_file, other_line) in zip(waits, submits, strict=False):
+        program, _ = _program(file)
+        if file != other_file or program is None or program.scope_of(line) is not program.scope_of(other_line):
+            break
+        count += 1
+        if line != other_line:
+            break  # from here on inwards they are in different calls
+    return count
+
+
 @lru_cache(maxsize=256)
-def _tree(file: str) -> tuple[ast.Module | None, int]:
+def _program(file: str) -> tuple[Program | None, int]:
     """Read a source file; None for what is none. Also tells when it was changed last, in ns since the epoch."""
     path = Path(file)
     try:
         about = path.stat()
         if about.st_size > _LARGEST_SOURCE:
             return None, about.st_mtime_ns
-        return ast.parse(path.read_bytes()), about.st_mtime_ns
+        return Program(ast.parse(path.read_bytes())), about.st_mtime_ns
     except (OSError, SyntaxError, ValueError, RecursionError):
         return None, 0
 
 
-def _within(tree: ast.Module, wait_line: int, submit_line: int, *, is_innermost: bool) -> Use:
-    """Tell the use within the function that holds both lines; further out, they are calls of the program's own."""
-    scope = scope_of(tree, wait_line)
-    if scope is not scope_of(tree, submit_line):
+def _within(flow: Flow, sources: list[Call], submits: list[Frame], *, is_innermost: bool) -> Use:
+    """Tell the use within the function that holds both calls; further out, they are calls of the program's own."""
+    deeper = submits[1:]
+    calls = _submitting(flow.scope, submits)
+    if not sources or not calls:
         return Use.UNKNOWN
-    is_plain = is_innermost or wait_line != submit_line
-    waits = calls_at(scope, wait_line, is_wait if is_plain else is_any)
-    submits = calls_at(scope, submit_line, is_submit if is_plain else is_any)
-    if not is_innermost:
-        waits = waits or calls_at(scope, wait_line, is_any)
-        submits = submits or calls_at(scope, submit_line, is_any)
-    if not waits or not submits:
-        return Use.UNKNOWN
-    flow = Flow(scope, waits)
-    if any(flow.decides(call) for call in submits):
+    if any(decides(flow, call, sources) for call in calls):
         return Use.NEEDED
-    taking = [argument for call in submits for argument in flow.inputs(call) if flow.carries(argument)]
+    taking = [argument for call in calls for argument in flow.inputs(call) if flow.carries(argument)]
     if not taking:
-        return Use.NONE
-    return Use.PASSED_ON if all(map(flow.is_plain, taking)) and flow.is_only_passed_on() else Use.NEEDED
+        return Use.NEEDED if any(_reaches(flow, call, deeper) for call in calls) else Use.NONE
+    is_passed_on = not deeper and is_innermost and all(is_plain(flow, each, sources) for each in taking)
+    return Use.PASSED_ON if is_passed_on and is_only_passed_on(flow, sources) else Use.NEEDED
+
+
+def _reaches(flow: Flow, call: Call, deeper: list[Frame]) -> bool:
+    """Tell whether a function that is called looks itself at what is followed, on the way to what it submits."""
+    if not deeper:
+        return False
+    file, line = deeper[0]
+    program, _ = _program(file)
+    if program is None:
+        return False
+    function = program.scope_of(line)
+    if not (seeds := flow.into(call, function)):
+        return False
+    inner = Flow(program, function, (), seeds=seeds)
+    calls = _submitting(function, deeper)
+    if any(decides(inner, each, []) or any(map(inner.carries, inner.inputs(each))) for each in calls):
+        return True
+    return any(_reaches(inner, each, deeper[1:]) for each in calls)
+
+
+def _submitting(scope: ast.AST, submits: list[Frame]) -> list[Call]:
+    """Give the calls of a function that submit, or that lead to where that is done."""
+    (_, line), deeper = submits[0], submits[1:]
+    if not deeper:
+        return calls_at(scope, line, is_submit)
+    program, _ = _program(deeper[0][0])
+    return calls_of(scope, line, program.scope_of(deeper[0][1]) if program else None)
