@@ -183,7 +183,8 @@ CASES = [
     ),
     (
         "told to an object of this file by the same name",
-        "class Opt:\n    def tell(self, v):\n        self.seen.append(v)\n    def ask(self):\n        return self.seen[-1]\n"
+        "class Opt:\n    def tell(self, v):\n        self.seen.append(v)\n"
+        "    def ask(self):\n        return self.seen[-1]\n"
         "for _ in xs:\n    v = ray.get(f.remote(opt.ask()))  # w s\n    opt.tell(v)",
         Use.NEEDED,
     ),
@@ -192,6 +193,12 @@ CASES = [
         "def good():\n    for x in xs:\n        if ray.get(f.remote(x)):  # w s\n            yield x\n"
         "first = next(good())  # w s",
         Use.NEEDED,
+    ),
+    (
+        "an object that holds one of its kind",
+        "class Tree:\n    def put(self, v):\n        self.left.put(v)\n        self.value = v\n"
+        "for x in xs:\n    tree.put(ray.get(f.remote(x)))  # w s",
+        Use.NONE,
     ),
     ("another function", "def a():\n    ray.get(r)  # w\ndef b():\n    f.remote(x)  # s", Use.UNKNOWN),
     ("no such calls there", "x = 1  # w\ny = 2  # s", Use.UNKNOWN),
