@@ -194,6 +194,12 @@ CASES = [
         "first = next(good())  # w s",
         Use.NEEDED,
     ),
+    (
+        "an object that holds one of its kind",
+        "class Tree:\n    def put(self, v):\n        self.left.put(v)\n        self.value = v\n"
+        "for x in xs:\n    tree.put(ray.get(f.remote(x)))  # w s",
+        Use.NONE,
+    ),
     ("another function", "def a():\n    ray.get(r)  # w\ndef b():\n    f.remote(x)  # s", Use.UNKNOWN),
     ("no such calls there", "x = 1  # w\ny = 2  # s", Use.UNKNOWN),
     ("no Python", "for x in:  # w s", Use.UNKNOWN),

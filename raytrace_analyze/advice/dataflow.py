@@ -18,6 +18,7 @@ from raytrace_analyze.advice.syntax import (
     is_any,
     is_name_of,
     is_submit,
+    loaded_names,
     nodes_of,
     own_names,
     parameters,
@@ -25,8 +26,14 @@ from raytrace_analyze.advice.syntax import (
     roots,
 )
 
-_DEEPEST = 3
+_DEEPEST = 2
 """How many calls within calls are followed."""
+_MOST_OF_A_NAME = 3
+"""Of how many functions of one name it is looked which one is meant."""
+_MOST_FLOWS = 300
+"""How often functions of a file are followed: large ones would take minutes."""
+_LONGEST = 3
+"""How many parts of a dotted name are told apart."""
 _CHANGE_THEIR_FIRST = ("heappush", "heappushpop", "heapreplace", "insort", "insort_left", "insort_right", "setattr")
 _CHANGE_THEIR_OBJECT = ("append", "appendleft", "extend", "add", "update", "insert", "put", "pop", "popleft", "remove")
 _PAIRED = ("enumerate", "zip", "list", "tuple")
@@ -38,6 +45,7 @@ class Program:
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
         self._functions: dict[str, list[ast.AST]] = {}
+        self._scopes: dict[int, ast.AST] = {}
         self._flows: dict[tuple[ast.AST, frozenset[str], int], Flow] = {}
         self.modules: set[str] = set()
         """The names of imported modules: what is given to a function of one is not put into the module."""
@@ -49,10 +57,13 @@ class Program:
 
     def scope_of(self, line: int) -> ast.AST:
         """Give the innermost function whose body holds a line, or the module."""
+        if line in self._scopes:
+            return self._scopes[line]
         found: ast.AST = self._tree
         for node in ast.walk(self._tree):  # outer ones come first
             if isinstance(node, FUNCTIONS) and node.body[0].lineno <= line <= (node.end_lineno or 0):
                 found = node
+        self._scopes[line] = found
         return found
 
     def flow(self, function: ast.AST, seeds: frozenset[str], depth: int) -> "Flow":
@@ -67,7 +78,8 @@ class Program:
         if not isinstance(call, ast.Call) or is_submit(call):
             return []
         receiver = dotted(call.func.value) if isinstance(call.func, ast.Attribute) else None
-        return [] if receiver in self.modules else self._functions.get(call_name(call), [])
+        found = [] if receiver in self.modules else self._functions.get(call_name(call), [])
+        return found if len(found) <= _MOST_OF_A_NAME and len(self._flows) < _MOST_FLOWS else []
 
 
 def calls_at(scope: ast.AST, line: int, fits: Callable[[Call], bool]) -> list[Call]:
@@ -100,11 +112,12 @@ class Flow:
         depth: int = 0,
     ) -> None:
         self.nodes = list(nodes_of(scope))
-        self.names = set(seeds)
+        self.names: set[str] = set()
         self.scope = scope
         self._program, self._sources, self._depth = program, sources, depth
         self.many = many
         """Whether the sources give lists of results, not one."""
+        self._note(seeds)
         known = -1
         while known < len(self.names):
             known = len(self.names)
@@ -214,10 +227,7 @@ class Flow:
         """Tell whether a function of this file that is called looks at what is followed by itself."""
         for function in self._program.called(node) if self._depth < _DEEPEST else []:
             seeds = self.into(node, function)
-            loads = {
-                dotted(each) for each in nodes_of(function) if not isinstance(getattr(each, "ctx", None), ast.Store)
-            }
-            if any(is_name_of(load, seed) for load in loads if load for seed in seeds):
+            if any(is_name_of(load, seed) for load in loaded_names(function) for seed in seeds):
                 return True
         return False
 
@@ -227,7 +237,9 @@ class Flow:
                 self._note(roots(target))
 
     def _note(self, names: Iterable[str]) -> None:
-        self.names.update(name for name in names if name.partition(".")[0] not in self._program.modules)
+        # An object may hold one of its own kind, and that another: names must end somewhere.
+        short = (".".join(name.split(".")[:_LONGEST]) for name in names)
+        self.names.update(name for name in short if name.partition(".")[0] not in self._program.modules)
 
 
 def _targets(node: ast.Assign) -> set[str]:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 Call = ast.Call | ast.Await
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -47,6 +48,7 @@ def nodes_of(scope: ast.AST) -> Iterator[ast.AST]:
             stack.extend(ast.iter_child_nodes(node))
 
 
+@lru_cache(maxsize=8192)
 def parameters(function: ast.AST) -> list[str]:
     """Give the names of a function's parameters, in order; none of a module."""
     if not isinstance(function, Function):
@@ -56,6 +58,7 @@ def parameters(function: ast.AST) -> list[str]:
     return [each.arg for each in found if each]
 
 
+@lru_cache(maxsize=8192)
 def own_names(scope: ast.AST) -> set[str]:
     """Give the names that a function has for itself; a module has none that others could not see."""
     if not isinstance(scope, Function):
@@ -67,6 +70,13 @@ def own_names(scope: ast.AST) -> set[str]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
     return found - shared
+
+
+@lru_cache(maxsize=8192)
+def loaded_names(function: ast.AST) -> frozenset[str]:
+    """Give the names and dotted names that a function looks at."""
+    nodes = (node for node in nodes_of(function) if not isinstance(getattr(node, "ctx", None), ast.Store))
+    return frozenset(name for name in map(dotted, nodes) if name)
 
 
 def parts(target: ast.AST) -> Iterator[ast.AST]:
