@@ -19,6 +19,7 @@ import raytrace_analyze as rt
 from raytrace_analyze import RunDiff, diff, read_spans, write_table
 from raytrace_analyze.commands.diff import parse_percent
 from raytrace_analyze.comparison.significance import Significance
+from raytrace_analyze.views.diff_view import answer
 from tests.simulator import programs, simulate
 from tests.tables import run, span, submit, table, wait
 from tests.test_cli import cli
@@ -356,6 +357,31 @@ def test_the_gate_fails_on_a_true_change(folder: Path) -> None:
     assert "longer than BASE: train.step explains " in first
     assert "permutation test, all 70 relabelings" in done.stdout
     assert "noise" in done.stdout
+
+
+def chain(number: int, side: str, functions: str, slower: float) -> pl.DataFrame:
+    """A driver that does one task after the other: `b` takes 1,000 times `slower`, `a` 500, up to 2 % more or less."""
+    draw = random.Random(f"{side} {number}")
+    now, rows = 0, []
+    for index, function in enumerate(functions):
+        task, took = f"{side}{number}-{index}", {"a": 500, "b": int(1000 * slower)}[function]
+        end = now + 2 + int(took * draw.uniform(0.98, 1.02))
+        rows.append(submit(f"s{task}", now, now + 1, f"d{number}", function=function))
+        rows.append(run(f"r{task}", now + 2, end, f"s{task}", task, function=function))
+        rows.append(wait(f"w{task}", now + 1, end + 1, f"d{number}", [task]))
+        now = end + 1
+    named = [{**row, "session": f"{side}{number}", "trace_id": f"{side}{number}"} for row in rows]
+    driver = span(f"d{number}", 0, now, name="ray.driver", session=f"{side}{number}", trace_id=f"{side}{number}")
+    return table(driver, *named, recorded=True)
+
+
+def test_where_the_path_changes_from_run_to_run_the_runs_tell_who_it_was() -> None:
+    base = pl.concat([chain(number, "base", kind, 1.0) for number, kind in enumerate(("aab", "bb", "aab", "bb", "bb"))])
+    new = pl.concat([chain(number, "new", kind, 1.4) for number, kind in enumerate(("bb", "aab", "aab", "bb", "aab"))])
+    found = diff(base, new)
+    assert found.verdict == "longer"
+    assert found.by("function")["is_noise"].all()
+    assert re.search(r": b explains [^,]+ of it\.$", answer(found))
 
 
 def test_the_gate_lets_noise_pass(folder: Path) -> None:

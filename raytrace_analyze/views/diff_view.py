@@ -98,8 +98,12 @@ def _explanation(diff: RunDiff) -> str:
     rows = [row for row in diff.by("function").iter_rows(named=True) if sign * row["difference_ns"] > 0]
     # What is within its own spread may be large by chance: it explains only what the rest does not.
     beyond = [row for row in rows if not row["is_noise"]]
-    if 2 * sum(abs(row["difference_ns"]) for row in beyond) >= abs(diff.difference_ns):
-        rows = beyond
+    # The path may go now through one function, now through another: then it is their runs that tell which one it was.
+    changed = diff.functions.filter(~pl.col("is_noise"), sign * pl.col("p50_difference_ns") > 0)["function"].to_list()
+    for chosen in (beyond, [row for row in rows if row["function"] in changed]):
+        if 2 * sum(abs(row["difference_ns"]) for row in chosen) >= abs(diff.difference_ns):
+            rows = chosen
+            break
     named: list[tuple[str, int]] = []
     for row in rows[:_MOST_NAMED]:
         named.append((_label(row["function"]), abs(row["difference_ns"])))
