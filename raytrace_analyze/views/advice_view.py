@@ -64,8 +64,7 @@ def answer_text(advice: Advice) -> str:
     if first["saved_ns"] <= 0:
         return f"{took}; nothing that was found would make it shorter."
     instead = f"{duration_text(first['predicted_ns'])} instead of {duration_text(advice.observed_ns)}"
-    title = _title(first)
-    return f"{title[:1].upper()}{title[1:]} costs most: with that mended the job takes {instead}."
+    return f"Mend this first and the job takes {instead}: {_title(first)}."
 
 
 def _parts(advice: Advice, top: int) -> Iterator[RenderableType]:
