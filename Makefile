@@ -13,7 +13,7 @@ INSTALL := uv pip install --quiet --python $(BIN)/python
 endif
 
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
-ALL_TESTS := -n 2 --dist loadfile --no-loadscope-reorder
+ALL_TESTS := -n 2 --dist loadfile
 
 .PHONY: demo test test-matrix lint types tests bench clean
 
