@@ -216,12 +216,13 @@ def test_the_command_gives_the_same_in_every_format() -> None:
     rows = list(csv.DictReader(io.StringIO(output("--format", "csv"))))
     text = output()
     assert document["schema_version"] == 1
-    assert text.startswith(document["answer"])
+    # However narrow the screen is that the test runs on.
+    assert " ".join(text.split()).startswith(document["answer"])
     assert [int(row["saved_ns"]) for row in rows] == [one["saved_ns"] for one in document["findings"]]
     first = document["findings"][0]
     assert first["pattern"] == "straggler"
     assert first["evidence"][0]["span_id"] in text
-    assert first["url"] in text
+    assert first["url"] in "".join(text.split())
 
 
 def test_wrong_usage_is_one_line() -> None:

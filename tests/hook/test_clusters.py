@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,14 +109,19 @@ def test_a_submitted_job_is_traced_by_the_clusters_hook(tmp_path: Path) -> None:
     options = ["--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"]
     with cluster(tmp_path, *options, "--tracing-startup-hook", "raytrace_hook:setup_tracing"):
         command = [RAY, "job", "submit", f"--address=http://127.0.0.1:{port}", "--", sys.executable]
-        submitted = subprocess.run(
-            [*command, str(PROGRAMS / "joining.py"), "auto", "plain"],
-            env=environment(tmp_path),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        for _ in range(30):
+            submitted = subprocess.run(
+                [*command, str(PROGRAMS / "joining.py"), "auto", "plain"],
+                env=environment(tmp_path),
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            # The agent that starts jobs comes up a while after the cluster.
+            if "No available agent" not in submitted.stdout + submitted.stderr:
+                break
+            time.sleep(1)
     assert submitted.returncode == 0, submitted.stdout + submitted.stderr
     recording = Recording(tmp_path)
     # Ray starts the program from an actor in a job of its own, whose driver is Ray's dashboard.
