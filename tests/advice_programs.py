@@ -140,7 +140,8 @@ ray.get([work.remote(i, 0.15 * i) for i in range(1, 13)])
 ray.get([work.remote(i) for i in range(8)])
 """,
     "cold beside the driver's work": """
-time.sleep(8.0)
+while len(ray.wait(started, num_returns=len(started), timeout=0)[0]) < len(started):
+    time.sleep(2.0)
 ray.get(started)
 ray.get([work.remote(i) for i in range(8)])
 """,

@@ -51,3 +51,16 @@ def cluster(folder: Path, options: Sequence[str], **environment: str) -> Iterato
         head.send_signal(signal.SIGTERM)
         head.wait(timeout=60)
         shutil.rmtree(ray_folder, ignore_errors=True)
+
+
+def run_traced(program: Path, spans: Path, *arguments: str, **environment: str) -> None:
+    """Run a program that names the hook itself, or whose cluster has it; its spans go to a folder."""
+    done = subprocess.run(
+        [sys.executable, str(program), *arguments],
+        env={**os.environ, "RAYTRACE_DIR": str(spans), **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,8 +1,5 @@
 """Advice on real Ray programs: each pattern is found where it is, and not where something only looks like it."""
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ import pytest
 
 import raytrace_analyze as rt
 from tests.advice_programs import ALONE, PATTERNS, PROGRAMS, together
+from tests.real_ray import run_traced
 
 pytestmark = pytest.mark.ray
 CULPRITS = [(pattern, name) for pattern, name, _ in PATTERNS]
@@ -33,15 +31,7 @@ def run(folder: Path, job: str) -> rt.Ingested:
     path = folder / f"{job.replace(' ', '_')}.py"
     path.write_text(together(jobs()[job]))
     spans = path.with_suffix("")
-    done = subprocess.run(
-        [sys.executable, str(path)],
-        env={**os.environ, "RAYTRACE_DIR": str(spans)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_traced(path, spans)
     return rt.load([spans])
 
 

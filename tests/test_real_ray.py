@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import critical_path, jobs, read_spans
-from tests.real_ray import OPEN_CLUSTER, cluster
+from tests.real_ray import OPEN_CLUSTER, cluster, run_traced
 
 pytestmark = pytest.mark.ray
 
@@ -44,15 +44,7 @@ assert ray.get(combine.remote(*[load.remote(part) for part in parts])) == 1
 def run_program(folder: Path, init: str, **environment: str) -> pl.DataFrame:
     program = folder / "program.py"
     program.write_text(PROGRAM)
-    done = subprocess.run(
-        [sys.executable, str(program), init],
-        env={**os.environ, "RAYTRACE_DIR": str(folder / "spans"), **environment},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_traced(program, folder / "spans", init, **environment)
     return read_spans(folder / "spans")
 
 

@@ -1,9 +1,6 @@
 """Predictions, and what real Ray then takes: three programs, run again with a faster function or other slots."""
 
-import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +10,7 @@ from raytrace_analyze import read_spans
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
+from tests.real_ray import run_traced
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -107,15 +105,7 @@ def run(folder: Path, program: str, slots: int, seconds: float) -> list[pl.DataF
     found = []
     for time in range(TIMES):
         spans = folder / f"{slots}-{seconds}-{time}"
-        done = subprocess.run(
-            [sys.executable, str(path), str(slots), str(seconds)],
-            env={**os.environ, "RAYTRACE_DIR": str(spans)},
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        run_traced(path, spans, str(slots), str(seconds))
         found.append(read_spans(spans))
     return found
 

@@ -15,6 +15,7 @@ import pytest
 from raytrace_analyze import TaskStory, UsageError, load, tell_story
 from raytrace_analyze.path import STEPS
 from tests.random_spans import random_table
+from tests.real_ray import run_traced
 from tests.tables import run, span, submit, table, wait
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -215,12 +216,7 @@ ray.get([actor.work.remote() for _ in range(2)])
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
     (folder / "program.py").write_text(PROGRAM)
-    environment = {**os.environ, "RAYTRACE_DIR": str(folder / "spans"), "FLAKY": str(folder / "flaky")}
-    done = subprocess.run(
-        [sys.executable, folder / "program.py"],
-        env=environment, capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    run_traced(folder / "program.py", folder / "spans", FLAKY=str(folder / "flaky"))
     return folder / "spans"
 
 

@@ -17,36 +17,30 @@ from raytrace_hook.tracebacks import leave_out_this_frame
 def install(begin: Begin, end: End) -> None:
     """Record these waits from now on; the libraries may be loaded later."""
 
-    def pool(original: Callable[..., Any]) -> Callable[..., Any]:
-        def wait_for_results(thread: Any, *arguments: Any, **keywords: Any) -> Any:
-            wait = begin(names.GET_SPAN, len(thread._object_refs))
-            index = None
-            try:
-                index = original(thread, *arguments, **keywords)
-                return index
-            except BaseException as error:
-                leave_out_this_frame(error)
-                raise
-            finally:
-                end(wait, lambda: _named(_results(thread, index)))
+    def recorded(
+        name: str, count: Callable[[Any], int], references: Callable[[Any, Any], Iterable[Any]]
+    ) -> Callable[..., Any]:
+        """Return what wraps a method; `references` tells by its object and what it returned (or None) what is there."""
 
-        return wait_for_results
+        def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+            def wait(owner: Any, *arguments: Any, **keywords: Any) -> Any:
+                opened = begin(name, count(owner))
+                returned = None
+                try:
+                    returned = original(owner, *arguments, **keywords)
+                    return returned
+                except BaseException as error:
+                    leave_out_this_frame(error)
+                    raise
+                finally:
+                    end(opened, lambda: _named(references(owner, returned)))
 
-    def dataset(original: Callable[..., Any]) -> Callable[..., Any]:
-        def wait_for_blocks(state: Any, *arguments: Any, **keywords: Any) -> Any:
-            wait = begin(names.NEXT_SPAN, 1)
-            blocks = None
-            try:
-                blocks = original(state, *arguments, **keywords)
-                return blocks
-            except BaseException as error:
-                leave_out_this_frame(error)
-                raise
-            finally:
-                end(wait, lambda: _named(ray_internals.blocks_of(blocks)))
+            return wait
 
-        return wait_for_blocks
+        return wrapper
 
+    pool = recorded(names.GET_SPAN, lambda thread: len(thread._object_refs), _results)
+    dataset = recorded(names.NEXT_SPAN, lambda _: 1, lambda _, blocks: ray_internals.blocks_of(blocks))
     when_loaded(ray_internals.POOL_MODULE, lambda: ray_patches.patch_pool(pool))
     when_loaded(ray_internals.DATASET_MODULE, lambda: ray_patches.patch_dataset(dataset))
 

@@ -12,21 +12,16 @@ from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candi
 from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candidates
 from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.nested import nested_candidates
-from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
+from raytrace_analyze.advice.patterns import REFERENCES, Candidate
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.starts import cold_candidates
-from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.result import Scope
-from raytrace_analyze.replay.critical import critical_stretches
-from raytrace_analyze.replay.forward import Replay, replay
-from raytrace_analyze.replay.job import cluster_cpus, cluster_slots, read_job
+from raytrace_analyze.replay.forward import replay
+from raytrace_analyze.replay.job import read_job
 
 AT_LEAST = 0.02
 """What part of the job's time mending something has to save for it to be a finding."""
-
-_ON_THE_PATH = (Pattern.STRAGGLER,)
-"""What is a finding only where some of it is critical: a long run beside the path but takes a slot, as it has to."""
 
 _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     loop_candidates,
@@ -117,23 +112,16 @@ def give_advice(
     clock_correct: bool = True,
 ) -> Advice:
     """Do what `advise` does; gives the evidence and the notes, too."""
-    read = read_job(
-        spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct, trust_cluster=had_slots is None
-    )
+    read = read_job(spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct, trust_cluster=True)
     points = read.graph.points
-    structure = points.scoped.structure
-    mine = structure.spans[points.rows[:-1]]
     facts = Facts(
         job=read,
-        rules=CauseRules(structure, points.runs, task_events, spans),
-        cluster_cpus=cluster_cpus(mine),
-        task_cpus=had_slots or cluster_slots(mine),
+        rules=CauseRules(points.scoped.structure, points.runs, task_events, spans),
+        had_slots=had_slots,
         floor_ns=max(at_least * read.makespan_ns, 1),
     )
-    now = replay(read.graph)
-    weighed = [_weighed(candidate, now) for finder in _FINDERS for candidate in finder(facts)]
+    weighed = [_weighed(candidate, facts) for finder in _FINDERS for candidate in finder(facts)]
     kept = [each for each in weighed if each.candidate.mended is None or each.saved_ns >= facts.floor_ns]
-    kept = [each for each in kept if each.cost_ns > 0 or each.candidate.pattern not in _ON_THE_PATH]
     kept.sort(key=lambda each: (-each.saved_ns, each.candidate.pattern, each.candidate.function))
     kept = _distinct(kept)
     return Advice(
@@ -155,18 +143,9 @@ class _Weighed:
     saved_ns: int
 
 
-def _weighed(candidate: Candidate, now: Replay) -> _Weighed:
-    saved = 0 if candidate.mended is None else now.makespan_ns - replay(candidate.mended).makespan_ns
-    return _Weighed(candidate, _cost(now, candidate.rows), saved)
-
-
-def _cost(now: Replay, rows: Rows) -> int:
-    """Sum what spans (rows) have of the critical path: their own time, and the waits before and in them."""
-    graph = now.graph
-    stretch, pieces = critical_stretches(now)
-    own = stretch[np.isin(graph.points.owner[stretch], rows)]
-    began = pieces[np.isin(graph.points.row[graph.first[pieces]], rows)]
-    return int(now.length[own].sum() + now.lag[began].sum())
+def _weighed(candidate: Candidate, facts: Facts) -> _Weighed:
+    saved = 0 if candidate.mended is None else facts.now.makespan_ns - replay(candidate.mended).makespan_ns
+    return _Weighed(candidate, facts.cost_ns(candidate.rows), saved)
 
 
 def _distinct(kept: list[_Weighed]) -> list[_Weighed]:

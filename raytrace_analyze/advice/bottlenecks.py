@@ -10,9 +10,7 @@ from raytrace_analyze.advice.words import name_of, place_text
 from raytrace_analyze.lineage import Rows
 from raytrace_analyze.path.causes import Cause
 from raytrace_analyze.path.result import DRIVER
-from raytrace_analyze.replay.critical import critical_stretches
-from raytrace_analyze.replay.forward import replay
-from raytrace_analyze.replay.rewrite import drop_driver_work, take_turns_of
+from raytrace_analyze.replay.rewrite import drop_driver_work, is_driver_work, take_turns_of
 from raytrace_analyze.units import count_text, duration_text, share_text
 
 _FEWEST_CALLS = 3
@@ -56,9 +54,8 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
 def driver_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find the driver's own code on the critical path."""
     graph, points = facts.graph, facts.graph.points
-    stretch, _ = critical_stretches(replay(graph))
-    owner = np.maximum(points.owner[stretch], 0)
-    own = stretch[graph.works[stretch] & (points.run_above[owner] < 0)]
+    stretch, _ = facts.critical
+    own = stretch[is_driver_work(graph)[stretch]]
     if own.size == 0:
         return
     longest = int(own[np.argmax(graph.fixed[own])])
@@ -66,8 +63,6 @@ def driver_candidates(facts: Facts) -> Iterator[Candidate]:
         next((row for row in points.row[longest - 1 :: -1].tolist() if row in facts.sites), -1) if longest > 0 else -1
     )
     site = facts.sites.get(before)
-    rows = np.unique(points.owner[own])
-    inside = rows[rows < facts.spans.height]
     after = f", after the call at {place_text(site)[2:-1]}" if site else ""
     yield Candidate(
         Pattern.DRIVER_CODE,
@@ -77,6 +72,6 @@ def driver_candidates(facts: Facts) -> Iterator[Candidate]:
         "move that work into tasks, or submit what does not need it before (this is what taking all of it off the "
         "critical path would save)",
         drop_driver_work(graph),
-        np.append(inside, rows[rows >= facts.spans.height]),
+        np.unique(points.owner[own]),
         site,
     )

@@ -4,7 +4,17 @@ import ast
 from collections.abc import Sequence
 
 from raytrace_analyze.advice.dataflow import Flow
-from raytrace_analyze.advice.syntax import FUNCTIONS, Call, call_name, holds, is_after, is_submit, own_names, parts
+from raytrace_analyze.advice.syntax import (
+    FUNCTIONS,
+    Call,
+    arguments,
+    call_name,
+    holds,
+    is_after,
+    is_submit,
+    own_names,
+    parts,
+)
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _LEAVES = (ast.Break, ast.Return)
@@ -15,17 +25,10 @@ def decides(flow: Flow, call: Call, sources: list[Call]) -> bool:
     """Tell whether a call is made at all because of what is followed (that of the sources, and what is made of it)."""
     loops = [node for node in flow.nodes if isinstance(node, _LOOPS) and holds(node, call)]
     for node in flow.nodes:
-        if isinstance(node, ast.While):
-            found = flow.carries(node.test) and holds(node, call)
-            found = found or (flow.carries(node.test) and _leaves(node, call, loops))
-        elif isinstance(node, (ast.If, ast.IfExp)):
-            found = flow.carries(node.test) and (
-                (holds(node, call) and not holds(node.test, call)) or _leaves(node, call, loops)
-            )
-        elif isinstance(node, ast.Match):
-            found = flow.carries(node.subject) and (
-                (holds(node, call) and not holds(node.subject, call)) or _leaves(node, call, loops)
-            )
+        if (asked := _asked(node)) is not None:
+            # What a `while` asks it asks again: a call in that is made as often as the answer says.
+            inside = holds(node, call) and (isinstance(node, ast.While) or not holds(asked, call))
+            found = flow.carries(asked) and (inside or _leaves(node, call, loops))
         elif isinstance(node, (ast.For, ast.AsyncFor)):
             found = (
                 flow.carries(node.iter)
@@ -42,6 +45,13 @@ def decides(flow: Flow, call: Call, sources: list[Call]) -> bool:
         if found:
             return True
     return False
+
+
+def _asked(node: ast.AST) -> ast.expr | None:
+    """Give what a statement decides by."""
+    if isinstance(node, (ast.While, ast.If, ast.IfExp)):
+        return node.test
+    return node.subject if isinstance(node, ast.Match) else None
 
 
 def _leaves(node: ast.AST, call: Call, loops: Sequence[ast.AST]) -> bool:
@@ -91,8 +101,7 @@ def is_only_passed_on(flow: Flow, sources: list[Call]) -> bool:
                 own.add(node.target.id)
                 fine.add(node.iter)
         elif isinstance(node, ast.Call) and is_submit(node):
-            plain = [*node.args, *(keyword.value for keyword in node.keywords)]
-            fine.update(each.value if isinstance(each, ast.Starred) else each for each in plain)
+            fine.update(each.value if isinstance(each, ast.Starred) else each for each in arguments(node))
     if own != flow.names or (isinstance(flow.scope, FUNCTIONS) and not own <= own_names(flow.scope)):
         return False
     used = [node for node in ast.walk(flow.scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]

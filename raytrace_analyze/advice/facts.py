@@ -10,14 +10,33 @@ from raytrace_analyze.advice.source import Use, use_of_result
 from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.causes import CAUSES, Cause
-from raytrace_analyze.path.queue_causes import split_waits
+from raytrace_analyze.path.queue_causes import Pieces, split_waits
 from raytrace_analyze.path.relations import Runs
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.path.structure import Structure
+from raytrace_analyze.replay.critical import critical_stretches
+from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.replay.slots import UNIT
+
+FEWEST_ROUNDS = 3
+"""From how many waits at one place on there is a loop."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The waits of one flow of control at one place of the program, at least `FEWEST_ROUNDS`."""
+
+    waits: Rows
+    """In order of time."""
+    submits: Rows
+    """All submits of that flow, in order of time."""
+    others: Rows
+    """All waits of that flow from the first of its own on, in order of time."""
+    ready: list[Rows]
+    """By wait: the runs whose results it came back with."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +45,8 @@ class Facts:
 
     job: Job
     rules: CauseRules
-    cluster_cpus: int | None
-    """How many CPUs the cluster has in all, by its driver's word."""
-    task_cpus: int | None
-    """How many of them its actors leave for tasks."""
+    had_slots: int | None
+    """How many slots for tasks there were, by the user's word."""
     floor_ns: float
     """What would save less is no finding: what costs less need not be looked at."""
 
@@ -68,7 +85,24 @@ class Facts:
         """How many tasks can run at a time, as far as that is known."""
         if self.graph.slots is not None:
             return max(self.graph.slots.capacity // UNIT, 1)
-        return self.task_cpus
+        return self.had_slots or (self.job.cluster.slots if self.job.cluster else None)
+
+    @cached_property
+    def now(self) -> Replay:
+        """The job replayed as it was."""
+        return replay(self.graph)
+
+    @cached_property
+    def critical(self) -> tuple[Rows, Rows]:
+        """The points before which a stretch is on the critical path, and the pieces on it."""
+        return critical_stretches(self.now)
+
+    def cost_ns(self, rows: Rows) -> int:
+        """Sum what spans (rows) have of the critical path: their own time, and the waits before and in them."""
+        points, (stretch, pieces) = self.graph.points, self.critical
+        own = stretch[np.isin(points.owner[stretch], rows)]
+        began = pieces[np.isin(points.row[self.graph.first[pieces]], rows)]
+        return int(self.now.length[own].sum() + self.now.lag[began].sum())
 
     @cached_property
     def rows(self) -> Rows:
@@ -103,6 +137,24 @@ class Facts:
     def submits_of(self) -> dict[int, Rows]:
         """By flow of control (the row that heads it): its submits, in order of start."""
         return _by_flow(self.graph.points.head, self.submits)
+
+    @cached_property
+    def loops(self) -> list[list[Loop]]:
+        """The loops of the job; those of one place in one function are together, in whatever run of it they are."""
+        waits_at: dict[tuple[int, str], list[int]] = {}
+        names = self.spans.get_column("name").gather(self.waits).to_list()
+        flows = self.graph.points.head[self.waits].tolist()
+        for wait, flow, name in zip(self.waits.tolist(), flows, names, strict=True):
+            waits_at.setdefault((flow, self.sites.get(wait, name)), []).append(wait)
+        found: dict[tuple[str, str], list[Loop]] = {}
+        for (flow, place), listed in waits_at.items():
+            if len(listed) >= FEWEST_ROUNDS and flow in self.submits_of:
+                others = self.waits_of[flow]
+                others = others[self.start[others] >= self.start[listed[0]]]
+                ready = [self.ready_runs(wait) for wait in listed]
+                loop = Loop(np.array(listed), self.submits_of[flow], others, ready)
+                found.setdefault((place, self.caller(listed[0])), []).append(loop)
+        return list(found.values())
 
     @cached_property
     def run_of_submit(self) -> Rows:
@@ -162,11 +214,16 @@ class Facts:
         found[self.runs] = self.graph.lag[self.graph.piece[self.graph.points.start_of[self.runs]]]
         return found
 
+    @cached_property
+    def _waited(self) -> tuple[Rows, Pieces]:
+        """The runs that were submitted, and what each waited for before it started."""
+        submitted = self.runs[self.structure.submit[self.runs] >= 0]
+        return submitted, split_waits(self.rules, self.rules.whole_waits(submitted))
+
     def waited_ns(self, *causes: Cause) -> Rows:
         """By row of a run: how long it waited to start for these causes."""
         found = np.zeros(self.spans.height, dtype=np.int64)
-        submitted = self.runs[self.structure.submit[self.runs] >= 0]
-        pieces = split_waits(self.rules, self.rules.whole_waits(submitted))
+        submitted, pieces = self._waited
         chosen = np.isin(pieces.cause, [CAUSES.index(cause) for cause in causes])
         np.add.at(found, submitted[pieces.wait[chosen]], (pieces.end - pieces.start)[chosen])
         return found

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.loops import Loop, find_loops
+from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
+from raytrace_analyze.advice.loops import MOST_OF_THEM
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.source import Use
 from raytrace_analyze.advice.words import name_of, place_text, times_text
@@ -13,8 +13,6 @@ from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.rewrite import depend_on, scale_spans, wait_for_nothing, wait_for_others
 from raytrace_analyze.units import count_text
 
-_LEAST = 3
-_MOST_OF_THEM = 0.8
 _LOOKED_AT = 100
 """In how many of the longest waits it is counted how many results were ready meanwhile."""
 _AS_A_REFERENCE = 2
@@ -25,7 +23,7 @@ def order_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find loops that get results in the order of their submission while later ones are ready."""
     if not facts.recorded:
         return
-    for loops in find_loops(facts):
+    for loops in facts.loops:
         orders = [order for loop in loops if (order := _other_order(facts, loop)) is not None]
         if not orders:
             continue
@@ -50,13 +48,12 @@ def _other_order(facts: Facts, loop: Loop) -> tuple[Rows, Rows, Rows, int] | Non
 
     None where it does not wait for one result after the other, all submitted before, or none was passed.
     """
-    ready = [facts.ready_runs(wait) for wait in loop.waits.tolist()]
-    single = np.array([runs.size == 1 for runs in ready])
-    if single.sum() < max(_LEAST, _MOST_OF_THEM * loop.waits.size):
+    single = np.array([runs.size == 1 for runs in loop.ready])
+    if single.sum() < max(FEWEST_ROUNDS, MOST_OF_THEM * loop.waits.size):
         return None
-    waits, runs = loop.waits[single], np.concatenate([each for each in ready if each.size == 1])
+    waits, runs = loop.waits[single], np.concatenate([each for each in loop.ready if each.size == 1])
     submit = facts.structure.submit[runs]
-    if (submit < 0).any() or (facts.start[submit] > facts.start[waits[0]]).mean() > 1 - _MOST_OF_THEM:
+    if (submit < 0).any() or (facts.start[submit] > facts.start[waits[0]]).mean() > 1 - MOST_OF_THEM:
         return None
     in_order = runs[np.argsort(facts.end[runs], kind="stable")]
     # Nobody can wait for what had not ended when the wait had.
@@ -107,9 +104,8 @@ def _passing_on(facts: Facts, site: str, pairs: list[tuple[int, int]]) -> Candid
     mended = depend_on(mended, runs[fits], results[fits])
     submits = np.unique([submit for _, submit in pairs])
     mended = scale_spans(mended, submits, _without_value(facts, submits))
-    function, taker = facts.functions[int(results[0])], facts.functions[int(max(runs[0], results[0]))]
-    if runs[0] >= 0:
-        taker = facts.functions[int(runs[0])]
+    function = facts.functions[int(results[0])]
+    taker = facts.functions[int(runs[0])] if runs[0] >= 0 else function
     return Candidate(
         Pattern.UNNECESSARY_GET,
         function,

@@ -33,6 +33,8 @@ def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
         if not late.any() or late.sum() > max(1, _FEW * runs.size):
             continue
         found = runs[late][np.argsort(-work[late], kind="stable")]
+        if not facts.cost_ns(found):
+            continue  # beside the path it but takes a slot, as it has to
         worst = float(work.max())
         others = f", and {late.sum() - 1:,} more took far longer" if late.sum() > 1 else ""
         yield Candidate(

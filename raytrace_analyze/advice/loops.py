@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.source import Use
 from raytrace_analyze.advice.words import name_of, place_text, times_text
@@ -13,26 +13,9 @@ from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.rewrite import submit_earlier
 from raytrace_analyze.units import count_text
 
-_LEAST = 3
-"""From how many rounds on a loop is one."""
-_MOST_OF_THEM = 0.8
+MOST_OF_THEM = 0.8
+"""What part of a loop's rounds has to be as is said of it."""
 _NEVER = (Use.NEEDED, Use.PASSED_ON)
-
-
-@dataclass(frozen=True)
-class Loop:
-    """The waits of one flow of control at one place of the program."""
-
-    waits: Rows
-    """In order of time."""
-    submits: Rows
-    """All submits of that flow, in order of time."""
-    others: Rows
-    """All waits of that flow from the first of its own on, in order of time."""
-
-    def rounds(self, facts: Facts) -> Rows:
-        """Give by submit how many of the waits began before it."""
-        return np.searchsorted(facts.start[self.waits], facts.start[self.submits], side="right").astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -43,48 +26,28 @@ class _Move:
     submits: Rows
     anchors: Rows
     """By submit: the point that it could follow."""
-    ready: list[Rows]
-    """By wait: the runs whose results it came back with."""
     certain: bool = True
     cap: int = 0
     """How many the loop keeps in flight; 0 where it waits for all."""
-
-
-def find_loops(facts: Facts) -> list[list[Loop]]:
-    """Find the loops of a job: places where one flow of control waits at least three times.
-
-    Those of one place in one function are together, in whatever run of it they are.
-    """
-    waits_at: dict[tuple[int, str], list[int]] = {}
-    names = facts.spans.get_column("name").gather(facts.waits).to_list()
-    flows = facts.graph.points.head[facts.waits].tolist()
-    for wait, flow, name in zip(facts.waits.tolist(), flows, names, strict=True):
-        waits_at.setdefault((flow, facts.sites.get(wait, name)), []).append(wait)
-    found: dict[tuple[str, str], list[Loop]] = {}
-    for (flow, place), listed in waits_at.items():
-        if len(listed) >= _LEAST and flow in facts.submits_of:
-            waits, others = np.array(listed), facts.waits_of[flow]
-            others = others[facts.start[others] >= facts.start[waits[0]]]
-            loop = Loop(waits, facts.submits_of[flow], others)
-            found.setdefault((place, facts.caller(listed[0])), []).append(loop)
-    return list(found.values())
 
 
 def loop_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find loops that serialise tasks which could run side by side, and those that keep too few of them running."""
     if not facts.recorded:
         return
-    for loops in find_loops(facts):
+    for loops in facts.loops:
         moves = [move for loop in loops if (move := _move(facts, loop)) is not None]
         if moves:
             yield _candidate(facts, moves)
 
 
 def _move(facts: Facts, loop: Loop) -> _Move | None:
-    ready = [facts.ready_runs(wait) for wait in loop.waits.tolist()]
-    if _waits_for_its_own_round(facts, loop, ready):
-        return _serialising(facts, loop, ready)
-    return _capped(facts, loop, ready)
+    return (_serialising if _waits_for_its_own_round(facts, loop) else _capped)(facts, loop)
+
+
+def _round_of(facts: Facts, loop: Loop) -> Rows:
+    """Give by submit how many of the loop's waits began before it."""
+    return np.searchsorted(facts.start[loop.waits], facts.start[loop.submits], side="right").astype(np.int64)
 
 
 def _submits_of(facts: Facts, runs: Rows) -> Rows:
@@ -92,33 +55,34 @@ def _submits_of(facts: Facts, runs: Rows) -> Rows:
     return np.unique(submit[submit >= 0])
 
 
-def _waits_for_its_own_round(facts: Facts, loop: Loop, ready: list[Rows]) -> bool:
+def _waits_for_its_own_round(facts: Facts, loop: Loop) -> bool:
     """Tell whether what is waited for was submitted in the same round, after the wait before."""
     own = 0
-    for before, runs in zip(loop.waits[:-1].tolist(), ready[1:], strict=True):
+    for before, runs in zip(loop.waits[:-1].tolist(), loop.ready[1:], strict=True):
         submits = _submits_of(facts, runs)
         own += submits.size > 0 and bool((facts.start[submits] >= facts.end[before]).all())
-    return own >= _MOST_OF_THEM * (loop.waits.size - 1)
+    return own >= MOST_OF_THEM * (loop.waits.size - 1)
 
 
-def _serialising(facts: Facts, loop: Loop, ready: list[Rows]) -> _Move | None:
+def _serialising(facts: Facts, loop: Loop) -> _Move | None:
     """A loop that submits, waits and goes on: everything could be submitted in the first round."""
-    round_of = loop.rounds(facts)
+    round_of = _round_of(facts, loop)
     first = loop.submits[round_of == 0]
     later = loop.submits[(round_of > 0) & (round_of < loop.waits.size)]
-    if first.size == 0 or later.size < _LEAST - 1:
+    if first.size == 0 or later.size < FEWEST_ROUNDS - 1:
         return None
     movable, certain = _movable(facts, loop, later)
-    if movable.size < _LEAST - 1 or (facts.run_of_submit[movable] < 0).all():
+    if movable.size < FEWEST_ROUNDS - 1 or (facts.run_of_submit[movable] < 0).all():
         return None
     anchor = facts.graph.points.end_of[first[-1]]
-    return _Move(loop, movable, np.full(movable.size, anchor), ready, certain)
+    return _Move(loop, movable, np.full(movable.size, anchor), certain)
 
 
 def _movable(facts: Facts, loop: Loop, later: Rows) -> tuple[Rows, bool]:
     """Give the submits that no wait before them in the loop decides about, and whether that is certain.
 
-    What takes a reference to something that stays where it is stays, too.
+    What takes a reference to a result that was waited for before stays where it is, and so does what takes one to
+    something that stays.
     """
     moved: list[int] = []
     stays: set[int] = set()
@@ -129,6 +93,7 @@ def _movable(facts: Facts, loop: Loop, later: Rows) -> tuple[Rows, bool]:
     for submit, start in zip(later.tolist(), facts.start[later].tolist(), strict=True):
         while coming is not None and coming[1] <= start:
             passed[facts.sites.get(coming[0])] = coming[0]
+            stays.update(_submits_of(facts, facts.ready_runs(coming[0])).tolist())
             coming = next(others, None)
         uses = {facts.use(wait, submit) for wait in passed.values()}
         taken = facts.structure.submit[facts.relations.dependencies.of(submit)]
@@ -140,30 +105,30 @@ def _movable(facts: Facts, loop: Loop, later: Rows) -> tuple[Rows, bool]:
     return np.array(moved, dtype=np.int64), certain
 
 
-def _capped(facts: Facts, loop: Loop, ready: list[Rows]) -> _Move | None:
+def _capped(facts: Facts, loop: Loop) -> _Move | None:
     """A loop that keeps a fixed number of tasks in flight, fewer than there are slots."""
     slots = facts.slots
-    returned = [_submits_of(facts, runs) for runs in ready]
+    returned = [_submits_of(facts, runs) for runs in loop.ready]
     waited_for = np.isin(loop.submits, np.concatenate(returned))
-    submits, round_of = loop.submits[waited_for], loop.rounds(facts)[waited_for]
+    submits, round_of = loop.submits[waited_for], _round_of(facts, loop)[waited_for]
     refills = np.flatnonzero(round_of > 0)
-    if slots is None or refills.size < _LEAST or (round_of == 0).sum() == 0:
+    if slots is None or refills.size < FEWEST_ROUNDS or (round_of == 0).sum() == 0:
         return None
     back = np.cumsum([0, *(each.size for each in returned)])
     rounds = np.arange(loop.waits.size)
     in_flight = np.searchsorted(round_of, rounds, side="right") - back[:-1]
     in_flight = in_flight[rounds < round_of[-1]]
     cap = int(np.bincount(np.maximum(in_flight, 0)).argmax())
-    if not 0 < cap < slots or (in_flight == cap).mean() < _MOST_OF_THEM:
+    if not 0 < cap < slots or (in_flight == cap).mean() < MOST_OF_THEM:
         return None
-    if any(_is_needed(facts, loop, int(submit)) for submit in submits[refills[:_LEAST]]):
+    if any(_is_needed(facts, loop, int(submit)) for submit in submits[refills[:FEWEST_ROUNDS]]):
         return None
     points = facts.graph.points
     # With more in flight, each is submitted as many waits sooner.
     sooner = round_of[refills] - 1 - (slots - cap)
     fill = points.end_of[submits[round_of == 0][-1]]
     anchors = np.where(sooner >= 0, points.end_of[loop.waits][np.maximum(sooner, 0)], fill)
-    return _Move(loop, submits[refills], anchors, ready, cap=cap)
+    return _Move(loop, submits[refills], anchors, cap=cap)
 
 
 def _is_needed(facts: Facts, loop: Loop, submit: int) -> bool:
@@ -180,7 +145,7 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate:
     submits = np.concatenate([move.submits for move in moves])
     anchors = np.concatenate([move.anchors for move in moves])
     waits = np.concatenate([move.loop.waits for move in moves])
-    ready = [runs for move in moves for runs in move.ready]
+    ready = [runs for move in moves for runs in move.loop.ready]
     runs = facts.run_of_submit[submits]
     runs = runs[runs >= 0]
     function = facts.functions[int(runs[np.argmax(facts.end[runs] - facts.start[runs])])]

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
@@ -14,7 +13,7 @@ from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.path.causes import Cause
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_lags
-from raytrace_analyze.replay.slots import UNIT
+from raytrace_analyze.replay.slots import UNIT, told_cpus
 from raytrace_analyze.units import count_text, duration_text
 
 _BLOCKED_NS = 10_000_000
@@ -33,16 +32,14 @@ def nested_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def _holding_processes(facts: Facts, waits: Rows) -> Iterator[Candidate]:
     """Tasks give their CPUs back while they wait, not their process: others need new ones."""
-    above = facts.graph.points.run_above[waits]
     starting = facts.waited_ns(*COLD)
-    for function in sorted({facts.functions[row] for row in above.tolist()}):
-        mine = np.array([facts.functions[row] == function for row in above.tolist()])
-        extra = _started_meanwhile(facts, waits[mine], starting)
+    for function, mine in _by_function(facts, waits):
+        extra = _started_meanwhile(facts, mine, starting)
         if extra.size == 0:
             continue
-        late, lost = _late_meanwhile(facts, waits[mine], extra)
-        first = int(waits[mine][0])
-        given = _was_given(facts, waits[mine], above[mine])
+        late, lost = _late_meanwhile(facts, mine, extra)
+        site = facts.sites.get(int(mine[0]))
+        given = _was_given(facts, mine)
         remedy = (
             "pass the references as arguments of their own, f.remote(*refs): the task then starts when they are there"
             if given
@@ -51,13 +48,13 @@ def _holding_processes(facts: Facts, waits: Rows) -> Iterator[Candidate]:
         yield Candidate(
             Pattern.NESTED_GET,
             function,
-            f"{name_of(function)} waits for other tasks within its body, {times_text(int(mine.sum()))}"
-            f"{place_text(facts.sites.get(first))}; each keeps its process meanwhile, so "
+            f"{name_of(function)} waits for other tasks within its body, {times_text(mine.size)}"
+            f"{place_text(site)}; each keeps its process meanwhile, so "
             f"{count_text(extra.size, 'more process', 'more processes')} had to be started",
             remedy,
             shorten_lags(facts.graph, np.concatenate([extra, late]), np.concatenate([starting[extra], lost])),
-            np.concatenate([waits[mine], extra, late]),
-            facts.sites.get(first),
+            np.concatenate([mine, extra, late]),
+            site,
         )
 
 
@@ -96,12 +93,11 @@ def _holding_cpus(facts: Facts, waits: Rows) -> Iterator[Candidate]:
         return
     above, relations = facts.graph.points.run_above[waits], facts.relations
     holds = np.isin(relations.actor[above], _actors_with_cpus(facts))
-    waits, above = waits[holds], above[holds]
+    waits = waits[holds]
     queued = facts.waited_ns(Cause.NO_SLOT)
     starved = facts.runs[queued[facts.runs] > 0]
     starved = starved[relations.actor[starved] < 0]
-    for function in sorted({facts.functions[row] for row in above.tolist()}):
-        mine = waits[[facts.functions[row] == function for row in above.tolist()]]
+    for function, mine in _by_function(facts, waits):
         found = starved[_meets(facts, mine, starved, queued[starved])]
         if found.size == 0:
             continue
@@ -122,25 +118,30 @@ def _holding_cpus(facts: Facts, waits: Rows) -> Iterator[Candidate]:
 def _actors_with_cpus(facts: Facts) -> Rows:
     created = facts.runs[facts.relations.is_creation[facts.runs]]
     created = created[facts.structure.submit[created] >= 0]
-    told = facts.spans.get_column("attributes").gather(facts.structure.submit[created])
-    cpus = (
-        told.str.json_path_match("$['raytrace.resources']").str.json_path_match("$.CPU").cast(pl.Float64, strict=False)
-    )
-    numbers: Rows = facts.relations.actor[created[(cpus.fill_null(0) > 0).to_numpy()]]
+    cpus = told_cpus(facts.spans.get_column("attributes").gather(facts.structure.submit[created]))
+    numbers: Rows = facts.relations.actor[created[(cpus > 0).to_numpy()]]
     return numbers
 
 
 def _with_cpus_of_actors(facts: Facts, graph: Graph) -> Graph:
     """Let tasks have all CPUs of the cluster."""
-    if graph.slots is None or facts.cluster_cpus is None:
+    if graph.slots is None or facts.job.cluster is None:
         return graph
-    return replace(graph, slots=replace(graph.slots, capacity=max(graph.slots.capacity, facts.cluster_cpus * UNIT)))
+    capacity = max(graph.slots.capacity, facts.job.cluster.cpus * UNIT)
+    return replace(graph, slots=replace(graph.slots, capacity=capacity))
 
 
-def _was_given(facts: Facts, waits: Rows, above: Rows) -> bool:
+def _by_function(facts: Facts, waits: Rows) -> Iterator[tuple[str, Rows]]:
+    """Give the functions in which these waits stand, each with its own."""
+    callers = np.array([facts.caller(wait) for wait in waits.tolist()], dtype=np.str_)
+    for function in np.unique(callers).tolist():
+        yield function, waits[callers == function]
+
+
+def _was_given(facts: Facts, waits: Rows) -> bool:
     """Tell whether most of what these waits wait for was submitted by somebody else."""
     others = known = 0
-    for wait, run in zip(waits.tolist(), above.tolist(), strict=True):
+    for wait, run in zip(waits.tolist(), facts.graph.points.run_above[waits].tolist(), strict=True):
         submits = facts.structure.submit[facts.ready_runs(wait)]
         submits = submits[submits >= 0]
         known += submits.size

@@ -18,9 +18,7 @@ def advise(
         int | None,
         typer.Option(metavar="N", min=1, help="How many CPUs there were. Without it that is told from the spans."),
     ] = None,
-    no_infer: Annotated[
-        bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; use only what is certain.")
-    ] = False,
+    no_infer: options.NoInfer = False,
     clock_correct: options.ClockCorrect = True,
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many findings to show.")] = 10,
     output_format: options.Format = options.OutputFormat.TABLE,

@@ -32,6 +32,9 @@ Task = Annotated[
     str | None,
     typer.Option("--task", metavar="NAME|ID", help="A task: its function or id; of several runs the slowest."),
 ]
+NoInfer = Annotated[
+    bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; use only what is certain.")
+]
 ClockCorrect = Annotated[
     bool,
     typer.Option(

@@ -34,9 +34,7 @@ def what_if(
         int | None,
         typer.Option(metavar="N", min=1, help="How many CPUs there were. Without it that is told from the queues."),
     ] = None,
-    no_infer: Annotated[
-        bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; use only what is certain.")
-    ] = False,
+    no_infer: options.NoInfer = False,
     clock_correct: options.ClockCorrect = True,
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many lines of each table to show.")] = 10,
     output_format: options.Format = options.OutputFormat.TABLE,

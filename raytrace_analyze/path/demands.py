@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.lineage import Flags, Rows, flags
+from raytrace_analyze.path.grouped import numbers_within
 from raytrace_analyze.path.relations import Runs
 from raytrace_analyze.path.structure import Structure
 
@@ -34,7 +35,7 @@ class Demands:
         """Give the positions of the demands of some rows, and for each which of `rows` it belongs to."""
         begin, count = self.first[rows], self.first[rows + 1] - self.first[rows]
         question = np.repeat(np.arange(rows.size), count)
-        return begin[question] + _numbers_within(count), question
+        return begin[question] + numbers_within(count), question
 
     @property
     def kinds(self) -> tuple[Rows, Rows, Rows]:
@@ -61,7 +62,7 @@ def read_demands(structure: Structure, runs: Runs, node: Rows, resources: pl.Ser
     code = np.where(runs.is_creation[rows] & (sizes[code] == 0), len(parsed), code)
     count = sizes[code]
     each = np.repeat(np.arange(rows.size), count)
-    entry = (np.cumsum(sizes) - sizes)[code[each]] + _numbers_within(count)
+    entry = (np.cumsum(sizes) - sizes)[code[each]] + numbers_within(count)
     resource = np.array([names.index(name) for demand in of_code for name in demand], dtype=np.int64)[entry]
     row = rows[each]
     at = node[row]
@@ -74,11 +75,6 @@ def read_demands(structure: Structure, runs: Runs, node: Rows, resources: pl.Ser
         holds=code[each] < len(parsed),
         first=first,
     )
-
-
-def _numbers_within(count: Rows) -> Rows:
-    """Number the elements of groups of these sizes, which lie one after another."""
-    return np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
 
 
 def _texts(structure: Structure, rows: Rows, resources: pl.Series) -> tuple[list[str], Rows]:

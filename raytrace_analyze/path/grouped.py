@@ -41,6 +41,11 @@ class Timed(Grouped):
         return range(end - 1, low - 1, -1)
 
 
+def numbers_within(sizes: Rows) -> Rows:
+    """Number the elements of groups of these sizes, which lie one after another: 0, 1, 2, 0, 1, ..."""
+    return np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+
 def group_rows(group: Rows, group_count: int, members: Rows) -> Grouped:
     """Group `members` by `group` (parallel arrays; -1: in none), in the order given."""
     kept = group >= 0

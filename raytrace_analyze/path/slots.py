@@ -7,7 +7,7 @@ import numpy as np
 from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.path.as_of import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.path.demands import Demands
-from raytrace_analyze.path.grouped import Timed, group_by_time
+from raytrace_analyze.path.grouped import Timed, group_by_time, numbers_within
 from raytrace_analyze.path.relations import Runs
 from raytrace_analyze.path.structure import Structure
 
@@ -36,7 +36,7 @@ class Occupancy:
         begin, end = self.steps.first[known], self.steps.first[np.minimum(known + 1, last)]
         size = np.where(place >= 0, end - begin, 0)
         kind = np.repeat(np.arange(place.size), size)
-        offset = np.arange(kind.size) - np.repeat(np.cumsum(size) - size, size)
+        offset = numbers_within(size)
         position = begin[kind] + offset
         before = np.where(offset > 0, self.used[self.steps.members[position - 1]], 0)
         limit = (self._capacity(place) - demand)[kind]

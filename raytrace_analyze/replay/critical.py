@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.lineage import Rows
+from raytrace_analyze.path.grouped import numbers_within
 from raytrace_analyze.replay.forward import Replay
 from raytrace_analyze.replay.points import END, START
 
@@ -56,5 +57,4 @@ def critical_stretches(after: Replay) -> tuple[Rows, Rows]:
         point = int(last[on])
     begin, end = np.array(begins), np.array(ends)
     size = np.maximum(end - begin, 0)
-    offset = np.arange(int(size.sum())) - np.repeat(np.cumsum(size) - size, size)
-    return np.repeat(begin, size) + offset, np.array(pieces)
+    return np.repeat(begin, size) + numbers_within(size), np.array(pieces)

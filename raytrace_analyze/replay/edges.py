@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.path.as_of import latest_other, latest_until, members_at, times_at
-from raytrace_analyze.path.grouped import Timed
+from raytrace_analyze.path.grouped import Timed, numbers_within
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS
 from raytrace_analyze.replay.points import FORK, GUEST, ITEM, JOIN, START, Points
 
@@ -165,7 +165,7 @@ def _dependencies(points: Points, runs: Rows) -> Edges:
     submit = points.scoped.parent[runs]
     counts = taken.first[submit + 1] - taken.first[submit]
     each = np.repeat(np.arange(runs.size), counts)
-    offset = np.arange(each.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    offset = numbers_within(counts)
     return _from_ends(points, taken.members[taken.first[submit[each]] + offset], runs[each])
 
 

@@ -12,7 +12,23 @@ from raytrace_analyze.path.result import Scope
 from raytrace_analyze.path.scoped import scope_spans
 from raytrace_analyze.path.scopes import find_job, number_scopes
 from raytrace_analyze.replay.graph import Graph, build_graph
+from raytrace_analyze.replay.slots import told_cpus
 from raytrace_analyze.units import count_text
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The CPUs of the cluster that a job ran on."""
+
+    cpus: int
+    """How many there are in all."""
+    held_by_actors: float
+    """How many of them the job's actors hold, all together."""
+
+    @property
+    def slots(self) -> int:
+        """How many are left for tasks; at least one."""
+        return max(int(self.cpus - self.held_by_actors), 1)
 
 
 @dataclass(frozen=True)
@@ -23,6 +39,8 @@ class Job:
     graph: Graph
     notes: tuple[str, ...]
     """What a reader should know about the input."""
+    cluster: Cluster | None = None
+    """Only where that was asked for, and the driver tells it."""
 
     @property
     def makespan_ns(self) -> int:
@@ -41,8 +59,8 @@ def read_job(
 ) -> Job:
     """Read a job of a span table (columns of `schema.TABLE`); by default the one that took longest.
 
-    With `trust_cluster`, it had as many slots as its driver says that the cluster has; where its actors hold some of
-    them, which says nothing of when, only if no run waited for a slot.
+    With `trust_cluster` and without `had_slots`, it had as many slots as its driver says that the cluster has; where
+    its actors hold some of them, which says nothing of when, only if no run waited for a slot.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
@@ -53,30 +71,23 @@ def read_job(
     scoped = scope_spans(structure, scope_of, len(keys))
     number = longest(scoped, keys) if job is None else find_job(keys, job)
     inside = np.flatnonzero(scope_of == number)
-    at_most = cluster_slots(structure.spans[inside]) if trust_cluster else None
-    if at_most is not None and at_most == cluster_cpus(structure.spans[inside]):
-        had_slots = at_most
+    cluster = read_cluster(structure.spans[inside]) if trust_cluster else None
+    if had_slots is None and cluster is not None and not cluster.held_by_actors:
+        had_slots = cluster.slots
+    at_most = None if cluster is None else cluster.slots
     graph = build_graph(scoped, number, infer=infer, had_slots=had_slots, at_most=at_most)
     notes = list(clock_notes(offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    return Job(describe(structure.spans[inside], keys[number]), graph, tuple(notes))
+    return Job(describe(structure.spans[inside], keys[number]), graph, tuple(notes), cluster)
 
 
-def cluster_cpus(spans: pl.DataFrame) -> int | None:
-    """Tell how many CPUs a job's cluster had in all, by the word of its driver; None where that is not told."""
+def read_cluster(spans: pl.DataFrame) -> Cluster | None:
+    """Read what a job (its spans) tells of its cluster: the word of its driver; None where there is none."""
     told = spans.filter(pl.col("category") == "driver").get_column("attributes")
     cpus = told.str.json_path_match("$['raytrace.cluster_resources']").str.json_path_match("$.CPU")
     found = cpus.cast(pl.Float64, strict=False).drop_nulls()
-    return None if found.is_empty() else max(int(found[0]), 1)
-
-
-def cluster_slots(spans: pl.DataFrame) -> int | None:
-    """Tell how many CPUs a job's cluster had for tasks: all but what its actors hold; None where it is not told."""
-    cpus = cluster_cpus(spans)
-    if cpus is None:
+    if found.is_empty():
         return None
     made = spans.filter(pl.col("category") == "submit", pl.col("function").str.ends_with("__init__"))
-    told = made.get_column("attributes").str.json_path_match("$['raytrace.resources']")
-    held = told.str.json_path_match("$.CPU").cast(pl.Float64, strict=False).sum()
-    return max(int(cpus - float(held)), 1)
+    return Cluster(max(int(found[0]), 1), float(told_cpus(made.get_column("attributes")).sum()))

@@ -73,23 +73,23 @@ def shorten_lags(graph: Graph, runs: Rows, by_ns: Rows) -> Graph:
 
 def scale_work(graph: Graph, runs: Rows, factor: npt.NDArray[np.float64]) -> Graph:
     """Let the own work of runs (rows) take `factor` times as long."""
-    by_row = np.ones(graph.points.start_of.size)
-    by_row[runs] = factor
-    return _scaled(graph, work_of_runs(graph), by_row)
+    return _scaled(graph, work_of_runs(graph), runs, factor)
 
 
 def scale_spans(graph: Graph, rows: Rows, factor: float | npt.NDArray[np.float64]) -> Graph:
     """Let what spans (rows) do themselves take `factor` times as long."""
-    by_row = np.ones(graph.points.start_of.size)
-    by_row[rows] = factor
-    return _scaled(graph, graph.points.owner, by_row)
+    return _scaled(graph, graph.points.owner, rows, factor)
 
 
 def drop_driver_work(graph: Graph) -> Graph:
     """Let what the driver does itself take no time."""
-    points = graph.points
-    of_driver = graph.works & (points.run_above[np.maximum(points.owner, 0)] < 0)
-    return replace(graph, fixed=np.where(of_driver, 0, graph.fixed))
+    return replace(graph, fixed=np.where(is_driver_work(graph), 0, graph.fixed))
+
+
+def is_driver_work(graph: Graph) -> Flags:
+    """Tell by point whether the stretch before it is the driver's own work."""
+    of_driver: Flags = graph.works & (graph.points.run_above[np.maximum(graph.points.owner, 0)] < 0)
+    return of_driver
 
 
 def take_turns_of(graph: Graph, methods: Rows, copies: int) -> Graph:
@@ -120,10 +120,12 @@ def _own_lengths(graph: Graph, rows: Rows) -> Rows:
     return lengths[rows]
 
 
-def _scaled(graph: Graph, row: Rows, by_row: npt.NDArray[np.float64]) -> Graph:
-    """Scale each point's stretch by the factor of a row (-1: none)."""
-    factor = np.where(row >= 0, by_row[np.maximum(row, 0)], 1.0)
-    return replace(graph, fixed=np.where(factor == 1, graph.fixed, np.rint(graph.fixed * factor)).astype(np.int64))
+def _scaled(graph: Graph, row: Rows, rows: Rows, factor: float | npt.NDArray[np.float64]) -> Graph:
+    """Scale the stretches of some rows; `row` tells by point whose it is, -1: nobody's."""
+    by_row = np.ones(graph.points.start_of.size)
+    by_row[rows] = factor
+    by_point = np.where(row >= 0, by_row[np.maximum(row, 0)], 1.0)
+    return replace(graph, fixed=np.where(by_point == 1, graph.fixed, np.rint(graph.fixed * by_point)).astype(np.int64))
 
 
 def _ends(graph: Graph, waits: Rows) -> Rows:

@@ -82,6 +82,12 @@ def cpu_demands(attributes: pl.Series) -> Rows:
     return np.array([UNIT if text is None else known[text] for text in told.to_list()], dtype=np.int64)
 
 
+def told_cpus(attributes: pl.Series) -> pl.Series:
+    """Read how many CPUs submits ask for by their own word (their attributes); 0 where they name none."""
+    told = attributes.str.json_path_match("$['raytrace.resources']").str.json_path_match("$.CPU")
+    return told.cast(pl.Float64, strict=False).fill_null(0.0)
+
+
 def _parse(text: str) -> int:
     try:
         demand = json.loads(text)

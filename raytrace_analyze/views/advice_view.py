@@ -108,7 +108,8 @@ def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType
     yield Padding(Text(f"{finding['remedy']}."), (0, 0, 0, 3))
     if finding["saved_ns"]:
         saves = f"{duration_text(finding['saved_ns'])} ({share_text(finding['saved_ns'], advice.observed_ns)})"
-        yield Padding(Text(f"That would save {saves}: the job would take {_predicted(finding)}."), (0, 0, 0, 3))
+        then = duration_text(finding["predicted_ns"])
+        yield Padding(Text(f"That would save {saves}: the job would take {then}."), (0, 0, 0, 3))
     yield Padding(Text(f"See {finding['reference']}: {finding['url']}", style="dim"), (0, 0, 0, 3))
     mine = advice.evidence.filter(pl.col("finding") == finding["finding"])
     for row in mine.head(_EVIDENCE).iter_rows(named=True):
@@ -119,10 +120,6 @@ def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType
     if mine.height > _EVIDENCE:
         more = count_text(mine.height - _EVIDENCE, "more span")
         yield Padding(Text(f"and {more} (--format json has them all)", style="dim"), (0, 0, 0, 3))
-
-
-def _predicted(finding: dict[str, Any]) -> str:
-    return duration_text(finding["predicted_ns"])
 
 
 def _title(finding: dict[str, Any]) -> str:
