@@ -30,11 +30,11 @@ from opentelemetry.sdk.trace.export import (
     SimpleSpanProcessor,
 )
 from opentelemetry.trace import SpanKind
-from raytrace_hook import ray_internals
-from raytrace_hook.in_flight import OpenSpans
-from raytrace_hook.process import ProcessResource
-from raytrace_hook.processor import SpanFileProcessor
-from raytrace_hook.writer import SpanFile
+from raytrace_hook.output.in_flight import OpenSpans
+from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.ray import internals
+from raytrace_hook.record.process import ProcessResource
+from raytrace_hook.record.processor import SpanFileProcessor
 
 ATTRIBUTES = {
     "ray.remote": "function",
@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
-    assert ray_internals.global_worker() is None
+    assert internals.global_worker() is None
     pretend_to_be_a_worker()
     measure_spans()
     if arguments.ray:

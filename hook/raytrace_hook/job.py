@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable
 
-from raytrace_hook import ray_internals, ray_patches
+from raytrace_hook.ray import internals, patches
 
 logger = logging.getLogger("raytrace_hook")
 
@@ -47,7 +47,7 @@ def runtime_env(user_env: Mapping[str, Any] | None = None) -> dict[str, Any]:
             variables[NEXT_HOOK] = own_hook
         env["worker_process_setup_hook"] = SETUP_HOOK
     env["env_vars"] = variables
-    ray_patches.patch_connect(_enabling, "_raytrace_job")
+    patches.patch_connect(_enabling, "_raytrace_job")
     return env
 
 
@@ -73,24 +73,24 @@ def _enabling(connect: Callable[..., Any]) -> Callable[..., Any]:
 
 def _follow_connection() -> None:
     global _switched_on  # noqa: PLW0603 - Ray's own switch is one per process as well
-    if not ray_internals.is_driver():
+    if not internals.is_driver():
         return
-    if MARK in ray_internals.job_environment():
-        _switched_on = _switched_on or not ray_internals.tracing_is_on()
+    if MARK in internals.job_environment():
+        _switched_on = _switched_on or not internals.tracing_is_on()
         enable()
     elif _switched_on:
         # Another ray.init of the same program, without this runtime_env: its workers can't take Ray's trace context.
         _switched_on = False
-        ray_internals.switch_tracing_off()
+        internals.switch_tracing_off()
 
 
 def enable() -> None:
     """Switch tracing on in this process, unless it is on; in a worker then run the program's own setup hook."""
     try:
-        if not ray_internals.tracing_is_on():
+        if not internals.tracing_is_on():
             from raytrace_hook.setup import setup_tracing
 
-            ray_internals.switch_tracing_on()
+            internals.switch_tracing_on()
             setup_tracing()
     except ImportError as error:
         logger.warning(
@@ -99,9 +99,9 @@ def enable() -> None:
             socket.gethostname(),
             error,
         )
-        ray_patches.patch_untraced_worker()
+        patches.patch_untraced_worker()
     except Exception as error:
         logger.warning("raytrace: tracing could not be set up, the program goes on without: %s", error)
     following = os.environ.get(NEXT_HOOK)
-    if following and ray_internals.is_worker():
-        ray_internals.load_attribute(following)()
+    if following and internals.is_worker():
+        internals.load_attribute(following)()

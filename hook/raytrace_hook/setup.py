@@ -11,16 +11,18 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-from raytrace_hook import generators, instruments, live, pickling, ray_internals, ray_patches, submits, tracebacks
+from raytrace_hook import instruments, live
 from raytrace_hook.config import Settings
-from raytrace_hook.driver import Driver
-from raytrace_hook.in_flight import OpenSpans
 from raytrace_hook.log import warn_once
-from raytrace_hook.process import ProcessResource
-from raytrace_hook.processor import SpanFileProcessor
-from raytrace_hook.task_events import TaskEvents
-from raytrace_hook.waits import Waits
-from raytrace_hook.writer import SpanFile
+from raytrace_hook.output.in_flight import OpenSpans
+from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.ray import internals, patches, pickling, tracebacks
+from raytrace_hook.record import generators, submits
+from raytrace_hook.record.driver import Driver
+from raytrace_hook.record.process import ProcessResource
+from raytrace_hook.record.processor import SpanFileProcessor
+from raytrace_hook.record.task_events import TaskEvents
+from raytrace_hook.record.waits import Waits
 
 _lock = threading.Lock()
 _PRESENT = "_raytrace_processors"
@@ -128,24 +130,24 @@ def _add(provider: TracerProvider, processors: Sequence[SpanProcessor]) -> None:
 
 def _record_waits(recorder: _Recorder) -> None:
     settings = recorder.settings
-    if settings.waits and not recorder.waits_installed and ray_internals.global_worker() is not None:
+    if settings.waits and not recorder.waits_installed and internals.global_worker() is not None:
         recorder.waits_installed = True
         recorder.process.note_waits(Waits(recorder.open_spans, settings.min_wait_ns).install())
 
 
 def _install_in_ray(recorder: _Recorder) -> None:
     global _driver  # noqa: PLW0603 - one driver per process, found again when the hook is called again
-    if recorder.in_ray or ray_internals.global_worker() is None:
+    if recorder.in_ray or internals.global_worker() is None:
         return
     recorder.in_ray = True
     settings = recorder.settings
     _record_waits(recorder)
     pickling.install()
     submits.install()
-    if ray_internals.is_worker():
+    if internals.is_worker():
         recorder.processor.in_worker = True
         generators.install()
-        ray_patches.patch_error_texts(tracebacks.formatting)
+        patches.patch_error_texts(tracebacks.formatting)
     else:
         events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)
         _driver = Driver(recorder.file, events, recorder.processor.show_alive, with_span=settings.waits)

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
-from raytrace_hook.encode import timestamp
-from raytrace_hook.in_flight import OpenSpans
-from raytrace_hook.process import ProcessResource
-from raytrace_hook.processor import SpanFileProcessor
-from raytrace_hook.writer import SpanFile
+from raytrace_hook.output.encode import timestamp
+from raytrace_hook.output.in_flight import OpenSpans
+from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.record.process import ProcessResource
+from raytrace_hook.record.processor import SpanFileProcessor
 
 from .reader import Recording
 
@@ -167,7 +167,7 @@ def test_a_killed_process_loses_nothing_that_had_ended(tmp_path: Path, after_s: 
 def test_a_full_disk_costs_the_spans_alone_and_their_number_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raytrace_hook.writer._RETRY_S", 0.0)
+    monkeypatch.setattr("raytrace_hook.output.writer._RETRY_S", 0.0)
     tracer = recording_provider(tmp_path).get_tracer("test")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -189,7 +189,7 @@ def test_a_full_disk_costs_the_spans_alone_and_their_number_is_told(
 
 
 def test_open_spans_are_shown_again_when_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raytrace_hook.in_flight._RETRY_S", 0.0)
+    monkeypatch.setattr("raytrace_hook.output.in_flight._RETRY_S", 0.0)
     tracer = recording_provider(tmp_path).get_tracer("test")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from typing import Any, Callable
 
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray_internals import ray_version
+from raytrace_hook.ray.internals import ray_version
 
 _MARK = "_raytrace_original"
 

@@ -16,15 +16,15 @@ from opentelemetry import context as context_api
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from raytrace_hook import ray_internals, ray_patches
 from raytrace_hook.log import warn_once
 from raytrace_hook.names import RUN_SUFFIX
+from raytrace_hook.ray import internals, patches
 
 
 def install() -> None:
     """Let this worker's generator tasks be covered by their spans."""
-    ray_patches.patch_generator_functions(lambda function, name: _traced(function, lambda _: (name, None)))
-    ray_patches.patch_generator_methods(
+    patches.patch_generator_functions(lambda function, name: _traced(function, lambda _: (name, None)))
+    patches.patch_generator_methods(
         lambda method, name: _traced(method, lambda arguments: (type(arguments[0]).__name__, name))
     )
 
@@ -76,7 +76,7 @@ def _start(carrier: Any, naming: Callable[[Any], tuple[str, str | None]], argume
         return None, None
     try:
         owner, method = naming(arguments)
-        name, attributes = ray_internals.run_span(owner, method)
+        name, attributes = internals.run_span(owner, method)
         parent = propagate.extract(carrier)
         span = trace.get_tracer(__name__).start_span(
             name + RUN_SUFFIX, context=parent, kind=SpanKind.CONSUMER, attributes=attributes

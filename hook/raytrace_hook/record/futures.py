@@ -12,8 +12,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Callable
 
-from raytrace_hook import names, ray_internals
-from raytrace_hook.tracebacks import leave_out_this_frame
+from raytrace_hook import names
+from raytrace_hook.ray import internals
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
 
 Begin = Callable[[str, int], Any]
 """Notes that a wait of this name for so many objects begins."""
@@ -88,4 +89,4 @@ class _WaitedEvent(threading.Event):
 
 def _references(futures: Iterable[Any]) -> dict[str, Any]:
     references = (getattr(future, "object_ref", None) for future in futures if future.done())
-    return {names.READY_TASK_IDS: ray_internals.task_ids_of(one for one in references if one is not None)}
+    return {names.READY_TASK_IDS: internals.task_ids_of(one for one in references if one is not None)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raytrace_hook.ray_internals import load
+from raytrace_hook.ray.internals import load
 
 _OLD_STATES = {
     "pending_args_avail_ts": "PENDING_ARGS_AVAIL",

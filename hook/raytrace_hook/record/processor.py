@@ -13,18 +13,19 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind, TraceFlags
 
-from raytrace_hook import names, ray_internals
-from raytrace_hook.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
+from raytrace_hook import names
 from raytrace_hook.log import warn_once
+from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
+from raytrace_hook.ray import internals
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.trace import SpanContext
 
-    from raytrace_hook.in_flight import OpenSpans
-    from raytrace_hook.process import ProcessResource
-    from raytrace_hook.writer import SpanFile
+    from raytrace_hook.output.in_flight import OpenSpans
+    from raytrace_hook.output.writer import SpanFile
+    from raytrace_hook.record.process import ProcessResource
 
 _ESSENTIAL = (
     "ray.task_id",
@@ -102,15 +103,15 @@ class SpanFileProcessor(SpanProcessor):
                 self._open_spans.renew(span_id, encode_open(head, encode_plain({**_essential(seen), **alive})))
 
     def _start_run(self, span_id: int, attributes: dict[str, Any]) -> None:
-        core = ray_internals.core_worker()
+        core = internals.core_worker()
         if core is None:
             return
-        ray_internals.add_current_task(core, attributes)
+        internals.add_current_task(core, attributes)
         if attributes.get("ray.remote") == "actor":
             known, facts = self._actor
             actor_id = attributes.get("ray.actor_id")
             if known != actor_id or actor_id is None:
-                facts = ray_internals.current_actor()
+                facts = internals.current_actor()
                 # While __init__ runs, the actor's object and its methods are not there yet to look at.
                 if attributes.get("ray.actor_method") != "__init__":
                     self._actor = (actor_id, facts)

@@ -8,9 +8,9 @@ import secrets
 import threading
 import time
 
-from raytrace_hook.directory import create_file, open_directory
-from raytrace_hook.limits import clean_up, file_host
 from raytrace_hook.log import warn_once
+from raytrace_hook.output.directory import create_file, open_directory
+from raytrace_hook.output.limits import clean_up, file_host
 
 _RETRY_S = 1.0
 """After a write has failed, how long nothing is tried: a full disk stays full for a while."""

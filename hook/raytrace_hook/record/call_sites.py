@@ -9,7 +9,7 @@ import os
 import sys
 from types import CodeType, FrameType
 
-from raytrace_hook import ray_internals
+from raytrace_hook.ray import internals
 
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
@@ -59,7 +59,7 @@ def called_by_ray(depth: int) -> bool:
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if name not in _TRANSPARENT:
-            if frame.f_code.co_name == "_start_actor_pool" and name == ray_internals.POOL_MODULE:
+            if frame.f_code.co_name == "_start_actor_pool" and name == internals.POOL_MODULE:
                 return False
             return name.startswith("ray.") and not name.startswith(_USER_FACING)
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
@@ -71,8 +71,8 @@ _TRANSPARENT = {
     "ray._private.client_mode_hook",
     "ray._private.auto_init_hook",
     "ray._private.object_ref_generator",
-    "raytrace_hook.waits",
-    "raytrace_hook.call_sites",
-    "raytrace_hook.ray_patches",
+    "raytrace_hook.record.waits",
+    "raytrace_hook.record.call_sites",
+    "raytrace_hook.ray.patches",
 }
 _USER_FACING = ("ray.util.actor_pool", "ray.util.queue", "ray.util.helpers", "ray.util.joblib")

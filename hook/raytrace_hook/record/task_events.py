@@ -8,11 +8,13 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from raytrace_hook import names, ray_events, ray_internals, submits
+from raytrace_hook import names
 from raytrace_hook.log import warn_once
+from raytrace_hook.ray import gcs_events, internals
+from raytrace_hook.record import submits
 
 if TYPE_CHECKING:
-    from raytrace_hook.writer import SpanFile
+    from raytrace_hook.output.writer import SpanFile
 
 _TERMINAL = ("FINISHED", "FAILED")
 _POLL_S = 0.1
@@ -34,13 +36,13 @@ class TaskEvents:
 
     def start(self) -> None:
         """Begin with the present connection."""
-        ids = ray_internals.process_ids()
+        ids = internals.process_ids()
         self._header = {
             "raytrace": "task_events",
             "version": 1,
             "session": ids.get(names.SESSION, ""),
             "job_id": ids.get("ray.job_id", ""),
-            "ray_version": ray_internals.ray_version(),
+            "ray_version": internals.ray_version(),
         }
         self._due = time.monotonic() + self._interval_s if self._interval_s > 0 else math.inf
         self._started = True
@@ -76,7 +78,7 @@ class TaskEvents:
             return
         deadline = time.monotonic() + self._wait_s
         while True:
-            many = len(ray_events.raw_task_events()) > _MANY_EVENTS
+            many = len(gcs_events.raw_task_events()) > _MANY_EVENTS
             if many:
                 time.sleep(max(0.0, deadline - time.monotonic()))
             attempts = self._attempts()
@@ -86,7 +88,7 @@ class TaskEvents:
         self._save(attempts)
 
     def _attempts(self) -> list[dict[str, Any]]:
-        return ray_events.attempts_of(ray_events.raw_task_events(), self._header["job_id"])
+        return gcs_events.attempts_of(gcs_events.raw_task_events(), self._header["job_id"])
 
     def _save(self, attempts: list[dict[str, Any]]) -> None:
         encode = json.JSONEncoder(separators=(",", ":"), default=str).encode

@@ -1,4 +1,4 @@
-"""What is read from Ray's internals; `ray_patches` is where they are changed, and no other module touches them.
+"""What is read from Ray's internals; `patches` is where they are changed, and no other module touches them.
 
 Ray is looked up in `sys.modules`, never imported: the hook also runs where there is no Ray. Every reading returns
 nothing where this version of Ray has nothing; every patch tests first whether what it needs is there, is made once

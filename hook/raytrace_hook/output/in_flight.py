@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Callable
 from raytrace_hook.log import warn_once
 
 if TYPE_CHECKING:
-    from raytrace_hook.writer import SpanFile
+    from raytrace_hook.output.writer import SpanFile
 
 SLOT_BYTES = 1024
 _MOST_SLOTS = 16384

@@ -8,9 +8,10 @@ import inspect
 import sys
 from typing import Any, Callable
 
-from raytrace_hook import names, tracebacks
-from raytrace_hook.patching import Wrapper, patched, replace_attribute, replace_code
-from raytrace_hook.ray_internals import DATASET_MODULE, POOL_MODULE, load
+from raytrace_hook import names
+from raytrace_hook.ray import tracebacks
+from raytrace_hook.ray.internals import DATASET_MODULE, POOL_MODULE, load
+from raytrace_hook.ray.patching import Wrapper, patched, replace_attribute, replace_code
 
 Submission = Callable[..., Any]
 TRACED_FUNCTION = "_function_with_tracing"

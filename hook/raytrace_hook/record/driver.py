@@ -14,15 +14,16 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode
 
-from raytrace_hook import names, ray_internals, ray_patches
+from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.pulse import Pulse
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.record.pulse import Pulse
 
 if TYPE_CHECKING:
     from typing import Callable
 
-    from raytrace_hook.task_events import TaskEvents
-    from raytrace_hook.writer import SpanFile
+    from raytrace_hook.output.writer import SpanFile
+    from raytrace_hook.record.task_events import TaskEvents
 
 _LONGEST_ENTRYPOINT = 500
 
@@ -48,15 +49,15 @@ class Driver:
         """Follow this process from now on."""
         # After the provider's own handler, so before it runs: exporters still take the span.
         atexit.register(self._at_exit)
-        ray_patches.patch_shutdown(self._around_shutdown)
-        ray_patches.patch_connect(self._around_connect, "_raytrace_driver")
+        patches.patch_shutdown(self._around_shutdown)
+        patches.patch_connect(self._around_connect, "_raytrace_driver")
 
     def start(self) -> None:
         """Begin a span for the present connection, unless it has one."""
-        connection = ray_internals.core_worker()
-        if connection is None or connection is self._connection or not ray_internals.is_driver():
+        connection = internals.core_worker()
+        if connection is None or connection is self._connection or not internals.is_driver():
             return
-        if not ray_internals.tracing_is_on():
+        if not internals.tracing_is_on():
             return
         self.finish()
         if self._connection is not None:
@@ -64,7 +65,7 @@ class Driver:
         self._connection = connection
         self._task_events.start()
         if self._with_span:
-            ids = ray_internals.process_ids()
+            ids = internals.process_ids()
             attributes = {name: value for name, value in ids.items() if name.startswith("ray.")}
             attributes[names.ENTRYPOINT] = entrypoint()
             self._span = trace.get_tracer(__name__).start_span(names.DRIVER_SPAN, attributes=attributes)
@@ -95,7 +96,7 @@ class Driver:
         """Note what the cluster has, as soon as it can be asked; a failure says that it cannot be yet."""
         if self._span is not None and not self._resources_noted:
             with contextlib.suppress(Exception):
-                found = ray_internals.cluster_resources()
+                found = internals.cluster_resources()
                 self._span.set_attribute(names.CLUSTER_RESOURCES, json.dumps(found, separators=(",", ":")))
                 self._resources_noted = True
 
@@ -106,7 +107,7 @@ class Driver:
             warn_once("the driver's end could not be recorded", problem)
 
     def _at_exit(self) -> None:
-        self._finish_quietly(ray_internals.entrypoint_error())
+        self._finish_quietly(internals.entrypoint_error())
 
     def _around_shutdown(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def shutdown(*arguments: Any, **keywords: Any) -> Any:

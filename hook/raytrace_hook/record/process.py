@@ -7,8 +7,9 @@ import socket
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from raytrace_hook import names, ray_internals
-from raytrace_hook.encode import encode_mapping, quote
+from raytrace_hook import names
+from raytrace_hook.output.encode import encode_mapping, quote
+from raytrace_hook.ray import internals
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -62,7 +63,7 @@ class ProcessResource:
 
     def encoded(self, resource: Resource) -> str:
         """Return `resource` (the provider's) with our attributes, as the JSON object that ends a span's line."""
-        connection = ray_internals.core_worker()
+        connection = internals.core_worker()
         version, known_connection, known_resource, text = self._encoded
         if version is self._version and known_connection is connection and known_resource is resource:
             return text
@@ -77,7 +78,7 @@ class ProcessResource:
     def _refresh(self, connection: Any) -> None:
         if connection is None or (connection is self._connection and "ray.job_id" in self._ids):
             return
-        ids = ray_internals.process_ids()
+        ids = internals.process_ids()
         if ids != self._ids:
             self._ids = ids
             self._version = object()

@@ -18,14 +18,16 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
-from raytrace_hook import helpers, names, ray_internals, ray_patches
-from raytrace_hook.attributes import add_one
-from raytrace_hook.call_sites import call_site, called_by_ray
-from raytrace_hook.encode import timestamp
-from raytrace_hook.futures import waited_future
-from raytrace_hook.in_flight import OpenSpans
+from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.tracebacks import leave_out_this_frame
+from raytrace_hook.output.encode import timestamp
+from raytrace_hook.output.in_flight import OpenSpans
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record import helpers
+from raytrace_hook.record.attributes import add_one
+from raytrace_hook.record.call_sites import call_site, called_by_ray
+from raytrace_hook.record.futures import waited_future
 
 _covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
 """True inside a call that has a span already: what Ray calls in there is part of it."""
@@ -62,17 +64,17 @@ class Waits:
 
     def install(self) -> bool:
         """Patch Ray. Returns whether `ray.get` and `ray.wait` are recorded."""
-        ray_patches.patch_serialize(_remember_size)
-        ray_patches.patch_await(self._awaiting)
-        ray_patches.patch_future(waited_future(self.begin, self.end))
-        ray_patches.patch_next(self._next_sync, self._next_async)
+        patches.patch_serialize(_remember_size)
+        patches.patch_await(self._awaiting)
+        patches.patch_future(waited_future(self.begin, self.end))
+        patches.patch_next(self._next_sync, self._next_async)
         helpers.install(self.begin, self.end)
-        return ray_patches.patch_calls(lambda name: _Call(self, name))
+        return patches.patch_calls(lambda name: _Call(self, name))
 
     def begin(self, name: str, count: int) -> Wait | None:
         """Note that a wait starts in this context; what it returns goes to `end`."""
         try:
-            return self._begin(name, count) if ray_internals.tracing_is_on() else None
+            return self._begin(name, count) if internals.tracing_is_on() else None
         except Exception as error:
             warn_once(f"a {name} could not be recorded", error)
             return None
@@ -148,7 +150,7 @@ class Waits:
         if done.cancelled():
             self.end(wait, lambda: {names.READY_TASK_IDS: []}, concurrent.futures.CancelledError("cancelled"))
         else:
-            self.end(wait, lambda: {names.READY_TASK_IDS: ray_internals.task_ids_of([reference])}, done.exception())
+            self.end(wait, lambda: {names.READY_TASK_IDS: internals.task_ids_of([reference])}, done.exception())
 
     def _next_sync(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def _next_sync(generator: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -194,7 +196,7 @@ class Waits:
         is_over = isinstance(problem, (StopIteration, StopAsyncIteration))
         # After a time-out the item is a reference to nothing.
         came = [generator] if is_over or (item is not None and not item.is_nil()) else []
-        self.end(wait, lambda: {names.READY_TASK_IDS: ray_internals.task_ids_of(came)}, None if is_over else problem)
+        self.end(wait, lambda: {names.READY_TASK_IDS: internals.task_ids_of(came)}, None if is_over else problem)
 
 
 def _open_record(wait: Wait, parent: SpanContext) -> str:
@@ -245,20 +247,20 @@ class _Call:
         if error is not None:
             token = _covered.set(True)
             try:
-                ready = ray_internals.ready_now(self._references)
+                ready = internals.ready_now(self._references)
             finally:
                 _covered.reset(token)
         elif self._name == names.WAIT_SPAN:
             ready = list(frame.f_locals.get("ready_ids", ()))
         else:
             ready = list(self._references)
-        return {names.READY_TASK_IDS: ray_internals.task_ids_of(ready)}
+        return {names.READY_TASK_IDS: internals.task_ids_of(ready)}
 
 
 def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:
     asked: Any
     asked = variables["ray_waitables"] if "ray_waitables" in variables else variables["object_refs"]
-    if ray_internals.is_object_ref(asked):
+    if internals.is_object_ref(asked):
         return (asked,)
     if isinstance(asked, list) and asked and _is_waitable(asked[0]):
         return tuple(asked)
@@ -266,7 +268,7 @@ def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:
 
 
 def _is_waitable(value: Any) -> bool:
-    return ray_internals.is_object_ref(value) or hasattr(value, "_generator_ref")
+    return internals.is_object_ref(value) or hasattr(value, "_generator_ref")
 
 
 def _remember_size(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Callable
 
-from raytrace_hook import names, ray_internals, ray_patches
-from raytrace_hook.futures import Begin, End
-from raytrace_hook.patching import when_loaded
-from raytrace_hook.tracebacks import leave_out_this_frame
+from raytrace_hook import names
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.patching import when_loaded
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.futures import Begin, End
 
 
 def install(begin: Begin, end: End) -> None:
@@ -40,9 +41,9 @@ def install(begin: Begin, end: End) -> None:
         return wrapper
 
     pool = recorded(names.GET_SPAN, lambda thread: len(thread._object_refs), _results)
-    dataset = recorded(names.NEXT_SPAN, lambda _: 1, lambda _, blocks: ray_internals.blocks_of(blocks))
-    when_loaded(ray_internals.POOL_MODULE, lambda: ray_patches.patch_pool(pool))
-    when_loaded(ray_internals.DATASET_MODULE, lambda: ray_patches.patch_dataset(dataset))
+    dataset = recorded(names.NEXT_SPAN, lambda _: 1, lambda _, blocks: internals.blocks_of(blocks))
+    when_loaded(internals.POOL_MODULE, lambda: patches.patch_pool(pool))
+    when_loaded(internals.DATASET_MODULE, lambda: patches.patch_dataset(dataset))
 
 
 def _results(thread: Any, index: int | None) -> list[Any]:
@@ -52,4 +53,4 @@ def _results(thread: Any, index: int | None) -> list[Any]:
 
 
 def _named(references: Iterable[Any]) -> dict[str, Any]:
-    return {names.READY_TASK_IDS: ray_internals.task_ids_of(references)}
+    return {names.READY_TASK_IDS: internals.task_ids_of(references)}

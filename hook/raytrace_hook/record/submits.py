@@ -11,11 +11,12 @@ from typing import Any, Callable
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
-from raytrace_hook import names, ray_internals, ray_patches
-from raytrace_hook.attributes import add_checked
-from raytrace_hook.call_sites import call_site
+from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.tracebacks import leave_out_this_frame
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.attributes import add_checked
+from raytrace_hook.record.call_sites import call_site
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
@@ -26,7 +27,7 @@ _resources: dict[tuple[Any, ...], str] = {}
 
 def install() -> bool:
     """Complete the submit spans of this process from now on."""
-    return ray_patches.patch_submissions(_completing)
+    return patches.patch_submissions(_completing)
 
 
 def latest() -> set[str]:
@@ -57,9 +58,9 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     span = trace.get_current_span()
     if not span.is_recording() or getattr(span, "kind", None) is not _PRODUCER:
         return
-    references = ray_internals.references_among((*(args or ()), *(kwargs or {}).values()))
-    attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(ray_internals.task_ids_of(references))}
-    task_id = ray_internals.submitted_task_id(kind, returned)
+    references = internals.references_among((*(args or ()), *(kwargs or {}).values()))
+    attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(internals.task_ids_of(references))}
+    task_id = internals.submitted_task_id(kind, returned)
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id
         _latest.append(task_id)
@@ -78,7 +79,7 @@ def _encoded_resources(kind: str, options: Mapping[str, Any]) -> str:
     key = (kind, *(options.get(name) for name in _DEMANDS), tuple(sorted(custom.items())) if custom else ())
     known = _resources.get(key)
     if known is None:
-        known = json.dumps(ray_internals.resources_of(kind, dict(options)), separators=(",", ":"))
+        known = json.dumps(internals.resources_of(kind, dict(options)), separators=(",", ":"))
         if len(_resources) < 1000:
             _resources[key] = known
     return known
@@ -91,12 +92,12 @@ def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
     signature is then told; another job's actor may live in a worker without the hook.
     """
     try:
-        handle, name = ray_internals.actor_of(method), method._method_name
+        handle, name = internals.actor_of(method), method._method_name
         signatures: dict[str, Sequence[inspect.Parameter]] = handle._ray_method_signatures
         signature = signatures.get(name)
         if signature is None or any(parameter.name == _CONTEXT.name for parameter in signature):
             return
-        if ray_internals.is_generator_method(handle, name) and ray_internals.is_of_this_job(handle):
+        if internals.is_generator_method(handle, name) and internals.is_of_this_job(handle):
             fitting = sorted([*signature, _CONTEXT], key=lambda parameter: parameter.kind)
             handle._ray_method_signatures = {**signatures, name: fitting}
         else:

@@ -1,0 +1,1 @@
+"""What is recorded: runs, submits, waits, generators, the driver and Ray's task events."""
