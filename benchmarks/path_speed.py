@@ -18,14 +18,14 @@ import polars as pl
 
 from benchmarks.synthetic import fan_out_table
 from raytrace_analyze import critical_paths
-from raytrace_analyze.path.clocks import build_corrected
-from raytrace_analyze.path.engine import find_paths
-from raytrace_analyze.path.hops import Stepper
-from raytrace_analyze.path.origins import Options
-from raytrace_analyze.path.relations import relate_runs
-from raytrace_analyze.path.scoped import scope_spans
-from raytrace_analyze.path.scopes import scope_table
+from raytrace_analyze.clocks.correction import build_corrected
+from raytrace_analyze.path.batch import find_paths
+from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.schema import TABLE
+from raytrace_analyze.trace.clipping import scope_spans
+from raytrace_analyze.trace.relations import relate_runs
+from raytrace_analyze.trace.scopes import scope_table
 
 SIZES = (10_000, 100_000, 1_000_000)
 LARGE = 10_000_000

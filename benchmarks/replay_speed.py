@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.synthetic import fan_out_table
-from raytrace_analyze.leeway import run_slack
+from raytrace_analyze.analyses.slack import run_slack
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job

@@ -13,56 +13,52 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raytrace_analyze.advice import advise
-    from raytrace_analyze.comparison import RunDiff, diff
+    from raytrace_analyze.analyses.diff import RunDiff, diff
+    from raytrace_analyze.analyses.inventory import jobs, traces
+    from raytrace_analyze.analyses.latency import latency_stats
+    from raytrace_analyze.analyses.slack import slack
+    from raytrace_analyze.analyses.span_graph import span_graph
+    from raytrace_analyze.analyses.task_story import TaskStory, tell_story
+    from raytrace_analyze.analyses.what_if import WhatIf, what_if
+    from raytrace_analyze.clocks.correction import clock_offsets, correct_clocks
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
-    from raytrace_analyze.graph import span_graph
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
-    from raytrace_analyze.inventory import jobs, traces
-    from raytrace_analyze.leeway import slack
-    from raytrace_analyze.path import (
-        CriticalPath,
-        TaskStory,
-        clock_offsets,
-        correct_clocks,
-        critical_path,
-        critical_paths,
-        path_aggregates,
-        queue_causes,
-        tell_story,
-    )
-    from raytrace_analyze.prediction import WhatIf, what_if
-    from raytrace_analyze.stats import latency_stats
-    from raytrace_analyze.table import write_table
+    from raytrace_analyze.path.aggregate import path_aggregates
+    from raytrace_analyze.path.all_scopes import critical_paths
+    from raytrace_analyze.path.one_scope import critical_path
+    from raytrace_analyze.path.result import CriticalPath
+    from raytrace_analyze.queueing.split import queue_causes
+    from raytrace_analyze.table.assemble import write_table
 
 _HOME = {
-    "CriticalPath": "path",
-    "clock_offsets": "path",
-    "correct_clocks": "path",
-    "critical_path": "path",
-    "critical_paths": "path",
-    "TaskStory": "path",
-    "path_aggregates": "path",
-    "queue_causes": "path",
-    "tell_story": "path",
-    "RunDiff": "comparison",
-    "diff": "comparison",
+    "CriticalPath": "path.result",
+    "clock_offsets": "clocks.correction",
+    "correct_clocks": "clocks.correction",
+    "critical_path": "path.one_scope",
+    "critical_paths": "path.all_scopes",
+    "TaskStory": "analyses.task_story",
+    "path_aggregates": "path.aggregate",
+    "queue_causes": "queueing.split",
+    "tell_story": "analyses.task_story",
+    "RunDiff": "analyses.diff",
+    "diff": "analyses.diff",
     "DamagedInputError": "errors",
     "NoSpansError": "errors",
     "RaytraceError": "errors",
     "UsageError": "errors",
-    "span_graph": "graph",
+    "span_graph": "analyses.span_graph",
     "Ingested": "ingest",
     "IngestReport": "ingest",
     "load": "ingest",
     "read_spans": "ingest",
-    "jobs": "inventory",
-    "traces": "inventory",
-    "latency_stats": "stats",
+    "jobs": "analyses.inventory",
+    "traces": "analyses.inventory",
+    "latency_stats": "analyses.latency",
     "advise": "advice",
-    "slack": "leeway",
-    "WhatIf": "prediction",
-    "what_if": "prediction",
-    "write_table": "table",
+    "slack": "analyses.slack",
+    "WhatIf": "analyses.what_if",
+    "what_if": "analyses.what_if",
+    "write_table": "table.assemble",
 }
 
 __all__ = [

@@ -10,14 +10,14 @@ from pathlib import Path
 import polars as pl
 
 from raytrace_analyze.decode import decode_task_events
-from raytrace_analyze.discover import find_span_files
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.events import events_path, merge_events, read_event_table
+from raytrace_analyze.files.discover import find_span_files
+from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import PROCESS
-from raytrace_analyze.streams import readable
-from raytrace_analyze.table import assemble, read_table
+from raytrace_analyze.table.assemble import assemble, read_table
+from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.units import count_text
 
 SPAN_FORMATS = frozenset({Format.SPANS_JSON, Format.OPEN_SPANS, Format.PARQUET})

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.schema import DECODED
-from raytrace_analyze.table import assemble
+from raytrace_analyze.table.assemble import assemble
 
 Row = dict[str, Any]
 

@@ -13,8 +13,7 @@ import pytest
 
 from benchmarks.synthetic import fan_out_table
 from raytrace_analyze import UsageError, critical_path, critical_paths, path_aggregates, write_table
-from raytrace_analyze.path import aggregate_paths
-from raytrace_analyze.path.aggregate import GROUPS
+from raytrace_analyze.path.aggregate import GROUPS, aggregate_paths
 from tests.random_spans import random_table, span_table
 from tests.simulator import simulate
 from tests.tables import span, table

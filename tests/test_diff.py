@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import raytrace_analyze as rt
 from raytrace_analyze import RunDiff, diff, read_spans, write_table
+from raytrace_analyze.analyses.diff.significance import Significance
 from raytrace_analyze.commands.diff import parse_percent
-from raytrace_analyze.comparison.significance import Significance
 from raytrace_analyze.views.diff_view import answer
 from tests.simulator import programs, simulate
 from tests.tables import run, span, submit, table, wait

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from raytrace_analyze import discover
-from raytrace_analyze.discover import find_span_files
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files import discover
+from raytrace_analyze.files.discover import find_span_files
 from raytrace_analyze.model import Compression, Format
 from tests.span_files import PACK, one_line, pretty, span
 

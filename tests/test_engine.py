@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 
 from raytrace_analyze import critical_path, critical_paths
-from raytrace_analyze.path.columns import Segments, segments_of_paths, segments_of_steps
-from raytrace_analyze.path.engine import find_paths
-from raytrace_analyze.path.hops import Stepper
-from raytrace_analyze.path.origins import Options
-from raytrace_analyze.path.relations import relate_runs
-from raytrace_analyze.path.scoped import scope_spans
-from raytrace_analyze.path.scopes import number_scopes
-from raytrace_analyze.path.structure import build_structure
+from raytrace_analyze.path.batch import find_paths
+from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.path.segments import Segments, segments_of_paths, segments_of_steps
+from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.path.walk import Queues, Walk
+from raytrace_analyze.trace.clipping import scope_spans
+from raytrace_analyze.trace.relations import relate_runs
+from raytrace_analyze.trace.scopes import number_scopes
+from raytrace_analyze.trace.span_arrays import build_structure
 from tests import oracle
 from tests.random_spans import random_spans, random_table
 from tests.simulated_events import observe

@@ -140,7 +140,7 @@ def test_a_script_without_a_main_guard_may_decode(files, tmp_path):
     paths = [str(file.path) for file in files[:3]]
     script.write_text(
         "from pathlib import Path\n"
-        "from raytrace_analyze.discover import find_span_files\n"
+        "from raytrace_analyze.files.discover import find_span_files\n"
         "from raytrace_analyze.engines.local import decode_files\n"
         f"found = find_span_files([Path(path) for path in {paths!r}])\n"
         "print('rows', sum(part.frame.height for part in decode_files(found.files, workers=2)))\n"

@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import read_spans
-from raytrace_analyze.path.scoped import scope_spans
-from raytrace_analyze.path.scopes import number_scopes
-from raytrace_analyze.path.structure import build_structure
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.graph import build_graph
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.trace.clipping import scope_spans
+from raytrace_analyze.trace.scopes import number_scopes
+from raytrace_analyze.trace.span_arrays import build_structure
 from tests.random_programs import Custom, Op, Program, Submit, Wait, random_program
 from tests.random_spans import random_table
 from tests.simulator import Rerun, simulate

@@ -7,8 +7,8 @@ import numpy as np
 from typer.testing import CliRunner
 
 from raytrace_analyze import UsageError, critical_path, read_spans, slack
+from raytrace_analyze.analyses.slack import near_chains
 from raytrace_analyze.cli import app
-from raytrace_analyze.leeway import near_chains
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.graph import as_it_was
 from raytrace_analyze.replay.job import Job, read_job

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from raytrace_analyze.model import ProblemKind
 from raytrace_analyze.schema import TABLE
-from raytrace_analyze.table import assemble, write_table
+from raytrace_analyze.table.assemble import assemble, write_table
 from tests.tables import Row, decoded, run, span, submit, table, wait
 
 

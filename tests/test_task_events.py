@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from raytrace_analyze import load
-from raytrace_analyze.events import events_path, merge_events
-from raytrace_analyze.table import write_table
+from raytrace_analyze.table.assemble import write_table
+from raytrace_analyze.table.task_events import events_path, merge_events
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
 FAILURES = SAMPLES / "failures-ours" / "spans"

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import TaskStory, UsageError, load, tell_story
-from raytrace_analyze.path import STEPS
+from raytrace_analyze.analyses.task_story import STEPS
 from tests.random_spans import random_table
 from tests.real_ray import run_traced
 from tests.tables import run, span, submit, table, wait

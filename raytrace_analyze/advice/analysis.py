@@ -15,8 +15,8 @@ from raytrace_analyze.advice.nested import nested_candidates
 from raytrace_analyze.advice.patterns import REFERENCES, Candidate
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.starts import cold_candidates
-from raytrace_analyze.path.cause_rules import CauseRules
 from raytrace_analyze.path.result import Scope
+from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
 

@@ -7,19 +7,19 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.source import Use, use_of_result
-from raytrace_analyze.lineage import Flags, Rows
-from raytrace_analyze.path.cause_rules import CauseRules
-from raytrace_analyze.path.causes import CAUSES, Cause
-from raytrace_analyze.path.queue_causes import Pieces, split_waits
-from raytrace_analyze.path.relations import Runs
 from raytrace_analyze.path.result import DRIVER
-from raytrace_analyze.path.structure import Structure
+from raytrace_analyze.queueing.causes import CAUSES, Cause
+from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.queueing.split import Pieces, split_waits
 from raytrace_analyze.replay.critical import critical_stretches
 from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
-from raytrace_analyze.replay.slots import UNIT
+from raytrace_analyze.replay.slot_model import UNIT
+from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.span_arrays import Structure
 
 FEWEST_ROUNDS = 3
 """From how many waits at one place on there is a loop."""

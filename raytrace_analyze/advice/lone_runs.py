@@ -7,8 +7,8 @@ import numpy as np
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import name_of, times_text
-from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
+from raytrace_analyze.table.lineage import Rows
 from raytrace_analyze.units import duration_text
 
 _FEWEST = 5

@@ -9,11 +9,11 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.starts import COLD
 from raytrace_analyze.advice.words import name_of, place_text, times_text
-from raytrace_analyze.lineage import Flags, Rows
-from raytrace_analyze.path.causes import Cause
+from raytrace_analyze.queueing.causes import Cause
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_lags
-from raytrace_analyze.replay.slots import UNIT, told_cpus
+from raytrace_analyze.replay.slot_model import UNIT, told_cpus
+from raytrace_analyze.table.lineage import Flags, Rows
 from raytrace_analyze.units import count_text, duration_text
 
 _BLOCKED_NS = 10_000_000

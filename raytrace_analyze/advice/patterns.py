@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.table.lineage import Rows
 
 _DOCS = "https://docs.ray.io/en/latest/ray-core"
 

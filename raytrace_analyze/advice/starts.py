@@ -7,7 +7,7 @@ import numpy as np
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import name_of
-from raytrace_analyze.path.causes import Cause
+from raytrace_analyze.queueing.causes import Cause
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.units import count_text, duration_text
 

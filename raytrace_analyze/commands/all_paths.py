@@ -48,8 +48,8 @@ def sum_up(
     output_format: OutputFormat,
 ) -> None:
     """Write what holds the paths of all scopes; `how` are the options of `critical_paths`."""
-    from raytrace_analyze.path import aggregate_paths, critical_paths
-    from raytrace_analyze.path.aggregate import parse_tail
+    from raytrace_analyze.path.aggregate import aggregate_paths, parse_tail
+    from raytrace_analyze.path.all_scopes import critical_paths
     from raytrace_analyze.views.aggregate_view import aggregates_document, show_aggregates
     from raytrace_analyze.views.console import output
 

@@ -82,7 +82,7 @@ def critical_path(
 
       raytrace-analyze critical-path --all traces --tail p99
     """
-    from raytrace_analyze.path import critical_path as find_path
+    from raytrace_analyze.path.one_scope import critical_path as find_path
     from raytrace_analyze.views.confidence_view import confidence_document, show_confidence
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import path_document, records
@@ -109,7 +109,7 @@ def critical_path(
     path = find_path(found.spans, found.task_events, job=job, trace=trace, task=task, **how)
     chains = None
     if within is not None:
-        from raytrace_analyze.leeway import near_chains, slack
+        from raytrace_analyze.analyses.slack import near_chains, slack
 
         chosen = f"{path.scope.session}/{path.scope.id}" if path.scope.kind == "job" else path.scope.id
         chains = near_chains(slack(found.spans, chosen, infer=not no_infer, clock_correct=clock_correct), within)

@@ -24,14 +24,14 @@ def demo(
 
       raytrace-analyze demo
     """
-    from raytrace_analyze.stats import latency_stats
+    from raytrace_analyze.analyses.latency import latency_stats
     from raytrace_analyze.views.console import messages, output
     from raytrace_analyze.views.tables import show_stats
 
     check_installed("the demo")
     raw, table = directory / "spans", directory / "spans.parquet"
     messages().print("Running a small Ray job with tracing on ...")
-    exit_code = run_traced([sys.executable, "-m", "raytrace_analyze.demo_job"], raw, {})
+    exit_code = run_traced([sys.executable, "-m", "raytrace_analyze.ray_programs.demo_job"], raw, {})
     if exit_code:
         raise RaytraceError(f"the demo's Ray job failed with exit code {exit_code}; see above")
     found = merge_and_show(raw, table)

@@ -14,7 +14,7 @@ from raytrace_analyze.errors import EXIT_GATE_FAILED, UsageError
 from raytrace_analyze.queues import Queues
 
 if TYPE_CHECKING:
-    from raytrace_analyze.comparison import RunDiff
+    from raytrace_analyze.analyses.diff import RunDiff
 
 
 class Group(StrEnum):
@@ -64,7 +64,7 @@ def diff(
 
       raytrace-analyze diff /tmp/spans /tmp/spans --job 01000000 --job 02000000 --by cause
     """
-    from raytrace_analyze.comparison import diff as compare
+    from raytrace_analyze.analyses.diff import diff as compare
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.diff_view import diff_document, show_diff
 

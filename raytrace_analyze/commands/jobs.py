@@ -17,7 +17,7 @@ def jobs(
 
       raytrace-analyze jobs /tmp/spans
     """
-    from raytrace_analyze.inventory import jobs as list_jobs
+    from raytrace_analyze.analyses.inventory import jobs as list_jobs
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_jobs

@@ -30,7 +30,7 @@ def merge(
       raytrace-analyze merge node1/ node2/ -o job.parquet
     """
     from raytrace_analyze.ingest import load
-    from raytrace_analyze.table import write_table
+    from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.merge_view import show_report
 

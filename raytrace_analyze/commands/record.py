@@ -39,7 +39,14 @@ def record(
     if not script.is_file():
         raise UsageError(f"{script} is not a file")
     raw, table = directory / "spans", directory / "spans.parquet"
-    command = [sys.executable, "-m", "raytrace_analyze.traced_run", address or "", str(script), *(arguments or [])]
+    command = [
+        sys.executable,
+        "-m",
+        "raytrace_analyze.ray_programs.traced_run",
+        address or "",
+        str(script),
+        *(arguments or []),
+    ]
     exit_code = run_traced(command, raw, {})
     merge_and_show(raw, table)
     raise typer.Exit(exit_code if exit_code >= 0 else 128 - exit_code)

@@ -38,7 +38,7 @@ def stats(
 
       raytrace-analyze stats /tmp/spans --by node --format csv
     """
-    from raytrace_analyze.stats import latency_stats
+    from raytrace_analyze.analyses.latency import latency_stats
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_stats

@@ -45,8 +45,8 @@ def run_traced(command: Sequence[str], raw: Path, environment: Mapping[str, str]
 def merge_and_show(raw: Path, table: Path) -> "Ingested":
     """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so."""
     from raytrace_analyze.ingest import load
-    from raytrace_analyze.path import critical_path
-    from raytrace_analyze.table import write_table
+    from raytrace_analyze.path.one_scope import critical_path
+    from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.views.console import messages, output
     from raytrace_analyze.views.merge_view import show_report
     from raytrace_analyze.views.path_view import show_path

@@ -20,7 +20,7 @@ def traces(
 
       raytrace-analyze traces /tmp/spans --top 50
     """
-    from raytrace_analyze.inventory import traces as list_traces
+    from raytrace_analyze.analyses.inventory import traces as list_traces
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_traces

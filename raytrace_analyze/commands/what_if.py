@@ -52,7 +52,7 @@ def what_if(
 
       raytrace-analyze what-if /tmp/spans --speedup load_part=2 --slots 16 --format json
     """
-    from raytrace_analyze.prediction import predict, rank
+    from raytrace_analyze.analyses.what_if import predict, rank
     from raytrace_analyze.replay.change import Change
     from raytrace_analyze.replay.job import read_job
     from raytrace_analyze.views import what_if_view as view

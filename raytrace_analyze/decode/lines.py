@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from raytrace_analyze.files.streams import BrokenStream, read_blocks
 from raytrace_analyze.model import SpanFile
-from raytrace_analyze.streams import BrokenStream, read_blocks
 
 
 def read_lines(file: SpanFile) -> Iterator[tuple[int, bytes]]:

@@ -10,8 +10,8 @@ from raytrace_analyze.decode.framing import Found, scan
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
+from raytrace_analyze.files.streams import BrokenStream, readable
 from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
-from raytrace_analyze.streams import BrokenStream, readable
 
 _AWAITED = b'"raytrace.awaited_count":'
 _READY = b'"raytrace.ready_task_ids":'

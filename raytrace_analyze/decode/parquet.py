@@ -7,9 +7,9 @@ import polars as pl
 from raytrace_analyze.decode.columns import empty_frame
 from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files.streams import for_polars, is_version, readable
 from raytrace_analyze.model import Decoded, Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, VERSION_KEY
-from raytrace_analyze.streams import for_polars, is_version, readable
 
 _ROWS = 1 << 17
 """How many spans are read at a time: some 100 MB."""

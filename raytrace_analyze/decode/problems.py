@@ -2,8 +2,8 @@
 
 import os
 
+from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Problem, ProblemKind
-from raytrace_analyze.streams import readable
 
 _MOST = 1000
 

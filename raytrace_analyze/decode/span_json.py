@@ -7,8 +7,8 @@ from raytrace_analyze.decode.columns import empty_frame
 from raytrace_analyze.decode.framing import last_record_start
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.stretch import Stretch, read_stretch, read_with_offsets
+from raytrace_analyze.files.streams import BLOCK_BYTES, BrokenStream, read_blocks, readable
 from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
-from raytrace_analyze.streams import BLOCK_BYTES, BrokenStream, read_blocks, readable
 
 MAX_RECORD_BYTES = 64 << 20
 """A record that does not end within this is taken for damage: memory stays bounded."""

@@ -9,9 +9,9 @@ import polars as pl
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import NOT_AS_TYPED, as_int, as_text
+from raytrace_analyze.files.streams import BrokenStream
 from raytrace_analyze.model import Problem, ProblemKind, SpanFile
 from raytrace_analyze.schema import TIME
-from raytrace_analyze.streams import BrokenStream
 
 STATES = (
     "PENDING_ARGS_AVAIL",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from raytrace_analyze.decode import JOINABLE, decode_file, decode_small_files
 from raytrace_analyze.decode.span_json import decode_span_json
+from raytrace_analyze.files.streams import open_regular
 from raytrace_analyze.model import Compression, Decoded, Format, SpanFile
-from raytrace_analyze.streams import open_regular
 
 SMALL_BYTES = 1 << 20
 """Files up to this size are decoded several at a time."""

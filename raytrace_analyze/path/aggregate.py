@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.path.many import critical_paths
+from raytrace_analyze.path.all_scopes import critical_paths
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.lineage import Rows
-from raytrace_analyze.path.grouped import Timed
-from raytrace_analyze.path.scoped import Scoped
+from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.groups import Timed
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.graph import Graph, as_it_was
+from raytrace_analyze.table.lineage import Rows
 
 _FOREVER = 1 << 62
 

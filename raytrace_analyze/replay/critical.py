@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.lineage import Rows
-from raytrace_analyze.path.grouped import numbers_within
 from raytrace_analyze.replay.forward import Replay
 from raytrace_analyze.replay.points import END, START
+from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.trace.groups import numbers_within
 
 
 def critical_functions(after: Replay) -> pl.DataFrame:

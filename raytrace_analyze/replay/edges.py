@@ -7,11 +7,11 @@ come from an earlier point of the same flow.
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.lineage import Flags, Rows
-from raytrace_analyze.path.as_of import latest_other, latest_until, members_at, times_at
-from raytrace_analyze.path.grouped import Timed, numbers_within
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS
 from raytrace_analyze.replay.points import FORK, GUEST, ITEM, JOIN, START, Points
+from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.trace.asof import latest_other, latest_until, members_at, times_at
+from raytrace_analyze.trace.groups import Timed, numbers_within
 
 Edges = tuple[Rows, Rows]
 """Points that lead to points: from, to."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.change import Change, stretches
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.schedule import Plan, play
-from raytrace_analyze.replay.slots import UNIT
+from raytrace_analyze.replay.slot_model import UNIT
+from raytrace_analyze.table.lineage import Rows
 
 
 @dataclass(frozen=True)

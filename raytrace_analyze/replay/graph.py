@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.lineage import Flags, Rows
-from raytrace_analyze.path.relations import relate_runs
 from raytrace_analyze.path.result import DRIVER
-from raytrace_analyze.path.scoped import Scoped
 from raytrace_analyze.replay.edges import program_edges, slot_edges, submit_edges
 from raytrace_analyze.replay.points import GUEST, Points, lay_points
-from raytrace_analyze.replay.slots import Demand, Slots, cpu_demands, find_slots
+from raytrace_analyze.replay.slot_model import Demand, Slots, cpu_demands, find_slots
+from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.relations import relate_runs
 
 _ROUNDS = 64
 """How often pieces that begin at one time are put in order before the rest is taken to be a circle."""

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.clocks.correction import build_corrected, clock_notes
 from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.path.analysis import describe, longest
-from raytrace_analyze.path.clocks import build_corrected, clock_notes
+from raytrace_analyze.path.one_scope import describe, longest
 from raytrace_analyze.path.result import Scope
-from raytrace_analyze.path.scoped import scope_spans
-from raytrace_analyze.path.scopes import find_job, number_scopes
 from raytrace_analyze.replay.graph import Graph, build_graph
-from raytrace_analyze.replay.slots import told_cpus
+from raytrace_analyze.replay.slot_model import told_cpus
+from raytrace_analyze.trace.clipping import scope_spans
+from raytrace_analyze.trace.scopes import find_job, number_scopes
 from raytrace_analyze.units import count_text
 
 

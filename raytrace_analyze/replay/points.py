@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.lineage import Flags, Rows, depth, nearest_ancestor
-from raytrace_analyze.path.relations import Runs, joins
-from raytrace_analyze.path.scoped import Scoped
+from raytrace_analyze.table.lineage import Flags, Rows, depth, nearest_ancestor
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.relations import Runs, joins
 
 START, END, FORK, JOIN, GUEST, ITEM = range(6)
 """Kinds of points: of a span's own flow its start and end; of another flow where a row is forked off or joined; where

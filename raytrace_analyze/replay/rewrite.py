@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.lineage import Flags, Rows
 from raytrace_analyze.replay.graph import Graph, with_edges
 from raytrace_analyze.replay.points import START
+from raytrace_analyze.table.lineage import Flags, Rows
 
 
 def submit_earlier(graph: Graph, submits: Rows, anchors: Rows) -> Graph:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.lineage import Rows
 from raytrace_analyze.replay.graph import Graph, rests
 from raytrace_analyze.replay.pool import Pool
-from raytrace_analyze.replay.slots import FREED, PAUSED, RELEASED, STARTED, SUBMITTED
+from raytrace_analyze.replay.slot_model import FREED, PAUSED, RELEASED, STARTED, SUBMITTED
+from raytrace_analyze.table.lineage import Rows
 
 _NEVER = -1
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from raytrace_analyze.path import Aggregates
+from raytrace_analyze.path.aggregate import Aggregates
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.path import DRIVER
+from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.units import count_text, duration_text
 
 _SHARE_OF_QUEUES = 20

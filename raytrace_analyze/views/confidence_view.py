@@ -6,8 +6,8 @@ import polars as pl
 from rich.console import Console
 from rich.markup import escape
 
-from raytrace_analyze.path import CriticalPath
 from raytrace_analyze.path.confidence import INFERENCES
+from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import duration_text, share_text
 from raytrace_analyze.views.chain import printable, short_name
 from raytrace_analyze.views.console import table

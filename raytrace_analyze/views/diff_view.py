@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raytrace_analyze.comparison import Group as Runs
-from raytrace_analyze.comparison import RunDiff
-from raytrace_analyze.path import DRIVER
+from raytrace_analyze.analyses.diff import Group as Runs
+from raytrace_analyze.analyses.diff import RunDiff
+from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table

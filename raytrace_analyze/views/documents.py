@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 import polars as pl
 
-from raytrace_analyze.path import CriticalPath
+from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.schema import SCHEMA_VERSION
 
 

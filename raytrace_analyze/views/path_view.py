@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raytrace_analyze.path import DRIVER, CriticalPath
+from raytrace_analyze.path.result import DRIVER, CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.chain import chain_lines, printable, short_name
 from raytrace_analyze.views.console import table

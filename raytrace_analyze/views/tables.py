@@ -6,7 +6,7 @@ import polars as pl
 from rich.console import Console
 from rich.markup import escape
 
-from raytrace_analyze.stats import QUANTILES, TIMES
+from raytrace_analyze.analyses.latency import QUANTILES, TIMES
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.chain import printable, short_name
 from raytrace_analyze.views.console import table

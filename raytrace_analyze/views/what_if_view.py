@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raytrace_analyze.path import DRIVER
-from raytrace_analyze.prediction import Ranking, WhatIf
+from raytrace_analyze.analyses.what_if import Ranking, WhatIf
+from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.chain import short_name

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from raytrace_analyze.path.story import TaskStory
+from raytrace_analyze.analyses.task_story import TaskStory
 from raytrace_analyze.units import count_text, duration_text, offset_text
 from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table

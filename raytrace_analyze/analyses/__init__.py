@@ -1,0 +1,1 @@
+"""Answers about a trace beside its critical path: one module an analysis."""

@@ -1,0 +1,101 @@
+"""The difference between two groups of runs, from their span tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.analyses.diff.functions import compare_functions
+from raytrace_analyze.analyses.diff.notes import comparison_notes
+from raytrace_analyze.analyses.diff.result import Group, RunDiff
+from raytrace_analyze.analyses.diff.runs import KEY, PathOptions, Runs, collect_runs
+from raytrace_analyze.analyses.diff.significance import Significance
+from raytrace_analyze.errors import UsageError
+
+Tables = pl.DataFrame | Sequence[pl.DataFrame]
+Events = pl.DataFrame | Sequence[pl.DataFrame | None] | None
+
+
+def diff(
+    base: Tables,
+    new: Tables,
+    base_events: Events = None,
+    new_events: Events = None,
+    *,
+    job: str | tuple[str, str] | None = None,
+    queues: str = "follow",
+    infer: bool = True,
+    clock_correct: bool = True,
+) -> RunDiff:
+    """Find what moved the makespan from one run, or group of runs, to another.
+
+    Takes span tables (columns of `schema.TABLE`), one or several a side, and Ray's task events for each, as `load`
+    gives them. Every job in them is one run of its group. `job` keeps the jobs it fits (`ID` or `SESSION/ID`, both
+    may be cut short), on both sides; of two, the first is for BASE and the second for NEW. `queues`, `infer`
+    and `clock_correct` are those of `critical_path`.
+
+    Raises NoSpansError for a side without spans, UsageError for a job that is not there.
+    """
+    of_base, of_new = (job, job) if job is None or isinstance(job, str) else job
+    options = PathOptions(queues, infer, clock_correct)
+    base_runs = collect_runs(*_tables(base, base_events), side="BASE", job=of_base, options=options)
+    new_runs = collect_runs(*_tables(new, new_events), side="NEW", job=of_new, options=options)
+    parts = _parts(base_runs, new_runs)
+    significance = Significance(base_runs.about.height, new_runs.about.height)
+    makespans = pl.concat([base_runs.about, new_runs.about]).get_column("makespan_ns").to_numpy()
+    return RunDiff(
+        base=Group(base_runs.about, mean_ns(base_runs)),
+        new=Group(new_runs.about, mean_ns(new_runs)),
+        parts=parts,
+        run_parts=pl.concat(
+            runs.path.select(pl.lit(side).alias("side"), pl.all())
+            for side, runs in (("base", base_runs), ("new", new_runs))
+        ),
+        functions=compare_functions(base_runs, new_runs, parts),
+        test=significance.name,
+        p_value=significance.p_values(makespans.astype(np.float64)[None, :])[0],
+        notes=comparison_notes(base_runs, new_runs),
+    )
+
+
+def _tables(tables: Tables, events: Events) -> tuple[list[pl.DataFrame], list[pl.DataFrame | None]]:
+    """Give each table its task events, or none."""
+    listed = [tables] if isinstance(tables, pl.DataFrame) else list(tables)
+    of_each = [events] if events is None or isinstance(events, pl.DataFrame) else list(events)
+    if events is None:
+        of_each = [None] * len(listed)
+    if len(of_each) != len(listed):
+        raise UsageError(f"{len(listed)} span tables and {len(of_each)} tables of task events do not go together")
+    return listed, of_each
+
+
+def _parts(base: Runs, new: Runs) -> pl.DataFrame:
+    """Set the mean path times of both sides side by side: columns of `RunDiff.parts`."""
+    return (
+        mean_parts(base)
+        .rename({"path_ns": "base_ns"})
+        .join(mean_parts(new).rename({"path_ns": "new_ns"}), on=KEY, how="full", coalesce=True, nulls_equal=True)
+        .with_columns(pl.col("base_ns", "new_ns").fill_null(0))
+        .with_columns(difference_ns=pl.col("new_ns") - pl.col("base_ns"))
+        .sort(pl.col("difference_ns").abs(), *KEY, descending=[True, False, False, False], nulls_last=True)
+    )
+
+
+def mean_ns(runs: Runs) -> int:
+    """Give the mean makespan in whole ns; half a ns is rounded up."""
+    count = runs.about.height
+    return int((2 * runs.about.get_column("makespan_ns").sum() + count) // (2 * count))
+
+
+def mean_parts(runs: Runs) -> pl.DataFrame:
+    """Give the mean path time of each part in whole ns, so that the parts add up to `mean_ns` exactly.
+
+    Each mean is rounded down; the nanoseconds that are left go to the parts that lost most by that, one each.
+    """
+    count = runs.about.height
+    sums = runs.path.group_by(KEY).agg(pl.col("path_ns").sum())
+    lost = pl.col("path_ns") % count
+    ordered = sums.sort(lost, *KEY, descending=[True, False, False, False], nulls_last=True)
+    means = ordered.with_columns(pl.col("path_ns") // count)
+    left = mean_ns(runs) - int(means.get_column("path_ns").sum())
+    return means.with_columns(pl.col("path_ns") + (pl.int_range(pl.len()) < left).cast(pl.Int64))

@@ -1,0 +1,172 @@
+"""One side of a comparison: its runs, what each had on its critical path, and what its tasks took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from raytrace_analyze.errors import NoSpansError, UsageError
+from raytrace_analyze.path.all_scopes import critical_paths
+from raytrace_analyze.trace.scopes import number_scopes
+
+RUNS = pl.Schema(
+    {
+        "run": pl.Int64,
+        "session": pl.String,
+        "job_id": pl.String,
+        "entrypoint": pl.String,
+        "makespan_ns": pl.Int64,
+        "in_flight": pl.Int64,
+        "driver_failed": pl.Boolean,
+        "records_waits": pl.Boolean,
+    }
+)
+"""Columns of `Runs.about`: `run` counts from 0; `in_flight` is how many spans never ended."""
+
+KEY = ("function", "category", "cause")
+PATH = pl.Schema(
+    {"run": pl.Int64, "function": pl.String, "category": pl.String, "cause": pl.String}
+    | {"path_ns": pl.Int64, "task_runs": pl.Int64}
+)
+"""Columns of `Runs.path`: `task_runs` is how many different tasks the time is of, where it is running time."""
+
+TASKS = pl.Schema({"run": pl.Int64, "function": pl.String, "run_ns": pl.Int64})
+"""Columns of `Runs.tasks`: `run_ns` is null for a task that never ended."""
+
+
+@dataclass(frozen=True)
+class PathOptions:
+    """How critical paths are found: see `critical_path`."""
+
+    queues: str
+    infer: bool
+    clock_correct: bool
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one side."""
+
+    about: pl.DataFrame
+    """One row a run: columns of `RUNS`."""
+    path: pl.DataFrame
+    """What each run had on its critical path, summed: columns of `PATH`."""
+    tasks: pl.DataFrame
+    """One row a task run: columns of `TASKS`."""
+
+
+def collect_runs(
+    tables: Sequence[pl.DataFrame],
+    events: Sequence[pl.DataFrame | None],
+    *,
+    side: str,
+    job: str | None,
+    options: PathOptions,
+) -> Runs:
+    """Take every job of every table as one run; where a table knows no jobs, its sessions.
+
+    `job` (`ID` or `SESSION/ID`, both may be cut short) keeps those it fits; unlike elsewhere it may fit several.
+    Raises NoSpansError where there are no spans, UsageError where no job fits.
+    """
+    found = [
+        _of_table(spans, of_table, job, options)
+        for spans, of_table in zip(tables, events, strict=True)
+        if not spans.is_empty()
+    ]
+    if not found:
+        raise NoSpansError(f"there are no spans to compare in {side}")
+    parts = _numbered(found)
+    if parts.about.is_empty():
+        known = [name for spans in tables for name in _names(spans)]
+        raise UsageError(f"no job {job!r} in {side}; there is {', '.join(known[:8])}{' ...' * (len(known) > 8)}")
+    return parts
+
+
+def _of_table(spans: pl.DataFrame, events: pl.DataFrame | None, job: str | None, options: PathOptions) -> Runs:
+    scope_of, keys = number_scopes(spans, "jobs")
+    has_jobs = any(key.kind == "job" for key in keys)
+    wanted = [
+        number
+        for number, key in enumerate(keys)
+        if (key.kind == "job" or not has_jobs) and (job is None or _fits(key.session, key.id, job))
+    ]
+    runs = pl.DataFrame(
+        {
+            "scope_number": wanted,
+            "run": range(len(wanted)),
+            "session": [keys[number].session for number in wanted],
+            "job_id": [keys[number].id for number in wanted],
+        },
+        schema={"scope_number": pl.Int64, "run": pl.Int64, "session": pl.String, "job_id": pl.String},
+    )
+    numbered = spans.with_columns(scope_number=pl.Series(scope_of)).join(
+        runs.select("scope_number", "run"), on="scope_number", how="inner", maintain_order="left"
+    )
+    segments = critical_paths(
+        spans, events, queues=options.queues, infer=options.infer, clock_correct=options.clock_correct
+    )
+    path = segments.rename({"scope": "job_id"}).join(
+        runs.select("run", "session", "job_id"), on=["session", "job_id"], how="inner", nulls_equal=True
+    )
+    return Runs(_about(runs, numbered, path), _path(path), _tasks(numbered))
+
+
+def _fits(session: str, job_id: str, wanted: str) -> bool:
+    of_session, _, of_job = wanted.rpartition("/")
+    return job_id.startswith(of_job) and session.startswith(of_session)
+
+
+def _about(runs: pl.DataFrame, spans: pl.DataFrame, path: pl.DataFrame) -> pl.DataFrame:
+    is_driver = pl.col("category") == "driver"
+    entrypoint = pl.col("attributes").filter(is_driver).first().str.json_path_match("$['raytrace.entrypoint']")
+    facts = spans.group_by("run").agg(
+        entrypoint=entrypoint,
+        in_flight=pl.col("end").is_null().sum().cast(pl.Int64),
+        driver_failed=(is_driver & (pl.col("status") == "ERROR")).any(),
+        records_waits=pl.col("records_waits").fill_null(False).any(),
+    )
+    # Segments tile the makespan; a run without any took no time.
+    makespans = path.group_by("run").agg(makespan_ns=pl.col("duration_ns").sum())
+    return (
+        runs.join(facts, on="run", how="left")
+        .join(makespans, on="run", how="left")
+        .with_columns(pl.col("makespan_ns").fill_null(0))
+        .sort("run")
+        .select(pl.col(name).cast(dtype) for name, dtype in RUNS.items())
+    )
+
+
+def _path(segments: pl.DataFrame) -> pl.DataFrame:
+    return (
+        segments.group_by("run", *KEY)
+        .agg(
+            path_ns=pl.col("duration_ns").sum(),
+            task_runs=pl.col("task_id").filter(pl.col("category") == "self").drop_nulls().n_unique().cast(pl.Int64),
+        )
+        .sort("run", *KEY)
+        .select(list(PATH))
+    )
+
+
+def _tasks(spans: pl.DataFrame) -> pl.DataFrame:
+    return spans.filter(pl.col("category") == "task").select(
+        "run", "function", run_ns=(pl.col("end") - pl.col("start")).dt.total_nanoseconds()
+    )
+
+
+def _numbered(tables: Sequence[Runs]) -> Runs:
+    """Put the runs of several tables behind each other."""
+    shifted: list[tuple[pl.DataFrame, ...]] = []
+    first = 0
+    for runs in tables:
+        shifted.append(
+            tuple(frame.with_columns(pl.col("run") + first) for frame in (runs.about, runs.path, runs.tasks))
+        )
+        first += runs.about.height
+    about, path, tasks = (pl.concat(frames) for frames in zip(*shifted, strict=True))
+    return Runs(about, path, tasks)
+
+
+def _names(spans: pl.DataFrame) -> list[str]:
+    _, keys = number_scopes(spans, "jobs")
+    return [f"{key.session}/{key.id}" if key.kind == "job" else key.session for key in keys]

@@ -1,0 +1,87 @@
+"""The span graph as a networkx DiGraph, for those who want to go on there."""
+
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.trace.groups import Grouped
+from raytrace_analyze.trace.relations import relate_runs
+from raytrace_analyze.trace.span_arrays import build_structure
+
+_KEPT = (
+    *("trace_id", "span_id", "name", "kind", "category", "status", "session", "job_id", "function"),
+    *("task_id", "actor_id", "node_id", "worker_id", "attempt", "host", "pid"),
+)
+
+
+def span_graph(spans: pl.DataFrame) -> "nx.DiGraph[str]":
+    """Build the graph of a span table (columns of `schema.TABLE`).
+
+    A node is a span, under its span id (`TRACE:SPAN` where two traces use the same one), with the attributes
+    `name`, `kind`, `category`, `status`, `session`, `job_id`, `function`, `task_id`, `actor_id`, `node_id`,
+    `worker_id`, `attempt`, `host`, `pid`, `trace_id`, `span_id`, `start_ns` and `end_ns` (integers; `end_ns` None
+    for a span in flight).
+
+    An edge leads from what came first to what needed it, with the attribute `type`: `child` (parent to nested
+    span), `submit` (submit to run), `wait` (run to the wait that came back with its result), `depends` (run to the
+    run that took its result as an argument), `attempt` (run to the next attempt of the same task).
+    """
+    structure = build_structure(spans)
+    runs = relate_runs(structure)
+    key = _keys(spans)
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(zip(key, _attributes(spans), strict=True))
+
+    def connect(sources: Rows, targets: Rows, edge_type: str) -> None:
+        pairs = zip(sources.tolist(), targets.tolist(), strict=True)
+        graph.add_edges_from(((key[source], key[target]) for source, target in pairs), type=edge_type)
+
+    nested = np.flatnonzero(structure.nest_parent >= 0)
+    connect(structure.parent[nested], nested, "child")
+    submitted = np.flatnonzero(structure.submit >= 0)
+    connect(structure.submit[submitted], submitted, "submit")
+    waits, ready = _pairs(runs.ready)
+    connect(ready, waits, "wait")
+    connect(*_dependency_edges(runs.dependencies, runs.attempts), "depends")
+    connect(*_attempt_edges(structure.submit, structure.start), "attempt")
+    return graph
+
+
+def _keys(spans: pl.DataFrame) -> list[str]:
+    qualified = pl.format("{}:{}", "trace_id", "span_id")
+    key = pl.when(pl.col("span_id").is_duplicated()).then(qualified).otherwise("span_id")
+    return spans.select(key.alias("key")).get_column("key").to_list()
+
+
+def _attributes(spans: pl.DataFrame) -> list[dict[str, Any]]:
+    return spans.select(
+        *_KEPT,
+        start_ns=pl.col("start").to_physical(),
+        end_ns=pl.col("end").to_physical(),
+    ).to_dicts()
+
+
+def _pairs(grouped: Grouped) -> tuple[Rows, Rows]:
+    groups = np.repeat(np.arange(grouped.first.size - 1, dtype=np.int64), np.diff(grouped.first))
+    return groups, grouped.members
+
+
+def _dependency_edges(dependencies: Grouped, attempts: Grouped) -> tuple[Rows, Rows]:
+    """Pair the runs a submit depends on with the runs that it led to."""
+    submit, needed = _pairs(dependencies)
+    of_submit, run = _pairs(attempts)
+    pairs = pl.DataFrame({"submit": submit, "needed": needed}).join(
+        pl.DataFrame({"submit": of_submit, "run": run}), on="submit"
+    )
+    return pairs.get_column("needed").to_numpy(), pairs.get_column("run").to_numpy()
+
+
+def _attempt_edges(submit: Rows, start: Rows) -> tuple[Rows, Rows]:
+    """Pair each run with the next one of the same submit."""
+    runs = np.flatnonzero(submit >= 0)
+    runs = runs[np.lexsort((start[runs], submit[runs]))]
+    again = np.flatnonzero(submit[runs[1:]] == submit[runs[:-1]])
+    return runs[again], runs[again + 1]

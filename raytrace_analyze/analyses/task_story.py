@@ -1,0 +1,236 @@
+"""The story of one task: submitted by whom, waited for what in turn, ran where, and who waited for it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.clocks.correction import build_corrected, clock_notes
+from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.queueing.split import causes_frame
+from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.trace.groups import Timed
+from raytrace_analyze.trace.relations import Runs, relate_runs
+from raytrace_analyze.trace.scopes import find_job, find_runs, number_scopes
+from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.units import duration_text
+
+_COLUMNS: dict[str, type[pl.DataType]] = {
+    "step": pl.String,
+    "start_ns": pl.Int64,
+    "end_ns": pl.Int64,
+    "duration_ns": pl.Int64,
+    "cause": pl.String,
+    "source": pl.String,
+    "span_id": pl.String,
+    "function": pl.String,
+    "task_id": pl.String,
+    "attempt": pl.Int32,
+    "actor_id": pl.String,
+    "node_id": pl.String,
+    "worker_id": pl.String,
+    "pid": pl.Int64,
+    "holder_span_id": pl.String,
+    "holder_function": pl.String,
+    "holder_ns": pl.Int64,
+    "sentence": pl.String,
+}
+STEPS = pl.Schema(_COLUMNS)
+"""Columns of `TaskStory.steps`; times are ns since the epoch. A step is a `submit`, a `queue` (a piece of a wait before
+an attempt: `cause`, `source` and `holder_...` as in `queue_causes`), a `run` (an attempt), a `wait` (somebody waited
+for the result) or a `dependant` (a task that took the result: from the end of this one to its start). The other columns
+are about the span that the step belongs to."""
+
+_ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
+_SHORT_ID = 6
+
+
+@dataclass(frozen=True)
+class TaskStory:
+    """What happened to one task, from its submit to whoever got its result."""
+
+    function: str
+    task_id: str | None
+    span_id: str
+    """The run that was asked for; of several the slowest from submit to end."""
+    session: str
+    job_id: str | None
+    start_ns: int
+    """When it began to be submitted; for a run that nobody submitted, its own start."""
+    end_ns: int
+    queue_ns: int
+    """How long its attempts waited to start, all together."""
+    run_ns: int
+    """How long its attempts ran, all together."""
+    other_runs: int
+    """How many other tasks were meant by the same name."""
+    steps: pl.DataFrame
+    """Columns of `STEPS`: submit, waits and attempts in order of time, then who waited for it."""
+    notes: tuple[str, ...]
+
+    @property
+    def duration_ns(self) -> int:
+        """How long it took from submit to end."""
+        return self.end_ns - self.start_ns
+
+
+def tell_story(
+    spans: pl.DataFrame,
+    task: str,
+    task_events: pl.DataFrame | None = None,
+    *,
+    job: str | None = None,
+    clock_correct: bool = True,
+) -> TaskStory:
+    """Tell the story of a task: a function's name, a task id or a span id; of several runs of the slowest.
+
+    Takes a span table (columns of `schema.TABLE`), Ray's task events where they are at hand, and a `job` (`ID` or
+    `SESSION/ID`) to look for the task in. Raises NoSpansError for an empty table, UsageError for a task or job that is
+    not there.
+    """
+    if spans.is_empty():
+        raise NoSpansError("there are no spans to analyse")
+    structure, offsets = build_corrected(spans, clock_correct=clock_correct)
+    candidates = _runs_meant(structure.spans, task, job)
+    runs = relate_runs(structure)
+    rules = CauseRules(structure, runs, task_events, spans)
+    submit = structure.submit[candidates]
+    since = np.where(submit >= 0, structure.start[submit], structure.start[candidates])
+    slowest = np.lexsort((structure.id_ranks(candidates), structure.end[candidates] - since))[-1]
+    run = int(candidates[slowest])
+    number = rules.same_task[run]
+    attempts = np.flatnonzero(rules.same_task == number) if number >= 0 else np.array([run], dtype=np.int64)
+    attempts = attempts[np.argsort(structure.start[attempts], kind="stable")]
+    return _Teller(structure, runs, rules).tell(
+        run, attempts, np.setdiff1d(candidates, attempts).size, clock_notes(offsets, structure.spans["session"][run])
+    )
+
+
+def _runs_meant(spans: pl.DataFrame, task: str, job: str | None) -> Rows:
+    if job is None:
+        return find_runs(spans, task).to_numpy().astype(np.int64)
+    scope_of, keys = number_scopes(spans, "jobs")
+    inside = np.flatnonzero(scope_of == find_job(keys, job))
+    return np.asarray(inside[find_runs(spans[inside], task).to_numpy()], dtype=np.int64)
+
+
+class _Teller:
+    """Puts the steps of a task's story together."""
+
+    def __init__(self, structure: Structure, runs: Runs, rules: CauseRules) -> None:
+        self.structure = structure
+        self.runs = runs
+        self.rules = rules
+        self.flow = structure.run_above
+
+    def tell(self, run: int, attempts: Rows, others: int, notes: tuple[str, ...]) -> TaskStory:
+        structure, about = self.structure, self.structure.spans.row(run, named=True)
+        submit = int(structure.submit[run])
+        queue = causes_frame(self.rules, self.rules.whole_waits(attempts[structure.submit[attempts] >= 0]))
+        waited = list(self._waits(attempts))
+        if not waited:
+            notes = (*notes, "nobody is recorded to have waited for it or to have taken its result")
+        told = [*self._submit(submit), *self._queue(queue, attempts), *map(self._run, attempts.tolist())]
+        order = {"submit": 0, "queue": 1, "run": 2}
+        told.sort(key=lambda step: (step["start_ns"], order[step["step"]]))
+        steps = pl.DataFrame([*told, *waited], schema=STEPS)
+        return TaskStory(
+            function=about["function"] or about["name"],
+            task_id=structure.run_task[run],
+            span_id=about["span_id"],
+            session=about["session"],
+            job_id=about["job_id"],
+            start_ns=int(structure.start[submit if submit >= 0 else run]),
+            end_ns=int(structure.end[run]),
+            queue_ns=int(queue.get_column("duration_ns").sum()),
+            run_ns=int(steps.filter(step="run").get_column("duration_ns").sum()),
+            other_runs=others,
+            steps=steps,
+            notes=notes,
+        )
+
+    def _step(self, step: str, row: int, start: int, end: int, sentence: str) -> dict[str, Any]:
+        about = {name: self.structure.spans.get_column(name)[row] for name in _ABOUT}
+        times = {"start_ns": start, "end_ns": end, "duration_ns": end - start}
+        return {"step": step, **times, **about, "sentence": sentence}
+
+    def _submit(self, submit: int) -> Iterator[dict[str, Any]]:
+        if submit < 0:
+            return
+        start, end = int(self.structure.start[submit]), int(self.structure.end[submit])
+        yield self._step("submit", submit, start, end, f"{self._who(submit)} submitted it{self._process(submit)}")
+
+    def _queue(self, queue: pl.DataFrame, attempts: Rows) -> Iterator[dict[str, Any]]:
+        rows = dict(zip(self.structure.spans.get_column("span_id").gather(attempts), attempts.tolist(), strict=True))
+        for piece in queue.iter_rows(named=True):
+            row = rows[piece["span_id"]]
+            step = self._step("queue", row, piece["start_ns"], piece["end_ns"], piece["sentence"])
+            yield step | {
+                name: piece[name] for name in STEPS.names() if name in ("cause", "source") or "holder" in name
+            }
+
+    def _run(self, run: int) -> dict[str, Any]:
+        structure, about = self.structure, self.structure.spans.row(run, named=True)
+        start, end = int(structure.start[run]), int(structure.end[run])
+        node = f" on node {about['node_id'][:_SHORT_ID]}" if about["node_id"] else ""
+        actor = f", actor {about['actor_id'][:_SHORT_ID]}" if about["actor_id"] else ""
+        which = f"attempt {about['attempt']}" if about["attempt"] else "it"
+        inside = self._time_in_waits(run)
+        waiting = f", {duration_text(inside)} of it waiting for other tasks" if inside else ""
+        ending = ", and never ended" if structure.in_flight[run] else ""
+        if about["status"] == "ERROR":
+            ending = f", and failed: {_first_line(about['status_message'])}"
+        return self._step("run", run, start, end, f"{which} ran{node}{self._process(run)}{actor}{waiting}{ending}")
+
+    def _time_in_waits(self, run: int) -> int:
+        waits = np.flatnonzero(self.runs.is_wait & (self.structure.nest_parent == run))
+        return int(np.maximum(self.structure.end[waits] - self.structure.start[waits], 0).sum())
+
+    def _waits(self, attempts: Rows) -> Iterator[dict[str, Any]]:
+        """Tell who waited for the result, then which tasks took it."""
+        structure = self.structure
+        ended = int(structure.end[attempts].max())
+        for wait in _listing(self.runs.ready, attempts).tolist():
+            start, end = int(structure.start[wait]), int(structure.end[wait])
+            name = structure.spans.get_column("name")[wait]
+            if start < ended:
+                text = f"{self._who(wait)} waited for it in {name}, and had it {_later(end - ended)} its end"
+            else:
+                text = f"{self._who(wait)} asked for it with {name} {_later(start - ended)} its end"
+            yield self._step("wait", wait, start, end, text)
+        for submit in _listing(self.runs.dependencies, attempts).tolist():
+            takers = self.runs.attempts.of(submit)
+            if takers.size:
+                taker = int(takers[0])
+                start = int(structure.start[taker])
+                text = f"{self._name(taker)} took its result and started {_later(start - ended)} its end"
+                yield self._step("dependant", taker, min(ended, start), start, text)
+
+    def _who(self, row: int) -> str:
+        run = int(self.flow[row])
+        return self._name(run) if run >= 0 else "the driver"
+
+    def _name(self, run: int) -> str:
+        return str(self.structure.spans.get_column("function")[run] or "a task").removeprefix("__main__.")
+
+    def _process(self, row: int) -> str:
+        pid = self.structure.spans.get_column("pid")[row]
+        return f" [process {pid}]" if pid is not None else ""
+
+
+def _listing(named: Timed, runs: Rows) -> Rows:
+    """Give the rows that name any of these runs, in order of the table."""
+    positions = np.flatnonzero(np.isin(named.members, runs))
+    return np.unique(np.searchsorted(named.first, positions, side="right") - 1)
+
+
+def _later(after_ns: int) -> str:
+    return f"{duration_text(abs(after_ns))} {'after' if after_ns >= 0 else 'before'}"
+
+
+def _first_line(message: str | None) -> str:
+    lines = (message or "").strip().splitlines()
+    return lines[0].rstrip(": ") if lines else "no message"

@@ -1,0 +1,218 @@
+"""What a job would take if something were different: faster functions, no queues, other slots."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.path.result import DRIVER, Scope
+from raytrace_analyze.replay.change import Change, check_change, find_name
+from raytrace_analyze.replay.critical import critical_functions
+from raytrace_analyze.replay.forward import Replay, replay
+from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.replay.slot_model import UNIT
+
+_SPEEDS = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, math.inf)
+_ALL_OF_IT = 0.98
+"""From what share of all that can be won on nothing more is said to be won."""
+_RANKED = 20
+"""How many functions the ranking holds: those with the most time on the critical path."""
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """A job as it would be after a change."""
+
+    scope: Scope
+    change: Change
+    """With the full names of functions."""
+    observed_ns: int
+    """How long the job took."""
+    predicted_ns: int
+    """How long it would take."""
+    critical: pl.DataFrame
+    """What would decide that, by function: `function`, `self_ns`, `submit_ns`, `queue_ns`, `fetch_ns`, `total_ns`,
+    `share` of the predicted makespan (0 to 1)."""
+    changed: pl.DataFrame
+    """The spans whose times change: `span_id`, `trace_id`, `task_id`, `function`, `name`, `start_ns`, `end_ns` as
+    observed, `new_start_ns`, `new_end_ns` (since the epoch), in order of start."""
+    enough: float | None
+    """With one faster function: from which speed on next to nothing more is won; None where nothing is won at all,
+    where the faster is always the better, or with another change."""
+    then_critical: str | None
+    """The function that decides the most of the time at that speed."""
+    slots: float | None
+    """How many slots the job had, as far as its queues tell; None where no run waited for one."""
+    notes: tuple[str, ...]
+
+    @property
+    def saved_ns(self) -> int:
+        """How much shorter the job would be, in ns; negative for longer."""
+        return self.observed_ns - self.predicted_ns
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What would help most."""
+
+    scope: Scope
+    observed_ns: int
+    functions: pl.DataFrame
+    """Columns of `what_if` without a change."""
+    notes: tuple[str, ...]
+
+
+def what_if(
+    spans: pl.DataFrame,
+    job: str | None = None,
+    *,
+    speedup: Mapping[str, float] | None = None,
+    remove_queue: bool = False,
+    slots: int | None = None,
+    infinite_slots: bool = False,
+    had_slots: int | None = None,
+    infer: bool = True,
+    clock_correct: bool = True,
+) -> WhatIf | pl.DataFrame:
+    """Predict how long a job would take after a change; without one, rank what would help most.
+
+    Takes a span table (columns of `schema.TABLE`) and a job, by default the one that took longest. `speedup`: by
+    function (or name of a span within tasks; `(driver)` for the driver), how many times as fast its own work would
+    be. `remove_queue`: every run starts as soon as its inputs, and its actor, are there. `slots`: so many CPUs for
+    tasks in all; `infinite_slots`: as many as there are tasks. `had_slots`: how many there were, where that is
+    known; else it is told from who waited for whom.
+
+    The ranking has one row a function on the critical path, what helps most first. Columns: `function`, `runs`,
+    `work_ns` (its own work, in all runs), `critical_ns` (what of it is on the path), `saved_2x_ns` and
+    `saved_most_ns` (how much shorter the job would be with it twice and infinitely as fast), `predicted_2x_ns`,
+    `predicted_least_ns`, `enough` (from which speed on next to nothing more is won; null: the
+    faster the better) and `then_critical` (the function that
+    decides the most of the time then).
+
+    Raises NoSpansError for an empty table, UsageError for a job or function that is unknown or ambiguous.
+    """
+    read = read_job(spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct)
+    change = Change(dict(speedup or {}), remove_queue, slots, infinite_slots)
+    return rank(read).functions if change == Change() else predict(read, change)
+
+
+def predict(job: Job, change: Change) -> WhatIf:
+    """Replay a job with a change."""
+    check_change(change)
+    speedup = {find_name(job.graph, name): factor for name, factor in change.speedup.items()}
+    change = Change(speedup, change.remove_queue, change.slots, change.infinite_slots)
+    after = replay(job.graph, change)
+    enough, then = None, None
+    if len(speedup) == 1 and change == Change(speedup):
+        ((function, factor),) = speedup.items()
+        enough, then = _enough(job, function, {factor: after})
+    found = job.graph.slots
+    return WhatIf(
+        scope=job.scope,
+        change=change,
+        observed_ns=job.makespan_ns,
+        predicted_ns=after.makespan_ns,
+        critical=critical_functions(after),
+        changed=_changed(after),
+        enough=enough,
+        then_critical=then,
+        slots=found.capacity / UNIT if found else None,
+        notes=job.notes,
+    )
+
+
+def rank(job: Job) -> Ranking:
+    """Rank the functions of a job by what would be won if each were faster."""
+    graph = job.graph
+    now = replay(graph)
+    path = critical_functions(now).filter(pl.col("self_ns") > 0).sort("self_ns", descending=True).head(_RANKED)
+    work = np.bincount(graph.function, np.where(graph.works, graph.fixed, 0), minlength=len(graph.functions))
+    structure = graph.points.scoped.structure
+    rows = graph.points.rows[:-1]
+    runs = structure.spans.get_column("function").gather(rows[structure.is_run[rows]]).fill_null("").to_list()
+    rows_of = []
+    for function, critical_ns in path.select("function", "self_ns").iter_rows():
+        made = {speed: replay(graph, Change({function: speed})) for speed in (2.0, math.inf)}
+        twice, least = made[2.0].makespan_ns, made[math.inf].makespan_ns
+        enough, then = _enough(job, function, made)
+        rows_of.append(
+            {
+                "function": function,
+                "runs": 1 if function == DRIVER else runs.count(function),
+                "work_ns": round(work[graph.functions.index(function)]),
+                "critical_ns": critical_ns,
+                "saved_2x_ns": job.makespan_ns - twice,
+                "saved_most_ns": job.makespan_ns - least,
+                "predicted_2x_ns": twice,
+                "predicted_least_ns": least,
+                "enough": enough,
+                "then_critical": then,
+            }
+        )
+    frame = pl.DataFrame(rows_of, schema=_RANKING).sort(
+        "saved_2x_ns", "saved_most_ns", "function", descending=[True, True, False]
+    )
+    return Ranking(job.scope, job.makespan_ns, frame, job.notes)
+
+
+_RANKING = pl.Schema(
+    {
+        "function": pl.String,
+        "runs": pl.Int64,
+        "work_ns": pl.Int64,
+        "critical_ns": pl.Int64,
+        "saved_2x_ns": pl.Int64,
+        "saved_most_ns": pl.Int64,
+        "predicted_2x_ns": pl.Int64,
+        "predicted_least_ns": pl.Int64,
+        "enough": pl.Float64,
+        "then_critical": pl.String,
+    }
+)
+
+
+def _enough(job: Job, function: str, made: dict[float, Replay]) -> tuple[float | None, str | None]:
+    """Find the speed from which on nothing more is won, and what decides then; `made` holds replays by speed."""
+
+    def at(speed: float) -> Replay:
+        if speed not in made:
+            made[speed] = replay(job.graph, Change({function: speed}))
+        return made[speed]
+
+    most = job.makespan_ns - at(math.inf).makespan_ns
+    if most <= 0:
+        return None, _first_but(at(math.inf), function)
+    low, high = 0, len(_SPEEDS) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if job.makespan_ns - at(_SPEEDS[middle]).makespan_ns >= _ALL_OF_IT * most:
+            high = middle
+        else:
+            low = middle + 1
+    speed = float(_SPEEDS[low])
+    return None if math.isinf(speed) else speed, _first_but(at(speed), function)
+
+
+def _first_but(after: Replay, function: str) -> str | None:
+    """Give the function that decides most of the time, other than this one."""
+    others = critical_functions(after).filter(pl.col("function") != function).get_column("function")
+    return None if others.is_empty() else str(others[0])
+
+
+def _changed(after: Replay) -> pl.DataFrame:
+    points = after.graph.points
+    rows = points.rows[:-1]
+    shift = after.time - points.time
+    moved_start, moved_end = shift[points.start_of[rows]], shift[points.end_of[rows]]
+    kept = (moved_start != 0) | (moved_end != 0)
+    structure, rows = points.scoped.structure, rows[kept]
+    start, end = structure.start[rows], structure.end[rows]
+    about: pl.DataFrame = structure.spans.select("span_id", "trace_id", "task_id", "function", "name")[rows]
+    return about.with_columns(
+        start_ns=pl.Series(start),
+        end_ns=pl.Series(end),
+        new_start_ns=pl.Series(start + moved_start[kept]),
+        new_end_ns=pl.Series(end + moved_end[kept]),
+    ).sort("start_ns", "span_id")

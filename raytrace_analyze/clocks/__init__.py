@@ -1,0 +1,1 @@
+"""Clocks that contradict each other: which hosts are off, by how much, and the table with that corrected."""

@@ -1,0 +1,276 @@
+"""Several machines, several clocks: by how much each host's clock is off, told from what cannot be.
+
+Every host has a clock of its own. Two events on two hosts of which one must come first (a submit and its run, a run
+and the `ray.get` that came back with its result) bound how far the two clocks can be apart. Where the recorded
+times are in an order that cannot be, the clocks are off for certain, and the least shift that mends it is sought.
+Where they are not, no shift can be known, and nothing is changed.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.clocks.difference_constraints import Floats, close, settle
+from raytrace_analyze.clocks.happens_before import in_words, must_precede
+from raytrace_analyze.clocks.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
+from raytrace_analyze.decode.times import time_of
+from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.trace.span_arrays import ALIVE, Structure, build_structure
+from raytrace_analyze.units import count_text, duration_text, offset_text
+
+OFFSETS = pl.Schema(
+    {
+        "session": pl.String,
+        "host": pl.String,
+        "pid": pl.Int64,
+        "offset_ns": pl.Int64,
+        "lower_ns": pl.Int64,
+        "upper_ns": pl.Int64,
+        "is_reference": pl.Boolean,
+        "is_proven": pl.Boolean,
+        "is_contradictory": pl.Boolean,
+        "violations": pl.Int64,
+        "evidence": pl.String,
+    }
+)
+"""Columns of `clock_offsets`, one row a host."""
+
+_SHOWN = 4
+
+
+def clock_offsets(spans: pl.DataFrame) -> pl.DataFrame:
+    """Estimate by how much the clock of each host is off.
+
+    Takes a span table (columns of `schema.TABLE`). A host is a `host` of a session; where spans do not name theirs,
+    a `node_id`; spans that name neither share one (null). One row a host, columns of `OFFSETS`:
+
+    - `session`, `host`; `pid` of a process that is taken by itself, since its times and those of others on its host
+      cannot be by one clock; null for the host, without such processes;
+    - `offset_ns`: what has to be added to the times of this host, 0 where nothing proves its clock to be off;
+    - `lower_ns`, `upper_ns`: between which values that has to be, null where nothing bounds it;
+    - `is_reference`: the offsets of the session are relative to this host (the driver's, else the one with most
+      spans; a host that has nothing to do with it is relative to the most important one among those it has to do with);
+    - `is_proven`: recorded times cannot be true unless this host's are shifted;
+    - `is_contradictory`: no shift whatever makes this host's times possible, so none is tried;
+    - `violations`: how many pairs of an event here and one elsewhere are in an order that cannot be; `evidence`: the
+      worst of them in words, null where there is none.
+    """
+    structure = build_structure(spans)
+    hosts = number_hosts(structure.spans)
+    return _estimate(structure, hosts, out_of_order_within(structure, hosts))
+
+
+def correct_clocks(spans: pl.DataFrame, offsets: pl.DataFrame) -> pl.DataFrame:
+    """Give a copy of a span table with `start` and `end` shifted by the offsets of `clock_offsets`.
+
+    So is the last sign of life in the attributes of a span that never ended, which stands for its end. The order of
+    the rows stays; times within `events` do too.
+    """
+    shift = pl.Series(row_shifts(spans, offsets)).cast(pl.Duration("ns"))
+    return _with_alive(spans.with_columns(pl.col("start", "end") + shift), shift)
+
+
+def _with_alive(spans: pl.DataFrame, shift: pl.Series) -> pl.DataFrame:
+    attributes = spans.get_column("attributes")
+    rows = (spans.get_column("end").is_null() & attributes.str.contains(ALIVE, literal=True)).arg_true()
+    if rows.is_empty():
+        return spans
+    told = spans.select("attributes")[rows].with_columns(shift=shift.gather(rows))
+    alive = time_of(pl.col("attributes").str.json_path_match(f"$['{ALIVE}']")) + pl.col("shift")
+    text = pl.concat_str(pl.lit('${1}"'), alive.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f"), pl.lit('Z"'))
+    moved = pl.col("attributes").str.replace(rf'("{re.escape(ALIVE)}"\s*:\s*)"[^"]*"', text)
+    told = told.select(pl.coalesce(moved, "attributes"))
+    return spans.with_columns(attributes.scatter(rows, told.to_series()))
+
+
+def row_shifts(spans: pl.DataFrame, offsets: pl.DataFrame) -> Rows:
+    """Give what the offsets of `clock_offsets` add to the times of each span, in ns."""
+    by = ["session", "host", "pid"]
+    hosts = split_off(spans, number_hosts(spans), offsets.select(by).drop_nulls("pid"))
+    known = offsets.select(*by, "offset_ns")
+    found = hosts.table.join(known, on=by, how="left", nulls_equal=True, maintain_order="left")
+    return found.get_column("offset_ns").fill_null(0).to_numpy()[hosts.of_row]
+
+
+def build_corrected(spans: pl.DataFrame, *, clock_correct: bool) -> tuple[Structure, pl.DataFrame]:
+    """Read a span table into arrays, times corrected; give the offsets too.
+
+    There are none with `clock_correct` off, and for a single host.
+    """
+    structure = build_structure(spans)
+    if not clock_correct:
+        return structure, OFFSETS.to_frame()
+    hosts = number_hosts(spans)
+    broken = out_of_order_within(structure, hosts)
+    if hosts.table.height < 2 and broken.size == 0:
+        return structure, OFFSETS.to_frame()
+    offsets = _estimate(structure, hosts, broken)
+    if offsets.get_column("is_proven").any():
+        corrected = build_structure(correct_clocks(spans, offsets))
+        structure = replace(corrected, clock_shift=row_shifts(spans, offsets))
+    return structure, offsets
+
+
+def clock_notes(offsets: pl.DataFrame, session: str) -> tuple[str, ...]:
+    """Say what is known of the clocks of a session (of offsets as `clock_offsets` gives); nothing for one host."""
+    hosts = offsets.filter(pl.col("session").eq_missing(pl.lit(session, pl.String)))
+    if hosts.height < 2:
+        return ()
+    proven = hosts.filter("is_proven").sort(pl.col("offset_ns").abs(), "host", descending=[True, False])
+    broken = hosts.filter("is_contradictory")
+    if proven.is_empty() and broken.is_empty():
+        count = count_text(hosts.get_column("host").n_unique(), "host")
+        return (f"spans of {count}; nothing shows that their clocks differ, so that no shift of them can be known",)
+    notes = [_corrected(row) for row in proven.head(_SHOWN).iter_rows(named=True)]
+    if proven.height > _SHOWN:
+        notes.append(f"the clocks of {count_text(proven.height - _SHOWN, 'more host')} were corrected as well")
+    impossible = (
+        f"no clock makes the times of {_whose(row)} possible, they are left as they are: {row['evidence']}"
+        for row in broken.head(_SHOWN).iter_rows(named=True)
+    )
+    return (*notes, *impossible)
+
+
+def _corrected(row: dict[str, Any]) -> str:
+    offset = abs(row["offset_ns"])
+    return (
+        f"the clock of {_whose(row)} is taken to be {offset_text(offset, offset)} "
+        f"{'behind' if row['offset_ns'] > 0 else 'ahead'}{_left_open(row)}, and corrected; "
+        f"{count_text(row['violations'], 'pair')} of events in an order that cannot be, such as: {row['evidence']}"
+    )
+
+
+def _left_open(row: dict[str, Any]) -> str:
+    """Tell how much less and more the shift could be as well."""
+    less, more = (
+        None if row[bound] is None else duration_text(abs(row[bound] - row["offset_ns"]))
+        for bound in (("lower_ns", "upper_ns") if row["offset_ns"] > 0 else ("upper_ns", "lower_ns"))
+    )
+    if less and more:
+        return f" (up to {less} less or {more} more is possible)"
+    return (
+        f" (up to {less} less or any more is possible)" if less else f" (up to {more} more is possible)" if more else ""
+    )
+
+
+def named(host: str | None) -> str:
+    """Name a host for a person."""
+    return host or "an unnamed host"
+
+
+def _whose(row: dict[str, Any]) -> str:
+    return named(row["host"]) if row["pid"] is None else f"process {row['pid']} on {named(row['host'])}"
+
+
+def _estimate(structure: Structure, hosts: Hosts, broken: Rows) -> pl.DataFrame:
+    """Estimate the offsets of hosts, and by themselves of processes that contradict the others on theirs.
+
+    `broken` hosts are known to have such processes; where no shift makes a host's times possible, any one may have.
+    """
+    offsets = _estimate_all(structure, hosts)
+    suspects = broken
+    if offsets.get_column("is_contradictory").any():
+        suspects = np.union1d(broken, np.flatnonzero(offsets.get_column("violations") > 0))
+    if suspects.size == 0:
+        return offsets
+    split = split_hosts(structure, hosts, suspects)
+    apart = _estimate_all(structure, split)
+    return offsets if apart.get_column("is_contradictory").any() else apart
+
+
+def _estimate_all(structure: Structure, hosts: Hosts) -> pl.DataFrame:
+    """Estimate the offsets (columns of `OFFSETS`) of the hosts, those that have to do with each other together."""
+    session = hosts.table.get_column("session").rle_id().to_numpy()
+    is_first = np.diff(session, prepend=-1) != 0
+    clocks = _Clocks.unknown(is_first)
+    table = hosts.table.with_columns(violations=pl.lit(0, pl.Int64), evidence=pl.lit(None, pl.String))
+    if not is_first.all():
+        pairs = must_precede(structure, hosts.of_row)
+        same_session = session[pairs.get_column("first_host")] == session[pairs.get_column("second_host")]
+        pairs = pairs.filter(pl.Series(same_session))
+        for members, among in _related(pairs):
+            clocks.solve(members, among)
+        table = _with_evidence(structure, hosts.table, pairs)
+    return table.with_columns(**clocks.columns()).select(OFFSETS.names()).cast(OFFSETS)
+
+
+def _related(pairs: pl.DataFrame) -> Iterator[tuple[Rows, pl.DataFrame]]:
+    """Give the sets of hosts that have to do with each other, in order of importance, with the pairs among them."""
+    graph: nx.Graph[int] = nx.Graph(pairs.select("first_host", "second_host").iter_rows())
+    groups = [np.array(sorted(group), dtype=np.int64) for group in nx.connected_components(graph)]
+    group_of = {host: number for number, group in enumerate(groups) for host in group.tolist()}
+    grouped = pairs.with_columns(group=pl.col("first_host").replace_strict(group_of, return_dtype=pl.Int64))
+    for number, among in grouped.partition_by("group", as_dict=True).items():
+        yield groups[int(number[0])], among
+
+
+@dataclass(frozen=True)
+class _Clocks:
+    """What is found of each host; arrays by number of host, ns."""
+
+    offset: Floats
+    lower: Floats
+    upper: Floats
+    is_reference: Flags
+    is_contradictory: Flags
+
+    @staticmethod
+    def unknown(is_first: Flags) -> "_Clocks":
+        """Begin with nothing known but that the first host of each session is its reference."""
+        open_end = np.where(is_first, 0.0, np.inf)
+        return _Clocks(np.zeros(is_first.size), -open_end, open_end, is_first.copy(), np.zeros_like(is_first))
+
+    def solve(self, members: Rows, pairs: pl.DataFrame) -> None:
+        """Settle a set of hosts that have to do with each other."""
+        slack = _matrix(members, pairs, "slack_ns")
+        closed = close(slack)
+        kept = members[closed.kept]
+        self.is_contradictory[np.setdiff1d(members, kept)] = True
+        self.is_reference[kept[0]] = True
+        self.lower[kept], self.upper[kept] = -closed.most[0], closed.most[:, 0]
+        if (closed.most < 0).any():
+            likely = close(_matrix(kept, pairs, "likely_ns"))
+            self.offset[kept] = settle(closed.most, likely.most if likely.kept.size == kept.size else None)
+
+    def columns(self) -> dict[str, pl.Series]:
+        """Give the columns of `OFFSETS` that are known here."""
+        whole = {"offset_ns": self.offset, "lower_ns": self.lower, "upper_ns": self.upper}
+        numbers = {name: pl.Series(values) for name, values in whole.items()}
+        return {name: values.set(values.is_infinite(), None).cast(pl.Int64) for name, values in numbers.items()} | {
+            "is_reference": pl.Series(self.is_reference),
+            "is_proven": pl.Series(self.offset != 0),
+            "is_contradictory": pl.Series(self.is_contradictory),
+        }
+
+
+def _matrix(members: Rows, pairs: pl.DataFrame, column: str) -> Floats:
+    """Put the pairs among `members` (in ascending order) in a matrix: by first, then by second host."""
+    first, second = (pairs.get_column(name).to_numpy() for name in ("first_host", "second_host"))
+    inside = np.isin(first, members) & np.isin(second, members)
+    matrix = np.full((members.size, members.size), np.inf)
+    at = np.searchsorted(members, first[inside]), np.searchsorted(members, second[inside])
+    matrix[at] = pairs.get_column(column).to_numpy()[inside]
+    return matrix
+
+
+def _with_evidence(structure: Structure, hosts: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Add to each host how many pairs of events it is part of that cannot be, and the worst in words."""
+    broken = pairs.filter(pl.col("violations") > 0)
+    ends = pl.concat([broken.with_columns(number=pl.col(name)) for name in ("first_host", "second_host")])
+    worst = ends.sort("slack_ns", "first", "second").unique("number", keep="first", maintain_order=True)
+    names = [_whose(row) for row in hosts.iter_rows(named=True)]
+    evidence = {
+        pair["number"]: in_words(structure.spans, pair, names[pair["first_host"]], names[pair["second_host"]])
+        for pair in worst.iter_rows(named=True)
+    }
+    count = dict(ends.group_by("number").agg(pl.col("violations").sum()).iter_rows())
+    numbers = range(hosts.height)
+    return hosts.with_columns(
+        violations=pl.Series([count.get(number, 0) for number in numbers], dtype=pl.Int64),
+        evidence=pl.Series([evidence.get(number) for number in numbers], dtype=pl.String),
+    )

@@ -1,0 +1,1 @@
+"""Span files: found by content, opened and unpacked."""

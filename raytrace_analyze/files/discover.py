@@ -1,0 +1,272 @@
+"""Finds span files among whatever else lies in a folder: by what is in them, never by their names."""
+
+import json
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files.streams import (
+    BrokenStream,
+    compression_of,
+    for_polars,
+    is_version,
+    open_regular,
+    readable,
+    unpack,
+)
+from raytrace_analyze.model import Compression, Discovery, Format, Problem, ProblemKind, SpanFile
+from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY
+
+NOT_SPANS = "not spans"
+EMPTY = "empty"
+CANNOT_UNPACK = "cannot be unpacked"
+NOT_REGULAR = "not a regular file"
+FOLDER_LINK = "link to a folder"
+VANISHED = "vanished"
+UNREADABLE = "not readable"
+
+_KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+
+_HEAD_BYTES = 64 << 10
+
+_SIDE_FILE = re.compile(rb'\s*\{"raytrace": ?"(open|task_events)"')
+
+_RECORD = re.compile(
+    rb'\{\s*"name"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[\w.-]+)\s*,'
+    rb'\s*"context"\s*:\s*\{\s*"trace_id"\s*:\s*"(?:0[xX])?[0-9a-fA-F]+"\s*,\s*"span_id"\s*:\s*"'
+)
+"""How every span starts that OpenTelemetry's `to_json` wrote; enough of one that is longer than the head."""
+
+_NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x7f]")
+
+_LINE_OF_TEXT = re.compile(rb"^[\w:(<#*=+\[-]", re.MULTILINE)
+
+
+@dataclass(frozen=True, order=True)
+class _Candidate:
+    """A file to look into. Sorts so that of two ways to one file the more direct one comes first."""
+
+    is_walked: bool
+    is_link: bool
+    path: str
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the user named this very file, so that an error in it is theirs to mend."""
+        return not self.is_walked
+
+
+@dataclass
+class _Walk:
+    """What a walk has come across so far."""
+
+    candidates: list[_Candidate] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def skip_unreadable(self, path: str) -> None:
+        self.skipped[UNREADABLE] += 1
+        self.unreadable.append(readable(path))
+
+
+def find_span_files(paths: Sequence[Path]) -> Discovery:
+    """Find the span files among the given files and in the given folders, recursively.
+
+    Looks at the first 64 KiB of every regular file, unpacked; opens nothing else, and does not follow
+    links to folders, except one that is given. A file counts as span JSON if a span record starts in
+    these 64 KiB and nothing but blanks or damage stands before it (the rest of a record, bytes that are
+    not text). A log into which something printed spans is not one: its own lines would all be damage.
+
+    Folders and files that may not be opened are normal among other people's (`Discovery.unreadable`,
+    counted in `skipped` too) and no damage. Raises UsageError for a given path that does not exist or
+    cannot be opened, and if nothing is given but pipes and the like.
+    """
+    walk = _Walk()
+    modes = [_add_given(walk, path) for path in paths]
+    if paths and not any(stat.S_ISDIR(mode) or stat.S_ISREG(mode) for mode in modes):
+        what = _KINDS.get(stat.S_IFMT(modes[0]), "device")
+        raise UsageError(f"{readable(paths[0])} is a {what}, not a file; write what it gives to a file, and name that")
+    files: dict[tuple[int, int], SpanFile | None] = {}
+    for candidate in sorted(walk.candidates):
+        _look_into(walk, candidate, files)
+    found = (file for file in files.values() if file is not None)
+    return Discovery(
+        files=tuple(sorted(found, key=lambda file: str(file.path))),
+        skipped=dict(sorted(walk.skipped.items())),
+        problems=tuple(walk.problems),
+        unreadable=tuple(sorted(walk.unreadable)),
+    )
+
+
+def _add_given(walk: _Walk, path: Path) -> int:
+    """Note a path that the user named; gives its mode."""
+    try:
+        mode = path.stat().st_mode
+        is_link = path.is_symlink()
+        if stat.S_ISDIR(mode):
+            os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    except ValueError as error:  # a null byte in the path
+        raise UsageError(f"{str(path)!r} is not a path: {error}") from error
+    if stat.S_ISDIR(mode):
+        _add_folder(walk, str(path))
+    elif stat.S_ISREG(mode):
+        walk.candidates.append(_Candidate(is_walked=False, is_link=is_link, path=str(path)))
+    else:  # `merge /tmp/*` gives sockets and the like
+        walk.skipped[NOT_REGULAR] += 1
+    return mode
+
+
+def _cannot_open(path: str | Path, error: OSError) -> UsageError:
+    path = readable(path)
+    if isinstance(error, FileNotFoundError):
+        return UsageError(f"{path} does not exist")
+    return UsageError(f"{path} cannot be opened: {error.strerror or error}")
+
+
+def _add_folder(walk: _Walk, top: str) -> None:
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    _add_entry(walk, folders, entry)
+        except FileNotFoundError:
+            walk.skipped[VANISHED] += 1
+        except OSError:
+            walk.skip_unreadable(folder)
+
+
+def _add_entry(walk: _Walk, folders: list[str], entry: os.DirEntry[str]) -> None:
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(entry.path)
+        elif entry.is_file(follow_symlinks=False):
+            walk.candidates.append(_Candidate(is_walked=True, is_link=False, path=entry.path))
+        elif not entry.is_symlink():
+            walk.skipped[NOT_REGULAR] += 1
+        elif entry.is_dir():
+            walk.skipped[FOLDER_LINK] += 1
+        elif entry.is_file():
+            walk.candidates.append(_Candidate(is_walked=True, is_link=True, path=entry.path))
+        else:
+            walk.skipped[NOT_REGULAR] += 1
+    except OSError:  # a link that leads round in a circle, or to where we may not go
+        walk.skip_unreadable(entry.path)
+
+
+def _look_into(walk: _Walk, candidate: _Candidate, files: dict[tuple[int, int], SpanFile | None]) -> None:
+    """Open the file, and note under its (device, inode) what it is."""
+    path = candidate.path
+    try:
+        descriptor = open_regular(path)
+        try:
+            status = os.fstat(descriptor)
+            key = (status.st_dev, status.st_ino)
+            if key in files:
+                return
+            files[key] = None
+            head = os.read(descriptor, _HEAD_BYTES)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        walk.skipped[VANISHED] += 1
+    except OSError as error:
+        if candidate.is_given:
+            raise _cannot_open(path, error) from error
+        walk.skip_unreadable(path)
+    else:
+        compression = compression_of(head)
+        try:
+            content = head if compression is Compression.NONE else _unpacked(head, compression)
+        except BrokenStream as error:
+            walk.skipped[CANNOT_UNPACK] += 1
+            if candidate.is_given:
+                detail = f"looks like {compression} and cannot be unpacked: {error.detail.partition(';')[0]}"
+                walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, detail))
+            return
+        format_ = _format_of(content, candidate)
+        if format_ is not None:
+            files[key] = SpanFile(Path(path), format_, compression, status.st_size, candidate.is_given)
+        else:
+            walk.skipped[NOT_SPANS if content else EMPTY] += 1
+
+
+def _unpacked(packed: bytes, compression: Compression) -> bytes:
+    """Unpack as much as the packed start of a file gives; raises BrokenStream if that is nothing."""
+    for content in unpack(iter([packed]), compression, _HEAD_BYTES):
+        if content:
+            return content[:_HEAD_BYTES]
+    return b""
+
+
+def _format_of(head: bytes, candidate: _Candidate) -> Format | None:
+    """Tell what a file holds by its unpacked first 64 KiB; None if it is none of ours."""
+    if head.startswith(b"PAR1"):
+        return _parquet_format(candidate)
+    side_file = _SIDE_FILE.match(head)
+    if side_file:
+        return Format.OPEN_SPANS if side_file[1] == b"open" else Format.TASK_EVENTS
+    return Format.SPANS_JSON if _is_span_json(head) else None
+
+
+def _parquet_format(candidate: _Candidate) -> Format | None:
+    try:
+        metadata = pl.read_parquet_metadata(for_polars(candidate.path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        if candidate.is_given:
+            raise UsageError(
+                f"{readable(candidate.path)} is a damaged Parquet file: it has no readable footer"
+            ) from error
+        return None
+    is_ours = is_version(metadata.get(VERSION_KEY, ""))
+    if candidate.is_given and not is_ours:
+        raise UsageError(f"{readable(candidate.path)} is a Parquet file, but none that `raytrace-analyze merge` wrote")
+    if is_ours and metadata.get(TABLE_KEY) == EVENT_TABLE:
+        return Format.EVENT_TABLE
+    return Format.PARQUET if is_ours else None
+
+
+def _is_span_json(head: bytes) -> bool:
+    if b'"trace_id"' not in head or b'"span_id"' not in head:  # spares nearly all foreign files the rest
+        return False
+    record = _RECORD.search(head)
+    if record is None:
+        return _starts_with_span(head)
+    before = head[: record.start()].removeprefix(b"\xef\xbb\xbf").strip()
+    return not before or _is_damage(before, after=head[record.start() :])
+
+
+def _starts_with_span(head: bytes) -> bool:
+    """Tell whether a span is the first thing there; takes any order of keys, but needs all of the record."""
+    text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n[")
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    context = value.get("context") if isinstance(value, dict) else None
+    return isinstance(context, dict) and {"trace_id", "span_id"} <= context.keys() and "start_time" in value
+
+
+def _is_damage(before: bytes, after: bytes) -> bool:
+    """Tell whether what stands before the first record is a damaged start, or shows that this is a log."""
+    if _NOT_TEXT.search(before) or before.startswith(b'{"name"'):
+        return True
+    try:
+        before.decode()
+    except UnicodeDecodeError:
+        return True
+    _, *others = before.splitlines()
+    if before.endswith(b"}") and all(line[:1] in b" \t{}" for line in others):  # the rest of a record
+        return True
+    return not others and not _LINE_OF_TEXT.search(after)

@@ -1,0 +1,178 @@
+"""The segments of many paths as arrays, and as a DataFrame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.path.batch import Paths
+from raytrace_analyze.path.predecessors import VIAS, Codes, code
+from raytrace_analyze.path.result import DRIVER, SEGMENTS
+from raytrace_analyze.path.step import CATEGORIES, QUEUE
+from raytrace_analyze.path.walk import Step, Via
+from raytrace_analyze.queueing.causes import CAUSES, Source, Waits
+from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.queueing.split import split_waits
+from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.span_arrays import Structure
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Segments of paths: parallel arrays, scope by scope, in each the oldest first. Times are ns since the epoch."""
+
+    scope: Rows
+    start: Rows
+    end: Rows
+    category: Codes
+    row: Rows
+    via: Codes
+    inferred: Flags
+    blocker: Rows
+    """The run outside the scope that was waited for, -1 otherwise."""
+    cause: Codes
+    """Of queues, what for: a position in `CAUSES`, -1 otherwise."""
+    from_events: Flags
+    """Whether Ray's task events told the cause."""
+
+    def __getitem__(self, chosen: Rows | Flags) -> "Segments":
+        return Segments(*(getattr(self, column.name)[chosen] for column in fields(self)))
+
+
+def segments_of_paths(paths: Paths, structure: Structure) -> Segments:
+    """Make segments of the states of walks: each gives one for its span, and for a run's start one for its queue."""
+    states, scope = paths.states, paths.scope
+    via = np.full(scope.size, -1, dtype=np.int8)
+    went_on = scope[1:] == scope[:-1]
+    via[:-1][went_on] = states.via[1:][went_on]
+    inferred = _inferred(paths, via, structure)
+    since = np.minimum(states.down, states.time)
+    queues, own = np.flatnonzero(states.queue_from < since), np.flatnonzero(states.down < states.time)
+    counts = np.zeros(2 * scope.size, dtype=np.bool_)
+    counts[2 * queues] = counts[2 * own + 1] = True
+    place = np.cumsum(counts) - 1
+    # Of one state the queue is the older.
+    places = np.concatenate([place[2 * queues], place[2 * own + 1]])
+
+    def put(of_queue: Any, of_own: Any) -> Any:
+        values = np.empty(places.size, dtype=of_own.dtype)
+        values[places] = np.concatenate([of_queue, of_own[own]])
+        return values
+
+    return Segments(
+        scope=put(scope[queues], scope),
+        start=put(states.queue_from[queues], states.down),
+        end=put(since[queues], states.time),
+        category=put(np.full(queues.size, QUEUE, dtype=np.int8), states.category),
+        row=put(states.row[queues], states.row),
+        via=put(via[queues], via),
+        inferred=put((inferred | (states.via == code(Via.INFERRED)))[queues], inferred),
+        blocker=put(states.queue_blocker[queues], states.blocker),
+        cause=np.full(places.size, -1, dtype=np.int8),
+        from_events=np.zeros(places.size, dtype=np.bool_),
+    )
+
+
+def _inferred(paths: Paths, via: Codes, structure: Structure) -> Flags:
+    """Tell the states that lie in the control flow of a run that the walk came to by inference."""
+    entered: Flags = np.flip(via == code(Via.INFERRED))
+    if not entered.any():
+        return entered
+    row = paths.states.row
+    span = np.minimum(row, structure.is_run.size - 1)
+    flow = np.where(row > span, -1, np.where(structure.is_run[span], span, structure.run_above[span]))
+    # The walk goes from the end to the start.
+    flow_of, scope = flow[::-1], paths.scope[::-1]
+    numbers = np.arange(via.size)
+    begins = np.ones(via.size, dtype=np.bool_)
+    begins[1:] = (flow_of[1:] != flow_of[:-1]) | (scope[1:] != scope[:-1])
+    first = np.maximum.accumulate(np.where(begins, numbers, 0))
+    since_entry: Flags = np.maximum.accumulate(np.where(entered, numbers, -1)) >= first
+    return np.flip(since_entry)
+
+
+def segments_of_steps(scope: Rows, steps: Sequence[Step]) -> Segments:
+    """Make segments of a walk's steps; `scope` is the number of each one's scope."""
+    vias = {via: number for number, via in enumerate(VIAS)}
+    rows = np.array([(step.start, step.end, step.row, step.blocker) for step in steps], dtype=np.int64).reshape(-1, 4)
+    return Segments(
+        scope=scope,
+        start=rows[:, 0],
+        end=rows[:, 1],
+        category=np.array([CATEGORIES.index(step.category) for step in steps], dtype=np.int8),
+        row=rows[:, 2],
+        via=np.array([-1 if step.via is None else vias[step.via] for step in steps], dtype=np.int8),
+        inferred=np.array([step.inferred for step in steps], dtype=np.bool_),
+        blocker=rows[:, 3],
+        cause=np.full(len(steps), -1, dtype=np.int8),
+        from_events=np.zeros(len(steps), dtype=np.bool_),
+    )
+
+
+def merge_segments(first: Segments, second: Segments) -> Segments:
+    """Put segments of different scopes together, scope by scope."""
+    if second.scope.size == 0:
+        return first
+    joined = _joined(first, second)
+    return joined[np.argsort(joined.scope, kind="stable")]
+
+
+def split_queues(segments: Segments, rules: CauseRules) -> Segments:
+    """Split the queue segments by cause; those that a run outside the scope explains stay whole."""
+    is_asked = (segments.category == QUEUE) & (segments.blocker < 0)
+    asked = np.flatnonzero(is_asked)
+    pieces = split_waits(rules, Waits(segments.row[asked], segments.start[asked], segments.end[asked]))
+    parts = segments[asked[pieces.wait]]
+    parts = replace(
+        parts, start=pieces.start, end=pieces.end, cause=pieces.cause.astype(np.int8), from_events=pieces.from_events
+    )
+    rest = np.flatnonzero(~is_asked)
+    order = np.argsort(np.concatenate([rest, asked[pieces.wait]]), kind="stable")
+    return _joined(segments[rest], parts)[order]
+
+
+def _joined(first: Segments, second: Segments) -> Segments:
+    return Segments(*(np.concatenate([getattr(first, c.name), getattr(second, c.name)]) for c in fields(Segments)))
+
+
+def columns_frame(segments: Segments, scoped: Scoped) -> pl.DataFrame:
+    """Make the DataFrame of segments (columns of `SEGMENTS`)."""
+    spans = scoped.structure.spans
+    is_span = segments.row < scoped.span_count
+    row = _rows_or_null(segments.row, is_span)
+    in_flight = np.zeros(is_span.size, dtype=np.bool_)
+    in_flight[is_span] = scoped.structure.in_flight[segments.row[is_span]]
+    is_queue = segments.cause >= 0
+    source = np.where(is_queue, np.where(segments.from_events, 1, 0), -1)
+    frame = pl.DataFrame(
+        {
+            "start_ns": segments.start,
+            "end_ns": segments.end,
+            "duration_ns": segments.end - segments.start,
+            "category": _named(segments.category, CATEGORIES),
+            "cause": _named(segments.cause, CAUSES),
+            "cause_source": _named(source, (Source.SPANS, Source.TASK_EVENTS)),
+            "via": _named(segments.via, VIAS),
+            "inferred": segments.inferred,
+            "in_flight": in_flight,
+        }
+    )
+    if (segments.blocker >= 0).any():
+        names = spans.get_column("name").gather(_rows_or_null(segments.blocker, segments.blocker >= 0)).alias("outside")
+        frame = frame.with_columns(cause=pl.coalesce(pl.format("outside: {}", names), "cause"))
+    about = [name for name in SEGMENTS if name not in frame.columns]
+    return frame.with_columns(spans.select(pl.col(about).gather(row))).with_columns(
+        pl.col("function").fill_null(DRIVER)
+    )
+
+
+def _rows_or_null(rows: Rows, known: Flags) -> pl.Series:
+    return pl.Series(rows).set(pl.Series(~known), None)
+
+
+def _named(codes: Rows | Codes, names: Sequence[str]) -> pl.Series:
+    texts = pl.Series([None, *(str(name) for name in names)], dtype=pl.String)
+    return texts.gather(codes.astype(np.int64) + 1)

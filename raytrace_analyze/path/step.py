@@ -1,0 +1,190 @@
+"""One step of the walk for many states at once: the same rules as `walk`, column by column.
+
+A state is a span and a time. What follows it does not depend on how it was reached, so states of any scopes can be
+asked about together.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from raytrace_analyze.path.predecessors import Codes, Options, Origins, code
+from raytrace_analyze.path.walk import SlotWaits, Via
+from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.trace.asof_latest import Latest
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.relations import Runs, joins
+
+CATEGORIES = ("self", "submit", "wait", "fetch", "queue")
+"""A category's number in arrays is its position here."""
+_SELF, _SUBMIT, _WAIT, _FETCH = range(4)
+QUEUE = 4
+
+
+@dataclass(frozen=True)
+class Visited:
+    """What states book: parallel arrays, one element a state. Times are ns since the epoch."""
+
+    row: Rows
+    time: Rows
+    down: Rows
+    """The segment of the state's own span begins here and ends at `time`; there is none if it would be negative."""
+    category: Codes
+    blocker: Rows
+    """The run outside the scope that the span waited for, -1 otherwise."""
+    queue_from: Rows
+    """Where a run's queue segment begins; it ends where the run's own begins. Equals its end for other spans."""
+    queue_blocker: Rows
+    via: Codes
+    """How the walk comes to the next state."""
+
+    def __getitem__(self, chosen: Rows | slice) -> "Visited":
+        return Visited(*(getattr(self, column.name)[chosen] for column in fields(Visited)))
+
+    @staticmethod
+    def scatter(parts: "list[Visited]", places: list[Rows]) -> "Visited":
+        """Put several together, each element in its place."""
+        size = sum(place.size for place in places)
+
+        def times() -> Rows:
+            return np.empty(size, dtype=np.int64)
+
+        def codes() -> Codes:
+            return np.empty(size, dtype=np.int8)
+
+        whole = Visited(times(), times(), times(), codes(), times(), times(), times(), codes())
+        for part, place in zip(parts, places, strict=True):
+            for column in fields(Visited):
+                getattr(whole, column.name)[place] = getattr(part, column.name)
+        return whole
+
+
+@dataclass(frozen=True)
+class Hops(Visited):
+    """What states book and lead to."""
+
+    next_row: Rows
+    """The span of the next state; -1 where the walk ends."""
+    next_time: Rows
+
+    @staticmethod
+    def begin(row: Rows, time: Rows) -> "Hops":
+        """Give the states with nothing found yet: no segments, no next states."""
+        none = np.full(row.size, -1, dtype=np.int64)
+        codes = np.full(row.size, -1, dtype=np.int8)
+        nothing = np.zeros(row.size, dtype=np.int8)
+        return Hops(row, time, time.copy(), nothing, none, time.copy(), none.copy(), codes, none.copy(), time.copy())
+
+
+class Stepper:
+    """Finds what states lead to."""
+
+    def __init__(self, scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None) -> None:
+        self.scoped, self.structure = scoped, scoped.structure
+        self._joins = Latest(joins(scoped, runs, infer=options.infer), scoped.start)
+        self._ready = Latest(runs.ready, self.structure.start)
+        self._origins = Origins(runs, options, slots)
+        roots = np.zeros(scoped.start.size - scoped.span_count, dtype=np.bool_)
+        self._is_wait = np.concatenate([runs.is_wait, roots])
+        self._is_run = np.concatenate([self.structure.is_run, roots])
+        self._is_submit = np.concatenate([self.structure.is_submit, roots])
+
+    def take(self, row: Rows, time: Rows) -> Hops:
+        """Take one step from each state."""
+        hops = Hops.begin(row, time)
+        start = self.scoped.start[row]
+        waits = np.flatnonzero(self._is_wait[row])
+        if waits.size:
+            self._through_waits(hops, waits, start[waits])
+        rest = np.flatnonzero(hops.next_row < 0)
+        self._into_children(hops, rest, start[rest])
+        rest = np.flatnonzero(hops.next_row < 0)
+        self._back(hops, rest, start[rest])
+        return hops
+
+    # Rule 1
+
+    def _through_waits(self, hops: Hops, waits: Rows, start: Rows) -> None:
+        """Go to the run that a wait came back with; one outside the scope is only noted."""
+        row, time = hops.row[waits], hops.time[waits]
+        position = self._ready.before(row, start, time)
+        run = self._ready.members_at(position)
+        still = self._still_running(row, time, start)
+        run = np.where(still >= 0, still, run)
+        found = run >= 0
+        waits, run = waits[found], run[found]
+        inside = self.scoped.scope_of[run] == self.scoped.scope_of[row[found]]
+        hops.blocker[waits] = np.where(inside, -1, run)
+        waits, run = waits[inside], run[inside]
+        ended = np.minimum(self.structure.end[run], hops.time[waits])
+        hops.down[waits] = hops.queue_from[waits] = hops.next_time[waits] = ended
+        hops.next_row[waits] = run
+        hops.category[waits] = _FETCH
+        hops.via[waits] = code(Via.WAIT)
+
+    def _still_running(self, wait: Rows, time: Rows, start: Rows) -> Rows:
+        """Give for each wait the best ready run that was running when it came back, -1 where none was.
+
+        Best is the one that started first, then the greater id; one that ended just then counts as running if another
+        one was. This is a generator that gave an item, or a clock that differs.
+        """
+        found = np.full(wait.size, -1, dtype=np.int64)
+        first, times = self._ready.first, self._ready.times
+        last = first[wait + 1] - 1
+        asked = np.flatnonzero((last >= first[wait]) & (time > start))
+        asked = asked[times[last[asked]] > time[asked]]
+        for number in asked.tolist():
+            low, high = int(first[wait[number]]), int(last[number]) + 1
+            low += int(np.searchsorted(times[low:high], time[number], side="left"))
+            run = self._ready.members[low:high]
+            run = run[self.structure.start[run] < time[number]]
+            if run.size:
+                began = self.structure.start[run]
+                run = run[began == began.min()]
+                found[number] = run[self.structure.id_ranks(run).argmax()] if run.size > 1 else run[0]
+        return found
+
+    # Rule 2
+
+    def _into_children(self, hops: Hops, asked: Rows, start: Rows) -> None:
+        """Go to the child that ended last."""
+        position = self._joins.before(hops.row[asked], start, hops.time[asked])
+        has_child = position >= 0
+        asked, position = asked[has_child], position[has_child]
+        child, ended = self._joins.members[position], self._joins.times[position]
+        hops.down[asked] = hops.queue_from[asked] = hops.next_time[asked] = ended
+        hops.next_row[asked] = child
+        hops.blocker[asked] = -1
+        hops.via[asked] = np.where(self._is_run[child], code(Via.INFERRED), code(Via.JOIN))
+
+    # Rule 3
+
+    def _back(self, hops: Hops, asked: Rows, start: Rows) -> None:
+        """Book the span's own time, and go to where it came from."""
+        row = hops.row[asked]
+        until = np.minimum(start, hops.time[asked])
+        hops.down[asked] = start
+        hops.queue_from[asked] = hops.next_time[asked] = until
+        hops.category[asked] = np.where(self._is_submit[row], _SUBMIT, np.where(self._is_wait[row], _WAIT, _SELF))
+        parent = self.scoped.parent[row]
+        is_run = self._is_run[row]
+        root = self.scoped.span_count + self.scoped.scope_of[row]
+        hops.next_row[asked] = np.where(is_run & (parent < 0), root, parent)
+        hops.via[asked] = code(Via.JOIN)
+        submitted = np.flatnonzero(is_run & (parent >= 0))
+        if submitted.size:
+            self._to_origin(hops, asked[submitted], until[submitted])
+
+    def _to_origin(self, hops: Hops, asked: Rows, until: Rows) -> None:
+        """Book a run's queue, and go to what let it start: another run, else its submit."""
+        run = hops.row[asked]
+        submit = self.scoped.parent[run]
+        since = np.minimum(self.scoped.end[submit], until)
+        found = self._origins.find(run, submit, since, until)
+        there = found.row >= 0
+        inside = there & (self.scoped.scope_of[found.row] == self.scoped.scope_of[run])
+        time = np.where(inside, self.structure.end[found.row], since)
+        hops.queue_from[asked] = hops.next_time[asked] = time
+        hops.queue_blocker[asked] = np.where(there & ~inside, found.row, -1)
+        hops.next_row[asked] = np.where(inside, found.row, submit)
+        hops.via[asked] = np.where(inside, found.via, code(Via.SUBMIT))

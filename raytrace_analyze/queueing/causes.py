@@ -1,0 +1,57 @@
+"""Why a run can have waited before it started: the causes, and questions and answers about them as arrays."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from raytrace_analyze.table.lineage import Flags, Rows
+
+
+class Cause(StrEnum):
+    """Why a run waited."""
+
+    DEPENDENCY = "dependency"
+    ACTOR_BUSY = "actor-busy"
+    ACTOR_START = "actor-start"
+    WORKER_START = "worker-start"
+    NO_SLOT = "no-slot"
+    TRANSFER = "transfer"
+    FUNCTION_LOAD = "function-load"
+    RETRY = "retry"
+    DISPATCH = "dispatch"
+
+
+CAUSES = tuple(Cause)
+"""A cause's number in arrays is its position here."""
+
+Codes = npt.NDArray[np.int8]
+
+
+class Source(StrEnum):
+    """What a cause was told from."""
+
+    TASK_EVENTS = "task events"
+    SPANS = "spans"
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Questions: why did these runs wait, from when until when? Parallel arrays."""
+
+    run: Rows
+    since: Rows
+    until: Rows
+
+    def __getitem__(self, chosen: Rows | Flags) -> "Waits":
+        return Waits(self.run[chosen], self.since[chosen], self.until[chosen])
+
+
+@dataclass(frozen=True)
+class Until:
+    """A rule's answer to each question: up to `time` it was `cause`, and `holder` (a run, or -1) ended it."""
+
+    cause: Codes
+    time: Rows
+    holder: Rows

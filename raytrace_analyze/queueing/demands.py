@@ -1,0 +1,108 @@
+"""What runs demand of their nodes: CPUs, GPUs and other resources, in whole columns."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.table.lineage import Flags, Rows, flags
+from raytrace_analyze.trace.groups import numbers_within
+from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.span_arrays import Structure
+
+_UNIT = 10_000
+"""Demands are counted in ten-thousandths, as Ray does: halves and thirds of a GPU add up exactly."""
+_DEFAULT_DEMAND = '{"CPU":1}'
+_TOLD = "raytrace.resources"
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What runs of tasks, and actors, demand: parallel arrays, one element a run and resource, in order of the runs."""
+
+    row: Rows
+    place: Rows
+    """A number for the node and the resource, -1 where the node is not known."""
+    amount: Rows
+    """In ten-thousandths."""
+    holds: Flags
+    """False for an actor that asks for a CPU when it is placed, and holds none."""
+    first: Rows
+    """By row of the table: where its demands begin; one element more than there are rows."""
+
+    def of(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Give the positions of the demands of some rows, and for each which of `rows` it belongs to."""
+        begin, count = self.first[rows], self.first[rows + 1] - self.first[rows]
+        question = np.repeat(np.arange(rows.size), count)
+        return begin[question] + numbers_within(count), question
+
+    @property
+    def kinds(self) -> tuple[Rows, Rows, Rows]:
+        """Give the place and the amount of each distinct pair of them, and the number of the pair of each demand."""
+        amounts, number = np.unique(self.amount, return_inverse=True)
+        pairs, kind = np.unique(self.place * amounts.size + number, return_inverse=True)
+        size = max(amounts.size, 1)
+        return pairs // size, amounts[pairs % size], kind
+
+
+def read_demands(structure: Structure, runs: Runs, node: Rows, resources: pl.Series) -> Demands:
+    """Find what each run of a task, and each actor, demands.
+
+    `node` is the number of each run's node, -1 where it is not known; `resources` are demands as JSON by run, null if
+    not known.
+    """
+    rows = np.flatnonzero(structure.is_run & ((runs.actor < 0) | runs.is_creation))
+    texts, code = _texts(structure, rows, resources)
+    parsed = [_parse(text) for text in texts]
+    # The last kind of demand is that of an actor without any, which asks for a CPU when it is placed.
+    of_code = [*parsed, {"CPU": _UNIT}]
+    names = sorted({name for demand in of_code for name in demand})
+    sizes = np.array([len(demand) for demand in of_code])
+    code = np.where(runs.is_creation[rows] & (sizes[code] == 0), len(parsed), code)
+    count = sizes[code]
+    each = np.repeat(np.arange(rows.size), count)
+    entry = (np.cumsum(sizes) - sizes)[code[each]] + numbers_within(count)
+    resource = np.array([names.index(name) for demand in of_code for name in demand], dtype=np.int64)[entry]
+    row = rows[each]
+    at = node[row]
+    first = np.zeros(structure.is_run.size + 1, dtype=np.int64)
+    np.cumsum(np.bincount(row, minlength=structure.is_run.size), out=first[1:])
+    return Demands(
+        row=row,
+        place=np.where(at >= 0, at * len(names) + resource, -1),
+        amount=np.array([amount for demand in of_code for amount in demand.values()], dtype=np.int64)[entry],
+        holds=code[each] < len(parsed),
+        first=first,
+    )
+
+
+def _texts(structure: Structure, rows: Rows, resources: pl.Series) -> tuple[list[str], Rows]:
+    """Give all demands there are, as JSON, and which of them each run has: by its events, else by its submit's word."""
+    submit = structure.submit[rows]
+    submitted = np.flatnonzero(submit >= 0)
+    attributes = structure.spans.get_column("attributes").gather(submit[submitted])
+    # Most submits say nothing, and reading JSON takes long.
+    says = np.flatnonzero(flags(attributes.str.contains(_TOLD, literal=True)))
+    if says.size == 0 and resources.null_count() == len(resources):
+        return [_DEFAULT_DEMAND], np.zeros(rows.size, dtype=np.int64)
+    told = pl.repeat(None, rows.size, dtype=pl.String, eager=True)
+    told = told.scatter(submitted[says], attributes.gather(says).str.json_path_match(f"$['{_TOLD}']"))
+    wanted = pl.select(pl.coalesce(resources.gather(rows), told, pl.lit(_DEFAULT_DEMAND))).to_series()
+    texts = wanted.unique().to_list()
+    return texts, wanted.cast(pl.Enum(texts)).to_physical().to_numpy().astype(np.int64)
+
+
+def _parse(text: str) -> dict[str, int]:
+    """Read a demand: ten-thousandths of each resource; nothing of what is not a demand."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {
+        str(name): round(amount * _UNIT)
+        for name, amount in values.items()
+        if isinstance(amount, int | float) and 0 < amount < 2**31 and round(amount * _UNIT)
+    }

@@ -1,0 +1,131 @@
+"""Who held the slots of a node, and the turns of an actor: occupancy as steps over time, in whole columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raytrace_analyze.queueing.demands import Demands
+from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
+from raytrace_analyze.trace.groups import Timed, group_by_time, numbers_within
+from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.span_arrays import Structure
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """How much of each place was taken over time, and what it can have held at most.
+
+    A place's capacity is the most that was in use when something was given a part of it: what runs on after a
+    `ray.get` takes its part back without asking.
+    """
+
+    capacity: Rows
+    steps: Timed
+    """By place: `members` are positions in `used`."""
+    used: Rows
+    owner: Rows
+
+    def freed(self, place: Rows, demand: Rows) -> Timed:
+        """Give for each kind of demand (parallel arrays) the steps at which it came to fit in.
+
+        `members` are the runs that made room.
+        """
+        last = self.steps.first.size - 1
+        known = np.clip(place, 0, last)
+        begin, end = self.steps.first[known], self.steps.first[np.minimum(known + 1, last)]
+        size = np.where(place >= 0, end - begin, 0)
+        kind = np.repeat(np.arange(place.size), size)
+        offset = numbers_within(size)
+        position = begin[kind] + offset
+        before = np.where(offset > 0, self.used[self.steps.members[position - 1]], 0)
+        limit = (self._capacity(place) - demand)[kind]
+        fits_now = (before > limit) & (self.used[self.steps.members[position]] <= limit)
+        kind, position = kind[fits_now], position[fits_now]
+        # The steps are in order already, and so are the kinds: nothing is left to be sorted.
+        first = np.concatenate([[0], np.cumsum(np.bincount(kind, minlength=place.size))]).astype(np.int64)
+        return Timed(self.owner[self.steps.members[position]], first, self.steps.times[position])
+
+    def _capacity(self, place: Rows) -> Rows:
+        return np.where(place >= 0, self.capacity[place], 0) if self.capacity.size else np.zeros(place.size, np.int64)
+
+
+def occupancy(
+    place: Rows, places: int, start: Rows, end: Rows, amount: Rows, owner: Rows, is_grant: Flags
+) -> Occupancy:
+    """Add up what is held of each of so many places (a number, -1 for none): parallel arrays, one element a holding.
+
+    `amount` can be negative (a part given back for a while); only holdings that are a grant tell the capacity.
+    """
+    kept = (place >= 0) & (end > start)
+    place, start, end, amount, owner = (values[kept] for values in (place, start, end, amount, owner))
+    change = np.concatenate([amount, -amount])
+    steps = group_by_time(
+        np.concatenate([place, place]),
+        places,
+        np.arange(change.size),
+        np.concatenate([start, end]),
+        # Of what happens at one time, what is given back comes first.
+        change,
+    )
+    total = np.cumsum(change[steps.members])
+    before = np.concatenate([[0], total])[steps.first[:-1]] if places else total
+    used = np.zeros(change.size, dtype=np.int64)
+    used[steps.members] = total - np.repeat(before, np.diff(steps.first))
+    capacity = np.zeros(places, dtype=np.int64)
+    granted = np.flatnonzero(is_grant[kept])
+    np.maximum.at(capacity, place[granted], used[granted])
+    return Occupancy(capacity, steps, used, np.concatenate([owner, owner]))
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The nodes' resources, and what each run demands of them."""
+
+    nodes: Occupancy
+    demands: Demands
+    kind: Rows
+    """By demand: the number of the pair of place and amount, -1 where the place is not known."""
+    freed: Timed
+    """By kind: when it came to fit in, and the runs that made room."""
+
+    def waited(self, rows: Rows, until: Rows) -> tuple[Rows, Rows]:
+        """Tell when each run's demand last came to fit in on its node, and who made room; NEVER and -1 for never."""
+        demand, question = self.demands.of(rows)
+        found = latest_until(self.freed, self.kind[demand], until[question])
+        freed, owner = times_at(self.freed, found), members_at(self.freed, found)
+        time = np.full(rows.size, NEVER, dtype=np.int64)
+        np.maximum.at(time, question, freed)
+        holder = np.full(rows.size, -1, dtype=np.int64)
+        latest = freed == time[question]
+        holder[question[latest]] = owner[latest]
+        return time, holder
+
+
+def node_slots(structure: Structure, runs: Runs, demands: Demands, held_from: Rows, flow: Rows) -> Slots:
+    """Work out who held what of each node.
+
+    `held_from` (ns): since when a run had its slot; a task holds it to its end, but
+    for its waits; an actor with a demand holds it to the end of its last run. `flow`: the run in whose control flow
+    each span lies.
+    """
+    row, place, amount, holds = demands.row, demands.place, demands.amount, demands.holds
+    end = structure.end.copy()
+    creations = np.flatnonzero(runs.is_creation)
+    last = runs.on_actor.first[runs.actor[creations] + 1] - 1
+    end[creations] = np.maximum(end[creations], runs.on_actor.times[last])
+    waits = np.flatnonzero(runs.is_wait & (flow >= 0))
+    waits = waits[runs.actor[flow[waits]] < 0]
+    paused, of_wait = demands.of(flow[waits])
+    wait, at_rest = waits[of_wait], row[paused]
+    nodes = occupancy(
+        np.concatenate([np.where(holds, place, -1), place[paused]]),
+        int(place.max(initial=-1)) + 1,
+        np.concatenate([held_from[row], np.maximum(structure.start[wait], held_from[at_rest])]),
+        np.concatenate([end[row], np.minimum(structure.end[wait], end[at_rest])]),
+        np.concatenate([amount, -amount[paused]]),
+        np.concatenate([row, at_rest]),
+        np.concatenate([holds, np.zeros(wait.size, dtype=np.bool_)]),
+    )
+    of_place, of_amount, kind = demands.kinds
+    return Slots(nodes, demands, np.where(place >= 0, kind, -1), nodes.freed(of_place, of_amount))

@@ -1,0 +1,194 @@
+"""Why runs waited before they started: the queue of each, split by cause, and who held it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.clocks.correction import build_corrected
+from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.queueing.causes import CAUSES, Cause, Codes, Source, Until, Waits
+from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.queueing.sentences import cause_sentences
+from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.trace.asof import latest_until
+from raytrace_analyze.trace.relations import relate_runs
+
+QUEUE_CAUSES = pl.Schema(
+    {
+        "span_id": pl.String,
+        "trace_id": pl.String,
+        "task_id": pl.String,
+        "attempt": pl.Int32,
+        "function": pl.String,
+        "session": pl.String,
+        "job_id": pl.String,
+        "start_ns": pl.Int64,
+        "end_ns": pl.Int64,
+        "duration_ns": pl.Int64,
+        "cause": pl.String,
+        "source": pl.String,
+        "holder_span_id": pl.String,
+        "holder_function": pl.String,
+        "holder_task_id": pl.String,
+        "holder_actor_id": pl.String,
+        "holder_node_id": pl.String,
+        "holder_ns": pl.Int64,
+        "ended_meanwhile": pl.Int64,
+        "sentence": pl.String,
+    }
+)
+"""Columns of `queue_causes`. Times are ns since the epoch. The holder is the run whose end ended the piece, null where
+none is known; `holder_ns` is how much of the piece it held; `ended_meanwhile` counts the runs that ended during the
+piece on the actor, for `actor-busy`, or on the node, for `no-slot`, the holder among them; null for other causes."""
+
+_CHUNK = 1 << 14
+"""How many runs are looked at at a time: bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Waits split by cause: parallel arrays, those of one wait one after another, oldest first."""
+
+    wait: Rows
+    """The position of the wait among those asked for."""
+    start: Rows
+    end: Rows
+    cause: Codes
+    holder: Rows
+    """The run whose end ended the piece, -1 where none is known."""
+    from_events: Flags
+
+
+def queue_causes(
+    spans: pl.DataFrame, task_events: pl.DataFrame | None = None, *, clock_correct: bool = True
+) -> pl.DataFrame:
+    """Tell for every run of a task what it waited for between its submit and its start.
+
+    Takes a span table (columns of `schema.TABLE`) and, where they are at hand, Ray's task events (as `load` gives
+    them): they decide for the attempts that they know, the spans for the others. One row a piece (columns of
+    `QUEUE_CAUSES`), run by run in order of the table; the pieces of a run are contiguous, from the end of its submit
+    (of a retry: from the end of the attempt before) to its start. Runs that did not wait, or that nobody submitted,
+    have none. Causes: dependency, actor-busy, actor-start, worker-start, no-slot, transfer, function-load, retry,
+    dispatch. `clock_correct` is as in `critical_path`. Raises NoSpansError for an empty table.
+    """
+    if spans.is_empty():
+        raise NoSpansError("there are no spans to analyse")
+    structure, _ = build_corrected(spans, clock_correct=clock_correct)
+    rules = CauseRules(structure, relate_runs(structure), task_events, spans)
+    runs = np.flatnonzero(structure.is_run & (structure.submit >= 0))
+    return causes_frame(rules, rules.whole_waits(runs))
+
+
+def split_waits(rules: CauseRules, waits: Waits) -> Pieces:
+    """Split waits by cause; each is tiled by its pieces, none of them empty, no cause twice in a row."""
+    parts = [_split(rules, waits, first) for first in range(0, waits.run.size, _CHUNK)] or [_split(rules, waits, 0)]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Pieces.__dataclass_fields__}
+    return Pieces(**joined)
+
+
+def _split(rules: CauseRules, waits: Waits, first: int) -> Pieces:
+    chunk = Waits(*(values[first : first + _CHUNK] for values in (waits.run, waits.since, waits.until)))
+    runs = rules.runs
+    is_method = (runs.actor[chunk.run] >= 0) & ~runs.is_creation[chunk.run]
+    known = rules.states.known[chunk.run]
+    parts = []
+    for chosen, answers in (
+        (~is_method & ~known, rules.of_tasks),
+        (is_method & ~known, rules.of_methods),
+        (~is_method & known, rules.of_tasks_with_events),
+        (is_method & known, rules.of_methods_with_events),
+    ):
+        if chosen.any():
+            parts.append(_tile(np.flatnonzero(chosen), chunk[chosen], answers(chunk[chosen])))
+    if not parts:
+        none = np.empty(0, dtype=np.int64)
+        return Pieces(none, none, none, none.astype(np.int8), none, none.astype(np.bool_))
+    wait, start, end, cause, holder = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    order = np.argsort(wait, kind="stable")
+    wait = wait[order]
+    return Pieces(wait + first, start[order], end[order], cause[order], holder[order], known[wait])
+
+
+def _tile(number: Rows, waits: Waits, answers: Sequence[Until]) -> tuple[Rows, Rows, Rows, Codes, Rows]:
+    """Clip answers to one another and to their wait, whatever the clocks say, and join what has the same cause."""
+    ends = np.stack([np.clip(answer.time, waits.since, np.maximum(waits.until, waits.since)) for answer in answers])
+    ends = np.maximum.accumulate(ends, axis=0)
+    starts = np.concatenate([waits.since[None, :], ends[:-1]])
+    kept = (ends > starts).T
+    wait, start, end = (np.broadcast_to(number, ends.shape).T[kept], starts.T[kept], ends.T[kept])
+    cause = np.stack([answer.cause for answer in answers]).T[kept]
+    holder = np.stack([answer.holder for answer in answers]).T[kept]
+    begins = np.ones(wait.size, dtype=np.bool_)
+    begins[1:] = (wait[1:] != wait[:-1]) | (cause[1:] != cause[:-1])
+    lasts = np.append(begins[1:], True)[: wait.size]
+    return wait[begins], start[begins], end[lasts], cause[begins], holder[lasts]
+
+
+class SlotWaits:
+    """Tells the walk which runs waited for a slot of their node, by the task events."""
+
+    def __init__(self, rules: CauseRules) -> None:
+        self._rules = rules
+        self.on_node = rules.on_node
+
+    def nodes(self, run: Rows, since: Rows, until: Rows) -> Rows:
+        """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
+        found = np.full(run.size, -1, dtype=np.int64)
+        known = np.flatnonzero(self._rules.states.known[run])
+        if known.size == 0:
+            return found
+        pieces = split_waits(self._rules, Waits(run[known], since[known], until[known]))
+        waited = known[pieces.wait[pieces.cause == CAUSES.index(Cause.NO_SLOT)]]
+        found[waited] = self._rules.node[run[waited]]
+        return found
+
+
+def causes_frame(rules: CauseRules, waits: Waits) -> pl.DataFrame:
+    """Split waits by cause and say who held them: columns of `QUEUE_CAUSES`."""
+    structure, pieces = rules.structure, split_waits(rules, waits)
+    run, holder = waits.run[pieces.wait], pl.Series(pieces.holder).replace(-1, None)
+    spans = structure.spans
+    about = spans.select("span_id", "trace_id", structure.run_task, "attempt", "function", "session", "job_id")
+    held = spans.select("span_id", "function", structure.run_task, "actor_id", "node_id")
+    frame = about[run].with_columns(
+        start_ns=pl.Series(pieces.start),
+        end_ns=pl.Series(pieces.end),
+        cause=_named(pieces.cause, CAUSES),
+        source=_named(pieces.from_events.astype(np.int8), (Source.SPANS, Source.TASK_EVENTS)),
+        **{f"holder_{name}": held.get_column(name).gather(holder) for name in held.columns},
+        holder_ns=_held(rules, pieces),
+        ended_meanwhile=_ended(rules, run, pieces),
+        node_id=spans.get_column("node_id").gather(pl.Series(run)),
+    )
+    frame = frame.with_columns(duration_ns=pl.col("end_ns") - pl.col("start_ns"))
+    return frame.with_columns(sentence=cause_sentences(frame)).select(QUEUE_CAUSES.names()).cast(QUEUE_CAUSES)
+
+
+def _named(codes: Codes, names: Sequence[str]) -> pl.Series:
+    return pl.Series(codes).cast(pl.Int32).replace_strict(dict(enumerate(map(str, names))), return_dtype=pl.String)
+
+
+def _held(rules: CauseRules, pieces: Pieces) -> pl.Series:
+    holder, known = np.maximum(pieces.holder, 0), pieces.holder >= 0
+    start, end = np.maximum(rules.held_from[holder], pieces.start), np.minimum(rules.structure.end[holder], pieces.end)
+    return pl.select(pl.when(pl.Series(known)).then(pl.Series(np.maximum(end - start, 0)))).to_series()
+
+
+def _ended(rules: CauseRules, run: Rows, pieces: Pieces) -> pl.Series:
+    """Count the runs that ended during the piece where they stood in the way."""
+    counts = np.zeros(run.size, dtype=np.int64)
+    counted = np.zeros(run.size, dtype=np.bool_)
+    runs = rules.runs
+    for cause, timed, group in (
+        (Cause.ACTOR_BUSY, runs.on_actor, runs.actor),
+        (Cause.NO_SLOT, rules.on_node, rules.node),
+    ):
+        chosen = np.flatnonzero((pieces.cause == CAUSES.index(cause)) & (group[run] >= 0))
+        place = group[run[chosen]]
+        last, first = (latest_until(timed, place, times[chosen]) for times in (pieces.end, pieces.start))
+        before = np.where(first >= 0, first, timed.first[np.minimum(place, timed.first.size - 1)] - 1)
+        counts[chosen] = np.where(last >= 0, last - before, 0)
+        counted[chosen] = True
+    return pl.select(pl.when(pl.Series(counted)).then(pl.Series(counts))).to_series()

@@ -1,0 +1,1 @@
+"""What runs inside a traced Ray program's own process."""

@@ -1,0 +1,54 @@
+"""Runs an unchanged Ray program with our hook: `python -m ...traced_run ADDRESS SCRIPT ARGS...`.
+
+`ray.init`, called by the program or by Ray itself at the first `.remote()`, gets what switches tracing on: the
+startup hook on a cluster of its own, a runtime_env on one that runs already. An empty ADDRESS leaves the choice to
+the program and, where it has none, starts a cluster of its own.
+"""
+
+import functools
+import os
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HOOK = "raytrace_hook:setup_tracing"
+
+
+def main() -> None:
+    """Run the program named on the command line as `__main__`, with its own arguments."""
+    address, script, *arguments = sys.argv[1:]
+    trace_next_init(address or None)
+    sys.argv = [script, *arguments]
+    sys.path[0] = str(Path(script).resolve().parent)
+    runpy.run_path(script, run_name="__main__")
+
+
+def trace_next_init(address: str | None) -> None:
+    """Replace `ray.init` by one that switches tracing on; it connects to `address` where the program names none."""
+    import ray
+    import ray._private.worker as worker
+
+    traced = _traced(ray.init, address)
+    ray.init = traced
+    worker.init = traced
+
+
+def _traced(init: Callable[..., Any], default_address: str | None) -> Callable[..., Any]:
+    @functools.wraps(init)
+    def init_traced(address: str | None = None, *rest: Any, **options: Any) -> Any:
+        address = address or default_address or os.environ.get("RAY_ADDRESS") or "local"
+        if address == "local":
+            options.setdefault("_tracing_startup_hook", HOOK)
+        else:
+            import raytrace_hook
+
+            options["runtime_env"] = raytrace_hook.runtime_env(options.get("runtime_env"))
+        return init(address, *rest, **options)
+
+    return init_traced
+
+
+if __name__ == "__main__":
+    main()

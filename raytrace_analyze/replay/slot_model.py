@@ -1,0 +1,192 @@
+"""How many slots there were, told from what was observed, and when each run got its slot.
+
+A number of slots explains a job if every run that waited for one started right after it would have got one. Of all
+numbers the one is taken that leaves the least of the time before runs unexplained.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.replay.pool import Pool
+from raytrace_analyze.table.lineage import Flags, Rows
+
+UNIT = 10_000
+"""Slots are counted in ten-thousandths, as Ray does: halves of a CPU add up exactly."""
+SUBMITTED, FREED, RELEASED, PAUSED, STARTED = range(5)
+"""What comes first of what happens at one time: a submit is over, a run ends, a result releases, a wait begins; and a
+run that got no slot starts nevertheless."""
+
+_SURPRISE_NS = 10_000_000
+"""What a run must have waited for a slot, on average, for slots to be the better explanation."""
+_FEW = 2_000
+"""Up to so many runs every number of slots is tried."""
+_AT_THE_TOP = 0.01
+"""With more runs: of all runs that start, the least share that starts on the last free slot where slots are short."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Who takes slots when: parallel arrays, one element a run that holds a slot."""
+
+    run: Rows
+    amount: Rows
+    ready: Rows
+    """When everything else was there (ns)."""
+    released: Rows
+    """1 where a result was the last to be there, 0 where that was the submit."""
+    submit: Rows
+    """The point where its submit was over."""
+    submitted: Rows
+    """When that was."""
+    start: Rows
+    end: Rows
+    pause_of: Rows
+    """The element of the run of each wait within which its slot was free."""
+    pause_start: Rows
+    pause_end: Rows
+    pause_point: Rows
+    """The point where that begins."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What was found out; `None` in place of it where slots explain nothing."""
+
+    capacity: int
+    """In ten-thousandths of a slot."""
+    granted: Rows
+    """When each run of the demand got its slot."""
+    by_run: Rows
+    """The element whose end made room for it, -1 otherwise."""
+    by_wait: Rows
+    """The wait that made room for it (a number among the pauses), -1 otherwise."""
+    jumped: Flags
+    """Runs that started before their turn: they are not queued."""
+    priority: Rows
+    """How much later (ns) than it became ready a run stands in the queue."""
+
+    def unexplained(self, demand: Demand) -> int:
+        """Sum what no slot explains of the time before runs, in ns; each guess costs something, too."""
+        since = np.where(self.jumped, demand.ready, self.granted)
+        guesses = int((self.granted > demand.ready).sum() + self.jumped.sum())
+        return int((demand.start - since).sum()) + guesses * _SURPRISE_NS
+
+
+def cpu_demands(attributes: pl.Series) -> Rows:
+    """Read how much CPU submits ask for from their attributes: ten-thousandths, 1 CPU where they do not say."""
+    told = attributes.str.json_path_match("$['raytrace.resources']")
+    known = {text: _parse(text) for text in told.drop_nulls().unique().to_list()}
+    return np.array([UNIT if text is None else known[text] for text in told.to_list()], dtype=np.int64)
+
+
+def told_cpus(attributes: pl.Series) -> pl.Series:
+    """Read how many CPUs submits ask for by their own word (their attributes); 0 where they name none."""
+    told = attributes.str.json_path_match("$['raytrace.resources']").str.json_path_match("$.CPU")
+    return told.cast(pl.Float64, strict=False).fill_null(0.0)
+
+
+def _parse(text: str) -> int:
+    try:
+        demand = json.loads(text)
+        return round(float(demand.get("CPU", 0)) * UNIT)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return UNIT
+
+
+def find_slots(demand: Demand, capacity: int | None) -> Slots | None:
+    """Find the number of slots that explains the most; `capacity`, in slots, where it is known."""
+    if demand.run.size == 0:
+        return None
+    numbers = _candidates(demand) if capacity is None else [capacity * UNIT]
+    if not numbers:
+        return None
+    best = _best(demand, numbers, np.zeros(demand.run.size, dtype=np.int64))
+    if best.jumped.any():
+        # Nobody jumps a queue in which they stand as they were served.
+        best = min(best, _best(demand, numbers, _observed_order(demand)), key=lambda slots: slots.unexplained(demand))
+    is_better = best.unexplained(demand) < int((demand.start - demand.ready).sum())
+    return best if is_better or capacity is not None else None
+
+
+def _best(demand: Demand, numbers: list[int], priority: Rows) -> Slots:
+    """Give the number of slots that leaves the least unexplained; the greatest of equals."""
+    found = [_try(demand, number, priority) for number in reversed(numbers)]
+    return min(found, key=lambda slots: slots.unexplained(demand))
+
+
+def _observed_order(demand: Demand) -> Rows:
+    """Give how much to put runs back in the queue so that it is in the order in which they started."""
+    order = np.lexsort((demand.ready, demand.start))
+    number = np.arange(order.size)
+    put_back = np.empty(order.size, dtype=np.int64)
+    # One after the other, a nanosecond apart.
+    put_back[order] = np.maximum.accumulate(demand.ready[order] - number) + number - demand.ready[order]
+    return put_back
+
+
+def _candidates(demand: Demand) -> list[int]:
+    """Give the numbers of slots to try, from what was in use at starts."""
+    used = _in_use(demand)
+    least, most = int(demand.amount.max()), int(used.max())
+    if demand.run.size <= _FEW:
+        return list(range(-(-least // UNIT) * UNIT, max(most, least) + 2 * UNIT, UNIT))
+    if (used >= most - UNIT).mean() < _AT_THE_TOP:
+        return []
+    usual = int(np.bincount(used // UNIT).argmax()) * UNIT
+    return sorted({max(number, least) for number in (most, most - UNIT, usual)})
+
+
+def _in_use(demand: Demand) -> Rows:
+    """How many slots were in use right after each start."""
+    time = np.concatenate([demand.start, demand.end, demand.pause_start, demand.pause_end])
+    pauses = demand.amount[demand.pause_of]
+    change = np.concatenate([demand.amount, -demand.amount, -pauses, pauses])
+    order = np.lexsort((change, time))
+    used = np.empty(time.size, dtype=np.int64)
+    used[order] = np.cumsum(change[order])
+    return np.maximum(used[: demand.start.size], demand.amount)
+
+
+def _try(demand: Demand, capacity: int, priority: Rows) -> Slots:
+    """Give out so many slots as the times of a job were, and see who got them when."""
+    runs, pauses = demand.run.size, demand.pause_of.size
+    numbers, pause_numbers = np.arange(runs), np.arange(pauses)
+    kinds = np.repeat([SUBMITTED, FREED, STARTED, RELEASED, PAUSED], [runs, runs, runs, pauses, pauses])
+    kinds[:runs] = np.where(demand.released, RELEASED, SUBMITTED)
+    time = np.concatenate([demand.ready, demand.end, demand.start, demand.pause_end, demand.pause_start])
+    ties = np.concatenate([demand.submitted, demand.end, demand.start, demand.pause_start, demand.pause_start])
+    what = np.repeat([0, 1, 2, 3, 4], [runs, runs, runs, pauses, pauses])
+    number = np.concatenate([numbers, numbers, numbers, pause_numbers, pause_numbers])
+    order = np.lexsort((number, ties, kinds, time))
+    granted, by_run, by_wait = [-1] * runs, [-1] * runs, [-1] * runs
+    jumped = [False] * runs
+    amounts, pause_of = demand.amount.tolist(), demand.pause_of.tolist()
+    places, submitted = (demand.ready + priority).tolist(), demand.submitted.tolist()
+    released = demand.released.tolist()
+    pool = Pool(capacity)
+    events = zip(what[order].tolist(), number[order].tolist(), time[order].tolist(), strict=True)
+    for event, one, now in events:
+        if event == 0:
+            if pool.ask(amounts[one], (places[one], released[one], submitted[one], one)):
+                granted[one] = now
+        elif event == 2:
+            if granted[one] < 0:
+                jumped[one] = True
+                granted[one] = now
+                pool.take(amounts[one])
+        elif event == 3:
+            pool.take(amounts[pause_of[one]])
+        else:
+            pool.give(amounts[one if event == 1 else pause_of[one]])
+            for waiting in pool.granted():
+                if jumped[waiting]:
+                    pool.give(amounts[waiting])
+                    continue
+                granted[waiting] = now
+                (by_run if event == 1 else by_wait)[waiting] = one
+    return Slots(
+        capacity, np.array(granted), np.array(by_run), np.array(by_wait), np.array(jumped, dtype=np.bool_), priority
+    )

@@ -1,0 +1,1 @@
+"""The span table: records put together, sessions told apart, nulls filled, written and read."""

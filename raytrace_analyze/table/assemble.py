@@ -1,0 +1,144 @@
+"""From decoded records to the span table, and the table's Parquet file."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files.streams import for_polars, readable
+from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.schema import DECODED, EVENT_TABLE, TABLE, TABLE_KEY
+from raytrace_analyze.table.inherit import inherit
+from raytrace_analyze.table.sessions import assign_sessions
+from raytrace_analyze.table.task_events import close_attempts, events_path, is_event_table, write_parquet
+
+_IDENTITY = ["trace_id", "span_id"]
+_MICROSECOND = "1us"
+_EXAMPLES = 3
+
+_NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
+"""The columns of a finished table without nulls."""
+
+
+def assemble(
+    frames: Sequence[pl.DataFrame], events: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
+    """Make the span table of decoded records (columns of `schema.DECODED`), with what task events add to them.
+
+    Each span stands once, in order of start, trace and id, so that the order in which files were read does not
+    show. Gives the table (columns of `schema.TABLE`) and what was noticed: copies that contradict each other,
+    and parents that are missing.
+    """
+    if not frames:
+        return TABLE.to_frame(), ()
+    spans, conflicts = _deduplicate(pl.concat(frames, how="vertical", rechunk=True).select(list(DECODED)))
+    spans = spans.sort("start", "trace_id", "span_id")
+    spans = spans.with_columns(session=assign_sessions(spans))
+    if events is not None:
+        spans = close_attempts(spans, events)
+    spans = inherit(spans)
+    return spans.select(list(TABLE)), (*conflicts, *_missing_parents(spans))
+
+
+def write_table(spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | None = None) -> None:
+    """Write the span table as Parquet, with the schema version in its metadata, and task events beside it.
+
+    Each file appears whole or not at all. Without task events, those of an earlier table of this name go.
+    Raises OSError where the place cannot be written, and UsageError, before anything is written, where a file
+    that is none of ours has the name of the task events.
+    """
+    beside = events_path(path)
+    has_events = task_events is not None and not task_events.is_empty()
+    is_ours = is_event_table(beside)
+    if has_events and not is_ours and os.path.lexists(beside):
+        raise UsageError(
+            f"{readable(beside)} is where the task events would go, and it is none of ours: move it away, or write "
+            "the table under another name"
+        )
+    write_parquet(spans, path, {})
+    if task_events is not None and has_events:
+        write_parquet(task_events, beside, {TABLE_KEY: EVENT_TABLE})
+    elif is_ours:
+        beside.unlink(missing_ok=True)
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a span table that `write_table` wrote (columns of `schema.TABLE`; null what an older version lacked).
+
+    Raises UsageError for a file that is none of ours, is damaged, lacks columns, or was written by a newer version.
+    """
+    name = readable(path)
+    try:
+        source = for_polars(path)
+        check_version(source, name)
+        rows = pl.read_parquet(source, glob=False)
+        check_columns(rows, _NEEDED, name)
+        rows = conform(rows, TABLE)
+    except CANNOT_READ as error:
+        raise UsageError(f"{name} is damaged: {first_line(error)}; merge the span files anew") from error
+    check_columns(rows, _NEEDED, name)  # a value of another type has become null
+    return rows
+
+
+def _deduplicate(spans: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
+    """Keep one record of each span: one that ended before one in flight, then the one that ended later.
+
+    A copy under another name, or a copy with less exact times, is no contradiction.
+    """
+    repeated = pl.struct(_IDENTITY).is_duplicated()
+    if spans.select(_IDENTITY).n_unique() == spans.height:
+        return spans, []
+    once, copies = spans.filter(~repeated), spans.filter(repeated)
+    # The order has to be total, or which of two contradicting copies stays would depend on the order of reading.
+    first = ["end", "attributes", "events", "source"]
+    rest = [name for name, dtype in copies.schema.items() if not dtype.is_nested() and name not in (*_IDENTITY, *first)]
+    lists = [pl.col(name).list.join(",") for name, dtype in copies.schema.items() if dtype.is_nested()]
+    descending = [False, False, True, True, True, *[False] * (1 + len(rest) + len(lists))]
+    copies = copies.sort(*_IDENTITY, *first, *rest, *lists, descending=descending, nulls_last=True)
+    kept = copies.unique(_IDENTITY, keep="first", maintain_order=True)
+    return pl.concat([once, kept]), _conflicts(copies)
+
+
+def _conflicts(copies: pl.DataFrame) -> list[Problem]:
+    said = pl.struct(
+        "name",
+        "kind",
+        "parent_id",
+        "status",
+        pl.col("start", "end").dt.truncate(_MICROSECOND),
+        pl.col("attributes").str.replace_all(r"\s", ""),
+    )
+    differing = (
+        copies.filter(pl.col("end").is_not_null())
+        .group_by(_IDENTITY, maintain_order=True)
+        .agg(said.n_unique().alias("versions"), pl.col("source").unique().sort(), pl.col("name").first())
+        .filter(pl.col("versions") > 1)
+    )
+    problems = [
+        Problem(
+            ProblemKind.CONFLICT,
+            row["source"][0],
+            None,
+            f"{row['versions']} records of span {row['span_id']} ({row['name']}) differ; kept the one that ended later",
+        )
+        for row in differing.head(_EXAMPLES).iter_rows(named=True)
+    ]
+    if (more := differing.height - len(problems)) > 0:
+        problems.append(Problem(ProblemKind.CONFLICT, "", None, f"{more} more spans have records that differ"))
+    return problems
+
+
+def _missing_parents(spans: pl.DataFrame) -> list[Problem]:
+    known = spans.select("trace_id", parent_id="span_id")
+    lost = spans.filter(pl.col("parent_id").is_not_null()).join(known, on=["trace_id", "parent_id"], how="anti")
+    if lost.is_empty():
+        return []
+    first = lost.row(0, named=True)
+    detail = (
+        f"{lost.height:,} of {spans.height:,} spans name a parent that is in none of the files "
+        f"(first: span {first['span_id']}, {first['name']}); they are treated as roots"
+    )
+    return [Problem(ProblemKind.MISSING_PARENT, first["source"], None, detail)]

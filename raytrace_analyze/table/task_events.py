@@ -1,0 +1,108 @@
+"""Ray's task events beside the span table: when each attempt reached which state.
+
+They know what a killed worker could not say any more: that its attempt has ended, and why.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
+from raytrace_analyze.decode.task_events import TASK_EVENTS
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files.streams import for_polars, is_version, readable
+from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY, Kind, Status
+
+ATTEMPT = ("session", "task_id", "attempt")
+"""What tells attempts apart: task ids are counted anew by every cluster."""
+
+
+def events_path(spans: Path) -> Path:
+    """Where the task events of a span table lie: beside it, as `NAME.task_events.parquet`."""
+    return spans.with_name(f"{spans.stem}.task_events.parquet")
+
+
+def read_event_table(path: Path) -> pl.DataFrame:
+    """Read what `table.write_table` wrote beside a span table (columns of `TASK_EVENTS`).
+
+    Raises UsageError for what is no such table, is damaged, or was written by a newer version.
+    """
+    name = readable(path)
+    try:
+        source = for_polars(path)
+        check_version(source, name)
+        if pl.read_parquet_metadata(source).get(TABLE_KEY) != EVENT_TABLE:
+            raise UsageError(f"{name} holds no task events; move it away, or merge the span files anew")
+        rows = pl.read_parquet(source, glob=False)
+        check_columns(rows, ["task_id"], name)
+        return conform(rows, TASK_EVENTS)
+    except CANNOT_READ as error:
+        raise UsageError(
+            f"{name} is no table of task events that can be read: {first_line(error)}; move it away, or merge the "
+            "span files anew"
+        ) from error
+
+
+def is_event_table(path: Path) -> bool:
+    """Tell whether a file is a table of task events that a `merge` wrote, of whatever version."""
+    try:
+        metadata = pl.read_parquet_metadata(for_polars(path))
+    except CANNOT_READ:
+        return False
+    return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) == EVENT_TABLE
+
+
+def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str]) -> None:
+    """Write a table of ours: beside its place, then renamed, so that it appears whole or not at all."""
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        with beside.open("wb") as file:  # polars takes no path that is not UTF-8
+            frame.write_parquet(file, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION), **metadata})
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put task events (columns of `TASK_EVENTS`) together, one row an attempt: the one that tells most states."""
+    if not frames:
+        return TASK_EVENTS.to_frame()
+    told = pl.sum_horizontal(pl.col(name).is_not_null() for name in TASK_EVENTS.names())
+    return (
+        pl.concat(frames)
+        .with_columns(told=told)
+        .sort(*ATTEMPT, "told", pl.col("states").str.len_bytes(), "states", nulls_last=True)
+        .unique(ATTEMPT, keep="last", maintain_order=True)
+        .drop("told")
+    )
+
+
+def close_attempts(spans: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Give runs that never ended the end and error that Ray knows of.
+
+    Takes spans with a session each (columns of `schema.DECODED`) and task events (columns of `TASK_EVENTS`). An
+    attempt whose process was killed gets the time of its last state; FAILED makes it an ERROR. What Ray does not
+    know to have ended stays in flight.
+    """
+    lost = pl.col("end").is_null() & (pl.col("kind") == pl.lit("CONSUMER", Kind)) & pl.col("task_id").is_not_null()
+    if events.is_empty() or not spans.select(lost.any()).item():
+        return spans
+    ended = events.select(
+        *ATTEMPT,
+        known_end=pl.coalesce("failed", "finished"),
+        has_failed=pl.col("failed").is_not_null(),
+        why=pl.concat_str("error_type", "error_message", separator=": ", ignore_nulls=True),
+    )
+    closes = lost & (pl.col("known_end") > pl.col("start"))
+    fails = closes & pl.col("has_failed")
+    return (
+        spans.with_columns(attempt=pl.when(lost).then(pl.col("attempt").fill_null(0)).otherwise("attempt"))
+        .join(ended, on=ATTEMPT, how="left", maintain_order="left")
+        .with_columns(
+            end=pl.when(closes).then("known_end").otherwise("end"),
+            status=pl.when(fails).then(pl.lit("ERROR", Status)).otherwise("status"),
+            status_message=pl.when(fails).then("why").otherwise("status_message"),
+        )
+        .drop("known_end", "has_failed", "why")
+    )

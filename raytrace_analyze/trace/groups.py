@@ -1,0 +1,137 @@
+"""Rows in groups, each group in order of time: "the latest of these that ended by then"."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from raytrace_analyze.table.lineage import Rows
+
+_SMALL = 1 << 16
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Members sorted by group and, within it, from the least to the greatest by the keys they were grouped with."""
+
+    members: Rows
+    first: Rows
+    """Where each group begins in `members`; one element more than there are groups."""
+
+    def of(self, group: int) -> Rows:
+        """Give a group's members, the greatest last; none for group -1."""
+        if group < 0:
+            return self.members[:0]
+        return self.members[self.first[group] : self.first[group + 1]]
+
+
+@dataclass(frozen=True)
+class Timed(Grouped):
+    """Members whose first key is a time."""
+
+    times: Rows
+    """The time of each element of `members`."""
+
+    def until(self, group: int, time: int) -> range:
+        """Give the positions in `members` of those with a time of at most `time`, the latest first."""
+        if group < 0:
+            return range(0)
+        low, high = int(self.first[group]), int(self.first[group + 1])
+        end = low + int(np.searchsorted(self.times[low:high], time, side="right"))
+        return range(end - 1, low - 1, -1)
+
+
+def numbers_within(sizes: Rows) -> Rows:
+    """Number the elements of groups of these sizes, which lie one after another: 0, 1, 2, 0, 1, ..."""
+    return np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+
+def group_rows(group: Rows, group_count: int, members: Rows) -> Grouped:
+    """Group `members` by `group` (parallel arrays; -1: in none), in the order given."""
+    kept = group >= 0
+    order = np.argsort(group[kept], kind="stable")
+    return Grouped(members[kept][order], _firsts(group[kept], group_count))
+
+
+def group_by_time(group: Rows, group_count: int, members: Rows, times: Rows, *ties: Rows) -> Timed:
+    """Group `members` by `group`, each in order of `times`; of equal times the one with greater `ties` comes later.
+
+    All arrays are parallel; a group of -1 means in none. The first of `ties` weighs most.
+    """
+    if group.min(initial=0) < 0:
+        kept = np.flatnonzero(group >= 0)
+        group, members, times, ties = group[kept], members[kept], times[kept], tuple(tie[kept] for tie in ties)
+    # Of those that nothing tells apart the one that was given first comes first.
+    order = latest_last(times, ties, lambda some: some)
+    return group_sorted(group[order], group_count, members[order], times[order])
+
+
+def group_sorted(group: Rows, group_count: int, members: Rows, times: Rows) -> Timed:
+    """Group `members` by `group` (-1: in none), each in the order given, which is that of `times`."""
+    if group.min(initial=0) < 0:
+        kept = np.flatnonzero(group >= 0)
+        group, members, times = group[kept], members[kept], times[kept]
+    first = _firsts(group, group_count)
+    if group_count > 1:
+        # numpy sorts small numbers by their digits, in a fraction of the time.
+        order = np.argsort(group.astype(np.uint16) if group_count <= _SMALL else group, kind="stable")
+        members, times = members[order], times[order]
+    return Timed(members, first, times)
+
+
+def latest_last(times: Rows, ties: tuple[Rows, ...], ids: Callable[[Rows], Rows]) -> Rows:
+    """Give the order that puts the latest of `times` last; of equal times the one with greater `ties`, then greater id.
+
+    `ids` gives the ranks of some elements' ids among each other; it is asked for those only that nothing else tells
+    apart, since ranking strings takes longer than all the rest.
+    """
+    order = np.argsort(times)
+    equal = _runs_of_equals(times[order])
+    if equal.size == 0:
+        return order
+    tied = order[equal]
+    tied = tied[np.lexsort((*reversed([tie[tied] for tie in ties]), times[tied]))]
+    same = _runs_of_equals(times[tied], *(tie[tied] for tie in ties))
+    if same.size:
+        alike = tied[same]
+        rank = ids(alike)
+        tied[same] = alike[np.lexsort((rank, *reversed([tie[alike] for tie in ties]), times[alike]))]
+    order[equal] = tied
+    return order
+
+
+def _runs_of_equals(*keys: Rows) -> Rows:
+    """Give the positions of the elements that equal a neighbour in all keys."""
+    next_equals = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
+    equals = np.zeros(keys[0].size, dtype=np.bool_)
+    equals[1:] = next_equals
+    equals[:-1] |= next_equals
+    return np.flatnonzero(equals)
+
+
+def shared(group: Rows) -> Rows:
+    """Give each one's group again where others are in it too, -1 for those that are alone in theirs."""
+    counts = np.bincount(group + 1, minlength=1)
+    counts[0] = 0
+    return np.where((counts > 1)[group + 1], group, -1) if (counts > 1).any() else np.full_like(group, -1)
+
+
+def group_in_order(group: Rows, group_count: int, members: Rows, place: Rows, times: Rows) -> Timed:
+    """Group `members` by `group` (-1: in none), each in the order of `place`: its number in an order by time.
+
+    All arrays are parallel; places are at least 0, and equal ones come in any order.
+    """
+    if group.min(initial=0) < 0:
+        kept = np.flatnonzero(group >= 0)
+        group, members, place, times = group[kept], members[kept], place[kept], times[kept]
+    # One key to sort by: several times as fast as sorting by two.
+    key = group * (int(place.max(initial=0)) + 1)
+    key += place
+    order = np.argsort(key)
+    return Timed(members[order], _firsts(group, group_count), times[order])
+
+
+def _firsts(group: Rows, group_count: int) -> Rows:
+    first = np.zeros(group_count + 1, dtype=np.int64)
+    np.cumsum(np.bincount(group, minlength=group_count), out=first[1:])
+    return first

@@ -1,0 +1,243 @@
+"""What could have made a span wait: the edges that the walk follows backwards.
+
+`Runs` holds what is true of the whole table: which runs a wait or a submit speaks of, what ran on the same actor,
+worker or job. `joins` depends on the scope: what a span can have waited for, each with a time.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.table.lineage import Flags, Rows, flags
+from raytrace_analyze.trace.ancestors import first_above
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
+from raytrace_analyze.trace.span_arrays import Structure
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Relations between runs; positions are rows of the table. Groups are in order of the runs' ends."""
+
+    structure: Structure
+    ready: Timed
+    """By wait: the runs of the tasks whose results it came back with."""
+    dependencies: Timed
+    """By submit: the runs of the tasks whose results are its arguments."""
+    is_wait: Flags
+    recorded: Flags
+    """Of runs: waits and dependencies of whoever submitted it were recorded."""
+    claimed: Flags
+    """Of runs: some wait lists its task as ready, or some submit as a dependency."""
+    is_creation: Flags
+    actor: Rows
+    """The number of the actor that a run is on, -1 for tasks."""
+    serial_actor: Flags
+    """By actor number: its runs never overlap, and none is async or threaded."""
+    on_actor: Timed
+
+    @cached_property
+    def attempts(self) -> Timed:
+        """By submit: its runs, one an attempt."""
+        structure = self.structure
+        return by_end(structure, structure.submit, structure.spans.height)
+
+    @cached_property
+    def retries(self) -> Timed:
+        """By submit: its runs, where there are several."""
+        structure = self.structure
+        return by_end(structure, shared(structure.submit), structure.spans.height)
+
+    @cached_property
+    def task(self) -> Rows:
+        """The number of the task that a run executes, -1 where its id is not known."""
+        return self._numbered_tasks[0]
+
+    @cached_property
+    def of_task(self) -> Timed:
+        """By number of the task: its runs, where there are several."""
+        number, count = self._numbered_tasks
+        return by_end(self.structure, shared(number), count)
+
+    @cached_property
+    def _numbered_tasks(self) -> tuple[Rows, int]:
+        return number_pairs(self.structure, self.structure.run_task, self.structure.is_run)
+
+    @cached_property
+    def on_worker(self) -> Timed:
+        """By number of the worker process: the runs there."""
+        return by_end(self.structure, *self._numbered_workers)
+
+    @cached_property
+    def worker(self) -> Rows:
+        """The number of the worker process that a run was on, -1 where that is not known."""
+        return self._numbered_workers[0]
+
+    @cached_property
+    def _numbered_workers(self) -> tuple[Rows, int]:
+        spans = self.structure.spans
+        worker = spans.get_column("worker_id")
+        if worker.filter(pl.Series(self.structure.is_run)).null_count():
+            process = pl.format("{} {}", pl.col("node_id").fill_null(""), "pid")
+            worker = spans.select(worker=pl.coalesce("worker_id", process)).get_column("worker")
+        return number_pairs(self.structure, worker, self.structure.is_run)
+
+    @cached_property
+    def in_job(self) -> Timed:
+        """By number of the job: its runs."""
+        return by_end(self.structure, *self._numbered_jobs)
+
+    @cached_property
+    def job(self) -> Rows:
+        """The number of the job that a run belongs to, -1 where that is not known."""
+        return self._numbered_jobs[0]
+
+    @cached_property
+    def _numbered_jobs(self) -> tuple[Rows, int]:
+        return number_pairs(self.structure, self.structure.spans.get_column("job_id"), self.structure.is_run)
+
+
+def relate_runs(structure: Structure) -> Runs:
+    """Find the relations between the runs of a table."""
+    spans = structure.spans
+    actor, actor_count = number_pairs(structure, spans.get_column("actor_id"), structure.is_run)
+    on_actor = by_end(structure, actor, actor_count)
+    ready = _by_namer(structure, *structure.ready_runs)
+    dependencies = _by_namer(structure, *structure.dependency_runs)
+    claimed = np.zeros(spans.height, dtype=np.bool_)
+    claimed[ready.members] = True
+    claimed[dependencies.members] = True
+    return Runs(
+        structure=structure,
+        ready=ready,
+        dependencies=dependencies,
+        is_wait=spans.get_column("ready_task_ids").is_not_null().to_numpy(),
+        recorded=_recorded(structure),
+        claimed=claimed,
+        is_creation=_creations(spans, actor),
+        actor=actor,
+        serial_actor=_serial(structure, on_actor, actor_count),
+        on_actor=on_actor,
+    )
+
+
+def joins(scoped: Scoped, runs: Runs, *, infer: bool) -> Timed:
+    """Give, by span or virtual root, the children it can have waited for, in order of when they ended.
+
+    Those are its nested children and, with `infer`, runs that nobody claims and whose waits were not recorded.
+    """
+    structure = scoped.structure
+    count = scoped.span_count
+    nested = np.flatnonzero((scoped.parent[:count] >= 0) & ~structure.is_run & ~scoped.detached[:count])
+    guests = np.empty(0, dtype=np.int64)
+    if infer:
+        by_async = _submitted_by_async(structure)
+        guests = np.flatnonzero(
+            structure.is_run & (scoped.scope_of[:count] >= 0) & ~runs.claimed & (~runs.recorded | by_async)
+        )
+    children = np.concatenate([nested, guests])
+    owner = np.concatenate([scoped.parent[nested], _inferred_owners(scoped, guests)])
+    ended = scoped.end[children]
+    ties = (structure.is_submit[children].astype(np.int64), -scoped.start[children])
+    order = latest_last(ended, ties, lambda some: structure.id_ranks(children[some]))
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    return group_in_order(owner, scoped.start.size, children, place, ended)
+
+
+def _inferred_owners(scoped: Scoped, guests: Rows) -> Rows:
+    """Climb from each run's submit to the nearest ancestor that had not ended when the run ended.
+
+    Climbing skips submits and goes through tasks; where nothing is left above, the virtual root takes the run.
+    """
+    structure, count = scoped.structure, scoped.span_count
+    if guests.size == 0:
+        return guests
+    lasts_until = np.where(structure.is_submit, np.iinfo(np.int64).min, scoped.end[:count])
+    owner = first_above(scoped.parent[:count], lasts_until, scoped.parent[guests], scoped.end[guests])
+    return np.where(owner < 0, count + scoped.scope_of[guests], owner)
+
+
+def _recorded(structure: Structure) -> Flags:
+    recorded = flags(structure.spans.get_column("records_waits"))
+    submit = structure.submit
+    return structure.is_run & np.where(submit >= 0, recorded[submit], recorded)
+
+
+def _submitted_by_async(structure: Structure) -> Flags:
+    """Tell the runs that an async (or threaded) method submitted, whose awaits may be missing."""
+    concurrent = flags(structure.spans.get_column("concurrent")) & structure.is_run
+    if not concurrent.any():
+        return concurrent
+    above = structure.nest_parent.copy()
+    while True:
+        open_rows = np.flatnonzero(above >= 0)
+        open_rows = open_rows[structure.nest_parent[above[open_rows]] >= 0]
+        if open_rows.size == 0:
+            break
+        above[open_rows] = above[above[open_rows]]
+    submit = structure.submit
+    outermost = np.where(submit >= 0, above[submit], -1)
+    return (outermost >= 0) & concurrent[outermost]
+
+
+def _by_namer(structure: Structure, row: Rows, run: Rows) -> Timed:
+    """Group runs by the row that names their task."""
+    return group_in_order(row, structure.spans.height, run, structure.lateness[run], structure.end[run])
+
+
+def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[Rows, int]:
+    """Number the distinct pairs of session and `key` among some spans; -1 for others and where the key is null.
+
+    Gives how many there are, too.
+    """
+    number = np.full(structure.is_run.size, -1, dtype=np.int64)
+    if key.null_count() == len(key):
+        return number, 0
+    rows = np.flatnonzero(among & key.is_not_null().to_numpy())
+    if rows.size == 0:
+        return number, 0
+    # Sorting hashes takes half the time of grouping strings; two keys in 10^7 share one once in 300,000 tables.
+    hashes = structure.mixed_session[rows] ^ key.hash(2).to_numpy()[rows]
+    order = np.argsort(hashes)
+    changes = np.zeros(rows.size, dtype=np.int64)
+    changes[1:] = hashes[order[1:]] != hashes[order[:-1]]
+    of_sorted = np.cumsum(changes)
+    number[rows[order]] = of_sorted
+    return number, int(of_sorted[-1]) + 1
+
+
+def by_end(structure: Structure, group: Rows, group_count: int) -> Timed:
+    """Group runs (`group` is that of every row, -1 for none) in order of their ends."""
+    rows = np.flatnonzero(group >= 0)
+    if rows.size and group_count <= rows.size:
+        # Many runs in few groups: their order by end is there already.
+        rows = structure.latest_last
+        return group_sorted(group[rows], group_count, rows, structure.end[rows])
+    return group_in_order(group[rows], group_count, rows, structure.lateness[rows], structure.end[rows])
+
+
+def _creations(spans: pl.DataFrame, actor: Rows) -> Flags:
+    """Tell the runs that create an actor."""
+    creations = np.zeros(actor.size, dtype=np.bool_)
+    on_actor = np.flatnonzero(actor >= 0)
+    if on_actor.size:
+        creations[on_actor] = flags(spans.get_column("function").gather(on_actor).str.ends_with("__init__"))
+    return creations
+
+
+def _serial(structure: Structure, on_actor: Timed, actor_count: int) -> Flags:
+    """Tell the actors whose runs never overlap in time."""
+    concurrent = flags(structure.spans.get_column("concurrent"))
+    serial = np.ones(actor_count, dtype=np.bool_)
+    members = on_actor.members
+    actor = np.repeat(np.arange(actor_count), np.diff(on_actor.first))
+    order = np.lexsort((structure.end[members], structure.start[members], actor))
+    members, actor = members[order], actor[order]
+    same = actor[1:] == actor[:-1]
+    overlap = same & (structure.start[members[1:]] < structure.end[members[:-1]])
+    serial[actor[1:][overlap]] = False
+    serial[actor[concurrent[members]]] = False
+    return serial

@@ -1,0 +1,117 @@
+"""Which spans an analysis is about: a job, a session, a trace or a task."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.table.lineage import Rows
+
+_CHOICES = 8
+
+
+@dataclass(frozen=True)
+class ScopeKey:
+    """A scope as the user can name it."""
+
+    kind: str
+    """`job`, `session` or `trace`."""
+    id: str
+    session: str
+
+
+def number_scopes(spans: pl.DataFrame, kind: str) -> tuple[Rows, list[ScopeKey]]:
+    """Number the scopes of one kind: `jobs` (and, for spans without a job, sessions) or `traces`.
+
+    Gives the number of each row's scope and what each number stands for.
+    """
+    scope_of, scopes = scope_table(spans, kind)
+    return scope_of, [ScopeKey(*row) for row in scopes.iter_rows()]
+
+
+def scope_table(spans: pl.DataFrame, kind: str) -> tuple[Rows, pl.DataFrame]:
+    """Number the scopes of one kind, as `number_scopes` does; what they are comes as columns kind, id and session."""
+    keys = ["session", "job_id"] if kind == "jobs" else ["trace_id"]
+    found = (
+        spans.select(*dict.fromkeys((*keys, "session", "start")))
+        .with_row_index("row")
+        .group_by(keys)
+        .agg("row", pl.col("start").min(), *([] if "session" in keys else [pl.col("session").min()]))
+        .sort("start", *keys)
+    )
+    rows = found.get_column("row")
+    scope_of = np.empty(spans.height, dtype=np.int64)
+    scope_of[rows.explode().to_numpy()] = np.repeat(np.arange(found.height), rows.list.len().to_numpy())
+    if kind == "traces":
+        return scope_of, found.select(kind=pl.lit("trace"), id="trace_id", session="session")
+    is_job = pl.col("job_id").is_not_null()
+    return scope_of, found.select(
+        kind=pl.when(is_job).then(pl.lit("job")).otherwise(pl.lit("session")),
+        id=pl.coalesce("job_id", "session"),
+        session="session",
+    )
+
+
+def find_job(keys: list[ScopeKey], wanted: str) -> int:
+    """Find a job by `ID` or `SESSION/ID`; both may be cut short. A session without jobs is found by its name.
+
+    Raises UsageError where there is none, or more than one; the message lists the choices.
+    """
+    session, _, job = wanted.rpartition("/")
+    if not wanted.strip("/"):
+        raise UsageError(f"give the id of a job; there is {_choices(keys)}")
+    exact = [number for number, key in enumerate(keys) if key.id == job and (not session or key.session == session)]
+    close = exact or [
+        number
+        for number, key in enumerate(keys)
+        # Spans that are not from Ray are in no session.
+        if (key.id or "").startswith(job) and (key.session or "").startswith(session)
+    ]
+    close = close or [number for number, key in enumerate(keys) if key.session == wanted.rstrip("/")]
+    if len(close) == 1:
+        return close[0]
+    if not close:
+        raise UsageError(f"no job {wanted!r} in these spans; there is {_choices(keys)}")
+    raise UsageError(f"job {wanted!r} is not unique; choose one of {_choices([keys[number] for number in close])}")
+
+
+def find_trace(keys: list[ScopeKey], wanted: str) -> int:
+    """Find a trace by its id or the beginning of it, with or without `0x`. Raises UsageError like `find_job`."""
+    prefix = wanted.lower().removeprefix("0x")
+    found = [number for number, key in enumerate(keys) if key.id.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"no trace {wanted!r} in these spans; `raytrace-analyze traces` lists them")
+    choices = ", ".join(keys[number].id for number in found[:_CHOICES])
+    raise UsageError(f"trace {wanted!r} is not unique; choose one of {choices}")
+
+
+def find_runs(spans: pl.DataFrame, wanted: str) -> pl.Series:
+    """Find the rows of task runs by function name, span name, task id or span id.
+
+    A function can be named without its module. Raises UsageError where there is none.
+    """
+    task = spans.with_row_index("row").filter(pl.col("category") == "task")
+    names = (
+        pl.col("function") == wanted,
+        pl.col("task_id") == wanted,
+        pl.col("span_id") == wanted.removeprefix("0x"),
+        pl.col("name") == wanted,
+        pl.col("function").str.split(".").list.last() == wanted,
+        pl.col("function").str.ends_with(f".{wanted}"),
+    )
+    for matches in names:
+        found = task.filter(matches)
+        if not found.is_empty():
+            return found.get_column("row")
+    known = task.get_column("function").drop_nulls().unique().sort().head(_CHOICES).to_list()
+    there = f"; there is {', '.join(known)}" if known else "; there are no task runs at all"
+    raise UsageError(f"no task {wanted!r} in these spans{there}")
+
+
+def _choices(keys: list[ScopeKey]) -> str:
+    named = [f"{key.session}/{key.id}" if key.kind == "job" else key.session for key in keys[:_CHOICES]]
+    more = len(keys) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,42 @@
+"""The runs of tasks that waits and submits name by their ids."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.table.lineage import Hashes, Rows, flags
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Tasks as hashes of their ids: parallel arrays."""
+
+    row: Rows
+    """The row that runs the task, or names it."""
+    key: Hashes
+    """A hash of session and id."""
+    task: Hashes
+    """A hash of the id alone."""
+
+    @staticmethod
+    def of(row: Rows, task_id: pl.Series, mixed_session: Hashes) -> "Tasks":
+        """Take the ids of some tasks; `mixed_session` is what `lineage.mixed_hash` gives for every row."""
+        task = task_id.hash(2).to_numpy()
+        return Tasks(row, mixed_session[row] ^ task, task)
+
+
+def named_runs(lists: pl.Series, runs: Tasks, mixed_session: Hashes) -> tuple[Rows, Rows]:
+    """Pair the rows that list task ids with the runs of those tasks; `lists` has one element a row of the table."""
+    none = np.empty(0, dtype=np.int64)
+    if lists.null_count() == len(lists):
+        return none, none
+    listed = np.flatnonzero(flags(lists.list.len() > 0))
+    named = pl.DataFrame({"row": listed, "task_id": lists.gather(listed)}).explode("task_id").drop_nulls()
+    wanted = Tasks.of(named.get_column("row").to_numpy(), named.get_column("task_id"), mixed_session)
+    # Joining hashes takes half the time of joining strings; both being equal tells chance hits apart.
+    keys = pl.DataFrame({"key": wanted.key, "at": np.arange(wanted.row.size)})
+    found = keys.join(pl.DataFrame({"key": runs.key, "task": np.arange(runs.row.size)}), on="key")
+    at, task = found.get_column("at").to_numpy(), found.get_column("task").to_numpy()
+    same = wanted.task[at] == runs.task[task]
+    return wanted.row[at[same]], runs.row[task[same]]
