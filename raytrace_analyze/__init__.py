@@ -3,7 +3,7 @@
     import raytrace_analyze as rt
     spans = rt.read_spans("/tmp/spans")
     path = rt.critical_path(spans)
-    print(path.makespan, path.by("function"))
+    print(path.makespan_ns, path.by("function"))
 
 Names load their modules when first used, so that `import raytrace_analyze` is quick.
 """

@@ -14,7 +14,7 @@ from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.files.discover import find_span_files
 from raytrace_analyze.files.streams import readable
-from raytrace_analyze.model import Discovery, Format, Problem, ProblemKind, SpanFile
+from raytrace_analyze.model import Discovery, Format, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table.assemble import assemble, read_table
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
@@ -115,7 +115,7 @@ def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
     return Ingested(spans, events, _report(spans, (file.path,), discovery, lost, spans.height))
 
 
-def _task_events(files: Sequence[SpanFile]) -> tuple[pl.DataFrame, list[Problem]]:
+def _task_events(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem]]:
     """Read the task events among the files, and those that lie beside a span table."""
     tables = {file.path: file.is_given for file in files if file.format is Format.EVENT_TABLE}
     beside = [events_path(file.path) for file in files if file.format is Format.PARQUET]

@@ -33,7 +33,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True)
-class SpanFile:
+class InputFile:
     """A file that holds spans, found by its content."""
 
     path: Path
@@ -85,7 +85,7 @@ class Decoded:
 class Decoder(Protocol):
     """Reads one file, stretch by stretch, so that memory does not grow with the file."""
 
-    def __call__(self, file: SpanFile) -> Iterator[Decoded]:
+    def __call__(self, file: InputFile) -> Iterator[Decoded]:
         """Give the file's spans and what was wrong with it; never raise for bad content."""
         ...
 
@@ -94,7 +94,7 @@ class Decoder(Protocol):
 class Discovery:
     """What a walk over the given paths found."""
 
-    files: tuple[SpanFile, ...]
+    files: tuple[InputFile, ...]
     """Sorted by path; the same file reached twice (a link, a path given twice) is there once."""
     skipped: dict[str, int] = field(default_factory=dict)
     """How many other entries were passed over, by reason ("not spans", "empty", "not a regular file", ...)."""

@@ -55,11 +55,11 @@ def test_segments_tile_the_makespan(spans: pl.DataFrame) -> None:
         for infer in (True, False):
             path = critical_path(spans, queues=queues, infer=infer)
             segments = path.segments
-            assert segments["duration_ns"].sum() == path.makespan
+            assert segments["duration_ns"].sum() == path.makespan_ns
             assert segments["start_ns"].to_list()[1:] == segments["end_ns"].to_list()[:-1]
             assert (segments["start_ns"][0], segments["end_ns"][-1]) == (path.start_ns, path.end_ns)
             for group in ("function", "category", "node", "actor", "cause"):
-                assert path.by(group)["total_ns"].sum() == path.makespan
+                assert path.by(group)["total_ns"].sum() == path.makespan_ns
 
 
 def test_nothing_is_inferred_where_our_hook_recorded_it(capture: str, spans: pl.DataFrame) -> None:
@@ -82,7 +82,7 @@ def test_every_task_body_lies_within_its_run(capture: str, spans: pl.DataFrame) 
 def test_one_job_with_the_runs_that_stats_count(spans: pl.DataFrame) -> None:
     found = jobs(spans)
     assert found.height == 1
-    assert found["makespan_ns"][0] == critical_path(spans).makespan
+    assert found["makespan_ns"][0] == critical_path(spans).makespan_ns
     assert latency_stats(spans)["count"].sum() == found["tasks"][0]
 
 

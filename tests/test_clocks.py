@@ -305,7 +305,7 @@ def check_chains(seeds: range) -> tuple[int, int]:
         proven += 1
         steps = [path.segments.select("span_id", "category").rows() for path in (before, after)]
         same += steps[0] == steps[1]
-        assert sum(after.segments["duration_ns"]) == after.makespan
+        assert sum(after.segments["duration_ns"]) == after.makespan_ns
         if steps[0] == steps[1]:
             assert_boundaries_within(before.segments, after.segments, offsets)
     return same, proven
@@ -337,7 +337,7 @@ def test_nonsense_comes_to_an_end() -> None:
         offsets = clock_offsets(spans)
         assert correct_clocks(spans, offsets).height == spans.height
         path = critical_path(spans)
-        assert path.segments["duration_ns"].sum() == path.makespan
+        assert path.segments["duration_ns"].sum() == path.makespan_ns
 
 
 def many_hosts(count: int) -> pl.DataFrame:

@@ -56,13 +56,13 @@ def test_all_that_our_hook_records_is_certain(name: str) -> None:
     found = load([SAMPLES / name])
     path = critical_path(found.spans, found.task_events)
     assert path.confidence().get_column("inference").unique().to_list() == [None]
-    assert path.confidence().get_column("total_ns").sum() == path.makespan
+    assert path.confidence().get_column("total_ns").sum() == path.makespan_ns
 
 
 def check(spans: pl.DataFrame) -> None:
     path = critical_path(spans)
     found = path.confidence()
-    assert found.get_column("total_ns").sum() == path.makespan
+    assert found.get_column("total_ns").sum() == path.makespan_ns
     inferred = path.segments.filter("inferred").get_column("duration_ns").sum()
     assert found.drop_nulls("inference").get_column("total_ns").sum() == inferred
 

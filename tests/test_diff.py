@@ -313,7 +313,7 @@ def test_captures_of_one_program_by_two_hooks(program: str) -> None:
     assert_adds_up(found)
     assert any("waits are recorded in BASE" in note for note in found.notes)
     assert (found.base.makespan_ns, found.new.makespan_ns) == tuple(
-        rt.critical_path(spans).makespan for spans in (ours, stock)
+        rt.critical_path(spans).makespan_ns for spans in (ours, stock)
     )
 
 

@@ -371,7 +371,7 @@ def check_path(spans: pl.DataFrame, events: pl.DataFrame | None, **scope: Any) -
     """Pieces tile their segments, and joined again they are what the walk finds without causes."""
     path = critical_path(spans, events, queues="show", **scope)
     segments = path.segments
-    assert segments["duration_ns"].sum() == path.makespan
+    assert segments["duration_ns"].sum() == path.makespan_ns
     assert segments["start_ns"].to_list()[1:] == segments["end_ns"].to_list()[:-1]
     assert segments.is_empty() or segments["duration_ns"].min() > 0  # type: ignore[operator]
     queues = segments.filter(pl.col("category") == "queue")

@@ -61,7 +61,7 @@ def check(spans: pl.DataFrame) -> None:
     assert isinstance(slow, int)
     assert slow > 1_400_000_000
     assert not path.segments["inferred"].any()
-    assert path.segments["duration_ns"].sum() == path.makespan
+    assert path.segments["duration_ns"].sum() == path.makespan_ns
     parse = spans.filter(name="parse")
     assert parse["function"].to_list() == ["__main__.extract"] * 2
     assert parse["task_id"].null_count() == 0

@@ -38,7 +38,7 @@ def check_unchanged(spans: pl.DataFrame, **options: Any) -> None:
             graph = build_graph(scoped, number, **options)
             assert (graph.lag >= 0).all()
             after = replay(graph)
-            assert np.array_equal(after.time, graph.points.time)
+            assert np.array_equal(after.time, graph.events.time)
             assert after.makespan_ns == scoped.end[scoped.root(number)] - scoped.start[scoped.root(number)]
 
 

@@ -27,9 +27,9 @@ def test_the_branch_that_nobody_waits_for_longest_has_slack() -> None:
 def makespan_if_longer(job: Job, span_id: str, by_ns: int) -> int:
     """The makespan if a run took longer, who gets whose slot staying as it was."""
     graph = as_it_was(job.graph)
-    row = int(graph.points.scoped.structure.spans.get_column("span_id").index_of(span_id))
+    row = int(graph.events.scoped.structure.spans.get_column("span_id").index_of(span_id))
     fixed = graph.fixed.copy()
-    fixed[graph.points.end_of[row]] += by_ns
+    fixed[graph.events.end_of[row]] += by_ns
     return replay(replace(graph, fixed=fixed)).makespan_ns
 
 

@@ -53,7 +53,7 @@ def check_programs(seeds: range) -> None:
         for queues, chain in program.true_chain.items():
             path = critical_path(program.spans, queues=queues)
             assert list(whole(path.segments).select("start_ns", "end_ns", "span_id", "category").iter_rows()) == chain
-            assert path.makespan == program.makespan_ns
+            assert path.makespan_ns == program.makespan_ns
 
 
 def test_on_nonsense() -> None:

@@ -48,7 +48,7 @@ def predicted(spans: pl.DataFrame, **change: Any) -> WhatIf:
 def test_another_task_becomes_critical() -> None:
     answer = predicted(two_branches(), speedup={"slow": 4})
     assert (answer.observed_ns, answer.predicted_ns, answer.saved_ns) == (500, 310, 190)
-    assert (answer.enough, answer.then_critical) == (2.0, "fast")
+    assert (answer.saturating_speedup, answer.next_critical) == (2.0, "fast")
     assert answer.critical.select("function", "total_ns").rows() == [("fast", 210), ("(driver)", 100)]
     changed = {row["span_id"]: (row["new_start_ns"], row["new_end_ns"]) for row in answer.changed.to_dicts()}
     assert changed == {"r1": (20, 120), "w": (20, 240), "d": (0, 310)}
@@ -60,7 +60,7 @@ def test_the_sums_of_what_is_critical_are_the_makespan() -> None:
         path = critical_path(spans)
         for change in ({"slots": 1}, {"slots": 3}, {"infinite_slots": True}, {"remove_queue": True}):
             answer = predicted(spans, **change)
-            assert answer.observed_ns == path.makespan
+            assert answer.observed_ns == path.makespan_ns
             assert answer.critical["total_ns"].sum() == answer.predicted_ns
 
 
@@ -79,7 +79,7 @@ def test_slots_are_found() -> None:
 def test_a_slower_function_and_the_driver() -> None:
     answer = predicted(two_branches(), speedup={"slow": 0.5, "(driver)": math.inf})
     assert answer.predicted_ns == 20 + 800 + 10
-    assert answer.enough is None
+    assert answer.saturating_speedup is None
 
 
 def test_a_span_within_a_task() -> None:

@@ -119,9 +119,9 @@ def measured_ns(spans: pl.DataFrame) -> int:
 def predicted_ns(spans: pl.DataFrame, change: Change) -> int:
     """How long that part would take after a change."""
     graph = read_job(spans).graph
-    row = int(graph.points.scoped.structure.spans.get_column("name").index_of("measured"))
+    row = int(graph.events.scoped.structure.spans.get_column("name").index_of("measured"))
     after = replay(graph, change)
-    return int(after.time[graph.points.end_of[row]] - after.time[graph.points.start_of[row]])
+    return int(after.time[graph.events.end_of[row]] - after.time[graph.events.start_of[row]])
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -113,10 +113,10 @@ def give_advice(
 ) -> Advice:
     """Do what `advise` does; gives the evidence and the notes, too."""
     read = read_job(spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct, trust_cluster=True)
-    points = read.graph.points
+    events = read.graph.events
     facts = Facts(
         job=read,
-        rules=CauseRules(points.scoped.structure, points.runs, task_events, spans),
+        rules=CauseRules(events.scoped.structure, events.runs, task_events, spans),
         had_slots=had_slots,
         floor_ns=max(at_least * read.makespan_ns, 1),
     )

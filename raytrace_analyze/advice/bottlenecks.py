@@ -10,7 +10,7 @@ from raytrace_analyze.advice.words import name_of, place_text
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.queueing.causes import Cause
 from raytrace_analyze.replay.rewrite import drop_driver_work, is_driver_work, take_turns_of
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import count_text, duration_text, share_text
 
 _FEWEST_CALLS = 3
@@ -21,7 +21,7 @@ _COPIES = 2
 
 def actor_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find actors that run one call at a time while others queue up."""
-    by_class: dict[str, list[Rows]] = {}
+    by_class: dict[str, list[RowIds]] = {}
     relations = facts.relations
     methods = facts.runs[(relations.actor[facts.runs] >= 0) & ~relations.is_creation[facts.runs]]
     for actor in np.unique(relations.actor[methods]).tolist():
@@ -53,14 +53,14 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def driver_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find the driver's own code on the critical path."""
-    graph, points = facts.graph, facts.graph.points
+    graph, events = facts.graph, facts.graph.events
     stretch, _ = facts.critical
     own = stretch[is_driver_work(graph)[stretch]]
     if own.size == 0:
         return
     longest = int(own[np.argmax(graph.fixed[own])])
     before = (
-        next((row for row in points.row[longest - 1 :: -1].tolist() if row in facts.sites), -1) if longest > 0 else -1
+        next((row for row in events.row[longest - 1 :: -1].tolist() if row in facts.sites), -1) if longest > 0 else -1
     )
     site = facts.sites.get(before)
     after = f", after the call at {place_text(site)[2:-1]}" if site else ""
@@ -72,6 +72,6 @@ def driver_candidates(facts: Facts) -> Iterator[Candidate]:
         "move that work into tasks, or submit what does not need it before (this is what taking all of it off the "
         "critical path would save)",
         drop_driver_work(graph),
-        np.unique(points.owner[own]),
+        np.unique(events.owner[own]),
         site,
     )

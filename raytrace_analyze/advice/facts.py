@@ -17,7 +17,7 @@ from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.replay.slot_model import UNIT
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 
@@ -29,13 +29,13 @@ FEWEST_ROUNDS = 3
 class Loop:
     """The waits of one flow of control at one place of the program, at least `FEWEST_ROUNDS`."""
 
-    waits: Rows
+    waits: RowIds
     """In order of time."""
-    submits: Rows
+    submits: RowIds
     """All submits of that flow, in order of time."""
-    others: Rows
+    others: RowIds
     """All waits of that flow from the first of its own on, in order of time."""
-    ready: list[Rows]
+    ready: list[RowIds]
     """By wait: the runs whose results it came back with."""
 
 
@@ -58,7 +58,7 @@ class Facts:
     @property
     def structure(self) -> Structure:
         """The spans as arrays."""
-        return self.graph.points.scoped.structure
+        return self.graph.events.scoped.structure
 
     @property
     def spans(self) -> pl.DataFrame:
@@ -68,17 +68,17 @@ class Facts:
     @property
     def relations(self) -> Runs:
         """What waits and submits speak of."""
-        return self.graph.points.runs
+        return self.graph.events.runs
 
     @property
-    def start(self) -> Rows:
+    def start(self) -> Nanos:
         """By row: the effective start."""
-        return self.graph.points.scoped.start
+        return self.graph.events.scoped.start
 
     @property
-    def end(self) -> Rows:
+    def end(self) -> Nanos:
         """By row: the effective end."""
-        return self.graph.points.scoped.end
+        return self.graph.events.scoped.end
 
     @cached_property
     def slots(self) -> int | None:
@@ -93,57 +93,57 @@ class Facts:
         return replay(self.graph)
 
     @cached_property
-    def critical(self) -> tuple[Rows, Rows]:
-        """The points before which a stretch is on the critical path, and the pieces on it."""
+    def critical(self) -> tuple[RowIds, RowIds]:
+        """The events before which a stretch is on the critical path, and the pieces on it."""
         return critical_stretches(self.now)
 
-    def cost_ns(self, rows: Rows) -> int:
+    def cost_ns(self, rows: RowIds) -> int:
         """Sum what spans (rows) have of the critical path: their own time, and the waits before and in them."""
-        points, (stretch, pieces) = self.graph.points, self.critical
-        own = stretch[np.isin(points.owner[stretch], rows)]
-        began = pieces[np.isin(points.row[self.graph.first[pieces]], rows)]
+        events, (stretch, pieces) = self.graph.events, self.critical
+        own = stretch[np.isin(events.owner[stretch], rows)]
+        began = pieces[np.isin(events.row[self.graph.first[pieces]], rows)]
         return int(self.now.length[own].sum() + self.now.lag[began].sum())
 
     @cached_property
-    def rows(self) -> Rows:
+    def rows(self) -> RowIds:
         """The rows of the job."""
-        return self.graph.points.rows[:-1]
+        return self.graph.events.rows[:-1]
 
     @cached_property
-    def runs(self) -> Rows:
+    def runs(self) -> RowIds:
         """The task runs of the job, in order of start."""
         rows = self.rows[self.structure.is_run[self.rows]]
         return rows[np.argsort(self.start[rows], kind="stable")]
 
     @cached_property
-    def waits(self) -> Rows:
+    def waits(self) -> RowIds:
         """The recorded waits of the job that are on some flow, in order of start."""
         rows = self.rows[self.relations.is_wait[self.rows] & ~self.structure.is_run[self.rows]]
-        rows = rows[~self.graph.points.scoped.detached[rows]]
+        rows = rows[~self.graph.events.scoped.detached[rows]]
         return rows[np.argsort(self.start[rows], kind="stable")]
 
     @cached_property
-    def submits(self) -> Rows:
+    def submits(self) -> RowIds:
         """The submits of the job, in order of start."""
         rows = self.rows[self.structure.is_submit[self.rows]]
         return rows[np.argsort(self.start[rows], kind="stable")]
 
     @cached_property
-    def waits_of(self) -> dict[int, Rows]:
+    def waits_of(self) -> dict[int, RowIds]:
         """By flow of control (the row that heads it): its waits, in order of start."""
-        return _by_flow(self.graph.points.head, self.waits)
+        return _by_flow(self.graph.events.head, self.waits)
 
     @cached_property
-    def submits_of(self) -> dict[int, Rows]:
+    def submits_of(self) -> dict[int, RowIds]:
         """By flow of control (the row that heads it): its submits, in order of start."""
-        return _by_flow(self.graph.points.head, self.submits)
+        return _by_flow(self.graph.events.head, self.submits)
 
     @cached_property
     def loops(self) -> list[list[Loop]]:
         """The loops of the job; those of one place in one function are together, in whatever run of it they are."""
         waits_at: dict[tuple[int, str], list[int]] = {}
         names = self.spans.get_column("name").gather(self.waits).to_list()
-        flows = self.graph.points.head[self.waits].tolist()
+        flows = self.graph.events.head[self.waits].tolist()
         for wait, flow, name in zip(self.waits.tolist(), flows, names, strict=True):
             waits_at.setdefault((flow, self.sites.get(wait, name)), []).append(wait)
         found: dict[tuple[str, str], list[Loop]] = {}
@@ -157,7 +157,7 @@ class Facts:
         return list(found.values())
 
     @cached_property
-    def run_of_submit(self) -> Rows:
+    def run_of_submit(self) -> RowIds:
         """By row: the first run of a submit, -1 for other rows and where there is none."""
         found = np.full(self.spans.height, -1, dtype=np.int64)
         late_first = self.runs[::-1]
@@ -189,7 +189,7 @@ class Facts:
         return names
 
     @cached_property
-    def runs_by_function(self) -> dict[str, Rows]:
+    def runs_by_function(self) -> dict[str, RowIds]:
         """By function: its runs, in order of start."""
         listed = pl.DataFrame({"function": self.spans.get_column("function").gather(self.runs), "row": self.runs})
         grouped = listed.group_by("function", maintain_order=True).agg("row").sort("function", nulls_last=True)
@@ -197,30 +197,30 @@ class Facts:
 
     def caller(self, row: int) -> str:
         """Give the function in which a wait or a submit stands."""
-        above = int(self.graph.points.run_above[row])
+        above = int(self.graph.events.run_above[row])
         return self.functions[above] if above >= 0 else DRIVER
 
     @cached_property
-    def work_ns(self) -> Rows:
+    def work_ns(self) -> Nanos:
         """By row of a run: how long its own work took; 0 for other rows."""
         run = work_of_runs(self.graph)
         sums = np.bincount(run[run >= 0], self.graph.fixed[run >= 0], minlength=self.spans.height)
         return np.rint(sums).astype(np.int64)
 
     @cached_property
-    def lag_ns(self) -> Rows:
+    def lag_ns(self) -> Nanos:
         """By row of a run: how long it took to start once everything it waited for was there."""
         found = np.zeros(self.spans.height, dtype=np.int64)
-        found[self.runs] = self.graph.lag[self.graph.piece[self.graph.points.start_of[self.runs]]]
+        found[self.runs] = self.graph.lag[self.graph.activity[self.graph.events.start_of[self.runs]]]
         return found
 
     @cached_property
-    def _waited(self) -> tuple[Rows, Pieces]:
+    def _waited(self) -> tuple[RowIds, Pieces]:
         """The runs that were submitted, and what each waited for before it started."""
         submitted = self.runs[self.structure.submit[self.runs] >= 0]
         return submitted, split_waits(self.rules, self.rules.whole_waits(submitted))
 
-    def waited_ns(self, *causes: Cause) -> Rows:
+    def waited_ns(self, *causes: Cause) -> Nanos:
         """By row of a run: how long it waited to start for these causes."""
         found = np.zeros(self.spans.height, dtype=np.int64)
         submitted, pieces = self._waited
@@ -228,14 +228,14 @@ class Facts:
         np.add.at(found, submitted[pieces.wait[chosen]], (pieces.end - pieces.start)[chosen])
         return found
 
-    def ready_runs(self, wait: int) -> Rows:
+    def ready_runs(self, wait: int) -> RowIds:
         """Give the runs in the job whose results a wait came back with."""
         runs = self.relations.ready.of(wait)
-        inside: Flags = self.graph.points.start_of[runs] >= 0
+        inside: Flags = self.graph.events.start_of[runs] >= 0
         return runs[inside]
 
 
-def _by_flow(head: Rows, rows: Rows) -> dict[int, Rows]:
+def _by_flow(head: RowIds, rows: RowIds) -> dict[int, RowIds]:
     flow = head[rows]
     order = np.argsort(flow, kind="stable")
     heads, first = np.unique(flow[order], return_index=True)

@@ -10,7 +10,7 @@ from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.source import Use
 from raytrace_analyze.advice.words import name_of, place_text, times_text
 from raytrace_analyze.replay.rewrite import depend_on, scale_spans, wait_for_nothing, wait_for_others
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import count_text
 
 _LOOKED_AT = 100
@@ -43,7 +43,7 @@ def order_candidates(facts: Facts) -> Iterator[Candidate]:
         )
 
 
-def _other_order(facts: Facts, loop: Loop) -> tuple[Rows, Rows, Rows, int] | None:
+def _other_order(facts: Facts, loop: Loop) -> tuple[RowIds, RowIds, RowIds, int] | None:
     """Give a loop's waits, the runs that each waited for, those in the order of their ends, and how many were passed.
 
     None where it does not wait for one result after the other, all submitted before, or none was passed.
@@ -118,7 +118,7 @@ def _passing_on(facts: Facts, site: str, pairs: list[tuple[int, int]]) -> Candid
     )
 
 
-def _takers(facts: Facts, pairs: list[tuple[int, int]]) -> tuple[Rows, Rows]:
+def _takers(facts: Facts, pairs: list[tuple[int, int]]) -> tuple[RowIds, RowIds]:
     """Give the runs that a result is passed on to, each with the run that it comes from.
 
     What a wait for several came back with goes to as many submits one by one, or else all of it to each.
@@ -140,7 +140,7 @@ def _takers(facts: Facts, pairs: list[tuple[int, int]]) -> tuple[Rows, Rows]:
     return np.array(runs, dtype=np.int64), np.array(results, dtype=np.int64)
 
 
-def _without_value(facts: Facts, submits: Rows) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _without_value(facts: Facts, submits: RowIds) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Give what part of each submit's time is left when it carries no value: that of a usual one, if it is less."""
     took = np.maximum(facts.end[submits] - facts.start[submits], 1)
     others = np.setdiff1d(facts.submits, submits)

@@ -8,7 +8,7 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import name_of, times_text
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import duration_text
 
 _FEWEST = 5
@@ -73,7 +73,7 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
         )
 
 
-def _failed_attempts(facts: Facts, runs: Rows) -> tuple[Rows, Rows]:
+def _failed_attempts(facts: Facts, runs: RowIds) -> tuple[RowIds, RowIds]:
     """Give the runs that were followed by another attempt, and those attempts."""
     submit = facts.structure.submit[runs]
     order = np.lexsort((facts.start[runs], submit))

@@ -10,7 +10,7 @@ from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.source import Use
 from raytrace_analyze.advice.words import name_of, place_text, times_text
 from raytrace_analyze.replay.rewrite import submit_earlier
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import count_text
 
 MOST_OF_THEM = 0.8
@@ -23,8 +23,8 @@ class _Move:
     """What one loop could submit sooner."""
 
     loop: Loop
-    submits: Rows
-    anchors: Rows
+    submits: RowIds
+    anchors: RowIds
     """By submit: the point that it could follow."""
     certain: bool = True
     cap: int = 0
@@ -45,12 +45,12 @@ def _move(facts: Facts, loop: Loop) -> _Move | None:
     return (_serialising if _waits_for_its_own_round(facts, loop) else _capped)(facts, loop)
 
 
-def _round_of(facts: Facts, loop: Loop) -> Rows:
+def _round_of(facts: Facts, loop: Loop) -> RowIds:
     """Give by submit how many of the loop's waits began before it."""
     return np.searchsorted(facts.start[loop.waits], facts.start[loop.submits], side="right").astype(np.int64)
 
 
-def _submits_of(facts: Facts, runs: Rows) -> Rows:
+def _submits_of(facts: Facts, runs: RowIds) -> RowIds:
     submit = facts.structure.submit[runs]
     return np.unique(submit[submit >= 0])
 
@@ -74,11 +74,11 @@ def _serialising(facts: Facts, loop: Loop) -> _Move | None:
     movable, certain = _movable(facts, loop, later)
     if movable.size < FEWEST_ROUNDS - 1 or (facts.run_of_submit[movable] < 0).all():
         return None
-    anchor = facts.graph.points.end_of[first[-1]]
+    anchor = facts.graph.events.end_of[first[-1]]
     return _Move(loop, movable, np.full(movable.size, anchor), certain)
 
 
-def _movable(facts: Facts, loop: Loop, later: Rows) -> tuple[Rows, bool]:
+def _movable(facts: Facts, loop: Loop, later: RowIds) -> tuple[RowIds, bool]:
     """Give the submits that no wait before them in the loop decides about, and whether that is certain.
 
     What takes a reference to a result that was waited for before stays where it is, and so does what takes one to
@@ -123,11 +123,11 @@ def _capped(facts: Facts, loop: Loop) -> _Move | None:
         return None
     if any(_is_needed(facts, loop, int(submit)) for submit in submits[refills[:FEWEST_ROUNDS]]):
         return None
-    points = facts.graph.points
+    events = facts.graph.events
     # With more in flight, each is submitted as many waits sooner.
     sooner = round_of[refills] - 1 - (slots - cap)
-    fill = points.end_of[submits[round_of == 0][-1]]
-    anchors = np.where(sooner >= 0, points.end_of[loop.waits][np.maximum(sooner, 0)], fill)
+    fill = events.end_of[submits[round_of == 0][-1]]
+    anchors = np.where(sooner >= 0, events.end_of[loop.waits][np.maximum(sooner, 0)], fill)
     return _Move(loop, submits[refills], anchors, cap=cap)
 
 

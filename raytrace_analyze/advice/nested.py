@@ -13,7 +13,7 @@ from raytrace_analyze.queueing.causes import Cause
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.replay.slot_model import UNIT, told_cpus
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.units import count_text, duration_text
 
 _BLOCKED_NS = 10_000_000
@@ -23,14 +23,14 @@ _USUALLY = 0.25
 
 def nested_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find runs that wait for other tasks within their body, while something had to do without what they hold."""
-    waits = facts.waits[facts.graph.points.run_above[facts.waits] >= 0]
+    waits = facts.waits[facts.graph.events.run_above[facts.waits] >= 0]
     waits = waits[facts.end[waits] - facts.start[waits] >= _BLOCKED_NS]
-    actor = facts.relations.actor[facts.graph.points.run_above[waits]]
+    actor = facts.relations.actor[facts.graph.events.run_above[waits]]
     yield from _holding_processes(facts, waits[actor < 0])
     yield from _holding_cpus(facts, waits[actor >= 0])
 
 
-def _holding_processes(facts: Facts, waits: Rows) -> Iterator[Candidate]:
+def _holding_processes(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
     """Tasks give their CPUs back while they wait, not their process: others need new ones."""
     starting = facts.waited_ns(*COLD)
     for function, mine in _by_function(facts, waits):
@@ -58,7 +58,7 @@ def _holding_processes(facts: Facts, waits: Rows) -> Iterator[Candidate]:
         )
 
 
-def _started_meanwhile(facts: Facts, waits: Rows, starting: Rows) -> Rows:
+def _started_meanwhile(facts: Facts, waits: RowIds, starting: RowIds) -> RowIds:
     """Give the runs whose process was started while one of these waits was open, beyond as many as there are slots."""
     tasks = facts.runs[facts.relations.actor[facts.runs] < 0]
     worker = facts.relations.worker[tasks]
@@ -66,11 +66,11 @@ def _started_meanwhile(facts: Facts, waits: Rows, starting: Rows) -> Rows:
     firsts = tasks[np.sort(np.unique(worker, return_index=True)[1])]
     beyond = firsts[facts.slots or 0 :]
     beyond = beyond[starting[beyond] > 0]
-    found: Rows = beyond[_meets(facts, waits, beyond, starting[beyond])]
+    found: RowIds = beyond[_meets(facts, waits, beyond, starting[beyond])]
     return found
 
 
-def _late_meanwhile(facts: Facts, waits: Rows, extra: Rows) -> tuple[Rows, Rows]:
+def _late_meanwhile(facts: Facts, waits: RowIds, extra: RowIds) -> tuple[RowIds, RowIds]:
     """Give the other runs that had all but a process while one of these waits was open, and how long that took."""
     tasks = facts.runs[facts.relations.actor[facts.runs] < 0]
     usual = int(np.quantile(facts.lag_ns[tasks], _USUALLY))
@@ -79,7 +79,7 @@ def _late_meanwhile(facts: Facts, waits: Rows, extra: Rows) -> tuple[Rows, Rows]
     return late, facts.lag_ns[late] - usual
 
 
-def _meets(facts: Facts, waits: Rows, runs: Rows, waited: Rows) -> Flags:
+def _meets(facts: Facts, waits: RowIds, runs: RowIds, waited: RowIds) -> Flags:
     """Tell the runs during whose time before their start one of these waits was open."""
     opened, closed = np.sort(facts.start[waits]), np.sort(facts.end[waits])
     start = facts.start[runs]
@@ -87,11 +87,11 @@ def _meets(facts: Facts, waits: Rows, runs: Rows, waited: Rows) -> Flags:
     return open_then
 
 
-def _holding_cpus(facts: Facts, waits: Rows) -> Iterator[Candidate]:
+def _holding_cpus(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
     """Actors that were given CPUs keep them while they wait: what they wait for may have to queue for one."""
     if waits.size == 0:
         return
-    above, relations = facts.graph.points.run_above[waits], facts.relations
+    above, relations = facts.graph.events.run_above[waits], facts.relations
     holds = np.isin(relations.actor[above], _actors_with_cpus(facts))
     waits = waits[holds]
     queued = facts.waited_ns(Cause.NO_SLOT)
@@ -115,11 +115,11 @@ def _holding_cpus(facts: Facts, waits: Rows) -> Iterator[Candidate]:
         )
 
 
-def _actors_with_cpus(facts: Facts) -> Rows:
+def _actors_with_cpus(facts: Facts) -> RowIds:
     created = facts.runs[facts.relations.is_creation[facts.runs]]
     created = created[facts.structure.submit[created] >= 0]
     cpus = told_cpus(facts.spans.get_column("attributes").gather(facts.structure.submit[created]))
-    numbers: Rows = facts.relations.actor[created[(cpus > 0).to_numpy()]]
+    numbers: RowIds = facts.relations.actor[created[(cpus > 0).to_numpy()]]
     return numbers
 
 
@@ -131,19 +131,19 @@ def _with_cpus_of_actors(facts: Facts, graph: Graph) -> Graph:
     return replace(graph, slots=replace(graph.slots, capacity=capacity))
 
 
-def _by_function(facts: Facts, waits: Rows) -> Iterator[tuple[str, Rows]]:
+def _by_function(facts: Facts, waits: RowIds) -> Iterator[tuple[str, RowIds]]:
     """Give the functions in which these waits stand, each with its own."""
     callers = np.array([facts.caller(wait) for wait in waits.tolist()], dtype=np.str_)
     for function in np.unique(callers).tolist():
         yield function, waits[callers == function]
 
 
-def _was_given(facts: Facts, waits: Rows) -> bool:
+def _was_given(facts: Facts, waits: RowIds) -> bool:
     """Tell whether most of what these waits wait for was submitted by somebody else."""
     others = known = 0
-    for wait, run in zip(waits.tolist(), facts.graph.points.run_above[waits].tolist(), strict=True):
+    for wait, run in zip(waits.tolist(), facts.graph.events.run_above[waits].tolist(), strict=True):
         submits = facts.structure.submit[facts.ready_runs(wait)]
         submits = submits[submits >= 0]
         known += submits.size
-        others += int((facts.graph.points.run_above[submits] != run).sum())
+        others += int((facts.graph.events.run_above[submits] != run).sum())
     return 2 * others > known

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from raytrace_analyze.replay.graph import Graph
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 
 _DOCS = "https://docs.ray.io/en/latest/ray-core"
 
@@ -81,7 +81,7 @@ class Candidate:
     """What to do, in a sentence."""
     mended: Graph | None
     """The job's constraints as they would be then; None where it would take as long."""
-    rows: Rows
+    rows: RowIds
     """The spans it was seen in, those that tell most first."""
     site: str | None = None
     """Where in the program, as `raytrace.call_site` has it."""

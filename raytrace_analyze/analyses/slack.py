@@ -23,17 +23,17 @@ def slack(
 
 def run_slack(job: Job) -> pl.DataFrame:
     """Give the table of `slack` for a job that was read."""
-    points, structure = job.graph.points, job.graph.points.scoped.structure
-    rows = points.rows[:-1]
+    events, structure = job.graph.events, job.graph.events.scoped.structure
+    rows = events.rows[:-1]
     rows = rows[structure.is_run[rows]]
-    ended = points.time[points.end_of[rows]]
+    ended = events.time[events.end_of[rows]]
     late = latest_ends(job.graph, rows)
     return (
         structure.spans.select("span_id", "trace_id", "task_id", "function", "name")[rows]
         .with_columns(
-            start_ns=pl.Series(points.scoped.start[rows]),
+            start_ns=pl.Series(events.scoped.start[rows]),
             end_ns=pl.Series(ended),
-            duration_ns=pl.Series(ended - points.scoped.start[rows]),
+            duration_ns=pl.Series(ended - events.scoped.start[rows]),
             slack_ns=pl.Series(late - ended, dtype=pl.Int64),
         )
         .with_columns(share=pl.col("slack_ns") / max(job.makespan_ns, 1))

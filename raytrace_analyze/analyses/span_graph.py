@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.groups import Grouped
 from raytrace_analyze.trace.relations import relate_runs
 from raytrace_analyze.trace.span_arrays import build_structure
@@ -35,7 +35,7 @@ def span_graph(spans: pl.DataFrame) -> "nx.DiGraph[str]":
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(zip(key, _attributes(spans), strict=True))
 
-    def connect(sources: Rows, targets: Rows, edge_type: str) -> None:
+    def connect(sources: RowIds, targets: RowIds, edge_type: str) -> None:
         pairs = zip(sources.tolist(), targets.tolist(), strict=True)
         graph.add_edges_from(((key[source], key[target]) for source, target in pairs), type=edge_type)
 
@@ -64,12 +64,12 @@ def _attributes(spans: pl.DataFrame) -> list[dict[str, Any]]:
     ).to_dicts()
 
 
-def _pairs(grouped: Grouped) -> tuple[Rows, Rows]:
+def _pairs(grouped: Grouped) -> tuple[RowIds, RowIds]:
     groups = np.repeat(np.arange(grouped.first.size - 1, dtype=np.int64), np.diff(grouped.first))
     return groups, grouped.members
 
 
-def _dependency_edges(dependencies: Grouped, attempts: Grouped) -> tuple[Rows, Rows]:
+def _dependency_edges(dependencies: Grouped, attempts: Grouped) -> tuple[RowIds, RowIds]:
     """Pair the runs a submit depends on with the runs that it led to."""
     submit, needed = _pairs(dependencies)
     of_submit, run = _pairs(attempts)
@@ -79,7 +79,7 @@ def _dependency_edges(dependencies: Grouped, attempts: Grouped) -> tuple[Rows, R
     return pairs.get_column("needed").to_numpy(), pairs.get_column("run").to_numpy()
 
 
-def _attempt_edges(submit: Rows, start: Rows) -> tuple[Rows, Rows]:
+def _attempt_edges(submit: RowIds, start: Nanos) -> tuple[RowIds, RowIds]:
     """Pair each run with the next one of the same submit."""
     runs = np.flatnonzero(submit >= 0)
     runs = runs[np.lexsort((start[runs], submit[runs]))]

@@ -11,7 +11,7 @@ from raytrace_analyze.clocks.correction import build_corrected, clock_notes
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import causes_frame
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.scopes import find_job, find_runs, number_scopes
@@ -109,7 +109,7 @@ def tell_story(
     )
 
 
-def _runs_meant(spans: pl.DataFrame, task: str, job: str | None) -> Rows:
+def _runs_meant(spans: pl.DataFrame, task: str, job: str | None) -> RowIds:
     if job is None:
         return find_runs(spans, task).to_numpy().astype(np.int64)
     scope_of, keys = number_scopes(spans, "jobs")
@@ -126,7 +126,7 @@ class _Teller:
         self.rules = rules
         self.flow = structure.run_above
 
-    def tell(self, run: int, attempts: Rows, others: int, notes: tuple[str, ...]) -> TaskStory:
+    def tell(self, run: int, attempts: RowIds, others: int, notes: tuple[str, ...]) -> TaskStory:
         structure, about = self.structure, self.structure.spans.row(run, named=True)
         submit = int(structure.submit[run])
         queue = causes_frame(self.rules, self.rules.whole_waits(attempts[structure.submit[attempts] >= 0]))
@@ -163,7 +163,7 @@ class _Teller:
         start, end = int(self.structure.start[submit]), int(self.structure.end[submit])
         yield self._step("submit", submit, start, end, f"{self._who(submit)} submitted it{self._process(submit)}")
 
-    def _queue(self, queue: pl.DataFrame, attempts: Rows) -> Iterator[dict[str, Any]]:
+    def _queue(self, queue: pl.DataFrame, attempts: RowIds) -> Iterator[dict[str, Any]]:
         rows = dict(zip(self.structure.spans.get_column("span_id").gather(attempts), attempts.tolist(), strict=True))
         for piece in queue.iter_rows(named=True):
             row = rows[piece["span_id"]]
@@ -189,7 +189,7 @@ class _Teller:
         waits = np.flatnonzero(self.runs.is_wait & (self.structure.nest_parent == run))
         return int(np.maximum(self.structure.end[waits] - self.structure.start[waits], 0).sum())
 
-    def _waits(self, attempts: Rows) -> Iterator[dict[str, Any]]:
+    def _waits(self, attempts: RowIds) -> Iterator[dict[str, Any]]:
         """Tell who waited for the result, then which tasks took it."""
         structure = self.structure
         ended = int(structure.end[attempts].max())
@@ -221,7 +221,7 @@ class _Teller:
         return f" [process {pid}]" if pid is not None else ""
 
 
-def _listing(named: Timed, runs: Rows) -> Rows:
+def _listing(named: Timed, runs: RowIds) -> RowIds:
     """Give the rows that name any of these runs, in order of the table."""
     positions = np.flatnonzero(np.isin(named.members, runs))
     return np.unique(np.searchsorted(named.first, positions, side="right") - 1)

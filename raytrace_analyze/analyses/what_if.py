@@ -38,10 +38,10 @@ class WhatIf:
     changed: pl.DataFrame
     """The spans whose times change: `span_id`, `trace_id`, `task_id`, `function`, `name`, `start_ns`, `end_ns` as
     observed, `new_start_ns`, `new_end_ns` (since the epoch), in order of start."""
-    enough: float | None
+    saturating_speedup: float | None
     """With one faster function: from which speed on next to nothing more is won; None where nothing is won at all,
     where the faster is always the better, or with another change."""
-    then_critical: str | None
+    next_critical: str | None
     """The function that decides the most of the time at that speed."""
     slots: float | None
     """How many slots the job had, as far as its queues tell; None where no run waited for one."""
@@ -87,8 +87,8 @@ def what_if(
     The ranking has one row a function on the critical path, what helps most first. Columns: `function`, `runs`,
     `work_ns` (its own work, in all runs), `critical_ns` (what of it is on the path), `saved_2x_ns` and
     `saved_most_ns` (how much shorter the job would be with it twice and infinitely as fast), `predicted_2x_ns`,
-    `predicted_least_ns`, `enough` (from which speed on next to nothing more is won; null: the
-    faster the better) and `then_critical` (the function that
+    `predicted_least_ns`, `saturating_speedup` (from which speed on next to nothing more is won; null: the
+    faster the better) and `next_critical` (the function that
     decides the most of the time then).
 
     Raises NoSpansError for an empty table, UsageError for a job or function that is unknown or ambiguous.
@@ -104,10 +104,10 @@ def predict(job: Job, change: Change) -> WhatIf:
     speedup = {find_name(job.graph, name): factor for name, factor in change.speedup.items()}
     change = Change(speedup, change.remove_queue, change.slots, change.infinite_slots)
     after = replay(job.graph, change)
-    enough, then = None, None
+    saturating, then = None, None
     if len(speedup) == 1 and change == Change(speedup):
         ((function, factor),) = speedup.items()
-        enough, then = _enough(job, function, {factor: after})
+        saturating, then = _saturation(job, function, {factor: after})
     found = job.graph.slots
     return WhatIf(
         scope=job.scope,
@@ -116,8 +116,8 @@ def predict(job: Job, change: Change) -> WhatIf:
         predicted_ns=after.makespan_ns,
         critical=critical_functions(after),
         changed=_changed(after),
-        enough=enough,
-        then_critical=then,
+        saturating_speedup=saturating,
+        next_critical=then,
         slots=found.capacity / UNIT if found else None,
         notes=job.notes,
     )
@@ -129,14 +129,14 @@ def rank(job: Job) -> Ranking:
     now = replay(graph)
     path = critical_functions(now).filter(pl.col("self_ns") > 0).sort("self_ns", descending=True).head(_RANKED)
     work = np.bincount(graph.function, np.where(graph.works, graph.fixed, 0), minlength=len(graph.functions))
-    structure = graph.points.scoped.structure
-    rows = graph.points.rows[:-1]
+    structure = graph.events.scoped.structure
+    rows = graph.events.rows[:-1]
     runs = structure.spans.get_column("function").gather(rows[structure.is_run[rows]]).fill_null("").to_list()
     rows_of = []
     for function, critical_ns in path.select("function", "self_ns").iter_rows():
         made = {speed: replay(graph, Change({function: speed})) for speed in (2.0, math.inf)}
         twice, least = made[2.0].makespan_ns, made[math.inf].makespan_ns
-        enough, then = _enough(job, function, made)
+        saturating, then = _saturation(job, function, made)
         rows_of.append(
             {
                 "function": function,
@@ -147,8 +147,8 @@ def rank(job: Job) -> Ranking:
                 "saved_most_ns": job.makespan_ns - least,
                 "predicted_2x_ns": twice,
                 "predicted_least_ns": least,
-                "enough": enough,
-                "then_critical": then,
+                "saturating_speedup": saturating,
+                "next_critical": then,
             }
         )
     frame = pl.DataFrame(rows_of, schema=_RANKING).sort(
@@ -167,13 +167,13 @@ _RANKING = pl.Schema(
         "saved_most_ns": pl.Int64,
         "predicted_2x_ns": pl.Int64,
         "predicted_least_ns": pl.Int64,
-        "enough": pl.Float64,
-        "then_critical": pl.String,
+        "saturating_speedup": pl.Float64,
+        "next_critical": pl.String,
     }
 )
 
 
-def _enough(job: Job, function: str, made: dict[float, Replay]) -> tuple[float | None, str | None]:
+def _saturation(job: Job, function: str, made: dict[float, Replay]) -> tuple[float | None, str | None]:
     """Find the speed from which on nothing more is won, and what decides then; `made` holds replays by speed."""
 
     def at(speed: float) -> Replay:
@@ -202,12 +202,12 @@ def _first_but(after: Replay, function: str) -> str | None:
 
 
 def _changed(after: Replay) -> pl.DataFrame:
-    points = after.graph.points
-    rows = points.rows[:-1]
-    shift = after.time - points.time
-    moved_start, moved_end = shift[points.start_of[rows]], shift[points.end_of[rows]]
+    events = after.graph.events
+    rows = events.rows[:-1]
+    shift = after.time - events.time
+    moved_start, moved_end = shift[events.start_of[rows]], shift[events.end_of[rows]]
     kept = (moved_start != 0) | (moved_end != 0)
-    structure, rows = points.scoped.structure, rows[kept]
+    structure, rows = events.scoped.structure, rows[kept]
     start, end = structure.start[rows], structure.end[rows]
     about: pl.DataFrame = structure.spans.select("span_id", "trace_id", "task_id", "function", "name")[rows]
     return about.with_columns(

@@ -19,7 +19,7 @@ from raytrace_analyze.clocks.difference_constraints import Floats, close, settle
 from raytrace_analyze.clocks.happens_before import in_words, must_precede
 from raytrace_analyze.clocks.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
 from raytrace_analyze.decode.times import time_of
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.span_arrays import ALIVE, Structure, build_structure
 from raytrace_analyze.units import count_text, duration_text, offset_text
 
@@ -88,7 +88,7 @@ def _with_alive(spans: pl.DataFrame, shift: pl.Series) -> pl.DataFrame:
     return spans.with_columns(attributes.scatter(rows, told.to_series()))
 
 
-def row_shifts(spans: pl.DataFrame, offsets: pl.DataFrame) -> Rows:
+def row_shifts(spans: pl.DataFrame, offsets: pl.DataFrame) -> Nanos:
     """Give what the offsets of `clock_offsets` add to the times of each span, in ns."""
     by = ["session", "host", "pid"]
     hosts = split_off(spans, number_hosts(spans), offsets.select(by).drop_nulls("pid"))
@@ -167,7 +167,7 @@ def _whose(row: dict[str, Any]) -> str:
     return named(row["host"]) if row["pid"] is None else f"process {row['pid']} on {named(row['host'])}"
 
 
-def _estimate(structure: Structure, hosts: Hosts, broken: Rows) -> pl.DataFrame:
+def _estimate(structure: Structure, hosts: Hosts, broken: RowIds) -> pl.DataFrame:
     """Estimate the offsets of hosts, and by themselves of processes that contradict the others on theirs.
 
     `broken` hosts are known to have such processes; where no shift makes a host's times possible, any one may have.
@@ -199,7 +199,7 @@ def _estimate_all(structure: Structure, hosts: Hosts) -> pl.DataFrame:
     return table.with_columns(**clocks.columns()).select(OFFSETS.names()).cast(OFFSETS)
 
 
-def _related(pairs: pl.DataFrame) -> Iterator[tuple[Rows, pl.DataFrame]]:
+def _related(pairs: pl.DataFrame) -> Iterator[tuple[RowIds, pl.DataFrame]]:
     """Give the sets of hosts that have to do with each other, in order of importance, with the pairs among them."""
     graph: nx.Graph[int] = nx.Graph(pairs.select("first_host", "second_host").iter_rows())
     groups = [np.array(sorted(group), dtype=np.int64) for group in nx.connected_components(graph)]
@@ -225,7 +225,7 @@ class _Clocks:
         open_end = np.where(is_first, 0.0, np.inf)
         return _Clocks(np.zeros(is_first.size), -open_end, open_end, is_first.copy(), np.zeros_like(is_first))
 
-    def solve(self, members: Rows, pairs: pl.DataFrame) -> None:
+    def solve(self, members: RowIds, pairs: pl.DataFrame) -> None:
         """Settle a set of hosts that have to do with each other."""
         slack = _matrix(members, pairs, "slack_ns")
         closed = close(slack)
@@ -248,7 +248,7 @@ class _Clocks:
         }
 
 
-def _matrix(members: Rows, pairs: pl.DataFrame, column: str) -> Floats:
+def _matrix(members: RowIds, pairs: pl.DataFrame, column: str) -> Floats:
     """Put the pairs among `members` (in ascending order) in a matrix: by first, then by second host."""
     first, second = (pairs.get_column(name).to_numpy() for name in ("first_host", "second_host"))
     inside = np.isin(first, members) & np.isin(second, members)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 class Closed:
     """A system without contradictions, and all that follows from it."""
 
-    kept: Rows
+    kept: RowIds
     """The unknowns that are in it, in their order."""
     most: Floats
     """Among these, the most that follows for every difference; 0 on the diagonal."""

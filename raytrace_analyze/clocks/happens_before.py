@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.units import duration_text
 
@@ -34,18 +34,18 @@ _RUN_OUT = "GetTimeoutError"
 class Pairs:
     """Two events each, the first of which must come before the second; parallel arrays."""
 
-    first: Rows
+    first: RowIds
     """Row of the span that the first event belongs to."""
-    second: Rows
-    slack: Rows
+    second: RowIds
+    slack: RowIds
     """Second less first in ns: negative where the recorded times cannot be."""
-    likely: Rows
+    likely: RowIds
     """The same for what is usual, though not certain: a run starts after its submit has ended."""
     saying: int
     """Which of `SAYINGS` tells of it."""
 
 
-def must_precede(structure: Structure, host: Rows) -> pl.DataFrame:
+def must_precede(structure: Structure, host: RowIds) -> pl.DataFrame:
     """Sum up by pair of hosts what must come first; `host` is the number of each row's host.
 
     Columns: `first_host`, `second_host`; `slack_ns`, `likely_ns`, the least of all pairs of events; `violations`, how
@@ -90,7 +90,7 @@ def in_words(spans: pl.DataFrame, pair: dict[str, int], here: str, there: str) -
     )
 
 
-def _between_hosts(pairs: Pairs, host: Rows) -> pl.DataFrame:
+def _between_hosts(pairs: Pairs, host: RowIds) -> pl.DataFrame:
     apart = np.flatnonzero(host[pairs.first] != host[pairs.second])
     first, second = pairs.first[apart], pairs.second[apart]
     return pl.DataFrame(
@@ -106,7 +106,7 @@ def _between_hosts(pairs: Pairs, host: Rows) -> pl.DataFrame:
     )
 
 
-def _pairs(first: Rows, first_ns: Rows, second: Rows, second_ns: Rows, saying: int) -> Pairs:
+def _pairs(first: RowIds, first_ns: Nanos, second: RowIds, second_ns: Nanos, saying: int) -> Pairs:
     slack = second_ns - first_ns
     return Pairs(first, second, slack, slack, saying)
 
@@ -120,7 +120,7 @@ def _submits(structure: Structure) -> Pairs:
     return Pairs(submits, runs, start - begin, start - usual, _SUBMIT)
 
 
-def _results_taken(structure: Structure, host: Rows) -> list[Pairs]:
+def _results_taken(structure: Structure, host: RowIds) -> list[Pairs]:
     """Pair runs with the waits that came back with their results, and with the runs that took them."""
     spans = structure.spans
     ran_out = (pl.col("status") == "ERROR") & pl.col("status_message").str.starts_with(_RUN_OUT)
@@ -142,7 +142,7 @@ def _results_taken(structure: Structure, host: Rows) -> list[Pairs]:
     return found
 
 
-def _dependants(structure: Structure, submits: Rows, taken: Rows, done: Rows) -> Pairs:
+def _dependants(structure: Structure, submits: RowIds, taken: RowIds, done: Nanos) -> Pairs:
     runs = np.flatnonzero(structure.submit >= 0)
     of_submit = pl.DataFrame({"submit": structure.submit[runs], "run": runs})
     pairs = pl.DataFrame({"submit": submits, "taken": taken}).join(of_submit, on="submit")
@@ -170,7 +170,7 @@ def _results(structure: Structure) -> pl.DataFrame:
     return pl.concat([runs.filter(once), found]).select(*task, "run")
 
 
-def _surely_over(structure: Structure) -> Rows:
+def _surely_over(structure: Structure) -> RowIds:
     """Give for each span the latest time by which it was surely not over yet, on its own clock: its end, mostly."""
     spans = structure.spans
     message = pl.col("status_message").str.contains(_CLOSED_BY_RAY)
@@ -179,7 +179,7 @@ def _surely_over(structure: Structure) -> Rows:
     return np.where(is_own_end, np.maximum(structure.end, structure.start), structure.start)
 
 
-def _naming(structure: Structure, results: pl.DataFrame, column: str, wanted: pl.Expr) -> tuple[Rows, Rows]:
+def _naming(structure: Structure, results: pl.DataFrame, column: str, wanted: pl.Expr) -> tuple[RowIds, RowIds]:
     """Pair the rows that list a task with the run that gave its result."""
     named = (
         structure.spans.select("session", "status", "status_message", "end", pl.col(column).alias("task_id"))
@@ -192,7 +192,7 @@ def _naming(structure: Structure, results: pl.DataFrame, column: str, wanted: pl
     return named.get_column("row").to_numpy(), named.get_column("run").to_numpy()
 
 
-def _streamed(structure: Structure, waits: Rows, waited: Rows, host: Rows, done: Rows) -> Flags:
+def _streamed(structure: Structure, waits: RowIds, waited: RowIds, host: RowIds, done: Nanos) -> Flags:
     """Tell the runs of functions that give results while they run: generators.
 
     Those that somebody iterates over, and those that one clock saw a wait come back from before they were over.

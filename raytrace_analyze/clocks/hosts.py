@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.clocks.happens_before import must_precede
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.trace.span_arrays import Structure
 
 _UNIT = ("session", "host", "pid")
@@ -21,7 +21,7 @@ class Hosts:
     table: pl.DataFrame
     """Columns `session`, `host`, and `pid` of a process that has a clock of its own, else null; the number of a host
     is its row."""
-    of_row: Rows
+    of_row: RowIds
     """The number of each span's host."""
 
 
@@ -53,7 +53,7 @@ def number_hosts(spans: pl.DataFrame) -> Hosts:
     return Hosts(table, found.get_column("number").to_numpy())
 
 
-def split_hosts(structure: Structure, hosts: Hosts, broken: Rows) -> Hosts:
+def split_hosts(structure: Structure, hosts: Hosts, broken: RowIds) -> Hosts:
     """Give a clock of their own to the processes of `broken` hosts (numbers) whose times contradict others'.
 
     One machine has one clock, so this is for what should not be: a clock that was set meanwhile, times that were
@@ -108,7 +108,7 @@ def _is_constant(column: pl.Series) -> bool:
     return not column.null_count() and bool((column == column[0]).all())
 
 
-def out_of_order_within(structure: Structure, hosts: Hosts) -> Rows:
+def out_of_order_within(structure: Structure, hosts: Hosts) -> RowIds:
     """Find the hosts that one clock cannot have timed: a run began before its submit, or after its result was there.
 
     That a run ended after its result was there is no sign: so do generators.
@@ -130,7 +130,7 @@ def out_of_order_within(structure: Structure, hosts: Hosts) -> Rows:
     return np.unique(hosts.of_row[second[np.flatnonzero(beside)]])
 
 
-def _is_result(structure: Structure, wait: Rows, run: Rows) -> Flags:
+def _is_result(structure: Structure, wait: RowIds, run: RowIds) -> Flags:
     """Tell the waits that came back with what these runs gave, for sure: they went well, and there was no other run."""
     spans = structure.spans
     well = (spans.get_column("status").gather(wait) != "ERROR").to_numpy() & ~structure.in_flight[wait]

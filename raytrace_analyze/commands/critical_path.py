@@ -119,7 +119,7 @@ def critical_path(
 
         show_path(path, output(), top=top, by=by)
         if chains is not None:
-            show_near(chains, path.start_ns, path.makespan, output(), top=top)
+            show_near(chains, path.start_ns, path.makespan_ns, output(), top=top)
         if confidence:
             show_confidence(path, output(), top=top)
 

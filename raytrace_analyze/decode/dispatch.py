@@ -7,10 +7,10 @@ from raytrace_analyze.decode.open_spans import decode_open_spans, read_open_span
 from raytrace_analyze.decode.parquet import decode_parquet
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.span_json import decode_span_json, read_span_json
-from raytrace_analyze.model import Decoded, Format, SpanFile
+from raytrace_analyze.model import Decoded, Format, InputFile
 
 
-def decode_file(file: SpanFile) -> Iterator[Decoded]:
+def decode_file(file: InputFile) -> Iterator[Decoded]:
     """Give the spans of the file, stretch by stretch, in frames of `schema.DECODED`.
 
     Bad content becomes problems. Raises UsageError for a given span table of a newer version, and ValueError
@@ -31,7 +31,7 @@ JOINABLE = frozenset({Format.SPANS_JSON, Format.OPEN_SPANS})
 """The formats that `decode_small_files` takes."""
 
 
-def decode_small_files(files: Sequence[SpanFile]) -> Decoded:
+def decode_small_files(files: Sequence[InputFile]) -> Decoded:
     """Give the spans of several files in one frame, in their order: a tenth of the time of one by one.
 
     All of the files are in memory at once. Their formats must be in `JOINABLE`.

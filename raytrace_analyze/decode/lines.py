@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from raytrace_analyze.files.streams import BrokenStream, read_blocks
-from raytrace_analyze.model import SpanFile
+from raytrace_analyze.model import InputFile
 
 
-def read_lines(file: SpanFile) -> Iterator[tuple[int, bytes]]:
+def read_lines(file: InputFile) -> Iterator[tuple[int, bytes]]:
     """Give each line of the unpacked file, its line break included, with its byte offset.
 
     Raises BrokenStream like `read_blocks`, after the last line that could be had.

@@ -11,7 +11,7 @@ from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
 from raytrace_analyze.files.streams import BrokenStream, readable
-from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
+from raytrace_analyze.model import Decoded, InputFile, ProblemKind
 
 _AWAITED = b'"raytrace.awaited_count":'
 _READY = b'"raytrace.ready_task_ids":'
@@ -21,7 +21,7 @@ class _Header(msgspec.Struct):
     resource: msgspec.Raw = EMPTY_OBJECT
 
 
-def decode_open_spans(file: SpanFile) -> Iterator[Decoded]:
+def decode_open_spans(file: InputFile) -> Iterator[Decoded]:
     """Give the spans that were open when the file was last written; their end is null.
 
     A slot that does not hold a whole record is DAMAGED_RECORD, a last line that is cut CUT_RECORD.
@@ -32,7 +32,7 @@ def decode_open_spans(file: SpanFile) -> Iterator[Decoded]:
     yield Decoded(frame, problems.finish())
 
 
-def read_open_spans(file: SpanFile, problems: ProblemList) -> Batch:
+def read_open_spans(file: InputFile, problems: ProblemList) -> Batch:
     """Give the records of the file, and note what is wrong with it: the part before the frame is built."""
     records: list[Record] = []
     offsets: list[int] = []

@@ -8,7 +8,7 @@ from raytrace_analyze.decode.columns import empty_frame
 from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import for_polars, is_version, readable
-from raytrace_analyze.model import Decoded, Problem, ProblemKind, SpanFile
+from raytrace_analyze.model import Decoded, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, VERSION_KEY
 
 _ROWS = 1 << 17
@@ -25,7 +25,7 @@ _LONGEST_NUMBER = 9
 _RESOURCE_VALUES = {"resource": pl.String, "session": pl.String, "instance_id": pl.String}
 
 
-def decode_parquet(file: SpanFile) -> Iterator[Decoded]:
+def decode_parquet(file: InputFile) -> Iterator[Decoded]:
     """Give the rows of a span table as a decoder of raw files would have given them.
 
     The session is what the record itself says, null otherwise, as sessions are told apart anew among all

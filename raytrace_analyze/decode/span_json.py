@@ -8,7 +8,7 @@ from raytrace_analyze.decode.framing import last_record_start
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.stretch import Stretch, read_stretch, read_with_offsets
 from raytrace_analyze.files.streams import BLOCK_BYTES, BrokenStream, read_blocks, readable
-from raytrace_analyze.model import Decoded, ProblemKind, SpanFile
+from raytrace_analyze.model import Decoded, InputFile, ProblemKind
 
 MAX_RECORD_BYTES = 64 << 20
 """A record that does not end within this is taken for damage: memory stays bounded."""
@@ -17,7 +17,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decode_span_json(
-    file: SpanFile, start: int = 0, stop: int | None = None, *, block_bytes: int = BLOCK_BYTES
+    file: InputFile, start: int = 0, stop: int | None = None, *, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Decoded]:
     """Give the spans of the file, some megabytes at a time, and what was wrong with it.
 
@@ -35,7 +35,7 @@ def decode_span_json(
 
 
 def read_span_json(
-    file: SpanFile,
+    file: InputFile,
     problems: ProblemList,
     start: int = 0,
     stop: int | None = None,
@@ -48,7 +48,7 @@ def read_span_json(
 class _Reader:
     """Reads one file (or a part of it) once."""
 
-    def __init__(self, file: SpanFile, problems: ProblemList, start: int, stop: int | None, block_bytes: int) -> None:
+    def __init__(self, file: InputFile, problems: ProblemList, start: int, stop: int | None, block_bytes: int) -> None:
         self._blocks = read_blocks(file, start, stop, block_bytes)
         self._source = readable(file.path)
         self._is_last_part = stop is None

@@ -10,7 +10,7 @@ from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import NOT_AS_TYPED, as_int, as_text
 from raytrace_analyze.files.streams import BrokenStream
-from raytrace_analyze.model import Problem, ProblemKind, SpanFile
+from raytrace_analyze.model import InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import TIME
 
 STATES = (
@@ -55,7 +55,7 @@ _INT64_MAX = 2**63 - 1
 _decode_line = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def decode_task_events(file: SpanFile) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
+def decode_task_events(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
     """Give the attempts in the file, in columns of `TASK_EVENTS`, and what was wrong with it.
 
     A value of a wrong type is null. A line that is no task attempt is DAMAGED_RECORD, a last one that is

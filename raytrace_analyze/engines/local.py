@@ -16,7 +16,7 @@ import polars as pl
 from raytrace_analyze.engines.plan import Task, plan
 from raytrace_analyze.engines.worker import Reply
 from raytrace_analyze.errors import RaytraceError
-from raytrace_analyze.model import Compression, Decoded, Format, SpanFile
+from raytrace_analyze.model import Compression, Decoded, Format, InputFile
 
 PARALLEL_BYTES = 256 << 20
 """From this much span JSON on several processes are faster than one. Measured with two, which gain least."""
@@ -27,7 +27,7 @@ _PACKED_RATIO = 10
 _COMMAND = [sys.executable, "-P", "-c", "from raytrace_analyze.engines.worker import serve; serve()"]
 
 
-def decode_files(files: Sequence[SpanFile], *, workers: int | None = None) -> Iterator[Decoded]:
+def decode_files(files: Sequence[InputFile], *, workers: int | None = None) -> Iterator[Decoded]:
     """Give the spans of all files, in the order of the files (and of the bytes in them).
 
     `workers` is the number of processes; by default as many as there are CPUs for us, and just this one
@@ -49,7 +49,7 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _json_bytes(files: Sequence[SpanFile]) -> int:
+def _json_bytes(files: Sequence[InputFile]) -> int:
     return sum(
         file.size_bytes * (1 if file.compression is Compression.NONE else _PACKED_RATIO)
         for file in files

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from raytrace_analyze.decode import JOINABLE, decode_file, decode_small_files
 from raytrace_analyze.decode.span_json import decode_span_json
 from raytrace_analyze.files.streams import open_regular
-from raytrace_analyze.model import Compression, Decoded, Format, SpanFile
+from raytrace_analyze.model import Compression, Decoded, Format, InputFile
 
 SMALL_BYTES = 1 << 20
 """Files up to this size are decoded several at a time."""
@@ -29,7 +29,7 @@ _WINDOW_BYTES = 1 << 20
 class Task:
     """What one worker does at a time: several small files, one file, or a part of one."""
 
-    files: tuple[SpanFile, ...]
+    files: tuple[InputFile, ...]
     start: int = 0
     stop: int | None = None
     """Byte offsets of a part; None: to the end."""
@@ -44,9 +44,9 @@ class Task:
             yield from decode_file(self.files[0])
 
 
-def plan(files: Sequence[SpanFile], part_bytes: int = PART_BYTES) -> Iterator[Task]:
+def plan(files: Sequence[InputFile], part_bytes: int = PART_BYTES) -> Iterator[Task]:
     """Give the tasks that decode the files, in their order."""
-    joined: list[SpanFile] = []
+    joined: list[InputFile] = []
     small_bytes = min(SMALL_BYTES, part_bytes)
     for file in files:
         is_small = _is_plain(file) and file.format in JOINABLE and file.size_bytes <= small_bytes
@@ -61,11 +61,11 @@ def plan(files: Sequence[SpanFile], part_bytes: int = PART_BYTES) -> Iterator[Ta
         yield Task(tuple(joined))
 
 
-def _is_plain(file: SpanFile) -> bool:
+def _is_plain(file: InputFile) -> bool:
     return file.compression is Compression.NONE
 
 
-def _parts(file: SpanFile, part_bytes: int) -> Iterator[Task]:
+def _parts(file: InputFile, part_bytes: int) -> Iterator[Task]:
     start = 0
     if _is_plain(file) and file.format is Format.SPANS_JSON and file.size_bytes > part_bytes:
         for stop in _record_starts(file, part_bytes):
@@ -74,7 +74,7 @@ def _parts(file: SpanFile, part_bytes: int) -> Iterator[Task]:
     yield Task((file,), start)
 
 
-def _record_starts(file: SpanFile, part_bytes: int) -> Iterator[int]:
+def _record_starts(file: InputFile, part_bytes: int) -> Iterator[int]:
     """Give offsets about `part_bytes` apart where a record starts."""
     try:
         descriptor = open_regular(file.path)

@@ -21,7 +21,7 @@ from raytrace_analyze.files.streams import (
     readable,
     unpack,
 )
-from raytrace_analyze.model import Compression, Discovery, Format, Problem, ProblemKind, SpanFile
+from raytrace_analyze.model import Compression, Discovery, Format, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY
 
 NOT_SPANS = "not spans"
@@ -94,7 +94,7 @@ def find_span_files(paths: Sequence[Path]) -> Discovery:
     if paths and not any(stat.S_ISDIR(mode) or stat.S_ISREG(mode) for mode in modes):
         what = _KINDS.get(stat.S_IFMT(modes[0]), "device")
         raise UsageError(f"{readable(paths[0])} is a {what}, not a file; write what it gives to a file, and name that")
-    files: dict[tuple[int, int], SpanFile | None] = {}
+    files: dict[tuple[int, int], InputFile | None] = {}
     for candidate in sorted(walk.candidates):
         _look_into(walk, candidate, files)
     found = (file for file in files.values() if file is not None)
@@ -165,7 +165,7 @@ def _add_entry(walk: _Walk, folders: list[str], entry: os.DirEntry[str]) -> None
         walk.skip_unreadable(entry.path)
 
 
-def _look_into(walk: _Walk, candidate: _Candidate, files: dict[tuple[int, int], SpanFile | None]) -> None:
+def _look_into(walk: _Walk, candidate: _Candidate, files: dict[tuple[int, int], InputFile | None]) -> None:
     """Open the file, and note under its (device, inode) what it is."""
     path = candidate.path
     try:
@@ -197,7 +197,7 @@ def _look_into(walk: _Walk, candidate: _Candidate, files: dict[tuple[int, int], 
             return
         format_ = _format_of(content, candidate)
         if format_ is not None:
-            files[key] = SpanFile(Path(path), format_, compression, status.st_size, candidate.is_given)
+            files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given)
         else:
             walk.skipped[NOT_SPANS if content else EMPTY] += 1
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import zstandard
 
-from raytrace_analyze.model import Compression, ProblemKind, SpanFile
+from raytrace_analyze.model import Compression, InputFile, ProblemKind
 
 BLOCK_BYTES = 4 << 20
 """Measured: smaller blocks pay for the columns' set-up, larger ones for memory that is touched only once."""
@@ -75,7 +75,7 @@ def for_polars(path: str | os.PathLike[str]) -> str | bytes:
 
 
 def read_blocks(
-    file: SpanFile, start: int = 0, stop: int | None = None, block_bytes: int = BLOCK_BYTES
+    file: InputFile, start: int = 0, stop: int | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[bytes]:
     """Give the file's unpacked content in blocks of about `block_bytes`.
 

@@ -22,7 +22,7 @@ from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.queues import Queues
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped, scope_spans
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.scopes import scope_table
@@ -77,7 +77,7 @@ def parse_queues(wanted: str) -> Queues:
 
 
 def find_segments(
-    scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None, scopes: Rows | None = None
+    scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None, scopes: RowIds | None = None
 ) -> Iterator[Segments]:
     """Walk every scope, or some; gives the segments of some scopes at a time, in order.
 
@@ -123,7 +123,7 @@ def slot_waits(rules: CauseRules) -> SlotWaits | None:
     return SlotWaits(rules) if rules.states.known.any() else None
 
 
-def _walk(walk: Walk, scopes: Rows) -> Segments:
+def _walk(walk: Walk, scopes: RowIds) -> Segments:
     walked = [walk.from_root(scope) for scope in scopes.tolist()]
     scope = np.repeat(scopes, [len(steps) for steps in walked])
     return segments_of_steps(scope, [step for steps in walked for step in steps])

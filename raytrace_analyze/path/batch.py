@@ -14,7 +14,7 @@ import numpy as np
 from raytrace_analyze.path.predecessors import code
 from raytrace_analyze.path.step import Hops, Stepper, Visited
 from raytrace_analyze.path.walk import Via
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 
 _TOGETHER = 256
 """From how many scopes on a step together costs less than finding everything out."""
@@ -32,12 +32,12 @@ class Paths:
     """The states of many walks: parallel arrays, scope by scope, each from its start to its end."""
 
     states: Visited
-    scope: Rows
-    unsettled: Rows
+    scope: RowIds
+    unsettled: RowIds
     """Scopes that the engine could not settle; there are no states of theirs."""
 
 
-def find_paths(stepper: Stepper, scopes: Rows, *, together: int = _TOGETHER) -> Iterator[Paths]:
+def find_paths(stepper: Stepper, scopes: RowIds, *, together: int = _TOGETHER) -> Iterator[Paths]:
     """Walk scopes (numbers, each once, in order) from their ends back to their starts; gives some at a time, in order.
 
     `together` says how many scopes must be under way for a step together.
@@ -65,10 +65,10 @@ class _Steps:
         self._taken = np.zeros(scope_count, dtype=np.int64)
         # A walk comes back to no state, so one that takes longer than this goes round in a circle.
         self._limit = 4 * np.bincount(scoped.scope_of[scoped.scope_of >= 0], minlength=scope_count) + 64
-        self._parts: list[tuple[Hops, Rows, Rows]] = []
-        self._circular: list[Rows] = []
+        self._parts: list[tuple[Hops, RowIds, RowIds]] = []
+        self._circular: list[RowIds] = []
 
-    def go_on(self, scope: Rows, together: int) -> Rows:
+    def go_on(self, scope: RowIds, together: int) -> RowIds:
         """Take steps while enough of some scopes are under way; give those that are left."""
         while scope.size >= max(together, 1):
             hops = self._stepper.take(self.row[scope], self.time[scope])
@@ -109,13 +109,13 @@ class _Steps:
         return Paths(states, np.repeat(np.arange(first, last), counts), unsettled)
 
 
-def _between(scope: Rows, first: int, last: int) -> slice:
+def _between(scope: RowIds, first: int, last: int) -> slice:
     """Give where the scopes from `first` to before `last` are; `scope` is in order."""
     begin, end = np.searchsorted(scope, (first, last))
     return slice(int(begin), int(end))
 
 
-def _numbers_within(groups: Rows) -> Rows:
+def _numbers_within(groups: RowIds) -> RowIds:
     """Number the elements of each group, which lie together."""
     begins = np.flatnonzero(np.append(True, groups[1:] != groups[:-1])[: groups.size])
     return np.arange(groups.size) - np.repeat(begins, np.diff(np.append(begins, groups.size)))
@@ -129,7 +129,7 @@ class _Chains:
     about, lie behind those.
     """
 
-    def __init__(self, stepper: Stepper, scopes: Rows) -> None:
+    def __init__(self, stepper: Stepper, scopes: RowIds) -> None:
         self._stepper, self._scoped, self._scopes = stepper, stepper.scoped, scopes
         scoped = stepper.scoped
         wanted = np.zeros(scoped.start.size - scoped.span_count + 1, dtype=np.bool_)
@@ -142,7 +142,7 @@ class _Chains:
         self._others: list[tuple[int, int]] = []
         self._next = np.full(2 * self._size, _UNKNOWN, dtype=np.int64)
 
-    def follow(self, row: Rows, time: Rows) -> Paths:
+    def follow(self, row: RowIds, time: Nanos) -> Paths:
         """Walk each scope on from a state of its own."""
         begin = self._number_others(row, time)
         self._find_all()
@@ -180,7 +180,7 @@ class _Chains:
         rest = 2 * self._size + len(self._others) - done
         self._next = np.concatenate([self._next, np.full(rest, _UNKNOWN, dtype=np.int64)])
 
-    def _following(self, states: Rows) -> Rows:
+    def _following(self, states: RowIds) -> RowIds:
         """Give the numbers of the states that follow."""
         row, time = self._at(states)
         hops = self._stepper.take(row, time)
@@ -195,7 +195,7 @@ class _Chains:
         number[others] = self._number_others(hops.next_row[others], hops.next_time[others])
         return number
 
-    def _at(self, states: Rows) -> tuple[Rows, Rows]:
+    def _at(self, states: RowIds) -> tuple[RowIds, RowIds]:
         """Give the spans and times of states."""
         scoped, size = self._scoped, self._size
         span = np.where(states < size, states, states - size)
@@ -208,7 +208,7 @@ class _Chains:
             row[is_other], time[is_other] = others.T
         return row, time
 
-    def _number_others(self, row: Rows, time: Rows) -> Rows:
+    def _number_others(self, row: RowIds, time: Nanos) -> RowIds:
         numbers = []
         for state in zip(row.tolist(), time.tolist(), strict=True):
             number = self._other_numbers.setdefault(state, 2 * self._size + len(self._others))
@@ -218,13 +218,13 @@ class _Chains:
         return np.array(numbers, dtype=np.int64)
 
 
-def _chunks(values: Rows, size: int = _CHUNK) -> list[Rows]:
+def _chunks(values: RowIds, size: int = _CHUNK) -> list[RowIds]:
     return [values[first : first + size] for first in range(0, values.size, size)]
 
 
-def _reversed(values: Rows, lengths: list[int]) -> Rows:
+def _reversed(values: RowIds, lengths: list[int]) -> RowIds:
     """Turn each of several pieces round."""
     last = np.repeat(np.cumsum(lengths), lengths)
     first = last - np.repeat(np.array(lengths, dtype=np.int64), lengths)
-    turned: Rows = values[first + last - 1 - np.arange(values.size)]
+    turned: RowIds = values[first + last - 1 - np.arange(values.size)]
     return turned

@@ -13,7 +13,7 @@ from raytrace_analyze.path.result import CriticalPath, Scope
 from raytrace_analyze.path.segments import columns_frame, segments_of_steps, split_queues
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
 from raytrace_analyze.queueing.rules import CauseRules
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
 from raytrace_analyze.trace.clipping import Scoped, scope_spans
 from raytrace_analyze.trace.relations import relate_runs
@@ -136,7 +136,7 @@ def _of_task(walk: Walk, rules: CauseRules, rows: pl.Series) -> CriticalPath:
     )
 
 
-def _notes(scoped: Scoped, rows: Rows) -> tuple[str, ...]:
+def _notes(scoped: Scoped, rows: RowIds) -> tuple[str, ...]:
     structure = scoped.structure
     detached = int(scoped.detached[rows].sum())
     in_flight = int(structure.in_flight[rows].sum())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed
 
@@ -20,7 +20,7 @@ class Overlaps:
 
     scoped: Scoped
     joins: Timed
-    starts: Rows
+    starts: RowIds
     """The children's starts, in the groups of `joins`, each in order."""
     tolerance: float
     """How much later at most, as a part of the parent's length."""

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS, SlotWaits, Via
 from raytrace_analyze.queues import Queues
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order
 from raytrace_analyze.trace.relations import Runs
@@ -27,16 +27,16 @@ def code(via: Via) -> int:
 class Found:
     """Runs that explain why others started when they did: rows (-1: none), and how."""
 
-    row: Rows
+    row: RowIds
     via: Codes
 
-    def put(self, chosen: Rows, row: Rows, via: Via) -> None:
+    def put(self, chosen: RowIds, row: RowIds, via: Via) -> None:
         """Take what was found for some, if anything was."""
         there = row >= 0
         self.row[chosen[there]] = row[there]
         self.via[chosen[there]] = code(via)
 
-    def put_later(self, chosen: Rows, row: Rows, via: Via, lateness: Rows) -> None:
+    def put_later(self, chosen: RowIds, row: RowIds, via: Via, lateness: Nanos) -> None:
         """Take what was found for some where it is later than what is there."""
         present = self.row[chosen]
         later = (row >= 0) & ((present < 0) | (lateness[row] > lateness[present]))
@@ -47,15 +47,15 @@ class Found:
 class Asked:
     """Questions: whose end in (since, until] let these runs start? Parallel arrays."""
 
-    run: Rows
-    submit: Rows
-    since: Rows
-    until: Rows
+    run: RowIds
+    submit: RowIds
+    since: Nanos
+    until: Nanos
 
-    def __getitem__(self, chosen: Rows) -> "Asked":
+    def __getitem__(self, chosen: RowIds) -> "Asked":
         return Asked(self.run[chosen], self.submit[chosen], self.since[chosen], self.until[chosen])
 
-    def latest(self, runs: Latest, group: Rows, *, within_ns: int | None = None) -> Rows:
+    def latest(self, runs: Latest, group: RowIds, *, within_ns: int | None = None) -> RowIds:
         """Give each group's latest run that fits, at most `within_ns` before `until`; -1 where there is none."""
         since = self.since if within_ns is None else np.maximum(self.since, self.until - within_ns - 1)
         return runs.members_at(runs.before(group, since, self.until))
@@ -85,7 +85,7 @@ class Origins:
         self._groups: dict[str, Latest] = {}
         self._creations, self._created_at = _creations(runs)
 
-    def find(self, run: Rows, submit: Rows, since: Rows, until: Rows) -> Found:
+    def find(self, run: RowIds, submit: RowIds, since: Nanos, until: Nanos) -> Found:
         """Find the runs whose ends in (since, until] let others start."""
         found = Found(np.full(run.size, -1, dtype=np.int64), np.full(run.size, -1, dtype=np.int8))
         asked = Asked(run, submit, since, until)
@@ -107,7 +107,7 @@ class Origins:
             self._groups[name] = Latest(timed, self._structure.start)
         return self._groups[name]
 
-    def _predecessors(self, found: Found, some: Rows, asked: Asked) -> None:
+    def _predecessors(self, found: Found, some: RowIds, asked: Asked) -> None:
         """Where nothing was recorded: the latest run on the actor, or of the job."""
         on_actor = self._runs.actor[asked.run] >= 0
         if (calls := np.flatnonzero(on_actor)).size:
@@ -118,7 +118,7 @@ class Origins:
             run = asked[tasks].latest(self._latest("in_job"), job, within_ns=self._infer_within_ns)
             found.put(some[tasks], run, Via.INFERRED)
 
-    def _named(self, found: Found, some: Rows, asked: Asked) -> None:
+    def _named(self, found: Found, some: RowIds, asked: Asked) -> None:
         """The latest of a submit's dependencies, earlier attempts, and what made the actor."""
         lateness = self._structure.lateness
         # The run itself began too late to be found among its attempts.
@@ -140,7 +140,7 @@ class Origins:
             run = asked[again].latest(self._latest("on_actor"), actor[again])
             found.put_later(some[again], run, Via.CREATION, lateness)
 
-    def _holders(self, found: Found, some: Rows, asked: Asked) -> None:
+    def _holders(self, found: Found, some: RowIds, asked: Asked) -> None:
         """What held the actor, or the worker, until the run could start."""
         actor = self._runs.actor[asked.run]
         on_actor = actor >= 0
@@ -157,7 +157,7 @@ class Origins:
                 found.put(some[tasks], asked[tasks].latest(self._on_node, node, within_ns=SLOT_WITHIN_NS), Via.SLOT)
 
 
-def _creations(runs: Runs) -> tuple[Latest, Rows]:
+def _creations(runs: Runs) -> tuple[Latest, RowIds]:
     """Give the creations by actor, and when each actor's first one began."""
     structure = runs.structure
     rows = np.flatnonzero(runs.is_creation)

@@ -1,5 +1,6 @@
 """The critical path as a result: its segments as a DataFrame, its scope, its sums."""
 
+import warnings
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -76,14 +77,20 @@ class CriticalPath:
     """What a reader should know about the input: spans left out, ends that are missing."""
 
     @property
-    def makespan(self) -> int:
+    def makespan_ns(self) -> int:
         """How long the scope took, in ns."""
         return self.end_ns - self.start_ns
 
     @property
+    def makespan(self) -> int:
+        """The name of `makespan_ns` in version 0.1.0; it goes with the next version."""
+        warnings.warn("CriticalPath.makespan is now makespan_ns", DeprecationWarning, stacklevel=2)
+        return self.makespan_ns
+
+    @property
     def parallelism(self) -> float:
         """Work / makespan: how many tasks were running at a time, on average."""
-        return self.work_ns / self.makespan if self.makespan else 0.0
+        return self.work_ns / self.makespan_ns if self.makespan_ns else 0.0
 
     def confidence(self) -> pl.DataFrame:
         """Sum the path by what it rests on, and by function.
@@ -92,7 +99,7 @@ class CriticalPath:
         where it was inferred what let a run start; `function`, `total_ns`, `share` of the makespan (0 to 1),
         `segments` (a count). What is certain comes first, then the largest total.
         """
-        return confidence(self.segments, self.makespan)
+        return confidence(self.segments, self.makespan_ns)
 
     def by(self, group: str = "function") -> pl.DataFrame:
         """Sum the path by `function`, `name`, `category`, `cause`, `node`, `actor` or `worker`.
@@ -115,6 +122,6 @@ class CriticalPath:
                 inferred_ns=duration.filter(pl.col("inferred")).sum(),
                 segments=pl.len().cast(pl.Int64),
             )
-            .with_columns(share=pl.col("total_ns") / max(self.makespan, 1))
+            .with_columns(share=pl.col("total_ns") / max(self.makespan_ns, 1))
             .sort("total_ns", group, descending=[True, False], nulls_last=True)
         )

@@ -12,10 +12,10 @@ from raytrace_analyze.path.predecessors import VIAS, Codes, code
 from raytrace_analyze.path.result import DRIVER, SEGMENTS
 from raytrace_analyze.path.step import CATEGORIES, QUEUE
 from raytrace_analyze.path.walk import Step, Via
-from raytrace_analyze.queueing.causes import CAUSES, Source, Waits
+from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals, Source
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.span_arrays import Structure
 
@@ -24,21 +24,21 @@ from raytrace_analyze.trace.span_arrays import Structure
 class Segments:
     """Segments of paths: parallel arrays, scope by scope, in each the oldest first. Times are ns since the epoch."""
 
-    scope: Rows
-    start: Rows
-    end: Rows
+    scope: RowIds
+    start: Nanos
+    end: Nanos
     category: Codes
-    row: Rows
+    row: RowIds
     via: Codes
     inferred: Flags
-    blocker: Rows
+    blocker: RowIds
     """The run outside the scope that was waited for, -1 otherwise."""
     cause: Codes
     """Of queues, what for: a position in `CAUSES`, -1 otherwise."""
     from_events: Flags
     """Whether Ray's task events told the cause."""
 
-    def __getitem__(self, chosen: Rows | Flags) -> "Segments":
+    def __getitem__(self, chosen: RowIds | Flags) -> "Segments":
         return Segments(*(getattr(self, column.name)[chosen] for column in fields(self)))
 
 
@@ -94,7 +94,7 @@ def _inferred(paths: Paths, via: Codes, structure: Structure) -> Flags:
     return np.flip(since_entry)
 
 
-def segments_of_steps(scope: Rows, steps: Sequence[Step]) -> Segments:
+def segments_of_steps(scope: RowIds, steps: Sequence[Step]) -> Segments:
     """Make segments of a walk's steps; `scope` is the number of each one's scope."""
     vias = {via: number for number, via in enumerate(VIAS)}
     rows = np.array([(step.start, step.end, step.row, step.blocker) for step in steps], dtype=np.int64).reshape(-1, 4)
@@ -124,7 +124,7 @@ def split_queues(segments: Segments, rules: CauseRules) -> Segments:
     """Split the queue segments by cause; those that a run outside the scope explains stay whole."""
     is_asked = (segments.category == QUEUE) & (segments.blocker < 0)
     asked = np.flatnonzero(is_asked)
-    pieces = split_waits(rules, Waits(segments.row[asked], segments.start[asked], segments.end[asked]))
+    pieces = split_waits(rules, QueueIntervals(segments.row[asked], segments.start[asked], segments.end[asked]))
     parts = segments[asked[pieces.wait]]
     parts = replace(
         parts, start=pieces.start, end=pieces.end, cause=pieces.cause.astype(np.int8), from_events=pieces.from_events
@@ -169,10 +169,10 @@ def columns_frame(segments: Segments, scoped: Scoped) -> pl.DataFrame:
     )
 
 
-def _rows_or_null(rows: Rows, known: Flags) -> pl.Series:
+def _rows_or_null(rows: RowIds, known: Flags) -> pl.Series:
     return pl.Series(rows).set(pl.Series(~known), None)
 
 
-def _named(codes: Rows | Codes, names: Sequence[str]) -> pl.Series:
+def _named(codes: RowIds | Codes, names: Sequence[str]) -> pl.Series:
     texts = pl.Series([None, *(str(name) for name in names)], dtype=pl.String)
     return texts.gather(codes.astype(np.int64) + 1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from raytrace_analyze.path.predecessors import Codes, Options, Origins, code
 from raytrace_analyze.path.walk import SlotWaits, Via
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, joins
@@ -25,28 +25,28 @@ QUEUE = 4
 class Visited:
     """What states book: parallel arrays, one element a state. Times are ns since the epoch."""
 
-    row: Rows
-    time: Rows
-    down: Rows
+    row: RowIds
+    time: Nanos
+    down: Nanos
     """The segment of the state's own span begins here and ends at `time`; there is none if it would be negative."""
     category: Codes
-    blocker: Rows
+    blocker: RowIds
     """The run outside the scope that the span waited for, -1 otherwise."""
-    queue_from: Rows
+    queue_from: Nanos
     """Where a run's queue segment begins; it ends where the run's own begins. Equals its end for other spans."""
-    queue_blocker: Rows
+    queue_blocker: RowIds
     via: Codes
     """How the walk comes to the next state."""
 
-    def __getitem__(self, chosen: Rows | slice) -> "Visited":
+    def __getitem__(self, chosen: RowIds | slice) -> "Visited":
         return Visited(*(getattr(self, column.name)[chosen] for column in fields(Visited)))
 
     @staticmethod
-    def scatter(parts: "list[Visited]", places: list[Rows]) -> "Visited":
+    def scatter(parts: "list[Visited]", places: list[RowIds]) -> "Visited":
         """Put several together, each element in its place."""
         size = sum(place.size for place in places)
 
-        def times() -> Rows:
+        def times() -> Nanos:
             return np.empty(size, dtype=np.int64)
 
         def codes() -> Codes:
@@ -63,12 +63,12 @@ class Visited:
 class Hops(Visited):
     """What states book and lead to."""
 
-    next_row: Rows
+    next_row: RowIds
     """The span of the next state; -1 where the walk ends."""
-    next_time: Rows
+    next_time: Nanos
 
     @staticmethod
-    def begin(row: Rows, time: Rows) -> "Hops":
+    def begin(row: RowIds, time: Nanos) -> "Hops":
         """Give the states with nothing found yet: no segments, no next states."""
         none = np.full(row.size, -1, dtype=np.int64)
         codes = np.full(row.size, -1, dtype=np.int8)
@@ -89,7 +89,7 @@ class Stepper:
         self._is_run = np.concatenate([self.structure.is_run, roots])
         self._is_submit = np.concatenate([self.structure.is_submit, roots])
 
-    def take(self, row: Rows, time: Rows) -> Hops:
+    def take(self, row: RowIds, time: Nanos) -> Hops:
         """Take one step from each state."""
         hops = Hops.begin(row, time)
         start = self.scoped.start[row]
@@ -104,7 +104,7 @@ class Stepper:
 
     # Rule 1
 
-    def _through_waits(self, hops: Hops, waits: Rows, start: Rows) -> None:
+    def _through_waits(self, hops: Hops, waits: RowIds, start: Nanos) -> None:
         """Go to the run that a wait came back with; one outside the scope is only noted."""
         row, time = hops.row[waits], hops.time[waits]
         position = self._ready.before(row, start, time)
@@ -122,7 +122,7 @@ class Stepper:
         hops.category[waits] = _FETCH
         hops.via[waits] = code(Via.WAIT)
 
-    def _still_running(self, wait: Rows, time: Rows, start: Rows) -> Rows:
+    def _still_running(self, wait: RowIds, time: Nanos, start: Nanos) -> RowIds:
         """Give for each wait the best ready run that was running when it came back, -1 where none was.
 
         Best is the one that started first, then the greater id; one that ended just then counts as running if another
@@ -146,7 +146,7 @@ class Stepper:
 
     # Rule 2
 
-    def _into_children(self, hops: Hops, asked: Rows, start: Rows) -> None:
+    def _into_children(self, hops: Hops, asked: RowIds, start: Nanos) -> None:
         """Go to the child that ended last."""
         position = self._joins.before(hops.row[asked], start, hops.time[asked])
         has_child = position >= 0
@@ -159,7 +159,7 @@ class Stepper:
 
     # Rule 3
 
-    def _back(self, hops: Hops, asked: Rows, start: Rows) -> None:
+    def _back(self, hops: Hops, asked: RowIds, start: Nanos) -> None:
         """Book the span's own time, and go to where it came from."""
         row = hops.row[asked]
         until = np.minimum(start, hops.time[asked])
@@ -175,7 +175,7 @@ class Stepper:
         if submitted.size:
             self._to_origin(hops, asked[submitted], until[submitted])
 
-    def _to_origin(self, hops: Hops, asked: Rows, until: Rows) -> None:
+    def _to_origin(self, hops: Hops, asked: RowIds, until: Nanos) -> None:
         """Book a run's queue, and go to what let it start: another run, else its submit."""
         run = hops.row[asked]
         submit = self.scoped.parent[run]

@@ -14,7 +14,7 @@ import numpy as np
 
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.queues import Queues
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.relations import Runs, joins
@@ -56,7 +56,7 @@ class SlotWaits(Protocol):
 
     on_node: Timed
 
-    def nodes(self, run: Rows, since: Rows, until: Rows) -> Rows:
+    def nodes(self, run: RowIds, since: Nanos, until: Nanos) -> RowIds:
         """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
 
 class Cause(StrEnum):
@@ -37,21 +37,21 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True)
-class Waits:
+class QueueIntervals:
     """Questions: why did these runs wait, from when until when? Parallel arrays."""
 
-    run: Rows
-    since: Rows
-    until: Rows
+    run: RowIds
+    since: Nanos
+    until: Nanos
 
-    def __getitem__(self, chosen: Rows | Flags) -> "Waits":
-        return Waits(self.run[chosen], self.since[chosen], self.until[chosen])
+    def __getitem__(self, chosen: RowIds | Flags) -> "QueueIntervals":
+        return QueueIntervals(self.run[chosen], self.since[chosen], self.until[chosen])
 
 
 @dataclass(frozen=True)
-class Until:
+class CauseBound:
     """A rule's answer to each question: up to `time` it was `cause`, and `holder` (a run, or -1) ended it."""
 
     cause: Codes
-    time: Rows
-    holder: Rows
+    time: Nanos
+    holder: RowIds

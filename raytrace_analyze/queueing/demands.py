@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Flags, Rows, flags
+from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
@@ -21,24 +21,24 @@ _TOLD = "raytrace.resources"
 class Demands:
     """What runs of tasks, and actors, demand: parallel arrays, one element a run and resource, in order of the runs."""
 
-    row: Rows
-    place: Rows
+    row: RowIds
+    place: RowIds
     """A number for the node and the resource, -1 where the node is not known."""
-    amount: Rows
+    amount: RowIds
     """In ten-thousandths."""
     holds: Flags
     """False for an actor that asks for a CPU when it is placed, and holds none."""
-    first: Rows
+    first: RowIds
     """By row of the table: where its demands begin; one element more than there are rows."""
 
-    def of(self, rows: Rows) -> tuple[Rows, Rows]:
+    def of(self, rows: RowIds) -> tuple[RowIds, RowIds]:
         """Give the positions of the demands of some rows, and for each which of `rows` it belongs to."""
         begin, count = self.first[rows], self.first[rows + 1] - self.first[rows]
         question = np.repeat(np.arange(rows.size), count)
         return begin[question] + numbers_within(count), question
 
     @property
-    def kinds(self) -> tuple[Rows, Rows, Rows]:
+    def kinds(self) -> tuple[RowIds, RowIds, RowIds]:
         """Give the place and the amount of each distinct pair of them, and the number of the pair of each demand."""
         amounts, number = np.unique(self.amount, return_inverse=True)
         pairs, kind = np.unique(self.place * amounts.size + number, return_inverse=True)
@@ -46,7 +46,7 @@ class Demands:
         return pairs // size, amounts[pairs % size], kind
 
 
-def read_demands(structure: Structure, runs: Runs, node: Rows, resources: pl.Series) -> Demands:
+def read_demands(structure: Structure, runs: Runs, node: RowIds, resources: pl.Series) -> Demands:
     """Find what each run of a task, and each actor, demands.
 
     `node` is the number of each run's node, -1 where it is not known; `resources` are demands as JSON by run, null if
@@ -77,7 +77,7 @@ def read_demands(structure: Structure, runs: Runs, node: Rows, resources: pl.Ser
     )
 
 
-def _texts(structure: Structure, rows: Rows, resources: pl.Series) -> tuple[list[str], Rows]:
+def _texts(structure: Structure, rows: RowIds, resources: pl.Series) -> tuple[list[str], RowIds]:
     """Give all demands there are, as JSON, and which of them each run has: by its events, else by its submit's word."""
     submit = structure.submit[rows]
     submitted = np.flatnonzero(submit >= 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.queueing.demands import Demands
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time, numbers_within
 from raytrace_analyze.trace.relations import Runs
@@ -20,13 +20,13 @@ class Occupancy:
     `ray.get` takes its part back without asking.
     """
 
-    capacity: Rows
+    capacity: RowIds
     steps: Timed
     """By place: `members` are positions in `used`."""
-    used: Rows
-    owner: Rows
+    used: RowIds
+    owner: RowIds
 
-    def freed(self, place: Rows, demand: Rows) -> Timed:
+    def freed(self, place: RowIds, demand: RowIds) -> Timed:
         """Give for each kind of demand (parallel arrays) the steps at which it came to fit in.
 
         `members` are the runs that made room.
@@ -46,12 +46,12 @@ class Occupancy:
         first = np.concatenate([[0], np.cumsum(np.bincount(kind, minlength=place.size))]).astype(np.int64)
         return Timed(self.owner[self.steps.members[position]], first, self.steps.times[position])
 
-    def _capacity(self, place: Rows) -> Rows:
+    def _capacity(self, place: RowIds) -> RowIds:
         return np.where(place >= 0, self.capacity[place], 0) if self.capacity.size else np.zeros(place.size, np.int64)
 
 
 def occupancy(
-    place: Rows, places: int, start: Rows, end: Rows, amount: Rows, owner: Rows, is_grant: Flags
+    place: RowIds, places: int, start: Nanos, end: Nanos, amount: RowIds, owner: RowIds, is_grant: Flags
 ) -> Occupancy:
     """Add up what is held of each of so many places (a number, -1 for none): parallel arrays, one element a holding.
 
@@ -79,17 +79,17 @@ def occupancy(
 
 
 @dataclass(frozen=True)
-class Slots:
+class NodeSlots:
     """The nodes' resources, and what each run demands of them."""
 
     nodes: Occupancy
     demands: Demands
-    kind: Rows
+    kind: RowIds
     """By demand: the number of the pair of place and amount, -1 where the place is not known."""
     freed: Timed
     """By kind: when it came to fit in, and the runs that made room."""
 
-    def waited(self, rows: Rows, until: Rows) -> tuple[Rows, Rows]:
+    def waited(self, rows: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
         """Tell when each run's demand last came to fit in on its node, and who made room; NEVER and -1 for never."""
         demand, question = self.demands.of(rows)
         found = latest_until(self.freed, self.kind[demand], until[question])
@@ -102,7 +102,7 @@ class Slots:
         return time, holder
 
 
-def node_slots(structure: Structure, runs: Runs, demands: Demands, held_from: Rows, flow: Rows) -> Slots:
+def node_slots(structure: Structure, runs: Runs, demands: Demands, held_from: Nanos, flow: RowIds) -> NodeSlots:
     """Work out who held what of each node.
 
     `held_from` (ns): since when a run had its slot; a task holds it to its end, but
@@ -128,4 +128,4 @@ def node_slots(structure: Structure, runs: Runs, demands: Demands, held_from: Ro
         np.concatenate([holds, np.zeros(wait.size, dtype=np.bool_)]),
     )
     of_place, of_amount, kind = demands.kinds
-    return Slots(nodes, demands, np.where(place >= 0, kind, -1), nodes.freed(of_place, of_amount))
+    return NodeSlots(nodes, demands, np.where(place >= 0, kind, -1), nodes.freed(of_place, of_amount))

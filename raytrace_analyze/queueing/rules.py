@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.queueing.causes import CAUSES, Cause, Codes, Until, Waits
+from raytrace_analyze.queueing.causes import CAUSES, Cause, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.demands import read_demands
-from raytrace_analyze.queueing.occupancy import Slots, node_slots, occupancy
+from raytrace_analyze.queueing.occupancy import NodeSlots, node_slots, occupancy
 from raytrace_analyze.queueing.task_states import read_states
-from raytrace_analyze.table.lineage import Rows, flags
+from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, shared
 from raytrace_analyze.trace.relations import Runs, by_end, number_pairs
@@ -41,7 +41,7 @@ class CauseRules:
         """The number of the node that a task's run, or an actor's creation, was on; -1 for other spans."""
 
     @cached_property
-    def first_on_worker(self) -> Rows:
+    def first_on_worker(self) -> RowIds:
         """By number of the worker process: the run that it began with, -1 where there is none."""
         return _first(self.runs.on_worker, self.runs.worker, self.held_from)
 
@@ -51,7 +51,7 @@ class CauseRules:
         return _by_end(self.structure, np.where(self.runs.is_creation, self.runs.actor, -1))
 
     @cached_property
-    def same_task(self) -> Rows:
+    def same_task(self) -> RowIds:
         """A number for the task of each run, by its id or else by its submit; -1 where neither is known."""
         task, submit = self.runs.task, self.structure.submit
         return np.where(task >= 0, task, np.where(submit >= 0, int(task.max(initial=-1)) + 1 + submit, -1))
@@ -67,7 +67,7 @@ class CauseRules:
         return _by_end(self.structure, np.where(self.runs.actor < 0, self.node, -1))
 
     @cached_property
-    def slots(self) -> Slots:
+    def slots(self) -> NodeSlots:
         """The nodes' slots, each held from when the run was sent to its worker."""
         flow = self.structure.run_above
         demands = read_demands(self.structure, self.runs, self.node, self.states.resources)
@@ -81,7 +81,7 @@ class CauseRules:
         taken = occupancy(self.runs.actor[rows], actors, start, end, one, rows, one > 0)
         return taken.freed(np.arange(actors), np.ones(actors, dtype=np.int64))
 
-    def earlier(self, run: Rows, until: Rows) -> tuple[Rows, Rows]:
+    def earlier(self, run: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
         """Give the attempt before each run, or for an actor's restart what ran on it last: its end and its row."""
         found = latest_other(self.attempts, self.same_task[run], until, run)
         time, holder = times_at(self.attempts, found), members_at(self.attempts, found)
@@ -90,14 +90,14 @@ class CauseRules:
         died = times_at(self.runs.on_actor, last)
         return np.maximum(time, died), np.where(died > time, members_at(self.runs.on_actor, last), holder)
 
-    def whole_waits(self, runs: Rows) -> Waits:
+    def whole_waits(self, runs: RowIds) -> QueueIntervals:
         """Give the waits of submitted runs from their submit, or the attempt before, to their start."""
         until = self.structure.start[runs]
         earlier, _ = self.earlier(runs, until)
         since = np.maximum(np.minimum(self.structure.end[self.structure.submit[runs]], until), earlier)
-        return Waits(runs, since, until)
+        return QueueIntervals(runs, since, until)
 
-    def of_tasks(self, waits: Waits) -> list[Until]:
+    def of_tasks(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for tasks and actors' creations without task events."""
         dependency = self._dependency(waits)
         ready = np.maximum(waits.since, dependency.time)
@@ -105,9 +105,9 @@ class CauseRules:
         rest = self._rest(waits, np.maximum(ready, slot.time), dependency.holder)
         is_open = last.cause == CAUSES.index(Cause.DISPATCH)
         cause, holder = np.where(is_open, rest.cause, last.cause), np.where(is_open, rest.holder, -1)
-        return [dependency, slot, Until(cause, waits.until, holder)]
+        return [dependency, slot, CauseBound(cause, waits.until, holder)]
 
-    def of_methods(self, waits: Waits) -> list[Until]:
+    def of_methods(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods without task events."""
         dependency = self._dependency(waits)
         creation = self._creation(waits)
@@ -116,7 +116,7 @@ class CauseRules:
         since = np.maximum.reduce([waits.since, dependency.time, creation.time, busy.time])
         return [dependency, before, creation, busy, self._rest(waits, since, dependency.holder)]
 
-    def of_tasks_with_events(self, waits: Waits) -> list[Until]:
+    def of_tasks_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for tasks and actors' creations whose states are known."""
         states, run = self.states, waits.run
         ready, running = self._ready(waits), states.running[run]
@@ -125,7 +125,7 @@ class CauseRules:
         loading = self._loading(waits, np.maximum(granted, running))
         return [ready, *self._slot(run, since, granted), *loading]
 
-    def of_methods_with_events(self, waits: Waits) -> list[Until]:
+    def of_methods_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods whose states are known."""
         states, run = self.states, waits.run
         ready, creation = self._ready(waits), self._creation(waits)
@@ -138,9 +138,9 @@ class CauseRules:
         nobody = _nobody(waits)
         return [
             ready,
-            Until(start, alive, np.where(was_alive, -1, creation.holder)),
-            Until(_code(Cause.DISPATCH, run), states.args_fetch[run], nobody),
-            Until(
+            CauseBound(start, alive, np.where(was_alive, -1, creation.holder)),
+            CauseBound(_code(Cause.DISPATCH, run), states.args_fetch[run], nobody),
+            CauseBound(
                 _code(Cause.TRANSFER, run),
                 np.where(states.args_fetch[run] > NEVER, states.ordering[run], NEVER),
                 nobody,
@@ -149,7 +149,7 @@ class CauseRules:
             *self._loading(waits, turn),
         ]
 
-    def _held_from(self) -> Rows:
+    def _held_from(self) -> RowIds:
         """Since when each run has had its slot: since it was sent to its worker, not before that had ended another."""
         start = self.structure.start
         if self.states.known.any():
@@ -162,7 +162,7 @@ class CauseRules:
         held[run] = np.maximum(held[run], np.minimum(before, start[run]))
         return held
 
-    def _rest(self, waits: Waits, since: Rows, dependency: Rows) -> Until:
+    def _rest(self, waits: QueueIntervals, since: Nanos, dependency: RowIds) -> CauseBound:
         """What is left without another sign: another attempt's delay, arguments from another node, the way there."""
         _, attempt = self.earlier(waits.run, waits.until)
         node = self.structure.spans.get_column("node_id")
@@ -172,39 +172,39 @@ class CauseRules:
             elsewhere = flags(node.gather(dependency[slow]) != node.gather(waits.run[slow]))
             code[slow[elsewhere]] = CAUSES.index(Cause.TRANSFER)
         code[attempt >= 0] = CAUSES.index(Cause.RETRY)
-        return Until(code, waits.until, attempt)
+        return CauseBound(code, waits.until, attempt)
 
-    def _dependency(self, waits: Waits) -> Until:
+    def _dependency(self, waits: QueueIntervals) -> CauseBound:
         """The result that came last."""
         found = latest_until(self.runs.dependencies, self.structure.submit[waits.run], waits.until)
-        return Until(
+        return CauseBound(
             _code(Cause.DEPENDENCY, waits.run),
             times_at(self.runs.dependencies, found),
             members_at(self.runs.dependencies, found),
         )
 
-    def _ready(self, waits: Waits) -> Until:
+    def _ready(self, waits: QueueIntervals) -> CauseBound:
         """The arguments, or the delay before another attempt, by the task events."""
         dependency = self._dependency(waits)
         _, attempt = self.earlier(waits.run, waits.until)
         is_retry = attempt >= 0
         code = np.where(is_retry, CAUSES.index(Cause.RETRY), CAUSES.index(Cause.DEPENDENCY)).astype(np.int8)
         time = _first_known(self.states.node_assignment[waits.run], dependency.time)
-        return Until(code, time, np.where(is_retry, attempt, dependency.holder))
+        return CauseBound(code, time, np.where(is_retry, attempt, dependency.holder))
 
-    def _creation(self, waits: Waits) -> Until:
+    def _creation(self, waits: QueueIntervals) -> CauseBound:
         """The creation of the actor."""
         found = latest_other(self.creations, self.runs.actor[waits.run], waits.until, waits.run)
-        return Until(
+        return CauseBound(
             _code(Cause.ACTOR_START, waits.run), times_at(self.creations, found), members_at(self.creations, found)
         )
 
-    def _busy(self, run: Rows, until: Rows) -> Until:
+    def _busy(self, run: RowIds, until: Nanos) -> CauseBound:
         """The calls that held the actor's turns."""
         found = latest_until(self.turns, self.runs.actor[run], until)
-        return Until(_code(Cause.ACTOR_BUSY, run), times_at(self.turns, found), members_at(self.turns, found))
+        return CauseBound(_code(Cause.ACTOR_BUSY, run), times_at(self.turns, found), members_at(self.turns, found))
 
-    def _slot(self, run: Rows, since: Rows, until: Rows) -> list[Until]:
+    def _slot(self, run: RowIds, since: Nanos, until: Nanos) -> list[CauseBound]:
         """A slot of the node, then the worker process if it was still to come.
 
         What a process began with had it to start; all that ran there later stood behind that for a slot.
@@ -220,21 +220,21 @@ class CauseRules:
         last = _code(Cause.DISPATCH, run)
         last[self._first_beside(run) == run] = CAUSES.index(Cause.WORKER_START)
         return [
-            Until(_code(Cause.NO_SLOT, run), np.where(waited, time, NEVER), np.where(waited, holder, -1)),
-            Until(last, until, np.full(run.size, -1, dtype=np.int64)),
+            CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, time, NEVER), np.where(waited, holder, -1)),
+            CauseBound(last, until, np.full(run.size, -1, dtype=np.int64)),
         ]
 
-    def _done(self, run: Rows) -> Rows:
+    def _done(self, run: RowIds) -> RowIds:
         """When whoever submitted a run (-1: none) knew that it was over, NEVER where that is not told."""
         return np.where(run >= 0, self.states.done[run], NEVER)
 
-    def _first_beside(self, run: Rows) -> Rows:
+    def _first_beside(self, run: RowIds) -> RowIds:
         """The run that each run's worker process began with, -1 where the process is not known."""
         first, known = np.full(run.size, -1, dtype=np.int64), self.runs.worker[run] >= 0
         first[known] = self.first_on_worker[self.runs.worker[run[known]]]
         return first
 
-    def _loading(self, waits: Waits, running: Rows) -> list[Until]:
+    def _loading(self, waits: QueueIntervals, running: Nanos) -> list[CauseBound]:
         """From the worker to the function's body: the way there, code and arguments, the span's own start."""
         states, runs, run = self.states, self.runs, waits.run
         is_first, on_actor = self._first_beside(run) == run, runs.actor[run] >= 0
@@ -244,30 +244,30 @@ class CauseRules:
         fetch = np.where(is_first, CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.TRANSFER)).astype(np.int8)
         load, nobody = _code(Cause.FUNCTION_LOAD, run), _nobody(waits)
         return [
-            Until(_code(Cause.DISPATCH, run), running, nobody),
-            Until(load, np.where(shares, NEVER, states.arguments[run]), nobody),
-            Until(fetch, np.where(shares, NEVER, states.arguments_end[run]), nobody),
-            Until(load, np.where(shares, NEVER, states.execute[run]), nobody),
-            Until(_code(Cause.DISPATCH, run), waits.until, nobody),
+            CauseBound(_code(Cause.DISPATCH, run), running, nobody),
+            CauseBound(load, np.where(shares, NEVER, states.arguments[run]), nobody),
+            CauseBound(fetch, np.where(shares, NEVER, states.arguments_end[run]), nobody),
+            CauseBound(load, np.where(shares, NEVER, states.execute[run]), nobody),
+            CauseBound(_code(Cause.DISPATCH, run), waits.until, nobody),
         ]
 
 
-def _code(cause: Cause, run: Rows) -> Codes:
+def _code(cause: Cause, run: RowIds) -> Codes:
     return np.full(run.size, CAUSES.index(cause), dtype=np.int8)
 
 
-def _nobody(waits: Waits) -> Rows:
+def _nobody(waits: QueueIntervals) -> RowIds:
     return np.full(waits.run.size, -1, dtype=np.int64)
 
 
-def _first_known(*times: Rows) -> Rows:
+def _first_known(*times: Nanos) -> RowIds:
     known = times[0]
     for other in times[1:]:
         known = np.where(known > NEVER, known, other)
     return known
 
 
-def _first(on_worker: Timed, worker: Rows, held_from: Rows) -> Rows:
+def _first(on_worker: Timed, worker: RowIds, held_from: Nanos) -> RowIds:
     """Give for each worker the run that it began with."""
     members, workers = on_worker.members, on_worker.first.size - 1
     since, of = held_from[members], worker[members]
@@ -280,12 +280,12 @@ def _first(on_worker: Timed, worker: Rows, held_from: Rows) -> Rows:
     return first
 
 
-def _by_end(structure: Structure, group: Rows) -> Timed:
+def _by_end(structure: Structure, group: RowIds) -> Timed:
     """Group runs in order of their ends; `group` (-1: none) is parallel to the table."""
     return by_end(structure, group, int(group.max(initial=-1)) + 1)
 
 
-def _nodes(structure: Structure, runs: Runs) -> Rows:
+def _nodes(structure: Structure, runs: Runs) -> RowIds:
     """Number the nodes; runs that hold slots there have one, methods and other spans -1."""
     holds = structure.is_run & ((runs.actor < 0) | runs.is_creation)
     return number_pairs(structure, structure.spans.get_column("node_id"), holds)[0]

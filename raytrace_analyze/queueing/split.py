@@ -8,10 +8,10 @@ import polars as pl
 
 from raytrace_analyze.clocks.correction import build_corrected
 from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.queueing.causes import CAUSES, Cause, Codes, Source, Until, Waits
+from raytrace_analyze.queueing.causes import CAUSES, Cause, CauseBound, Codes, QueueIntervals, Source
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.sentences import cause_sentences
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
 from raytrace_analyze.trace.relations import relate_runs
 
@@ -49,14 +49,14 @@ _CHUNK = 1 << 14
 
 @dataclass(frozen=True)
 class Pieces:
-    """Waits split by cause: parallel arrays, those of one wait one after another, oldest first."""
+    """QueueIntervals split by cause: parallel arrays, those of one wait one after another, oldest first."""
 
-    wait: Rows
+    wait: RowIds
     """The position of the wait among those asked for."""
-    start: Rows
-    end: Rows
+    start: Nanos
+    end: Nanos
     cause: Codes
-    holder: Rows
+    holder: RowIds
     """The run whose end ended the piece, -1 where none is known."""
     from_events: Flags
 
@@ -81,15 +81,15 @@ def queue_causes(
     return causes_frame(rules, rules.whole_waits(runs))
 
 
-def split_waits(rules: CauseRules, waits: Waits) -> Pieces:
+def split_waits(rules: CauseRules, waits: QueueIntervals) -> Pieces:
     """Split waits by cause; each is tiled by its pieces, none of them empty, no cause twice in a row."""
     parts = [_split(rules, waits, first) for first in range(0, waits.run.size, _CHUNK)] or [_split(rules, waits, 0)]
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Pieces.__dataclass_fields__}
     return Pieces(**joined)
 
 
-def _split(rules: CauseRules, waits: Waits, first: int) -> Pieces:
-    chunk = Waits(*(values[first : first + _CHUNK] for values in (waits.run, waits.since, waits.until)))
+def _split(rules: CauseRules, waits: QueueIntervals, first: int) -> Pieces:
+    chunk = QueueIntervals(*(values[first : first + _CHUNK] for values in (waits.run, waits.since, waits.until)))
     runs = rules.runs
     is_method = (runs.actor[chunk.run] >= 0) & ~runs.is_creation[chunk.run]
     known = rules.states.known[chunk.run]
@@ -111,7 +111,9 @@ def _split(rules: CauseRules, waits: Waits, first: int) -> Pieces:
     return Pieces(wait + first, start[order], end[order], cause[order], holder[order], known[wait])
 
 
-def _tile(number: Rows, waits: Waits, answers: Sequence[Until]) -> tuple[Rows, Rows, Rows, Codes, Rows]:
+def _tile(
+    number: RowIds, waits: QueueIntervals, answers: Sequence[CauseBound]
+) -> tuple[RowIds, RowIds, RowIds, Codes, RowIds]:
     """Clip answers to one another and to their wait, whatever the clocks say, and join what has the same cause."""
     ends = np.stack([np.clip(answer.time, waits.since, np.maximum(waits.until, waits.since)) for answer in answers])
     ends = np.maximum.accumulate(ends, axis=0)
@@ -133,19 +135,19 @@ class SlotWaits:
         self._rules = rules
         self.on_node = rules.on_node
 
-    def nodes(self, run: Rows, since: Rows, until: Rows) -> Rows:
+    def nodes(self, run: RowIds, since: Nanos, until: Nanos) -> RowIds:
         """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
         found = np.full(run.size, -1, dtype=np.int64)
         known = np.flatnonzero(self._rules.states.known[run])
         if known.size == 0:
             return found
-        pieces = split_waits(self._rules, Waits(run[known], since[known], until[known]))
+        pieces = split_waits(self._rules, QueueIntervals(run[known], since[known], until[known]))
         waited = known[pieces.wait[pieces.cause == CAUSES.index(Cause.NO_SLOT)]]
         found[waited] = self._rules.node[run[waited]]
         return found
 
 
-def causes_frame(rules: CauseRules, waits: Waits) -> pl.DataFrame:
+def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
     """Split waits by cause and say who held them: columns of `QUEUE_CAUSES`."""
     structure, pieces = rules.structure, split_waits(rules, waits)
     run, holder = waits.run[pieces.wait], pl.Series(pieces.holder).replace(-1, None)
@@ -176,7 +178,7 @@ def _held(rules: CauseRules, pieces: Pieces) -> pl.Series:
     return pl.select(pl.when(pl.Series(known)).then(pl.Series(np.maximum(end - start, 0)))).to_series()
 
 
-def _ended(rules: CauseRules, run: Rows, pieces: Pieces) -> pl.Series:
+def _ended(rules: CauseRules, run: RowIds, pieces: Pieces) -> pl.Series:
     """Count the runs that ended during the piece where they stood in the way."""
     counts = np.zeros(run.size, dtype=np.int64)
     counted = np.zeros(run.size, dtype=np.bool_)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.span_arrays import Structure
 
@@ -20,21 +20,21 @@ class States:
 
     known: Flags
     """Runs with task events that tell of more than their end."""
-    node_assignment: Rows
+    node_assignment: Nanos
     """PENDING_NODE_ASSIGNMENT: the arguments are there."""
-    submitted: Rows
+    submitted: Nanos
     """SUBMITTED_TO_WORKER: the slot and the worker, or the actor, are there."""
-    args_fetch: Rows
+    args_fetch: Nanos
     """Of actors' methods: the actor fetches the arguments."""
-    ordering: Rows
+    ordering: Nanos
     """Of actors' methods: it has them, the method stands in its queue."""
-    running: Rows
-    arguments: Rows
+    running: Nanos
+    arguments: Nanos
     """The worker begins to unpack the arguments."""
-    arguments_end: Rows
-    execute: Rows
+    arguments_end: Nanos
+    execute: Nanos
     """The function's body begins."""
-    done: Rows
+    done: Nanos
     """FINISHED or FAILED: whoever submitted the task knows that it is over."""
     resources: pl.Series
     """The demand as JSON, null where it is not known."""
@@ -56,7 +56,7 @@ def read_states(structure: Structure, task_events: pl.DataFrame | None, as_recor
     submit = structure.submit[rows]
     shift_of_submit = np.where(submit >= 0, shift[submit], shift[rows])
 
-    def times(name: str, shift: Rows) -> Rows:
+    def times(name: str, shift: Nanos) -> Nanos:
         if found is None:
             return unknown
         values = unknown.copy()

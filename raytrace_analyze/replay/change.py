@@ -10,7 +10,7 @@ import polars as pl
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.replay.graph import Graph
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 
 _CHOICES = 8
 
@@ -64,26 +64,26 @@ def present_functions(graph: Graph) -> list[str]:
 
 
 def _known(graph: Graph) -> set[str]:
-    points = graph.points
+    events = graph.events
     present = {graph.functions[number] for number in np.unique(graph.function).tolist()}
-    spans = points.scoped.structure.spans[points.rows[:-1]]
+    spans = events.scoped.structure.spans[events.rows[:-1]]
     custom = spans.filter(pl.col("category").is_in(["custom", "put"])).get_column("name").unique()
     return (present | {DRIVER} | set(custom.to_list())) - {""}
 
 
-def stretches(graph: Graph, change: Change) -> Rows:
-    """Give by point how long the fixed stretch before it takes after the change, in ns."""
+def stretches(graph: Graph, change: Change) -> RowIds:
+    """Give by event how long the fixed stretch before it takes after the change, in ns."""
     lengths = graph.fixed
     if not change.speedup:
         return lengths
-    spans = graph.points.scoped.structure.spans
+    spans = graph.events.scoped.structure.spans
     scaled = lengths.astype(np.float64)
     for name, factor in change.speedup.items():
         if name in graph.functions:
             chosen = graph.works & (graph.function == graph.functions.index(name))
         else:
             named = np.append((spans.get_column("name") == name).to_numpy(), False)
-            owner = np.minimum(graph.points.owner, spans.height)
+            owner = np.minimum(graph.events.owner, spans.height)
             chosen = graph.works & named[owner]
         scaled[chosen] /= factor
     return np.where(scaled == lengths, lengths, np.rint(scaled)).astype(np.int64)

@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.replay.events import END, START
 from raytrace_analyze.replay.forward import Replay
-from raytrace_analyze.replay.points import END, START
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import numbers_within
 
 
@@ -19,14 +19,14 @@ def critical_functions(after: Replay) -> pl.DataFrame:
     stretch, lagging = critical_stretches(after)
     count = len(graph.functions)
 
-    def total(points: Rows, weights: Rows) -> pl.Series:
-        sums = np.bincount(graph.function[points], weights, minlength=count)
+    def total(events: RowIds, weights: RowIds) -> pl.Series:
+        sums = np.bincount(graph.function[events], weights, minlength=count)
         return pl.Series(np.rint(sums).astype(np.int64))
 
     works = graph.works[stretch]
     barrier = graph.first[lagging]
-    is_start = graph.points.kind[barrier] == START
-    is_wait = graph.points.kind[barrier] == END
+    is_start = graph.events.kind[barrier] == START
+    is_wait = graph.events.kind[barrier] == END
     lag = after.lag[lagging]
     columns = {
         "self_ns": total(stretch[works], after.length[stretch[works]]),
@@ -43,18 +43,18 @@ def critical_functions(after: Replay) -> pl.DataFrame:
     )
 
 
-def critical_stretches(after: Replay) -> tuple[Rows, Rows]:
-    """Go from the end back to the start; give the points whose stretches are on the way, and the pieces."""
+def critical_stretches(after: Replay) -> tuple[RowIds, RowIds]:
+    """Go from the end back to the start; give the events whose stretches are on the way, and the activities."""
     graph = after.graph
-    first, piece, last = graph.first, graph.piece, after.last
-    begins, ends, pieces = [], [], []
-    point = graph.horizon
-    while point >= 0:
-        on = int(piece[point])
+    first, activity, last = graph.first, graph.activity, after.last
+    begins, ends, activities = [], [], []
+    event = graph.horizon
+    while event >= 0:
+        on = int(activity[event])
         begins.append(int(first[on]) + 1)
-        ends.append(point + 1)
-        pieces.append(on)
-        point = int(last[on])
+        ends.append(event + 1)
+        activities.append(on)
+        event = int(last[on])
     begin, end = np.array(begins), np.array(ends)
     size = np.maximum(end - begin, 0)
-    return np.repeat(begin, size) + numbers_within(size), np.array(pieces)
+    return np.repeat(begin, size) + numbers_within(size), np.array(activities)

@@ -12,7 +12,7 @@ from raytrace_analyze.replay.change import Change, stretches
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.schedule import Plan, play
 from raytrace_analyze.replay.slot_model import UNIT
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Replay:
     """A job after a change; times in ns since the epoch."""
 
     graph: Graph
-    time: Rows
-    """By point."""
-    lag: Rows
-    """By piece: from when all that it waits for was there, to its beginning."""
-    length: Rows
-    """By point: the fixed stretch before it."""
-    last: Rows
-    """By piece: the point that it waited for last, -1 for the scope's first."""
+    time: Nanos
+    """By event."""
+    lag: Nanos
+    """By activity: from when all that it waits for was there, to its beginning."""
+    length: Nanos
+    """By event: the fixed stretch before it."""
+    last: RowIds
+    """By activity: the event that it waited for last, -1 for the scope's first."""
 
     @property
     def makespan_ns(self) -> int:
@@ -36,22 +36,22 @@ class Replay:
 
 
 def replay(graph: Graph, change: Change | None = None) -> Replay:
-    """Replay a scope with a change; without one, every point comes out where it was observed."""
+    """Replay a scope with a change; without one, every event comes out where it was observed."""
     change = change or Change()
     length = stretches(graph, change)
     offset = np.cumsum(length)
-    offset -= offset[graph.first][graph.piece]
+    offset -= offset[graph.first][graph.activity]
     lag = graph.lag
     if change.remove_queue:
         lag = lag.copy()
-        runs = graph.points.rows[:-1]
-        runs = runs[graph.points.scoped.structure.is_run[runs]]
-        lag[graph.piece[graph.points.start_of[runs]]] = 0
+        runs = graph.events.rows[:-1]
+        runs = runs[graph.events.scoped.structure.is_run[runs]]
+        lag[graph.activity[graph.events.start_of[runs]]] = 0
     began, last = _forward(graph, change, offset, lag)
-    return Replay(graph, began[graph.piece] + offset, lag, length, last)
+    return Replay(graph, began[graph.activity] + offset, lag, length, last)
 
 
-def _forward(graph: Graph, change: Change, offset: Rows, lag: Rows) -> tuple[Rows, Rows]:
+def _forward(graph: Graph, change: Change, offset: RowIds, lag: Nanos) -> tuple[RowIds, RowIds]:
     without_slots = change.infinite_slots or change.remove_queue
     if change.slots is None and (graph.slots is None or without_slots):
         return _pass(graph, offset, lag, with_slots=not without_slots)
@@ -59,13 +59,13 @@ def _forward(graph: Graph, change: Change, offset: Rows, lag: Rows) -> tuple[Row
     return play(Plan(graph, offset, lag, capacity))
 
 
-def _pass(graph: Graph, offset: Rows, lag: Rows, *, with_slots: bool) -> tuple[Rows, Rows]:
-    """Go through all edges once; gives when each piece begins and what it waited for last."""
+def _pass(graph: Graph, offset: RowIds, lag: Nanos, *, with_slots: bool) -> tuple[RowIds, RowIds]:
+    """Go through all edges once; gives when each activity begins and what it waited for last."""
     source, target, delay = graph.source, graph.target, graph.delay
     if not with_slots:
         source, target, delay = (values[~graph.of_slot] for values in (source, target, delay))
-    cause = graph.piece[source]
-    root = int(graph.piece[graph.points.start_of[graph.points.root]])
+    cause = graph.activity[source]
+    root = int(graph.activity[graph.events.start_of[graph.events.root]])
     ready = [-1] * graph.first.size
     ready[root] = int(graph.began[root])
     ahead = offset[source] + lag[cause] + delay

@@ -1,4 +1,4 @@
-"""Slots as a pool that runs take from and give back to, in the order in which they became ready."""
+"""SlotModel as a pool that runs take from and give back to, in the order in which they became ready."""
 
 import heapq
 from collections.abc import Iterator

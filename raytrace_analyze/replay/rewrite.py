@@ -1,7 +1,7 @@
 """A job's constraints as they would be if its program were written otherwise.
 
 Each function gives a changed copy of a graph, to be replayed in place of it. None of them leads back in time: what is
-moved is moved to where it could have been, so that causes still come first in the order of the pieces.
+moved is moved to where it could have been, so that causes still come first in the order of the activities.
 """
 
 from dataclasses import replace
@@ -9,32 +9,32 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from raytrace_analyze.replay.events import START
 from raytrace_analyze.replay.graph import Graph, with_edges
-from raytrace_analyze.replay.points import START
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
 
-def submit_earlier(graph: Graph, submits: Rows, anchors: Rows) -> Graph:
-    """Move submits (rows, in order of time) to right after earlier points of their flow, one after the other there.
+def submit_earlier(graph: Graph, submits: RowIds, anchors: RowIds) -> Graph:
+    """Move submits (rows, in order of time) to right after earlier events of their flow, one after the other there.
 
     What a submit takes it takes at its new place, and no more at the old one.
     """
-    points = graph.points
+    events = graph.events
     lengths = _own_lengths(graph, submits)
     fixed = graph.fixed.copy()
-    fixed[np.isin(points.owner, submits)] = 0
+    fixed[np.isin(events.owner, submits)] = 0
     order = np.argsort(anchors, kind="stable")
     is_first = np.diff(anchors[order], prepend=-1) != 0
     before = np.maximum.accumulate(np.where(is_first, np.cumsum(lengths[order]) - lengths[order], 0))
     delay = np.empty(submits.size, dtype=np.int64)
     delay[order] = np.cumsum(lengths[order]) - before
     follows = np.minimum(anchors + 1, fixed.size - 1)
-    follows = np.where(graph.points.is_barrier[follows], anchors, follows)
+    follows = np.where(graph.events.is_barrier[follows], anchors, follows)
     np.add.at(fixed, follows, lengths)
-    number = np.full(points.time.size, -1, dtype=np.int64)
-    number[points.end_of[submits]] = np.arange(submits.size)
+    number = np.full(events.time.size, -1, dtype=np.int64)
+    number[events.end_of[submits]] = np.arange(submits.size)
     # Only what is submitted moves with the submit; the next thing in its flow stays.
-    starts_run = (points.kind[graph.first] == START)[graph.target] & (number[graph.source] >= 0)
+    starts_run = (events.kind[graph.first] == START)[graph.target] & (number[graph.source] >= 0)
     moved = number[graph.source[starts_run]]
     source, delays = graph.source.copy(), graph.delay.copy()
     source[starts_run], delays[starts_run] = anchors[moved], delay[moved]
@@ -43,42 +43,42 @@ def submit_earlier(graph: Graph, submits: Rows, anchors: Rows) -> Graph:
     return replace(graph, fixed=fixed, source=source, delay=delays, demand=replace(graph.demand, submit=submit))
 
 
-def wait_for_others(graph: Graph, waits: Rows, runs: Rows) -> Graph:
+def wait_for_others(graph: Graph, waits: RowIds, runs: RowIds) -> Graph:
     """Let each wait (a row) come back with the result of another run in place of those that it came back with."""
     graph = _without(graph, _into_waits(graph, waits))
-    return with_edges(graph, graph.points.end_of[runs], _ends(graph, waits))
+    return with_edges(graph, graph.events.end_of[runs], _ends(graph, waits))
 
 
-def wait_for_nothing(graph: Graph, waits: Rows) -> Graph:
+def wait_for_nothing(graph: Graph, waits: RowIds) -> Graph:
     """Leave waits (rows) out of the program: they take no time, and nobody waits in them."""
     ends = _ends(graph, waits)
     lag = graph.lag.copy()
     lag[ends] = 0
     fixed = graph.fixed.copy()
-    fixed[np.isin(graph.points.owner, waits)] = 0
+    fixed[np.isin(graph.events.owner, waits)] = 0
     return replace(_without(graph, _into_waits(graph, waits)), lag=lag, fixed=fixed)
 
 
-def depend_on(graph: Graph, runs: Rows, results: Rows) -> Graph:
+def depend_on(graph: Graph, runs: RowIds, results: RowIds) -> Graph:
     """Let runs (rows) start only when others, parallel to them, have ended."""
-    return with_edges(graph, graph.points.end_of[results], graph.piece[graph.points.start_of[runs]])
+    return with_edges(graph, graph.events.end_of[results], graph.activity[graph.events.start_of[runs]])
 
 
-def shorten_lags(graph: Graph, runs: Rows, by_ns: Rows) -> Graph:
+def shorten_lags(graph: Graph, runs: RowIds, by_ns: Nanos) -> Graph:
     """Let runs (rows) start so much sooner after all that they wait for is there; at most at once."""
-    lag, pieces = graph.lag.copy(), graph.piece[graph.points.start_of[runs]]
-    lag[pieces] -= np.minimum(by_ns, lag[pieces])
+    lag, activities = graph.lag.copy(), graph.activity[graph.events.start_of[runs]]
+    lag[activities] -= np.minimum(by_ns, lag[activities])
     return replace(graph, lag=lag)
 
 
-def scale_work(graph: Graph, runs: Rows, factor: npt.NDArray[np.float64]) -> Graph:
+def scale_work(graph: Graph, runs: RowIds, factor: npt.NDArray[np.float64]) -> Graph:
     """Let the own work of runs (rows) take `factor` times as long."""
     return _scaled(graph, work_of_runs(graph), runs, factor)
 
 
-def scale_spans(graph: Graph, rows: Rows, factor: float | npt.NDArray[np.float64]) -> Graph:
+def scale_spans(graph: Graph, rows: RowIds, factor: float | npt.NDArray[np.float64]) -> Graph:
     """Let what spans (rows) do themselves take `factor` times as long."""
-    return _scaled(graph, graph.points.owner, rows, factor)
+    return _scaled(graph, graph.events.owner, rows, factor)
 
 
 def drop_driver_work(graph: Graph) -> Graph:
@@ -87,56 +87,56 @@ def drop_driver_work(graph: Graph) -> Graph:
 
 
 def is_driver_work(graph: Graph) -> Flags:
-    """Tell by point whether the stretch before it is the driver's own work."""
-    of_driver: Flags = graph.works & (graph.points.run_above[np.maximum(graph.points.owner, 0)] < 0)
+    """Tell by event whether the stretch before it is the driver's own work."""
+    of_driver: Flags = graph.works & (graph.events.run_above[np.maximum(graph.events.owner, 0)] < 0)
     return of_driver
 
 
-def take_turns_of(graph: Graph, methods: Rows, copies: int) -> Graph:
+def take_turns_of(graph: Graph, methods: RowIds, copies: int) -> Graph:
     """Share out the calls of an actor (rows, in order of start) over so many copies of it, in turn."""
-    points = graph.points
-    ends, starts = points.end_of[methods], graph.piece[points.start_of[methods]]
-    is_end = np.zeros(points.time.size, dtype=np.bool_)
+    events = graph.events
+    ends, starts = events.end_of[methods], graph.activity[events.start_of[methods]]
+    is_end = np.zeros(events.time.size, dtype=np.bool_)
     is_end[ends] = True
     is_start = np.zeros(graph.first.size, dtype=np.bool_)
     is_start[starts] = True
     graph = _without(graph, is_end[graph.source] & is_start[graph.target])
     if methods.size <= copies:
         return graph
-    kept = graph.order[graph.piece[ends[:-copies]]] < graph.order[starts[copies:]]
+    kept = graph.order[graph.activity[ends[:-copies]]] < graph.order[starts[copies:]]
     return with_edges(graph, ends[:-copies][kept], starts[copies:][kept])
 
 
-def work_of_runs(graph: Graph) -> Rows:
-    """Give by point the run (a row) whose own work the stretch before it is, -1 for the driver's and what is none."""
-    above = graph.points.run_above[np.maximum(graph.points.owner, 0)]
-    return np.where(graph.works & (graph.points.owner >= 0), above, -1)
+def work_of_runs(graph: Graph) -> RowIds:
+    """Give by event the run (a row) whose own work the stretch before it is, -1 for the driver's and what is none."""
+    above = graph.events.run_above[np.maximum(graph.events.owner, 0)]
+    return np.where(graph.works & (graph.events.owner >= 0), above, -1)
 
 
-def _own_lengths(graph: Graph, rows: Rows) -> Rows:
-    lengths = np.zeros(graph.points.start_of.size, dtype=np.int64)
-    owned = graph.points.owner >= 0
-    np.add.at(lengths, graph.points.owner[owned], graph.fixed[owned])
+def _own_lengths(graph: Graph, rows: RowIds) -> Nanos:
+    lengths = np.zeros(graph.events.start_of.size, dtype=np.int64)
+    owned = graph.events.owner >= 0
+    np.add.at(lengths, graph.events.owner[owned], graph.fixed[owned])
     return lengths[rows]
 
 
-def _scaled(graph: Graph, row: Rows, rows: Rows, factor: float | npt.NDArray[np.float64]) -> Graph:
-    """Scale the stretches of some rows; `row` tells by point whose it is, -1: nobody's."""
-    by_row = np.ones(graph.points.start_of.size)
+def _scaled(graph: Graph, row: RowIds, rows: RowIds, factor: float | npt.NDArray[np.float64]) -> Graph:
+    """Scale the stretches of some rows; `row` tells by event whose it is, -1: nobody's."""
+    by_row = np.ones(graph.events.start_of.size)
     by_row[rows] = factor
     by_point = np.where(row >= 0, by_row[np.maximum(row, 0)], 1.0)
     return replace(graph, fixed=np.where(by_point == 1, graph.fixed, np.rint(graph.fixed * by_point)).astype(np.int64))
 
 
-def _ends(graph: Graph, waits: Rows) -> Rows:
-    return graph.piece[graph.points.end_of[waits]]
+def _ends(graph: Graph, waits: RowIds) -> Nanos:
+    return graph.activity[graph.events.end_of[waits]]
 
 
-def _into_waits(graph: Graph, waits: Rows) -> Flags:
+def _into_waits(graph: Graph, waits: RowIds) -> Flags:
     """Tell the edges by which waits wait for others, not for their own flow."""
     is_wait = np.zeros(graph.first.size, dtype=np.bool_)
     is_wait[_ends(graph, waits)] = True
-    flow = graph.points.flow
+    flow = graph.events.flow
     found: Flags = is_wait[graph.target] & (flow[graph.source] != flow[graph.first[graph.target]])
     return found
 

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.replay.pool import Pool
-from raytrace_analyze.table.lineage import Flags, Rows
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
 UNIT = 10_000
-"""Slots are counted in ten-thousandths, as Ray does: halves of a CPU add up exactly."""
+"""SlotModel are counted in ten-thousandths, as Ray does: halves of a CPU add up exactly."""
 SUBMITTED, FREED, RELEASED, PAUSED, STARTED = range(5)
 """What comes first of what happens at one time: a submit is over, a run ends, a result releases, a wait begins; and a
 run that got no slot starts nevertheless."""
@@ -31,41 +31,41 @@ _AT_THE_TOP = 0.01
 class Demand:
     """Who takes slots when: parallel arrays, one element a run that holds a slot."""
 
-    run: Rows
-    amount: Rows
-    ready: Rows
+    run: RowIds
+    amount: RowIds
+    ready: RowIds
     """When everything else was there (ns)."""
-    released: Rows
+    released: RowIds
     """1 where a result was the last to be there, 0 where that was the submit."""
-    submit: Rows
-    """The point where its submit was over."""
-    submitted: Rows
+    submit: RowIds
+    """The event where its submit was over."""
+    submitted: Nanos
     """When that was."""
-    start: Rows
-    end: Rows
-    pause_of: Rows
+    start: Nanos
+    end: Nanos
+    pause_of: RowIds
     """The element of the run of each wait within which its slot was free."""
-    pause_start: Rows
-    pause_end: Rows
-    pause_point: Rows
-    """The point where that begins."""
+    pause_start: Nanos
+    pause_end: Nanos
+    pause_event: RowIds
+    """The event where that begins."""
 
 
 @dataclass(frozen=True)
-class Slots:
+class SlotModel:
     """What was found out; `None` in place of it where slots explain nothing."""
 
     capacity: int
     """In ten-thousandths of a slot."""
-    granted: Rows
+    granted: Nanos
     """When each run of the demand got its slot."""
-    by_run: Rows
+    by_run: RowIds
     """The element whose end made room for it, -1 otherwise."""
-    by_wait: Rows
+    by_wait: RowIds
     """The wait that made room for it (a number among the pauses), -1 otherwise."""
     jumped: Flags
     """Runs that started before their turn: they are not queued."""
-    priority: Rows
+    priority: Nanos
     """How much later (ns) than it became ready a run stands in the queue."""
 
     def unexplained(self, demand: Demand) -> int:
@@ -75,7 +75,7 @@ class Slots:
         return int((demand.start - since).sum()) + guesses * _SURPRISE_NS
 
 
-def cpu_demands(attributes: pl.Series) -> Rows:
+def cpu_demands(attributes: pl.Series) -> RowIds:
     """Read how much CPU submits ask for from their attributes: ten-thousandths, 1 CPU where they do not say."""
     told = attributes.str.json_path_match("$['raytrace.resources']")
     known = {text: _parse(text) for text in told.drop_nulls().unique().to_list()}
@@ -96,7 +96,7 @@ def _parse(text: str) -> int:
         return UNIT
 
 
-def find_slots(demand: Demand, capacity: int | None) -> Slots | None:
+def find_slots(demand: Demand, capacity: int | None) -> SlotModel | None:
     """Find the number of slots that explains the most; `capacity`, in slots, where it is known."""
     if demand.run.size == 0:
         return None
@@ -111,13 +111,13 @@ def find_slots(demand: Demand, capacity: int | None) -> Slots | None:
     return best if is_better or capacity is not None else None
 
 
-def _best(demand: Demand, numbers: list[int], priority: Rows) -> Slots:
+def _best(demand: Demand, numbers: list[int], priority: Nanos) -> SlotModel:
     """Give the number of slots that leaves the least unexplained; the greatest of equals."""
     found = [_try(demand, number, priority) for number in reversed(numbers)]
     return min(found, key=lambda slots: slots.unexplained(demand))
 
 
-def _observed_order(demand: Demand) -> Rows:
+def _observed_order(demand: Demand) -> RowIds:
     """Give how much to put runs back in the queue so that it is in the order in which they started."""
     order = np.lexsort((demand.ready, demand.start))
     number = np.arange(order.size)
@@ -139,7 +139,7 @@ def _candidates(demand: Demand) -> list[int]:
     return sorted({max(number, least) for number in (most, most - UNIT, usual)})
 
 
-def _in_use(demand: Demand) -> Rows:
+def _in_use(demand: Demand) -> RowIds:
     """How many slots were in use right after each start."""
     time = np.concatenate([demand.start, demand.end, demand.pause_start, demand.pause_end])
     pauses = demand.amount[demand.pause_of]
@@ -150,7 +150,7 @@ def _in_use(demand: Demand) -> Rows:
     return np.maximum(used[: demand.start.size], demand.amount)
 
 
-def _try(demand: Demand, capacity: int, priority: Rows) -> Slots:
+def _try(demand: Demand, capacity: int, priority: Nanos) -> SlotModel:
     """Give out so many slots as the times of a job were, and see who got them when."""
     runs, pauses = demand.run.size, demand.pause_of.size
     numbers, pause_numbers = np.arange(runs), np.arange(pauses)
@@ -187,6 +187,6 @@ def _try(demand: Demand, capacity: int, priority: Rows) -> Slots:
                     continue
                 granted[waiting] = now
                 (by_run if event == 1 else by_wait)[waiting] = one
-    return Slots(
+    return SlotModel(
         capacity, np.array(granted), np.array(by_run), np.array(by_wait), np.array(jumped, dtype=np.bool_), priority
     )

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.schema import Category, Kind
-from raytrace_analyze.table.lineage import Flags, Rows, cut_circles, nearest_ancestor, parent_rows
+from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, nearest_ancestor, parent_rows
 
 _FROM_TASK = ("task_id", "node_id", "worker_id", "job_id", "pid", "host")
 """What every span within a task shares with it."""
@@ -13,7 +13,7 @@ _FROM_TASK_UNLESS_SUBMIT = ("function", "actor_id")
 _FROM_PROCESS = ("pid", "host", "node_id", "worker_id")
 
 
-def run_flags(kind: pl.Series, parent: Rows) -> Flags:
+def run_flags(kind: pl.Series, parent: RowIds) -> Flags:
     """Tell which spans are runs: a CONSUMER whose parent is a PRODUCER, or is missing."""
     is_consumer = (kind == "CONSUMER").to_numpy()
     is_producer = (kind == "PRODUCER").to_numpy()
@@ -52,7 +52,7 @@ def inherit(spans: pl.DataFrame) -> pl.DataFrame:
     return _fill_job(_fill_process(_fill_by_task_id(_fill_from_task(spans, task_row), is_run)))
 
 
-def _fill_from_task(spans: pl.DataFrame, task_row: Rows) -> pl.DataFrame:
+def _fill_from_task(spans: pl.DataFrame, task_row: RowIds) -> pl.DataFrame:
     index = pl.Series(task_row).replace(-1, None)
     task = spans.select(
         pl.col(*_FROM_TASK, *_FROM_TASK_UNLESS_SUBMIT).gather(index),

@@ -9,7 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Rows = npt.NDArray[np.int64]
+RowIds = npt.NDArray[np.int64]
+"""Positions of rows, or numbers of groups."""
+Nanos = npt.NDArray[np.int64]
+"""Times or durations, in ns."""
 Flags = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 
@@ -17,7 +20,7 @@ _ID_COLUMNS = (("trace_id", 1), ("span_id", 2), ("parent_id", 2))
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-def parent_rows(spans: pl.DataFrame) -> Rows:
+def parent_rows(spans: pl.DataFrame) -> RowIds:
     """Give for each span the row of its parent, -1 where it has none or it is not in the table.
 
     Reads the columns `trace_id`, `span_id` and `parent_id`. Parents may form circles in broken input;
@@ -51,7 +54,7 @@ def flags(column: pl.Series) -> Flags:
     return (column.fill_null(False) if column.null_count() else column).to_numpy()
 
 
-def cut_circles(parent: Rows, start_ns: Rows, span_id: pl.Series) -> tuple[Rows, Rows]:
+def cut_circles(parent: RowIds, start_ns: Nanos, span_id: pl.Series) -> tuple[RowIds, RowIds]:
     """Break every circle of parents at the span that starts first (then: the smaller id).
 
     Takes the parent rows, the start times (ns) and the span ids. Gives the parents without
@@ -79,7 +82,7 @@ def cut_circles(parent: Rows, start_ns: Rows, span_id: pl.Series) -> tuple[Rows,
     return mended, np.array(sorted(losers), dtype=np.int64)
 
 
-def _rows_on_circles(parent: Rows) -> Rows:
+def _rows_on_circles(parent: RowIds) -> RowIds:
     """Give the rows that reach themselves by climbing.
 
     Climbing twice the forest's height from anywhere ends at a root, unless there is a circle: then it
@@ -101,7 +104,7 @@ def _rows_on_circles(parent: Rows) -> Rows:
     return np.array(sorted(members), dtype=np.int64)
 
 
-def nearest_ancestor(parent: Rows, wanted: Flags) -> Rows:
+def nearest_ancestor(parent: RowIds, wanted: Flags) -> RowIds:
     """Give for each row its nearest proper ancestor that is `wanted`, -1 where there is none.
 
     `parent` must be free of circles. Works by pointer doubling: as many rounds as the depth has bits.
@@ -114,7 +117,7 @@ def nearest_ancestor(parent: Rows, wanted: Flags) -> Rows:
         found[open_rows] = found[found[open_rows]]
 
 
-def fold_ancestors(parent: Rows, values: npt.NDArray[Any], combine: np.ufunc) -> npt.NDArray[Any]:
+def fold_ancestors(parent: RowIds, values: npt.NDArray[Any], combine: np.ufunc) -> npt.NDArray[Any]:
     """Combine each row's value with those of all its ancestors (`np.maximum`, `np.minimum`, `np.logical_or`).
 
     `parent` must be free of circles. `combine` has to be associative, commutative and idempotent.
@@ -130,7 +133,7 @@ def fold_ancestors(parent: Rows, values: npt.NDArray[Any], combine: np.ufunc) ->
         jump[rows] = jump[above]
 
 
-def depth(parent: Rows) -> Rows:
+def depth(parent: RowIds) -> RowIds:
     """Give for each row how many ancestors it has. `parent` must be free of circles."""
     depths = (parent >= 0).astype(np.int64)
     jump = parent.copy()

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 
 _STEPS_ONE_BY_ONE = 8
 """Few rows climb farther than that; for those that do, longer steps pay."""
 
 
-def first_above(parent: Rows, key: Rows, begin: Rows, least: Rows) -> Rows:
+def first_above(parent: RowIds, key: RowIds, begin: RowIds, least: RowIds) -> RowIds:
     """Give, of each row of `begin` and its ancestors, the nearest with a `key` of at least `least`, -1 for none.
 
     `parent` and `key` have one element a row; a parent of -1, or one beyond the last row, is none. `parent` must be
@@ -27,11 +27,11 @@ def first_above(parent: Rows, key: Rows, begin: Rows, least: Rows) -> Rows:
     return at
 
 
-def _falls_short(key: Rows, at: Rows, least: Rows) -> Rows:
+def _falls_short(key: RowIds, at: RowIds, least: RowIds) -> RowIds:
     return np.asarray((at >= 0) & (key[at] < least))
 
 
-def _leap(above: Rows, key: Rows, at: Rows, least: Rows) -> Rows:
+def _leap(above: RowIds, key: RowIds, at: RowIds, least: RowIds) -> RowIds:
     """Climb by powers of two: with the greatest key of the next 1, 2, 4, ... rows, the longest steps first."""
     jumps, greatest = [above], [key]
     while (jumps[-1] >= 0).any():

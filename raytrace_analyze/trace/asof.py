@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.groups import Timed
 
 NEVER = int(np.iinfo(np.int64).min)
 """A time that is not known, earlier than any other."""
 
 
-def latest_until(timed: Timed, group: Rows, time: Rows) -> Rows:
+def latest_until(timed: Timed, group: RowIds, time: Nanos) -> RowIds:
     """Give for each question the position in `timed.members` of the group's last with a time of at most `time`.
 
     `group` and `time` (ns) are parallel; -1 where the group has none, for group -1 and for those beyond the last.
@@ -29,7 +29,7 @@ def latest_until(timed: Timed, group: Rows, time: Rows) -> Rows:
     return np.where(low > first, low - 1, -1)
 
 
-def latest_other(timed: Timed, group: Rows, time: Rows, own: Rows) -> Rows:
+def latest_other(timed: Timed, group: RowIds, time: Nanos, own: RowIds) -> RowIds:
     """Like `latest_until`, passing over the member `own` itself."""
     found = latest_until(timed, group, time)
     if timed.members.size == 0:
@@ -40,14 +40,14 @@ def latest_other(timed: Timed, group: Rows, time: Rows, own: Rows) -> Rows:
     return np.where(is_own, np.where(inside, before, -1), found)
 
 
-def times_at(timed: Timed, position: Rows) -> Rows:
+def times_at(timed: Timed, position: RowIds) -> Nanos:
     """Give the times at positions, NEVER for -1."""
     if timed.times.size == 0:
         return np.full(position.size, NEVER, dtype=np.int64)
     return np.where(position >= 0, timed.times[position], NEVER)
 
 
-def members_at(timed: Timed, position: Rows) -> Rows:
+def members_at(timed: Timed, position: RowIds) -> RowIds:
     """Give the members at positions, -1 for -1."""
     if timed.members.size == 0:
         return np.full(position.size, -1, dtype=np.int64)

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.groups import Timed
 
 _STEPS_ONE_BY_ONE = 4
@@ -14,12 +14,12 @@ _STEPS_ONE_BY_ONE = 4
 class Latest:
     """Finds, in groups ordered by when their members ended, the latest that fits."""
 
-    def __init__(self, timed: Timed, start: Rows) -> None:
+    def __init__(self, timed: Timed, start: Nanos) -> None:
         """Take the groups, and the start of every row (not only of members)."""
         self.members, self.first, self.times = timed.members, timed.first, timed.times
         self._start = start
 
-    def before(self, group: Rows, since: Rows, until: Rows) -> Rows:
+    def before(self, group: RowIds, since: Nanos, until: Nanos) -> RowIds:
         """Give for each question the position of the group's latest member in (since, until] that began before `until`.
 
         All arrays are parallel; -1 where there is none, and for group -1. The position is that in `members` and
@@ -52,16 +52,16 @@ class Latest:
             else:
                 position = position - 1
 
-    def sizes(self, group: Rows) -> Rows:
+    def sizes(self, group: RowIds) -> RowIds:
         """Give how many members groups have; none for -1."""
         known = np.maximum(group, 0)
         return np.where(group >= 0, self.first[np.minimum(known + 1, self.first.size - 1)] - self.first[known], 0)
 
-    def members_at(self, position: Rows) -> Rows:
+    def members_at(self, position: RowIds) -> RowIds:
         """Give the members at positions, -1 for -1."""
         return np.where(position >= 0, self.members[position], -1) if self.members.size else position
 
-    def _last_until(self, low: Rows, high: Rows, until: Rows) -> Rows:
+    def _last_until(self, low: RowIds, high: RowIds, until: Nanos) -> RowIds:
         """Give the last position in [low, high) with a time of at most `until`, low - 1 where there is none."""
         position = high - 1
         late = np.flatnonzero((position >= low) & (self.times[position] > until))
@@ -83,7 +83,7 @@ class Latest:
             least[is_open[~after]] = middle[~after] + 1
 
     @cached_property
-    def _before_instants(self) -> Rows:
+    def _before_instants(self) -> RowIds:
         """Give for each position the one before it that is not of the same time, or of a member that lasted.
 
         When a member of no length that ended just then does not fit, neither do the others of that time.

@@ -3,11 +3,11 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.span_arrays import Structure
 
 
-def work_ns(structure: Structure, rows: Rows) -> int:
+def work_ns(structure: Structure, rows: RowIds) -> int:
     """Sum the time (ns) of the runs among `rows`, less the time in which some recorded wait of theirs was open.
 
     A run's waits are those anywhere in its control flow, threads included; waits side by side count once.
@@ -28,7 +28,7 @@ def work_ns(structure: Structure, rows: Rows) -> int:
     )
 
 
-def _covered(owner: Rows, start: Rows, end: Rows) -> int:
+def _covered(owner: RowIds, start: Nanos, end: Nanos) -> int:
     """Sum, over the owners, the time that their intervals cover together."""
     intervals = pl.DataFrame({"owner": owner, "start": start, "end": end}).filter(pl.col("end") > pl.col("start"))
     before = pl.col("end").cum_max().shift(1).over("owner")

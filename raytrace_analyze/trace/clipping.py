@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.table.lineage import Flags, Rows, fold_ancestors
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, fold_ancestors
 from raytrace_analyze.trace.span_arrays import Structure
 
 _LATEST = np.iinfo(np.int64).max
@@ -21,13 +21,13 @@ class Scoped:
     """Spans of one or more scopes, with their virtual roots; arrays of length n + scopes."""
 
     structure: Structure
-    scope_of: Rows
+    scope_of: RowIds
     """The number of each span's scope, -1 where it is in none; a virtual root belongs to its own."""
-    start: Rows
+    start: Nanos
     """Effective start."""
-    end: Rows
+    end: Nanos
     """Effective end; for a virtual root the horizon."""
-    parent: Rows
+    parent: RowIds
     """The parent in whose control flow a nested span lies (a virtual root where there is none in the scope); for a
     run its submit, -1 where that is missing or outside the scope."""
     detached: Flags
@@ -43,7 +43,7 @@ class Scoped:
         return self.span_count + scope
 
 
-def scope_spans(structure: Structure, scope_of: Rows, scope_count: int) -> Scoped:
+def scope_spans(structure: Structure, scope_of: RowIds, scope_count: int) -> Scoped:
     """Cut the table into scopes (`scope_of`: the number of each row's scope, -1 for none) and clip the spans."""
     inside = structure.parent >= 0
     same_scope = inside & (scope_of == scope_of[structure.parent])
@@ -73,8 +73,8 @@ def scope_spans(structure: Structure, scope_of: Rows, scope_count: int) -> Scope
 
 
 def _extents(
-    structure: Structure, scope_of: Rows, scope_count: int, start: Rows, end: Rows, detached: Flags
-) -> tuple[Rows, Rows]:
+    structure: Structure, scope_of: RowIds, scope_count: int, start: Nanos, end: Nanos, detached: Flags
+) -> tuple[RowIds, RowIds]:
     """Give start and horizon of each scope's virtual root."""
     root_start = np.full(scope_count, _LATEST, dtype=np.int64)
     root_end = np.full(scope_count, _EARLIEST, dtype=np.int64)

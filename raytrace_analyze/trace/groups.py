@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
 
 _SMALL = 1 << 16
 
@@ -14,11 +14,11 @@ _SMALL = 1 << 16
 class Grouped:
     """Members sorted by group and, within it, from the least to the greatest by the keys they were grouped with."""
 
-    members: Rows
-    first: Rows
+    members: RowIds
+    first: RowIds
     """Where each group begins in `members`; one element more than there are groups."""
 
-    def of(self, group: int) -> Rows:
+    def of(self, group: int) -> RowIds:
         """Give a group's members, the greatest last; none for group -1."""
         if group < 0:
             return self.members[:0]
@@ -29,7 +29,7 @@ class Grouped:
 class Timed(Grouped):
     """Members whose first key is a time."""
 
-    times: Rows
+    times: Nanos
     """The time of each element of `members`."""
 
     def until(self, group: int, time: int) -> range:
@@ -41,19 +41,19 @@ class Timed(Grouped):
         return range(end - 1, low - 1, -1)
 
 
-def numbers_within(sizes: Rows) -> Rows:
+def numbers_within(sizes: RowIds) -> RowIds:
     """Number the elements of groups of these sizes, which lie one after another: 0, 1, 2, 0, 1, ..."""
     return np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
-def group_rows(group: Rows, group_count: int, members: Rows) -> Grouped:
+def group_rows(group: RowIds, group_count: int, members: RowIds) -> Grouped:
     """Group `members` by `group` (parallel arrays; -1: in none), in the order given."""
     kept = group >= 0
     order = np.argsort(group[kept], kind="stable")
     return Grouped(members[kept][order], _firsts(group[kept], group_count))
 
 
-def group_by_time(group: Rows, group_count: int, members: Rows, times: Rows, *ties: Rows) -> Timed:
+def group_by_time(group: RowIds, group_count: int, members: RowIds, times: Nanos, *ties: RowIds) -> Timed:
     """Group `members` by `group`, each in order of `times`; of equal times the one with greater `ties` comes later.
 
     All arrays are parallel; a group of -1 means in none. The first of `ties` weighs most.
@@ -66,7 +66,7 @@ def group_by_time(group: Rows, group_count: int, members: Rows, times: Rows, *ti
     return group_sorted(group[order], group_count, members[order], times[order])
 
 
-def group_sorted(group: Rows, group_count: int, members: Rows, times: Rows) -> Timed:
+def group_sorted(group: RowIds, group_count: int, members: RowIds, times: Nanos) -> Timed:
     """Group `members` by `group` (-1: in none), each in the order given, which is that of `times`."""
     if group.min(initial=0) < 0:
         kept = np.flatnonzero(group >= 0)
@@ -79,7 +79,7 @@ def group_sorted(group: Rows, group_count: int, members: Rows, times: Rows) -> T
     return Timed(members, first, times)
 
 
-def latest_last(times: Rows, ties: tuple[Rows, ...], ids: Callable[[Rows], Rows]) -> Rows:
+def latest_last(times: Nanos, ties: tuple[RowIds, ...], ids: Callable[[RowIds], RowIds]) -> RowIds:
     """Give the order that puts the latest of `times` last; of equal times the one with greater `ties`, then greater id.
 
     `ids` gives the ranks of some elements' ids among each other; it is asked for those only that nothing else tells
@@ -100,7 +100,7 @@ def latest_last(times: Rows, ties: tuple[Rows, ...], ids: Callable[[Rows], Rows]
     return order
 
 
-def _runs_of_equals(*keys: Rows) -> Rows:
+def _runs_of_equals(*keys: RowIds) -> RowIds:
     """Give the positions of the elements that equal a neighbour in all keys."""
     next_equals = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
     equals = np.zeros(keys[0].size, dtype=np.bool_)
@@ -109,14 +109,14 @@ def _runs_of_equals(*keys: Rows) -> Rows:
     return np.flatnonzero(equals)
 
 
-def shared(group: Rows) -> Rows:
+def shared(group: RowIds) -> RowIds:
     """Give each one's group again where others are in it too, -1 for those that are alone in theirs."""
     counts = np.bincount(group + 1, minlength=1)
     counts[0] = 0
     return np.where((counts > 1)[group + 1], group, -1) if (counts > 1).any() else np.full_like(group, -1)
 
 
-def group_in_order(group: Rows, group_count: int, members: Rows, place: Rows, times: Rows) -> Timed:
+def group_in_order(group: RowIds, group_count: int, members: RowIds, place: RowIds, times: Nanos) -> Timed:
     """Group `members` by `group` (-1: in none), each in the order of `place`: its number in an order by time.
 
     All arrays are parallel; places are at least 0, and equal ones come in any order.
@@ -131,7 +131,7 @@ def group_in_order(group: Rows, group_count: int, members: Rows, place: Rows, ti
     return Timed(members[order], _firsts(group, group_count), times[order])
 
 
-def _firsts(group: Rows, group_count: int) -> Rows:
+def _firsts(group: RowIds, group_count: int) -> RowIds:
     first = np.zeros(group_count + 1, dtype=np.int64)
     np.cumsum(np.bincount(group, minlength=group_count), out=first[1:])
     return first

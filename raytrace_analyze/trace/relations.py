@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Flags, Rows, flags
+from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
@@ -32,7 +32,7 @@ class Runs:
     claimed: Flags
     """Of runs: some wait lists its task as ready, or some submit as a dependency."""
     is_creation: Flags
-    actor: Rows
+    actor: RowIds
     """The number of the actor that a run is on, -1 for tasks."""
     serial_actor: Flags
     """By actor number: its runs never overlap, and none is async or threaded."""
@@ -51,7 +51,7 @@ class Runs:
         return by_end(structure, shared(structure.submit), structure.spans.height)
 
     @cached_property
-    def task(self) -> Rows:
+    def task(self) -> RowIds:
         """The number of the task that a run executes, -1 where its id is not known."""
         return self._numbered_tasks[0]
 
@@ -62,7 +62,7 @@ class Runs:
         return by_end(self.structure, shared(number), count)
 
     @cached_property
-    def _numbered_tasks(self) -> tuple[Rows, int]:
+    def _numbered_tasks(self) -> tuple[RowIds, int]:
         return number_pairs(self.structure, self.structure.run_task, self.structure.is_run)
 
     @cached_property
@@ -71,12 +71,12 @@ class Runs:
         return by_end(self.structure, *self._numbered_workers)
 
     @cached_property
-    def worker(self) -> Rows:
+    def worker(self) -> RowIds:
         """The number of the worker process that a run was on, -1 where that is not known."""
         return self._numbered_workers[0]
 
     @cached_property
-    def _numbered_workers(self) -> tuple[Rows, int]:
+    def _numbered_workers(self) -> tuple[RowIds, int]:
         spans = self.structure.spans
         worker = spans.get_column("worker_id")
         if worker.filter(pl.Series(self.structure.is_run)).null_count():
@@ -90,12 +90,12 @@ class Runs:
         return by_end(self.structure, *self._numbered_jobs)
 
     @cached_property
-    def job(self) -> Rows:
+    def job(self) -> RowIds:
         """The number of the job that a run belongs to, -1 where that is not known."""
         return self._numbered_jobs[0]
 
     @cached_property
-    def _numbered_jobs(self) -> tuple[Rows, int]:
+    def _numbered_jobs(self) -> tuple[RowIds, int]:
         return number_pairs(self.structure, self.structure.spans.get_column("job_id"), self.structure.is_run)
 
 
@@ -147,7 +147,7 @@ def joins(scoped: Scoped, runs: Runs, *, infer: bool) -> Timed:
     return group_in_order(owner, scoped.start.size, children, place, ended)
 
 
-def _inferred_owners(scoped: Scoped, guests: Rows) -> Rows:
+def _inferred_owners(scoped: Scoped, guests: RowIds) -> RowIds:
     """Climb from each run's submit to the nearest ancestor that had not ended when the run ended.
 
     Climbing skips submits and goes through tasks; where nothing is left above, the virtual root takes the run.
@@ -183,12 +183,12 @@ def _submitted_by_async(structure: Structure) -> Flags:
     return (outermost >= 0) & concurrent[outermost]
 
 
-def _by_namer(structure: Structure, row: Rows, run: Rows) -> Timed:
+def _by_namer(structure: Structure, row: RowIds, run: RowIds) -> Timed:
     """Group runs by the row that names their task."""
     return group_in_order(row, structure.spans.height, run, structure.lateness[run], structure.end[run])
 
 
-def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[Rows, int]:
+def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[RowIds, int]:
     """Number the distinct pairs of session and `key` among some spans; -1 for others and where the key is null.
 
     Gives how many there are, too.
@@ -209,7 +209,7 @@ def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[Ro
     return number, int(of_sorted[-1]) + 1
 
 
-def by_end(structure: Structure, group: Rows, group_count: int) -> Timed:
+def by_end(structure: Structure, group: RowIds, group_count: int) -> Timed:
     """Group runs (`group` is that of every row, -1 for none) in order of their ends."""
     rows = np.flatnonzero(group >= 0)
     if rows.size and group_count <= rows.size:
@@ -219,7 +219,7 @@ def by_end(structure: Structure, group: Rows, group_count: int) -> Timed:
     return group_in_order(group[rows], group_count, rows, structure.lateness[rows], structure.end[rows])
 
 
-def _creations(spans: pl.DataFrame, actor: Rows) -> Flags:
+def _creations(spans: pl.DataFrame, actor: RowIds) -> Flags:
     """Tell the runs that create an actor."""
     creations = np.zeros(actor.size, dtype=np.bool_)
     on_actor = np.flatnonzero(actor >= 0)

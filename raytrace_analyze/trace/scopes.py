@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.table.lineage import Rows
+from raytrace_analyze.table.lineage import RowIds
 
 _CHOICES = 8
 
@@ -21,7 +21,7 @@ class ScopeKey:
     session: str
 
 
-def number_scopes(spans: pl.DataFrame, kind: str) -> tuple[Rows, list[ScopeKey]]:
+def number_scopes(spans: pl.DataFrame, kind: str) -> tuple[RowIds, list[ScopeKey]]:
     """Number the scopes of one kind: `jobs` (and, for spans without a job, sessions) or `traces`.
 
     Gives the number of each row's scope and what each number stands for.
@@ -30,7 +30,7 @@ def number_scopes(spans: pl.DataFrame, kind: str) -> tuple[Rows, list[ScopeKey]]
     return scope_of, [ScopeKey(*row) for row in scopes.iter_rows()]
 
 
-def scope_table(spans: pl.DataFrame, kind: str) -> tuple[Rows, pl.DataFrame]:
+def scope_table(spans: pl.DataFrame, kind: str) -> tuple[RowIds, pl.DataFrame]:
     """Number the scopes of one kind, as `number_scopes` does; what they are comes as columns kind, id and session."""
     keys = ["session", "job_id"] if kind == "jobs" else ["trace_id"]
     found = (

@@ -13,7 +13,16 @@ import polars as pl
 from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.schema import PROCESS, Category
 from raytrace_analyze.table.inherit import run_flags
-from raytrace_analyze.table.lineage import Flags, Hashes, Rows, cut_circles, mixed_hash, nearest_ancestor, parent_rows
+from raytrace_analyze.table.lineage import (
+    Flags,
+    Hashes,
+    Nanos,
+    RowIds,
+    cut_circles,
+    mixed_hash,
+    nearest_ancestor,
+    parent_rows,
+)
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs
 
@@ -26,26 +35,26 @@ class Structure:
     """What the walk needs to know of every span, one array element a row of `spans`."""
 
     spans: pl.DataFrame
-    start: Rows
-    end: Rows
+    start: Nanos
+    end: Nanos
     """Never missing: a span in flight gets the last time known of its process, else of its session."""
     in_flight: Flags
-    parent: Rows
+    parent: RowIds
     """After adoption, without circles."""
     is_run: Flags
     is_submit: Flags
     run_task: pl.Series
     """Of runs: the id of the task that is run, by its own word, else its submit's."""
-    adopted: Rows
+    adopted: RowIds
     """Rows that found a parent by task id or driver span, having none of their own."""
-    circles: Rows
+    circles: RowIds
     """Rows that lost their parent because it was their own descendant."""
-    clock_shift: Rows | None = None
+    clock_shift: Nanos | None = None
     """What was added to the times of each row because its host's clock is off, in ns; None where nothing was.
     Times from elsewhere (Ray's task events) need the same: the submitter's states that of the submit, others the run's.
     """
 
-    def id_ranks(self, rows: Rows) -> Rows:
+    def id_ranks(self, rows: RowIds) -> RowIds:
         """Rank the span ids of some rows among each other: the greater id wins a tie."""
         ids = self.spans.get_column("span_id").gather(rows)
         return ids.rank("dense").to_numpy().astype(np.int64)
@@ -56,12 +65,12 @@ class Structure:
         return mixed_hash(self.spans.get_column("session"))
 
     @cached_property
-    def ready_runs(self) -> tuple[Rows, Rows]:
+    def ready_runs(self) -> tuple[RowIds, RowIds]:
         """Pair waits with the runs of the tasks whose results they came back with."""
         return named_runs(self.spans.get_column("ready_task_ids"), self._tasks, self.mixed_session)
 
     @cached_property
-    def dependency_runs(self) -> tuple[Rows, Rows]:
+    def dependency_runs(self) -> tuple[RowIds, RowIds]:
         """Pair submits with the runs of the tasks whose results are their arguments."""
         return named_runs(self.spans.get_column("dependency_task_ids"), self._tasks, self.mixed_session)
 
@@ -71,35 +80,35 @@ class Structure:
         return Tasks.of(run, self.run_task.gather(run), self.mixed_session)
 
     @cached_property
-    def id_rank(self) -> Rows:
+    def id_rank(self) -> RowIds:
         """Rank all span ids. Takes long in large tables: where few rows need it, use `id_ranks`."""
         return self.id_ranks(np.arange(self.start.size))
 
     @cached_property
-    def lateness(self) -> Rows:
+    def lateness(self) -> RowIds:
         """Number the runs so that the latest has the greatest number (by end, start, id); 0 for other spans."""
         late = np.zeros(self.start.size, dtype=np.int64)
         late[self.latest_last] = np.arange(self.latest_last.size)
         return late
 
     @cached_property
-    def latest_last(self) -> Rows:
+    def latest_last(self) -> RowIds:
         """Give the runs in the order of their lateness."""
         runs = np.flatnonzero(self.is_run)
         return runs[latest_last(self.end[runs], (-self.start[runs],), lambda some: self.id_ranks(runs[some]))]
 
     @cached_property
-    def submit(self) -> Rows:
+    def submit(self) -> RowIds:
         """Give for each run the row of its submit, -1 for runs without one and for other spans."""
         return np.where(self.is_run, self.parent, -1)
 
     @cached_property
-    def run_above(self) -> Rows:
+    def run_above(self) -> RowIds:
         """Give for each span the run in whose control flow it lies, -1 where there is none; for a run -1."""
         return nearest_ancestor(self.nest_parent, self.is_run)
 
     @cached_property
-    def nest_parent(self) -> Rows:
+    def nest_parent(self) -> RowIds:
         """Give for each nested span its parent, -1 for runs: within it a span's control flow lies."""
         return np.where(self.is_run, -1, self.parent)
 
@@ -136,7 +145,7 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     )
 
 
-def _ends(spans: pl.DataFrame) -> tuple[Rows, Flags]:
+def _ends(spans: pl.DataFrame) -> tuple[RowIds, Flags]:
     in_flight = spans.get_column("end").is_null()
     if not in_flight.any():
         return spans.get_column("end").to_physical().to_numpy().astype(np.int64), in_flight.to_numpy()
@@ -151,7 +160,7 @@ def _ends(spans: pl.DataFrame) -> tuple[Rows, Flags]:
     return end.to_physical().to_numpy().astype(np.int64), in_flight.to_numpy()
 
 
-def _run_task(spans: pl.DataFrame, submit: Rows, is_run: Flags) -> pl.Series:
+def _run_task(spans: pl.DataFrame, submit: RowIds, is_run: Flags) -> pl.Series:
     own = spans.get_column("task_id")
     unnamed = np.flatnonzero(is_run & own.is_null().to_numpy() & (submit >= 0))
     if unnamed.size:
@@ -159,7 +168,7 @@ def _run_task(spans: pl.DataFrame, submit: Rows, is_run: Flags) -> pl.Series:
     return pl.select(pl.when(pl.Series(is_run)).then(own)).to_series().alias("task_id")
 
 
-def _adopters(known: pl.DataFrame, orphans: Rows, is_run: Flags, run_task: pl.Series, task_id: pl.Series) -> Rows:
+def _adopters(known: pl.DataFrame, orphans: RowIds, is_run: Flags, run_task: pl.Series, task_id: pl.Series) -> RowIds:
     """Find for spans without a parent the run of their task id, else the driver span, that contains their start.
 
     Only within one process: threads lose the context, processes do not. `known` holds for every span what tells

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Hashes, Rows, flags
+from raytrace_analyze.table.lineage import Hashes, RowIds, flags
 
 
 @dataclass(frozen=True)
 class Tasks:
     """Tasks as hashes of their ids: parallel arrays."""
 
-    row: Rows
+    row: RowIds
     """The row that runs the task, or names it."""
     key: Hashes
     """A hash of session and id."""
@@ -20,13 +20,13 @@ class Tasks:
     """A hash of the id alone."""
 
     @staticmethod
-    def of(row: Rows, task_id: pl.Series, mixed_session: Hashes) -> "Tasks":
+    def of(row: RowIds, task_id: pl.Series, mixed_session: Hashes) -> "Tasks":
         """Take the ids of some tasks; `mixed_session` is what `lineage.mixed_hash` gives for every row."""
         task = task_id.hash(2).to_numpy()
         return Tasks(row, mixed_session[row] ^ task, task)
 
 
-def named_runs(lists: pl.Series, runs: Tasks, mixed_session: Hashes) -> tuple[Rows, Rows]:
+def named_runs(lists: pl.Series, runs: Tasks, mixed_session: Hashes) -> tuple[RowIds, RowIds]:
     """Pair the rows that list task ids with the runs of those tasks; `lists` has one element a row of the table."""
     none = np.empty(0, dtype=np.int64)
     if lists.null_count() == len(lists):

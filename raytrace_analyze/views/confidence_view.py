@@ -23,11 +23,11 @@ def show_confidence(path: CriticalPath, console: Console, *, top: int) -> None:
         console.print("All of the makespan is certain: nothing on the path is inferred.", style="bold")
         return
     times = _times(found)
+    rest_ns = path.makespan_ns - times[None]
     parts = ", ".join(f"{duration_text(times[kind])} on {saying}" for kind, saying in INFERENCES.items() if times[kind])
     console.print(
-        f"{share_text(times[None], path.makespan)} of the makespan is certain; "
-        f"{share_text(path.makespan - times[None], path.makespan)} ({duration_text(path.makespan - times[None])}) "
-        f"rests on inference: {parts}.",
+        f"{share_text(times[None], path.makespan_ns)} of the makespan is certain; "
+        f"{share_text(rest_ns, path.makespan_ns)} ({duration_text(rest_ns)}) rests on inference: {parts}.",
         style="bold",
     )
     shown = table("inferred is", "function", "total", "share", right=("total", "share"))
@@ -39,7 +39,7 @@ def show_confidence(path: CriticalPath, console: Console, *, top: int) -> None:
     rest = inferred.slice(top)
     if not rest.is_empty():
         total = int(rest.get_column("total_ns").sum())
-        shown.add_row(f"{rest.height} more", "", duration_text(total), share_text(total, path.makespan), style="dim")
+        shown.add_row(f"{rest.height} more", "", duration_text(total), share_text(total, path.makespan_ns), style="dim")
     console.print(shown)
 
 
@@ -49,7 +49,7 @@ def confidence_document(path: CriticalPath) -> dict[str, Any]:
     times = _times(found)
     return {
         "certain_ns": times[None],
-        "inferred_ns": path.makespan - times[None],
+        "inferred_ns": path.makespan_ns - times[None],
         **{f"{kind}_ns": times[kind] for kind in INFERENCES},
         "by_function": records(found.drop_nulls("inference")),
     }

@@ -41,7 +41,7 @@ def path_document(path: CriticalPath, by: str) -> dict[str, Any]:
         },
         "start_ns": path.start_ns,
         "end_ns": path.end_ns,
-        "makespan_ns": path.makespan,
+        "makespan_ns": path.makespan_ns,
         "work_ns": path.work_ns,
         "parallelism": round(path.parallelism, 6),
         "task_runs": path.runs,

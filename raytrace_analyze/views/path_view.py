@@ -55,12 +55,11 @@ def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[Render
 def _answer(path: CriticalPath) -> Iterator[RenderableType]:
     scope = path.scope
     if scope.kind == "task":
-        what = (
-            f"Task {printable(short_name(scope.name))} took {duration_text(path.makespan)} from its submit to its end."
-        )
+        took = duration_text(path.makespan_ns)
+        what = f"Task {printable(short_name(scope.name))} took {took} from its submit to its end."
     else:
         name = f" ({printable(scope.name)})" if scope.name else ""
-        what = f"{scope.kind.capitalize()} {scope.id}{name} took {duration_text(path.makespan)}."
+        what = f"{scope.kind.capitalize()} {scope.id}{name} took {duration_text(path.makespan_ns)}."
     yield Text(what, style="bold")
     if path.runs and scope.kind != "task":
         yield Text(
@@ -98,11 +97,11 @@ def _sums(path: CriticalPath, top: int, by: str) -> Table:
         times = [_total(rest, kind) for kind in used]
         total = int(rest.get_column("total_ns").sum())
         shown.add_row(
-            f"{rest.height} more", duration_text(total), share_text(total, path.makespan), *times, style="dim"
+            f"{rest.height} more", duration_text(total), share_text(total, path.makespan_ns), *times, style="dim"
         )
     totals = [_total(groups, kind) for kind in used]
-    shown.add_row("all", duration_text(path.makespan), share_text(1, 1), *totals, style="bold")
-    shares = [share_text(int(groups.get_column(f"{kind}_ns").sum()), path.makespan) for kind in used]
+    shown.add_row("all", duration_text(path.makespan_ns), share_text(1, 1), *totals, style="bold")
+    shares = [share_text(int(groups.get_column(f"{kind}_ns").sum()), path.makespan_ns) for kind in used]
     shown.add_row("", "", "", *shares, style="dim")
     return shown
 
@@ -116,12 +115,12 @@ def _chain(path: CriticalPath, top: int, bar_width: int) -> Table:
     shown = table("at", "took", "", "", right=("at", "took"))
     shown.columns[2].no_wrap = True
     for line in chain_lines(path.segments, top):
-        bar = "█" * round(bar_width * line.duration_ns / path.makespan)
+        bar = "█" * round(bar_width * line.duration_ns / path.makespan_ns)
         text = Text(line.text, style="dim" if line.is_folded else "")
         if line.inferred:
             text.append(f" {INFERRED}", style="yellow")
         shown.add_row(
-            offset_text(line.start_ns - path.start_ns, path.makespan),
+            offset_text(line.start_ns - path.start_ns, path.makespan_ns),
             duration_text(line.duration_ns),
             Text(bar or "·", style=_BAR_STYLES[line.category]),
             text,
@@ -134,7 +133,7 @@ def _legend(path: CriticalPath) -> Iterator[RenderableType]:
     if inferred:
         yield Text()
         yield Text(
-            f"{INFERRED} inferred ({share_text(inferred, path.makespan)} of the time): these files do not "
+            f"{INFERRED} inferred ({share_text(inferred, path.makespan_ns)} of the time): these files do not "
             "record what was waited for, so it is told from what ended just before. "
             "Trace with raytrace_hook to know it.",
             style="yellow",

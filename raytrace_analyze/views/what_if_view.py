@@ -72,8 +72,8 @@ def what_if_document(answer: WhatIf) -> dict[str, Any]:
         "observed_ns": answer.observed_ns,
         "predicted_ns": answer.predicted_ns,
         "saved_ns": answer.saved_ns,
-        "enough": answer.enough,
-        "then_critical": answer.then_critical,
+        "saturating_speedup": answer.saturating_speedup,
+        "next_critical": answer.next_critical,
         "slots_found": answer.slots,
         "notes": list(answer.notes),
         "critical": records(answer.critical),
@@ -127,8 +127,9 @@ def answer_text(answer: WhatIf) -> str:
     else:
         takes = f"the job takes {duration_text(answer.predicted_ns)} instead of {duration_text(answer.observed_ns)}"
     then = ""
-    if answer.enough is not None and answer.then_critical is not None:
-        then = f"; beyond {answer.enough:g}x nothing more is won, then {name_of(answer.then_critical)} is critical"
+    if answer.saturating_speedup is not None and answer.next_critical is not None:
+        then = f"; beyond {answer.saturating_speedup:g}x nothing more is won, "
+        then += f"then {name_of(answer.next_critical)} is critical"
     elif answer.saved_ns == 0 and not answer.critical.is_empty():
         then = f"; {name_of(answer.critical.row(0, named=True)['function'])} is critical"
     return f"{change_text(answer.change)} and {takes}{then}."
@@ -183,7 +184,7 @@ def _ranking_parts(ranking: Ranking, top: int) -> Iterator[RenderableType]:
     if ranking.functions.is_empty():
         return
     yield Text()
-    heads = ("own work", "on the path", "won at 2x", "won at most", "enough")
+    heads = ("own work", "on the path", "won at 2x", "won at most", "saturating_speedup")
     shown = table("function", "runs", *heads, "then critical", right=("runs", *heads))
     for row in ranking.functions.head(top).iter_rows(named=True):
         shown.add_row(
@@ -193,8 +194,8 @@ def _ranking_parts(ranking: Ranking, top: int) -> Iterator[RenderableType]:
             duration_text(row["critical_ns"]),
             duration_text(row["saved_2x_ns"]),
             duration_text(row["saved_most_ns"]),
-            "" if row["enough"] is None else f"{row['enough']:g}x",
-            escape(short_name(row["then_critical"])) if row["then_critical"] else "",
+            "" if row["saturating_speedup"] is None else f"{row['saturating_speedup']:g}x",
+            escape(short_name(row["next_critical"])) if row["next_critical"] else "",
         )
     yield shown
     rest = ranking.functions.height - top
@@ -213,8 +214,8 @@ def ranking_text(ranking: Ranking) -> str:
         return f"The job takes {took}; no faster function would make it shorter."
     first = ranking.functions.row(0, named=True)
     then = ""
-    if first["enough"] is not None and first["then_critical"] is not None:
-        then = f"; beyond {first['enough']:g}x nothing more is won, then {name_of(first['then_critical'])} is critical"
+    if first["saturating_speedup"] is not None and first["next_critical"] is not None:
+        then = f"; beyond {first['saturating_speedup']:g}x nothing more is won, then {name_of(first['next_critical'])} is critical"
     predicted = duration_text(first["predicted_2x_ns"])
     return f"Make {name_of(first['function'])} twice as fast and the job takes {predicted} instead of {took}{then}."
 

@@ -97,7 +97,7 @@ def test_nothing_is_inferred_and_nothing_left_out(analysed: Analysed) -> None:
     path = analysed.path()
     segments = path.segments
     assert not segments["inferred"].any()
-    assert segments["duration_ns"].sum() == path.makespan
+    assert segments["duration_ns"].sum() == path.makespan_ns
     assert segments["start_ns"][1:].to_list() == segments["end_ns"][:-1].to_list()
     assert path.notes == ()
     assert analysed.merged.report.problems == ()

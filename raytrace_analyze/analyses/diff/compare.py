@@ -8,7 +8,7 @@ import polars as pl
 from raytrace_analyze.analyses.diff.functions import compare_functions
 from raytrace_analyze.analyses.diff.notes import comparison_notes
 from raytrace_analyze.analyses.diff.result import Group, RunDiff
-from raytrace_analyze.analyses.diff.runs import KEY, PathOptions, Runs, collect_runs
+from raytrace_analyze.analyses.diff.runs import KEY, PathOptions, RunGroup, collect_runs
 from raytrace_analyze.analyses.diff.significance import Significance
 from raytrace_analyze.errors import UsageError
 
@@ -69,7 +69,7 @@ def _tables(tables: Tables, events: Events) -> tuple[list[pl.DataFrame], list[pl
     return listed, of_each
 
 
-def _parts(base: Runs, new: Runs) -> pl.DataFrame:
+def _parts(base: RunGroup, new: RunGroup) -> pl.DataFrame:
     """Set the mean path times of both sides side by side: columns of `RunDiff.parts`."""
     return (
         mean_parts(base)
@@ -81,13 +81,13 @@ def _parts(base: Runs, new: Runs) -> pl.DataFrame:
     )
 
 
-def mean_ns(runs: Runs) -> int:
+def mean_ns(runs: RunGroup) -> int:
     """Give the mean makespan in whole ns; half a ns is rounded up."""
     count = runs.about.height
     return int((2 * runs.about.get_column("makespan_ns").sum() + count) // (2 * count))
 
 
-def mean_parts(runs: Runs) -> pl.DataFrame:
+def mean_parts(runs: RunGroup) -> pl.DataFrame:
     """Give the mean path time of each part in whole ns, so that the parts add up to `mean_ns` exactly.
 
     Each mean is rounded down; the nanoseconds that are left go to the parts that lost most by that, one each.

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.diff.runs import Runs
+from raytrace_analyze.analyses.diff.runs import RunGroup
 from raytrace_analyze.analyses.diff.significance import ALPHA, Significance
 
 _QUANTILES = (("p50", 0.50), ("p95", 0.95))
@@ -15,7 +15,7 @@ FUNCTIONS = (
 """Columns of `RunDiff.functions`."""
 
 
-def compare_functions(base: Runs, new: Runs, parts: pl.DataFrame) -> pl.DataFrame:
+def compare_functions(base: RunGroup, new: RunGroup, parts: pl.DataFrame) -> pl.DataFrame:
     """Compare counts and run times of all functions: columns of `FUNCTIONS`."""
     both = _summed("base", base).join(_summed("new", new), on="function", how="full", coalesce=True, nulls_equal=True)
     on_path = parts.group_by("function").agg(path_difference_ns=pl.col("difference_ns").sum())
@@ -35,7 +35,7 @@ def compare_functions(base: Runs, new: Runs, parts: pl.DataFrame) -> pl.DataFram
     )
 
 
-def _summed(side: str, runs: Runs) -> pl.DataFrame:
+def _summed(side: str, runs: RunGroup) -> pl.DataFrame:
     """Sum up one side's task runs by function; its columns begin with the side."""
     time = pl.col("run_ns")
     return runs.tasks.group_by("function").agg(
@@ -46,7 +46,7 @@ def _summed(side: str, runs: Runs) -> pl.DataFrame:
     )
 
 
-def _judged(base: Runs, new: Runs) -> pl.DataFrame:
+def _judged(base: RunGroup, new: RunGroup) -> pl.DataFrame:
     """Test the medians that the runs have of each function, where all runs have one: `p_value`, `is_noise`."""
     shifted = new.tasks.with_columns(pl.col("run") + base.about.height)
     medians = (

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from raytrace_analyze.analyses.diff.runs import Runs
+from raytrace_analyze.analyses.diff.runs import RunGroup
 from raytrace_analyze.units import count_text
 
 _OUTLIER = 2.0
 """From how many times the median of its group a run's makespan is pointed out."""
 
 
-def comparison_notes(base: Runs, new: Runs) -> tuple[str, ...]:
+def comparison_notes(base: RunGroup, new: RunGroup) -> tuple[str, ...]:
     """Tell what makes the comparison weaker than it looks."""
     return (*_of_both(base, new), *_of_group("BASE", base.about), *_of_group("NEW", new.about))
 
 
-def _of_both(base: Runs, new: Runs) -> Iterator[str]:
+def _of_both(base: RunGroup, new: RunGroup) -> Iterator[str]:
     if base.about.height == new.about.height == 1:
         yield (
             "one run each: no run-to-run spread known; a function's change is called noise where the spread of its own "

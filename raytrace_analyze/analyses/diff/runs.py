@@ -21,17 +21,17 @@ RUNS = pl.Schema(
         "records_waits": pl.Boolean,
     }
 )
-"""Columns of `Runs.about`: `run` counts from 0; `in_flight` is how many spans never ended."""
+"""Columns of `RunGroup.about`: `run` counts from 0; `in_flight` is how many spans never ended."""
 
 KEY = ("function", "category", "cause")
 PATH = pl.Schema(
     {"run": pl.Int64, "function": pl.String, "category": pl.String, "cause": pl.String}
     | {"path_ns": pl.Int64, "task_runs": pl.Int64}
 )
-"""Columns of `Runs.path`: `task_runs` is how many different tasks the time is of, where it is running time."""
+"""Columns of `RunGroup.path`: `task_runs` is how many different tasks the time is of, where it is running time."""
 
 TASKS = pl.Schema({"run": pl.Int64, "function": pl.String, "run_ns": pl.Int64})
-"""Columns of `Runs.tasks`: `run_ns` is null for a task that never ended."""
+"""Columns of `RunGroup.tasks`: `run_ns` is null for a task that never ended."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PathOptions:
 
 
 @dataclass(frozen=True)
-class Runs:
+class RunGroup:
     """The runs of one side."""
 
     about: pl.DataFrame
@@ -62,7 +62,7 @@ def collect_runs(
     side: str,
     job: str | None,
     options: PathOptions,
-) -> Runs:
+) -> RunGroup:
     """Take every job of every table as one run; where a table knows no jobs, its sessions.
 
     `job` (`ID` or `SESSION/ID`, both may be cut short) keeps those it fits; unlike elsewhere it may fit several.
@@ -82,7 +82,7 @@ def collect_runs(
     return parts
 
 
-def _of_table(spans: pl.DataFrame, events: pl.DataFrame | None, job: str | None, options: PathOptions) -> Runs:
+def _of_table(spans: pl.DataFrame, events: pl.DataFrame | None, job: str | None, options: PathOptions) -> RunGroup:
     scope_of, keys = number_scopes(spans, "jobs")
     has_jobs = any(key.kind == "job" for key in keys)
     wanted = [
@@ -108,7 +108,7 @@ def _of_table(spans: pl.DataFrame, events: pl.DataFrame | None, job: str | None,
     path = segments.rename({"scope": "job_id"}).join(
         runs.select("run", "session", "job_id"), on=["session", "job_id"], how="inner", nulls_equal=True
     )
-    return Runs(_about(runs, numbered, path), _path(path), _tasks(numbered))
+    return RunGroup(_about(runs, numbered, path), _path(path), _tasks(numbered))
 
 
 def _fits(session: str, job_id: str, wanted: str) -> bool:
@@ -154,7 +154,7 @@ def _tasks(spans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _numbered(tables: Sequence[Runs]) -> Runs:
+def _numbered(tables: Sequence[RunGroup]) -> RunGroup:
     """Put the runs of several tables behind each other."""
     shifted: list[tuple[pl.DataFrame, ...]] = []
     first = 0
@@ -164,7 +164,7 @@ def _numbered(tables: Sequence[Runs]) -> Runs:
         )
         first += runs.about.height
     about, path, tasks = (pl.concat(frames) for frames in zip(*shifted, strict=True))
-    return Runs(about, path, tasks)
+    return RunGroup(about, path, tasks)
 
 
 def _names(spans: pl.DataFrame) -> list[str]:

@@ -1,8 +1,8 @@
-"""The points of a job in time, in order: starts, ends and joins of spans, strung up along flows of control.
+"""The events of a job in time, in order: starts, ends and joins of spans, strung up along flows of control.
 
 A flow is what happens one thing after another: a run (or the scope's virtual root) with all that is nested in it.
 Nested spans that overlap (threads, awaits side by side) are flows of their own, forked off where they start and
-joined where they end; so are detached spans, which nobody joins. The stretch of time before a point belongs to the
+joined where they end; so are detached spans, which nobody joins. The stretch of time before a event belongs to the
 innermost span there.
 
 Rows are positions in the arrays of `Scoped`: spans, then virtual roots.
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.table.lineage import Flags, Rows, depth, nearest_ancestor
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_ancestor
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, joins
 
-START, END, FORK, JOIN, GUEST, ITEM = range(6)
-"""Kinds of points: of a span's own flow its start and end; of another flow where a row is forked off or joined; where
+START, END, FORK, JOIN, INFERRED_JOIN, ITEM = range(6)
+"""Kinds of events: of a span's own flow its start and end; of another flow where a row is forked off or joined; where
 a run is joined that nobody claims; where a generator had an item ready."""
 
 _FAR = 1 << 40
@@ -27,38 +27,38 @@ _ITEM_AFTER_NS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Points:
-    """All points of a scope, sorted by flow and, within it, in the order in which they came."""
+class Events:
+    """All events of a scope, sorted by flow and, within it, in the order in which they came."""
 
     scoped: Scoped
     runs: Runs
     root: int
     """Row of the scope's virtual root."""
-    rows: Rows
+    rows: RowIds
     """The rows of the scope, the root last."""
-    flow: Rows
-    """By point: the row of the span that heads its flow."""
-    time: Rows
-    row: Rows
+    flow: RowIds
+    """By event: the row of the span that heads its flow."""
+    time: Nanos
+    row: RowIds
     kind: npt.NDArray[np.int8]
-    owner: Rows
-    """The innermost span of the stretch before the point."""
+    owner: RowIds
+    """The innermost span of the stretch before the event."""
     is_barrier: Flags
-    """Points that wait for other flows: the start of a flow, joins, ends of waits. A stretch before one is time
+    """Events that wait for other flows: the start of a flow, joins, ends of waits. A stretch before one is time
     spent waiting; any other takes as long as it takes."""
-    start_of: Rows
-    """By row: the point where it starts in its own flow, -1 outside the scope."""
-    end_of: Rows
-    other: Rows
-    """Of JOIN and GUEST points what is joined, of ITEM points the wait that got the item: as rows, -1 for others."""
-    head: Rows
+    start_of: RowIds
+    """By row: the event where it starts in its own flow, -1 outside the scope."""
+    end_of: RowIds
+    other: RowIds
+    """Of JOIN and INFERRED_JOIN events what is joined, of ITEM events the wait that got the item: rows, or -1."""
+    head: RowIds
     """By row: the row that heads its flow."""
-    run_above: Rows
+    run_above: RowIds
     """By row: the run in whose body it lies, itself for a run, -1 for the driver's."""
 
 
-def lay_points(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) -> Points:
-    """Find the points of one scope."""
+def lay_events(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) -> Events:
+    """Find the events of one scope."""
     # Where clocks contradict each other, a span can end before it starts: it takes no time then.
     scoped = replace(scoped, end=np.maximum(scoped.end, scoped.start))
     root = scoped.root(scope)
@@ -67,7 +67,7 @@ def lay_points(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
     above = np.where(is_run, -1, scoped.parent)
     run_above = np.where(is_run, np.arange(is_run.size), nearest_ancestor(above, is_run))
     nested = rows[above[rows] >= 0]
-    forks = np.concatenate([_overlapping(scoped, nested[~scoped.detached[nested]]), nested[_torn(scoped, nested)]])
+    forks = np.concatenate([_overlapping(scoped, nested[~scoped.detached[nested]]), nested[_detached(scoped, nested)]])
     is_head = above < 0
     is_head[forks] = True
     head = np.where(is_head, np.arange(is_head.size), nearest_ancestor(above, is_head))
@@ -85,7 +85,7 @@ def lay_points(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
         _part(FORK, head[above[attached]], scoped.start[attached], attached, _key(level[above[attached]] + 1, 3)),
         _part(FORK, np.full(lost.size, root), scoped.start[lost], lost, np.full(lost.size, 2 * _FAR)),
         _part(JOIN, head[above[in_time]], scoped.end[in_time], in_time, _key(level[above[in_time]] + 1, 0)),
-        _part(GUEST, head[claimant], guest_time, claimant, _key(level[claimant] + 1, 1)),
+        _part(INFERRED_JOIN, head[claimant], guest_time, claimant, _key(level[claimant] + 1, 1)),
         _part(ITEM, item_runs, scoped.end[waits], item_runs, np.full(waits.size, 2 * _FAR)),
     ]
     kind, flow, time, row, key = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -99,7 +99,7 @@ def lay_points(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
         which[row[found]] = found
     is_wait = np.append(runs.is_wait, np.zeros(is_run.size - runs.is_wait.size, dtype=np.bool_))
     ends_freely = not (scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver").any()
-    return Points(
+    return Events(
         scoped=scoped,
         runs=runs,
         root=root,
@@ -111,7 +111,7 @@ def lay_points(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
         owner=_owners(kind, flow, row, above),
         is_barrier=((kind == START) & (row == flow))
         | (kind == JOIN)
-        | (kind == GUEST)
+        | (kind == INFERRED_JOIN)
         | ((kind == END) & is_wait[row] & ~is_run[row])
         | ((kind == END) & (row == root) & ends_freely),
         start_of=start_of,
@@ -122,20 +122,20 @@ def lay_points(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
     )
 
 
-_Part = tuple[npt.NDArray[np.int8], Rows, Rows, Rows, Rows]
-"""Points of one kind: kind, flow, time, row, and what orders points of one time."""
+_Part = tuple[npt.NDArray[np.int8], RowIds, RowIds, RowIds, RowIds]
+"""Events of one kind: kind, flow, time, row, and what orders events of one time."""
 
 
-def _part(kind: int, flow: Rows, time: Rows, row: Rows, key: Rows) -> _Part:
+def _part(kind: int, flow: RowIds, time: Nanos, row: RowIds, key: RowIds) -> _Part:
     return np.full(row.size, kind, dtype=np.int8), flow, time, row, key
 
 
-def _key(level: Rows, sub: int) -> Rows:
+def _key(level: RowIds, sub: int) -> RowIds:
     """Order what happens at one time: ends, the deepest first (0, 1), then starts, the outermost first (3)."""
     return _FAR + level * 4 if sub == 3 else -level * 4 + sub
 
 
-def _spans(scoped: Scoped, rows: Rows, head: Rows, level: Rows, above: Rows, kind: int) -> _Part:
+def _spans(scoped: Scoped, rows: RowIds, head: RowIds, level: RowIds, above: RowIds, kind: int) -> _Part:
     """The starts, or ends, of spans in their own flows; a flow begins and ends with those of its head."""
     time = scoped.start[rows] if kind == START else scoped.end[rows]
     key = _key(level[rows], 3 if kind == START else 0)
@@ -148,7 +148,7 @@ def _spans(scoped: Scoped, rows: Rows, head: Rows, level: Rows, above: Rows, kin
     return _part(kind, head[rows], time, rows, key)
 
 
-def _sorted(flow: Rows, time: Rows, key: Rows) -> Rows:
+def _sorted(flow: RowIds, time: Nanos, key: RowIds) -> RowIds:
     """Give the order by flow, time and key; sorts by one number where these fit into it, which is much faster."""
     if time.size == 0:
         return np.empty(0, dtype=np.int64)
@@ -164,7 +164,7 @@ def _sorted(flow: Rows, time: Rows, key: Rows) -> Rows:
     return order
 
 
-def _overlapping(scoped: Scoped, nested: Rows) -> Rows:
+def _overlapping(scoped: Scoped, nested: RowIds) -> RowIds:
     """Give the nested spans that overlap a sibling."""
     if nested.size == 0:
         return nested
@@ -178,16 +178,16 @@ def _overlapping(scoped: Scoped, nested: Rows) -> Rows:
     opens = first.copy()
     opens[1:] |= start[1:] >= ends[latest[:-1]]
     cluster = np.cumsum(opens) - 1
-    overlapping: Rows = order[np.bincount(cluster)[cluster] > 1]
+    overlapping: RowIds = order[np.bincount(cluster)[cluster] > 1]
     return overlapping
 
 
-def _torn(scoped: Scoped, nested: Rows) -> Flags:
+def _detached(scoped: Scoped, nested: RowIds) -> Flags:
     """Tell the outermost detached spans: what is nested in them goes with them."""
     return scoped.detached[nested] & ~scoped.detached[scoped.parent[nested]]
 
 
-def _guests(scoped: Scoped, runs: Runs, rows: Rows, *, infer: bool) -> tuple[Rows, Rows]:
+def _guests(scoped: Scoped, runs: Runs, rows: RowIds, *, infer: bool) -> tuple[RowIds, RowIds]:
     """Give the runs that nobody claims, and who is taken to have waited for each."""
     none = np.empty(0, dtype=np.int64)
     within = rows[:-1]
@@ -200,7 +200,7 @@ def _guests(scoped: Scoped, runs: Runs, rows: Rows, *, infer: bool) -> tuple[Row
     return found.members[kept], owner[kept]
 
 
-def _child_at(scoped: Scoped, above: Rows, head: Rows, rows: Rows, guest: Rows, claimant: Rows) -> Rows:
+def _child_at(scoped: Scoped, above: RowIds, head: RowIds, rows: RowIds, guest: RowIds, claimant: RowIds) -> RowIds:
     """Give the child within whose time the claimant's flow was when a guest ended; -1 where it was in none.
 
     What the claimant did inside a nested span it did not stop doing for the guest: it can join it right after.
@@ -226,7 +226,7 @@ def _child_at(scoped: Scoped, above: Rows, head: Rows, rows: Rows, guest: Rows, 
     return found
 
 
-def _items(scoped: Scoped, runs: Runs, rows: Rows) -> tuple[Rows, Rows]:
+def _items(scoped: Scoped, runs: Runs, rows: RowIds) -> tuple[RowIds, RowIds]:
     """Pair waits that were held up by a generator that had not ended when they had, with its run."""
     wait = np.repeat(np.arange(runs.ready.first.size - 1), np.diff(runs.ready.first))
     run = runs.ready.members
@@ -237,10 +237,10 @@ def _items(scoped: Scoped, runs: Runs, rows: Rows) -> tuple[Rows, Rows]:
     return wait[kept], run[kept]
 
 
-def _owners(kind: npt.NDArray[np.int8], flow: Rows, row: Rows, above: Rows) -> Rows:
-    """Give the innermost span before each point, told by the point before it; for a flow's first point itself."""
-    inner = np.where(kind == START, row, np.where(kind == GUEST, row, above[row]))
-    # A point of another flow can lie anywhere: what was the innermost span before it still is.
+def _owners(kind: npt.NDArray[np.int8], flow: RowIds, row: RowIds, above: RowIds) -> RowIds:
+    """Give the innermost span before each event, told by the event before it; for a flow's first event itself."""
+    inner = np.where(kind == START, row, np.where(kind == INFERRED_JOIN, row, above[row]))
+    # A event of another flow can lie anywhere: what was the innermost span before it still is.
     is_passing = (kind == ITEM) | ((kind == FORK) & (above[row] < 0))
     told = np.maximum.accumulate(np.where(is_passing, 0, np.arange(row.size)))
     inner = inner[told]
