@@ -215,7 +215,8 @@ def ranking_text(ranking: Ranking) -> str:
     first = ranking.functions.row(0, named=True)
     then = ""
     if first["saturating_speedup"] is not None and first["next_critical"] is not None:
-        then = f"; beyond {first['saturating_speedup']:g}x nothing more is won, then {name_of(first['next_critical'])} is critical"
+        then = f"; beyond {first['saturating_speedup']:g}x nothing more is won, "
+        then += f"then {name_of(first['next_critical'])} is critical"
     predicted = duration_text(first["predicted_2x_ns"])
     return f"Make {name_of(first['function'])} twice as fast and the job takes {predicted} instead of {took}{then}."
 
