@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.advice import advise
     from raytrace_analyze.analyses.clock_offsets import clock_offsets
     from raytrace_analyze.analyses.diff import RunDiff, diff
+    from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
     from raytrace_analyze.analyses.queue_causes import queue_causes
@@ -50,6 +51,8 @@ _HOME = {
     "NoSpansError": "errors",
     "RaytraceError": "errors",
     "UsageError": "errors",
+    "Hang": "analyses.hang",
+    "hang": "analyses.hang",
     "span_graph": "analyses.span_graph",
     "Ingested": "ingest",
     "IngestReport": "ingest",
@@ -72,6 +75,7 @@ _HOME = {
 __all__ = [
     "CriticalPath",
     "DamagedInputError",
+    "Hang",
     "IngestReport",
     "Ingested",
     "NoSpansError",
@@ -88,6 +92,7 @@ __all__ = [
     "critical_path",
     "critical_paths",
     "diff",
+    "hang",
     "jobs",
     "latency_stats",
     "load",
