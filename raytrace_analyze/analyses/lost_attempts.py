@@ -31,6 +31,8 @@ class LostAttempt:
 
 def lost_attempts(trace: PreparedTrace, session: str, task_id: str | None) -> list[LostAttempt]:
     """Give the attempts of a task that have no span, in order of start."""
+    if task_id is None or trace.attempts.is_empty():
+        return []
     rows = trace.attempts.filter(pl.col("session") == session, pl.col("task_id") == task_id).sort("start", "attempt")
     if rows.is_empty():
         return []
