@@ -137,9 +137,8 @@ def _lost_meant(trace: PreparedTrace, task: str, job: str | None) -> pl.DataFram
 def _lost_notes(trace: PreparedTrace, run: int, task: str, job: str | None) -> tuple[str, ...]:
     """Say which other tasks of that name have no span at all."""
     own = trace.structure.run_task[run]
-    others = (
-        _lost_meant(trace, task, job).filter(pl.col("task_id") != own).get_column("task_id").unique(maintain_order=True)
-    )
+    lost = _lost_meant(trace, task, job).filter(pl.col("task_id").ne_missing(pl.lit(own, pl.String)))
+    others = lost.get_column("task_id").unique(maintain_order=True)
     if others.is_empty():
         return ()
     shown = ", ".join(others.head(_SHOWN)) + (" ..." if others.len() > _SHOWN else "")
