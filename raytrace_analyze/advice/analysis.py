@@ -62,10 +62,11 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 FINDINGS = pl.Schema(_COLUMNS)
 """Columns of `advise`. `finding` counts from 1, what would save most first; what only a first run pays, and a second
 one or a long-lived cluster would not (`first_run_only`), stands behind the rest. `cost_ns` is what the spans concerned
-have of the critical path, `saved_ns` how much shorter the job would be with this mended and nothing else, `predicted_ns` how
-long it would take then, `share` the saving as a part of what it took (0 to 1). `file` and `line` tell where in the
-program, null where that is not known. `certain` is false where it depends on the program whether it can be changed so.
-`reference` and `url` are the page of Ray's documentation. `span_ids` is the evidence, what tells most first."""
+have of the critical path, `saved_ns` how much shorter the job would be with this mended and nothing else,
+`predicted_ns` how long it would take then, `share` the saving as a part of what it took (0 to 1). `file` and `line`
+tell where in the program, null where that is not known. `certain` is false where it depends on the program whether it
+can be changed so. `reference` and `url` are the page of Ray's documentation. `span_ids` is the evidence, what tells
+most first."""
 
 
 @dataclass(frozen=True)
