@@ -83,7 +83,7 @@ def test_the_one_that_everybody_waits_for() -> None:
     1       |---- runs, idle in socket.recv ...
     2, 3    take the result of 1
     """
-    idle = json.dumps([{"start": 5, "end": 9, "in": "socket.recv", "at": "etl.py:42"}])
+    idle = json.dumps({"stretches": [{"start_ns": 5, "end_ns": 9, "in": "socket.recv", "at": "etl.py:42"}]})
     spans = table(
         driver(),
         submit("s1", 1, 2, "d", submitted_task_id=task(1), function="load"),

@@ -99,11 +99,10 @@ def _know(found: Open, row: Row, key: str, state: str) -> None:
     found.rows.setdefault(key, row)
     found.states.setdefault(key, state)
     idle = _json(row["attributes"]).get("raytrace.idle")
-    if state == RUNS and isinstance(idle, str):
-        stretches = [each for each in _json_list(idle) if isinstance(each, dict)]
-        if stretches and stretches[-1].get("in"):
-            place = f" at {stretches[-1]['at']}" if stretches[-1].get("at") else ""
-            found.idle_in[key] = f"{stretches[-1]['in']}{place}"
+    stretches = _json(idle).get("stretches") if state == RUNS else None
+    last = stretches[-1] if isinstance(stretches, list) and stretches else None
+    if isinstance(last, dict) and last.get("in"):
+        found.idle_in[key] = f"{last['in']} at {last['at']}" if last.get("at") else str(last["in"])
 
 
 def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iterator[Edge]:
@@ -192,11 +191,3 @@ def _json(text: Any) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _json_list(text: str) -> list[Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return []
-    return value if isinstance(value, list) else []
