@@ -7,10 +7,24 @@ import errno
 import fcntl
 import os
 import stat
+from typing import Callable
 
 
 class UnsafeDirectoryError(OSError):
     """The directory is somebody else's, or open to everybody, or a link; nothing is written there."""
+
+
+class OpenFile:
+    """A file that is open by one or more descriptors. They are closed once no thread holds this any more.
+
+    A descriptor that is closed while a thread writes may be another file of the program's by then.
+    """
+
+    descriptors: tuple[int, ...] = ()
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        for descriptor in self.descriptors:
+            close(descriptor)
 
 
 def open_directory(path: str) -> int:

@@ -20,6 +20,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable
 
 from raytrace_hook.log import warn_once
+from raytrace_hook.output.directory import OpenFile
 from raytrace_hook.output.encode import quote
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ class _Owner(weakref.ref):  # type: ignore[type-arg] # generic from Python 3.9 o
     key: int
 
 
-class _Slots:
+class _Slots(OpenFile):
     """The file itself, and which of its slots are taken."""
 
     def __init__(self, descriptor: int, growing: int, first: int, slot_bytes: int) -> None:
+        self.descriptors = (descriptor, growing)
         self.descriptor = descriptor
         self.growing = growing
         """A descriptor of the same file that only appends."""
@@ -63,10 +65,6 @@ class _Slots:
     def give_back(self, key: int) -> None:
         """Take the slot from a key; KeyError when it has none. One step as well."""
         self.free.extend(map(self.taken.pop, (key,)))
-
-    def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        close(self.descriptor)
-        close(self.growing)
 
 
 class OpenSpans:

@@ -17,7 +17,7 @@ from threading import get_ident
 from typing import Callable
 
 from raytrace_hook.log import warn_once
-from raytrace_hook.output.directory import create_file, open_directory
+from raytrace_hook.output.directory import OpenFile, create_file, open_directory
 from raytrace_hook.output.limits import clean_up, file_host
 
 _RETRY_S = 1.0
@@ -28,18 +28,14 @@ _CREATION_S, _STEP_S = 0.1, 0.001
 """How long another thread is given to finish making a file, and how often that is looked at."""
 
 
-class _Part:
-    """A file that is open. It is closed once no thread writes into it any more."""
-
-    __slots__ = ("descriptor", "safe_bytes")
+class _Part(OpenFile):
+    """A file that lines are appended to."""
 
     def __init__(self, descriptor: int) -> None:
+        self.descriptors = (descriptor,)
         self.descriptor = descriptor
         self.safe_bytes = 0
         """What was in it when it was last seen to have a name."""
-
-    def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        close(self.descriptor)
 
 
 class SpanFile:

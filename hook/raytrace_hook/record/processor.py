@@ -97,20 +97,22 @@ class SpanFileProcessor(SpanProcessor):
                 parent, start_ns = span.parent, span.start_time
             _, span_id, _, flags, _, _ = context
             is_run = kind is _CONSUMER and name.endswith(_RUN_SUFFIX)
+            is_shown = kind is not _PRODUCER and flags & _SAMPLED
+            if is_run or is_shown:
+                self._open_spans.own(span_id, span)  # first of all: whatever is interrupted below is then put right
             if is_run:
-                self._open_spans.own(span_id, span)
                 self._start_run(span_id, attributes)
-                if self._sampler is not None and flags & _SAMPLED:
+                if self._sampler is not None and is_shown:
                     self._sampler.start(span_id, start_ns)
             elif self.in_worker:
                 self._adopt(parent, attributes, parent_context)
-            if kind is not _PRODUCER and flags & _SAMPLED:
+            if is_shown:
                 # Kept until the end, when most of it is still true and need not be encoded again.
                 head = encode_head(name, context, kind, parent, start_ns)
                 seen = attributes.copy()
                 encoded = encode_alike(name, seen, _DIFFERING)
                 self._started[span_id] = name, head, seen, encoded
-                if not self._open_spans.set(span_id, encode_open(head, encoded), None if is_run else span):
+                if not self._open_spans.set(span_id, encode_open(head, encoded)):
                     self._open_spans.set(span_id, encode_open(head, encode_plain(_essential(seen))))
         except Exception as error:
             warn_once("a span could not be completed", error)
