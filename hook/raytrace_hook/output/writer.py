@@ -13,6 +13,7 @@ import itertools
 import os
 import secrets
 import time
+from collections.abc import Iterable, Iterator
 from threading import get_ident
 from typing import Callable
 
@@ -201,7 +202,7 @@ class SpanFile:
         finally:
             os.close(directory)
 
-    def replace_beside(self, suffix: str, data: bytes) -> None:
+    def replace_beside(self, suffix: str, lines: Iterable[bytes]) -> None:
         """Replace `<stem><suffix>` as a whole, so that a reader sees the old or the new one. Raises OSError."""
         directory = open_directory(self._directory)
         try:
@@ -209,13 +210,22 @@ class SpanFile:
             descriptor = create_file(directory, draft, os.O_WRONLY)
             try:
                 with open(descriptor, "wb") as file:
-                    file.write(data)
+                    file.writelines(lines)
                 os.rename(draft, name, src_dir_fd=directory, dst_dir_fd=directory)
             except BaseException:
                 os.unlink(draft, dir_fd=directory)
                 raise
         finally:
             os.close(directory)
+
+    def lines_beside(self, suffix: str) -> Iterator[bytes]:
+        """Give the lines of `<stem><suffix>`; none where it is not there. Raises OSError."""
+        try:
+            descriptor = self.open_again(f"{self.stem}{suffix}", os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        with open(descriptor, "rb") as file:
+            yield from file
 
     def _has_room(self) -> bool:
         if not (self._max_directory_bytes or self._keep_days):

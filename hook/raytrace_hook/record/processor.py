@@ -156,7 +156,8 @@ class SpanFileProcessor(SpanProcessor):
 
     def _forget(self, span_id: int) -> None:
         """Let go of a span that nobody can end any more."""
-        self._started.pop(span_id, None)
+        if self._started.pop(span_id, None) is not None:
+            self._file.count_lost(1, "interrupted, or never ended")
         self._running.pop(span_id, None)
         self._stop_watching(span_id)
 
