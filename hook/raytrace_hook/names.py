@@ -24,6 +24,9 @@ CALL_SITE = "raytrace.call_site"
 TASK_NAME = "raytrace.task_name"
 """Only where the program (or a library, like Ray Data) named the task otherwise than the function."""
 
+# Any span of an actor that several jobs share.
+CALLER_JOB_ID = "raytrace.caller_job_id"
+
 # A run (CONSUMER).
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"

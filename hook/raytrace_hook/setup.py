@@ -17,7 +17,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, patches, pickling, tracebacks
-from raytrace_hook.record import generators, submits
+from raytrace_hook.record import callers, generators, submits
 from raytrace_hook.record.driver import Driver
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -152,6 +152,7 @@ def _install_in_ray(recorder: _Recorder) -> None:
     if internals.is_worker():
         recorder.processor.in_worker = True
         generators.install()
+        callers.install()
         patches.patch_error_texts(tracebacks.formatting)
     else:
         events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)

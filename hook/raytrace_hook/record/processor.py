@@ -17,6 +17,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray import internals
+from raytrace_hook.record import callers
 from raytrace_hook.record.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _ESSENTIAL = (
     "ray.actor_method",
     names.TASK_NAME,
     names.CONCURRENT,
+    names.CALLER_JOB_ID,
 )
 """What an open span still says when all of it is too long for its slot."""
 _DIFFERING = ("ray.task_id", names.TASK_NAME)
@@ -106,6 +108,8 @@ class SpanFileProcessor(SpanProcessor):
                     self._sampler.start(span_id, start_ns)
             elif self.in_worker:
                 self._adopt(parent, attributes, parent_context)
+            if self.in_worker:
+                callers.add_job(attributes)
             if is_shown:
                 # Kept until the end, when most of it is still true and need not be encoded again.
                 head = encode_head(name, context, kind, parent, start_ns)
