@@ -72,7 +72,7 @@ def idle_of(span: Span) -> list[dict[str, Any]]:
 def test_cpu_and_idle_are_told_apart(tracer: Tracer, tmp_path: Path) -> None:
     with run(tracer):
         burn(0.5)
-        time.sleep(0.5)
+        time.sleep(1.0)
     span = Recording(tmp_path).one("f ray.remote_worker")
     assert 0.3e9 < span.attributes["raytrace.cpu_ns"] < 0.75e9
     assert span.attributes["raytrace.process_cpu_ns"] >= span.attributes["raytrace.cpu_ns"]
@@ -82,9 +82,11 @@ def test_cpu_and_idle_are_told_apart(tracer: Tracer, tmp_path: Path) -> None:
     assert sum(counts[stack] for stack in burning if stack.startswith("cpu;")) > 0
     assert sum(counts[stack] for stack in sleeping if stack.startswith("idle;")) > 0
     assert all(stack.startswith("idle;") for stack in sleeping)
-    (stretch,) = [one for one in idle_of(span) if one["in"] == "time.sleep"]
+    stretch = max(
+        (one for one in idle_of(span) if one["in"] == "time.sleep"), key=lambda one: one["end_ns"] - one["start_ns"]
+    )
     assert stretch["at"].rpartition(":")[0] == HERE
-    assert stretch["end_ns"] - stretch["start_ns"] > 0.3e9
+    assert 0.5e9 < stretch["end_ns"] - stretch["start_ns"]
 
 
 def test_what_it_idles_in_has_a_name(tracer: Tracer, tmp_path: Path) -> None:
@@ -92,13 +94,13 @@ def test_what_it_idles_in_has_a_name(tracer: Tracer, tmp_path: Path) -> None:
     lock = threading.Lock()
     lock.acquire()
     with run(tracer):
-        threading.Event().wait(0.4)
-        threading.Timer(0.4, there.send, [b"x"]).start()
+        threading.Event().wait(1)
+        threading.Timer(1, there.send, [b"x"]).start()
         here.recv(1)
-        subprocess.run(["sleep", "0.4"], check=True)
-        lock.acquire(timeout=0.4)
+        subprocess.run(["sleep", "1"], check=True)
+        lock.acquire(timeout=1)
     stretches = idle_of(Recording(tmp_path).one("f ray.remote_worker"))
-    named = [one["in"] for one in stretches]
+    named = [name for name, _ in itertools.groupby(one["in"] for one in stretches)]
     assert named == ["threading.Event.wait", "socket.recv", "subprocess.run", "lock.acquire"]
     lines = [int(one["at"].rpartition(":")[2]) for one in stretches]
     assert lines == sorted(lines)
@@ -107,18 +109,20 @@ def test_what_it_idles_in_has_a_name(tracer: Tracer, tmp_path: Path) -> None:
 
 def test_a_loop_of_short_sleeps_is_one_stretch(tracer: Tracer, tmp_path: Path) -> None:
     with run(tracer):
-        for _ in range(50):
-            time.sleep(0.01)
+        began = time.time_ns()
+        for _ in range(80):
+            time.sleep(0.02)
+        length = time.time_ns() - began
     stretches = idle_of(Recording(tmp_path).one("f ray.remote_worker"))
     assert {one["in"] for one in stretches} == {"time.sleep"}
-    assert sum(one["end_ns"] - one["start_ns"] for one in stretches) > 0.25e9
+    assert sum(one["end_ns"] - one["start_ns"] for one in stretches) > length / 3
 
 
 def test_a_short_run_and_other_spans_say_nothing(tracer: Tracer, tmp_path: Path) -> None:
     with tracer.start_as_current_span("custom"):
         for _ in range(20):
             with run(tracer):
-                time.sleep(0.01)
+                pass
     assert not any(name.startswith("raytrace.") for span in Recording(tmp_path).spans for name in span.attributes)
 
 
@@ -139,11 +143,11 @@ def test_on_an_event_loop_only_the_run_whose_turn_it_is_gets_anything(tracer: Tr
     async def blocks() -> None:
         with run(tracer, "blocks"):
             await asyncio.sleep(0.01)
-            time.sleep(0.6)  # what an async method should not do
+            time.sleep(1.2)  # what an async method should not do
 
     async def waits() -> None:
         with run(tracer, "waits"):
-            await asyncio.sleep(0.9)
+            await asyncio.sleep(1.5)
 
     async def both() -> None:
         await asyncio.gather(waits(), blocks())
@@ -152,7 +156,7 @@ def test_on_an_event_loop_only_the_run_whose_turn_it_is_gets_anything(tracer: Tr
     asyncio.run(both())
     recording = Recording(tmp_path)
     blocking, waiting = recording.one("blocks ray.remote_worker"), recording.one("waits ray.remote_worker")
-    assert [one["in"] for one in idle_of(blocking)] == ["time.sleep"]
+    assert {one["in"] for one in idle_of(blocking)} == {"time.sleep"}
     assert "raytrace.idle" not in waiting.attributes
     assert not any("blocks" in stack for stack in stacks_of(waiting))
     assert waiting.attributes["raytrace.cpu_ns"] < 0.3e9
@@ -183,7 +187,7 @@ with run(tracer, "parent"):
     child = os.fork()
     if not child:
         with run(tracer, "child"):
-            time.sleep(0.6)
+            time.sleep(1.2)
         sys.exit(0)  # the sampler's thread must not hold it
     os.waitpid(child, 0)
 """
@@ -195,7 +199,7 @@ def test_a_fork_is_sampled_and_ends(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", FORKING, str(tmp_path)], timeout=60, check=True, env=environment)
     recording = Recording(tmp_path)
     child = recording.one("child ray.remote_worker")
-    assert [one["in"] for one in idle_of(child)] == ["time.sleep"]
+    assert {one["in"] for one in idle_of(child)} == {"time.sleep"}
     (parent,) = [one for one in recording.named("parent ray.remote_worker") if one.file != child.file]
     assert "waitpid" in " ".join(one["in"] for one in idle_of(parent))
 

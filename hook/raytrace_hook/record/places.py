@@ -9,7 +9,9 @@ import sys
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
-_PROGRAM, _RAY, _LIBRARY = range(3)
+_PROGRAM, _PACKAGE, _RAY, _LIBRARY = range(4)
+"""Whose code is: the program's own, an installed package's, Ray's (or tracing's), the standard library's."""
+_SHOWN = (_PROGRAM, _PACKAGE)
 _NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.")
 _STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -37,7 +39,7 @@ def place_of(frame: FrameType | None) -> Place:
     It ends where the program was called by Ray: there a task's body begins.
     """
     found: list[int] = []
-    is_in_program = False
+    is_in_program, in_package = False, 0
     while frame is not None and len(found) < 2 * _MOST_FRAMES:
         code = frame.f_code
         number = id(code)
@@ -45,27 +47,32 @@ def place_of(frame: FrameType | None) -> Place:
         kind = known[1] if known is not None else _classify(frame)
         if kind == _PROGRAM:
             is_in_program = True
-        elif kind == _RAY and is_in_program:
-            break
+        elif kind == _RAY:
+            if is_in_program:
+                break
+            # A package that Ray uses itself has the program further out; where there is none, it was what Ray ran.
+            in_package = in_package or (len(found) if any(_kinds[one][1] == _PACKAGE for one in found[::2]) else 0)
         found.append(number)
         found.append(frame.f_lasti)
         frame = frame.f_back
-    return tuple(found) if is_in_program else ()
+    if is_in_program:
+        return tuple(found)
+    is_in_package = any(_kinds[one][1] == _PACKAGE for one in found[::2])
+    return tuple(found[: in_package or len(found)]) if is_in_package else ()
 
 
 def folded(place: Place) -> str:
     """Return the program's frames as `function (file:line)`, outermost first, with semicolons between them."""
     pairs = zip(place[-2::-2], place[::-2])
-    return ";".join(_shown(_kinds[number][0], at) for number, at in pairs if _kinds[number][1] == _PROGRAM)
+    return ";".join(_shown(_kinds[number][0], at) for number, at in pairs if _kinds[number][1] in _SHOWN)
 
 
 def site(place: Place) -> str:
     """Return `file:line` of the program's innermost frame: its own where there is one, else an installed package's."""
-    of_program = [
-        (_kinds[number][0], at) for number, at in zip(place[::2], place[1::2]) if _kinds[number][1] == _PROGRAM
-    ]
-    own = (pair for pair in of_program if not any(part in pair[0].co_filename for part in _INSTALLED))
-    code, at = next(own, of_program[0])
+    frames = [(*_kinds[number], at) for number, at in zip(place[::2], place[1::2])]
+    own = [(code, at) for code, kind, at in frames if kind == _PROGRAM]
+    others = [(code, at) for code, kind, at in frames if kind == _PACKAGE]
+    code, at = (own or others)[0]
     return f"{_file(code)}:{_line(code, at)}"
 
 
@@ -78,7 +85,7 @@ def what_it_calls(frame: FrameType) -> str:
     innermost, below = frame, None
     below_name = ""
     current: FrameType | None = frame
-    while current is not None and _kind(current) != _PROGRAM:
+    while current is not None and _kind(current) not in _SHOWN:
         if not _module(current).startswith(_WRAPPERS):
             below, below_name = current, _module(current)
         current = current.f_back
@@ -91,7 +98,7 @@ def what_it_calls(frame: FrameType) -> str:
 
 def is_in_recorded_wait(frame: FrameType | None) -> bool:
     """Tell whether the program is in a call that has a span of its own, such as `ray.get`."""
-    while frame is not None and _kind(frame) != _PROGRAM:
+    while frame is not None and _kind(frame) not in _SHOWN:
         module = _module(frame)
         if module.startswith(_RECORDED_BY) or (module, frame.f_code.co_name) in _RECORDED_CALLS:
             return True
@@ -109,9 +116,9 @@ def _classify(frame: FrameType) -> int:
     file = code.co_filename
     if f"{_module(frame)}.".startswith(_NOT_THE_PROGRAM) or os.path.basename(file) == _RAYS_MAIN:
         kind = _RAY
-    elif file.startswith("<frozen ") or (
-        file.startswith(_STANDARD_LIBRARY) and not any(part in file for part in _INSTALLED)
-    ):
+    elif any(part in file for part in _INSTALLED):
+        kind = _PACKAGE
+    elif file.startswith(("<frozen ", _STANDARD_LIBRARY)):
         kind = _LIBRARY
     else:
         kind = _PROGRAM
