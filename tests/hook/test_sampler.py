@@ -86,21 +86,24 @@ def test_cpu_and_idle_are_told_apart(tracer: Tracer, tmp_path: Path) -> None:
         (one for one in idle_of(span) if one["in"] == "time.sleep"), key=lambda one: one["end_ns"] - one["start_ns"]
     )
     assert stretch["at"].rpartition(":")[0] == HERE
-    assert 0.5e9 < stretch["end_ns"] - stretch["start_ns"]
+    assert stretch["end_ns"] - stretch["start_ns"] > 0.5e9
 
 
 def test_what_it_idles_in_has_a_name(tracer: Tracer, tmp_path: Path) -> None:
     here, there = socket.socketpair()
     lock = threading.Lock()
     lock.acquire()
-    with run(tracer):
-        threading.Event().wait(1)
-        threading.Timer(1, there.send, [b"x"]).start()
-        here.recv(1)
-        subprocess.run(["sleep", "1"], check=True)
-        lock.acquire(timeout=1)
-    stretches = idle_of(Recording(tmp_path).one("f ray.remote_worker"))
-    named = [name for name, _ in itertools.groupby(one["in"] for one in stretches)]
+    for length_s in (0.5, 2, 8):  # a busy machine may let nobody look for a while
+        with run(tracer, f"f{length_s}"):
+            threading.Event().wait(length_s)
+            threading.Timer(length_s, there.send, [b"x"]).start()
+            here.recv(1)
+            subprocess.run(["sleep", str(length_s)], check=True)
+            lock.acquire(timeout=length_s)
+        stretches = idle_of(Recording(tmp_path).one(f"f{length_s} ray.remote_worker"))
+        named = [name for name, _ in itertools.groupby(one["in"] for one in stretches)]
+        if len(named) >= 4:
+            break
     assert named == ["threading.Event.wait", "socket.recv", "subprocess.run", "lock.acquire"]
     lines = [int(one["at"].rpartition(":")[2]) for one in stretches]
     assert lines == sorted(lines)
