@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.clocks.correction import build_corrected
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.trace.clipping import scope_spans
@@ -24,12 +25,6 @@ def jobs(spans: pl.DataFrame, *, clock_correct: bool = True) -> pl.DataFrame:
     `errors`, `in_flight`. With `clock_correct`, times of hosts whose clocks are proven to be off are shifted first.
     """
     frame, extents = _scoped(spans, "jobs", clock_correct)
-    entrypoint = (
-        pl.col("attributes")
-        .filter(pl.col("category") == "driver")
-        .first()
-        .str.json_path_match("$['raytrace.entrypoint']")
-    )
     counts = {
         **_COUNTS,
         "traces": pl.col("trace_id").n_unique(),
@@ -37,7 +32,7 @@ def jobs(spans: pl.DataFrame, *, clock_correct: bool = True) -> pl.DataFrame:
     }
     found = frame.group_by("scope").agg(
         pl.col("session", "job_id").first(),
-        entrypoint=entrypoint,
+        entrypoint=entrypoint(),
         **{name: count.cast(pl.Int64) for name, count in counts.items()},
     )
     return (

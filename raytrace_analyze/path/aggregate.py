@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.path.all_scopes import critical_paths
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS
@@ -134,9 +135,8 @@ def _described(of_scopes: pl.DataFrame, spans: pl.DataFrame, scopes: str, by: st
         first = pl.col("name").sort_by(pl.col("parent_id").is_not_null(), "start", "span_id").first()
         names = spans.group_by(scope="trace_id").agg(group=first)
         return of_scopes.select("number", "scope").join(names, on="scope", how="left").select("number", "group")
-    program = pl.col("attributes").str.json_path_match("$['raytrace.entrypoint']")
     drivers = spans.filter(pl.col("category") == "driver")
-    names = drivers.group_by("session", scope="job_id").agg(group=program.drop_nulls().first())
+    names = drivers.group_by("session", scope="job_id").agg(group=entrypoint())
     found = of_scopes.select("number", "session", "scope").join(
         names, on=["session", "scope"], how="left", nulls_equal=True
     )

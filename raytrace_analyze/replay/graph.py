@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import UNIT, told_cpus
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.replay.edges import program_edges, slot_edges, submit_edges
 from raytrace_analyze.replay.events import INFERRED_JOIN, Events, lay_events
-from raytrace_analyze.replay.slot_model import Demand, SlotModel, cpu_demands, find_slots
+from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import relate_runs
@@ -192,7 +193,7 @@ def _demand(graph: Graph) -> Demand:
     rows = rows[structure.is_run[rows] & (events.runs.actor[rows] < 0) & (events.scoped.parent[rows] >= 0)]
     rows = rows[events.scoped.end[rows] > events.scoped.start[rows]]
     submit = events.scoped.parent[rows]
-    amount = cpu_demands(structure.spans.get_column("attributes").gather(submit))
+    amount = told_cpus(structure.spans.get_column("attributes").gather(submit), otherwise=UNIT)
     rows, submit, amount = rows[amount > 0], submit[amount > 0], amount[amount > 0]
     start = graph.activity[events.start_of[rows]]
     over = submit_edges(events, rows)[0]

@@ -4,17 +4,14 @@ A number of slots explains a job if every run that waited for one started right 
 numbers the one is taken that leaves the least of the time before runs unexplained.
 """
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
+from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.replay.pool import Pool
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
-UNIT = 10_000
-"""SlotModel are counted in ten-thousandths, as Ray does: halves of a CPU add up exactly."""
 SUBMITTED, FREED, RELEASED, PAUSED, STARTED = range(5)
 """What comes first of what happens at one time: a submit is over, a run ends, a result releases, a wait begins; and a
 run that got no slot starts nevertheless."""
@@ -73,27 +70,6 @@ class SlotModel:
         since = np.where(self.jumped, demand.ready, self.granted)
         guesses = int((self.granted > demand.ready).sum() + self.jumped.sum())
         return int((demand.start - since).sum()) + guesses * _SURPRISE_NS
-
-
-def cpu_demands(attributes: pl.Series) -> RowIds:
-    """Read how much CPU submits ask for from their attributes: ten-thousandths, 1 CPU where they do not say."""
-    told = attributes.str.json_path_match("$['raytrace.resources']")
-    known = {text: _parse(text) for text in told.drop_nulls().unique().to_list()}
-    return np.array([UNIT if text is None else known[text] for text in told.to_list()], dtype=np.int64)
-
-
-def told_cpus(attributes: pl.Series) -> pl.Series:
-    """Read how many CPUs submits ask for by their own word (their attributes); 0 where they name none."""
-    told = attributes.str.json_path_match("$['raytrace.resources']").str.json_path_match("$.CPU")
-    return told.cast(pl.Float64, strict=False).fill_null(0.0)
-
-
-def _parse(text: str) -> int:
-    try:
-        demand = json.loads(text)
-        return round(float(demand.get("CPU", 0)) * UNIT)
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        return UNIT
 
 
 def find_slots(demand: Demand, capacity: int | None) -> SlotModel | None:
