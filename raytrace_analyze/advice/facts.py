@@ -9,7 +9,7 @@ import polars as pl
 from raytrace_analyze.advice.source import Use, use_of_result
 from raytrace_analyze.attributes import CALL_SITE, UNIT, told
 from raytrace_analyze.path.result import DRIVER
-from raytrace_analyze.queueing.causes import CAUSES, Cause
+from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
 from raytrace_analyze.replay.critical import critical_stretches
@@ -20,6 +20,7 @@ from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.vocabulary import Cause
 
 FEWEST_ROUNDS = 3
 """From how many waits at one place on there is a loop."""

@@ -10,11 +10,11 @@ from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.starts import COLD
 from raytrace_analyze.advice.words import name_of, place_text, times_text
 from raytrace_analyze.attributes import UNIT, told_cpus
-from raytrace_analyze.queueing.causes import Cause
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Cause
 
 _BLOCKED_NS = 10_000_000
 _USUALLY = 0.25

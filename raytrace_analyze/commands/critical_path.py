@@ -1,27 +1,14 @@
 """`critical-path`: the chain that decided how long a job took."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from raytrace_analyze.commands import options
-from raytrace_analyze.commands.all_paths import Scopes, check_scopes, sum_up
+from raytrace_analyze.commands.all_paths import check_scopes, sum_up
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.queues import Queues
-
-
-class Group(StrEnum):
-    """What the time on the path can be summed by."""
-
-    FUNCTION = "function"
-    CATEGORY = "category"
-    CAUSE = "cause"
-    NODE = "node"
-    ACTOR = "actor"
-    ENTRYPOINT = "entrypoint"
-    HOUR = "hour"
+from raytrace_analyze.vocabulary import PathGroup, Queues, Scopes
 
 
 def critical_path(
@@ -64,8 +51,8 @@ def critical_path(
     ] = None,
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many lines of each table to show.")] = 15,
     by: Annotated[
-        Group, typer.Option(help="What to sum the time by; entrypoint and hour with --all.")
-    ] = Group.FUNCTION,
+        PathGroup, typer.Option(help="What to sum the time by; entrypoint and hour with --all.")
+    ] = PathGroup.FUNCTION,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
     """Show the chain of tasks, waits and queues that decided how long a job took.

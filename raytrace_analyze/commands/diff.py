@@ -1,7 +1,6 @@
 """`diff`: what moved the makespan from one run, or group of runs, to another; a gate for CI."""
 
 import re
-from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,18 +10,10 @@ import typer
 from raytrace_analyze.commands import options
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import EXIT_GATE_FAILED, UsageError
-from raytrace_analyze.queues import Queues
+from raytrace_analyze.vocabulary import DiffGroup, Queues
 
 if TYPE_CHECKING:
     from raytrace_analyze.analyses.diff import RunDiff
-
-
-class Group(StrEnum):
-    """What the difference can be broken down by."""
-
-    FUNCTION = "function"
-    CATEGORY = "category"
-    CAUSE = "cause"
 
 
 def diff(
@@ -42,7 +33,7 @@ def diff(
             "--job", metavar="ID", help="Only these jobs. Given twice: the first for BASE, the second for NEW."
         ),
     ] = None,
-    by: Annotated[Group, typer.Option(help="What to break the difference down by.")] = Group.FUNCTION,
+    by: Annotated[DiffGroup, typer.Option(help="What to break the difference down by.")] = DiffGroup.FUNCTION,
     queues: Annotated[
         Queues,
         typer.Option(help="follow: go on through what held the actor or slot. show: keep that as time in the queue."),

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.clocks.correction import build_corrected
-from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.predecessors import Options
 from raytrace_analyze.path.segments import (
@@ -21,14 +20,13 @@ from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
-from raytrace_analyze.queues import Queues
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped, scope_spans
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.scopes import scope_table
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.vocabulary import Queues, Scopes, choose
 
-KINDS = ("jobs", "traces")
 _BY_HAND = 20_000
 """Up to how many steps a single scope is walked one by one: about half a second."""
 
@@ -49,8 +47,7 @@ def critical_paths(
     Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
     in order of start. The options are those of `critical_path`. Raises UsageError for scopes of another kind.
     """
-    if scopes not in KINDS:
-        raise UsageError(f"scopes can be {' or '.join(KINDS)}, not {scopes!r}")
+    choose(Scopes, scopes, "kind of scopes")
     options = Options(parse_queues(queues), infer, infer_within_ns, overlap_tolerance)
     structure, _ = build_corrected(spans, clock_correct=clock_correct)
     return paths_of(structure, CauseRules(structure, relate_runs(structure), task_events, spans), scopes, options)
@@ -70,10 +67,7 @@ def paths_of(structure: Structure, rules: CauseRules, scopes: str, options: Opti
 
 def parse_queues(wanted: str) -> Queues:
     """Read what to do with queues. Raises UsageError for any other word."""
-    try:
-        return Queues(wanted)
-    except ValueError:
-        raise UsageError(f"queues can be {' or '.join(Queues)}, not {wanted!r}") from None
+    return choose(Queues, wanted, "way to treat queues")
 
 
 def find_segments(

@@ -6,35 +6,20 @@ in what `relations` has sorted. The rules are those of the definition of the cau
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import islice
 from typing import Protocol
 
 import numpy as np
 
 from raytrace_analyze.path.overlap import find_overlaps
-from raytrace_analyze.queues import Queues
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.relations import Runs, joins
+from raytrace_analyze.vocabulary import Queues, Via
 
 SLOT_WITHIN_NS = 100_000_000
 """How soon after another run on its worker a task must start for that run to have held its slot."""
-
-
-class Via(StrEnum):
-    """How the walk came to a segment's span."""
-
-    JOIN = "join"
-    WAIT = "wait"
-    DEPENDENCY = "dependency"
-    ATTEMPT = "attempt"
-    CREATION = "creation"
-    SUBMIT = "submit"
-    ACTOR = "actor"
-    SLOT = "slot"
-    INFERRED = "inferred"
 
 
 @dataclass(frozen=True)

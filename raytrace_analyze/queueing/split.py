@@ -8,12 +8,13 @@ import polars as pl
 
 from raytrace_analyze.clocks.correction import build_corrected
 from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.queueing.causes import CAUSES, Cause, CauseBound, Codes, QueueIntervals, Source
+from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.sentences import cause_sentences
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
 from raytrace_analyze.trace.relations import relate_runs
+from raytrace_analyze.vocabulary import Cause, Source
 
 QUEUE_CAUSES = pl.Schema(
     {
