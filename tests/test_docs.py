@@ -22,7 +22,7 @@ REFERENCE = ROOT / "docs" / "cli.md"
 COMMANDS = {str(command.name): command.callback for command in app.registered_commands if command.callback}
 REGENERATE = "RAYTRACE_REGENERATE" in os.environ
 """Set it to write the reference and the README's output anew."""
-HOW = 'what the commands say has changed; write the pages anew: make tests ARGS="tests/test_docs.py" RAYTRACE_REGENERATE=1'
+HOW = 'a page is old; to write it anew: make tests ARGS="tests/test_docs.py" RAYTRACE_REGENERATE=1'
 
 
 def run(command: str, width: int) -> str:

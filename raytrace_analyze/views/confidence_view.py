@@ -4,11 +4,10 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
-from rich.markup import escape
 
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import duration_text, share_text
-from raytrace_analyze.views.chain import printable, short_name
+from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.vocabulary import Inference
@@ -34,7 +33,7 @@ def show_confidence(path: CriticalPath, console: Console, *, top: int) -> None:
     )
     shown = table("inferred is", "function", "total", "share", right=("total", "share"))
     for row in inferred.head(top).iter_rows(named=True):
-        function = escape(printable(short_name(row["function"])))
+        function = short_name(row["function"])
         shown.add_row(_SAYINGS[row["inference"]], function, duration_text(row["total_ns"]), share_text(row["share"], 1))
     rest = inferred.slice(top)
     if not rest.is_empty():
