@@ -39,16 +39,20 @@ def critical_path(
     ] = 100.0,
     near: Annotated[
         str | None,
-        typer.Option(metavar="PERCENT", help="Also show what becomes critical next: chains with so little slack, 5%."),
+        typer.Option(
+            metavar="PERCENT", help="Also show what becomes critical next: chains with so little slack, such as 5%."
+        ),
     ] = None,
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Also show how much of the time rests on inference, and on which.")
     ] = False,
     clock_correct: options.ClockCorrect = True,
     overlap_tolerance: Annotated[
-        str | None,
-        typer.Option(metavar="PERCENT", help="Take siblings that overlap by so much of their parent as sequential."),
-    ] = None,
+        str,
+        typer.Option(
+            metavar="PERCENT", help="Take siblings that overlap by so much of their parent as sequential, such as 1%."
+        ),
+    ] = "0%",
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many lines of each table to show.")] = 15,
     by: Annotated[
         PathGroup, typer.Option(help="What to sum the time by; entrypoint and hour with --all.")
@@ -77,7 +81,7 @@ def critical_path(
 
     of_one = {"job": job, "trace": trace, "task": task, "near": near, "confidence": confidence or None}
     check_scopes(all_scopes, of_one, tail, by)
-    within = None if near is None else options.read_share(near, "near")
+    within = None if near is None else float(options.read_percent(near, "near"))
     if within is not None and (trace is not None or task is not None):
         raise UsageError("--near looks at a whole job; leave out --trace and --task")
     how: dict[str, Any] = {
@@ -85,9 +89,7 @@ def critical_path(
         "infer": not no_infer,
         "infer_within_ns": round(infer_within * 1e6),
         "clock_correct": clock_correct,
-        "overlap_tolerance": 0.0
-        if overlap_tolerance is None
-        else options.read_share(overlap_tolerance, "overlap-tolerance"),
+        "overlap_tolerance": float(options.read_percent(overlap_tolerance, "overlap-tolerance")),
     }
     found, exit_code = open_spans(spans)
     if all_scopes is not None:
