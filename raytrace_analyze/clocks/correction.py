@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import networkx as nx
 import numpy as np
 import polars as pl
 
@@ -20,6 +19,7 @@ from raytrace_analyze.clocks.difference_constraints import Floats, close, settle
 from raytrace_analyze.clocks.happens_before import in_words, must_precede
 from raytrace_analyze.clocks.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
 from raytrace_analyze.decode.times import time_of
+from raytrace_analyze.table.components import components
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.span_arrays import Structure, build_structure
 from raytrace_analyze.units import count_text, duration_text, offset_text
@@ -202,8 +202,8 @@ def _estimate_all(structure: Structure, hosts: Hosts) -> pl.DataFrame:
 
 def _related(pairs: pl.DataFrame) -> Iterator[tuple[RowIds, pl.DataFrame]]:
     """Give the sets of hosts that have to do with each other, in order of importance, with the pairs among them."""
-    graph: nx.Graph[int] = nx.Graph(pairs.select("first_host", "second_host").iter_rows())
-    groups = [np.array(sorted(group), dtype=np.int64) for group in nx.connected_components(graph)]
+    related = components(pairs.select("first_host", "second_host").iter_rows())
+    groups = [np.array(sorted(group), dtype=np.int64) for group in related]
     group_of = {host: number for number, group in enumerate(groups) for host in group.tolist()}
     grouped = pairs.with_columns(group=pl.col("first_host").replace_strict(group_of, return_dtype=pl.Int64))
     for number, among in grouped.partition_by("group", as_dict=True).items():

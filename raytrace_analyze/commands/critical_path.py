@@ -104,10 +104,10 @@ def critical_path(
         chains = near_chains(slack(found.spans, chosen, infer=not no_infer, clock_correct=clock_correct), within)
 
     def show() -> None:
-        from raytrace_analyze.views.what_if_view import show_near
-
         show_path(path, output(), top=top, by=by)
         if chains is not None:
+            from raytrace_analyze.views.what_if_view import show_near
+
             show_near(chains, path.start_ns, path.makespan_ns, output(), top=top)
         if confidence:
             show_confidence(path, output(), top=top)

@@ -78,11 +78,6 @@ class Structure:
         return Tasks.of(run, self.run_task.gather(run), self.mixed_session)
 
     @cached_property
-    def id_rank(self) -> RowIds:
-        """Rank all span ids. Takes long in large tables: where few rows need it, use `id_ranks`."""
-        return self.id_ranks(np.arange(self.start.size))
-
-    @cached_property
     def lateness(self) -> RowIds:
         """Number the runs so that the latest has the greatest number (by end, start, id); 0 for other spans."""
         late = np.zeros(self.start.size, dtype=np.int64)
