@@ -1,4 +1,5 @@
 # make demo: see a real Ray job analysed.  make test: lint, types, layers, tests.
+# make bench: speed at a small size, beside what others take.
 # make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
 # They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
 
@@ -30,6 +31,12 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy --config-file hook/pyproject.toml
+
+# Ratios at a small size: a path's and a prediction's CPU time a span, decoding, what recording a span costs.
+bench: .venv/.test
+	$(BIN)/python -m benchmarks.path_speed --small
+	$(BIN)/python -m benchmarks.replay_speed 20000
+	$(BIN)/python -m benchmarks.hook_overhead
 
 tests: .venv/.test
 	$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))

@@ -1,8 +1,8 @@
 """The command line: the Typer app, and the one place where errors become messages and exit codes."""
 
+import io
 import sys
-from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -19,8 +19,11 @@ from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
 from raytrace_analyze.errors import RaytraceError
+from raytrace_analyze.printable import printable
 
 _INTERRUPTED = 130
+_TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+"""The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
 app = typer.Typer(
     name="raytrace-analyze",
@@ -38,6 +41,8 @@ app.command("record", context_settings={"allow_interspersed_args": False})(recor
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"raytrace-analyze {version('raytrace-analyze')}")
         raise typer.Exit
 
@@ -55,11 +60,17 @@ def _program(
 
 
 def main() -> None:
-    """Run the command line; never ends in a traceback for bad input."""
+    """Run the command line; never ends in a traceback for bad input, and nothing in a message acts on the terminal."""
     try:
-        app()
+        # Otherwise Typer would show its own errors itself, with what was given as it was given.
+        sys.exit(app(standalone_mode=False))
     except RaytraceError as error:
         typer.echo(f"raytrace-analyze: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except _TyperError as error:
+        told = io.StringIO()
+        error.show(told)
+        typer.echo("\n".join(map(printable, told.getvalue().splitlines())), err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(_INTERRUPTED)

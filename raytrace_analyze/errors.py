@@ -4,6 +4,8 @@ The commands raise these from anywhere; `raytrace_analyze.cli` catches them once
 standard error and exits with the code. Codes are those of the command line's contract.
 """
 
+from raytrace_analyze.printable import printable
+
 EXIT_OK = 0
 EXIT_GATE_FAILED = 1
 EXIT_USAGE = 2
@@ -15,6 +17,10 @@ class RaytraceError(Exception):
     """Base of all errors with a message for the user; `exit_code` is what the process ends with."""
 
     exit_code = EXIT_USAGE
+
+    def __init__(self, message: str) -> None:
+        # A message names what stands in the input, and ends on a terminal wherever it is raised.
+        super().__init__(printable(message))
 
 
 class UsageError(RaytraceError):

@@ -1,10 +1,8 @@
 """The small value types that the layers hand to each other."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
 import polars as pl
 
@@ -80,14 +78,6 @@ class Decoded:
     frame: pl.DataFrame
     """Columns of `schema.DECODED`."""
     problems: tuple[Problem, ...] = ()
-
-
-class Decoder(Protocol):
-    """Reads one file, stretch by stretch, so that memory does not grow with the file."""
-
-    def __call__(self, file: InputFile) -> Iterator[Decoded]:
-        """Give the file's spans and what was wrong with it; never raise for bad content."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.source import Use, use_of_result
+from raytrace_analyze.attributes import CALL_SITE, UNIT, told
 from raytrace_analyze.path.result import DRIVER
-from raytrace_analyze.queueing.causes import CAUSES, Cause
+from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
 from raytrace_analyze.replay.critical import critical_stretches
@@ -16,10 +17,10 @@ from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
-from raytrace_analyze.replay.slot_model import UNIT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.vocabulary import Cause
 
 FEWEST_ROUNDS = 3
 """From how many waits at one place on there is a loop."""
@@ -178,8 +179,8 @@ class Facts:
     def sites(self) -> dict[int, str]:
         """By row of a wait or submit: where in the program the call stands."""
         rows = np.concatenate([self.waits, self.submits])
-        told = self.spans.get_column("attributes").gather(rows).str.json_path_match("$['raytrace.call_site']")
-        return {row: site for row, site in zip(rows.tolist(), told.to_list(), strict=True) if site}
+        sites = told(self.spans.get_column("attributes").gather(rows), CALL_SITE).to_list()
+        return {row: site for row, site in zip(rows.tolist(), sites, strict=True) if site}
 
     def use(self, wait: int, submit: int) -> Use:
         """Tell what a submit does with what a wait before it came back with, by the program's source."""

@@ -39,7 +39,7 @@ def advise(
     from raytrace_analyze.views.advice_view import advice_document, show_advice
     from raytrace_analyze.views.console import output
 
-    least = options.read_share(at_least, "at-least")
+    least = float(options.read_percent(at_least, "at-least"))
     found, exit_code = open_spans(spans)
     advice = give_advice(
         found.spans,

@@ -37,7 +37,8 @@ def demo(
     prepared = merge_and_show(raw, table)
     say_command(f"stats {table}")
     show_stats(latency_stats(prepared), "function", output(), top=20)
-    messages().print(_next_steps(raw, table), markup=False, soft_wrap=True)
+    for line in _next_steps(raw, table).splitlines():
+        messages().print(line, soft_wrap=True)
 
 
 def _next_steps(raw: Path, table: Path) -> str:

@@ -49,6 +49,6 @@ def merge(
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     with writing():
         show_report(report, messages())
-        messages().print(f"wrote    {output}", markup=False, soft_wrap=True)
+        messages().print(f"wrote    {output}", soft_wrap=True)
     if report.is_damaged:
         raise typer.Exit(EXIT_DAMAGED)

@@ -69,4 +69,5 @@ def say_command(arguments: str) -> None:
     """Print the command that does what follows."""
     from raytrace_analyze.views.console import messages
 
-    messages().print(f"\n$ raytrace-analyze {arguments}", style="bold", markup=False, soft_wrap=True)
+    messages().print()
+    messages().print(f"$ raytrace-analyze {arguments}", style="bold", soft_wrap=True)

@@ -18,14 +18,14 @@ _ADVICE = {
 def show_report(report: IngestReport, console: Console) -> None:
     """Print what was read, skipped, lost and noticed."""
     for line in _lines(report):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     show_problems(report.problems, console)
 
 
 def show_problems(problems: Sequence[Problem], console: Console) -> None:
     """Print what was wrong with the input, file by file."""
     for line in _problems(problems):
-        console.print(line, markup=False, style="yellow", soft_wrap=True)
+        console.print(line, style="yellow", soft_wrap=True)
 
 
 def _lines(report: IngestReport) -> Iterator[str]:
