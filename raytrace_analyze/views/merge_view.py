@@ -42,6 +42,9 @@ def _lines(report: IngestReport) -> Iterator[str]:
         yield f"time     {first} to {last} UTC ({duration_text(length)})"
     if report.in_flight:
         yield f"running  {count_text(report.in_flight, 'span')} never ended: killed, hung or still going"
+    if report.attempts_without_span:
+        lost = count_text(report.attempts_without_span, "more attempt")
+        yield f"events   {lost} left no span, only task events: killed, never started or queued still"
     if report.skipped:
         yield "skipped  " + ", ".join(f"{count:,} {reason}" for reason, count in report.skipped.items())
     if report.unreadable:

@@ -21,6 +21,7 @@ _JOB_COUNTS = (
     ("processes", "process", "processes"),
     ("errors", "error"),
     ("in_flight", "never ended", "never ended"),
+    ("without_span", "attempt without a span", "attempts without a span"),
 )
 _ALWAYS = ("tasks", "spans")
 
@@ -50,6 +51,12 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
     in_flight = int(stats.get_column("in_flight").sum())
     if in_flight:
         console.print(f"{in_flight:,} never ended: they are counted, their time is not.", style="dim")
+    lost = int(stats.get_column("without_span").sum())
+    if lost:
+        console.print(
+            f"{count_text(lost, 'more attempt')} left no span (killed, not started, still queued): not counted here.",
+            style="dim",
+        )
 
 
 def show_jobs(jobs: pl.DataFrame, console: Console) -> None:
