@@ -11,7 +11,7 @@ import polars as pl
 
 from raytrace_analyze.decode import decode_task_events
 from raytrace_analyze.engines.local import decode_files
-from raytrace_analyze.errors import NoSpansError, UsageError
+from raytrace_analyze.errors import NoSpansError, NoWholeSpanError, UsageError
 from raytrace_analyze.files.discover import find_span_files
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, Format, InputFile, Problem, ProblemKind
@@ -82,7 +82,7 @@ def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested
     problems += lost
     spans, noticed = assemble(frames, events)
     if spans.is_empty():
-        raise NoSpansError(_nothing_in(listed, discovery, [*discovery.problems, *problems]))
+        raise _nothing_in(listed, discovery, [*discovery.problems, *problems])
     records = sum(frame.height for frame in frames)
     files = tuple(file.path for file in sources)
     return Ingested(spans, events, _report(spans, files, discovery, [*problems, *noticed], records))
@@ -106,9 +106,7 @@ def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
     except UsageError as error:
         if file.is_given:
             raise
-        raise NoSpansError(
-            _nothing_in(paths, discovery, [*discovery.problems, _unreadable(file.path, error)])
-        ) from error
+        raise _nothing_in(paths, discovery, [*discovery.problems, _unreadable(file.path, error)]) from error
     if spans.is_empty():
         raise NoSpansError(f"no spans in {readable(file.path)}: the table is empty")
     events, lost = _task_events(discovery.files)
@@ -169,14 +167,14 @@ def _moment(value: object) -> datetime.datetime | None:
     return value if isinstance(value, datetime.datetime) else None
 
 
-def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> str:
+def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> NoSpansError:
     where = ", ".join(map(readable, paths))
     looked = sum(discovery.skipped.values()) + len(discovery.files)
     damaged = [problem for problem in problems if problem.kind is not ProblemKind.MISSING_PARENT]
     if damaged:
         first = damaged[0]
-        return f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})"
-    return (
+        return NoWholeSpanError(f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})")
+    return NoSpansError(
         f"no spans in {where} ({count_text(looked, 'file')} looked at); is tracing on? start Ray with "
         "--tracing-startup-hook, or ray.init(_tracing_startup_hook=...)"
     )
