@@ -1,8 +1,9 @@
 """The command line: the Typer app, and the one place where errors become messages and exit codes."""
 
 import sys
+from contextlib import suppress
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,7 +18,7 @@ from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
-from raytrace_analyze.errors import RaytraceError
+from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
 
 _INTERRUPTED = 130
 
@@ -54,11 +55,26 @@ def _program(
 
 
 def main() -> None:
-    """Run the command line; never ends in a traceback for bad input."""
+    """Run the command line; never ends in a traceback for bad input, a full disk, a lack of memory or Ctrl-C."""
     try:
         app()
     except RaytraceError as error:
-        typer.echo(f"raytrace-analyze: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
+    except SystemExit as end:
+        # Typer's answer to a reader that has gone is 1, which is a failed gate here.
+        sys.exit(EXIT_OK if isinstance(end.__context__, BrokenPipeError) else end.code)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(EXIT_OK)  # whoever read this has seen enough
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", EXIT_USAGE)
+    except MemoryError:
+        _fail("there is not enough memory for this; give it fewer files at a time", EXIT_USAGE)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    with suppress(OSError):
+        typer.echo(f"raytrace-analyze: {message}", err=True)
+    sys.exit(exit_code)

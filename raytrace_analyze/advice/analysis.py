@@ -1,7 +1,9 @@
 """Advice on a job: the patterns that cost it time, each with what mending it would save."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,11 +16,13 @@ from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.nested import nested_candidates
 from raytrace_analyze.advice.patterns import REFERENCES, Candidate
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
+from raytrace_analyze.advice.source_files import SourceFiles, place_of
 from raytrace_analyze.advice.starts import cold_candidates
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
+from raytrace_analyze.units import count_text
 
 AT_LEAST = 0.02
 """What part of the job's time mending something has to save for it to be a finding."""
@@ -87,17 +91,26 @@ def advise(
     infer: bool = True,
     had_slots: int | None = None,
     clock_correct: bool = True,
+    source: Sequence[str | PathLike[str]] = (),
 ) -> pl.DataFrame:
     """Find patterns that cost a job time, and estimate what mending each would save.
 
     Takes a span table (columns of `schema.TABLE`), Ray's task events where they are at hand, and a job, by default the
     one that took longest. What would save less than `at_least` (a part of the job's time) is left out, but for what
-    costs memory. `infer`, `had_slots` and `clock_correct` are those of `what_if`. Columns: `FINDINGS`.
+    costs memory. `infer`, `had_slots` and `clock_correct` are those of `what_if`. The program's source
+    is read in the working directory and in the folders of `source`, and nowhere else. Columns: `FINDINGS`.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
     return give_advice(
-        spans, task_events, job, at_least=at_least, infer=infer, had_slots=had_slots, clock_correct=clock_correct
+        spans,
+        task_events,
+        job,
+        at_least=at_least,
+        infer=infer,
+        had_slots=had_slots,
+        clock_correct=clock_correct,
+        source=source,
     ).findings
 
 
@@ -110,6 +123,7 @@ def give_advice(
     infer: bool = True,
     had_slots: int | None = None,
     clock_correct: bool = True,
+    source: Sequence[str | PathLike[str]] = (),
 ) -> Advice:
     """Do what `advise` does; gives the evidence and the notes, too."""
     read = read_job(spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct, trust_cluster=True)
@@ -118,6 +132,7 @@ def give_advice(
         job=read,
         rules=CauseRules(events.scoped.structure, events.runs, task_events, spans),
         had_slots=had_slots,
+        source=SourceFiles([Path.cwd(), *source]),
         floor_ns=max(at_least * read.makespan_ns, 1),
     )
     weighed = [_weighed(candidate, facts) for finder in _FINDERS for candidate in finder(facts)]
@@ -191,8 +206,8 @@ def _findings(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
 def _place(site: str | None) -> tuple[str | None, int | None]:
     if not site:
         return None, None
-    file, _, line = site.splitlines()[0].rpartition(":")
-    return file, int(line) if line.isdigit() else None
+    file, line = place_of(site.splitlines()[0])
+    return file, line or None
 
 
 def _evidence(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
@@ -216,3 +231,10 @@ def _notes(facts: Facts) -> Iterator[str]:
         )
     elif facts.slots is None:
         yield "how many tasks can run at a time is not known; taken to be as many as there are (--had-slots tells it)"
+    if not_read := facts.source.not_read:
+        first, why = next(iter(not_read.items()))
+        more = f" and {count_text(len(not_read) - 1, 'more file')}" if len(not_read) > 1 else ""
+        yield (
+            f"the program's source was not read: {first!r} is {why}{more}; so what it does with some results is not "
+            "known (--source FOLDER names a folder that may be read)"
+        )

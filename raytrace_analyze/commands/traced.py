@@ -37,6 +37,7 @@ def run_traced(command: Sequence[str], raw: Path) -> int:
 
 def merge_and_show(raw: Path, table: Path) -> "Ingested":
     """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so."""
+    from raytrace_analyze.files.output import strictest_mode
     from raytrace_analyze.ingest import load
     from raytrace_analyze.path.one_scope import critical_path
     from raytrace_analyze.table.assemble import write_table
@@ -46,7 +47,10 @@ def merge_and_show(raw: Path, table: Path) -> "Ingested":
 
     say_command(f"merge {raw} -o {table}")
     found = load([raw])
-    write_table(found.spans, table, found.task_events)
+    try:
+        write_table(found.spans, table, found.task_events, mode=strictest_mode(found.report.files))
+    except OSError as error:
+        raise UsageError(f"cannot write {table}: {error.strerror or error}") from error
     show_report(found.report, messages())
     say_command(f"critical-path {table}")
     show_path(critical_path(found.spans), output(), top=15, by="function")

@@ -43,10 +43,13 @@ def assemble(
     return spans.select(list(TABLE)), (*conflicts, *_missing_parents(spans))
 
 
-def write_table(spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | None = None) -> None:
+def write_table(
+    spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | None = None, *, mode: int | None = None
+) -> None:
     """Write the span table as Parquet, with the schema version in its metadata, and task events beside it.
 
-    Each file appears whole or not at all. Without task events, those of an earlier table of this name go.
+    Each file appears whole or not at all, with this mode (less the umask). Without task events, those of an earlier
+    table of this name go.
     Raises OSError where the place cannot be written, and UsageError, before anything is written, where a file
     that is none of ours has the name of the task events.
     """
@@ -58,9 +61,9 @@ def write_table(spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | Non
             f"{readable(beside)} is where the task events would go, and it is none of ours: move it away, or write "
             "the table under another name"
         )
-    write_parquet(spans, path, {})
+    write_parquet(spans, path, {}, mode)
     if task_events is not None and has_events:
-        write_parquet(task_events, beside, {TABLE_KEY: EVENT_TABLE})
+        write_parquet(task_events, beside, {TABLE_KEY: EVENT_TABLE}, mode)
     elif is_ours:
         beside.unlink(missing_ok=True)
 

@@ -3,6 +3,8 @@
 They know what a killed worker could not say any more: that its attempt has ended, and why.
 """
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +13,14 @@ import polars as pl
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files.output import whole_file
 from raytrace_analyze.files.streams import for_polars, is_version, readable
 from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY, Kind, Status
 
 ATTEMPT = ("session", "task_id", "attempt")
 """What tells attempts apart: task ids are counted anew by every cluster."""
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def events_path(spans: Path) -> Path:
@@ -44,6 +49,15 @@ def read_event_table(path: Path) -> pl.DataFrame:
         ) from error
 
 
+def is_span_table(path: Path) -> bool:
+    """Tell whether a file is a span table that a `merge` wrote, of whatever version."""
+    try:
+        metadata = pl.read_parquet_metadata(for_polars(path))
+    except CANNOT_READ:
+        return False
+    return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) != EVENT_TABLE
+
+
 def is_event_table(path: Path) -> bool:
     """Tell whether a file is a table of task events that a `merge` wrote, of whatever version."""
     try:
@@ -53,15 +67,18 @@ def is_event_table(path: Path) -> bool:
     return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) == EVENT_TABLE
 
 
-def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str]) -> None:
-    """Write a table of ours: beside its place, then renamed, so that it appears whole or not at all."""
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        with beside.open("wb") as file:  # polars takes no path that is not UTF-8
-            frame.write_parquet(file, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION), **metadata})
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str], mode: int | None = None) -> None:
+    """Write a table of ours (see `files.output.whole_file`). Raises OSError."""
+    about = {VERSION_KEY: str(SCHEMA_VERSION), **metadata}
+    with whole_file(path, mode) as file:  # polars takes no path that is not UTF-8
+        try:
+            frame.write_parquet(file, compression="zstd", metadata=about)
+        except pl.exceptions.ComputeError as error:  # how polars tells of a full disk, not always with the reason
+            found = _OS_ERROR.search(str(error))
+            if not found:
+                os.write(file.fileno(), b"\0")  # the file itself tells it
+            number = int(found[1]) if found else 0
+            raise OSError(number, os.strerror(number) if number else str(error)) from error
 
 
 def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
