@@ -1,4 +1,5 @@
 # make demo: see a real Ray job analysed.  make test: lint, types, layers, tests.
+# make fuzz: damaged and hostile input for an hour (FUZZ_SECONDS, FUZZ_SEED).
 # make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
 # They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
 
@@ -15,7 +16,7 @@ endif
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
 ALL_TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test test-matrix lint types tests bench clean
+.PHONY: demo test test-matrix lint types tests fuzz bench clean
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -33,6 +34,12 @@ types: .venv/.test
 
 tests: .venv/.test
 	$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+
+FUZZ_SECONDS ?= 3600
+FUZZ_SEED ?= $(shell date +%s)
+
+fuzz: .venv/.test
+	$(BIN)/python -m tests.faults.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 .venv/bin/python:
 ifeq ($(UV),)

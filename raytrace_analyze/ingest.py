@@ -17,6 +17,7 @@ from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, Format, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table.assemble import assemble, read_table
+from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.units import count_text
 
@@ -109,8 +110,9 @@ def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
         raise _nothing_in(paths, discovery, [*discovery.problems, _unreadable(file.path, error)]) from error
     if spans.is_empty():
         raise NoSpansError(f"no spans in {readable(file.path)}: the table is empty")
+    spans, clamped = clamp_ends(spans)
     events, lost = _task_events(discovery.files)
-    return Ingested(spans, events, _report(spans, (file.path,), discovery, lost, spans.height))
+    return Ingested(spans, events, _report(spans, (file.path,), discovery, [*lost, *clamped], spans.height))
 
 
 def _task_events(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.columns import empty_frame
 from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
@@ -97,7 +98,9 @@ def conform(rows: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFr
 def _as_decoded(rows: pl.DataFrame, path: str) -> pl.DataFrame:
     check_columns(rows, _NEEDED, path)
     own = {name: dtype for name, dtype in DECODED.items() if name not in ("session", "instance_id")}
+    check_types(rows, own, path)
     known = conform(rows, own)
+    check_times(known, path)
     check_columns(known, _NEEDED, path)  # a value of another type has become null
     resources = [text for text in known["resource"].unique(maintain_order=True) if text is not None]
     values = [(text, found.session, found.instance_id) for text in resources if (found := resource_of(text.encode()))]

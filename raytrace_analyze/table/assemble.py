@@ -6,11 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
+from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import for_polars, readable
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.schema import DECODED, EVENT_TABLE, TABLE, TABLE_KEY
+from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.inherit import inherit
 from raytrace_analyze.table.sessions import assign_sessions
 from raytrace_analyze.table.task_events import close_attempts, events_path, is_event_table, write_parquet
@@ -30,17 +32,17 @@ def assemble(
 
     Each span stands once, in order of start, trace and id, so that the order in which files were read does not
     show. Gives the table (columns of `schema.TABLE`) and what was noticed: copies that contradict each other,
-    and parents that are missing.
+    spans that end before they start, and parents that are missing.
     """
     if not frames:
         return TABLE.to_frame(), ()
     spans, conflicts = _deduplicate(pl.concat(frames, how="vertical", rechunk=True).select(list(DECODED)))
-    spans = spans.sort("start", "trace_id", "span_id")
+    spans, clamped = clamp_ends(spans.sort("start", "trace_id", "span_id"))
     spans = spans.with_columns(session=assign_sessions(spans))
     if events is not None:
         spans = close_attempts(spans, events)
     spans = inherit(spans)
-    return spans.select(list(TABLE)), (*conflicts, *_missing_parents(spans))
+    return spans.select(list(TABLE)), (*conflicts, *clamped, *_missing_parents(spans))
 
 
 def write_table(
@@ -79,7 +81,9 @@ def read_table(path: Path) -> pl.DataFrame:
         check_version(source, name)
         rows = pl.read_parquet(source, glob=False)
         check_columns(rows, _NEEDED, name)
+        check_types(rows, TABLE, name)
         rows = conform(rows, TABLE)
+        check_times(rows, name)
     except CANNOT_READ as error:
         raise UsageError(f"{name} is damaged: {first_line(error)}; merge the span files anew") from error
     check_columns(rows, _NEEDED, name)  # a value of another type has become null
