@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from raytrace_analyze.advice import advise
     from raytrace_analyze.analyses.diff import RunDiff, diff
+    from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
     from raytrace_analyze.analyses.slack import slack
@@ -46,6 +47,8 @@ _HOME = {
     "NoSpansError": "errors",
     "RaytraceError": "errors",
     "UsageError": "errors",
+    "Hang": "analyses.hang",
+    "hang": "analyses.hang",
     "span_graph": "analyses.span_graph",
     "Ingested": "ingest",
     "IngestReport": "ingest",
@@ -64,6 +67,7 @@ _HOME = {
 __all__ = [
     "CriticalPath",
     "DamagedInputError",
+    "Hang",
     "IngestReport",
     "Ingested",
     "NoSpansError",
@@ -78,6 +82,7 @@ __all__ = [
     "critical_path",
     "critical_paths",
     "diff",
+    "hang",
     "jobs",
     "latency_stats",
     "load",
