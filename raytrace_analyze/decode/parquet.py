@@ -8,7 +8,7 @@ from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.columns import empty_frame
 from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, is_version, readable
+from raytrace_analyze.files.streams import is_version, readable, whole_content
 from raytrace_analyze.model import Decoded, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, VERSION_KEY
 
@@ -36,7 +36,7 @@ def decode_parquet(file: InputFile) -> Iterator[Decoded]:
     """
     path = readable(file.path)
     try:
-        source = for_polars(file.path)
+        source = whole_content(file.path)
         check_version(source, path)  # every version up to ours has a subset of our columns
         table = pl.scan_parquet(source, glob=False)
         height = table.select(pl.len()).collect().item()

@@ -9,7 +9,7 @@ import polars as pl
 from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, readable
+from raytrace_analyze.files.streams import readable, whole_content
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.schema import DECODED, EVENT_TABLE, TABLE, TABLE_KEY
 from raytrace_analyze.table.checked import clamp_ends
@@ -77,7 +77,7 @@ def read_table(path: Path) -> pl.DataFrame:
     """
     name = readable(path)
     try:
-        source = for_polars(path)
+        source = whole_content(path)
         check_version(source, name)
         rows = pl.read_parquet(source, glob=False)
         check_columns(rows, _NEEDED, name)

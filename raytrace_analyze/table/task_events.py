@@ -15,7 +15,7 @@ from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_ve
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.output import whole_file
-from raytrace_analyze.files.streams import for_polars, is_version, readable
+from raytrace_analyze.files.streams import for_polars, is_version, readable, whole_content
 from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY, Kind, Status
 
 ATTEMPT = ("session", "task_id", "attempt")
@@ -36,7 +36,7 @@ def read_event_table(path: Path) -> pl.DataFrame:
     """
     name = readable(path)
     try:
-        source = for_polars(path)
+        source = whole_content(path)
         check_version(source, name)
         if pl.read_parquet_metadata(source).get(TABLE_KEY) != EVENT_TABLE:
             raise UsageError(f"{name} holds no task events; move it away, or merge the span files anew")
