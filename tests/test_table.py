@@ -195,7 +195,7 @@ def test_the_parquet_file_gives_back_the_table_and_is_readable_by_others(tmp_pat
     write_table(spans, path)
     assert pl.read_parquet(path).equals(spans)
     assert pl.read_parquet(path).schema == TABLE
-    assert pl.read_parquet_metadata(path)["raytrace.schema_version"] == "1"
+    assert pl.read_parquet_metadata(path)["raytrace.schema_version"] == "2"
     assert duckdb.sql(f"select count(*), sum(len(ready_task_ids)) from '{path}'").fetchall() == [(3, 1)]
     assert [entry.name for entry in tmp_path.iterdir()] == ["spans.parquet"]
 

@@ -19,8 +19,9 @@ from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.source_files import SourceFiles, place_of
 from raytrace_analyze.advice.starts import cold_candidates
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
-from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
 from raytrace_analyze.units import count_text
@@ -91,7 +92,7 @@ class Advice:
 
 
 def advise(
-    spans: pl.DataFrame,
+    spans: Trace,
     task_events: pl.DataFrame | None = None,
     job: str | None = None,
     *,
@@ -103,10 +104,11 @@ def advise(
 ) -> pl.DataFrame:
     """Find patterns that cost a job time, and estimate what mending each would save.
 
-    Takes a span table (columns of `schema.TABLE`), Ray's task events where they are at hand, and a job, by default the
-    one that took longest. What would save less than `at_least` (a part of the job's time) is left out, but for what
-    costs memory. `infer`, `had_slots` and `clock_correct` are those of `what_if`. The program's source
-    is read in the working directory and in the folders of `source`, and nowhere else. Columns: `FINDINGS`.
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one, and a job, by default the one that
+    took longest; `task_events` are those that version 0.1.0 gave beside the spans. What would save less than `at_least`
+    (a part of the job's time) is left out, but for what costs memory. `infer`, `had_slots` and `clock_correct` are
+    those of `what_if`. The source is read in the working directory and in the folders of `source`, and nowhere
+    else. Columns: `FINDINGS`.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
@@ -123,7 +125,7 @@ def advise(
 
 
 def give_advice(
-    spans: pl.DataFrame,
+    spans: Trace,
     task_events: pl.DataFrame | None = None,
     job: str | None = None,
     *,
@@ -134,11 +136,10 @@ def give_advice(
     source: Sequence[str | PathLike[str]] = (),
 ) -> Advice:
     """Do what `advise` does; gives the evidence and the notes, too."""
-    read = read_job(spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct, trust_cluster=True)
-    events = read.graph.events
+    trace = prepare(spans, task_events, clock_correct=clock_correct)
+    read = read_job(trace, job, PathOptions(infer=infer), had_slots=had_slots, trust_cluster=True)
     facts = Facts(
         job=read,
-        rules=CauseRules(events.scoped.structure, events.runs, task_events, spans),
         had_slots=had_slots,
         source=SourceFiles([Path.cwd(), *source]),
         floor_ns=max(at_least * read.makespan_ns, 1),

@@ -7,7 +7,7 @@ import networkx as nx
 import polars as pl
 
 from raytrace_analyze.analyses.open_work import WAITER, Open, read_open
-from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.prepared import Trace, prepare
 
 WAITS = pl.Schema(
     {
@@ -71,19 +71,17 @@ class Hang:
         return bool(self.circles)
 
 
-def hang(spans: pl.DataFrame, job: str | None = None) -> Hang:
+def hang(spans: Trace, job: str | None = None) -> Hang:
     """Tell what had not ended when the record ends, and who waits for whom in it.
 
-    Takes a span table (columns of `schema.TABLE`) of a job that hangs, was killed or still runs; `job` (`ID` or
-    `SESSION/ID`) keeps one job, by default all are looked at: one may wait for another. What an open wait asked
-    for is certain where the hook recorded it; else it is taken to be what the same task had submitted and what never
-    ended.
+    Takes a span table (columns of `schema.TABLE`), or what `prepare` made of one, of a job that hangs, was killed or
+    still runs; `job` (`ID` or `SESSION/ID`) keeps one job, by default all are looked at: one may wait for another. What
+    an open wait asked for is certain where the hook recorded it; else it is taken to be what the same task had
+    submitted and what never ended.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
-    if spans.is_empty():
-        raise NoSpansError("there are no spans to analyse")
-    known = read_open(spans, job)
+    known = read_open(prepare(spans).require_spans().spans, job)
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_edges_from((edge.waiter, edge.waited_for) for edge in known.edges)
     circles = tuple(_circles(graph))

@@ -34,7 +34,7 @@ def merge(
     from raytrace_analyze.files.output import check_output, strictest_mode
     from raytrace_analyze.ingest import load
     from raytrace_analyze.table.assemble import write_table
-    from raytrace_analyze.table.task_events import is_span_table
+    from raytrace_analyze.table.parquet_file import is_span_table
     from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.merge_view import show_report
 
@@ -46,7 +46,7 @@ def merge(
         raise DamagedInputError("some input is damaged, so nothing was written (--strict)")
     try:
         check_output(output, is_span_table, force=force)  # reading took a while
-        write_table(found.spans, output, found.task_events, mode=strictest_mode(report.files))
+        write_table(found.spans, output, mode=strictest_mode(report.files))
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     with writing():

@@ -11,7 +11,7 @@ from raytrace_analyze.ray_programs.run_folder import prepare_run
 from raytrace_analyze.ray_programs.running import run_program
 
 if TYPE_CHECKING:
-    from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.prepared import PreparedTrace
 
 _NEEDED = ("ray", "raytrace_hook")
 
@@ -35,11 +35,15 @@ def run_traced(command: Sequence[str], raw: Path) -> int:
     return run_program(command, {**os.environ, "RAYTRACE_DIR": str(raw.resolve())})
 
 
-def merge_and_show(raw: Path, table: Path) -> "Ingested":
-    """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so."""
+def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
+    """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so.
+
+    Gives what is in the table, as those commands read it.
+    """
     from raytrace_analyze.files.output import strictest_mode
     from raytrace_analyze.ingest import load
     from raytrace_analyze.path.one_scope import critical_path
+    from raytrace_analyze.prepared import prepare
     from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.views.console import messages, output
     from raytrace_analyze.views.merge_view import show_report
@@ -48,13 +52,14 @@ def merge_and_show(raw: Path, table: Path) -> "Ingested":
     say_command(f"merge {raw} -o {table}")
     found = load([raw])
     try:
-        write_table(found.spans, table, found.task_events, mode=strictest_mode(found.report.files))
+        write_table(found.spans, table, mode=strictest_mode(found.report.files))
     except OSError as error:
         raise UsageError(f"cannot write {table}: {error.strerror or error}") from error
     show_report(found.report, messages())
     say_command(f"critical-path {table}")
-    show_path(critical_path(found.spans), output(), top=15, by="function")
-    return found
+    prepared = prepare(load([table]).spans)
+    show_path(critical_path(prepared), output(), top=15, by="function")
+    return prepared
 
 
 def say_command(arguments: str) -> None:

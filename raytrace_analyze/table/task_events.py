@@ -1,10 +1,8 @@
-"""Ray's task events beside the span table: when each attempt reached which state.
+"""Ray's task events on their way into the span table: read from where version 1 kept them, merged.
 
 They know what a killed worker could not say any more: that its attempt has ended, and why.
 """
 
-import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,23 +12,20 @@ from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.output import whole_file
 from raytrace_analyze.files.streams import for_polars, is_version, readable, whole_content
-from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY, Kind, Status
+from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY, Kind, Status
 
 ATTEMPT = ("session", "task_id", "attempt")
 """What tells attempts apart: task ids are counted anew by every cluster."""
 
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
-
 
 def events_path(spans: Path) -> Path:
-    """Where the task events of a span table lie: beside it, as `NAME.task_events.parquet`."""
+    """Where version 1 kept the task events of a span table: beside it, as `NAME.task_events.parquet`."""
     return spans.with_name(f"{spans.stem}.task_events.parquet")
 
 
 def read_event_table(path: Path) -> pl.DataFrame:
-    """Read what `table.write_table` wrote beside a span table (columns of `TASK_EVENTS`).
+    """Read what version 1 wrote beside a span table (columns of `TASK_EVENTS`).
 
     Raises UsageError for what is no such table, is damaged, or was written by a newer version.
     """
@@ -53,15 +48,6 @@ def read_event_table(path: Path) -> pl.DataFrame:
         ) from error
 
 
-def is_span_table(path: Path) -> bool:
-    """Tell whether a file is a span table that a `merge` wrote, of whatever version."""
-    try:
-        metadata = pl.read_parquet_metadata(for_polars(path))
-    except CANNOT_READ:
-        return False
-    return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) != EVENT_TABLE
-
-
 def is_event_table(path: Path) -> bool:
     """Tell whether a file is a table of task events that a `merge` wrote, of whatever version."""
     try:
@@ -69,20 +55,6 @@ def is_event_table(path: Path) -> bool:
     except CANNOT_READ:
         return False
     return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) == EVENT_TABLE
-
-
-def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str], mode: int | None = None) -> None:
-    """Write a table of ours (see `files.output.whole_file`). Raises OSError."""
-    about = {VERSION_KEY: str(SCHEMA_VERSION), **metadata}
-    with whole_file(path, mode) as file:  # polars takes no path that is not UTF-8
-        try:
-            frame.write_parquet(file, compression="zstd", metadata=about)
-        except pl.exceptions.ComputeError as error:  # how polars tells of a full disk, not always with the reason
-            found = _OS_ERROR.search(str(error))
-            if not found:
-                os.write(file.fileno(), b"\0")  # the file itself tells it
-            number = int(found[1]) if found else 0
-            raise OSError(number, os.strerror(number) if number else str(error)) from error
 
 
 def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
