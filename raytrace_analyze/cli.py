@@ -2,7 +2,8 @@
 
 import io
 import sys
-from typing import Annotated, cast
+from contextlib import suppress
+from typing import Annotated, NoReturn, cast
 
 import typer
 
@@ -18,7 +19,7 @@ from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
-from raytrace_analyze.errors import RaytraceError
+from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
 from raytrace_analyze.printable import printable
 
 _INTERRUPTED = 130
@@ -60,17 +61,37 @@ def _program(
 
 
 def main() -> None:
-    """Run the command line; never ends in a traceback for bad input, and nothing in a message acts on the terminal."""
+    """Run the command line.
+
+    Never ends in a traceback for bad input, a full disk, a lack of memory or Ctrl-C; nothing in a message acts on the
+    terminal.
+    """
     try:
         # Otherwise Typer would show its own errors itself, with what was given as it was given.
         sys.exit(app(standalone_mode=False))
     except RaytraceError as error:
-        typer.echo(f"raytrace-analyze: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
     except _TyperError as error:
         told = io.StringIO()
         error.show(told)
-        typer.echo("\n".join(map(printable, told.getvalue().splitlines())), err=True)
+        with suppress(OSError):
+            typer.echo("\n".join(map(printable, told.getvalue().splitlines())), err=True)
         sys.exit(error.exit_code)
+    except SystemExit as end:
+        # Typer's answer to a reader that has gone is 1, which is a failed gate here.
+        sys.exit(EXIT_OK if isinstance(end.__context__, BrokenPipeError) else end.code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(EXIT_OK)  # whoever read this has seen enough
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(printable(f"{where}{error.strerror or error}"), EXIT_USAGE)
+    except MemoryError:
+        _fail("there is not enough memory for this; give it fewer files at a time", EXIT_USAGE)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    with suppress(OSError):
+        typer.echo(f"raytrace-analyze: {message}", err=True)
+    sys.exit(exit_code)

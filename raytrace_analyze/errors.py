@@ -35,6 +35,10 @@ class NoSpansError(RaytraceError):
     exit_code = EXIT_NO_SPANS
 
 
+class NoWholeSpanError(NoSpansError):
+    """There were spans in the input, and all of them are damaged."""
+
+
 class DamagedInputError(RaytraceError):
     """Some input could not be read, and the caller asked for all or nothing."""
 

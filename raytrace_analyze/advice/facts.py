@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.source import Use, use_of_result
+from raytrace_analyze.advice.source_files import SourceFiles
 from raytrace_analyze.attributes import CALL_SITE, UNIT, told
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.queueing.causes import CAUSES
@@ -47,6 +48,8 @@ class Facts:
     job: Job
     had_slots: int | None
     """How many slots for tasks there were, by the user's word."""
+    source: SourceFiles
+    """Where the program is read from."""
     floor_ns: float
     """What would save less is no finding: what costs less need not be looked at."""
 
@@ -185,7 +188,15 @@ class Facts:
     def use(self, wait: int, submit: int) -> Use:
         """Tell what a submit does with what a wait before it came back with, by the program's source."""
         many = self.relations.ready.of(wait).size > 1
-        return use_of_result(self.sites.get(wait), self.sites.get(submit), self.graph.end_ns, many=many)
+        sites = self.sites.get(wait), self.sites.get(submit)
+        key = (*sites, many)
+        if key not in self._uses:
+            self._uses[key] = use_of_result(self.source, *sites, self.graph.end_ns, many=many)
+        return self._uses[key]
+
+    @cached_property
+    def _uses(self) -> dict[tuple[str | None, str | None, bool], Use]:
+        return {}
 
     @cached_property
     def functions(self) -> list[str]:

@@ -106,6 +106,7 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     """Read a span table (columns of `schema.TABLE`) into arrays."""
     start = spans.get_column("start").to_physical().to_numpy().astype(np.int64)
     end, in_flight = _ends(spans)
+    end = np.maximum(end, start)  # in tables that were not read by us, and for spans in flight after all known times
     span_id = spans.get_column("span_id")
     parent, own_circles = cut_circles(parent_rows(spans), start, span_id)
     # A run is what its own parent makes it; adoption never touches runs.
