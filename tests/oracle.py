@@ -162,6 +162,7 @@ def critical_path(
     queues: Queues = "follow",
     infer: bool = True,
     infer_within_ns: int = 100_000_000,
+    overlap_tolerance: float = 0.0,
 ) -> OraclePath:
     """Give the critical path of a scope of a span table (columns of `schema.TABLE`).
 
@@ -179,7 +180,7 @@ def critical_path(
         members = [span for span in candidates if getattr(span, column) == scope_id]
     if not members:
         raise ValueError(f"no {scope} {scope_id} here")
-    walk = Walk(everything, members, queues=queues, infer=infer, infer_within_ns=infer_within_ns)
+    walk = Walk(everything, members, queues, infer, infer_within_ns, overlap_tolerance)
     if run is None:
         return walk.path(State(walk.root, walk.root.end, None, False), walk.root.start)
     submit = walk.submit_in_scope(run)
@@ -301,6 +302,7 @@ class Walk:
     queues: Queues
     infer: bool
     infer_within_ns: int
+    overlap_tolerance: float
     root: Span = field(init=False)
     joins: dict[Span, list[tuple[int, Span, bool]]] = field(init=False)
     """What each span can have waited for: time, span, whether it is inferred."""
@@ -394,11 +396,34 @@ class Walk:
             for end, child, inferred in self.joins[owner]
             if owner.start < end <= time and child.start < time
         ]
+        overlapping = self._overlapping(owner, time)
+        if overlapping:
+            ended = overlapping + [join for join in ended if join[0] == time]
         if not ended:
             return None
         end, _, _, _, inferred, child = max(ended, key=lambda join: join[:4])
         via: Via = "inferred" if inferred else "join"
         return Step([(end, "self")], State(child, end, via, at.inferred or inferred))
+
+    def _overlapping(self, owner: Span, time: int) -> list[tuple[int, bool, int, str | None, bool, Span]]:
+        """Overlap tolerance: children that join at `time` though they ended a little later.
+
+        At most that part of the owner's length later, with no start or end of another child in between.
+        """
+        if not owner.start < time < owner.end:
+            return []
+        later = [end for end, _, _ in self.joins[owner] if end > time]
+        begun = [child.start for _, child, _ in self.joins[owner] if child.start > time]
+        next_end = min(later, default=None)
+        if next_end is None or next_end - time > self.overlap_tolerance * (owner.end - owner.start):
+            return []
+        if any(start < next_end for start in begun):
+            return []
+        return [
+            (time, child.is_submit, -child.start, child.span_id, inferred, child)
+            for end, child, inferred in self.joins[owner]
+            if end == next_end and child.start < time
+        ]
 
     def _back(self, at: State) -> Step:
         """Walk rule 3: it was busy itself, and before that there is what it came from."""

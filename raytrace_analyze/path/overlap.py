@@ -33,7 +33,7 @@ class Overlaps:
         """
         scoped = self.scoped
         low, high = int(self.joins.first[parent]), int(self.joins.first[parent + 1])
-        latest = int(time + self.tolerance * (scoped.end[parent] - scoped.start[parent]))
+        latest = time + int(self.tolerance * (scoped.end[parent] - scoped.start[parent]))
         after = low + int(np.searchsorted(self.joins.times[low:high], time, side="right"))
         if after == high or self.joins.times[after] > latest:
             return None
