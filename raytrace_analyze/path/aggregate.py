@@ -6,7 +6,7 @@ import polars as pl
 
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.path.all_scopes import critical_paths
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS
+from raytrace_analyze.path.predecessors import SLOT_WITHIN_NS
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
 _CATEGORIES = ("self", "submit", "queue", "wait", "fetch")

@@ -7,11 +7,12 @@ import polars as pl
 
 from raytrace_analyze.clocks.correction import build_corrected, clock_notes
 from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.path.all_scopes import find_segments_of_one, make_walk, parse_queues, slot_waits
-from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.path.all_scopes import find_segments, parse_queues, slot_waits
+from raytrace_analyze.path.chains import Chains
+from raytrace_analyze.path.predecessors import SLOT_WITHIN_NS, Options
 from raytrace_analyze.path.result import CriticalPath, Scope
-from raytrace_analyze.path.segments import columns_frame, segments_of_steps, split_queues
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
+from raytrace_analyze.path.segments import columns_frame, cut_before, segments_of_paths, split_queues
+from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
@@ -63,7 +64,7 @@ def critical_path(
     options = Options(parse_queues(queues), infer, infer_within_ns, overlap_tolerance)
     slots = slot_waits(rules)
     if task is not None:
-        path = _of_task(make_walk(scoped, runs, options, slots), rules, find_runs(spans, task))
+        path = _of_task(Stepper(scoped, runs, options, slots), rules, find_runs(spans, task))
         return replace(path, notes=(*path.notes, *clock_notes(offsets, path.scope.session)))
     notes = []
     if trace is not None:
@@ -74,7 +75,7 @@ def critical_path(
         number = longest(scoped, keys)
         if len(keys) > 1:
             notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    segments = find_segments_of_one(scoped, runs, options, slots, number)
+    segments = next(find_segments(scoped, runs, options, slots, np.array([number])))
     root = scoped.root(number)
     inside = np.flatnonzero(scope_of == number)
     return CriticalPath(
@@ -111,9 +112,9 @@ def describe(spans: pl.DataFrame, key: ScopeKey) -> Scope:
     return Scope("trace", key.id, first, key.session)
 
 
-def _of_task(walk: Walk, rules: CauseRules, rows: pl.Series) -> CriticalPath:
+def _of_task(stepper: Stepper, rules: CauseRules, rows: pl.Series) -> CriticalPath:
     """The path of one run, from its submit; of several runs, of the slowest."""
-    scoped, structure = walk.scoped, walk.scoped.structure
+    scoped, structure = stepper.scoped, stepper.structure
     runs = rows.to_numpy().astype(np.int64)
     submit = scoped.parent[runs]
     since = np.where(submit >= 0, scoped.start[submit], scoped.start[runs])
@@ -123,8 +124,9 @@ def _of_task(walk: Walk, rules: CauseRules, rows: pl.Series) -> CriticalPath:
     notes: tuple[str, ...] = ()
     if runs.size > 1:
         notes = (f"of {count_text(runs.size, 'run')} of this task, this is the slowest from submit to end",)
-    steps = walk.from_run(run, start)
-    segments = segments_of_steps(np.zeros(len(steps), dtype=np.int64), steps)
+    scope, begin = scoped.scope_of[[run]], np.array([run])
+    paths = Chains(stepper, scope).follow(scope, begin, scoped.end[begin], floor=start)
+    segments = cut_before(segments_of_paths(paths, structure), start)
     return CriticalPath(
         scope=Scope("task", about["task_id"] or about["span_id"], about["function"] or about["name"], about["session"]),
         start_ns=start,

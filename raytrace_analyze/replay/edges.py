@@ -7,7 +7,7 @@ come from an earlier event of the same flow.
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS
+from raytrace_analyze.path.predecessors import SLOT_WITHIN_NS
 from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, ITEM, JOIN, START, Events
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_other, latest_until, members_at, times_at

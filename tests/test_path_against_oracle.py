@@ -1,4 +1,4 @@
-"""Two independent readings of one definition, the walk over arrays and the plain oracle, agree in every segment."""
+"""Two independent readings of one definition, the engine by columns and the plain oracle, agree in every segment."""
 
 from typing import Any
 
