@@ -7,8 +7,9 @@ import pytest
 
 from raytrace_analyze.decode import decode_file, parquet
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.model import Compression, Format, ProblemKind, SpanFile
+from raytrace_analyze.model import Compression, Format, InputFile, ProblemKind
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, TABLE
+from raytrace_analyze.table.attempts import with_event_columns
 from tests.span_files import RESOURCE, one_line, span, span_file
 
 WITH_SESSION = {"attributes": {"raytrace.session": "session_1", "service.instance.id": "i"}}
@@ -21,17 +22,19 @@ def decoded_spans(tmp_path) -> pl.DataFrame:
 
 
 def table(decoded: pl.DataFrame) -> pl.DataFrame:
-    return decoded.with_columns(
-        category=pl.lit("task", TABLE["category"]), session=pl.coalesce("session", pl.lit("told apart"))
-    ).select(TABLE.names())
+    return with_event_columns(
+        decoded.with_columns(
+            category=pl.lit("task", TABLE["category"]), session=pl.coalesce("session", pl.lit("told apart"))
+        ).drop("instance_id")
+    )
 
 
-def write(path, frame: pl.DataFrame, version: object = SCHEMA_VERSION) -> SpanFile:
+def write(path, frame: pl.DataFrame, version: object = SCHEMA_VERSION) -> InputFile:
     frame.write_parquet(path, metadata={"raytrace.schema_version": str(version)})
-    return SpanFile(path, Format.PARQUET, Compression.NONE, path.stat().st_size)
+    return InputFile(path, Format.PARQUET, Compression.NONE, path.stat().st_size)
 
 
-def read(file: SpanFile) -> pl.DataFrame:
+def read(file: InputFile) -> pl.DataFrame:
     parts = list(decode_file(file))
     assert not any(part.problems for part in parts)
     return pl.concat([part.frame for part in parts])
@@ -72,7 +75,7 @@ def test_a_newer_table_is_refused(tmp_path):
 def test_a_foreign_table_is_refused(tmp_path):
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "foreign")
     with pytest.raises(UsageError, match="foreign is a Parquet file, but none that"):
-        list(decode_file(SpanFile(tmp_path / "foreign", Format.PARQUET, Compression.NONE, 0)))
+        list(decode_file(InputFile(tmp_path / "foreign", Format.PARQUET, Compression.NONE, 0)))
 
 
 def test_a_damaged_table_is_a_problem(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from raytrace_analyze import critical_path, critical_paths
 from raytrace_analyze.path.batch import find_paths
-from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.segments import columns_frame, segments_of_paths
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.queues import Queues
@@ -25,7 +25,7 @@ from tests.simulator import simulate
 from tests.tables import run, span, submit, table, wait
 
 OPTIONS = [
-    Options(queues, infer, overlap_tolerance=part) for queues in Queues for infer, part in ((True, 0), (False, 0.3))
+    PathOptions(queues, infer, overlap_tolerance=part) for queues in Queues for infer, part in ((True, 0), (False, 0.3))
 ]
 TOGETHER = (1, 3, 1_000_000)
 """Steps of all scopes together, of some, or chains of states: each must do alone what they do in turn."""
@@ -278,3 +278,18 @@ def test_waits_that_lead_in_a_circle_are_followed_once() -> None:
     assert found.filter(scope="t0")["span_id"].to_list() == [
         "driver0", "s0", "r0", "r0", "w0", "r0", "get0", "driver0",
     ]  # fmt: skip
+
+
+def test_a_run_whose_submit_lies_outside_its_parent_is_left_by_the_submit() -> None:
+    # driver [-------]
+    # s                 [s]                  a thread went on submitting
+    # r                     ...[=======]
+    spans = table(
+        span("driver", 0, 10, name="ray.driver"),
+        submit("s", 20, 22, "driver", submitted_task_id="T"),
+        run("r", 30, 50, "s", "T"),
+        recorded=True,
+    )
+    path = critical_path(spans, task="T")
+    assert path.segments["span_id"].to_list() == ["s", "r", "r"]
+    check_all_scopes(spans)

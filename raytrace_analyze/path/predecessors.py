@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
 from raytrace_analyze.path.via import Codes, Via, code
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.queues import Queues
@@ -11,9 +12,6 @@ from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
-
-SLOT_WITHIN_NS = 100_000_000
-"""How soon after another run on its worker a task must start for that run to have held its slot."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +52,10 @@ class Asked:
         return runs.members_at(runs.before(group, since, self.until))
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to walk; see `critical_path`."""
-
-    queues: Queues = Queues.FOLLOW
-    infer: bool = True
-    infer_within_ns: int = SLOT_WITHIN_NS
-    overlap_tolerance: float = 0.0
-
-
 class Origins:
     """Finds where runs came from."""
 
-    def __init__(self, runs: Runs, options: Options, slots: SlotWaits | None = None) -> None:
+    def __init__(self, runs: Runs, options: PathOptions, slots: SlotWaits | None = None) -> None:
         self._runs, self._structure = runs, runs.structure
         self._follow = options.queues is Queues.FOLLOW
         self._guess = options.infer and self._follow

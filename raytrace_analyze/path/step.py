@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.overlap import find_overlaps
-from raytrace_analyze.path.predecessors import Options, Origins
+from raytrace_analyze.path.predecessors import Origins
 from raytrace_analyze.path.via import Codes, Via, code
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
@@ -81,7 +82,7 @@ class Hops(Visited):
 class Stepper:
     """Finds what states lead to."""
 
-    def __init__(self, scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None) -> None:
+    def __init__(self, scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None = None) -> None:
         self.scoped, self.structure = scoped, scoped.structure
         by_end = joins(scoped, runs, infer=options.infer)
         self._joins = Latest(by_end, scoped.start)
