@@ -17,7 +17,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.output.in_flight import OpenSpans
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, patches, pickling, tracebacks
-from raytrace_hook.record import generators, submits
+from raytrace_hook.record import awaits, calls, futures, generators, helpers, iteration, submits
 from raytrace_hook.record.driver import Driver
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -132,7 +132,12 @@ def _record_waits(recorder: _Recorder) -> None:
     settings = recorder.settings
     if settings.waits and not recorder.waits_installed and internals.global_worker() is not None:
         recorder.waits_installed = True
-        recorder.process.note_waits(Waits(recorder.open_spans, settings.min_wait_ns).install())
+        waits = Waits(recorder.open_spans, settings.min_wait_ns)
+        awaits.install(waits)
+        futures.install(waits.begin, waits.end)
+        iteration.install(waits)
+        helpers.install(waits.begin, waits.end)
+        recorder.process.note_waits(calls.install(waits))
 
 
 def _install_in_ray(recorder: _Recorder) -> None:

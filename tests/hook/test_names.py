@@ -22,6 +22,11 @@ CONTRACT = {
     "raytrace.awaited_count",
     "raytrace.put_bytes",
     "raytrace.entrypoint",
+    "raytrace.awaited_task_ids",
+    "raytrace.timed_out",
+    "raytrace.polls",
+    "raytrace.awaited",
+    "raytrace.item",
 }
 """What users may rely on."""
 ALSO_WRITTEN = {"raytrace.lost_spans", "raytrace.short_waits", "raytrace.alive", "raytrace.task_name"}

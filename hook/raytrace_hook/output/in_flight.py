@@ -17,7 +17,7 @@ from raytrace_hook.log import warn_once
 if TYPE_CHECKING:
     from raytrace_hook.output.writer import SpanFile
 
-SLOT_BYTES = 1024
+SLOT_BYTES = 4096
 _MOST_SLOTS = 16384
 _RETRY_S = 1.0
 """After the file could not be made or extended, how long it is not tried again."""

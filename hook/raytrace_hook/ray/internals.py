@@ -241,6 +241,19 @@ def references_among(values: Sequence[Any]) -> list[Any]:
     return [] if kind is None else [value for value in values if isinstance(value, kind)]
 
 
+def item_index(reference: Any) -> int | None:
+    """Return which item of a generator task this refers to, from 0 on; None where it refers to the generator itself."""
+    index = int.from_bytes(bytes.fromhex(reference.hex()[48:]), "little")
+    # The first index is that of the task's own result.
+    return index - 2 if 2 <= index < _FIRST_PUT_INDEX else None
+
+
+def is_timeout(error: BaseException | None) -> bool:
+    """Tell whether a call of Ray's was over because its time was."""
+    kind = getattr(_module("ray.exceptions"), "GetTimeoutError", None)
+    return kind is not None and isinstance(error, kind)
+
+
 def is_ray_error(value: Any) -> bool:
     """Tell whether a fetched value stands for a failure."""
     kind = getattr(_module("ray.exceptions"), "RayError", None)

@@ -53,12 +53,12 @@ def _place(frame: FrameType) -> str:
     return f"{file if file.startswith('<') else os.path.abspath(file)}:{frame.f_lineno}"
 
 
-def called_by_ray(depth: int) -> bool:
+def called_by_ray() -> bool:
     """Tell whether the code that made a call is Ray's own (not its helpers that a user waits in)."""
-    frame = sys._getframe(depth + 1)
+    frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if name not in _TRANSPARENT:
+        if name not in _TRANSPARENT and not name.startswith("raytrace_hook."):
             if frame.f_code.co_name == "_start_actor_pool" and name == internals.POOL_MODULE:
                 return False
             return name.startswith("ray.") and not name.startswith(_USER_FACING)
@@ -71,8 +71,5 @@ _TRANSPARENT = {
     "ray._private.client_mode_hook",
     "ray._private.auto_init_hook",
     "ray._private.object_ref_generator",
-    "raytrace_hook.record.waits",
-    "raytrace_hook.record.call_sites",
-    "raytrace_hook.ray.patches",
 }
 _USER_FACING = ("ray.util.actor_pool", "ray.util.queue", "ray.util.helpers", "ray.util.joblib")

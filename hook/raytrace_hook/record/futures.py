@@ -10,16 +10,33 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections.abc import Iterable
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
 from raytrace_hook import names
-from raytrace_hook.ray import internals
+from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.calls import came_and_missing
 
-Begin = Callable[[str, int], Any]
-"""Notes that a wait of this name for so many objects begins."""
-End = Callable[[Any, Callable[[], "dict[str, Any]"]], None]
-"""Takes what Begin returned and what tells the attributes."""
+Begin = Callable[[str, int, "list[Any]"], Any]
+"""Notes that a wait of this name for so many objects, these, begins."""
+
+
+class End(Protocol):
+    """What takes the end of a wait."""
+
+    def __call__(
+        self,
+        wait: Any,
+        attributes: Callable[[], dict[str, Any]],
+        error: BaseException | None = None,
+        may_go_on: bool = False,
+    ) -> None:
+        """Take what Begin returned and what tells the attributes; `may_go_on` where it came back with nothing."""
+
+
+def install(begin: Begin, end: End) -> None:
+    """Record these waits from now on."""
+    patches.patch_future(waited_future(begin, end))
 
 
 def waited_future(begin: Begin, end: End) -> type[concurrent.futures.Future[Any]]:
@@ -32,7 +49,7 @@ def waited_future(begin: Begin, end: End) -> type[concurrent.futures.Future[Any]
         def __init__(self) -> None:
             super().__init__()
             self._condition: threading.Condition = _WaitedCondition(begin, end, self)
-            self._waiters = _WatchedWaiters(begin, end)
+            self._waiters = _WatchedWaiters(begin, end, self)
 
     return Future
 
@@ -45,28 +62,30 @@ class _WaitedCondition(threading.Condition):
         self._begin, self._end, self._future = begin, end, future
 
     def wait(self, timeout: float | None = None) -> bool:
-        wait = self._begin(names.AWAIT_SPAN, 1)
+        wait = self._begin(names.AWAIT_SPAN, 1, _references([self._future]))
+        came = True
         try:
-            return super().wait(timeout)
+            came = super().wait(timeout)
+            return came
         except BaseException as error:
             leave_out_this_frame(error)
             raise
         finally:
-            self._end(wait, lambda: _references([self._future]))
+            self._end(wait, lambda: _found([self._future], came), may_go_on=not came)
 
 
 class _WatchedWaiters(list):  # type: ignore[type-arg] # a plain list for concurrent.futures
     """What `concurrent.futures.wait` and `as_completed` hang their event into."""
 
-    def __init__(self, begin: Begin, end: End) -> None:
+    def __init__(self, begin: Begin, end: End, future: Any) -> None:
         super().__init__()
-        self._begin, self._end = begin, end
+        self._begin, self._end, self._future = begin, end, future
 
     def append(self, waiter: Any) -> None:
         if type(getattr(waiter, "event", None)) is threading.Event:
             waiter.event = _WaitedEvent(self._begin, self._end, waiter)
         if isinstance(waiter.event, _WaitedEvent):
-            waiter.event.count += 1
+            waiter.event.futures.append(self._future)
         super().append(waiter)
 
 
@@ -74,19 +93,31 @@ class _WaitedEvent(threading.Event):
     def __init__(self, begin: Begin, end: End, waiter: Any) -> None:
         super().__init__()
         self._begin, self._end, self._waiter = begin, end, waiter
-        self.count = 0
+        self.futures: list[Any] = []
+        """What is waited for: futures of Ray's."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        wait = self._begin(names.AWAIT_SPAN, self.count)
+        open_ones = [future for future in self.futures if not future.done()]
+        wait = self._begin(names.AWAIT_SPAN, len(self.futures), _references(open_ones))
+        came = True
         try:
-            return super().wait(timeout)
+            came = super().wait(timeout)
+            return came
         except BaseException as error:
             leave_out_this_frame(error)
             raise
         finally:
-            self._end(wait, lambda: _references(list(self._waiter.finished_futures)))
+            finished = list(self._waiter.finished_futures)
+            self._end(wait, lambda: _found([*finished, *open_ones], came), may_go_on=not came)
 
 
-def _references(futures: Iterable[Any]) -> dict[str, Any]:
-    references = (getattr(future, "object_ref", None) for future in futures if future.done())
-    return {names.READY_TASK_IDS: internals.task_ids_of(one for one in references if one is not None)}
+def _found(futures: list[Any], came: bool) -> dict[str, Any]:
+    ready = _references(future for future in futures if future.done())
+    if came:
+        return {names.READY_TASK_IDS: internals.task_ids_of(ready)}
+    return came_and_missing(ready, _references(futures), timed_out=True)
+
+
+def _references(futures: Iterable[Any]) -> list[Any]:
+    references = (getattr(future, "object_ref", None) for future in futures)
+    return [one for one in references if one is not None]

@@ -25,7 +25,7 @@ def install(begin: Begin, end: End) -> None:
 
         def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
             def wait(owner: Any, *arguments: Any, **keywords: Any) -> Any:
-                opened = begin(name, count(owner))
+                opened = begin(name, count(owner), [])
                 returned = None
                 try:
                     returned = original(owner, *arguments, **keywords)

@@ -17,6 +17,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray import internals
+from raytrace_hook.record import polls
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -67,6 +68,8 @@ class SpanFileProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Add what is known of the task that the span belongs to, and show the span as open."""
         try:
+            if polls.held:
+                polls.settle()
             private: Any = span
             try:  # past the SDK's properties, and the lock around its attributes: what is added here needs no check
                 attributes = private._attributes._dict
@@ -146,6 +149,8 @@ class SpanFileProcessor(SpanProcessor):
             if context is None:
                 return
             _, span_id, _, flags, _, _ = context
+            if polls.held:
+                polls.settle(span_id)
             run = self._running.pop(span_id, None)
             started = self._started.pop(span_id, None)
             if not flags & _SAMPLED:
