@@ -23,11 +23,20 @@ CALL_SITE = "raytrace.call_site"
 TASK_NAME = "raytrace.task_name"
 """Only where the program (or a library, like Ray Data) named the task otherwise than the function."""
 
+# A submission.
+ARGUMENT_BYTES = "raytrace.argument_bytes"
+
 # A run (CONSUMER).
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"
 ACTOR_NAME = "raytrace.actor_name"
 CANCELLED = "raytrace.cancelled"
+CONCURRENCY_GROUP = "raytrace.concurrency_group"
+MAX_CONCURRENCY = "raytrace.max_concurrency"
+ON_EVENT_LOOP = "raytrace.on_event_loop"
+ITEMS = "raytrace.items"
+ITEM_READY = "raytrace.item_ready"
+"""When each item of a generator was there: of very many every second, fourth, ... one (see README)."""
 
 # Waits, puts, and the span around those too short to be recorded.
 READY_TASK_IDS = "raytrace.ready_task_ids"
@@ -43,6 +52,9 @@ AWAITED_COUNT = "raytrace.awaited_count"
 PUT_BYTES = "raytrace.put_bytes"
 SHORT_WAITS = "raytrace.short_waits"
 
+# What ends something.
+TARGET_TASK_ID = "raytrace.target_task_id"
+
 # The driver.
 ENTRYPOINT = "raytrace.entrypoint"
 CLUSTER_RESOURCES = "raytrace.cluster_resources"
@@ -52,5 +64,7 @@ ALIVE = "raytrace.alive"
 # Spans that are the hook's own.
 DRIVER_SPAN, GET_SPAN, WAIT_SPAN, PUT_SPAN = "ray.driver", "ray.get", "ray.wait", "ray.put"
 AWAIT_SPAN, NEXT_SPAN = "await", "ray.next"
+DELIVERY_SPAN, BACK_PRESSURE_SPAN = "ray.delivery", "back-pressure"
+CANCEL_SPAN, KILL_SPAN = "ray.cancel", "ray.kill"
 RUN_SUFFIX = " ray.remote_worker"
 """What Ray's tracing ends the name of a run's span with."""

@@ -27,14 +27,20 @@ CONTRACT = {
     "raytrace.polls",
     "raytrace.awaited",
     "raytrace.item",
+    "raytrace.argument_bytes",
+    "raytrace.concurrency_group",
+    "raytrace.max_concurrency",
+    "raytrace.item_ready",
+    "raytrace.target_task_id",
 }
 """What users may rely on."""
 ALSO_WRITTEN = {"raytrace.lost_spans", "raytrace.short_waits", "raytrace.alive", "raytrace.task_name"}
-ALSO_WRITTEN |= {"raytrace.call_site", "raytrace.cluster_resources"}
+ALSO_WRITTEN |= {"raytrace.call_site", "raytrace.cluster_resources", "raytrace.on_event_loop", "raytrace.items"}
 """What the hook's README tells besides."""
 NOT_ATTRIBUTES = {"raytrace.schema_version", "raytrace.table"}
 """Keys of the analyser's own Parquet files."""
 SPAN_NAMES = {"ray.driver", "ray.get", "ray.wait", "ray.put", "ray.next", "await"}
+SPAN_NAMES |= {"ray.delivery", "back-pressure", "ray.cancel", "ray.kill"}
 QUOTED = re.compile(r"""["'](raytrace\.[a-z_]+)["']""")
 
 

@@ -80,7 +80,7 @@ _shapes: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {}
 _missed: dict[str, int] = {}
 _MOST_MISSES = 100
 _LONGEST_SHAPE = 4096
-_OF_ONE_TYPE = (names.ATTEMPT, names.CONCURRENT)
+_OF_ONE_TYPE = (names.ATTEMPT, names.CONCURRENT, names.MAX_CONCURRENCY, names.ON_EVENT_LOOP)
 _HOLE = "raytrace: here goes "
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
-from typing import Any, Callable
+from typing import Any
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
-from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record import sizes
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.waits import MOST_AWAITED, Waits, covered
-
-_stored = threading.local()
 
 
 def install(waits: Waits) -> bool:
     """Record these calls from now on. Returns whether `ray.get` and `ray.wait` are recorded."""
-    patches.patch_serialize(_remember_size)
     return patches.patch_calls(lambda name: _Call(waits, name))
 
 
@@ -37,7 +33,7 @@ class _Call:
             if covered.get() or called_by_ray():
                 return
             if self._name == names.PUT_SPAN:
-                _stored.size = None
+                sizes.begin_put()
             else:
                 self._references = _asked_for(frame.f_locals)
                 if not self._references:
@@ -50,7 +46,7 @@ class _Call:
         if self._wait is None:
             return
         if self._name == names.PUT_SPAN:
-            self._waits.end(self._wait, _size_of_put, error)
+            self._waits.end(self._wait, sizes.size_of_put, error)
         elif self._name == names.GET_SPAN:
             self._waits.end(self._wait, lambda: self._got(error), error, internals.is_timeout(error))
         else:
@@ -88,11 +84,6 @@ def came_and_missing(came: Iterable[Any], asked: Iterable[Any], timed_out: bool)
     return found
 
 
-def _size_of_put() -> dict[str, Any]:
-    size, _stored.size = getattr(_stored, "size", None), None
-    return {} if size is None else {names.PUT_BYTES: size}
-
-
 def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:
     asked: Any
     asked = variables["ray_waitables"] if "ray_waitables" in variables else variables["object_refs"]
@@ -105,17 +96,3 @@ def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:
 
 def _is_waitable(value: Any) -> bool:
     return internals.is_object_ref(value) or hasattr(value, "_generator_ref")
-
-
-def _remember_size(original: Callable[..., Any]) -> Callable[..., Any]:
-    def serialize(context: Any, *arguments: Any, **keywords: Any) -> Any:
-        try:
-            serialized = original(context, *arguments, **keywords)
-        except BaseException as error:
-            leave_out_this_frame(error)
-            raise
-        if getattr(_stored, "size", 0) is None:
-            _stored.size = getattr(serialized, "total_bytes", None)
-        return serialized
-
-    return serialize

@@ -12,10 +12,14 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Callable, Protocol
 
+from opentelemetry import context as context_api
+
 from raytrace_hook import names
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
+from raytrace_hook.record.deliveries import Deliver
 
 Begin = Callable[[str, int, "list[Any]"], Any]
 """Notes that a wait of this name for so many objects, these, begins."""
@@ -34,20 +38,46 @@ class End(Protocol):
         """Take what Begin returned and what tells the attributes; `may_go_on` where it came back with nothing."""
 
 
-def install(begin: Begin, end: End) -> None:
-    """Record these waits from now on."""
-    patches.patch_future(waited_future(begin, end))
+class DeliveredFuture(concurrent.futures.Future):  # type: ignore[type-arg] # untyped to Ray
+    """A future that tells when its result has come while nobody waited for it."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        super().__init__()
+        self._deliver: Deliver | None = None if called_by_ray() else deliver
+        self._context = context_api.get_current()
+        self.is_awaited = False
+        """Whether a coroutine waits for it, which has a span of its own."""
+
+    def set_result(self, result: Any) -> None:
+        """Take the result."""
+        self._tell()
+        super().set_result(result)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Take the error."""
+        self._tell()
+        super().set_exception(exception)
+
+    def _tell(self) -> None:
+        condition: Any = self._condition
+        if self._deliver is not None and not (self.is_awaited or self._waiters or condition._waiters):
+            self._deliver(self._context, _references([self]))
 
 
-def waited_future(begin: Begin, end: End) -> type[concurrent.futures.Future[Any]]:
+def install(begin: Begin, end: End, deliver: Deliver) -> None:
+    """Record these waits, and what comes without one, from now on."""
+    patches.patch_future(waited_future(begin, end, deliver))
+
+
+def waited_future(begin: Begin, end: End, deliver: Deliver) -> type[concurrent.futures.Future[Any]]:
     """Return the class of futures for `ObjectRef.future()`: it records when a thread blocks on them.
 
     Not the time from their making to their completion: the program may do other work meanwhile.
     """
 
-    class Future(concurrent.futures.Future):  # type: ignore[type-arg] # untyped to Ray
+    class Future(DeliveredFuture):
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__(deliver)
             self._condition: threading.Condition = _WaitedCondition(begin, end, self)
             self._waiters = _WatchedWaiters(begin, end, self)
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.trace import SpanKind, TraceFlags
+from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray import internals
-from raytrace_hook.record import polls
+from raytrace_hook.ray.tracebacks import error_text
+from raytrace_hook.record import polls, turns
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -119,6 +120,7 @@ class SpanFileProcessor(SpanProcessor):
                 if attributes.get("ray.actor_method") != "__init__":
                     self._actor = (actor_id, facts)
             attributes.update(facts)
+            turns.add(attributes)
         self._running[span_id] = attributes["ray.task_id"]
 
     def _adopt(self, parent: SpanContext | None, attributes: dict[str, Any], parent_context: Context | None) -> None:
@@ -155,8 +157,12 @@ class SpanFileProcessor(SpanProcessor):
             started = self._started.pop(span_id, None)
             if not flags & _SAMPLED:
                 return
-            if run is not None and isinstance(sys.exc_info()[1], _CANCELLATIONS):
-                attributes[names.CANCELLED] = True
+            error = sys.exc_info()[1] if run is not None else None
+            if error is not None:
+                if isinstance(error, _CANCELLATIONS):
+                    attributes[names.CANCELLED] = True
+                elif isinstance(error, SystemExit):  # which is none of OpenTelemetry's errors
+                    status = Status(StatusCode.ERROR, error_text(error))
             if started is not None and started[0] == name:
                 _, head, seen, encoded = started
                 # Equal is not enough where there may be others than ours: 1, 1.0 and True are.

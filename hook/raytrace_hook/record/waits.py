@@ -21,13 +21,14 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_plain, timestamp
 from raytrace_hook.output.in_flight import OpenSpans
 from raytrace_hook.ray import internals
-from raytrace_hook.record import polls
+from raytrace_hook.ray.tracebacks import error_text
+from raytrace_hook.record import flows, polls
 from raytrace_hook.record.attributes import add_one
 from raytrace_hook.record.call_sites import call_site
+from raytrace_hook.record.flows import Flow
 
 MOST_AWAITED = 64
 """How many tasks a wait names that it asked for and that did not come."""
-_LONGEST_ERROR = 500
 
 covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
 """True inside a call that has a span already: what Ray calls in there is part of it."""
@@ -37,8 +38,8 @@ class Wait:
     """A wait that goes on."""
 
     __slots__ = (
-        "asked", "awaited", "context", "count", "end_ns", "error", "found", "is_shown", "key", "measured_ns", "name",
-        "parent", "polls", "ready", "site", "start_ns",
+        "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "is_shown", "key", "measured_ns",
+        "name", "parent", "polls", "ready", "site", "start_ns",
     )  # fmt: skip
 
     def __init__(self, name: str, context: Any, parent: SpanContext) -> None:
@@ -65,6 +66,8 @@ class Wait:
         self.ready: dict[str, None] = {}
         """What the calls came back with until now."""
         self.found: dict[str, Any] = {}
+        self.flow: Flow | None = None
+        """The run of an asynchronous method that waits here."""
         self.error: BaseException | None = None
 
 
@@ -76,10 +79,24 @@ class Waits:
         self._min_wait_ns = min_wait_ns
         self._known_tracer: tuple[Any, trace.Tracer | None] = (None, None)
 
-    def begin(self, name: str, count: int, references: Sequence[Any] = (), awaited: str = "") -> Wait | None:
+    def begin(
+        self,
+        name: str,
+        count: int,
+        references: Sequence[Any] = (),
+        awaited: str = "",
+        start_ns: int = 0,
+        site: str | None = None,
+    ) -> Wait | None:
         """Note that a wait for so many objects starts in this context; what it returns goes to `end`.
 
-        `references` are the objects whose tasks the open wait names; `awaited` is what it waits for instead of one.
+        Args:
+            name: the span's.
+            count: how many objects are asked for.
+            references: the objects whose tasks the open wait names.
+            awaited: what it waits for instead of an object.
+            start_ns: when it began, if not now.
+            site: where in the program, if the call is not to be seen where the wait ends.
         """
         try:
             if not internals.tracing_is_on():
@@ -91,6 +108,11 @@ class Waits:
                 wait = Wait(name, context, parent)
             wait.count = max(wait.count, count)
             wait.awaited = awaited
+            wait.site = site or wait.site
+            if start_ns:
+                wait.start_ns = start_ns
+            elif wait.flow is None:
+                _enter_flow(wait)
             wait.asked = internals.task_ids_of(references[:MOST_AWAITED])
             self._show(wait)
             wait.measured_ns = time.time_ns()
@@ -113,6 +135,8 @@ class Waits:
         if wait is None:
             return
         wait.end_ns = time.time_ns()
+        if wait.flow is not None:
+            _leave_flow(wait, wait.flow)
         try:
             if may_go_on:
                 self._hold(wait, attributes(), error)
@@ -125,6 +149,39 @@ class Waits:
         except Exception as problem:
             warn_once(f"a {wait.name} could not be recorded", problem)
             self._open_spans.clear(wait.key)
+
+    def is_long(self, duration_ns: int) -> bool:
+        """Tell whether a wait is long enough to be written."""
+        return duration_ns >= self._min_wait_ns
+
+    def forget(self, wait: Wait | None) -> None:
+        """Take back that a wait began."""
+        if wait is not None:
+            self._open_spans.clear(wait.key)
+
+    def record_pause(self, parts: list[tuple[int, int]], told: Callable[[], tuple[str, str | None]]) -> None:
+        """Record that the coroutine that runs here waited in these stretches for what `told` says, and where."""
+        long_ones = [part for part in parts if part[1] - part[0] >= self._min_wait_ns]
+        context = context_api.get_current()
+        if not long_ones:
+            self._count_short(context)
+        elif internals.tracing_is_on():
+            awaited, site = told()
+            found = {names.READY_TASK_IDS: [], names.AWAITED: awaited}
+            for start_ns, end_ns in long_ones:
+                self.mark(
+                    names.AWAIT_SPAN,
+                    context,
+                    found if site is None else {**found, names.CALL_SITE: site},
+                    start_ns,
+                    end_ns,
+                )
+
+    def mark(self, name: str, context: Any, attributes: dict[str, Any], start_ns: int = 0, end_ns: int = 0) -> None:
+        """Record a span that is over already; of no length, now, where no times are given."""
+        end_ns = end_ns or time.time_ns()
+        span = self._tracer().start_span(name, context=context, attributes=attributes, start_time=start_ns or end_ns)
+        span.end(end_ns)
 
     def _hold(self, wait: Wait, found: dict[str, Any], error: BaseException | None) -> None:
         wait.polls += 1
@@ -148,7 +205,10 @@ class Waits:
     def _drop(self, wait: Wait) -> None:
         """Only count it."""
         self._open_spans.clear(wait.key)
-        span = trace.get_current_span(wait.context)
+        self._count_short(wait.context)
+
+    def _count_short(self, context: Any) -> None:
+        span = trace.get_current_span(context)
         if span.is_recording():
             add_one(span, names.SHORT_WAITS)
 
@@ -156,8 +216,7 @@ class Waits:
         found = self._attributes(wait, calls)
         span = self._tracer().start_span(wait.name, context=wait.context, attributes=found, start_time=wait.start_ns)
         if wait.error is not None:
-            text = f"{type(wait.error).__name__}: {text_of(wait.error)}"
-            span.set_status(Status(StatusCode.ERROR, text[:_LONGEST_ERROR]))
+            span.set_status(Status(StatusCode.ERROR, error_text(wait.error)))
         self._open_spans.clear(wait.key)
         span.end(wait.end_ns)
 
@@ -195,12 +254,17 @@ class Waits:
             wait.asked = wait.asked[: len(wait.asked) // 2]
 
 
-def text_of(error: BaseException) -> str:
-    """Return what an exception says of itself; an own `__str__` may fail."""
-    try:
-        return str(error)
-    except Exception:
-        return "(its text can't be had)"
+def _enter_flow(wait: Wait) -> None:
+    flow = flows.current.get()
+    if flow is not None:
+        flow.going_on += 1
+        wait.flow = flow
+
+
+def _leave_flow(wait: Wait, flow: Flow) -> None:
+    wait.flow = None
+    flow.going_on -= 1
+    flow.ended.append((wait.start_ns, wait.end_ns))
 
 
 def _open_record(wait: Wait, end_ns: int) -> str:
