@@ -227,9 +227,11 @@ def concurrency_group_of(method: str) -> str | None:
     return None
 
 
-def own_actor_id() -> str:
-    """Return the id of the actor that this process is."""
-    return str(global_worker().actor_id.hex())
+def own_actor_id() -> str | None:
+    """Return the id of the actor that this process is, if it is one."""
+    actor_id = getattr(global_worker(), "actor_id", None)
+    text: str | None = None if actor_id is None else actor_id.hex()
+    return text if text and text.strip(_NIL) else None
 
 
 def back_pressure_of(owner: Any, options: Mapping[str, Any]) -> int:

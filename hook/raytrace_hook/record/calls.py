@@ -45,6 +45,12 @@ class _Call:
     def finish(self, frame: Any, error: BaseException | None) -> None:
         if self._wait is None:
             return
+        try:
+            self._finish(frame, error)
+        except Exception as problem:
+            warn_once(f"a {self._name} could not be recorded", problem)
+
+    def _finish(self, frame: Any, error: BaseException | None) -> None:
         if self._name == names.PUT_SPAN:
             self._waits.end(self._wait, sizes.size_of_put, error)
         elif self._name == names.GET_SPAN:

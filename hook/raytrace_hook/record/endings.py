@@ -38,8 +38,9 @@ def install(waits: Waits) -> None:
 
 def _record(waits: Waits, name: str, target: Callable[[], dict[str, Any]]) -> None:
     try:
-        if internals.tracing_is_on():
-            found, site = target(), call_site()
+        found = target() if internals.tracing_is_on() else None
+        if found:
+            site = call_site()
             if site is not None:
                 found[names.CALL_SITE] = site
             waits.mark(name, context_api.get_current(), found)
@@ -47,14 +48,21 @@ def _record(waits: Waits, name: str, target: Callable[[], dict[str, Any]]) -> No
         warn_once(f"a {name} could not be recorded", error)
 
 
-def _cancelled(ray_waitable: Any, **_: Any) -> dict[str, Any]:
-    (task_id,) = internals.task_ids_of([ray_waitable])
-    return {names.TARGET_TASK_ID: task_id}
+def _cancelled(ray_waitable: Any = None, object_ref: Any = None, **_: Any) -> dict[str, Any]:
+    task_ids = _ids(object_ref if ray_waitable is None else ray_waitable)
+    return {names.TARGET_TASK_ID: task_ids[0]} if task_ids else {}
 
 
-def _killed(actor: Any, **_: Any) -> dict[str, Any]:
-    return {"ray.actor_id": actor._ray_actor_id.hex()}
+def _ids(waitable: Any) -> list[str]:
+    reference = getattr(waitable, "_generator_ref", waitable)
+    return internals.task_ids_of(internals.references_among([reference]))
+
+
+def _killed(actor: Any = None, **_: Any) -> dict[str, Any]:
+    actor_id = getattr(actor, "_ray_actor_id", None)
+    return {} if actor_id is None else {"ray.actor_id": actor_id.hex()}
 
 
 def _exited() -> dict[str, Any]:
-    return {"ray.actor_id": internals.own_actor_id()}
+    actor_id = internals.own_actor_id()
+    return {} if actor_id is None else {"ray.actor_id": actor_id}

@@ -20,6 +20,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.names import RUN_SUFFIX
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import error_text
+from raytrace_hook.record import turns
 from raytrace_hook.record.items import Items, Watched
 from raytrace_hook.record.suspensions import Steps
 from raytrace_hook.record.turns import CARRIED_BACK_PRESSURE
@@ -94,6 +95,7 @@ def _start(carrier: Any, naming: Callable[[Any], tuple[str, str | None]], argume
     if carrier is None:
         return None, None
     try:
+        turns.receive(carrier)
         owner, method = naming(arguments)
         name, attributes = internals.run_span(owner, method)
         parent = propagate.extract(carrier)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from raytrace_hook import names
+from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
@@ -47,12 +48,20 @@ def _recorded(begin: Begin, end: End, name: str, count: Callable[[Any], int], fo
                 raise
             finally:
                 covered.reset(token)
-                attributes, may_go_on = found(owner, returned, problem)
+                attributes, may_go_on = _told(name, found, owner, returned, problem)
                 end(opened, lambda: attributes, may_go_on=may_go_on)
 
         return wait
 
     return wrapper
+
+
+def _told(name: str, found: Found, *outcome: Any) -> tuple[dict[str, Any], bool]:
+    try:
+        return found(*outcome)
+    except Exception as error:
+        warn_once(f"what a {name} came back with could not be recorded", error)
+        return {names.READY_TASK_IDS: []}, False
 
 
 def _results(thread: Any, index: int | None, problem: BaseException | None) -> tuple[dict[str, Any], bool]:

@@ -42,13 +42,13 @@ def hold(wait: Wait, settle: Callable[[Wait], None]) -> None:
     held[threading.get_ident()] = HeldWait(wait, settle)
 
 
-def resume(name: str, parent_id: int) -> Wait | None:
+def resume(name: str, awaited: str, parent_id: int) -> Wait | None:
     """Return this thread's wait if a call of this name, under this span, goes on with it; else write it, if any."""
     one = held.pop(threading.get_ident(), None)
     if one is None:
         return None
     wait = one.wait
-    if wait.name == name and wait.parent.span_id == parent_id and not _has_worked_since(one):
+    if (wait.name, wait.awaited) == (name, awaited) and wait.parent.span_id == parent_id and not _has_worked_since(one):
         return wait
     one.settle(wait)
     return None

@@ -42,7 +42,7 @@ def size_of_put() -> dict[str, Any]:
 
 def begin_arguments(args: Any, kwargs: Any) -> None:
     """Add up the sizes of these arguments of a submission."""
-    _measured.argument_bytes = 0
+    _measured.put, _measured.argument_bytes = False, 0
     _measured.arguments = frozenset(map(id, (*(args or ()), *(kwargs or {}).values())))
 
 

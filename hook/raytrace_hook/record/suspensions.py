@@ -27,6 +27,7 @@ _SHOWN_AFTER_S = 0.1
 _LIBRARIES = ("ray.serve.", "ray.data.", "ray.train.", "ray.tune.", "ray.dashboard.", "ray._private.")
 """Their actors wait for themselves."""
 
+_NOT_RECORDED = "what an asynchronous method waited for could not be recorded"
 _ASYNCIO = os.path.dirname(asyncio.__file__)
 
 of_ray: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -65,7 +66,7 @@ class Steps:
                 given = step(argument)
             except StopIteration as done:
                 return done.value
-            pause = None if given in of_ray else _Pause(self._waits, self._flow, self._innermost, given)
+            pause = self._pause(given)
             try:
                 argument = yield given
                 step = coroutine.send
@@ -73,6 +74,13 @@ class Steps:
                 step, argument = coroutine.throw, error
             if pause is not None:
                 pause.finish()
+
+    def _pause(self, given: Any) -> _Pause | None:
+        try:
+            return None if given in of_ray else _Pause(self._waits, self._flow, self._innermost, given)
+        except Exception as error:
+            warn_once(_NOT_RECORDED, error)
+            return None
 
 
 class _Pause:
@@ -104,7 +112,7 @@ class _Pause:
             if parts:
                 self._waits.record_pause(parts, lambda: told(*self._innermost, self._given))
         except Exception as error:
-            warn_once("what an asynchronous method waited for could not be recorded", error)
+            warn_once(_NOT_RECORDED, error)
 
 
 def told(coroutine: Any, body: CodeType, given: Any) -> tuple[str, str | None]:

@@ -44,15 +44,20 @@ def send_along(kind: str, owner: Any, carrier: dict[str, Any], options: Mapping[
         carrier[CARRIED_BACK_PRESSURE] = allowed
 
 
+def receive(carrier: Any) -> None:
+    """Take what the trace context tells of the call that begins here and now."""
+    if carrier:
+        _call.group = carrier.get(_CARRIED_GROUP)
+        if _CARRIED_GROUPS in carrier:
+            _sizes.update(carrier[_CARRIED_GROUPS])
+
+
 def install() -> None:
     """In a worker, read what the trace contexts tell."""
 
     def reading(original: Callable[..., Any]) -> Callable[..., Any]:
         def extract(carrier: Any) -> Any:
-            if carrier:
-                _call.group = carrier.get(_CARRIED_GROUP)
-                if _CARRIED_GROUPS in carrier:
-                    _sizes.update(carrier[_CARRIED_GROUPS])
+            receive(carrier)
             return original(carrier)
 
         return extract
@@ -64,7 +69,7 @@ def add(attributes: dict[str, Any]) -> None:
     """Add to a method's run its group and the group's size, where it has one."""
     group = _call.group
     if group is None:
-        method = attributes["ray.actor_method"]
+        method = attributes.get("ray.actor_method", "")
         if method not in _groups:
             _groups[method] = internals.concurrency_group_of(method)
         group = _groups[method]

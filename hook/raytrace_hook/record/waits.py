@@ -68,7 +68,8 @@ class Wait:
         self.found: dict[str, Any] = {}
         self.flow: Flow | None = None
         """The run of an asynchronous method that waits here."""
-        self.error: BaseException | None = None
+        self.error = ""
+        """What failed, as text: the exception itself would keep alive what its frames hold."""
 
 
 class Waits:
@@ -103,7 +104,7 @@ class Waits:
                 return None
             context = context_api.get_current()
             parent = trace.get_current_span(context).get_span_context()
-            wait = polls.resume(name, parent.span_id) if polls.held else None
+            wait = polls.resume(name, awaited, parent.span_id) if polls.held else None
             if wait is None:
                 wait = Wait(name, context, parent)
             wait.count = max(wait.count, count)
@@ -144,7 +145,7 @@ class Waits:
             if not wait.polls and wait.end_ns - wait.measured_ns < self._min_wait_ns:
                 self._drop(wait)
                 return
-            wait.found, wait.error = attributes(), error
+            wait.found, wait.error = attributes(), error_text(error) if error is not None else ""
             self._write(wait, wait.polls + 1)
         except Exception as problem:
             warn_once(f"a {wait.name} could not be recorded", problem)
@@ -185,7 +186,7 @@ class Waits:
 
     def _hold(self, wait: Wait, found: dict[str, Any], error: BaseException | None) -> None:
         wait.polls += 1
-        wait.found, wait.error = found, error
+        wait.found, wait.error = found, error_text(error) if error is not None else ""
         wait.ready.update(dict.fromkeys(found.get(names.READY_TASK_IDS, ())))
         wait.site = wait.site or call_site()
         self._show(wait, wait.end_ns)
@@ -215,8 +216,8 @@ class Waits:
     def _write(self, wait: Wait, calls: int) -> None:
         found = self._attributes(wait, calls)
         span = self._tracer().start_span(wait.name, context=wait.context, attributes=found, start_time=wait.start_ns)
-        if wait.error is not None:
-            span.set_status(Status(StatusCode.ERROR, error_text(wait.error)))
+        if wait.error:
+            span.set_status(Status(StatusCode.ERROR, wait.error))
         self._open_spans.clear(wait.key)
         span.end(wait.end_ns)
 
