@@ -20,9 +20,12 @@ class Stage:
         return x + 1
 
 
-async def asynchronously(graph):
+async def asynchronously(stage):
+    graph = compiled(stage, enable_asyncio=True)  # in the loop that it is used in
     with case("await"):
-        return await (await graph.execute_async(3))
+        result = await (await graph.execute_async(3))
+    graph.teardown()
+    return result
 
 
 def compiled(stage, **how):
@@ -38,9 +41,7 @@ def main():
     with case("own get"):
         assert graph.execute(2).get() == 3
     graph.teardown()
-    graph = compiled(Stage.remote(), enable_asyncio=True)
-    assert asyncio.run(asynchronously(graph)) == 4
-    graph.teardown()
+    assert asyncio.run(asynchronously(Stage.remote())) == 4
     sys.stdout.write("done\n")
 
 
