@@ -111,8 +111,6 @@ def cases(actor):
     yield lambda: ray.get(actor.unprintable.remote())
     yield lambda: ray.get(leaving.remote())
     yield lambda: ray.get(Leaving.remote().method.remote())
-    yield lambda: ray.cancel(1)
-    yield lambda: ray.kill(1)
 
 
 def main(hook):
