@@ -26,12 +26,20 @@ TASK_NAME = "raytrace.task_name"
 
 # Any span of an actor that several jobs share.
 CALLER_JOB_ID = "raytrace.caller_job_id"
+# A submission.
+ARGUMENT_BYTES = "raytrace.argument_bytes"
 
 # A run (CONSUMER).
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"
 ACTOR_NAME = "raytrace.actor_name"
 CANCELLED = "raytrace.cancelled"
+CONCURRENCY_GROUP = "raytrace.concurrency_group"
+MAX_CONCURRENCY = "raytrace.max_concurrency"
+ON_EVENT_LOOP = "raytrace.on_event_loop"
+ITEMS = "raytrace.items"
+ITEM_READY = "raytrace.item_ready"
+"""When each item of a generator was there: of very many every second, fourth, ... one (see README)."""
 
 # A run or a driver, by the sampler.
 CPU_NS = "raytrace.cpu_ns"
@@ -41,9 +49,20 @@ IDLE = "raytrace.idle"
 
 # Waits, puts, and the span around those too short to be recorded.
 READY_TASK_IDS = "raytrace.ready_task_ids"
+AWAITED_TASK_IDS = "raytrace.awaited_task_ids"
+"""Of a wait that is open, timed out or failed: what it asked for and what did not come, the first 64."""
+TIMED_OUT = "raytrace.timed_out"
+POLLS = "raytrace.polls"
+"""How many calls a wait is made of, where that is more than one."""
+AWAITED = "raytrace.awaited"
+"""What is waited for where that is no result of Ray's."""
+ITEM = "raytrace.item"
 AWAITED_COUNT = "raytrace.awaited_count"
 PUT_BYTES = "raytrace.put_bytes"
 SHORT_WAITS = "raytrace.short_waits"
+
+# What ends something.
+TARGET_TASK_ID = "raytrace.target_task_id"
 
 # The driver.
 ENTRYPOINT = "raytrace.entrypoint"
@@ -54,5 +73,7 @@ ALIVE = "raytrace.alive"
 # Spans that are the hook's own.
 DRIVER_SPAN, GET_SPAN, WAIT_SPAN, PUT_SPAN = "ray.driver", "ray.get", "ray.wait", "ray.put"
 AWAIT_SPAN, NEXT_SPAN = "await", "ray.next"
+DELIVERY_SPAN, BACK_PRESSURE_SPAN = "ray.delivery", "back-pressure"
+CANCEL_SPAN, KILL_SPAN = "ray.cancel", "ray.kill"
 RUN_SUFFIX = " ray.remote_worker"
 """What Ray's tracing ends the name of a run's span with."""

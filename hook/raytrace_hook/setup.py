@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Callable
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
@@ -19,7 +20,23 @@ from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, patches, pickling, tracebacks
-from raytrace_hook.record import callers, generators, submits
+from raytrace_hook.record import (
+    awaits,
+    callers,
+    calls,
+    compiled_graphs,
+    deliveries,
+    endings,
+    futures,
+    generators,
+    helpers,
+    iteration,
+    serve,
+    submits,
+    suspensions,
+    turns,
+    unprintable,
+)
 from raytrace_hook.record.driver import Driver
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -86,7 +103,9 @@ class _Recorder:
         long_spans = OpenSpans(self.file, self._header_resource, LONG_SLOT_BYTES)
         self.processor = SpanFileProcessor(self.file, self.process, self.open_spans)
         self.sampler = self.processor.sample(settings.sample_s, long_spans, waits_recorded=settings.waits)
-        self.waits_installed = False
+        self.processors: list[SpanProcessor] = [self.processor]
+        """What the spans of this process go through."""
+        self.waits: Waits | None = None
         self.in_ray = False
 
     def _header_resource(self) -> str:
@@ -106,13 +125,16 @@ def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
         provider = _new_provider({**_recorder.process.attributes(), **extra_resource})
     if provider is None:
         return None
-    _recorder.resource = provider.resource
-    provider.add_span_processor(_recorder.processor)
+    recorder = _recorder
+    recorder.resource = provider.resource
+    provider.add_span_processor(recorder.processor)
     setattr(provider, _PRESENT, {SpanFileProcessor})
     sending = live.otlp_processor()
     if sending is not None:
         provider.add_span_processor(sending)
-    _install_in_ray(_recorder)  # after the provider is made: the driver's span ends before it is shut down
+        recorder.processors.append(sending)
+    serve.install(lambda: recorder.processors, lambda: recorder.resource)
+    _install_in_ray(recorder)  # after the provider is made: the driver's span ends before it is shut down
     return provider
 
 
@@ -138,9 +160,17 @@ def _add(provider: TracerProvider, processors: Sequence[SpanProcessor]) -> None:
 
 def _record_waits(recorder: _Recorder) -> None:
     settings = recorder.settings
-    if settings.waits and not recorder.waits_installed and internals.global_worker() is not None:
-        recorder.waits_installed = True
-        recorder.process.note_waits(Waits(recorder.open_spans, settings.min_wait_ns).install())
+    if settings.waits and recorder.waits is None and internals.global_worker() is not None:
+        recorder.waits = waits = Waits(recorder.open_spans, settings.min_wait_ns)
+        deliver = deliveries.delivering(waits)
+        awaits.install(waits)
+        compiled_graphs.install(waits)
+        deliveries.install(deliver)
+        endings.install(waits)
+        futures.install(waits.begin, waits.end, deliver)
+        iteration.install(waits)
+        helpers.install(waits.begin, waits.end)
+        recorder.process.note_waits(calls.install(waits))
 
 
 def _install_in_ray(recorder: _Recorder) -> None:
@@ -154,10 +184,23 @@ def _install_in_ray(recorder: _Recorder) -> None:
     submits.install()
     if internals.is_worker():
         recorder.processor.in_worker = True
-        generators.install()
         callers.install()
+        waits = recorder.waits
+        generators.install(waits)
+        patches.patch_methods(lambda method, name: _recorded(method, name, waits))
+        turns.install()
         patches.patch_error_texts(tracebacks.formatting)
+        patches.patch_use_span(unprintable.letting_through)
     else:
         events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)
         _driver = Driver(recorder.file, events, recorder.processor, with_span=settings.waits)
         _driver.install()
+
+
+def _recorded(method: Callable[..., Any], name: str, waits: Waits | None) -> Callable[..., Any]:
+    """Return the same method of an actor, with what Ray leaves out of its run."""
+    if patches.is_generator(method):
+        return generators.traced_method(method, name, waits)
+    if waits is not None and inspect.iscoroutinefunction(method):
+        return suspensions.watched(method, waits)
+    return method

@@ -132,13 +132,17 @@ class Run:
         return self._recording
 
 
+PATIENCE = {"RAY_raylet_start_wait_time_s": "120", "RAY_agent_register_timeout_ms": "120000"}
+"""On a busy machine Ray's own processes take longer to start than Ray waits for them."""
+
+
 def environment(directory: Path, **settings: str) -> dict[str, str]:
     """Return an environment for a program whose spans go to this directory."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("RAYTRACE_", "OTEL_", "RAY_"))}
-    return {**clean, "RAYTRACE_DIR": str(directory), "RAY_AUTH_MODE": "disabled", **settings}
+    return {**clean, "RAYTRACE_DIR": str(directory), "RAY_AUTH_MODE": "disabled", **PATIENCE, **settings}
 
 
-def run_program(name: str, directory: Path, *arguments: str, timeout: float = 120, **settings: str) -> Run:
+def run_program(name: str, directory: Path, *arguments: str, timeout: float = 240, **settings: str) -> Run:
     """Run one of the programs to its end."""
     done = subprocess.run(
         [sys.executable, str(PROGRAMS / name), *arguments],

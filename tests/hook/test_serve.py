@@ -27,6 +27,7 @@ PROXY = ["proxy_http_request Front GET /", "route_to_replica Front __call__"]
 def serve(directory: Path, how: str, **settings: str) -> pl.DataFrame:
     run = run_program("serving.py", directory, how, str(free_port()), **settings)
     assert run.output.endswith("\ndone\n"), run.errors
+    assert "Overriding of current TracerProvider" not in run.errors + run.output
     merged = rt.load([directory])
     assert merged.report.problems == ()
     return merged.spans
@@ -54,3 +55,18 @@ def test_serve_start_takes_the_exporter_in_its_configuration(tmp_path: Path) -> 
         pytest.skip("this version of Ray has no TracingConfig")
     names = set(serve(tmp_path, "config")["name"])
     assert {*HANDLE_CALL, AT_THE_END, "replica_handle_request Front __call__"} <= names
+
+
+def test_beside_the_hook_serves_sampling_holds_and_each_request_is_a_trace(tmp_path: Path) -> None:
+    spans = serve(tmp_path, "both", **BY_ENVIRONMENT)
+    (front,) = spans.filter(name="proxy_http_request Front GET /").iter_rows(named=True)
+    creation = spans.filter(name="ProxyActor.__init__ ray.remote_worker")
+    assert front["parent_id"] is None
+    assert creation.height == 1 and front["trace_id"] not in set(creation["trace_id"])
+    assert spans.filter(name=AT_THE_END).height == 2
+
+
+def test_beside_the_hook_serve_records_no_request_that_it_does_not_sample(tmp_path: Path) -> None:
+    spans = serve(tmp_path, "both", **{**BY_ENVIRONMENT, "RAY_SERVE_TRACING_SAMPLING_RATIO": "0"})
+    assert spans.filter(pl.col("name").str.starts_with("proxy_http_request")).height == 0
+    assert spans.filter(pl.col("name").str.starts_with("ProxyActor.__init__")).height > 0

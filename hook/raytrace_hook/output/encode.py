@@ -83,14 +83,14 @@ def encode_mapping(attributes: Mapping[str, Any] | None) -> str:
 
 def encode_plain(attributes: Mapping[str, Any]) -> str:
     """Do the same with a dictionary that nobody changes meanwhile."""
-    return _encode_all(attributes if _redactor is None else _redactor.attributes(attributes))
+    return encode_value(attributes if _redactor is None else _redactor.attributes(attributes))
 
 
 def _encode_value(name: str, value: Any) -> str:
-    return _encode_all(value if _redactor is None else _redactor.value(name, value))
+    return encode_value(value if _redactor is None else _redactor.value(name, value))
 
 
-def _encode_all(attributes: Any) -> str:
+def encode_value(attributes: Any) -> str:
     try:
         return _encode(attributes)
     except (ValueError, TypeError):
@@ -102,7 +102,7 @@ _shapes: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {}
 _missed: dict[str, int] = {}
 _MOST_MISSES = 100
 _LONGEST_SHAPE = 4096
-_OF_ONE_TYPE = (names.ATTEMPT, names.CONCURRENT)
+_OF_ONE_TYPE = (names.ATTEMPT, names.CONCURRENT, names.MAX_CONCURRENCY, names.ON_EVENT_LOOP)
 _HOLE = "raytrace: here goes "
 
 
@@ -138,7 +138,7 @@ def _remember_shape(name: str, attributes: dict[str, Any], differing: tuple[str,
         if key in differing or (value.__class__ is not str and key not in _OF_ONE_TYPE)
     ]
     shown = attributes if _redactor is None else _redactor.attributes(attributes)
-    text = _encode_all({**shown, **{key: f"{_HOLE}{key}" for key in holes}})
+    text = encode_value({**shown, **{key: f"{_HOLE}{key}" for key in holes}})
     if len(text) > _LONGEST_SHAPE:
         return
     pieces = []

@@ -26,7 +26,8 @@ from raytrace_hook.output.encode import quote
 if TYPE_CHECKING:
     from raytrace_hook.output.writer import SpanFile
 
-SLOT_BYTES = 1024
+SLOT_BYTES = 4096
+"""Room for a wait that names the 64 tasks it asked for."""
 LONG_SLOT_BYTES = 8192
 """A slot of those spans that the sampler has much to tell of."""
 _MOST_BYTES = 16384 * SLOT_BYTES

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from raytrace_hook import names
@@ -163,8 +163,10 @@ def current_actor() -> dict[str, Any]:
     core = core_worker()
     found: dict[str, Any] = {}
     with contextlib.suppress(Exception):
-        concurrent = core.current_actor_is_asyncio() or core.current_actor_max_concurrency() > 1
-        found[names.CONCURRENT] = bool(concurrent or _has_concurrency_groups())
+        on_event_loop, at_once = bool(core.current_actor_is_asyncio()), int(core.current_actor_max_concurrency())
+        found[names.CONCURRENT] = on_event_loop or at_once > 1 or _has_concurrency_groups()
+        found[names.MAX_CONCURRENCY] = at_once
+        found[names.ON_EVENT_LOOP] = on_event_loop
     name = getattr(core, "get_actor_name", None)
     with contextlib.suppress(Exception):
         text = name() if name is not None else getattr(global_worker(), "actor_name", "")
@@ -205,7 +207,44 @@ def ready_now(references: Any) -> list[Any]:
 
 
 POOL_MODULE = "ray.util.multiprocessing.pool"
+SERVE_TRACING_MODULE = "ray.serve._private.tracing_utils"
+GRAPH_MODULE = "ray.experimental.compiled_dag_ref"
 DATASET_MODULE = "ray.data._internal.execution.streaming_executor_state"
+
+
+def concurrency_groups_of(actor_class: Any) -> dict[str, int]:
+    """Return how many methods of each group may run at once in the actors of this class; Ray's own groups left out."""
+    groups = getattr(actor_class.__ray_metadata__, "concurrency_groups", None) or {}
+    return {name: size for name, size in groups.items() if not name.startswith("_ray_system")}
+
+
+def concurrency_group_of(method: str) -> str | None:
+    """Return the group that the class of this process's actor puts a method into, if any."""
+    for actor in getattr(global_worker(), "actors", {}).values():
+        group: str | None = getattr(getattr(type(actor), method, None), "__ray_concurrency_group__", None)
+        if group is not None:
+            return group
+    return None
+
+
+def own_actor_id() -> str | None:
+    """Return the id of the actor that this process is, if it is one."""
+    actor_id = getattr(global_worker(), "actor_id", None)
+    text: str | None = None if actor_id is None else actor_id.hex()
+    return text if text and text.strip(_NIL) else None
+
+
+def back_pressure_of(owner: Any, options: Mapping[str, Any]) -> int:
+    """Return how many items the generator that is submitted may be ahead of its consumer; 0: any number."""
+    name = "_generator_backpressure_num_objects"
+    allowed = options.get(name) or getattr(owner, name, None) or 0
+    return max(0, int(allowed))
+
+
+def is_channel_timeout(error: BaseException | None) -> bool:
+    """Tell whether a compiled graph was not ready in time."""
+    kind = getattr(_module("ray.exceptions"), "RayChannelTimeoutError", None)
+    return kind is not None and isinstance(error, kind)
 
 
 def blocks_of(bundle: Any) -> list[Any]:
@@ -239,6 +278,25 @@ def references_among(values: Sequence[Any]) -> list[Any]:
     """Return those of these values that are references to objects."""
     kind = getattr(_module("ray"), "ObjectRef", None)
     return [] if kind is None else [value for value in values if isinstance(value, kind)]
+
+
+def item_index(reference: Any) -> int | None:
+    """Return which item of a generator task this refers to, from 0 on; None where it refers to the generator itself."""
+    index = int.from_bytes(bytes.fromhex(reference.hex()[48:]), "little")
+    # The first index is that of the task's own result.
+    return index - 2 if 2 <= index < _FIRST_PUT_INDEX else None
+
+
+def is_timeout(error: BaseException | None) -> bool:
+    """Tell whether a call of Ray's was over because its time was."""
+    kind = getattr(_module("ray.exceptions"), "GetTimeoutError", None)
+    return kind is not None and isinstance(error, kind)
+
+
+def is_ray_error(value: Any) -> bool:
+    """Tell whether a fetched value stands for a failure."""
+    kind = getattr(_module("ray.exceptions"), "RayError", None)
+    return kind is not None and isinstance(value, kind)
 
 
 def submitted_task_id(kind: str, returned: Any) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.ray import tracebacks
-from raytrace_hook.ray.internals import DATASET_MODULE, POOL_MODULE, load
+from raytrace_hook.ray.internals import DATASET_MODULE, GRAPH_MODULE, POOL_MODULE, SERVE_TRACING_MODULE, load
 from raytrace_hook.ray.patching import Wrapper, patched, replace_attribute, replace_code
 
 Submission = Callable[..., Any]
@@ -153,6 +153,62 @@ def patch_pool(wrapper: Wrapper) -> None:
     replace_attribute(thread, "next_ready_index", wrapper)
 
 
+@patched("deliveries of a pool's results")
+def patch_pool_results(wrapper: Wrapper) -> None:
+    """Wrap the making of a thread that collects a pool's results."""
+    replace_attribute(load(POOL_MODULE).ResultThread, "__init__", wrapper)
+
+
+@patched("waits for compiled graphs")
+def patch_compiled_graphs(get_wrapper: Wrapper, await_wrapper: Wrapper) -> None:
+    """Wrap what waits for the result of a compiled graph."""
+    module = load(GRAPH_MODULE)
+    replace_attribute(module.CompiledDAGRef, "get", get_wrapper)
+    replace_attribute(module.CompiledDAGFuture, "__await__", await_wrapper)
+
+
+@patched("spans of ray.cancel and ray.kill")
+def patch_endings(cancel: Wrapper, kill: Wrapper, exit_actor: Wrapper) -> None:
+    """Wrap what ends a task or an actor, in place."""
+    ray = load("ray")
+    replace_code(ray.cancel, cancel)
+    replace_code(ray.kill, kill)
+    replace_code(load("ray.actor").exit_actor, exit_actor)
+
+
+@patched("the turns of an actor's methods")
+def patch_context(wrapper: Wrapper) -> None:
+    """In a worker, wrap what reads the trace context that comes with a call."""
+    propagator = load("ray.util.tracing.tracing_helper")._DictPropagator
+    propagator.extract = staticmethod(functools.wraps(propagator.extract)(wrapper(propagator.extract)))
+
+
+@patched("errors without a text")
+def patch_use_span(wrapper: Wrapper) -> None:
+    """In a worker, wrap what OpenTelemetry puts around the body of a span."""
+    sdk = load("opentelemetry.sdk.trace")
+    original = sdk.trace_api
+    if not hasattr(original, "_raytrace_original"):
+        use_span = wrapper(original.use_span)
+        sdk.trace_api = _Overlay(original, use_span=use_span, _raytrace_original=original)
+
+
+@patched("the sampling of Ray Serve's own spans")
+def patch_serve_provider(provider: Any) -> None:
+    """Let Serve's tracing set, and use, `provider` in place of the process's."""
+    module = load(SERVE_TRACING_MODULE)
+    original = module.trace
+    if not hasattr(original, "_raytrace_original"):
+        own = {name: getattr(provider, name) for name in ("set_tracer_provider", "get_tracer_provider", "get_tracer")}
+        module.trace = _Overlay(original, **own, _raytrace_original=original)
+
+
+@patched("a trace for each request of Ray Serve")
+def patch_serve_context(wrapper: Wrapper) -> None:
+    """Wrap what tells the parent of Serve's spans."""
+    replace_attribute(load(SERVE_TRACING_MODULE), "get_trace_context", wrapper)
+
+
 @patched("waits for the blocks of a dataset")
 def patch_dataset(wrapper: Wrapper) -> None:
     """Wrap where a program waits for the thread that computes a dataset."""
@@ -179,14 +235,13 @@ def patch_generator_functions(wrap: Callable[[Callable[..., Any], str], Callable
     replace_attribute(load("ray._private.function_manager").FunctionActorManager, "get_execution_info", wrapper)
 
 
-@patched("spans of actors' generator methods")
-def patch_generator_methods(wrap: Callable[[Callable[..., Any], str], Callable[..., Any]]) -> None:
-    """In a worker, wrap the generator methods of the actor's class, which Ray leaves out."""
+@patched("spans of actors' generator methods, and what asynchronous ones wait for")
+def patch_methods(wrap: Callable[[Callable[..., Any], str], Callable[..., Any]]) -> None:
+    """In a worker, wrap the methods of the actor's class, each with its name."""
 
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
         def make_executor(self: Any, name: str, method: Callable[..., Any], *more: Any, **keywords: Any) -> Any:
-            traced = wrap(method, name) if is_generator(method) else method
-            return original(self, name, traced, *more, **keywords)
+            return original(self, name, wrap(method, name), *more, **keywords)
 
         return make_executor
 
@@ -224,7 +279,7 @@ def patch_untraced_worker() -> None:
     manager = load("ray._private.function_manager").FunctionActorManager
     replace_attribute(manager, "get_execution_info", of_function)
     patch_error_texts(tracebacks.formatting)
-    patch_generator_methods(lambda method, name: untraced_generator(method))
+    patch_methods(lambda method, name: untraced_generator(method) if is_generator(method) else method)
 
 
 def untraced_generator(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,24 @@ _FRAME = re.compile(
 """Not what Ray puts around the methods of actors: that is there without tracing, too."""
 
 
+_LONGEST_TEXT = 500
+
+
+def error_text(error: BaseException) -> str:
+    """Return the type of an exception and what it says of itself, if it can."""
+    text = str(error) if has_text(error) else "(its text can't be had)"
+    return f"{type(error).__name__}: {text}"[:_LONGEST_TEXT]
+
+
+def has_text(error: BaseException) -> bool:
+    """Tell whether an exception can say something of itself: its own `__str__` may fail."""
+    try:
+        str(error)
+    except Exception:
+        return False
+    return True
+
+
 def leave_out_this_frame(error: BaseException) -> None:
     """Take the frame that handles `error` off its traceback; with a bare `raise` after it, it does not come back.
 

@@ -9,11 +9,9 @@ import os
 import sys
 from types import CodeType, FrameType
 
-from raytrace_hook.ray import internals
-
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
-_NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.", "concurrent.futures.", "asyncio.")
+_NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.", "concurrent.futures.", "asyncio.", "threading.")
 _COMPREHENSIONS = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))
 _MOST_KNOWN = 10_000
 _known: dict[tuple[int, ...], tuple[str, tuple[CodeType, ...]]] = {}
@@ -27,7 +25,7 @@ def call_site() -> str | None:
     is_inside_one = False
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""
-        if not f"{name}.".startswith(_NOT_THE_PROGRAM):
+        if is_program(name):
             # A comprehension and the function that it stands in are one place.
             if not is_inside_one:
                 frames.append(frame)
@@ -35,6 +33,17 @@ def call_site() -> str | None:
         elif frames:
             break  # what called the program is Ray again: a task's body begins here
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
+    return site_of(frames)
+
+
+def is_program(module: str) -> bool:
+    """Tell whether a module is the program's, by its name."""
+    return not f"{module}.".startswith(_NOT_THE_PROGRAM)
+
+
+def site_of(frames: list[FrameType]) -> str | None:
+    """Return `file:line` of these frames, innermost first, one a line, up to four; None of none."""
+    frames = frames[:_MOST_FRAMES]
     if not frames:
         return None
     key = tuple(number for frame in frames for number in (id(frame.f_code), frame.f_lasti))
@@ -53,26 +62,41 @@ def _place(frame: FrameType) -> str:
     return f"{file if file.startswith('<') else os.path.abspath(file)}:{frame.f_lineno}"
 
 
-def called_by_ray(depth: int) -> bool:
-    """Tell whether the code that made a call is Ray's own (not its helpers that a user waits in)."""
-    frame = sys._getframe(depth + 1)
+def called_by_ray() -> bool:
+    """Tell whether a call is Ray's own business: no code of the program stands anywhere above it in this thread.
+
+    What Ray's libraries wait for in a thread in which the program has called them, the program waits for.
+    """
+    frame = sys._getframe(1)
+    is_in_ray = False
     while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if name not in _TRANSPARENT:
-            if frame.f_code.co_name == "_start_actor_pool" and name == internals.POOL_MODULE:
-                return False
-            return name.startswith("ray.") and not name.startswith(_USER_FACING)
+        name = frame.f_globals.get("__name__") or ""
+        if name.startswith("ray."):
+            if name not in _TRANSPARENT:
+                is_in_ray = True
+                if name.startswith(_INTERNAL):
+                    return True
+        elif _is_of_the_program(name, frame):
+            return False
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
-    return False
+    return is_in_ray
 
 
+def _is_of_the_program(module: str, frame: FrameType) -> bool:
+    if not is_program(module) or module.partition(".")[0] in _STANDARD_LIBRARY:
+        return False
+    return not (module == "__main__" and frame.f_code.co_filename.endswith(_WORKER_MAIN))
+
+
+_STANDARD_LIBRARY = frozenset(
+    getattr(sys, "stdlib_module_names", ("contextlib", "functools", "queue", "runpy", "selectors", "multiprocessing"))
+)
+_WORKER_MAIN = os.path.join("ray", "_private", "workers", "default_worker.py")
 _TRANSPARENT = {
     "ray._private.worker",
     "ray._private.client_mode_hook",
     "ray._private.auto_init_hook",
     "ray._private.object_ref_generator",
-    "raytrace_hook.record.waits",
-    "raytrace_hook.record.call_sites",
-    "raytrace_hook.ray.patches",
 }
-_USER_FACING = ("ray.util.actor_pool", "ray.util.queue", "ray.util.helpers", "ray.util.joblib")
+_INTERNAL = ("ray._private.", "ray._common.", "ray.actor", "ray.remote_function")
+"""What they wait for is part of starting, submitting or looking something up, whoever asked for it."""

@@ -19,52 +19,72 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from raytrace_hook.log import warn_once
 from raytrace_hook.names import RUN_SUFFIX
 from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.tracebacks import error_text
+from raytrace_hook.record import turns
+from raytrace_hook.record.items import Items, Watched
+from raytrace_hook.record.suspensions import Steps
+from raytrace_hook.record.turns import CARRIED_BACK_PRESSURE
+from raytrace_hook.record.waits import Waits
 
 
-def install() -> None:
-    """Let this worker's generator tasks be covered by their spans."""
-    patches.patch_generator_functions(lambda function, name: _traced(function, lambda _: (name, None)))
-    patches.patch_generator_methods(
-        lambda method, name: _traced(method, lambda arguments: (type(arguments[0]).__name__, name))
-    )
+def install(waits: Waits | None) -> None:
+    """Let this worker's generator functions be covered by their spans; with what they wait for, where asked."""
+    patches.patch_generator_functions(lambda function, name: _traced(function, lambda _: (name, None), waits))
 
 
-def _traced(body: Callable[..., Any], naming: Callable[[Any], tuple[str, str | None]]) -> Callable[..., Any]:
+def traced_method(method: Callable[..., Any], name: str, waits: Waits | None) -> Callable[..., Any]:
+    """Return the same generator method, covered by its span."""
+    return _traced(method, lambda arguments: (type(arguments[0]).__name__, name), waits)
+
+
+def _traced(
+    body: Callable[..., Any], naming: Callable[[Any], tuple[str, str | None]], waits: Waits | None
+) -> Callable[..., Any]:
     @functools.wraps(body)
     def run(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> Generator[Any, Any, Any]:
-        with _run_span(_ray_trace_ctx, naming, arguments):
-            return (yield from body(*arguments, **keywords))
+        with _run_span(_ray_trace_ctx, naming, arguments, waits) as items:
+            return (yield from Watched(body(*arguments, **keywords), items))
 
     @functools.wraps(body)
     async def run_async(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> AsyncIterator[Any]:
-        with _run_span(_ray_trace_ctx, naming, arguments):
-            items = body(*arguments, **keywords)
+        with _run_span(_ray_trace_ctx, naming, arguments, waits) as items:
+            generator = body(*arguments, **keywords)
+            code = inspect.unwrap(body).__code__
             sent = None
             try:
                 while True:
                     # Ray sends values into generators, which the body may look at.
-                    sent = yield await items.asend(sent)
+                    step = generator.asend(sent)
+                    item = await (step if waits is None else Steps(step, code, waits, generator))
+                    items.come()
+                    sent = yield item
+                    items.go_on(sent)
             except StopAsyncIteration:
                 return
             finally:
-                await items.aclose()
+                await generator.aclose()
 
     return run_async if inspect.isasyncgenfunction(inspect.unwrap(body)) else run
 
 
 @contextlib.contextmanager
-def _run_span(carrier: Any, naming: Callable[[Any], tuple[str, str | None]], arguments: Any) -> Iterator[None]:
+def _run_span(
+    carrier: Any, naming: Callable[[Any], tuple[str, str | None]], arguments: Any, waits: Waits | None
+) -> Iterator[Items]:
+    items = Items(waits, (carrier or {}).get(CARRIED_BACK_PRESSURE, 0))
     span, token = _start(carrier, naming, arguments)
     if span is None:
-        yield
+        yield items
         return
     try:
-        yield
+        yield items
     except Exception as error:
-        span.record_exception(error)
-        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        with contextlib.suppress(Exception):  # the text of an exception may fail
+            span.record_exception(error)
+        span.set_status(Status(StatusCode.ERROR, error_text(error)))
         raise
     finally:
+        items.tell(span)
         # A generator may be closed elsewhere than it was begun; the token is then another context's.
         with contextlib.suppress(ValueError):
             context_api._RUNTIME_CONTEXT.detach(token)
@@ -75,6 +95,7 @@ def _start(carrier: Any, naming: Callable[[Any], tuple[str, str | None]], argume
     if carrier is None:
         return None, None
     try:
+        turns.receive(carrier)
         owner, method = naming(arguments)
         name, attributes = internals.run_span(owner, method)
         parent = propagate.extract(carrier)

@@ -5,52 +5,78 @@ Inside, Ray waits in threads of its own and in short turns, which says nothing a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Callable
 
 from raytrace_hook import names
+from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.calls import came_and_missing
+from raytrace_hook.record.deliveries import waiting_for
 from raytrace_hook.record.futures import Begin, End
+from raytrace_hook.record.waits import covered
 
 
 def install(begin: Begin, end: End) -> None:
     """Record these waits from now on; the libraries may be loaded later."""
+    of_pool = _recorded(begin, end, names.GET_SPAN, lambda thread: len(thread._object_refs), _results)
+    of_dataset = _recorded(begin, end, names.NEXT_SPAN, lambda _: 1, _blocks)
+    when_loaded(internals.POOL_MODULE, lambda: patches.patch_pool(of_pool))
+    when_loaded(internals.DATASET_MODULE, lambda: patches.patch_dataset(of_dataset))
 
-    def recorded(
-        name: str, count: Callable[[Any], int], references: Callable[[Any, Any], Iterable[Any]]
-    ) -> Callable[..., Any]:
-        """Return what wraps a method; `references` tells by its object and what it returned (or None) what is there."""
 
-        def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
-            def wait(owner: Any, *arguments: Any, **keywords: Any) -> Any:
-                opened = begin(name, count(owner))
-                returned = None
-                try:
+Found = Callable[[Any, Any, "BaseException | None"], "tuple[dict[str, Any], bool]"]
+"""Tells by an object, what its method returned or raised, the attributes and whether the wait may go on."""
+
+
+def _recorded(begin: Begin, end: End, name: str, count: Callable[[Any], int], found: Found) -> Callable[..., Any]:
+    """Return what wraps a method in which a program waits."""
+
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(owner: Any, *arguments: Any, **keywords: Any) -> Any:
+            opened = begin(name, count(owner), [])
+            returned, problem = None, None
+            token = covered.set(True)
+            try:
+                with waiting_for(owner):
                     returned = original(owner, *arguments, **keywords)
-                    return returned
-                except BaseException as error:
-                    leave_out_this_frame(error)
-                    raise
-                finally:
-                    end(opened, lambda: _named(references(owner, returned)))
+                return returned
+            except BaseException as error:
+                leave_out_this_frame(error)
+                problem = error
+                raise
+            finally:
+                covered.reset(token)
+                attributes, may_go_on = _told(name, found, owner, returned, problem)
+                end(opened, lambda: attributes, may_go_on=may_go_on)
 
-            return wait
+        return wait
 
-        return wrapper
-
-    pool = recorded(names.GET_SPAN, lambda thread: len(thread._object_refs), _results)
-    dataset = recorded(names.NEXT_SPAN, lambda _: 1, lambda _, blocks: internals.blocks_of(blocks))
-    when_loaded(internals.POOL_MODULE, lambda: patches.patch_pool(pool))
-    when_loaded(internals.DATASET_MODULE, lambda: patches.patch_dataset(dataset))
+    return wrapper
 
 
-def _results(thread: Any, index: int | None) -> list[Any]:
+def _told(name: str, found: Found, *outcome: Any) -> tuple[dict[str, Any], bool]:
+    try:
+        return found(*outcome)
+    except Exception as error:
+        warn_once(f"what a {name} came back with could not be recorded", error)
+        return {names.READY_TASK_IDS: []}, False
+
+
+def _results(thread: Any, index: int | None, problem: BaseException | None) -> tuple[dict[str, Any], bool]:
+    """Tell of a pool: of one result by its number, else of all that are there by now."""
+    references = thread._object_refs
     if index is not None:
-        return [thread._object_refs[index]]
-    return [one for one, result in zip(thread._object_refs, thread._results) if result is not None]
+        return {names.READY_TASK_IDS: internals.task_ids_of([references[index]])}, False
+    timed_out = isinstance(problem, TimeoutError) or (problem is None and thread.is_alive())
+    ready = [one for one, result in zip(references, list(thread._results)) if result is not None]
+    if problem is not None or timed_out:
+        return came_and_missing(ready, references, timed_out), timed_out
+    return {names.READY_TASK_IDS: internals.task_ids_of(ready)}, False
 
 
-def _named(references: Iterable[Any]) -> dict[str, Any]:
-    return {names.READY_TASK_IDS: internals.task_ids_of(references)}
+def _blocks(_: Any, bundle: Any, problem: BaseException | None) -> tuple[dict[str, Any], bool]:
+    """Tell of a dataset. Blocks that the driver put itself, like empty partitions, are nothing that was waited for."""
+    task_ids = internals.task_ids_of(internals.blocks_of(bundle))
+    return {names.READY_TASK_IDS: task_ids}, bundle is not None and not task_ids

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
-from opentelemetry.trace import SpanKind, TraceFlags
+from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray import internals
-from raytrace_hook.record import callers
+from raytrace_hook.ray.tracebacks import error_text
+from raytrace_hook.record import callers, polls, turns
 from raytrace_hook.record.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class SpanFileProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Add what is known of the task that the span belongs to, and show the span as open."""
         try:
+            if polls.held:
+                polls.settle()
             private: Any = span
             try:  # past the SDK's properties, and the lock around its attributes: what is added here needs no check
                 attributes = private._attributes._dict
@@ -191,6 +194,7 @@ class SpanFileProcessor(SpanProcessor):
                 if attributes.get("ray.actor_method") != "__init__":
                     self._actor = (actor_id, facts)
             attributes.update(facts)
+            turns.add(attributes)
         self._running[span_id] = attributes["ray.task_id"]
 
     def _adopt(self, parent: SpanContext | None, attributes: dict[str, Any], parent_context: Context | None) -> None:
@@ -230,6 +234,8 @@ class SpanFileProcessor(SpanProcessor):
         if context is None:
             return
         _, span_id, _, flags, _, _ = context
+        if polls.held:
+            polls.settle(span_id)
         started = self._started.get(span_id)
         run = self._running.get(span_id)
         if not flags & _SAMPLED:
@@ -237,8 +243,11 @@ class SpanFileProcessor(SpanProcessor):
                 self._running.pop(span_id, None)
                 self._open_spans.clear(span_id)
             return
-        if run is not None and isinstance(sys.exc_info()[1], _CANCELLATIONS):
+        error = sys.exc_info()[1] if run is not None else None
+        if isinstance(error, _CANCELLATIONS):
             attributes[names.CANCELLED] = True
+        elif isinstance(error, SystemExit):  # which is none of OpenTelemetry's errors
+            status = Status(StatusCode.ERROR, error_text(error))
         seen_of_threads = self._stop_watching(span_id) if started is not None else None
         if seen_of_threads is not None:
             attributes.update(seen_of_threads)

@@ -15,7 +15,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record import callers
+from raytrace_hook.record import callers, sizes, turns
 from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.call_sites import call_site
 
@@ -28,6 +28,7 @@ _resources: dict[tuple[Any, ...], str] = {}
 
 def install() -> bool:
     """Complete the submit spans of this process from now on."""
+    sizes.install()
     return patches.patch_submissions(_completing)
 
 
@@ -40,8 +41,7 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     def _remote(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if kind == "method" and kwargs and "_ray_trace_ctx" in kwargs:
             _fit_signature(self, kwargs)
-        if kwargs and _CONTEXT.name in kwargs:
-            callers.send_job(kind, self, kwargs)
+        _prepare(kind, self, args, kwargs, options)
         try:
             returned = inner(self, args, kwargs, *more, **options)
         except BaseException as error:
@@ -57,12 +57,26 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     return _remote
 
 
+def _prepare(kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str, Any]) -> None:
+    try:
+        carrier = kwargs.get(_CONTEXT.name) if kwargs else None
+        if carrier is not None:
+            callers.send_job(kind, owner, kwargs)
+            turns.send_along(kind, owner, carrier, options)
+            sizes.begin_arguments(args, {name: kwargs[name] for name in kwargs if name != _CONTEXT.name})
+    except Exception as error:
+        warn_once(f"the submission of a {kind} could not be looked at", error)
+
+
 def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], returned: Any) -> None:
     span = trace.get_current_span()
     if not span.is_recording() or getattr(span, "kind", None) is not _PRODUCER:
         return
     references = internals.references_among((*(args or ()), *(kwargs or {}).values()))
     attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(internals.task_ids_of(references))}
+    argument_bytes = sizes.size_of_arguments()
+    if argument_bytes:
+        attributes[names.ARGUMENT_BYTES] = argument_bytes
     task_id = internals.submitted_task_id(kind, returned)
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id

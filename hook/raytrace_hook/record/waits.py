@@ -1,4 +1,4 @@
-"""Spans of what a program waits for: `ray.get`, `ray.wait`, `await`, generator iteration; and of `ray.put`.
+"""Spans of what a program waits for: how any wait is recorded, whatever it waits for.
 
 A span is made only when the call is over, with the start it had: a call that returns at once then costs next to
 nothing. While it lasts, the record of open spans shows it.
@@ -6,10 +6,8 @@ nothing. While it lasts, the record of open spans shows it.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextvars
 import random
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any, Callable
@@ -20,104 +18,223 @@ from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.output.encode import timestamp
+from raytrace_hook.output.encode import encode_value, timestamp
 from raytrace_hook.output.in_flight import OpenSpans
-from raytrace_hook.ray import internals, patches
-from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record import helpers
+from raytrace_hook.ray import internals
+from raytrace_hook.ray.tracebacks import error_text
+from raytrace_hook.record import flows, polls
 from raytrace_hook.record.attributes import add_one
-from raytrace_hook.record.call_sites import call_site, called_by_ray
-from raytrace_hook.record.futures import waited_future
+from raytrace_hook.record.call_sites import call_site
+from raytrace_hook.record.flows import Flow
 
-_covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
+MOST_AWAITED = 64
+"""How many tasks a wait names that it asked for and that did not come."""
+
+covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
 """True inside a call that has a span already: what Ray calls in there is part of it."""
-
-_stored = threading.local()
 
 
 class Wait:
     """A wait that goes on."""
 
-    __slots__ = ("__weakref__", "context", "count", "key", "measured_ns", "name", "site", "start_ns")
+    __slots__ = (
+        "__weakref__", "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "is_shown", "key",
+        "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns",
+    )  # fmt: skip
 
-    def __init__(self, name: str, count: int) -> None:
+    def __init__(self, name: str, context: Any, parent: SpanContext) -> None:
         self.start_ns = time.time_ns()
         self.name = name
-        self.count = count
+        self.count = 0
         """How many objects are asked for; 0 for a put."""
+        self.asked: list[str] = []
+        """The first of the tasks whose results are asked for."""
+        self.awaited = ""
+        """What is waited for where that is not a result of Ray's."""
         self.key = random.getrandbits(64)
         """Its slot among the open spans."""
-        self.context = context_api.get_current()
+        self.is_shown = False
+        self.context = context
+        self.parent = parent
         self.site: str | None = None
         """Where the call was made; looked up at its end where it is still to be seen then."""
         self.measured_ns = self.start_ns
         """Where the call itself began, after our own work: what decides whether it was short."""
+        self.polls = 0
+        """How many calls came back with nothing before the present one."""
+        self.end_ns = 0
+        self.ready: dict[str, None] = {}
+        """What the calls came back with until now."""
+        self.found: dict[str, Any] = {}
+        self.flow: Flow | None = None
+        """The run of an asynchronous method that waits here."""
+        self.error = ""
+        """What failed, as text: the exception itself would keep alive what its frames hold."""
 
 
 class Waits:
-    """Records the waits of this process from now on."""
+    """Records waits of this process."""
 
     def __init__(self, open_spans: OpenSpans, min_wait_ns: int) -> None:
         self._open_spans = open_spans
         self._min_wait_ns = min_wait_ns
         self._known_tracer: tuple[Any, trace.Tracer | None] = (None, None)
 
-    def install(self) -> bool:
-        """Patch Ray. Returns whether `ray.get` and `ray.wait` are recorded."""
-        patches.patch_serialize(_remember_size)
-        patches.patch_await(self._awaiting)
-        patches.patch_future(waited_future(self.begin, self.end))
-        patches.patch_next(self._next_sync, self._next_async)
-        helpers.install(self.begin, self.end)
-        return patches.patch_calls(lambda name: _Call(self, name))
+    def begin(
+        self,
+        name: str,
+        count: int,
+        references: Sequence[Any] = (),
+        awaited: str = "",
+        start_ns: int = 0,
+        site: str | None = None,
+    ) -> Wait | None:
+        """Note that a wait for so many objects starts in this context; what it returns goes to `end`.
 
-    def begin(self, name: str, count: int) -> Wait | None:
-        """Note that a wait starts in this context; what it returns goes to `end`."""
+        Args:
+            name: the span's.
+            count: how many objects are asked for.
+            references: the objects whose tasks the open wait names.
+            awaited: what it waits for instead of an object.
+            start_ns: when it began, if not now.
+            site: where in the program, if the call is not to be seen where the wait ends.
+        """
         try:
-            return self._begin(name, count) if internals.tracing_is_on() else None
+            if not internals.tracing_is_on():
+                return None
+            context = context_api.get_current()
+            parent = trace.get_current_span(context).get_span_context()
+            wait = polls.resume(name, awaited, parent.span_id) if polls.held else None
+            if wait is None:
+                wait = Wait(name, context, parent)
+            wait.count = max(wait.count, count)
+            wait.awaited = awaited
+            wait.site = site or wait.site
+            if start_ns:
+                wait.start_ns = start_ns
+            elif wait.flow is None:
+                _enter_flow(wait)
+            wait.asked = internals.task_ids_of(references[:MOST_AWAITED])
+            self._show(wait)
+            wait.measured_ns = time.time_ns()
+            return wait
         except Exception as error:
             warn_once(f"a {name} could not be recorded", error)
             return None
-
-    def _begin(self, name: str, count: int) -> Wait:
-        wait = Wait(name, count)
-        parent = trace.get_current_span(wait.context).get_span_context()
-        if parent.trace_flags.sampled or not parent.is_valid:
-            self._open_spans.set(wait.key, _open_record(wait, parent), wait)
-        wait.measured_ns = time.time_ns()
-        return wait
 
     def end(
         self,
         wait: Wait | None,
         attributes: Callable[[], dict[str, Any]],
         error: BaseException | None = None,
+        may_go_on: bool = False,
     ) -> None:
-        """Record a wait that began with `begin` as a span, or only count it when it was short."""
+        """Record a wait that began with `begin` as a span, or only count it when it was short.
+
+        With `may_go_on` the call came back without what it asked for: where the same thread asks again, it is one wait.
+        """
         if wait is None:
             return
-        end_ns = time.time_ns()
+        wait.end_ns = time.time_ns()
+        if wait.flow is not None:
+            _leave_flow(wait, wait.flow)
         try:
-            if end_ns - wait.measured_ns < self._min_wait_ns:
-                self._count_short(wait.context)
+            if may_go_on:
+                self._hold(wait, attributes(), error)
                 return
-            found = attributes()
-            if wait.count:
-                found[names.AWAITED_COUNT] = wait.count
-            site = wait.site or call_site()
-            if site is not None:
-                found[names.CALL_SITE] = site
-            span = self._tracer().start_span(
-                wait.name, context=wait.context, attributes=found, start_time=wait.start_ns
-            )
-            if error is not None:
-                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:500]))
-            self._open_spans.clear(wait.key)
-            span.end(end_ns)
+            if not wait.polls and wait.end_ns - wait.measured_ns < self._min_wait_ns:
+                self._drop(wait)
+                return
+            wait.found, wait.error = attributes(), error_text(error) if error is not None else ""
+            self._write(wait, wait.polls + 1)
         except Exception as problem:
             warn_once(f"a {wait.name} could not be recorded", problem)
-        finally:
             self._open_spans.clear(wait.key)
+
+    def is_long(self, duration_ns: int) -> bool:
+        """Tell whether a wait is long enough to be written."""
+        return duration_ns >= self._min_wait_ns
+
+    def forget(self, wait: Wait | None) -> None:
+        """Take back that a wait began."""
+        if wait is not None:
+            self._open_spans.clear(wait.key)
+
+    def record_pause(self, parts: list[tuple[int, int]], told: Callable[[], tuple[str, str | None]]) -> None:
+        """Record that the coroutine that runs here waited in these stretches for what `told` says, and where."""
+        long_ones = [part for part in parts if part[1] - part[0] >= self._min_wait_ns]
+        context = context_api.get_current()
+        if not long_ones:
+            self._count_short(context)
+        elif internals.tracing_is_on():
+            awaited, site = told()
+            found = {names.READY_TASK_IDS: [], names.AWAITED: awaited}
+            for start_ns, end_ns in long_ones:
+                self.mark(
+                    names.AWAIT_SPAN,
+                    context,
+                    found if site is None else {**found, names.CALL_SITE: site},
+                    start_ns,
+                    end_ns,
+                )
+
+    def mark(self, name: str, context: Any, attributes: dict[str, Any], start_ns: int = 0, end_ns: int = 0) -> None:
+        """Record a span that is over already; of no length, now, where no times are given."""
+        end_ns = end_ns or time.time_ns()
+        span = self._tracer().start_span(name, context=context, attributes=attributes, start_time=start_ns or end_ns)
+        span.end(end_ns)
+
+    def _hold(self, wait: Wait, found: dict[str, Any], error: BaseException | None) -> None:
+        wait.polls += 1
+        wait.found, wait.error = found, error_text(error) if error is not None else ""
+        wait.ready.update(dict.fromkeys(found.get(names.READY_TASK_IDS, ())))
+        wait.site = wait.site or call_site()
+        self._show(wait, wait.end_ns)
+        polls.hold(wait, self._settle)
+
+    def _settle(self, wait: Wait) -> None:
+        """Write a wait that did not go on after its last poll."""
+        try:
+            started_ns = wait.start_ns if wait.polls > 1 else wait.measured_ns
+            if wait.end_ns - started_ns < self._min_wait_ns:
+                self._drop(wait)
+            else:
+                self._write(wait, wait.polls)
+        except Exception as problem:
+            warn_once(f"a {wait.name} could not be recorded", problem)
+
+    def _drop(self, wait: Wait) -> None:
+        """Only count it."""
+        self._open_spans.clear(wait.key)
+        self._count_short(wait.context)
+
+    def _count_short(self, context: Any) -> None:
+        span = trace.get_current_span(context)
+        if span.is_recording():
+            add_one(span, names.SHORT_WAITS)
+
+    def _write(self, wait: Wait, calls: int) -> None:
+        found = self._attributes(wait, calls)
+        span = self._tracer().start_span(wait.name, context=wait.context, attributes=found, start_time=wait.start_ns)
+        if wait.error:
+            span.set_status(Status(StatusCode.ERROR, wait.error))
+        self._open_spans.clear(wait.key)
+        span.end(wait.end_ns)
+
+    def _attributes(self, wait: Wait, calls: int) -> dict[str, Any]:
+        found = wait.found
+        if wait.ready:
+            found[names.READY_TASK_IDS] = list({**wait.ready, **dict.fromkeys(found.get(names.READY_TASK_IDS, ()))})
+        if wait.count:
+            found[names.AWAITED_COUNT] = wait.count
+        if calls > 1:
+            found[names.POLLS] = calls
+        if wait.awaited:
+            found[names.AWAITED] = wait.awaited
+        site = wait.site or call_site()
+        if site is not None:
+            found[names.CALL_SITE] = site
+        return found
 
     def _tracer(self) -> trace.Tracer:
         # The SDK makes a new one for every question, at the price of half a span.
@@ -128,158 +245,61 @@ class Waits:
             self._known_tracer = provider, tracer
         return tracer
 
-    def _count_short(self, context: Any) -> None:
-        span = trace.get_current_span(context)
-        if span.is_recording():
-            add_one(span, names.SHORT_WAITS)
-
-    def _awaiting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def wrap_future(future: Any, *arguments: Any, **keywords: Any) -> Any:
-            reference = getattr(future, "object_ref", None)
-            if reference is not None and not _covered.get() and not called_by_ray(1):
-                wait = self.begin(names.AWAIT_SPAN, 1)
-                if wait is not None:
-                    wait.site = call_site()
-                # Added before asyncio's own callback: the span is written before the coroutine goes on.
-                future.add_done_callback(lambda done: self._awaited(wait, reference, done))
-            return original(future, *arguments, **keywords)
-
-        return wrap_future
-
-    def _awaited(self, wait: Any, reference: Any, done: Any) -> None:
-        if done.cancelled():
-            self.end(wait, lambda: {names.READY_TASK_IDS: []}, concurrent.futures.CancelledError("cancelled"))
-        else:
-            self.end(wait, lambda: {names.READY_TASK_IDS: internals.task_ids_of([reference])}, done.exception())
-
-    def _next_sync(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def _next_sync(generator: Any, *arguments: Any, **keywords: Any) -> Any:
-            if _covered.get() or called_by_ray(1):
-                return original(generator, *arguments, **keywords)
-            wait = self.begin(names.NEXT_SPAN, 1)
-            token = _covered.set(True)
-            item, problem = None, None
-            try:
-                item = original(generator, *arguments, **keywords)
-                return item
-            except BaseException as error:
-                leave_out_this_frame(error)
-                problem = error
-                raise
-            finally:
-                _covered.reset(token)
-                self._end_next(wait, generator, item, problem)
-
-        return _next_sync
-
-    def _next_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        async def _next_async(generator: Any, *arguments: Any, **keywords: Any) -> Any:
-            if _covered.get() or called_by_ray(1):
-                return await original(generator, *arguments, **keywords)
-            wait = self.begin(names.NEXT_SPAN, 1)
-            token = _covered.set(True)
-            item, problem = None, None
-            try:
-                item = await original(generator, *arguments, **keywords)
-                return item
-            except BaseException as error:
-                leave_out_this_frame(error)
-                problem = error
-                raise
-            finally:
-                _covered.reset(token)
-                self._end_next(wait, generator, item, problem)
-
-        return _next_async
-
-    def _end_next(self, wait: Any, generator: Any, item: Any, problem: BaseException | None) -> None:
-        is_over = isinstance(problem, (StopIteration, StopAsyncIteration))
-        # After a time-out the item is a reference to nothing.
-        came = [generator] if is_over or (item is not None and not item.is_nil()) else []
-        self.end(wait, lambda: {names.READY_TASK_IDS: internals.task_ids_of(came)}, None if is_over else problem)
+    def _show(self, wait: Wait, end_ns: int = 0) -> None:
+        parent = wait.parent
+        if parent.is_valid and not parent.trace_flags.sampled:
+            return
+        is_shown, wait.is_shown = wait.is_shown, True
+        while True:
+            record = _open_record(wait, end_ns)
+            shown = (
+                self._open_spans.renew(wait.key, record) if is_shown else self._open_spans.set(wait.key, record, wait)
+            )
+            if shown or not wait.asked:
+                return
+            wait.asked = wait.asked[: len(wait.asked) // 2]
 
 
-def _open_record(wait: Wait, parent: SpanContext) -> str:
+def _enter_flow(wait: Wait) -> None:
+    flow = flows.current.get()
+    if flow is not None:
+        flow.going_on += 1
+        wait.flow = flow
+
+
+def _leave_flow(wait: Wait, flow: Flow) -> None:
+    wait.flow = None
+    flow.going_on -= 1
+    flow.ended.append((wait.start_ns, wait.end_ns))
+
+
+def _open_record(wait: Wait, end_ns: int) -> str:
     # Written out by hand: it is made for every wait, also for those too short to become a span.
-    trace_id = parent.trace_id or random.getrandbits(128)
+    parent = wait.parent
+    trace_id = parent.trace_id or wait.key
     parent_id = f'"0x{parent.span_id.to_bytes(8, "big").hex()}"' if parent.is_valid else "null"
-    counted = f'"{names.AWAITED_COUNT}":{wait.count}' if wait.count else ""
+    end = f'"{timestamp(end_ns)}"' if end_ns else "null"
     return (
         f'{{"name":"{wait.name}","context":{{"trace_id":"0x{trace_id.to_bytes(16, "big").hex()}",'
         f'"span_id":"0x{wait.key.to_bytes(8, "big").hex()}","trace_state":"[]"}},'
         f'"kind":"SpanKind.INTERNAL","parent_id":{parent_id},'
-        f'"start_time":"{timestamp(wait.start_ns)}","end_time":null,"status":{{"status_code":"UNSET"}},'
-        f'"attributes":{{{counted}}},"events":[],"links":[]}}'
+        f'"start_time":"{timestamp(wait.start_ns)}","end_time":{end},"status":{{"status_code":"UNSET"}},'
+        f'"attributes":{{{_open_attributes(wait, end_ns)}}},"events":[],"links":[]}}'
     )
 
 
-class _Call:
-    """One call of `ray.get`, `ray.wait` or `ray.put`, told from the local variables of Ray's function."""
-
-    __slots__ = ("_name", "_references", "_wait", "_waits")
-
-    def __init__(self, waits: Waits, name: str) -> None:
-        self._waits, self._name = waits, name
-        self._wait: Any = None
-        self._references: Sequence[Any] = ()
-
-    def start(self, frame: Any) -> None:
-        try:
-            if _covered.get() or called_by_ray(2):
-                return
-            if self._name == names.PUT_SPAN:
-                _stored.size = None
-            else:
-                self._references = _asked_for(frame.f_locals)
-                if not self._references:
-                    return
-            self._wait = self._waits.begin(self._name, len(self._references))
-        except Exception as error:
-            warn_once(f"a {self._name} could not be recorded", error)
-
-    def finish(self, frame: Any, error: BaseException | None) -> None:
-        self._waits.end(self._wait, lambda: self._found(frame, error), error)
-
-    def _found(self, frame: Any, error: BaseException | None) -> dict[str, Any]:
-        if self._name == names.PUT_SPAN:
-            size, _stored.size = getattr(_stored, "size", None), None
-            return {} if size is None else {names.PUT_BYTES: size}
-        if error is not None:
-            token = _covered.set(True)
-            try:
-                ready = internals.ready_now(self._references)
-            finally:
-                _covered.reset(token)
-        elif self._name == names.WAIT_SPAN:
-            ready = list(frame.f_locals.get("ready_ids", ()))
-        else:
-            ready = list(self._references)
-        return {names.READY_TASK_IDS: internals.task_ids_of(ready)}
-
-
-def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:
-    asked: Any
-    asked = variables["ray_waitables"] if "ray_waitables" in variables else variables["object_refs"]
-    if internals.is_object_ref(asked):
-        return (asked,)
-    if isinstance(asked, list) and asked and _is_waitable(asked[0]):
-        return tuple(asked)
-    return ()
-
-
-def _is_waitable(value: Any) -> bool:
-    return internals.is_object_ref(value) or hasattr(value, "_generator_ref")
-
-
-def _remember_size(original: Callable[..., Any]) -> Callable[..., Any]:
-    def serialize(context: Any, *arguments: Any, **keywords: Any) -> Any:
-        try:
-            serialized = original(context, *arguments, **keywords)
-        except BaseException as error:
-            leave_out_this_frame(error)
-            raise
-        if getattr(_stored, "size", 0) is None:
-            _stored.size = getattr(serialized, "total_bytes", None)
-        return serialized
-
-    return serialize
+def _open_attributes(wait: Wait, end_ns: int) -> str:
+    shown = []
+    if wait.count:
+        shown.append(f'"{names.AWAITED_COUNT}":{wait.count}')
+    if wait.asked:
+        shown.append(f'"{names.AWAITED_TASK_IDS}":{encode_value(wait.asked)}')
+    if wait.awaited:
+        shown.append(f'"{names.READY_TASK_IDS}":[],"{names.AWAITED}":{encode_value(wait.awaited)}')
+    if wait.polls:
+        shown.append(f'"{names.POLLS}":{wait.polls}')
+    if end_ns and names.TIMED_OUT in wait.found:
+        shown.append(f'"{names.TIMED_OUT}":true')
+    if wait.site is not None:
+        shown.append(f'"{names.CALL_SITE}":{encode_value(wait.site)}')
+    return ",".join(shown)

@@ -37,8 +37,32 @@ def failing_items():
     raise ValueError("of a generator")
 
 
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+@ray.remote(max_retries=0)
+def unprintable():
+    raise Unprintable("q")
+
+
+@ray.remote(max_retries=0)
+def leaving():
+    sys.exit(3)
+
+
+@ray.remote
+class Leaving:
+    def method(self):
+        ray.actor.exit_actor()
+
+
 @ray.remote
 class Actor:
+    def unprintable(self):
+        raise Unprintable("q")
+
     def method(self, one):
         raise KeyError(one)
 
@@ -82,6 +106,11 @@ def cases(actor):
     yield lambda: Actor.remote(1)
     yield lambda: ray.get(failing.options(num_cpus=100).remote(), timeout=0.1)
     yield lambda: failing.options(num_cpus=100).remote().future().result(timeout=0.1)
+
+    yield lambda: ray.get(unprintable.remote())
+    yield lambda: ray.get(actor.unprintable.remote())
+    yield lambda: ray.get(leaving.remote())
+    yield lambda: ray.get(Leaving.remote().method.remote())
 
 
 def main(hook):

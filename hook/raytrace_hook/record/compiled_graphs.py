@@ -1,0 +1,59 @@
+"""Waits for what a compiled graph gives: its references are none of Ray's tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Callable
+
+from raytrace_hook import names
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.patching import when_loaded
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.waits import Waits, covered
+
+_AWAITED = "compiled graph"
+
+
+def install(waits: Waits) -> None:
+    """Record these waits from now on, where this version of Ray has compiled graphs."""
+
+    def get_of(original: Callable[..., Any]) -> Callable[..., Any]:
+        def get(reference: Any, *arguments: Any, **keywords: Any) -> Any:
+            wait = waits.begin(names.GET_SPAN, 1, awaited=_AWAITED)
+            token = covered.set(True)
+            problem: BaseException | None = None
+            try:
+                return original(reference, *arguments, **keywords)
+            except BaseException as error:
+                leave_out_this_frame(error)
+                problem = error
+                raise
+            finally:
+                covered.reset(token)
+                waits.end(wait, lambda: _found(problem), problem, internals.is_channel_timeout(problem))
+
+        return get
+
+    def await_of(original: Callable[..., Any]) -> Callable[..., Any]:
+        def __await__(future: Any) -> Generator[Any, Any, Any]:
+            wait = waits.begin(names.GET_SPAN, 1, awaited=_AWAITED)
+            problem: BaseException | None = None
+            try:
+                return (yield from original(future))
+            except BaseException as error:
+                leave_out_this_frame(error)
+                problem = error
+                raise
+            finally:
+                waits.end(wait, lambda: _found(problem), problem)
+
+        return __await__
+
+    when_loaded(internals.GRAPH_MODULE, lambda: patches.patch_compiled_graphs(get_of, await_of))
+
+
+def _found(problem: BaseException | None) -> dict[str, Any]:
+    found: dict[str, Any] = {names.READY_TASK_IDS: []}
+    if internals.is_channel_timeout(problem):
+        found[names.TIMED_OUT] = True
+    return found

@@ -1,0 +1,81 @@
+"""Waits for the next item of a generator task: `ray.next`."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from raytrace_hook import names
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.call_sites import called_by_ray
+from raytrace_hook.record.calls import came_and_missing
+from raytrace_hook.record.waits import Waits, covered
+
+
+def install(waits: Waits) -> None:
+    """Record these waits from now on."""
+
+    def _next_sync(original: Callable[..., Any]) -> Callable[..., Any]:
+        def _next_sync(generator: Any, *arguments: Any, **keywords: Any) -> Any:
+            step = _Step(waits, generator)
+            try:
+                item = original(generator, *arguments, **keywords)
+            except BaseException as error:
+                leave_out_this_frame(error)
+                step.fail(error)
+                raise
+            step.finish(item)
+            return item
+
+        return _next_sync
+
+    def _next_async(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def _next_async(generator: Any, *arguments: Any, **keywords: Any) -> Any:
+            step = _Step(waits, generator)
+            try:
+                item = await original(generator, *arguments, **keywords)
+            except BaseException as error:
+                leave_out_this_frame(error)
+                step.fail(error)
+                raise
+            step.finish(item)
+            return item
+
+        return _next_async
+
+    patches.patch_next(_next_sync, _next_async)
+
+
+class _Step:
+    """One wait for an item. Whoever waits for it, what Ray calls in there is part of it."""
+
+    __slots__ = ("_generator", "_token", "_wait", "_waits")
+
+    def __init__(self, waits: Waits, generator: Any) -> None:
+        self._waits, self._generator = waits, generator
+        self._wait: Any = None
+        if not covered.get() and not called_by_ray():
+            self._wait = waits.begin(names.NEXT_SPAN, 1, [generator])
+        self._token = covered.set(True)
+
+    def finish(self, item: Any) -> None:
+        covered.reset(self._token)
+        # After a time-out the item is a reference to nothing.
+        if item.is_nil():
+            self._waits.end(self._wait, lambda: came_and_missing([], [self._generator], True), may_go_on=True)
+        else:
+            self._waits.end(self._wait, lambda: self._came(item))
+
+    def fail(self, error: BaseException) -> None:
+        covered.reset(self._token)
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            self._waits.end(self._wait, lambda: self._came(None))
+        else:
+            self._waits.end(self._wait, lambda: came_and_missing([], [self._generator], False), error)
+
+    def _came(self, item: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {names.READY_TASK_IDS: internals.task_ids_of([self._generator])}
+        index = None if item is None else internals.item_index(item)
+        if index is not None:
+            found[names.ITEM] = index
+        return found

@@ -1,0 +1,59 @@
+"""Ray Serve's own spans beside ours: its provider keeps its sampler, and each request is a trace of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor
+
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.patching import when_loaded
+
+
+def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[], Resource]) -> None:
+    """Let Serve, when it is loaded, have a tracer provider of its own that writes where we do."""
+
+    def adopt(provider: Any) -> None:
+        provider._resource = resource()
+        for processor in processors():
+            provider.add_span_processor(processor)
+
+    when_loaded(internals.SERVE_TRACING_MODULE, lambda: patches.patch_serve_provider(_Provider(adopt)))
+    when_loaded(internals.SERVE_TRACING_MODULE, lambda: patches.patch_serve_context(_without_ended))
+
+
+class _Provider:
+    """What stands for OpenTelemetry's global provider in Serve's tracing."""
+
+    def __init__(self, adopt: Callable[[Any], None]) -> None:
+        self._adopt = adopt
+        self._own: Any = None
+
+    def set_tracer_provider(self, provider: Any) -> None:
+        """Take Serve's provider; the process has one already."""
+        self._adopt(provider)
+        self._own = provider
+
+    def get_tracer_provider(self) -> Any:
+        """Return Serve's provider, before it has one the process's."""
+        return self._own or trace.get_tracer_provider()
+
+    def get_tracer(self, name: str, *arguments: Any, **keywords: Any) -> Any:
+        """Return a tracer of that provider."""
+        return self.get_tracer_provider().get_tracer(name, *arguments, **keywords)
+
+
+def _without_ended(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what tells a span's context: what Serve starts in an actor's creation would stay under it for ever."""
+
+    def get_trace_context() -> Any:
+        context = original()
+        span = trace.get_current_span(context)
+        if getattr(span, "end_time", None) is not None:
+            return trace.set_span_in_context(trace.INVALID_SPAN, context)
+        return context
+
+    return get_trace_context

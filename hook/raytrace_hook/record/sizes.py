@@ -1,0 +1,68 @@
+"""How large what is stored or passed on by value gets: only its serialization knows."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable
+
+from raytrace_hook import names
+from raytrace_hook.ray import patches
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
+
+
+class _Measured(threading.local):
+    """What a thread wants to know the size of."""
+
+    put: bool = False
+    put_bytes: int | None = None
+    arguments: frozenset[int] | None = None
+    """The values by number (`id`): Ray serializes names of parameters, too, and tracing's own argument."""
+    argument_bytes: int = 0
+
+
+_measured = _Measured()
+
+
+def install() -> None:
+    """Look at what is serialized from now on."""
+    patches.patch_serialize(_measuring)
+
+
+def begin_put() -> None:
+    """Take the next size for that of a put."""
+    _measured.put, _measured.put_bytes = True, None
+
+
+def size_of_put() -> dict[str, Any]:
+    """Return the size since `begin_put` as an attribute."""
+    _measured.put = False
+    size = _measured.put_bytes
+    return {} if size is None else {names.PUT_BYTES: size}
+
+
+def begin_arguments(args: Any, kwargs: Any) -> None:
+    """Add up the sizes of these arguments of a submission."""
+    _measured.put, _measured.argument_bytes = False, 0
+    _measured.arguments = frozenset(map(id, (*(args or ()), *(kwargs or {}).values())))
+
+
+def size_of_arguments() -> int:
+    """Return the sum since `begin_arguments`."""
+    _measured.arguments = None
+    return _measured.argument_bytes
+
+
+def _measuring(original: Callable[..., Any]) -> Callable[..., Any]:
+    def serialize(context: Any, value: Any, *arguments: Any, **keywords: Any) -> Any:
+        try:
+            serialized = original(context, value, *arguments, **keywords)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
+        if _measured.put:
+            _measured.put, _measured.put_bytes = False, getattr(serialized, "total_bytes", None)
+        elif _measured.arguments is not None and id(value) in _measured.arguments:
+            _measured.argument_bytes += getattr(serialized, "total_bytes", 0)
+        return serialized
+
+    return serialize

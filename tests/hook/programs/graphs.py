@@ -1,0 +1,49 @@
+"""A compiled graph, waited for in every way."""
+
+import asyncio
+import sys
+import time
+
+import ray
+from opentelemetry import trace
+from ray.dag import InputNode
+
+
+def case(name):
+    return trace.get_tracer("program").start_as_current_span(f"case {name}")
+
+
+@ray.remote(num_cpus=0)
+class Stage:
+    def step(self, x):
+        time.sleep(0.3)
+        return x + 1
+
+
+async def asynchronously(stage):
+    graph = compiled(stage, enable_asyncio=True)  # in the loop that it is used in
+    with case("await"):
+        result = await (await graph.execute_async(3))
+    graph.teardown()
+    return result
+
+
+def compiled(stage, **how):
+    with InputNode() as value:
+        return stage.step.bind(value).experimental_compile(**how)
+
+
+def main():
+    ray.init(num_cpus=2, address="local", include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
+    graph = compiled(Stage.remote())
+    with case("get"):
+        assert ray.get(graph.execute(1)) == 2
+    with case("own get"):
+        assert graph.execute(2).get() == 3
+    graph.teardown()
+    assert asyncio.run(asynchronously(Stage.remote())) == 4
+    sys.stdout.write("done\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Compiled graphs: what they give is waited for like any result, but no task stands behind it."""
+
+from __future__ import annotations
+
+import pytest
+
+from .reader import Recording, run_program
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    run = run_program("graphs.py", tmp_path_factory.mktemp("spans"))
+    assert run.output.endswith("done\n"), run.errors
+    assert "raytrace:" not in run.errors
+    return run.recording
+
+
+@pytest.mark.parametrize("name", ["get", "own get", "await"])
+def test_the_get_of_a_compiled_graph_is_a_wait(recording: Recording, name: str) -> None:
+    (wait,) = recording.children(recording.one(f"case {name}"))
+    assert wait.name == "ray.get"
+    assert wait.attributes["raytrace.awaited"] == "compiled graph"
+    assert wait.attributes["raytrace.ready_task_ids"] == []
+    assert "graphs.py:" in wait.attributes["raytrace.call_site"]
+    assert recording.children(wait) == []
