@@ -91,6 +91,7 @@ def _encode_value(name: str, value: Any) -> str:
 
 
 def encode_value(attributes: Any) -> str:
+    """Encode what holds nothing that has to be kept out."""
     try:
         return _encode(attributes)
     except (ValueError, TypeError):

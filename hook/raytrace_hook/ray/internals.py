@@ -293,12 +293,6 @@ def is_timeout(error: BaseException | None) -> bool:
     return kind is not None and isinstance(error, kind)
 
 
-def is_ray_error(value: Any) -> bool:
-    """Tell whether a fetched value stands for a failure."""
-    kind = getattr(_module("ray.exceptions"), "RayError", None)
-    return kind is not None and isinstance(value, kind)
-
-
 def submitted_task_id(kind: str, returned: Any) -> str | None:
     """Return the id of the task that a submission returned this for; None where it returns nothing (no results)."""
     first: Any = returned[0] if isinstance(returned, (list, tuple)) and returned else returned
