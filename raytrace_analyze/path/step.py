@@ -21,7 +21,7 @@ from raytrace_analyze.trace.relations import Runs, joins
 
 CATEGORIES = ("self", "submit", "wait", "fetch", "queue")
 """A category's number in arrays is its position here."""
-_SELF, _SUBMIT, _WAIT, FETCH, QUEUE = range(5)
+SELF, _SUBMIT, _WAIT, FETCH, QUEUE = range(5)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Stepper:
         until = np.minimum(start, hops.time[asked])
         hops.down[asked] = start
         hops.queue_from[asked] = hops.next_time[asked] = until
-        hops.category[asked] = np.where(self._is_submit[row], _SUBMIT, np.where(self._is_wait[row], _WAIT, _SELF))
+        hops.category[asked] = np.where(self._is_submit[row], _SUBMIT, np.where(self._is_wait[row], _WAIT, SELF))
         parent = self.scoped.parent[row]
         is_run = self._is_run[row]
         root = self.scoped.span_count + self.scoped.scope_of[row]
