@@ -1,10 +1,8 @@
 """The small value types that the layers hand to each other."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
 import polars as pl
 
@@ -55,6 +53,8 @@ class ProblemKind(StrEnum):
     CONFLICT = "conflicting copies"
     """Two records of one span that differ; the one that ended later is kept."""
     MISSING_PARENT = "missing parent"
+    BACKWARDS = "set back clock"
+    """Spans that end before they start; they are taken to end as they start."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,11 @@ class Problem:
         """Whether data was lost to it, so that the exit code has to say so."""
         return self.kind in (ProblemKind.DAMAGED_RECORD, ProblemKind.UNREADABLE)
 
+    @property
+    def changes_results(self) -> bool:
+        """Whether everything that is computed from the input has to be read with it in mind."""
+        return self.is_damage or self.kind is ProblemKind.BACKWARDS
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -80,14 +85,6 @@ class Decoded:
     frame: pl.DataFrame
     """Columns of `schema.DECODED`."""
     problems: tuple[Problem, ...] = ()
-
-
-class Decoder(Protocol):
-    """Reads one file, stretch by stretch, so that memory does not grow with the file."""
-
-    def __call__(self, file: InputFile) -> Iterator[Decoded]:
-        """Give the file's spans and what was wrong with it; never raise for bad content."""
-        ...
 
 
 @dataclass(frozen=True)

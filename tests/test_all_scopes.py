@@ -21,7 +21,8 @@ from raytrace_analyze import (
     prepare,
     write_table,
 )
-from raytrace_analyze.path.aggregate import GROUPS, aggregate_paths
+from raytrace_analyze.path.aggregate import aggregate_paths
+from raytrace_analyze.vocabulary import PathGroup
 from tests.random_spans import random_table, span_table
 from tests.simulator import simulate
 from tests.tables import span, table
@@ -93,7 +94,7 @@ def test_every_grouping_adds_up_to_all_makespans() -> None:
     for spans in (simulate(3).spans, simulate(4).stock_spans, fan_out_table(2000), random_table(5)):
         for scopes in ("jobs", "traces"):
             segments = critical_paths(spans, scopes=scopes)
-            for by in GROUPS:
+            for by in PathGroup:
                 found = aggregate_paths(prepare(spans), PathOptions(), scopes=scopes, by=by, tail="p90")
                 total = int(segments["duration_ns"].sum())
                 assert found.makespan_ns == found.frame["total_ns"].sum() == total

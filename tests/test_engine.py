@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
+from raytrace_analyze.queues import Queues
 
 from raytrace_analyze import critical_path, critical_paths
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.segments import columns_frame, segments_of_paths
 from raytrace_analyze.path.step import Stepper
-from raytrace_analyze.queues import Queues
 from raytrace_analyze.trace.clipping import scope_spans
 from raytrace_analyze.trace.relations import relate_runs
 from raytrace_analyze.trace.scopes import number_scopes

@@ -5,6 +5,7 @@ from itertools import islice
 
 import msgspec
 
+from raytrace_analyze.attributes import AWAITED_COUNT, READY_TASK_IDS
 from raytrace_analyze.decode.batch import Batch, frame_of
 from raytrace_analyze.decode.framing import Found, scan
 from raytrace_analyze.decode.lines import read_lines
@@ -13,8 +14,8 @@ from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
 from raytrace_analyze.files.streams import BrokenStream, readable
 from raytrace_analyze.model import Decoded, InputFile, ProblemKind
 
-_AWAITED = b'"raytrace.awaited_count":'
-_READY = b'"raytrace.ready_task_ids":'
+_AWAITED = f'"{AWAITED_COUNT}":'.encode()
+_READY = f'"{READY_TASK_IDS}":'.encode()
 
 
 class _Header(msgspec.Struct):

@@ -8,29 +8,20 @@ that time there; else, as where nobody looked, it is not known what it was.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
+from raytrace_analyze.attributes import CPU_NS, IDLE
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.vocabulary import Activity
 
-_CPU_NS = "raytrace.cpu_ns"
-_IDLE = "raytrace.idle"
 _FROM_NS = 100_000_000
 """Spans shorter than this are not looked at."""
 _MOST = 0.5
 """What part of the time that is not idle must have been CPU time for all of it to count as that."""
-
-
-class Activity(StrEnum):
-    """What a span's own time was."""
-
-    CPU = "cpu"
-    IDLE = "idle"
-    UNKNOWN = "unknown"
 
 
 ACTIVITIES = tuple(Activity)
@@ -104,7 +95,7 @@ def _sampled_above(structure: Structure, row: RowIds) -> RowIds:
     is_flow = structure.is_run | (spans.get_column("category") == "driver").to_numpy()
     flows = np.flatnonzero(is_flow & (structure.end - structure.start >= _FROM_NS))
     is_sampled = np.zeros(is_flow.size, dtype=np.int64)
-    told = flags(spans.get_column("attributes").gather(flows).str.contains(_CPU_NS, literal=True))
+    told = flags(spans.get_column("attributes").gather(flows).str.contains(CPU_NS, literal=True))
     is_sampled[flows[told]] = 1
     nest_parent = structure.nest_parent.copy()
     nest_parent[structure.adopted] = -1
@@ -136,10 +127,10 @@ def _read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dic
     found = {}
     for row, text in zip(rows.tolist(), structure.spans.get_column("attributes").gather(rows), strict=True):
         about = json.loads(text)
-        cpu_ns = about.get(_CPU_NS)
+        cpu_ns = about.get(CPU_NS)
         if not isinstance(cpu_ns, int):
             continue
-        idle, left_out_ns = _idle(about.get(_IDLE), int(clock_shift[row]))
+        idle, left_out_ns = _idle(about.get(IDLE), int(clock_shift[row]))
         idle_or_waiting = _covered([*waits.get(row, ()), *((one.start, one.end) for one in idle)])
         rest = int(structure.end[row] - structure.start[row]) - idle_or_waiting - left_out_ns
         found[row] = Sampled(idle, cpu_ns >= _MOST * max(rest, 1))

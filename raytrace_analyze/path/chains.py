@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.path.step import FETCH, Stepper, Visited
-from raytrace_analyze.path.via import Via, code
+from raytrace_analyze.path.via import code
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.vocabulary import Via
 
 _CHUNK = 1 << 18
 """How many states are asked about at a time: bounds the memory, and stays in the processor's caches."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
-from raytrace_analyze.path.via import Codes, Via, code
+from raytrace_analyze.path.via import Codes, code
 from raytrace_analyze.queueing.split import SlotWaits
-from raytrace_analyze.queues import Queues
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.vocabulary import Queues, Via
 
 
 @dataclass(frozen=True)

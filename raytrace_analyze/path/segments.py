@@ -11,14 +11,15 @@ from raytrace_analyze.path.activity import ACTIVITIES, tell_apart
 from raytrace_analyze.path.chains import Paths
 from raytrace_analyze.path.result import DRIVER, SEGMENTS
 from raytrace_analyze.path.step import CATEGORIES, QUEUE, SELF
-from raytrace_analyze.path.via import VIAS, Codes, Via, code
+from raytrace_analyze.path.via import VIAS, Codes, code
 from raytrace_analyze.prepared import PreparedTrace
-from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals, Source
+from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.vocabulary import Source, Via
 
 
 @dataclass(frozen=True)

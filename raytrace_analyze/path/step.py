@@ -11,17 +11,18 @@ import numpy as np
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.predecessors import Origins
-from raytrace_analyze.path.via import Codes, Via, code
+from raytrace_analyze.path.via import Codes, code
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs, joins
+from raytrace_analyze.vocabulary import Category, Via
 
-CATEGORIES = ("self", "submit", "wait", "fetch", "queue")
+CATEGORIES = tuple(Category)
 """A category's number in arrays is its position here."""
-SELF, _SUBMIT, _WAIT, FETCH, QUEUE = range(5)
+SELF, _SUBMIT, QUEUE, _WAIT, FETCH = range(5)
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,11 @@
-"""How the walk came to a segment's span."""
-
-from enum import StrEnum
+"""How the walk comes from one span to another, as numbers in arrays."""
 
 import numpy as np
 import numpy.typing as npt
 
+from raytrace_analyze.vocabulary import Via
+
 Codes = npt.NDArray[np.int8]
-
-
-class Via(StrEnum):
-    """How the walk came to a segment's span."""
-
-    JOIN = "join"
-    WAIT = "wait"
-    DEPENDENCY = "dependency"
-    ATTEMPT = "attempt"
-    CREATION = "creation"
-    SUBMIT = "submit"
-    ACTOR = "actor"
-    SLOT = "slot"
-    INFERRED = "inferred"
-
 
 VIAS = tuple(Via)
 """A way's number in arrays is its position here; -1 is none."""

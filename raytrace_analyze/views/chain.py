@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.path.activity import Activity
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Activity
 
 _SHARE_OF_QUEUES = 20
 """A series says how long its queues were if they were more than one part in so many."""
@@ -50,11 +50,6 @@ class ChainLine:
 def short_name(function: str | None) -> str:
     """A function as its author would say it: without Ray's `__main__.`."""
     return (function or DRIVER).removeprefix("__main__.")
-
-
-def printable(text: str) -> str:
-    """Take out what would move the cursor or break the line: a name can hold anything."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
@@ -107,8 +102,8 @@ def _because(pieces: Sequence[Segment]) -> str | None:
 
 def say(segment: Segment) -> str:
     """Tell a segment in words."""
-    function = printable(short_name(segment["function"]))
-    name = None if segment["name"] is None else printable(segment["name"])
+    function = short_name(segment["function"])
+    name = segment["name"]
     where = f" [process {segment['pid']}]" if segment["pid"] is not None else ""
     because = f" ({segment['cause']})" if segment["cause"] else ""
     who = "the driver" if function == DRIVER else function
@@ -136,8 +131,8 @@ def _does(segment: Segment) -> str | None:
     if segment["activity"] == Activity.CPU:
         return "works"
     if segment["activity"] == Activity.IDLE:
-        at = f" at {printable(segment['idle_at'])}" if segment["idle_at"] else ""
-        return f"is idle in {printable(segment['idle_in'] or 'something')}{at}"
+        at = f" at {segment['idle_at']}" if segment["idle_at"] else ""
+        return f"is idle in {segment['idle_in'] or 'something'}{at}"
     return None
 
 
@@ -162,7 +157,7 @@ def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
         yield _line(segments[0])
         rest = segments[1:]
     text = (
-        f"{printable(short_name(segments[0]['function']))} runs {count_text(len(runs), 'time')}, one after another, "
+        f"{short_name(segments[0]['function'])} runs {count_text(len(runs), 'time')}, one after another, "
         f"the longest {duration_text(_longest_run(rest))}"
     )
     between = sum(segment["duration_ns"] for segment in rest if segment["category"] == "queue")
