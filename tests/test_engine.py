@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
-from raytrace_analyze.queues import Queues
 
 from raytrace_analyze import critical_path, critical_paths
 from raytrace_analyze.path.batch import find_paths
@@ -17,6 +16,7 @@ from raytrace_analyze.trace.clipping import scope_spans
 from raytrace_analyze.trace.relations import relate_runs
 from raytrace_analyze.trace.scopes import number_scopes
 from raytrace_analyze.trace.span_arrays import build_structure
+from raytrace_analyze.vocabulary import Queues
 from tests import oracle
 from tests.oracle_slots import Slots
 from tests.random_spans import random_spans, random_table
