@@ -1,6 +1,7 @@
 """What recording a span costs, in CPU, next to what others record it with.
 
     python benchmarks/hook_overhead.py            # per span, one process, no Ray
+    python benchmarks/hook_overhead.py --sampler  # what looking at long runs costs alone
     python benchmarks/hook_overhead.py --ray      # also a Ray program of many tiny tasks, wall time
 
 The figure of each recorder is what it adds to an SDK without any processor, measured in many short turns of which
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +32,9 @@ from opentelemetry.sdk.trace.export import (
     SimpleSpanProcessor,
 )
 from opentelemetry.trace import SpanKind
-from raytrace_hook.output.in_flight import OpenSpans
+from raytrace_hook.output.encode import redact_with
+from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
+from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals
 from raytrace_hook.record.process import ProcessResource
@@ -95,13 +99,17 @@ def pretend_to_be_a_worker() -> None:
 
 
 def ours(directory: Path, file: list[Path]) -> SpanProcessor:
-    """Return the hook's processor, complete with open records."""
+    """Return the hook's processor, complete with open records, sampler and redaction."""
+    redact_with(Redactor())
     resource = ProcessResource()
     span_file = SpanFile(str(directory))
     file.append(directory / f"{span_file.stem}.jsonl")
-    processor = SpanFileProcessor(
-        span_file, resource, OpenSpans(span_file, lambda: '{"attributes":{},"schema_url":""}')
-    )
+
+    def header() -> str:
+        return '{"attributes":{},"schema_url":""}'
+
+    processor = SpanFileProcessor(span_file, resource, OpenSpans(span_file, header))
+    processor.sample(0.05, OpenSpans(span_file, header, LONG_SLOT_BYTES), waits_recorded=True)
     processor.in_worker = True
     return processor
 
@@ -200,6 +208,49 @@ def print_table(title: str, costs: dict[str, list[float]], sizes: dict[str, floa
         print(f"  {recorder:36}{value - base:9.1f}{(value - base) / console:8.2f}{sizes.get(recorder, 0):8.0f}")
 
 
+SAMPLED_S = 10.0
+
+
+def measure_sampler() -> None:
+    """Print what looking at long runs costs, in percent of a core: CPU of the process with runs that only wait."""
+    print(f"\nsampler, 20 looks a second, {SAMPLED_S:.0f} s: CPU in percent of a core")
+    for busy in (False, True):
+        for threads in (1, 4, 64):
+            with tempfile.TemporaryDirectory() as scratch:
+                share = sampler_share(Path(scratch), threads, busy)
+            print(f"  {threads:3} runs, {'one of them on the CPU' if busy else 'all idle':24}{100 * share:6.2f} %")
+
+
+def sampler_share(directory: Path, threads: int, busy: bool) -> float:
+    """Return the CPU time of the sampler's thread, as a share of the time that so many runs were open."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(ours(directory, []))
+    tracer = provider.get_tracer("benchmark")
+    over = threading.Event()
+
+    def run(works: bool) -> None:
+        with tracer.start_as_current_span("f ray.remote_worker", kind=SpanKind.CONSUMER, attributes=ATTRIBUTES):
+            while works and not over.is_set():
+                sum(range(100))
+            over.wait()
+
+    before = set(threading.enumerate())
+    running = [threading.Thread(target=run, args=(busy and number == 0,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    time.sleep(0.5)
+    (sampler,) = [one for one in set(threading.enumerate()) - before if one.name == "raytrace-sampler"]
+    assert sampler.ident is not None
+    clock = time.pthread_getcpuclockid(sampler.ident)
+    used, began = time.clock_gettime_ns(clock), time.monotonic_ns()
+    time.sleep(SAMPLED_S)
+    share = (time.clock_gettime_ns(clock) - used) / (time.monotonic_ns() - began)
+    over.set()
+    for thread in running:
+        thread.join()
+    return share
+
+
 TASKS_PROGRAM = """
 import sys, time, ray
 more = {"_tracing_startup_hook": sys.argv[1]} if sys.argv[1] else {}
@@ -272,12 +323,17 @@ def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ray", action="store_true", help="also run a Ray program with each hook")
+    parser.add_argument("--sampler", action="store_true", help="measure the sampler only")
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
     assert internals.global_worker() is None
     pretend_to_be_a_worker()
+    if arguments.sampler:
+        measure_sampler()
+        return
     measure_spans()
+    measure_sampler()
     if arguments.ray:
         measure_program(arguments.tasks, arguments.rounds)
 

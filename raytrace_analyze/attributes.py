@@ -14,6 +14,8 @@ import polars as pl
 # The resource of a process.
 RECORDS_WAITS = "raytrace.records_waits"
 SESSION = "raytrace.session"
+LOST_SPANS = "raytrace.lost_spans"
+LOST_BECAUSE = "raytrace.lost_because"
 
 # A submission.
 SUBMITTED_TASK_ID = "raytrace.submitted_task_id"

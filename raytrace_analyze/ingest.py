@@ -19,6 +19,7 @@ from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table.assemble import assemble, in_order, read_table
 from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
 from raytrace_analyze.table.checked import clamp_ends
+from raytrace_analyze.table.losses import lost_spans
 from raytrace_analyze.table.row_events import has_row_events, read_row_events
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.units import count_text
@@ -49,6 +50,11 @@ class IngestReport:
     end: datetime.datetime | None
     attempts_without_span: int = 0
     """Attempts of tasks that only Ray's task events know; no spans, and counted nowhere else."""
+
+    @property
+    def lost_spans(self) -> int:
+        """How many spans the hook could not write, as it says itself."""
+        return sum(problem.lost for problem in self.problems)
 
     @property
     def is_damaged(self) -> bool:
@@ -181,11 +187,13 @@ def _report(
 ) -> IngestReport:
     attempts = spans.height
     spans = only_spans(spans)
+    headers = [problem for problem in problems if problem.kind is ProblemKind.LOST_SPANS]
+    others = [problem for problem in problems if problem.kind is not ProblemKind.LOST_SPANS]
     return IngestReport(
         files=files,
         skipped=discovery.skipped,
         unreadable=discovery.unreadable,
-        problems=(*discovery.problems, *problems),
+        problems=(*discovery.problems, *others, *lost_spans(spans, headers)),
         records=records,
         spans=spans.height,
         traces=spans.get_column("trace_id").n_unique(),

@@ -55,6 +55,8 @@ class ProblemKind(StrEnum):
     MISSING_PARENT = "missing parent"
     BACKWARDS = "set back clock"
     """Spans that end before they start; they are taken to end as they start."""
+    LOST_SPANS = "lost spans"
+    """Spans that the hook could not write when they ended, as it says itself."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Problem:
     offset: int | None
     """Byte offset in the (decompressed) file, where there is one."""
     detail: str
+    lost: int = 0
+    """How many spans are LOST_SPANS."""
 
     @property
     def is_damage(self) -> bool:

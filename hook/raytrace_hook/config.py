@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ class Settings:
     """All files together stay below it, the oldest of ended processes going first; 0: no limit."""
     keep_days: float
     """Files of ended processes that are older are deleted; 0: never."""
+    redact: tuple[str, ...] | None
+    """Patterns of names whose values are kept out of the files, beside the usual ones; None: nothing is."""
     instrument: tuple[str, ...]
     """Names of OpenTelemetry instrumentations to switch on."""
 
@@ -53,6 +56,7 @@ class Settings:
             max_file_bytes=int(max_file_mb * 1_000_000),
             max_directory_bytes=max_directory_bytes,
             keep_days=_number("RAYTRACE_KEEP_DAYS", 0),
+            redact=_patterns("RAYTRACE_REDACT"),
             instrument=tuple(filter(None, os.environ.get("RAYTRACE_INSTRUMENT", "").replace(" ", "").split(","))),
         )
 
@@ -65,6 +69,22 @@ def default_directory() -> str:
 def _flag(name: str, default: bool) -> bool:
     text = os.environ.get(name, "").strip().lower()
     return default if not text else text not in _OFF
+
+
+def _patterns(name: str) -> tuple[str, ...] | None:
+    text = os.environ.get(name, "").strip()
+    if text.lower() in _OFF:
+        return None
+    return tuple(pattern for pattern in map(str.strip, text.split(",")) if pattern and _compiles(name, pattern))
+
+
+def _compiles(name: str, pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        warn_once(f"{name}: {pattern!r} is no regular expression, it is left out", error)
+        return False
+    return True
 
 
 def _number(name: str, default: float) -> float:

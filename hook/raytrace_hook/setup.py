@@ -14,7 +14,9 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from raytrace_hook import instruments, live
 from raytrace_hook.config import Settings
 from raytrace_hook.log import warn_once
+from raytrace_hook.output.encode import redact_with
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
+from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, patches, pickling, tracebacks
 from raytrace_hook.record import callers, generators, submits
@@ -75,6 +77,7 @@ class _Recorder:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        redact_with(None if settings.redact is None else Redactor(settings.redact))
         limits = settings.max_file_bytes, settings.max_directory_bytes, settings.keep_days
         self.file = SpanFile(settings.directory, *limits)
         self.process = ProcessResource()

@@ -20,6 +20,8 @@ _READY = f'"{READY_TASK_IDS}":'.encode()
 
 class _Header(msgspec.Struct):
     resource: msgspec.Raw = EMPTY_OBJECT
+    lost_spans: int = 0
+    lost_because: str = ""
 
 
 def decode_open_spans(file: InputFile) -> Iterator[Decoded]:
@@ -54,10 +56,13 @@ def read_open_spans(file: InputFile, problems: ProblemList) -> Batch:
 
 def _resource_in(line: bytes, offset: int, problems: ProblemList) -> msgspec.Raw:
     try:
-        return msgspec.json.decode(line, type=_Header).resource.copy()
+        header = msgspec.json.decode(line, type=_Header)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         _add_bad_line(line, offset, problems)
         return EMPTY_OBJECT
+    if header.lost_spans > 0:
+        problems.add_loss(header.lost_spans, header.lost_because)
+    return header.resource.copy()
 
 
 def _records_in(line: bytes, offset: int, resource: msgspec.Raw, problems: ProblemList) -> list[Record]:

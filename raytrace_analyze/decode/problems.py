@@ -4,6 +4,7 @@ import os
 
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.units import count_text
 
 _MOST = 1000
 
@@ -36,6 +37,10 @@ class ProblemList:
         self._close_damage()
         self._give(kind, offset, detail)
 
+    def add_loss(self, lost: int, because: str) -> None:
+        """Note that the file says how many spans its process could not write, and why."""
+        self._ready.append(loss(self._path, lost, because))
+
     def take(self) -> tuple[Problem, ...]:
         """Give what is certain by now: not the latest damage, as it may go on."""
         ready, self._ready = self._ready, []
@@ -61,3 +66,9 @@ class ProblemList:
             return
         self._given += 1
         self._ready.append(Problem(kind, self._path, offset, detail))
+
+
+def loss(path: str, lost: int, because: str) -> Problem:
+    """Give the problem that says of one process how many spans it could not write."""
+    detail = f"{count_text(lost, 'span')} of its process could not be written: {because or 'it does not say why'}"
+    return Problem(ProblemKind.LOST_SPANS, path, None, detail, lost)

@@ -45,6 +45,12 @@ def _lines(report: IngestReport) -> Iterator[str]:
     if report.attempts_without_span:
         lost = count_text(report.attempts_without_span, "more attempt")
         yield f"events   {lost} left no span, only task events: killed, never started or queued still"
+    if report.lost_spans:
+        losses = [problem for problem in report.problems if problem.lost]
+        yield (
+            f"lost     {count_text(report.lost_spans, 'span')} could not be written by "
+            f"{count_text(len(losses), 'process', 'processes')}: what is told of them is not all that they did"
+        )
     if report.skipped:
         yield "skipped  " + ", ".join(f"{count:,} {reason}" for reason, count in report.skipped.items())
     if report.unreadable:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from raytrace_hook import names
+from raytrace_hook.output.redact import Redactor
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event
@@ -48,6 +49,19 @@ def _fast_encoder() -> Callable[[Any], str]:
 
 
 _encode = _fast_encoder()
+_redactor: Redactor | None = None
+
+
+def redact_with(redactor: Redactor | None) -> None:
+    """Keep out of all that is encoded from now on what this replaces; None: nothing."""
+    global _redactor  # noqa: PLW0603 - a setting of the process
+    _redactor = redactor
+    _shapes.clear()
+
+
+def redacted(text: str) -> str:
+    """Return a text as it may be written."""
+    return text if _redactor is None else _redactor.text(text)
 
 
 def timestamp(nanoseconds: int) -> str:
@@ -67,8 +81,16 @@ def encode_mapping(attributes: Mapping[str, Any] | None) -> str:
     return encode_plain(dict(attributes)) if attributes else "{}"
 
 
-def encode_plain(attributes: Any) -> str:
-    """Do the same with a dictionary that nobody changes meanwhile, or one value in it."""
+def encode_plain(attributes: Mapping[str, Any]) -> str:
+    """Do the same with a dictionary that nobody changes meanwhile."""
+    return _encode_all(attributes if _redactor is None else _redactor.attributes(attributes))
+
+
+def _encode_value(name: str, value: Any) -> str:
+    return _encode_all(value if _redactor is None else _redactor.value(name, value))
+
+
+def _encode_all(attributes: Any) -> str:
     try:
         return _encode(attributes)
     except (ValueError, TypeError):
@@ -94,7 +116,9 @@ def encode_alike(name: str, attributes: dict[str, Any], differing: tuple[str, ..
             value: Any = attributes.get(key)
             alike[key] = value
             kind = value.__class__
-            text = f"{text}{quote(value) if kind is str else value if kind is int else encode_plain(value)}{after}"
+            text = (
+                f"{text}{quote(value) if kind is str else value if kind is int else _encode_value(key, value)}{after}"
+            )
         if alike == attributes:
             return text
     if _missed.get(name, 0) < _MOST_MISSES:
@@ -113,7 +137,8 @@ def _remember_shape(name: str, attributes: dict[str, Any], differing: tuple[str,
         for key, value in attributes.items()
         if key in differing or (value.__class__ is not str and key not in _OF_ONE_TYPE)
     ]
-    text = encode_plain({**attributes, **{key: f"{_HOLE}{key}" for key in holes}})
+    shown = attributes if _redactor is None else _redactor.attributes(attributes)
+    text = _encode_all({**shown, **{key: f"{_HOLE}{key}" for key in holes}})
     if len(text) > _LONGEST_SHAPE:
         return
     pieces = []
@@ -192,7 +217,7 @@ def _context(context: SpanContext) -> str:
 def _status(status: Status) -> str:
     if not status.description:
         return _OK if status.status_code is StatusCode.OK else '{"status_code":"ERROR"}'
-    return f'{{"status_code":"{status.status_code.name}","description":{quote(status.description)}}}'
+    return f'{{"status_code":"{status.status_code.name}","description":{quote(redacted(status.description))}}}'
 
 
 def _events(events: Iterable[Event]) -> str:

@@ -89,10 +89,17 @@ def replace_code(function: Any, wrapper: Wrapper) -> None:
     original.__kwdefaults__ = raw.__kwdefaults__
     original.__qualname__, original.__module__ = raw.__qualname__, raw.__module__
     name = f"_raytrace_{raw.__name__}"
-    scope: dict[str, Any] = {}
-    exec(f"def {raw.__name__}(*args, **kwargs): return {name}(*args, **kwargs)", scope)
     raw.__signature__ = inspect.signature(raw)
     raw.__globals__[name] = wrapper(original)
     setattr(raw, _MARK, original)
     raw.__defaults__ = raw.__kwdefaults__ = None
-    raw.__code__ = scope[raw.__name__].__code__
+    # Compiled here: no text from elsewhere ever becomes code. It shows in tracebacks as no file of ours.
+    names = tuple(name if one == "_raytrace_wrapped" else one for one in _calling.__code__.co_names)
+    raw.__code__ = _calling.__code__.replace(co_names=names, co_name=raw.__name__, co_filename="<string>")
+
+
+_raytrace_wrapped: Callable[..., Any]
+
+
+def _calling(*args: Any, **kwargs: Any) -> Any:
+    return _raytrace_wrapped(*args, **kwargs)  # noqa: F821 - a name of the module that it is put into

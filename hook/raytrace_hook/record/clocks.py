@@ -80,6 +80,8 @@ class ThreadClocks:
             reading = self.readings.get(thread)
             if reading is None or not reading.length_ns:
                 continue
+            if not reading.delay_ns and reading.cpu_ns < _SURELY_IDLE * reading.length_ns:
+                continue
             share = reading.busy_ns / reading.length_ns
             if share >= _SURELY_BUSY:
                 busy.add(thread)

@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
+from raytrace_hook.output.encode import redacted
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.record.pulse import Pulse
 
@@ -66,7 +67,7 @@ class Driver:
         if self._with_span:
             ids = internals.process_ids()
             attributes = {name: value for name, value in ids.items() if name.startswith("ray.")}
-            attributes[names.ENTRYPOINT] = entrypoint()
+            attributes[names.ENTRYPOINT] = redacted(entrypoint())
             self._span = trace.get_tracer(__name__).start_span(names.DRIVER_SPAN, attributes=attributes)
             self._processor.watch_main_thread(self._span.get_span_context().span_id)
             self._resources_noted = False

@@ -6,7 +6,7 @@ import heapq
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from raytrace_hook import names
 from raytrace_hook.record import places
@@ -21,8 +21,7 @@ _LONGEST_STACKS = 16_000
 _ELSEWHERE: Place = ()
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """One look at a thread, and what its clocks say of the time since the look before."""
 
     before_ns: int
@@ -85,6 +84,16 @@ class Profile:
         elif look.wait is not None:
             self._count(self._idle, look)
         self._follow(look)
+
+    def stays(self, at_ns: int, weight: int) -> bool:
+        """Take a look at a thread that is where it was idle at the last one; False where it was not idle then."""
+        stretch = self._open
+        if stretch is None:
+            return False
+        stretch.end_ns = at_ns
+        if stretch.place in self._idle:
+            self._idle[stretch.place] += weight
+        return True
 
     def pause(self) -> None:
         """Take note that the span does not run now: others may on its thread."""

@@ -157,7 +157,7 @@ class Sampler:
         self._clocks.read({one.thread: one.clock for _, one in watched})
         self._note_first(watched)
         due = [(span_id, one) for span_id, one in watched if now - one.start_ns >= MIN_AGE_NS]
-        executing = [(span_id, one) for span_id, one in due if self._is_executing(span_id, one)]
+        executing = [(span_id, one) for span_id, one in due if one.task is None or self._has_its_turn(span_id, one)]
         if executing:
             busy = self._clocks.busy_now({one.thread: one.clock for _, one in executing})
             frames = sys._current_frames()
@@ -166,6 +166,10 @@ class Sampler:
                 # What a coroutine's thread did in between may have been another's turn.
                 if frame is not None and (one.task is None or asyncio.current_task(one.loop) is one.task):
                     self._look_at(span_id, one, frame, one.thread in busy)
+                followed = self._followed.get(span_id)
+                if followed is not None and now - followed.shown_ns >= _SHOWN_EVERY_NS:
+                    followed.shown_ns = now
+                    self._show(span_id, followed.profile)
             del frame, frames  # they hold what the program has let go of
         if places.forget_when_full():
             self._followed.clear()
@@ -185,9 +189,9 @@ class Sampler:
             for span_id in first.keys() - self._watched.keys():
                 del first[span_id]
 
-    def _is_executing(self, span_id: int, one: _Watched) -> bool:
-        """Tell whether this span's code is what its thread executes; of a coroutine only its own turn is."""
-        if one.task is None or asyncio.current_task(one.loop) is one.task:
+    def _has_its_turn(self, span_id: int, one: _Watched) -> bool:
+        """Tell whether this span's coroutine is what its thread executes."""
+        if asyncio.current_task(one.loop) is one.task:
             return True
         followed = self._followed.get(span_id) or self._follow(span_id, None)
         if followed is not None:
@@ -205,20 +209,18 @@ class Sampler:
             followed.profile.cpu_ns += reading.cpu_ns  # in the mean, who is met gets what was used
         else:
             self._count(followed, reading.total_ns)
-        at = (id(frame), frame.f_lasti)
-        last = followed.last
-        if last is not None and last[:2] == at and reading.cpu_ns < reading.length_ns // 200:
+        last, number, at = followed.last, id(frame), frame.f_lasti
+        weight = max(1, round(reading.length_ns / (self._period_s * 1e9)))
+        if last is not None and last[0] == number and last[1] == at and reading.cpu_ns < reading.length_ns // 200:
             place, wait = last[2], last[3]  # it has not moved
+            if not is_busy and followed.profile.stays(reading.at_ns, weight):
+                return
         else:
             place, wait = places.place_of(frame), None
             if place and not is_busy and not (self._waits_recorded and places.is_in_recorded_wait(frame)):
                 wait = places.what_it_calls(frame)
-            followed.last = (*at, place, wait)
-        weight = max(1, round(reading.length_ns / (self._period_s * 1e9)))
+            followed.last = (number, at, place, wait)
         followed.profile.add(Look(*reading.spent, weight, is_busy, place, wait))
-        if reading.at_ns - followed.shown_ns >= _SHOWN_EVERY_NS:
-            followed.shown_ns = reading.at_ns
-            self._show(span_id, followed.profile)
 
     def _follow(self, span_id: int, begun: _Begun | None) -> _Followed | None:
         followed = _Followed(begun)
@@ -249,6 +251,6 @@ class Sampler:
         is_alone = len(self._watched) <= 1
         if is_alone and begun.process_cpu_ns >= 0:
             profile.process_cpu_ns = max(profile.cpu_ns, time.process_time_ns() - begun.process_cpu_ns)
-        elif not is_alone:
+        elif not is_alone and begun.process_cpu_ns >= 0:
             followed.begun = begun._replace(process_cpu_ns=-1)
             profile.process_cpu_ns = None

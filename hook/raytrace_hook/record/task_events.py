@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
+from raytrace_hook.output.encode import redacted
 from raytrace_hook.ray import gcs_events, internals
 from raytrace_hook.record import submits
 
@@ -100,7 +101,10 @@ class TaskEvents:
                 f"Ray's head keeps {len(raw)} task attempts and drops others; what it has told is kept here, the rest "
                 "is not known. RAY_task_events_max_num_task_in_gcs, where the cluster starts, lets it keep more"
             )
-        return gcs_events.attempts_of(raw, self._header["job_id"])
+        attempts = gcs_events.attempts_of(raw, self._header["job_id"])
+        for error in filter(None, (attempt["error"] for attempt in attempts)):
+            error["message"] = redacted(error["message"])
+        return attempts
 
     def _save(self, attempts: list[dict[str, Any]]) -> None:
         """Add what is known now to what was saved before."""
