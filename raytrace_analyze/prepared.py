@@ -7,12 +7,14 @@ spares each the preparation.
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import polars as pl
 
 from raytrace_analyze.clocks.correction import build_corrected, correct_clocks
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.table.attempts import only_attempts, only_spans, with_event_columns, with_task_events
+from raytrace_analyze.table.lineage import Nanos
 from raytrace_analyze.trace.clipping import Scoped, scope_spans
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.scopes import Scopes, read_scopes
@@ -57,6 +59,13 @@ class PreparedTrace:
     def runs(self) -> Runs:
         """What runs have to do with each other, with waits and with submits."""
         return relate_runs(self.structure)
+
+    @cached_property
+    def clock_shift(self) -> Nanos:
+        """By row of `spans`: what was added to its times (ns), and is to be added to others its process stamped."""
+        recorded = only_spans(self.table).get_column("start").to_physical().to_numpy().astype(np.int64)
+        shift: Nanos = self.structure.start - recorded
+        return shift
 
     @cached_property
     def rules(self) -> CauseRules:

@@ -48,6 +48,14 @@ class Category(StrEnum):
     FETCH = "fetch"
 
 
+class Activity(StrEnum):
+    """What a span's own time was."""
+
+    CPU = "cpu"
+    IDLE = "idle"
+    UNKNOWN = "unknown"
+
+
 class Cause(StrEnum):
     """Why a run waited before it started."""
 

@@ -208,6 +208,8 @@ def prepare(table: pl.DataFrame) -> list[Span]:
     rows = table.select(columns).with_columns(pl.col("start", "end").to_physical())
     spans = [_span(row) for row in rows.iter_rows(named=True)]
     _fill_ends(spans)
+    for span in spans:
+        span.end = max(span.end, span.start)  # a clock that was set back: it took no time
     _link_parents(spans)
     cut_circles(spans)
     for span in spans:

@@ -104,7 +104,7 @@ def test_every_grouping_adds_up_to_all_makespans() -> None:
 def test_the_tail_is_the_slowest_part() -> None:
     spans = fan_out_table(5000)
     segments = critical_paths(spans, scopes="traces")
-    found = aggregate_paths(segments, spans, scopes="traces", tail="p90")
+    found = aggregate_paths(prepare(spans), PathOptions(), scopes="traces", tail="p90")
     makespans = segments.group_by("scope").agg(pl.col("duration_ns").sum())["duration_ns"].sort(descending=True)
     assert found.tail_scopes == round(found.scopes * 0.1)
     assert found.tail_from_ns == makespans[found.tail_scopes - 1]

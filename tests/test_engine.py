@@ -46,7 +46,7 @@ def check_all_scopes(spans: pl.DataFrame) -> None:
                     segments_of_paths(paths, structure)
                     for paths in find_paths(stepper, np.arange(len(keys)), together=together)
                 ]
-                frames = [columns_frame(part, scoped).with_columns(scope=pl.Series(part.scope)) for part in parts]
+                frames = [columns_frame(part, scoped, []).with_columns(scope=pl.Series(part.scope)) for part in parts]
                 ways.append(pl.concat(frames))
             assert all(way.equals(ways[0]) for way in ways[1:])
             for number, key in enumerate(keys):
@@ -291,5 +291,5 @@ def test_a_run_whose_submit_lies_outside_its_parent_is_left_by_the_submit() -> N
         recorded=True,
     )
     path = critical_path(spans, task="T")
-    assert path.segments["span_id"].to_list() == ["s", "r", "r"]
+    assert whole(path.segments) == [(20, 30, "queue", "r", None, False), (30, 50, "self", "r", None, False)]
     check_all_scopes(spans)

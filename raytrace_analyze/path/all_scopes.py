@@ -7,7 +7,7 @@ import polars as pl
 
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
-from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_paths, split_queues
+from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_paths, split_queues, tell_activities
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.rules import CauseRules
@@ -45,9 +45,9 @@ def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.Data
     keys, scoped, rules = trace.scopes(scopes).table, trace.scoped(scopes), trace.rules
     frames = []
     for segments in find_segments(scoped, rules.runs, options, slot_waits(rules)):
-        split = split_queues(segments, rules)
+        split, places = tell_activities(split_queues(segments, rules), trace)
         about = keys.select(scope="id", session="session")[split.scope]
-        frames.append(about.hstack(columns_frame(split, scoped)))
+        frames.append(about.hstack(columns_frame(split, scoped, places)))
     return pl.concat(frames)
 
 

@@ -13,7 +13,14 @@ from raytrace_analyze.path.all_scopes import find_segments, slot_waits
 from raytrace_analyze.path.chains import Chains
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.result import CriticalPath, Scope
-from raytrace_analyze.path.segments import Segments, columns_frame, cut_before, segments_of_paths, split_queues
+from raytrace_analyze.path.segments import (
+    Segments,
+    columns_frame,
+    cut_before,
+    segments_of_paths,
+    split_queues,
+    tell_activities,
+)
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import RowIds
@@ -94,9 +101,9 @@ def _of_scope(trace: PreparedTrace, options: PathOptions, job: str | None, trace
 
 
 def _path(trace: PreparedTrace, scoped: Scoped, segments: Segments, **about: Any) -> CriticalPath:
-    split = split_queues(segments, trace.rules)
+    split, places = tell_activities(split_queues(segments, trace.rules), trace)
     return CriticalPath(
-        segments=columns_frame(split, scoped),
+        segments=columns_frame(split, scoped, places),
         rows=np.where(split.row < scoped.span_count, split.row, -1),
         spans=trace.spans,
         parents=trace.structure.parent,

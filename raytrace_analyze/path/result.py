@@ -24,6 +24,9 @@ SEGMENTS = pl.Schema(
         "via": pl.String,
         "inferred": pl.Boolean,
         "in_flight": pl.Boolean,
+        "activity": pl.String,
+        "idle_in": pl.String,
+        "idle_at": pl.String,
         "name": pl.String,
         "function": pl.String,
         "span_id": pl.String,
@@ -38,7 +41,11 @@ SEGMENTS = pl.Schema(
 """Columns of `CriticalPath.segments`: times in ns since the epoch; `span_id` is null for the virtual root.
 
 A wait in a queue is one segment for each of its causes, one after another; `cause_source` says whether Ray's task
-events told the cause or the spans (`task events`, `spans`; null for other segments)."""
+events told the cause or the spans (`task events`, `spans`; null for other segments).
+
+A span's own time (category `self`) is one segment for each `activity`, one after another: `cpu`, `idle` or `unknown`
+(nobody looked: spans of less than 100 ms, other hooks); null for other segments. `idle_in` says in what it was idle
+(`time.sleep`, `socket.recv`), `idle_at` where in the program."""
 
 
 def _no_rows() -> RowIds:

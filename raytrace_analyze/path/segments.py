@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.path.activity import ACTIVITIES, tell_apart
 from raytrace_analyze.path.chains import Paths
 from raytrace_analyze.path.result import DRIVER, SEGMENTS
-from raytrace_analyze.path.step import CATEGORIES, QUEUE
+from raytrace_analyze.path.step import CATEGORIES, QUEUE, SELF
 from raytrace_analyze.path.via import VIAS, Codes, code
+from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
@@ -37,6 +39,10 @@ class Segments:
     """Of queues, what for: a position in `CAUSES`, -1 otherwise."""
     from_events: Flags
     """Whether Ray's task events told the cause."""
+    activity: Codes
+    """Of own time, what it was: a position in `ACTIVITIES`, -1 otherwise."""
+    place: RowIds
+    """Where it was idle: a position in the places that `tell_activities` gives, -1 otherwise."""
 
     def __getitem__(self, chosen: RowIds | Flags) -> "Segments":
         return Segments(*(getattr(self, column.name)[chosen] for column in fields(self)))
@@ -73,6 +79,8 @@ def segments_of_paths(paths: Paths, structure: Structure) -> Segments:
         blocker=put(states.queue_blocker[queues], states.blocker),
         cause=np.full(places.size, -1, dtype=np.int8),
         from_events=np.zeros(places.size, dtype=np.bool_),
+        activity=np.full(places.size, -1, dtype=np.int8),
+        place=np.full(places.size, -1, dtype=np.int64),
     )
 
 
@@ -114,12 +122,30 @@ def split_queues(segments: Segments, rules: CauseRules) -> Segments:
     return _joined(segments[rest], parts)[order]
 
 
+def tell_activities(segments: Segments, trace: PreparedTrace) -> tuple[Segments, list[tuple[str, str]]]:
+    """Split own time by whether it was on the CPU or idle; gives in what and where it was idle, too."""
+    is_own = segments.category == SELF
+    asked = np.flatnonzero(is_own)
+    own = segments[asked]
+    told = tell_apart(trace.structure, trace.clock_shift, own.row, own.start, own.end)
+    parts = replace(
+        own[told.segment],
+        start=told.start,
+        end=told.end,
+        activity=told.activity.astype(np.int8),
+        place=told.place,
+    )
+    rest = np.flatnonzero(~is_own)
+    order = np.argsort(np.concatenate([rest, asked[told.segment]]), kind="stable")
+    return _joined(segments[rest], parts)[order], told.places
+
+
 def _joined(first: Segments, second: Segments) -> Segments:
     return Segments(*(np.concatenate([getattr(first, c.name), getattr(second, c.name)]) for c in fields(Segments)))
 
 
-def columns_frame(segments: Segments, scoped: Scoped) -> pl.DataFrame:
-    """Make the DataFrame of segments (columns of `SEGMENTS`)."""
+def columns_frame(segments: Segments, scoped: Scoped, places: Sequence[tuple[str, str]]) -> pl.DataFrame:
+    """Make the DataFrame of segments (columns of `SEGMENTS`); `places` are those where spans were idle."""
     spans = scoped.structure.spans
     is_span = segments.row < scoped.span_count
     row = _rows_or_null(segments.row, is_span)
@@ -138,6 +164,9 @@ def columns_frame(segments: Segments, scoped: Scoped) -> pl.DataFrame:
             "via": _named(segments.via, VIAS),
             "inferred": segments.inferred,
             "in_flight": in_flight,
+            "activity": _named(segments.activity, ACTIVITIES),
+            "idle_in": _named(segments.place, [what for what, _ in places]),
+            "idle_at": _named(segments.place, [where for _, where in places]),
         }
     )
     if (segments.blocker >= 0).any():

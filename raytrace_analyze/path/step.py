@@ -22,7 +22,7 @@ from raytrace_analyze.vocabulary import Category, Via
 
 CATEGORIES = tuple(Category)
 """A category's number in arrays is its position here."""
-_SELF, _SUBMIT, QUEUE, _WAIT, FETCH = range(5)
+SELF, _SUBMIT, QUEUE, _WAIT, FETCH = range(5)
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Stepper:
         until = np.minimum(start, hops.time[asked])
         hops.down[asked] = start
         hops.queue_from[asked] = hops.next_time[asked] = until
-        hops.category[asked] = np.where(self._is_submit[row], _SUBMIT, np.where(self._is_wait[row], _WAIT, _SELF))
+        hops.category[asked] = np.where(self._is_submit[row], _SUBMIT, np.where(self._is_wait[row], _WAIT, SELF))
         parent = self.scoped.parent[row]
         is_run = self._is_run[row]
         root = self.scoped.span_count + self.scoped.scope_of[row]

@@ -9,6 +9,7 @@ import polars as pl
 
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Activity
 
 _SHARE_OF_QUEUES = 20
 """A series says how long its queues were if they were more than one part in so many."""
@@ -118,9 +119,21 @@ def say(segment: Segment) -> str:
             return f"{who} waits in {name}{because}{ending}{where}"
     if name is None:
         return "the driver runs, or waits for something not traced"
-    if _is_run(segment) or name == "ray.driver":
-        return f"{who} runs{ending}{where}"
-    return f"{who} is in {name}{ending}{where}"
+    is_whole = _is_run(segment) or name == "ray.driver"
+    does = _does(segment)
+    if does is None:
+        return f"{who} {'runs' if is_whole else f'is in {name}'}{ending}{where}"
+    return f"{who} {does}{'' if is_whole else f' (in {name})'}{ending}{where}"
+
+
+def _does(segment: Segment) -> str | None:
+    """Say what a span's own time was, None where nobody looked."""
+    if segment["activity"] == Activity.CPU:
+        return "works"
+    if segment["activity"] == Activity.IDLE:
+        at = f" at {segment['idle_at']}" if segment["idle_at"] else ""
+        return f"is idle in {segment['idle_in'] or 'something'}{at}"
+    return None
 
 
 def _is_run(segment: Segment) -> bool:
