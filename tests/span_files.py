@@ -7,7 +7,7 @@ from typing import Any
 
 import zstandard
 
-from raytrace_analyze.model import Compression, Format, SpanFile
+from raytrace_analyze.model import Compression, Format, InputFile
 
 RESOURCE = {
     "attributes": {
@@ -85,8 +85,8 @@ def span_file(
     content: bytes,
     compression: Compression = Compression.NONE,
     format: Format = Format.SPANS_JSON,
-) -> SpanFile:
+) -> InputFile:
     """Write the content, packed, and say what it is."""
     packed = PACK[compression](content)
     path.write_bytes(packed)
-    return SpanFile(path, format, compression, len(packed))
+    return InputFile(path, format, compression, len(packed))

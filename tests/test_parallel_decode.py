@@ -14,7 +14,7 @@ from raytrace_analyze.engines import local
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.engines.plan import Task, plan
 from raytrace_analyze.errors import RaytraceError, UsageError
-from raytrace_analyze.model import Compression, Format, ProblemKind, SpanFile
+from raytrace_analyze.model import Compression, Format, InputFile, ProblemKind
 from tests.span_files import FORMS, one_line, pretty, span, span_file
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +31,7 @@ def files(tmp_path):
         found.append(span_file(tmp_path / f"{number:02}", content + b"\0x\n{" * (number % 2), compression))
     large = b"".join(one_line(span(20_000 + one)) + pretty(span(30_000 + one)) for one in range(1000))
     found.append(span_file(tmp_path / "large", large))
-    found.append(SpanFile(tmp_path / "gone", Format.SPANS_JSON, Compression.NONE, 1))
+    found.append(InputFile(tmp_path / "gone", Format.SPANS_JSON, Compression.NONE, 1))
     found.append(span_file(tmp_path / "events", b"", format=Format.TASK_EVENTS))
     return found
 
@@ -81,7 +81,7 @@ def test_half_a_record_at_the_end_of_a_part_is_damage_not_a_cut(tmp_path):
 def test_small_files_share_tasks_and_a_large_one_has_its_own(files):
     tasks = list(plan(files[:1] * 5 + files[1:2] + files[:1] * 2))
     assert [len(task.files) for task in tasks] == [5, 1, 2]
-    huge = SpanFile(files[0].path, Format.SPANS_JSON, Compression.NONE, 2 << 20)
+    huge = InputFile(files[0].path, Format.SPANS_JSON, Compression.NONE, 2 << 20)
     assert [len(task.files) for task in plan([files[0], huge, files[0]])] == [1, 1, 1]
 
 
@@ -94,7 +94,7 @@ def test_little_input_starts_no_process(files, monkeypatch):
 def test_an_error_for_the_user_comes_through(tmp_path, files):
     newer = tmp_path / "newer.parquet"
     pl.DataFrame({"a": [1]}).write_parquet(newer, metadata={"raytrace.schema_version": "99"})
-    newer_file = SpanFile(newer, Format.PARQUET, Compression.NONE, 1)
+    newer_file = InputFile(newer, Format.PARQUET, Compression.NONE, 1)
     for workers in (1, 2):
         with pytest.raises(UsageError, match=r"newer\.parquet has schema version 99"):
             list(decode_files([*files, newer_file, *files], workers=workers))

@@ -15,7 +15,7 @@ from raytrace_hook import instruments, live
 from raytrace_hook.config import Settings
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.in_flight import OpenSpans
-from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.output.writer import InputFile
 from raytrace_hook.ray import internals, patches, pickling, tracebacks
 from raytrace_hook.record import generators, submits
 from raytrace_hook.record.driver import Driver
@@ -76,7 +76,7 @@ class _Recorder:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         limits = settings.max_file_bytes, settings.max_directory_bytes, settings.keep_days
-        self.file = SpanFile(settings.directory, *limits)
+        self.file = InputFile(settings.directory, *limits)
         self.process = ProcessResource()
         self.resource = Resource.get_empty()
         self.open_spans = OpenSpans(self.file, lambda: self.process.encoded(self.resource))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Callable
 from raytrace_hook.log import warn_once
 
 if TYPE_CHECKING:
-    from raytrace_hook.output.writer import SpanFile
+    from raytrace_hook.output.writer import InputFile
 
 SLOT_BYTES = 1024
 _MOST_SLOTS = 16384
@@ -28,7 +28,7 @@ _SLOT = b"%%-%db\n" % (SLOT_BYTES - 1)
 class OpenSpans:
     """Holds one record per open span in `<stem>.open`; setting and clearing one is a single small write each."""
 
-    def __init__(self, file: SpanFile, resource: Callable[[], str]) -> None:
+    def __init__(self, file: InputFile, resource: Callable[[], str]) -> None:
         """Take the span file to lie beside, and what gives the encoded resource for the header."""
         self._file = file
         self._resource = resource

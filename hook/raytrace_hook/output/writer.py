@@ -16,7 +16,7 @@ _RETRY_S = 1.0
 """After a write has failed, how long nothing is tried: a full disk stays full for a while."""
 
 
-class SpanFile:
+class InputFile:
     """Appends lines to a file of this process alone, which is created with the first line."""
 
     def __init__(

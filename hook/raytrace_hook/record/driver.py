@@ -22,7 +22,7 @@ from raytrace_hook.record.pulse import Pulse
 if TYPE_CHECKING:
     from typing import Callable
 
-    from raytrace_hook.output.writer import SpanFile
+    from raytrace_hook.output.writer import InputFile
     from raytrace_hook.record.task_events import TaskEvents
 
 _LONGEST_ENTRYPOINT = 500
@@ -32,7 +32,7 @@ class Driver:
     """Follows the connections of a driver to Ray: each gets a span (if wanted), and its task events are saved."""
 
     def __init__(
-        self, file: SpanFile, task_events: TaskEvents, show_alive: Callable[[int], None], with_span: bool
+        self, file: InputFile, task_events: TaskEvents, show_alive: Callable[[int], None], with_span: bool
     ) -> None:
         self._file = file
         self._show_alive = show_alive

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from raytrace_hook.output.in_flight import OpenSpans
-    from raytrace_hook.output.writer import SpanFile
+    from raytrace_hook.output.writer import InputFile
     from raytrace_hook.record.process import ProcessResource
 
 _ESSENTIAL = (
@@ -50,7 +50,7 @@ _CANCELLATIONS = (KeyboardInterrupt, asyncio.CancelledError)
 class SpanFileProcessor(SpanProcessor):
     """Writes each span the moment it ends: a process that is killed has lost nothing that had ended."""
 
-    def __init__(self, file: SpanFile, resource: ProcessResource, open_spans: OpenSpans) -> None:
+    def __init__(self, file: InputFile, resource: ProcessResource, open_spans: OpenSpans) -> None:
         self._file = file
         self._resource = resource
         self._open_spans = open_spans

@@ -14,7 +14,7 @@ from raytrace_hook.ray import gcs_events, internals
 from raytrace_hook.record import submits
 
 if TYPE_CHECKING:
-    from raytrace_hook.output.writer import SpanFile
+    from raytrace_hook.output.writer import InputFile
 
 _TERMINAL = ("FINISHED", "FAILED")
 _POLL_S = 0.1
@@ -25,7 +25,7 @@ _MANY_EVENTS = 3000
 class TaskEvents:
     """Saves the task events of the present job, every so often and at its end."""
 
-    def __init__(self, file: SpanFile, interval_s: float, wait_s: float) -> None:
+    def __init__(self, file: InputFile, interval_s: float, wait_s: float) -> None:
         """`interval_s` between savings (0: only at the end); at the end wait up to `wait_s` for the last reports."""
         self._file = file
         self._interval_s = interval_s
