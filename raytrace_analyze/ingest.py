@@ -9,18 +9,17 @@ from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.decode import decode_task_events
+from raytrace_analyze.decode import find_span_files, format_of
+from raytrace_analyze.decode.parquet import EVENT_TABLE_FORMAT
+from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.files.discover import find_span_files
 from raytrace_analyze.files.streams import readable
-from raytrace_analyze.model import Discovery, Format, InputFile, Problem, ProblemKind
+from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table.assemble import assemble, read_table
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.units import count_text
-
-SPAN_FORMATS = frozenset({Format.SPANS_JSON, Format.OPEN_SPANS, Format.PARQUET})
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,9 @@ def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested
     given = [paths] if isinstance(paths, str | PathLike) else paths
     listed = [Path(path) for path in given]
     discovery = find_span_files(listed)
-    if len(discovery.files) == 1 and discovery.files[0].format is Format.PARQUET:
+    if len(discovery.files) == 1 and discovery.files[0].format == SPAN_TABLE.name:
         return _one_table(listed, discovery)
-    sources = [file for file in discovery.files if file.format in SPAN_FORMATS]
+    sources = [file for file in discovery.files if format_of(file).holds_spans]
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
     for decoded in decode_files(sources):
@@ -117,8 +116,8 @@ def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
 
 def _task_events(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem]]:
     """Read the task events among the files, and those that lie beside a span table."""
-    tables = {file.path: file.is_given for file in files if file.format is Format.EVENT_TABLE}
-    beside = [events_path(file.path) for file in files if file.format is Format.PARQUET]
+    tables = {file.path: file.is_given for file in files if file.format == EVENT_TABLE_FORMAT.name}
+    beside = [events_path(file.path) for file in files if file.format == SPAN_TABLE.name]
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
     for path in sorted({*tables, *(path for path in beside if os.path.exists(path))}):  # noqa: PTH110 - that of Path may raise
@@ -129,8 +128,9 @@ def _task_events(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem
                 raise
             problems.append(_unreadable(path, error))
     for file in files:
-        if file.format is Format.TASK_EVENTS:
-            frame, lost = decode_task_events(file)
+        read_task_events = format_of(file).read_task_events
+        if read_task_events is not None:
+            frame, lost = read_task_events(file)
             frames.append(frame)
             problems += lost
     return merge_events(frames), problems

@@ -1,10 +1,8 @@
 """The small value types that the layers hand to each other."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
 import polars as pl
 
@@ -17,19 +15,15 @@ class Compression(StrEnum):
     ZSTD = "zstd"
 
 
-class Format(StrEnum):
-    """What a file holds; told by its content."""
+@dataclass(frozen=True)
+class Head:
+    """The start of a file that is looked into, to tell what it holds."""
 
-    SPANS_JSON = "span JSON"
-    """Records in the field names of OpenTelemetry's ConsoleSpanExporter, one a line or pretty-printed."""
-    OPEN_SPANS = "open spans"
-    """The hook's side file: spans that had not ended when it was last written."""
-    TASK_EVENTS = "task events"
-    """The hook's side file: state times per task attempt."""
-    PARQUET = "span table"
-    """A Parquet file written by `merge`."""
-    EVENT_TABLE = "task event table"
-    """The Parquet file of task events that `merge` writes beside it."""
+    content: bytes
+    """Its first 64 KiB, unpacked."""
+    path: str
+    is_given: bool
+    """Whether the user named this very file, so that an error in it is theirs to mend."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,8 @@ class InputFile:
     """A file that holds spans, found by its content."""
 
     path: Path
-    format: Format
+    format: str
+    """The name of its `decode.input_format.InputFormat`; told by its content."""
     compression: Compression
     size_bytes: int
     """Its size on disk."""
@@ -80,14 +75,6 @@ class Decoded:
     frame: pl.DataFrame
     """Columns of `schema.DECODED`."""
     problems: tuple[Problem, ...] = ()
-
-
-class Decoder(Protocol):
-    """Reads one file, stretch by stretch, so that memory does not grow with the file."""
-
-    def __call__(self, file: InputFile) -> Iterator[Decoded]:
-        """Give the file's spans and what was wrong with it; never raise for bad content."""
-        ...
 
 
 @dataclass(frozen=True)

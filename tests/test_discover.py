@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from raytrace_analyze.decode import find_span_files, open_spans, parquet, span_json, task_events
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files import discover
-from raytrace_analyze.files.discover import find_span_files
-from raytrace_analyze.model import Compression, Format
+from raytrace_analyze.model import Compression
 from tests.span_files import PACK, one_line, pretty, span
 
 
@@ -34,7 +34,7 @@ def write(path: Path, content: bytes) -> Path:
 def test_a_span_file_is_known_by_its_content_whatever_its_name(tmp_path, form, compression):
     write(tmp_path / "holiday.jpg", PACK[compression](form(span())))
     (file,) = find_span_files([tmp_path]).files
-    assert (file.format, file.compression) == (Format.SPANS_JSON, compression)
+    assert (file.format, file.compression) == (span_json.FORMAT.name, compression)
     assert file.size_bytes == file.path.stat().st_size
 
 
@@ -151,7 +151,7 @@ def test_side_files_of_the_hook(tmp_path):
     write(tmp_path / "a.open", b'{"raytrace": "open", "version": 1, "slot_bytes": 1024, "resource": {}}\n')
     write(tmp_path / "a.events", b'{"raytrace": "task_events", "version": 1, "session": "s"}\n')
     formats = [file.format for file in find_span_files([tmp_path]).files]
-    assert formats == [Format.TASK_EVENTS, Format.OPEN_SPANS]
+    assert formats == [task_events.FORMAT.name, open_spans.FORMAT.name]
 
 
 def test_parquet_files_count_if_merge_wrote_them(tmp_path):
@@ -159,7 +159,7 @@ def test_parquet_files_count_if_merge_wrote_them(tmp_path):
     frame.write_parquet(tmp_path / "ours", metadata={"raytrace.schema_version": "1"})
     frame.write_parquet(tmp_path / "foreign")
     found = find_span_files([tmp_path])
-    assert [(file.path.name, file.format) for file in found.files] == [("ours", Format.PARQUET)]
+    assert [(file.path.name, file.format) for file in found.files] == [("ours", parquet.FORMAT.name)]
     assert found.skipped == {"not spans": 1}
     with pytest.raises(UsageError, match="foreign is a Parquet file, but none that"):
         find_span_files([tmp_path / "foreign"])
