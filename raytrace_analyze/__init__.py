@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
     from raytrace_analyze.clocks.correction import clock_offsets, correct_clocks
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
+    from raytrace_analyze.exports.export import export
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
     from raytrace_analyze.path.aggregate import path_aggregates
     from raytrace_analyze.path.all_scopes import critical_paths
@@ -46,6 +47,7 @@ _HOME = {
     "NoSpansError": "errors",
     "RaytraceError": "errors",
     "UsageError": "errors",
+    "export": "exports.export",
     "span_graph": "analyses.span_graph",
     "Ingested": "ingest",
     "IngestReport": "ingest",
@@ -78,6 +80,7 @@ __all__ = [
     "critical_path",
     "critical_paths",
     "diff",
+    "export",
     "jobs",
     "latency_stats",
     "load",

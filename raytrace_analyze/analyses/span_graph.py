@@ -1,8 +1,8 @@
 """The span graph as a networkx DiGraph, for those who want to go on there."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import polars as pl
 
@@ -10,6 +10,9 @@ from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.groups import Grouped
 from raytrace_analyze.trace.relations import relate_runs
 from raytrace_analyze.trace.span_arrays import build_structure
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _KEPT = (
     *("trace_id", "span_id", "name", "kind", "category", "status", "session", "job_id", "function"),
@@ -29,28 +32,33 @@ def span_graph(spans: pl.DataFrame) -> "nx.DiGraph[str]":
     span), `submit` (submit to run), `wait` (run to the wait that came back with its result), `depends` (run to the
     run that took its result as an argument), `attempt` (run to the next attempt of the same task).
     """
-    structure = build_structure(spans)
-    runs = relate_runs(structure)
-    key = _keys(spans)
+    import networkx as nx  # half a second, and exports of the same edges do without
+
+    key = node_keys(spans)
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(zip(key, _attributes(spans), strict=True))
-
-    def connect(sources: RowIds, targets: RowIds, edge_type: str) -> None:
+    for kind, sources, targets in edges(spans):
         pairs = zip(sources.tolist(), targets.tolist(), strict=True)
-        graph.add_edges_from(((key[source], key[target]) for source, target in pairs), type=edge_type)
-
-    nested = np.flatnonzero(structure.nest_parent >= 0)
-    connect(structure.parent[nested], nested, "child")
-    submitted = np.flatnonzero(structure.submit >= 0)
-    connect(structure.submit[submitted], submitted, "submit")
-    waits, ready = _pairs(runs.ready)
-    connect(ready, waits, "wait")
-    connect(*_dependency_edges(runs.dependencies, runs.attempts), "depends")
-    connect(*_attempt_edges(structure.submit, structure.start), "attempt")
+        graph.add_edges_from(((key[source], key[target]) for source, target in pairs), type=kind)
     return graph
 
 
-def _keys(spans: pl.DataFrame) -> list[str]:
+def edges(spans: pl.DataFrame) -> Iterator[tuple[str, RowIds, RowIds]]:
+    """Give the edges of `span_graph` type by type: the type, the rows that they lead from, those that they lead to."""
+    structure = build_structure(spans)
+    runs = relate_runs(structure)
+    nested = np.flatnonzero(structure.nest_parent >= 0)
+    yield "child", structure.parent[nested], nested
+    submitted = np.flatnonzero(structure.submit >= 0)
+    yield "submit", structure.submit[submitted], submitted
+    waits, ready = _pairs(runs.ready)
+    yield "wait", ready, waits
+    yield "depends", *_dependency_edges(runs.dependencies, runs.attempts)
+    yield "attempt", *_attempt_edges(structure.submit, structure.start)
+
+
+def node_keys(spans: pl.DataFrame) -> list[str]:
+    """Give the name of each span's node: its span id, with the trace id before it where two traces use the same one."""
     qualified = pl.format("{}:{}", "trace_id", "span_id")
     key = pl.when(pl.col("span_id").is_duplicated()).then(qualified).otherwise("span_id")
     return spans.select(key.alias("key")).get_column("key").to_list()
