@@ -20,7 +20,7 @@ class Head:
     """The start of a file that is looked into, to tell what it holds."""
 
     content: bytes
-    """Its first 64 KiB, unpacked."""
+    """Its first 64 KiB, unpacked; text in UTF-8."""
     path: str
     is_given: bool
     """Whether the user named this very file, so that an error in it is theirs to mend."""
@@ -38,6 +38,8 @@ class InputFile:
     """Its size on disk."""
     is_given: bool = True
     """Whether the user named this very file, so that one we cannot read is an error and no mere problem."""
+    encoding: str = "utf-8"
+    """What its text is written in; `utf-16` and the like are turned into UTF-8 as they are read."""
 
 
 class ProblemKind(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from raytrace_analyze.decode import open_spans, parquet, span_json, task_events
+from raytrace_analyze.decode import console_log, jaeger, open_spans, otlp, parquet, span_json, task_events
 from raytrace_analyze.decode.batch import Batch, decode_batches, frame_of
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
@@ -15,7 +15,10 @@ FORMATS: tuple[InputFormat, ...] = (
     parquet.EVENT_TABLE_FORMAT,
     open_spans.FORMAT,
     task_events.FORMAT,
+    otlp.FORMAT,
+    jaeger.FORMAT,
     span_json.FORMAT,
+    console_log.FORMAT,
 )
 """In the order in which they are asked whether a file is theirs."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from raytrace_analyze.decode import decode_file, decode_part, decode_small_files, format_of
 from raytrace_analyze.decode.input_format import Parts
-from raytrace_analyze.files.streams import open_regular
+from raytrace_analyze.files.streams import UTF_8, open_regular
 from raytrace_analyze.model import Compression, Decoded, InputFile
 
 SMALL_BYTES = 1 << 20
@@ -58,7 +58,7 @@ def plan(files: Sequence[InputFile], part_bytes: int = PART_BYTES) -> Iterator[T
 
 
 def _is_plain(file: InputFile) -> bool:
-    return file.compression is Compression.NONE
+    return file.compression is Compression.NONE and file.encoding == UTF_8
 
 
 def _parts(file: InputFile, part_bytes: int) -> Iterator[Task]:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import (
+    UTF_8,
     BrokenStream,
     compression_of,
+    encoding_of,
+    in_utf_8,
     open_regular,
     readable,
     unpack,
@@ -179,9 +182,12 @@ def _look_into(
                 detail = f"looks like {compression} and cannot be unpacked: {error.detail.partition(';')[0]}"
                 walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, detail))
             return
+        encoding = encoding_of(content)
+        if encoding != UTF_8:
+            content = b"".join(in_utf_8(iter([content]), encoding))
         format_ = recognise(Head(content, path, candidate.is_given))
         if format_ is not None:
-            files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given)
+            files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given, encoding)
         else:
             walk.skipped[NOT_SPANS if content else EMPTY] += 1
 
