@@ -39,7 +39,7 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
     begin = size = depth = 0
 
     def close(kind: ProblemKind, reason: str) -> None:
-        if not lines:
+        if not size:
             return
         if kind is ProblemKind.DAMAGED_RECORD:
             problems.damage(begin, size, reason)
@@ -48,10 +48,10 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
 
     try:
         for offset, line in read_lines(file, MAX_DOCUMENT_BYTES):
-            if lines and line.startswith(start):
+            if size and line.startswith(start):
                 close(ProblemKind.DAMAGED_RECORD, "a document without an end")
                 lines, size, depth = [], 0, 0
-            if not lines:
+            if not size:
                 begin = offset
                 if not line.strip(_BLANK):
                     continue
@@ -63,7 +63,7 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
                 continue
             value = _decoded(b"".join(lines).strip(_BLANK)) if size <= MAX_DOCUMENT_BYTES else None
             if value is None:
-                close(ProblemKind.DAMAGED_RECORD, "not a JSON document" if lines else "")
+                close(ProblemKind.DAMAGED_RECORD, _why(size))
             else:
                 yield begin, value
             lines, size, depth = [], 0, 0
@@ -71,9 +71,15 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
         problems.add(error.kind, None, error.detail)
         return
     if size > MAX_DOCUMENT_BYTES:
-        close(ProblemKind.DAMAGED_RECORD, f"a document larger than {MAX_DOCUMENT_BYTES >> 20} MiB")
+        close(ProblemKind.DAMAGED_RECORD, _why(size))
     else:
         close(ProblemKind.CUT_RECORD, "the last document has no end")
+
+
+def _why(size: int) -> str:
+    if size > MAX_DOCUMENT_BYTES:
+        return f"a document larger than {MAX_DOCUMENT_BYTES >> 20} MiB"
+    return "not a JSON document"
 
 
 def _decoded(text: bytes) -> Any:

@@ -32,7 +32,7 @@ def read_jaeger(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
         data = document.get("data", [document]) if isinstance(document, dict) else None
         for trace in data if isinstance(data, list) else [None]:
             spans = trace.get("spans") if isinstance(trace, dict) else None
-            if not isinstance(spans, list):
+            if not isinstance(trace, dict) or not isinstance(spans, list):
                 problems.damage(offset, 0, "JSON, but no trace of Jaeger's")
                 continue
             resources = _resources(trace.get("processes"))
