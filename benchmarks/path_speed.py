@@ -20,7 +20,7 @@ from benchmarks.synthetic import fan_out_table
 from raytrace_analyze import critical_paths
 from raytrace_analyze.clocks.correction import build_corrected
 from raytrace_analyze.path.batch import find_paths
-from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.trace.clipping import scope_spans
@@ -153,7 +153,7 @@ def parts_of(table: pl.DataFrame) -> dict[str, float]:
     scope_of, keys = timed("scopes", lambda: scope_table(table, "traces"))  # type: ignore[misc]
     scoped = timed("clipping", lambda: scope_spans(structure, scope_of, keys.height))
     runs = timed("relations", lambda: relate_runs(structure))
-    stepper = timed("joins", lambda: Stepper(scoped, runs, Options()))  # type: ignore[arg-type]
+    stepper = timed("joins", lambda: Stepper(scoped, runs, PathOptions()))  # type: ignore[arg-type]
     timed("walks", lambda: list(find_paths(stepper, np.arange(keys.height))))  # type: ignore[arg-type]
     return times
 

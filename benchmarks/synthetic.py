@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.schema import TABLE
+from raytrace_analyze.table.attempts import with_event_columns
 
 FAN_OUT = 8
 SPANS_A_TRACE = 2 * FAN_OUT + 3
@@ -65,7 +66,8 @@ def fan_out_table(spans: int, *, seed: int = 0, recorded: bool = True) -> pl.Dat
     )
     if not recorded:
         table = table.filter(pl.col("name") != "ray.get").with_columns(submitted_task_id=pl.lit(None))
-    return table.select(pl.col(name).cast(dtype) for name, dtype in TABLE.items()).sort("start", "trace_id", "span_id")
+    known = [pl.col(name).cast(dtype) for name, dtype in TABLE.items() if name in table.columns]
+    return with_event_columns(table.select(known).sort("start", "trace_id", "span_id"))
 
 
 def _part(

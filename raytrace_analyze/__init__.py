@@ -13,33 +13,38 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raytrace_analyze.advice import advise
+    from raytrace_analyze.analyses.clock_offsets import clock_offsets
     from raytrace_analyze.analyses.diff import RunDiff, diff
+    from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
+    from raytrace_analyze.analyses.queue_causes import queue_causes
     from raytrace_analyze.analyses.slack import slack
     from raytrace_analyze.analyses.span_graph import span_graph
     from raytrace_analyze.analyses.task_story import TaskStory, tell_story
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
-    from raytrace_analyze.clocks.correction import clock_offsets, correct_clocks
+    from raytrace_analyze.clocks.correction import correct_clocks
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.exports.export import export
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
     from raytrace_analyze.path.aggregate import path_aggregates
     from raytrace_analyze.path.all_scopes import critical_paths
     from raytrace_analyze.path.one_scope import critical_path
+    from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.path.result import CriticalPath
-    from raytrace_analyze.queueing.split import queue_causes
+    from raytrace_analyze.prepared import PreparedTrace, prepare
     from raytrace_analyze.table.assemble import write_table
+    from raytrace_analyze.table.attempts import with_task_events
 
 _HOME = {
     "CriticalPath": "path.result",
-    "clock_offsets": "clocks.correction",
+    "clock_offsets": "analyses.clock_offsets",
     "correct_clocks": "clocks.correction",
     "critical_path": "path.one_scope",
     "critical_paths": "path.all_scopes",
     "TaskStory": "analyses.task_story",
     "path_aggregates": "path.aggregate",
-    "queue_causes": "queueing.split",
+    "queue_causes": "analyses.queue_causes",
     "tell_story": "analyses.task_story",
     "RunDiff": "analyses.diff",
     "diff": "analyses.diff",
@@ -48,6 +53,8 @@ _HOME = {
     "RaytraceError": "errors",
     "UsageError": "errors",
     "export": "exports.export",
+    "Hang": "analyses.hang",
+    "hang": "analyses.hang",
     "span_graph": "analyses.span_graph",
     "Ingested": "ingest",
     "IngestReport": "ingest",
@@ -61,14 +68,21 @@ _HOME = {
     "WhatIf": "analyses.what_if",
     "what_if": "analyses.what_if",
     "write_table": "table.assemble",
+    "PathOptions": "path.options",
+    "PreparedTrace": "prepared",
+    "prepare": "prepared",
+    "with_task_events": "table.attempts",
 }
 
 __all__ = [
     "CriticalPath",
     "DamagedInputError",
+    "Hang",
     "IngestReport",
     "Ingested",
     "NoSpansError",
+    "PathOptions",
+    "PreparedTrace",
     "RaytraceError",
     "RunDiff",
     "TaskStory",
@@ -81,10 +95,12 @@ __all__ = [
     "critical_paths",
     "diff",
     "export",
+    "hang",
     "jobs",
     "latency_stats",
     "load",
     "path_aggregates",
+    "prepare",
     "queue_causes",
     "read_spans",
     "slack",
@@ -92,6 +108,7 @@ __all__ = [
     "tell_story",
     "traces",
     "what_if",
+    "with_task_events",
     "write_table",
 ]
 

@@ -17,7 +17,9 @@ from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import PROCESS
-from raytrace_analyze.table.assemble import assemble, read_table
+from raytrace_analyze.table.assemble import assemble, in_order, read_table
+from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
+from raytrace_analyze.table.row_events import has_row_events, read_row_events
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.units import count_text
 
@@ -43,6 +45,8 @@ class IngestReport:
     in_flight: int
     start: datetime.datetime | None
     end: datetime.datetime | None
+    attempts_without_span: int = 0
+    """Attempts of tasks that only Ray's task events know; no spans, and counted nowhere else."""
 
     @property
     def is_damaged(self) -> bool:
@@ -55,14 +59,20 @@ class Ingested:
     """What `load` found."""
 
     spans: pl.DataFrame
-    """The span table: columns of `schema.TABLE`."""
-    task_events: pl.DataFrame
-    """Ray's task events, one row an attempt: columns of `decode.task_events.TASK_EVENTS`; often empty."""
+    """The span table, with what Ray's task events say in its rows: columns of `schema.TABLE`."""
     report: IngestReport
+
+    @property
+    def task_events(self) -> pl.DataFrame:
+        """What version 0.1.0 gave beside the spans: the task events in their rows, one row an attempt; often empty.
+
+        Columns of `decode.task_events.TASK_EVENTS`. It goes with the next version.
+        """
+        return task_events_of(self.spans)
 
 
 def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested:
-    """Read all span files among `paths` (files and folders) into one span table, and the task events beside them.
+    """Read all span files among `paths` (files and folders), and Ray's task events beside them, into one span table.
 
     Raises NoSpansError where there is no span in them; UsageError for a path that does not exist.
     """
@@ -84,13 +94,14 @@ def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested
         raise NoSpansError(_nothing_in(listed, discovery, [*discovery.problems, *problems]))
     records = sum(frame.height for frame in frames)
     files = tuple(file.path for file in sources)
-    return Ingested(spans, events, _report(spans, files, discovery, [*problems, *noticed], records))
+    return Ingested(spans, _report(spans, files, discovery, [*problems, *noticed], records))
 
 
 def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
     """Read span files, folders of them, or what `merge` wrote, into one span table.
 
-    One row a span; the columns are those of `schema.TABLE`, times are Datetime(ns, UTC). A record that is damaged
+    One row a span, and one an attempt that only Ray's task events know (`from_events`); the columns are those of
+    `schema.TABLE`, times are Datetime(ns, UTC). A record that is damaged
     or cut off is left out; `load` tells of it. Raises NoSpansError where there is no span, UsageError for a path
     that does not exist.
     """
@@ -110,29 +121,48 @@ def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
         ) from error
     if spans.is_empty():
         raise NoSpansError(f"no spans in {readable(file.path)}: the table is empty")
-    events, lost = _task_events(discovery.files)
-    return Ingested(spans, events, _report(spans, (file.path,), discovery, lost, spans.height))
+    events, lost = _older_events(discovery.files, [file.path] if not has_row_events(file.path) else [])
+    known = in_order(with_task_events(spans, events)) if events.height else spans
+    return Ingested(known, _report(known, (file.path,), discovery, lost, only_spans(known).height))
 
 
 def _task_events(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem]]:
-    """Read the task events among the files, and those that lie beside a span table."""
-    tables = {file.path: file.is_given for file in files if file.format == EVENT_TABLE_FORMAT.name}
-    beside = [events_path(file.path) for file in files if file.format == SPAN_TABLE.name]
+    """Read the task events among the files: the hook's, those in rows of span tables, and where version 1 has them."""
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
-    for path in sorted({*tables, *(path for path in beside if os.path.exists(path))}):  # noqa: PTH110 - that of Path may raise
-        try:
-            frames.append(read_event_table(path))
-        except UsageError as error:
-            if tables.get(path):
-                raise
-            problems.append(_unreadable(path, error))
+    bare: list[Path] = []
     for file in files:
         read_task_events = format_of(file).read_task_events
         if read_task_events is not None:
             frame, lost = read_task_events(file)
             frames.append(frame)
             problems += lost
+        elif file.format == SPAN_TABLE.name and has_row_events(file.path):
+            frames.append(read_row_events(file.path))
+        elif file.format == SPAN_TABLE.name:
+            bare.append(file.path)
+    older, unread = _older_events(files, bare)
+    return merge_events([*frames, older]), [*problems, *unread]
+
+
+def _older_events(files: Sequence[InputFile], bare: Sequence[Path]) -> tuple[pl.DataFrame, list[Problem]]:
+    """Read what version 1 wrote beside its tables: beside the `bare` ones, and what is among the files.
+
+    Beside a table that has its events in its rows, one that nobody asked for is out of date.
+    """
+    beside = {events_path(path): False for path in bare if os.path.exists(events_path(path))}  # noqa: PTH110 - that of Path may raise
+    newer = {events_path(file.path) for file in files if file.format == SPAN_TABLE.name} - {*beside}
+    tables = [file for file in files if file.format == EVENT_TABLE_FORMAT.name]
+    given = beside | {file.path: file.is_given for file in tables if file.is_given or file.path not in newer}
+    frames: list[pl.DataFrame] = []
+    problems: list[Problem] = []
+    for path in sorted(given):
+        try:
+            frames.append(read_event_table(path))
+        except UsageError as error:
+            if given[path]:
+                raise
+            problems.append(_unreadable(path, error))
     return merge_events(frames), problems
 
 
@@ -148,6 +178,8 @@ def _report(
     problems: list[Problem],
     records: int,
 ) -> IngestReport:
+    attempts = spans.height
+    spans = only_spans(spans)
     return IngestReport(
         files=files,
         skipped=discovery.skipped,
@@ -162,6 +194,7 @@ def _report(
         in_flight=spans.get_column("end").null_count(),
         start=_moment(spans.get_column("start").min()),
         end=_moment(spans.select(pl.max_horizontal("start", "end").max()).item()),
+        attempts_without_span=attempts - spans.height,
     )
 
 

@@ -2,18 +2,21 @@
 
 One row a span. Times are nanoseconds since the epoch in UTC; ids are lower-case hex without `0x`.
 `DECODED` is what a decoder gives for one file; `TABLE` is the finished table, with the columns that
-need the whole set to be known (`category`, and values inherited from the enclosing task).
+need the whole set to be known (`category`, values inherited from the enclosing task, and what Ray's task events say).
 """
 
 import polars as pl
 
-SCHEMA_VERSION = 1
-"""Written to the Parquet metadata. A reader takes this one and older ones, and refuses newer ones."""
+SCHEMA_VERSION = 2
+"""Written to the Parquet metadata. A reader takes this one and older ones, and refuses newer ones.
+
+Version 1 had no task events in its rows: they lay beside it, in a second Parquet file, which is read still.
+"""
 
 VERSION_KEY = "raytrace.schema_version"
 TABLE_KEY = "raytrace.table"
 EVENT_TABLE = "task_events"
-"""Keys of our Parquet files' metadata: the version, and of the table of task events what it is."""
+"""Keys of our Parquet files' metadata: the version, and of version 1's table of task events what it is."""
 
 KINDS = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 CATEGORIES = ("submit", "task", "wait", "put", "driver", "custom")
@@ -56,12 +59,72 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "resource": pl.String,
     "source": pl.String,
 }
-TABLE = pl.Schema(_COLUMNS)
+STATES = (
+    "PENDING_ARGS_AVAIL",
+    "PENDING_NODE_ASSIGNMENT",
+    "PENDING_OBJ_STORE_MEM_AVAIL",
+    "PENDING_ARGS_FETCH",
+    "SUBMITTED_TO_WORKER",
+    "PENDING_ACTOR_TASK_ARGS_FETCH",
+    "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY",
+    "RUNNING",
+    "FINISHED",
+    "FAILED",
+)
+"""Ray's states of a task attempt, in the order in which they come."""
+
+STATE_COLUMNS = {state: f"state_{state.lower()}" for state in STATES}
+PROFILE_COLUMNS = {
+    ("deserialize_arguments", "start_ns"): "profile_deserialize_arguments_start",
+    ("deserialize_arguments", "end_ns"): "profile_deserialize_arguments_end",
+    ("execute", "start_ns"): "profile_execute_start",
+    ("store_outputs", "start_ns"): "profile_store_outputs_start",
+    ("store_outputs", "end_ns"): "profile_store_outputs_end",
+}
+"""The stretches of Ray's profile of a task that are kept, and the columns they go to."""
+
+EVENT_TIMES = (*STATE_COLUMNS.values(), *PROFILE_COLUMNS.values())
+"""All columns of times that task events tell."""
+
+STAMPED_BY_SUBMITTER = frozenset(
+    STATE_COLUMNS[state]
+    for state in (
+        *("PENDING_ARGS_AVAIL", "PENDING_NODE_ASSIGNMENT", "PENDING_OBJ_STORE_MEM_AVAIL"),
+        *("SUBMITTED_TO_WORKER", "FINISHED", "FAILED"),
+    )
+)
+"""Those that are by the clock of whoever submitted the task; the others are by that of where it runs."""
+
+FROM_EVENTS = "from_events"
+
+_EVENT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(EVENT_TIMES, TIME),
+    "error_type": pl.String,
+    "required_resources": pl.String,
+    FROM_EVENTS: pl.Boolean,
+}
+EVENT_COLUMNS = pl.Schema(_EVENT_COLUMNS)
+"""What Ray's task events say of an attempt, in the row of its run; null in other rows, and where Ray says nothing.
+
+- `state_...`: when the attempt reached each of Ray's states;
+- `profile_...`: when its worker unpacked the arguments, began to execute the function, stored the results;
+- `error_type`: Ray's word for why it failed (`WORKER_DIED`, ...); `required_resources`: the demand, as JSON;
+- `from_events`: true for an attempt that has no span (killed, never started, still queued) and is a row for its task
+  events alone, false for every span. Such a row has category `task`, starts with the earliest state known, ends when it
+  finished or failed (else null), has its submit as parent where that is known, made-up ids and no `source`. It is on no
+  path and in no count of spans or tasks.
+
+An actor that restarts has one row of events for all its creations: it stands with the one that it tells of.
+"""
+
+TABLE = pl.Schema(_COLUMNS | _EVENT_COLUMNS)
 
 PROCESS = ("session", "node_id", "pid")
 """The columns that tell processes apart within one table."""
 
-DECODED = pl.Schema({name: dtype for name, dtype in TABLE.items() if name != "category"} | {"instance_id": pl.String})
+DECODED = pl.Schema(
+    {name: dtype for name, dtype in _COLUMNS.items() if name != "category"} | {"instance_id": pl.String}
+)
 """What a decoder gives: every column as far as the record alone tells it, null where it does not.
 
 `session` is null unless the record names it. `instance_id` is `service.instance.id`, which tells

@@ -46,6 +46,19 @@ def share_text(part: float, whole: float) -> str:
     return f"{share:.1f} %"
 
 
+def bytes_text(size: float) -> str:
+    """Write a size for a person, in powers of 1000.
+
+    >>> bytes_text(960_000_000), bytes_text(1_250_000), bytes_text(512)
+    ('960 MB', '1.25 MB', '512 B')
+    """
+    for step, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= 0.9995 * step:
+            value = size / step
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    return f"{size:.0f} B"
+
+
 def count_text(count: int, singular: str, plural: str | None = None) -> str:
     """Write a count with its noun: `1 span`, `12,345 spans`."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

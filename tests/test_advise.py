@@ -192,6 +192,86 @@ def test_a_list_that_is_got_and_passed_on_one_by_one(tmp_path: Path) -> None:
     assert finding["predicted_ns"] == 120 + 10 + 300 + 10
 
 
+def large_arguments(*sizes: int) -> pl.DataFrame:
+    """
+    d  |====s0====|====s1====|====s2====|g|     each submit 100 ms, each run 10 ms
+    0              |-|
+    1                         |-|
+    2                                    |-|
+    """
+    ms = 1_000_000
+    rows: list[Row] = [span("d", 0, 340 * ms, category="driver", name="ray.driver")]
+    for number, size in enumerate(sizes):
+        at, key = 100 * number * ms, str(number)
+        told = {"attributes": json.dumps({"raytrace.argument_bytes": size, "raytrace.call_site": "job.py:7"})}
+        rows += [
+            submit(f"s{key}", at, at + 100 * ms, "d", submitted_task_id=key, dependency_task_ids=[], **told),
+            run(f"r{key}", at + 101 * ms, at + 111 * ms, f"s{key}", key),
+        ]
+    rows.append(wait("g", 300 * ms, 320 * ms, "d", [str(number) for number in range(len(sizes))]))
+    return table(*rows, recorded=True)
+
+
+def test_large_arguments_by_value_again_and_again() -> None:
+    (finding,) = found(large_arguments(80_000_000, 80_000_000, 80_000_000), "large-arguments")
+    assert (finding["file"], finding["line"], finding["certain"]) == ("job.py", 7, False)
+    assert "240 MB by value" in finding["what"]
+    # One of three carries it still.
+    assert 0.5 < finding["share"] < 0.6
+
+
+def test_small_arguments_and_a_large_one_given_once_are_no_finding() -> None:
+    assert found(large_arguments(1000, 1000, 1000), "large-arguments") == []
+    assert found(large_arguments(80_000_000, 1000, 1000), "large-arguments") == []
+
+
+def pool(*lengths: int) -> pl.DataFrame:
+    """
+    d      |submits|============ get ============|
+    actor a        |-- 80 --|-- 80 --|-- 80 --|       calls dealt out in turn
+    actor b        |1|1|1|
+    """
+    ms = 1_000_000
+    rows: list[Row] = [span("d", 0, 1000 * ms, category="driver", name="ray.driver")]
+    free = {"a": 20, "b": 20}
+    for number, length in enumerate(lengths):
+        actor, key = "ab"[number % 2], str(number)
+        start = free[actor]
+        free[actor] = start + length
+        rows += [
+            submit(f"s{key}", number * ms, (number + 1) * ms, "d", submitted_task_id=key, function="Pool.map",
+                   dependency_task_ids=[]),
+            run(f"r{key}", start * ms, (start + length) * ms, f"s{key}", key, function="Pool.map", actor_id=actor,
+                worker_id=actor),
+        ]  # fmt: skip
+    end = max(free.values()) + 1
+    rows.append(wait("g", len(lengths) * ms, end * ms, "d", [str(number) for number in range(len(lengths))]))
+    rows[0] = span("d", 0, (end + 1) * ms, category="driver", name="ray.driver")
+    return table(*rows, recorded=True)
+
+
+def test_one_actor_of_a_pool_has_all_the_long_calls() -> None:
+    spans = pool(80, 1, 80, 1, 80, 1, 80, 1)
+    (finding,) = found(spans, "uneven-pool")
+    assert finding["function"] == "Pool"
+    assert not finding["certain"]
+    assert 0.35 < finding["share"] < 0.5
+    assert found(spans, "actor-bottleneck") == []
+
+
+def test_a_pool_whose_calls_are_alike_is_even() -> None:
+    spans = pool(40, 41, 40, 41, 40, 41, 40, 41)
+    assert found(spans, "uneven-pool") == []
+    assert len(found(spans, "actor-bottleneck")) == 1
+
+
+def test_what_only_a_first_run_pays_does_not_head_the_list() -> None:
+    cold = rt.load([SAMPLES / "actor_pipeline-ours" / "spans"])
+    advice = rt.advise(cold.spans, cold.task_events, at_least=0.0001)
+    assert advice["first_run_only"].any()
+    assert advice["first_run_only"].is_sorted()
+
+
 def test_spans_without_waits_say_so() -> None:
     done = CliRunner().invoke(app, ["advise", str(SAMPLES / "map_reduce-stock" / "spans")])
     assert done.exit_code == 0
@@ -205,7 +285,9 @@ def test_savings_are_never_negative_and_the_largest_comes_first(seed: int) -> No
     for spans in (program.spans, program.stock_spans):
         advice = rt.advise(spans, at_least=0.001)
         assert (advice["saved_ns"] >= 0).all()
-        assert advice["saved_ns"].is_sorted(descending=True)
+        assert advice["first_run_only"].is_sorted()
+        for _, of_kind in advice.group_by("first_run_only"):
+            assert of_kind["saved_ns"].is_sorted(descending=True)
         assert advice["finding"].to_list() == list(range(1, advice.height + 1))
         observed = rt.critical_path(spans).makespan_ns
         assert (advice["saved_ns"] + advice["predicted_ns"] == observed).all()

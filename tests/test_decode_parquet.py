@@ -9,6 +9,7 @@ from raytrace_analyze.decode import decode_file, parquet
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.model import Compression, InputFile, ProblemKind
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, TABLE
+from raytrace_analyze.table.attempts import with_event_columns
 from tests.span_files import RESOURCE, one_line, span, span_file
 
 WITH_SESSION = {"attributes": {"raytrace.session": "session_1", "service.instance.id": "i"}}
@@ -21,9 +22,11 @@ def decoded_spans(tmp_path) -> pl.DataFrame:
 
 
 def table(decoded: pl.DataFrame) -> pl.DataFrame:
-    return decoded.with_columns(
-        category=pl.lit("task", TABLE["category"]), session=pl.coalesce("session", pl.lit("told apart"))
-    ).select(TABLE.names())
+    return with_event_columns(
+        decoded.with_columns(
+            category=pl.lit("task", TABLE["category"]), session=pl.coalesce("session", pl.lit("told apart"))
+        ).drop("instance_id")
+    )
 
 
 def write(path, frame: pl.DataFrame, version: object = SCHEMA_VERSION) -> InputFile:

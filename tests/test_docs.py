@@ -100,6 +100,7 @@ def test_every_command_is_in_the_readme_or_its_neighbours() -> None:
         "docs/diff.md",
         "docs/exports.md",
         "docs/formats.md",
+        "docs/hang.md",
         "hook/README.md",
         "sample_spans/README.md",
     ],

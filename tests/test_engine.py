@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from raytrace_analyze import critical_path, critical_paths
 from raytrace_analyze.path.batch import find_paths
-from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.segments import Segments, segments_of_paths, segments_of_steps
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.path.walk import Queues, Walk
@@ -21,7 +21,7 @@ from tests.simulated_events import observe
 from tests.simulator import simulate
 from tests.tables import run, span, submit, table, wait
 
-OPTIONS = [Options(queues, infer) for queues in Queues for infer in (True, False)]
+OPTIONS = [PathOptions(queues, infer) for queues in Queues for infer in (True, False)]
 TOGETHER = (1, 1_000_000)
 """Steps of all scopes together, or chains of numbers: each must do alone what they do in turn."""
 

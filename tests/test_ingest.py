@@ -11,6 +11,7 @@ from raytrace_analyze import load
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.ingest import Ingested
 from raytrace_analyze.model import Compression, ProblemKind
+from raytrace_analyze.schema import EVENT_COLUMNS
 from raytrace_analyze.table.assemble import read_table, write_table
 from raytrace_analyze.table.task_events import events_path
 from tests.span_files import PACK, one_line, span
@@ -42,8 +43,8 @@ def bad_table(path: Path, how: str) -> tuple[Path, str]:
     """Write a table of ours that cannot be read; gives what is said about it."""
     table = pl.read_parquet(table_in(path))
     if how == "newer":
-        table.write_parquet(path, metadata={"raytrace.schema_version": "2"})
-        return path, "has schema version 2, and .* upgrade"
+        table.write_parquet(path, metadata={"raytrace.schema_version": "3"})
+        return path, "has schema version 3, and .* upgrade"
     if how == "much newer":
         table.write_parquet(path, metadata={"raytrace.schema_version": "9" * 6000})
         return path, "has schema version 999"
@@ -88,10 +89,11 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     table = folder / f"{ODD_NAME}.parquet"
     events = load([FAILURES]).task_events
     write_table(found.spans, table, events)
-    assert read_table(table).equals(found.spans)
+    assert read_table(table).filter(~pl.col("from_events")).equals(found.spans)
     assert load([table]).task_events.height == events.height
-    assert load([folder]).spans.height == 2
+    assert load([folder]).report.spans == 2
     assert not load([folder]).report.is_damaged
+    version_1(table, found.spans)
     events_path(table).write_text("text")
     assert unreadable(load([table]))[0][0] == "caf\\xe9.task_events.parquet"
     events_path(table).unlink()
@@ -106,9 +108,16 @@ def test_a_name_that_starts_with_a_tilde(tmp_path: Path, monkeypatch: pytest.Mon
     assert load([Path("~.parquet")]).spans.height == 2
 
 
+def version_1(path: Path, spans: pl.DataFrame) -> None:
+    """Write a table as version 1 did: without columns of task events."""
+    with path.open("wb") as file:
+        spans.drop(EVENT_COLUMNS.names()).write_parquet(file, metadata=OURS)
+
+
 @pytest.mark.parametrize("what", ["text", "folder", "fifo", "foreign", "span table", "newer"])
 def test_what_is_no_table_of_task_events_beside_a_table(tmp_path: Path, what: str) -> None:
     table = table_in(tmp_path / "s.parquet")
+    version_1(table, load([table]).spans)
     beside = events_path(table)
     frame = pl.DataFrame({"task_id": ["1"]})
     if what == "text":
@@ -118,7 +127,7 @@ def test_what_is_no_table_of_task_events_beside_a_table(tmp_path: Path, what: st
     elif what == "fifo":
         os.mkfifo(beside)
     elif what == "newer":
-        frame.write_parquet(beside, metadata={"raytrace.schema_version": "2", "raytrace.table": "task_events"})
+        frame.write_parquet(beside, metadata={"raytrace.schema_version": "3", "raytrace.table": "task_events"})
     else:
         frame.write_parquet(beside, metadata=OURS if what == "span table" else {})
     raw = spans_in(tmp_path / "raw.json")
@@ -131,9 +140,9 @@ def test_what_is_no_table_of_task_events_beside_a_table(tmp_path: Path, what: st
         write_table(found.spans, table)
         assert os.path.lexists(beside)
         before = table.read_bytes()
-        with pytest.raises(UsageError, match="none of ours"):
-            write_table(found.spans.head(1), table, load([FAILURES]).task_events)
+        write_table(found.spans, table)
         assert table.read_bytes() == before
+        assert os.path.lexists(beside)
 
 
 @pytest.mark.parametrize("compression", [Compression.GZIP, Compression.ZSTD])

@@ -12,6 +12,7 @@ import pytest
 import raytrace_analyze as rt
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.model import ProblemKind
+from raytrace_analyze.schema import EVENT_COLUMNS
 from tests.span_files import one_line, pretty, span, span_id
 
 CAPTURES = Path(__file__).parent.parent / "sample_spans"
@@ -21,7 +22,8 @@ JSON = ("attributes", "events", "links", "resource")
 
 def comparable(spans: pl.DataFrame) -> list[dict]:
     """The rows, without where they came from, JSON as values."""
-    rows = spans.drop("source").with_columns(pl.col("start", "end").to_physical()).to_dicts()
+    spans = spans.filter(~pl.col("from_events")).drop("source", *EVENT_COLUMNS)
+    rows = spans.with_columns(pl.col("start", "end").to_physical()).to_dicts()
     for row in rows:
         row |= {key: json.loads(row[key]) for key in JSON}
         for event in row["events"]:  # with as many digits as it takes

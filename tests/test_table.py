@@ -195,7 +195,7 @@ def test_the_parquet_file_gives_back_the_table_and_is_readable_by_others(tmp_pat
     write_table(spans, path)
     assert pl.read_parquet(path).equals(spans)
     assert pl.read_parquet(path).schema == TABLE
-    assert pl.read_parquet_metadata(path)["raytrace.schema_version"] == "1"
+    assert pl.read_parquet_metadata(path)["raytrace.schema_version"] == "2"
     assert duckdb.sql(f"select count(*), sum(len(ready_task_ids)) from '{path}'").fetchall() == [(3, 1)]
     assert [entry.name for entry in tmp_path.iterdir()] == ["spans.parquet"]
 
@@ -206,3 +206,21 @@ def test_a_table_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) ->
     with pytest.raises(OSError):
         write_table(table(span("a", 0, 1)), path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["spans.parquet"]
+
+
+def test_a_run_belongs_to_the_job_that_submitted_it() -> None:
+    """
+    d2 (job 02)  |s ------|
+    r  (process of job 01)  |-- s2 --|      a detached actor that two jobs share
+    r2 (process of job 01)      |--|
+    """
+    spans = table(
+        span("d1", 0, 100, category="driver", name="ray.driver", job_id="01", trace_id="t1"),
+        span("d2", 0, 100, name="ray.driver", job_id="02"),
+        submit("s", 10, 20, "d2", job_id="02", submitted_task_id="1"),
+        run("r", 30, 60, "s", "1", job_id="01", actor_id="a"),
+        submit("s2", 35, 40, "r", job_id="01", submitted_task_id="2"),
+        run("r2", 45, 55, "s2", "2", job_id="01"),
+    )
+    jobs = dict(spans.select("span_id", "job_id").iter_rows())
+    assert jobs == {"d1": "01", "d2": "02", "s": "02", "r": "02", "s2": "02", "r2": "02"}

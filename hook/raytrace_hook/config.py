@@ -22,6 +22,8 @@ class Settings:
     min_wait_ns: int
     """A wait shorter than this is counted, not recorded."""
 
+    sample_s: float
+    """Look this often at what the threads of long spans do; 0: never."""
     events_interval_s: float
     """Save Ray's task events this often; 0: only at the end."""
     events_wait_s: float
@@ -45,6 +47,7 @@ class Settings:
             directory=os.environ.get("RAYTRACE_DIR") or default_directory(),
             waits=_flag("RAYTRACE_WAITS", default=True),
             min_wait_ns=int(_number("RAYTRACE_MIN_WAIT_US", 20) * 1000),
+            sample_s=_number("RAYTRACE_SAMPLE_MS", 50) / 1000,
             events_interval_s=_number("RAYTRACE_EVENTS_INTERVAL_S", 10),
             events_wait_s=_number("RAYTRACE_EVENTS_WAIT_S", 1.5),
             max_file_bytes=int(max_file_mb * 1_000_000),

@@ -9,6 +9,7 @@ from __future__ import annotations
 RECORDS_WAITS = "raytrace.records_waits"
 SESSION = "raytrace.session"
 LOST_SPANS = "raytrace.lost_spans"
+LOST_BECAUSE = "raytrace.lost_because"
 
 # A submission (PRODUCER).
 SUBMITTED_TASK_ID = "raytrace.submitted_task_id"
@@ -23,11 +24,20 @@ CALL_SITE = "raytrace.call_site"
 TASK_NAME = "raytrace.task_name"
 """Only where the program (or a library, like Ray Data) named the task otherwise than the function."""
 
+# Any span of an actor that several jobs share.
+CALLER_JOB_ID = "raytrace.caller_job_id"
+
 # A run (CONSUMER).
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"
 ACTOR_NAME = "raytrace.actor_name"
 CANCELLED = "raytrace.cancelled"
+
+# A run or a driver, by the sampler.
+CPU_NS = "raytrace.cpu_ns"
+PROCESS_CPU_NS = "raytrace.process_cpu_ns"
+STACKS = "raytrace.stacks"
+IDLE = "raytrace.idle"
 
 # Waits, puts, and the span around those too short to be recorded.
 READY_TASK_IDS = "raytrace.ready_task_ids"

@@ -14,10 +14,10 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from raytrace_hook import instruments, live
 from raytrace_hook.config import Settings
 from raytrace_hook.log import warn_once
-from raytrace_hook.output.in_flight import OpenSpans
-from raytrace_hook.output.writer import InputFile
+from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
+from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, patches, pickling, tracebacks
-from raytrace_hook.record import generators, submits
+from raytrace_hook.record import callers, generators, submits
 from raytrace_hook.record.driver import Driver
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -76,13 +76,18 @@ class _Recorder:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         limits = settings.max_file_bytes, settings.max_directory_bytes, settings.keep_days
-        self.file = InputFile(settings.directory, *limits)
+        self.file = SpanFile(settings.directory, *limits)
         self.process = ProcessResource()
         self.resource = Resource.get_empty()
-        self.open_spans = OpenSpans(self.file, lambda: self.process.encoded(self.resource))
+        self.open_spans = OpenSpans(self.file, self._header_resource)
+        long_spans = OpenSpans(self.file, self._header_resource, LONG_SLOT_BYTES)
         self.processor = SpanFileProcessor(self.file, self.process, self.open_spans)
+        self.sampler = self.processor.sample(settings.sample_s, long_spans, waits_recorded=settings.waits)
         self.waits_installed = False
         self.in_ray = False
+
+    def _header_resource(self) -> str:
+        return self.process.encoded(self.resource)
 
 
 def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
@@ -147,8 +152,9 @@ def _install_in_ray(recorder: _Recorder) -> None:
     if internals.is_worker():
         recorder.processor.in_worker = True
         generators.install()
+        callers.install()
         patches.patch_error_texts(tracebacks.formatting)
     else:
         events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)
-        _driver = Driver(recorder.file, events, recorder.processor.show_alive, with_span=settings.waits)
+        _driver = Driver(recorder.file, events, recorder.processor, with_span=settings.waits)
         _driver.install()

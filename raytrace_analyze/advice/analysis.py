@@ -6,19 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.advice.arguments import argument_candidates
 from raytrace_analyze.advice.bottlenecks import actor_candidates, driver_candidates
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candidates
 from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candidates
 from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.nested import nested_candidates
-from raytrace_analyze.advice.patterns import REFERENCES, Candidate
+from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.starts import cold_candidates
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
-from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
+
+FIRST_RUN_ONLY = frozenset({Pattern.COLD_WORKERS})
+"""What is paid by the first run on a cluster alone."""
 
 AT_LEAST = 0.02
 """What part of the job's time mending something has to save for it to be a finding."""
@@ -35,6 +40,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     nested_candidates,
     retry_candidates,
     driver_candidates,
+    argument_candidates,
 )
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "finding": pl.Int64,
@@ -49,16 +55,19 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "predicted_ns": pl.Int64,
     "share": pl.Float64,
     "certain": pl.Boolean,
+    "first_run_only": pl.Boolean,
     "reference": pl.String,
     "url": pl.String,
     "span_ids": pl.List(pl.String),
 }
 FINDINGS = pl.Schema(_COLUMNS)
-"""Columns of `advise`. `finding` counts from 1, what would save most first. `cost_ns` is what the spans concerned have
-of the critical path, `saved_ns` how much shorter the job would be with this mended and nothing else, `predicted_ns` how
-long it would take then, `share` the saving as a part of what it took (0 to 1). `file` and `line` tell where in the
-program, null where that is not known. `certain` is false where it depends on the program whether it can be changed so.
-`reference` and `url` are the page of Ray's documentation. `span_ids` is the evidence, what tells most first."""
+"""Columns of `advise`. `finding` counts from 1, what would save most first; what only a first run pays, and a second
+one or a long-lived cluster would not (`first_run_only`), stands behind the rest. `cost_ns` is what the spans concerned
+have of the critical path, `saved_ns` how much shorter the job would be with this mended and nothing else,
+`predicted_ns` how long it would take then, `share` the saving as a part of what it took (0 to 1). `file` and `line`
+tell where in the program, null where that is not known. `certain` is false where it depends on the program whether it
+can be changed so. `reference` and `url` are the page of Ray's documentation. `span_ids` is the evidence, what tells
+most first."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ class Advice:
 
 
 def advise(
-    spans: pl.DataFrame,
+    spans: Trace,
     task_events: pl.DataFrame | None = None,
     job: str | None = None,
     *,
@@ -90,9 +99,10 @@ def advise(
 ) -> pl.DataFrame:
     """Find patterns that cost a job time, and estimate what mending each would save.
 
-    Takes a span table (columns of `schema.TABLE`), Ray's task events where they are at hand, and a job, by default the
-    one that took longest. What would save less than `at_least` (a part of the job's time) is left out, but for what
-    costs memory. `infer`, `had_slots` and `clock_correct` are those of `what_if`. Columns: `FINDINGS`.
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one, and a job, by default the one that
+    took longest; `task_events` are those that version 0.1.0 gave beside the spans. What would save less than `at_least`
+    (a part of the job's time) is left out, but for what costs memory. `infer`, `had_slots` and `clock_correct` are
+    those of `what_if`. Columns: `FINDINGS`.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
@@ -102,7 +112,7 @@ def advise(
 
 
 def give_advice(
-    spans: pl.DataFrame,
+    spans: Trace,
     task_events: pl.DataFrame | None = None,
     job: str | None = None,
     *,
@@ -112,17 +122,16 @@ def give_advice(
     clock_correct: bool = True,
 ) -> Advice:
     """Do what `advise` does; gives the evidence and the notes, too."""
-    read = read_job(spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct, trust_cluster=True)
-    events = read.graph.events
+    trace = prepare(spans, task_events, clock_correct=clock_correct)
+    read = read_job(trace, job, PathOptions(infer=infer), had_slots=had_slots, trust_cluster=True)
     facts = Facts(
         job=read,
-        rules=CauseRules(events.scoped.structure, events.runs, task_events, spans),
         had_slots=had_slots,
         floor_ns=max(at_least * read.makespan_ns, 1),
     )
     weighed = [_weighed(candidate, facts) for finder in _FINDERS for candidate in finder(facts)]
     kept = [each for each in weighed if each.candidate.mended is None or each.saved_ns >= facts.floor_ns]
-    kept.sort(key=lambda each: (-each.saved_ns, each.candidate.pattern, each.candidate.function))
+    kept.sort(key=_rank)
     kept = _distinct(kept)
     return Advice(
         scope=read.scope,
@@ -141,6 +150,12 @@ class _Weighed:
     candidate: Candidate
     cost_ns: int
     saved_ns: int
+
+
+def _rank(each: _Weighed) -> tuple[bool, int, str, str]:
+    """What saves most comes first; what only a first run pays comes last, however much it was."""
+    candidate = each.candidate
+    return candidate.pattern in FIRST_RUN_ONLY, -each.saved_ns, candidate.pattern, candidate.function
 
 
 def _weighed(candidate: Candidate, facts: Facts) -> _Weighed:
@@ -180,6 +195,7 @@ def _findings(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
                 "predicted_ns": observed - each.saved_ns,
                 "share": each.saved_ns / max(observed, 1),
                 "certain": candidate.certain,
+                "first_run_only": candidate.pattern in FIRST_RUN_ONLY,
                 "reference": reference.title,
                 "url": reference.url,
                 "span_ids": facts.spans.get_column("span_id").gather(inside).to_list(),

@@ -6,6 +6,7 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.pools import uneven_pool
 from raytrace_analyze.advice.words import name_of, place_text
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.queueing.causes import Cause
@@ -33,6 +34,10 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
         busy = max(int((facts.end[calls] - facts.start[calls]).sum()) for calls in actors)
         calls = np.concatenate(actors)
         if busy < _BUSY_SHARE * facts.job.makespan_ns or not queued[calls].any():
+            continue
+        uneven = list(uneven_pool(facts, name, actors, queued))
+        if uneven:
+            yield from uneven
             continue
         mended = facts.graph
         for each in actors:

@@ -44,7 +44,6 @@ class Facts:
     """A job to be advised on. Rows are positions in the span table; times are ns since the epoch."""
 
     job: Job
-    rules: CauseRules
     had_slots: int | None
     """How many slots for tasks there were, by the user's word."""
     floor_ns: float
@@ -54,6 +53,11 @@ class Facts:
     def graph(self) -> Graph:
         """The constraints as they were."""
         return self.job.graph
+
+    @property
+    def rules(self) -> CauseRules:
+        """What every run can have waited for before it started."""
+        return self.job.trace.rules
 
     @property
     def structure(self) -> Structure:

@@ -8,7 +8,6 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import name_of, times_text
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
-from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import duration_text
 
 _FEWEST = 5
@@ -52,7 +51,7 @@ def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
 def retry_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find attempts that failed and were made again."""
     for function, runs in facts.runs_by_function.items():
-        lost, next_ones = _failed_attempts(facts, runs)
+        lost, next_ones = facts.relations.next_attempts(runs)
         if lost.size == 0:
             continue
         ran = int((facts.end[lost] - facts.start[lost]).sum())
@@ -71,11 +70,3 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
             mended,
             np.concatenate([lost, next_ones]),
         )
-
-
-def _failed_attempts(facts: Facts, runs: RowIds) -> tuple[RowIds, RowIds]:
-    """Give the runs that were followed by another attempt, and those attempts."""
-    submit = facts.structure.submit[runs]
-    order = np.lexsort((facts.start[runs], submit))
-    again = (submit[order[1:]] == submit[order[:-1]]) & (submit[order[1:]] >= 0)
-    return runs[order[:-1][again]], runs[order[1:][again]]

@@ -39,6 +39,8 @@ class Pattern(StrEnum):
     NESTED_GET = "nested-get"
     RETRIES = "retries"
     DRIVER_CODE = "driver-code"
+    LARGE_ARGUMENTS = "large-arguments"
+    UNEVEN_POOL = "uneven-pool"
 
 
 REFERENCES = {
@@ -65,6 +67,10 @@ REFERENCES = {
     Pattern.NESTED_GET: _pattern("nested-ray-get", "Anti-pattern: Calling ray.get on task arguments harms performance"),
     Pattern.RETRIES: Reference("Task Fault Tolerance", f"{_DOCS}/fault_tolerance/tasks.html"),
     Pattern.DRIVER_CODE: _pattern("pipelining", "Pattern: Using pipelining to increase throughput"),
+    Pattern.LARGE_ARGUMENTS: _pattern(
+        "pass-large-arg-by-value", "Anti-pattern: Passing the same large argument by value repeatedly harms performance"
+    ),
+    Pattern.UNEVEN_POOL: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),
 }
 
 

@@ -14,6 +14,15 @@ from raytrace_analyze.units import count_text, duration_text
 COLD = (Cause.WORKER_START, Cause.FUNCTION_LOAD)
 """What a run waits for that is the first of its process, or of its function there."""
 _COLD_NS = 20_000_000
+_FIRST_RUN = "a second run, or a cluster that lives longer, does not pay this again; "
+_REMEDY = (
+    f"{_FIRST_RUN}keep processes alive and reuse them (actors; the same runtime_env for all tasks), import less, and "
+    "define functions once; on a long-lived cluster, start with a task on every slot"
+)
+_REMEDY_OF_ACTORS = (
+    f"{_FIRST_RUN}create the actors first and do other work meanwhile, import less where their class is defined, or "
+    'keep them beyond the job (`lifetime="detached"`)'
+)
 
 
 def cold_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -30,13 +39,13 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
     function = max(by_function, key=lambda name: by_function[name])
     rows = rows[np.argsort(-waited[rows], kind="stable")]
     started, loaded = (duration_text(int(each[rows].sum())) for each in (starting, loading))
+    is_actor = bool(facts.relations.actor[rows[0]] >= 0)
     yield Candidate(
         Pattern.COLD_WORKERS,
         function,
         f"{count_text(rows.size, 'run')} waited for a new worker process ({started} in all) or for code to be loaded "
         f"in it ({loaded}), {name_of(function)} most",
-        "keep processes alive and reuse them (actors; the same runtime_env for all tasks), import less, and define "
-        "functions once; for a long-lived cluster, start with a task on every slot",
+        _REMEDY_OF_ACTORS if is_actor else _REMEDY,
         shorten_lags(facts.graph, rows, waited[rows]),
         rows,
     )

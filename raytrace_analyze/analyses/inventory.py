@@ -3,10 +3,8 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.clocks.correction import build_corrected
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.schema import PROCESS
-from raytrace_analyze.trace.clipping import scope_spans
-from raytrace_analyze.trace.scopes import number_scopes
 
 _COUNTS = {
     "spans": pl.len(),
@@ -16,14 +14,16 @@ _COUNTS = {
 }
 
 
-def jobs(spans: pl.DataFrame, *, clock_correct: bool = True) -> pl.DataFrame:
-    """List the jobs of a span table, in order of start.
+def jobs(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
+    """List the jobs of a span table, or of what `prepare` made of one, in order of start.
 
-    Columns: `session`, `job_id` (null: the session's spans that belong to no job), `entrypoint` (the program, where
-    the hook recorded it), `start` (UTC), `makespan_ns`, and counts: `tasks` (runs), `spans`, `traces`, `processes`,
-    `errors`, `in_flight`. With `clock_correct`, times of hosts whose clocks are proven to be off are shifted first.
+    Columns: `session`, `job_id` (null: the session's spans that belong to no job), `entrypoint` (the program, where the
+    hook recorded it), `start` (UTC), `makespan_ns`, and counts: `tasks` (runs), `spans`, `traces`, `processes`,
+    `errors`, `in_flight`, `without_span` (attempts that only Ray's task events know; in no other count). With
+    `clock_correct`, times of hosts whose clocks are proven to be off are shifted first.
     """
-    frame, extents = _scoped(spans, "jobs", clock_correct)
+    trace = prepare(spans, clock_correct=clock_correct)
+    frame, extents = _scoped(trace, "jobs")
     entrypoint = (
         pl.col("attributes")
         .filter(pl.col("category") == "driver")
@@ -41,23 +41,25 @@ def jobs(spans: pl.DataFrame, *, clock_correct: bool = True) -> pl.DataFrame:
         **{name: count.cast(pl.Int64) for name, count in counts.items()},
     )
     return (
-        found.join(extents, on="scope")
+        _with_attempts(found.join(extents, on="scope"), trace, ["session", "job_id"])
         .sort("scope")
         .select(
             *("session", "job_id", "entrypoint", "start", "makespan_ns"),
-            *("tasks", "spans", "traces", "processes", "errors", "in_flight"),
+            *("tasks", "spans", "traces", "processes", "errors", "in_flight", "without_span"),
         )
     )
 
 
-def traces(spans: pl.DataFrame, *, clock_correct: bool = True) -> pl.DataFrame:
-    """List the traces of a span table, in order of start.
+def traces(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
+    """List the traces of a span table, or of what `prepare` made of one, in order of start.
 
     Columns: `trace_id`, `name` (of its first root span), `session`, `job_id` (of its first span), `start` (UTC),
-    `makespan_ns`, and counts: `tasks` (runs), `spans`, `errors`, `in_flight`. With `clock_correct`, times of hosts
+    `makespan_ns`, and counts: `tasks` (runs), `spans`, `errors`, `in_flight`, `without_span` (attempts that only Ray's
+    task events know; in no other count). With `clock_correct`, times of hosts
     whose clocks are proven to be off are shifted first.
     """
-    frame, extents = _scoped(spans, "traces", clock_correct)
+    trace = prepare(spans, clock_correct=clock_correct)
+    frame, extents = _scoped(trace, "traces")
     is_root = pl.col("parent_id").is_null()
     found = frame.group_by("scope", maintain_order=True).agg(
         pl.col("trace_id", "session", "job_id").first(),
@@ -65,26 +67,30 @@ def traces(spans: pl.DataFrame, *, clock_correct: bool = True) -> pl.DataFrame:
         **{name: count.cast(pl.Int64) for name, count in _COUNTS.items()},
     )
     return (
-        found.join(extents, on="scope")
+        _with_attempts(found.join(extents, on="scope"), trace, ["trace_id"])
         .sort("scope")
         .select(
             *("trace_id", "name", "session", "job_id", "start", "makespan_ns"),
-            *("tasks", "spans", "errors", "in_flight"),
+            *("tasks", "spans", "errors", "in_flight", "without_span"),
         )
     )
 
 
-def _scoped(spans: pl.DataFrame, kind: str, clock_correct: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _with_attempts(scopes: pl.DataFrame, trace: PreparedTrace, keys: list[str]) -> pl.DataFrame:
+    """Count the attempts of each scope that have no span."""
+    counts = trace.attempts.group_by(keys).agg(without_span=pl.len().cast(pl.Int64))
+    return scopes.join(counts, on=keys, how="left", nulls_equal=True).with_columns(pl.col("without_span").fill_null(0))
+
+
+def _scoped(trace: PreparedTrace, kind: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Number each span's scope, and give the scopes' start and makespan as the critical path has them."""
-    structure, _ = build_corrected(spans, clock_correct=clock_correct)
-    scope_of, keys = number_scopes(structure.spans, kind)
-    scoped = scope_spans(structure, scope_of, len(keys))
+    scopes, scoped = trace.scopes(kind), trace.scoped(kind)
     roots = slice(scoped.span_count, None)
     extents = pl.DataFrame(
         {
-            "scope": np.arange(len(keys), dtype=np.int64),
+            "scope": np.arange(scopes.table.height, dtype=np.int64),
             "start": pl.Series(scoped.start[roots]).cast(pl.Datetime("ns", "UTC")),
             "makespan_ns": scoped.end[roots] - scoped.start[roots],
         }
     )
-    return spans.with_columns(scope=pl.Series(scope_of)), extents
+    return trace.spans.with_columns(scope=pl.Series(scopes.of_row)), extents

@@ -3,14 +3,12 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.clocks.correction import build_corrected
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import paths_of
-from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import DRIVER
-from raytrace_analyze.queueing.rules import CauseRules
-from raytrace_analyze.trace.relations import relate_runs
-from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.trace.asof import NEVER
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 TIMES = ("run", "queue", "submit")
@@ -25,7 +23,7 @@ _GROUPS = {
 
 
 def latency_stats(
-    spans: pl.DataFrame,
+    spans: Trace,
     by: str = "function",
     task_events: pl.DataFrame | None = None,
     *,
@@ -33,9 +31,10 @@ def latency_stats(
 ) -> pl.DataFrame:
     """Sum up how long tasks took, by `function`, `node`, `worker` or `actor`, or every span by `name`.
 
-    Takes a span table (columns of `schema.TABLE`) and, where they are at hand, Ray's `task_events`, which the critical
-    path goes by as in `critical_paths`. One row a group, the one with the most run time first. Columns:
-    the group; `count` of runs, `errors`, `in_flight` (runs that never ended: they count, their time does not); for
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one (`task_events`: as version 0.1.0 gave
+    them beside the spans). One row a group, the one with the most run time first. Columns: the group; `count` of runs,
+    `errors`, `in_flight` (runs that never ended: they count, their time does not), `without_span` (attempts that only
+    Ray's task events know: killed, never started, queued still; in no other figure); for
     each of `run`, `queue` and `submit` the total `*_total_ns` and the quantiles `*_p50_ns`, `*_p90_ns`, `*_p95_ns`,
     `*_p99_ns`, `*_max_ns` (linear interpolation, rounded to whole ns); `path_ns` and `path_share` (0 to 1): what
     the group has of the critical paths of all jobs.
@@ -47,13 +46,15 @@ def latency_stats(
     if by not in _GROUPS:
         raise UsageError(f"cannot group by {by!r}; choose one of {', '.join(_GROUPS)}")
     column = _GROUPS[by]
-    structure, _ = build_corrected(spans, clock_correct=clock_correct)
-    timed = _timed(structure)
+    trace = prepare(spans, task_events, clock_correct=clock_correct)
+    timed = _timed(trace)
     if by != "name":
         timed = timed.filter("is_run")
+    attempts = trace.attempts
     if by == "actor":
-        timed = timed.filter(pl.col("actor_id").is_not_null())
-    on_path = _on_path(structure, spans, task_events, column)
+        timed, attempts = (rows.filter(pl.col("actor_id").is_not_null()) for rows in (timed, attempts))
+    on_path = _on_path(trace, column)
+    without = attempts.group_by(pl.col(column).alias(by)).agg(without_span=pl.len().cast(pl.Int64))
     quantiles = [
         pl.col(f"{time}_ns").quantile(q, "linear").round().cast(pl.Int64).alias(f"{time}_{name}_ns")
         for time in TIMES
@@ -70,39 +71,57 @@ def latency_stats(
             errors=(pl.col("status") == "ERROR").sum().cast(pl.Int64),
             in_flight=pl.col("end").is_null().sum().cast(pl.Int64),
         )
+        .join(without, on=by, how="full", coalesce=True, nulls_equal=True)
+        .with_columns(pl.col("count", "errors", "in_flight", "without_span", "^.*_total_ns$").fill_null(0))
         .join(on_path, left_on=by, right_on=column, how="left", nulls_equal=True)
         .with_columns(pl.col("path_ns").fill_null(0), pl.col("path_share").fill_null(0.0))
         .sort("run_total_ns", by, descending=[True, False], nulls_last=True)
-        .select(by, "count", "errors", "in_flight", *times, "path_ns", "path_share")
+        .select(by, "count", "errors", "in_flight", *times, "path_ns", "path_share", "without_span")
     )
 
 
-def _timed(structure: Structure) -> pl.DataFrame:
+def _timed(trace: PreparedTrace) -> pl.DataFrame:
     """Add to every span what it took: `run_ns`, and for runs `submit_ns` and `queue_ns`."""
+    structure = trace.structure
     submit = structure.submit
     ready = np.where(submit >= 0, structure.end[submit], structure.start)
     runs = pl.DataFrame(
-        {"submit": submit, "start": structure.start, "end": structure.end, "ready": ready, "is_run": structure.is_run}
+        {
+            "submit": submit,
+            "start": structure.start,
+            "end": structure.end,
+            "ready": ready,
+            "is_run": structure.is_run,
+        }
     ).with_columns(has_submit=pl.col("submit") >= 0)
-    before = pl.col("end").shift(1).over("submit", order_by="start")
-    queue = (pl.col("start") - pl.max_horizontal("ready", pl.when("has_submit").then(before))).clip(lower_bound=0)
+    before, is_first = _attempt_before(trace)
+    queue = (pl.col("start") - pl.max_horizontal("ready", before)).clip(lower_bound=0)
     submit_ns = pl.Series(np.where(submit >= 0, structure.end[submit] - structure.start[submit], 0))
     return structure.spans.with_columns(
         runs.select(
             "is_run",
             queue_ns=pl.when("has_submit").then(queue),
-            submit_ns=pl.when(pl.col("has_submit") & before.is_null()).then(submit_ns.clip(lower_bound=0)),
+            submit_ns=pl.when(pl.col("has_submit") & is_first).then(submit_ns.clip(lower_bound=0)),
         ),
         run_ns=(pl.col("end") - pl.col("start")).dt.total_nanoseconds(),
     )
 
 
-def _on_path(
-    structure: Structure, as_recorded: pl.DataFrame, task_events: pl.DataFrame | None, column: str
-) -> pl.DataFrame:
+def _attempt_before(trace: PreparedTrace) -> tuple[pl.Series, pl.Series]:
+    """Give for each run the end of the attempt before it (null: none), and whether it is the first of its submit."""
+    structure = trace.structure
+    earlier, later = trace.runs.next_attempts(np.flatnonzero(structure.is_run))
+    end = np.full(structure.is_run.size, NEVER, dtype=np.int64)
+    end[later] = structure.end[earlier]
+    is_first = np.ones(structure.is_run.size, dtype=np.bool_)
+    is_first[later[structure.submit[later] == structure.submit[earlier]]] = False
+    before = pl.Series(end)
+    return before.set(before == NEVER, None), pl.Series(is_first)
+
+
+def _on_path(trace: PreparedTrace, column: str) -> pl.DataFrame:
     """Sum what each group has of the critical paths of all jobs, and its share of their makespans."""
-    rules = CauseRules(structure, relate_runs(structure), task_events, as_recorded)
-    segments = paths_of(structure, rules, "jobs", Options())
+    segments = paths_of(trace, "jobs", PathOptions())
     total = max(int(segments.get_column("duration_ns").sum()), 1)
     return (
         segments.with_columns(pl.col("function").replace(DRIVER, None))

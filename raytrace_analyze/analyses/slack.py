@@ -2,23 +2,34 @@
 
 import polars as pl
 
+from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
+from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.backward import latest_ends
 from raytrace_analyze.replay.job import Job, read_job
 
 
 def slack(
-    spans: pl.DataFrame, job: str | None = None, *, infer: bool = True, clock_correct: bool = True
+    spans: Trace,
+    job: str | None = None,
+    *,
+    infer: bool = True,
+    infer_within_ns: int = SLOT_WITHIN_NS,
+    clock_correct: bool = True,
+    options: PathOptions | None = None,
 ) -> pl.DataFrame:
     """Find for each run of a job how much later it could have ended without moving the job's end.
 
-    Takes a span table (columns of `schema.TABLE`) and a job, by default the one that took longest. One row a run, the
-    least slack first. Columns: `span_id`, `trace_id`, `task_id`, `function`, `name`; `start_ns`, `end_ns` (since the
-    epoch), `duration_ns`; `slack_ns`, 0 for runs that are critical, and `share`, the slack as a share of the makespan.
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one, and a job, by default the one that
+    took longest. One row a run, the least slack first. Columns: `span_id`, `trace_id`, `task_id`, `function`, `name`;
+    `start_ns`, `end_ns` (since the epoch), `duration_ns`; `slack_ns`, 0 for runs that are critical, and `share`, the
+    slack as a share of the makespan.
 
-    All constraints of the job are taken as observed, who got whose slot among them. Raises NoSpansError for an empty
-    table, UsageError for a job that is unknown or ambiguous.
+    All constraints of the job are taken as observed, who got whose slot among them. `infer`, `infer_within_ns` and
+    `clock_correct` are those of `critical_path`; of its `options` the others say nothing here. Raises NoSpansError for
+    an empty table, UsageError for a job that is unknown or ambiguous.
     """
-    return run_slack(read_job(spans, job, infer=infer, clock_correct=clock_correct))
+    options = path_options(options, infer=infer, infer_within_ns=infer_within_ns)
+    return run_slack(read_job(prepare(spans, clock_correct=clock_correct), job, options))
 
 
 def run_slack(job: Job) -> pl.DataFrame:

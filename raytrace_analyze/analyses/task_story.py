@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.clocks.correction import build_corrected, clock_notes
-from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.analyses.lost_attempts import LostAttempt, lost_attempts
+from raytrace_analyze.clocks.correction import clock_notes
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import Timed
-from raytrace_analyze.trace.relations import Runs, relate_runs
-from raytrace_analyze.trace.scopes import find_job, find_runs, number_scopes
-from raytrace_analyze.trace.span_arrays import Structure
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.trace.scopes import find_job, find_runs
+from raytrace_analyze.units import count_text, duration_text
 
 _COLUMNS: dict[str, type[pl.DataType]] = {
     "step": pl.String,
@@ -46,6 +45,7 @@ are about the span that the step belongs to."""
 
 _ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
 _SHORT_ID = 6
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TaskStory:
     function: str
     task_id: str | None
     span_id: str
-    """The run that was asked for; of several the slowest from submit to end."""
+    """The run that was asked for; of several the slowest from submit to end. Made up where no attempt has a span."""
     session: str
     job_id: str | None
     start_ns: int
@@ -78,7 +78,7 @@ class TaskStory:
 
 
 def tell_story(
-    spans: pl.DataFrame,
+    spans: Trace,
     task: str,
     task_events: pl.DataFrame | None = None,
     *,
@@ -87,69 +87,123 @@ def tell_story(
 ) -> TaskStory:
     """Tell the story of a task: a function's name, a task id or a span id; of several runs of the slowest.
 
-    Takes a span table (columns of `schema.TABLE`), Ray's task events where they are at hand, and a `job` (`ID` or
-    `SESSION/ID`) to look for the task in. Raises NoSpansError for an empty table, UsageError for a task or job that is
-    not there.
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one, and a `job` (`ID` or `SESSION/ID`) to
+    look for the task in; `task_events` are those that version 0.1.0 gave beside the spans. Attempts that only Ray's
+    task events know, killed or queued still, are part of it; of a task that has no other ones they are all of it.
+    Raises NoSpansError for an empty table, UsageError for a task or job that is not there.
     """
-    if spans.is_empty():
-        raise NoSpansError("there are no spans to analyse")
-    structure, offsets = build_corrected(spans, clock_correct=clock_correct)
-    candidates = _runs_meant(structure.spans, task, job)
-    runs = relate_runs(structure)
-    rules = CauseRules(structure, runs, task_events, spans)
+    trace = prepare(spans, task_events, clock_correct=clock_correct).require_spans()
+    try:
+        candidates = _runs_meant(trace, task, job)
+    except UsageError:
+        lost = _lost_meant(trace, task, job)
+        if not lost.height:
+            raise
+        return _Teller(trace).tell_lost(lost)
+    structure, runs = trace.structure, trace.runs
     submit = structure.submit[candidates]
     since = np.where(submit >= 0, structure.start[submit], structure.start[candidates])
     slowest = np.lexsort((structure.id_ranks(candidates), structure.end[candidates] - since))[-1]
     run = int(candidates[slowest])
-    number = rules.same_task[run]
-    attempts = np.flatnonzero(rules.same_task == number) if number >= 0 else np.array([run], dtype=np.int64)
+    number = runs.same_task[run]
+    attempts = np.flatnonzero(runs.same_task == number) if number >= 0 else np.array([run], dtype=np.int64)
     attempts = attempts[np.argsort(structure.start[attempts], kind="stable")]
-    return _Teller(structure, runs, rules).tell(
-        run, attempts, np.setdiff1d(candidates, attempts).size, clock_notes(offsets, structure.spans["session"][run])
+    return _Teller(trace).tell(
+        run, attempts, np.setdiff1d(candidates, attempts).size, _lost_notes(trace, run, task, job)
     )
 
 
-def _runs_meant(spans: pl.DataFrame, task: str, job: str | None) -> RowIds:
+def _runs_meant(trace: PreparedTrace, task: str, job: str | None) -> RowIds:
+    spans = trace.spans
     if job is None:
         return find_runs(spans, task).to_numpy().astype(np.int64)
-    scope_of, keys = number_scopes(spans, "jobs")
-    inside = np.flatnonzero(scope_of == find_job(keys, job))
+    scopes = trace.scopes("jobs")
+    inside = np.flatnonzero(scopes.of_row == find_job(scopes.keys, job))
     return np.asarray(inside[find_runs(spans[inside], task).to_numpy()], dtype=np.int64)
+
+
+def _lost_meant(trace: PreparedTrace, task: str, job: str | None) -> pl.DataFrame:
+    """Give the attempts without a span that are meant, the longest first; none where there are none."""
+    attempts = trace.attempts
+    if job is not None:
+        key = trace.scopes("jobs").keys[find_job(trace.scopes("jobs").keys, job)]
+        attempts = attempts.filter(pl.col("session") == key.session, pl.col("job_id") == key.id)
+    try:
+        return attempts[find_runs(attempts, task)]
+    except UsageError:
+        return attempts.clear()
+
+
+def _lost_notes(trace: PreparedTrace, run: int, task: str, job: str | None) -> tuple[str, ...]:
+    """Say which other tasks of that name have no span at all."""
+    own = trace.structure.run_task[run]
+    lost = _lost_meant(trace, task, job).filter(pl.col("task_id").ne_missing(pl.lit(own, pl.String)))
+    others = lost.get_column("task_id").unique(maintain_order=True)
+    if others.is_empty():
+        return ()
+    shown = ", ".join(others.head(_SHOWN)) + (" ..." if others.len() > _SHOWN else "")
+    return (f"{count_text(others.len(), 'more task')} of that name left no span (killed, or never started): {shown}",)
 
 
 class _Teller:
     """Puts the steps of a task's story together."""
 
-    def __init__(self, structure: Structure, runs: Runs, rules: CauseRules) -> None:
-        self.structure = structure
-        self.runs = runs
-        self.rules = rules
-        self.flow = structure.run_above
+    def __init__(self, trace: PreparedTrace) -> None:
+        self.trace = trace
+        self.structure = trace.structure
+        self.runs = trace.runs
+        self.rules = trace.rules
+        self.flow = trace.structure.run_above
 
     def tell(self, run: int, attempts: RowIds, others: int, notes: tuple[str, ...]) -> TaskStory:
         structure, about = self.structure, self.structure.spans.row(run, named=True)
-        submit = int(structure.submit[run])
+        submit, task_id = int(structure.submit[run]), structure.run_task[run]
         queue = causes_frame(self.rules, self.rules.whole_waits(attempts[structure.submit[attempts] >= 0]))
         waited = list(self._waits(attempts))
         if not waited:
             notes = (*notes, "nobody is recorded to have waited for it or to have taken its result")
-        told = [*self._submit(submit), *self._queue(queue, attempts), *map(self._run, attempts.tolist())]
-        order = {"submit": 0, "queue": 1, "run": 2}
-        told.sort(key=lambda step: (step["start_ns"], order[step["step"]]))
-        steps = pl.DataFrame([*told, *waited], schema=STEPS)
+        lost = lost_attempts(self.trace, about["session"], task_id)
+        told = [*self._submit(submit), *self._queue(queue, attempts), *map(self._run, attempts.tolist()), *_told(lost)]
+        steps = pl.DataFrame([*_in_order(told), *waited], schema=STEPS)
         return TaskStory(
             function=about["function"] or about["name"],
-            task_id=structure.run_task[run],
+            task_id=task_id,
             span_id=about["span_id"],
             session=about["session"],
             job_id=about["job_id"],
             start_ns=int(structure.start[submit if submit >= 0 else run]),
             end_ns=int(structure.end[run]),
-            queue_ns=int(queue.get_column("duration_ns").sum()),
-            run_ns=int(steps.filter(step="run").get_column("duration_ns").sum()),
+            queue_ns=_total(steps, "queue"),
+            run_ns=_total(steps, "run"),
             other_runs=others,
             steps=steps,
-            notes=notes,
+            notes=(*clock_notes(self.trace.offsets, about["session"]), *notes),
+        )
+
+    def tell_lost(self, candidates: pl.DataFrame) -> TaskStory:
+        """Tell of a task whose attempts have no span: of several the one that took longest."""
+        taken = candidates.with_columns(took=pl.col("end").fill_null(self.trace.spans["end"].max()) - pl.col("start"))
+        about = taken.sort("took", "span_id", nulls_last=True).row(-1, named=True)
+        lost = lost_attempts(self.trace, about["session"], about["task_id"])
+        submit = lost[0].submit
+        told = [*self._submit(submit), *_told(lost)]
+        steps = pl.DataFrame(_in_order(told), schema=STEPS)
+        return TaskStory(
+            function=about["function"] or about["name"],
+            task_id=about["task_id"],
+            span_id=about["span_id"],
+            session=about["session"],
+            job_id=about["job_id"],
+            start_ns=int(self.structure.start[submit]) if submit >= 0 else min(each.start_ns for each in lost),
+            end_ns=max(each.end_ns for each in lost),
+            queue_ns=_total(steps, "queue"),
+            run_ns=_total(steps, "run"),
+            other_runs=candidates.get_column("task_id").n_unique() - 1,
+            steps=steps,
+            notes=(
+                *clock_notes(self.trace.offsets, about["session"]),
+                "no span tells of it; what is told here is from Ray's task events",
+            ),
         )
 
     def _step(self, step: str, row: int, start: int, end: int, sentence: str) -> dict[str, Any]:
@@ -202,7 +256,7 @@ class _Teller:
                 text = f"{self._who(wait)} asked for it with {name} {_later(start - ended)} its end"
             yield self._step("wait", wait, start, end, text)
         for submit in _listing(self.runs.dependencies, attempts).tolist():
-            takers = self.runs.attempts.of(submit)
+            takers = self.runs.of_submit.of(submit)
             if takers.size:
                 taker = int(takers[0])
                 start = int(structure.start[taker])
@@ -219,6 +273,19 @@ class _Teller:
     def _process(self, row: int) -> str:
         pid = self.structure.spans.get_column("pid")[row]
         return f" [process {pid}]" if pid is not None else ""
+
+
+def _told(lost: list[LostAttempt]) -> list[dict[str, Any]]:
+    return [step for attempt in lost for step in attempt.steps]
+
+
+def _in_order(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    order = {"submit": 0, "queue": 1, "run": 2}
+    return sorted(steps, key=lambda step: (step["start_ns"], order[step["step"]]))
+
+
+def _total(steps: pl.DataFrame, step: str) -> int:
+    return int(steps.filter(step=step).get_column("duration_ns").sum())
 
 
 def _listing(named: Timed, runs: RowIds) -> RowIds:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import DRIVER, Scope
+from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.change import Change, check_change, find_name
 from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import Replay, replay
@@ -19,6 +21,23 @@ _ALL_OF_IT = 0.98
 """From what share of all that can be won on nothing more is said to be won."""
 _RANKED = 20
 """How many functions the ranking holds: those with the most time on the critical path."""
+
+
+RANKING = pl.Schema(
+    {
+        "function": pl.String,
+        "runs": pl.Int64,
+        "work_ns": pl.Int64,
+        "critical_ns": pl.Int64,
+        "saved_2x_ns": pl.Int64,
+        "saved_most_ns": pl.Int64,
+        "predicted_2x_ns": pl.Int64,
+        "predicted_least_ns": pl.Int64,
+        "saturating_speedup": pl.Float64,
+        "next_critical": pl.String,
+    }
+)
+"""Columns of `WhatIf.functions`; see `what_if`."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,8 @@ class WhatIf:
     slots: float | None
     """How many slots the job had, as far as its queues tell; None where no run waited for one."""
     notes: tuple[str, ...]
+    functions: pl.DataFrame
+    """Where no change was asked for: what would help most, a row a function; else no rows. See `what_if`."""
 
     @property
     def saved_ns(self) -> int:
@@ -53,19 +74,8 @@ class WhatIf:
         return self.observed_ns - self.predicted_ns
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """What would help most."""
-
-    scope: Scope
-    observed_ns: int
-    functions: pl.DataFrame
-    """Columns of `what_if` without a change."""
-    notes: tuple[str, ...]
-
-
 def what_if(
-    spans: pl.DataFrame,
+    spans: Trace,
     job: str | None = None,
     *,
     speedup: Mapping[str, float] | None = None,
@@ -75,31 +85,31 @@ def what_if(
     had_slots: int | None = None,
     infer: bool = True,
     clock_correct: bool = True,
-) -> WhatIf | pl.DataFrame:
+) -> WhatIf:
     """Predict how long a job would take after a change; without one, rank what would help most.
 
-    Takes a span table (columns of `schema.TABLE`) and a job, by default the one that took longest. `speedup`: by
-    function (or name of a span within tasks; `(driver)` for the driver), how many times as fast its own work would
-    be. `remove_queue`: every run starts as soon as its inputs, and its actor, are there. `slots`: so many CPUs for
-    tasks in all; `infinite_slots`: as many as there are tasks. `had_slots`: how many there were, where that is
-    known; else it is told from who waited for whom.
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one, and a job, by default the one that
+    took longest. `speedup`: by function (or name of a span within tasks; `(driver)` for the driver), how many times as
+    fast its own work would be. `remove_queue`: every run starts as soon as its inputs, and its actor, are there.
+    `slots`: so many CPUs for tasks in all; `infinite_slots`: as many as there are tasks. `had_slots`: how many there
+    were, where that is known; else it is told from who waited for whom.
 
-    The ranking has one row a function on the critical path, what helps most first. Columns: `function`, `runs`,
+    Without a change the prediction is what was observed, and the ranking is its `functions`, which has no rows
+    otherwise: one row a function on the critical path, what helps most first. Columns: `function`, `runs`,
     `work_ns` (its own work, in all runs), `critical_ns` (what of it is on the path), `saved_2x_ns` and
     `saved_most_ns` (how much shorter the job would be with it twice and infinitely as fast), `predicted_2x_ns`,
-    `predicted_least_ns`, `saturating_speedup` (from which speed on next to nothing more is won; null: the
-    faster the better) and `next_critical` (the function that
-    decides the most of the time then).
+    `predicted_least_ns`, `saturating_speedup` (from which speed on next to nothing more is won; null: the faster the
+    better) and `next_critical` (the function that decides the most of the time then).
 
     Raises NoSpansError for an empty table, UsageError for a job or function that is unknown or ambiguous.
     """
-    read = read_job(spans, job, infer=infer, had_slots=had_slots, clock_correct=clock_correct)
-    change = Change(dict(speedup or {}), remove_queue, slots, infinite_slots)
-    return rank(read).functions if change == Change() else predict(read, change)
+    trace = prepare(spans, clock_correct=clock_correct)
+    read = read_job(trace, job, PathOptions(infer=infer), had_slots=had_slots)
+    return predict(read, Change(dict(speedup or {}), remove_queue, slots, infinite_slots))
 
 
 def predict(job: Job, change: Change) -> WhatIf:
-    """Replay a job with a change."""
+    """Replay a job with a change; without one, rank its functions by what would be won if each were faster."""
     check_change(change)
     speedup = {find_name(job.graph, name): factor for name, factor in change.speedup.items()}
     change = Change(speedup, change.remove_queue, change.slots, change.infinite_slots)
@@ -120,11 +130,12 @@ def predict(job: Job, change: Change) -> WhatIf:
         next_critical=then,
         slots=found.capacity / UNIT if found else None,
         notes=job.notes,
+        functions=_rank(job) if change == Change() else RANKING.to_frame(),
     )
 
 
-def rank(job: Job) -> Ranking:
-    """Rank the functions of a job by what would be won if each were faster."""
+def _rank(job: Job) -> pl.DataFrame:
+    """Rank the functions of a job: columns of `RANKING`."""
     graph = job.graph
     now = replay(graph)
     path = critical_functions(now).filter(pl.col("self_ns") > 0).sort("self_ns", descending=True).head(_RANKED)
@@ -151,26 +162,9 @@ def rank(job: Job) -> Ranking:
                 "next_critical": then,
             }
         )
-    frame = pl.DataFrame(rows_of, schema=_RANKING).sort(
+    return pl.DataFrame(rows_of, schema=RANKING).sort(
         "saved_2x_ns", "saved_most_ns", "function", descending=[True, True, False]
     )
-    return Ranking(job.scope, job.makespan_ns, frame, job.notes)
-
-
-_RANKING = pl.Schema(
-    {
-        "function": pl.String,
-        "runs": pl.Int64,
-        "work_ns": pl.Int64,
-        "critical_ns": pl.Int64,
-        "saved_2x_ns": pl.Int64,
-        "saved_most_ns": pl.Int64,
-        "predicted_2x_ns": pl.Int64,
-        "predicted_least_ns": pl.Int64,
-        "saturating_speedup": pl.Float64,
-        "next_critical": pl.String,
-    }
-)
 
 
 def _saturation(job: Job, function: str, made: dict[float, Replay]) -> tuple[float | None, str | None]:

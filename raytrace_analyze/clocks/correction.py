@@ -8,10 +8,9 @@ Where they are not, no shift can be known, and nothing is changed.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import networkx as nx
 import numpy as np
 import polars as pl
 
@@ -19,8 +18,10 @@ from raytrace_analyze.clocks.difference_constraints import Floats, close, settle
 from raytrace_analyze.clocks.happens_before import in_words, must_precede
 from raytrace_analyze.clocks.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
 from raytrace_analyze.decode.times import time_of
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.trace.span_arrays import ALIVE, Structure, build_structure
+from raytrace_analyze.schema import EVENT_TIMES, FROM_EVENTS, STAMPED_BY_SUBMITTER
+from raytrace_analyze.table.components import connected
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, parent_rows
+from raytrace_analyze.trace.span_arrays import ALIVE, Structure, build_structure, with_times
 from raytrace_analyze.units import count_text, duration_text, offset_text
 
 OFFSETS = pl.Schema(
@@ -43,24 +44,11 @@ OFFSETS = pl.Schema(
 _SHOWN = 4
 
 
-def clock_offsets(spans: pl.DataFrame) -> pl.DataFrame:
+def estimate_offsets(structure: Structure) -> pl.DataFrame:
     """Estimate by how much the clock of each host is off.
 
-    Takes a span table (columns of `schema.TABLE`). A host is a `host` of a session; where spans do not name theirs,
-    a `node_id`; spans that name neither share one (null). One row a host, columns of `OFFSETS`:
-
-    - `session`, `host`; `pid` of a process that is taken by itself, since its times and those of others on its host
-      cannot be by one clock; null for the host, without such processes;
-    - `offset_ns`: what has to be added to the times of this host, 0 where nothing proves its clock to be off;
-    - `lower_ns`, `upper_ns`: between which values that has to be, null where nothing bounds it;
-    - `is_reference`: the offsets of the session are relative to this host (the driver's, else the one with most
-      spans; a host that has nothing to do with it is relative to the most important one among those it has to do with);
-    - `is_proven`: recorded times cannot be true unless this host's are shifted;
-    - `is_contradictory`: no shift whatever makes this host's times possible, so none is tried;
-    - `violations`: how many pairs of an event here and one elsewhere are in an order that cannot be; `evidence`: the
-      worst of them in words, null where there is none.
+    One row a host: columns of `OFFSETS`, which the analysis `clock_offsets` tells of.
     """
-    structure = build_structure(spans)
     hosts = number_hosts(structure.spans)
     return _estimate(structure, hosts, out_of_order_within(structure, hosts))
 
@@ -68,11 +56,34 @@ def clock_offsets(spans: pl.DataFrame) -> pl.DataFrame:
 def correct_clocks(spans: pl.DataFrame, offsets: pl.DataFrame) -> pl.DataFrame:
     """Give a copy of a span table with `start` and `end` shifted by the offsets of `clock_offsets`.
 
-    So is the last sign of life in the attributes of a span that never ended, which stands for its end. The order of
-    the rows stays; times within `events` do too.
+    So is the last sign of life in the attributes of a span that never ended, which stands for its end, and so are the
+    times of task events: each by the offset of the host where it was stamped. The order of the rows stays; times within
+    `events` do too.
     """
-    shift = pl.Series(row_shifts(spans, offsets)).cast(pl.Duration("ns"))
-    return _with_alive(spans.with_columns(pl.col("start", "end") + shift), shift)
+    return _shifted(spans, row_shifts(spans, offsets))
+
+
+def _shifted(spans: pl.DataFrame, shift: Nanos) -> pl.DataFrame:
+    of_row, of_submitter = _duration(shift), _duration(_shift_of_submitter(spans, shift))
+    by_submitter = pl.col(FROM_EVENTS).fill_null(False) if FROM_EVENTS in spans.columns else pl.lit(False)
+    told = [
+        name for name in EVENT_TIMES if name in spans.columns and spans.get_column(name).null_count() < spans.height
+    ]
+    moved = spans.with_columns(
+        pl.col("start", "end") + pl.when(by_submitter).then(of_submitter).otherwise(of_row),
+        *(pl.col(name) + (of_submitter if name in STAMPED_BY_SUBMITTER else of_row) for name in told),
+    )
+    return _with_alive(moved, of_row)
+
+
+def _duration(shift: Nanos) -> pl.Series:
+    return pl.Series(shift).cast(pl.Duration("ns"))
+
+
+def _shift_of_submitter(spans: pl.DataFrame, shift: Nanos) -> Nanos:
+    """Give the shift of each row's parent, its own where there is none: a run's parent is its submit."""
+    parent = parent_rows(spans)
+    return np.where(parent >= 0, shift[parent], shift)
 
 
 def _with_alive(spans: pl.DataFrame, shift: pl.Series) -> pl.DataFrame:
@@ -111,8 +122,7 @@ def build_corrected(spans: pl.DataFrame, *, clock_correct: bool) -> tuple[Struct
         return structure, OFFSETS.to_frame()
     offsets = _estimate(structure, hosts, broken)
     if offsets.get_column("is_proven").any():
-        corrected = build_structure(correct_clocks(spans, offsets))
-        structure = replace(corrected, clock_shift=row_shifts(spans, offsets))
+        structure = with_times(structure, correct_clocks(spans, offsets))
     return structure, offsets
 
 
@@ -201,8 +211,10 @@ def _estimate_all(structure: Structure, hosts: Hosts) -> pl.DataFrame:
 
 def _related(pairs: pl.DataFrame) -> Iterator[tuple[RowIds, pl.DataFrame]]:
     """Give the sets of hosts that have to do with each other, in order of importance, with the pairs among them."""
-    graph: nx.Graph[int] = nx.Graph(pairs.select("first_host", "second_host").iter_rows())
-    groups = [np.array(sorted(group), dtype=np.int64) for group in nx.connected_components(graph)]
+    groups = [
+        np.array(sorted(group), dtype=np.int64)
+        for group in connected(pairs.select("first_host", "second_host").iter_rows())
+    ]
     group_of = {host: number for number, group in enumerate(groups) for host in group.tolist()}
     grouped = pairs.with_columns(group=pl.col("first_host").replace_strict(group_of, return_dtype=pl.Int64))
     for number, among in grouped.partition_by("group", as_dict=True).items():

@@ -43,8 +43,7 @@ def advise(
     found, exit_code = open_spans(spans)
     advice = give_advice(
         found.spans,
-        found.task_events,
-        job,
+        job=job,
         at_least=least,
         infer=not no_infer,
         had_slots=had_slots,

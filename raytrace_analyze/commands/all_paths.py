@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raytrace_analyze.commands.options import OutputFormat
 from raytrace_analyze.commands.reading import write_result
-from raytrace_analyze.errors import NoSpansError, UsageError
+from raytrace_analyze.errors import UsageError
 
 if TYPE_CHECKING:
-    from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.path.options import PathOptions
+    from raytrace_analyze.prepared import PreparedTrace
 
 
 class Scopes(StrEnum):
@@ -38,27 +39,21 @@ def check_scopes(all_scopes: Scopes | None, one_scope: Mapping[str, object], tai
 
 
 def sum_up(
-    found: "Ingested",
+    trace: "PreparedTrace",
     scopes: Scopes,
-    how: dict[str, Any],
+    how: "PathOptions",
     *,
     by: str,
     tail: str | None,
     top: int,
     output_format: OutputFormat,
 ) -> None:
-    """Write what holds the paths of all scopes; `how` are the options of `critical_paths`."""
-    from raytrace_analyze.path.aggregate import aggregate_paths, parse_tail
-    from raytrace_analyze.path.all_scopes import critical_paths
+    """Write what holds the paths of all scopes."""
+    from raytrace_analyze.path.aggregate import aggregate_paths
     from raytrace_analyze.views.aggregate_view import aggregates_document, show_aggregates
     from raytrace_analyze.views.console import output
 
-    if tail is not None:
-        parse_tail(tail)
-    if found.spans.is_empty():
-        raise NoSpansError("there are no spans to analyse")
-    segments = critical_paths(found.spans, found.task_events, scopes=scopes, **how)
-    sums = aggregate_paths(segments, found.spans, scopes=scopes, by=by, tail=tail)
+    sums = aggregate_paths(trace, how, scopes=scopes, by=by, tail=tail)
     write_result(
         output_format,
         table=lambda: show_aggregates(sums, output(), scopes=scopes, by=by, top=top),

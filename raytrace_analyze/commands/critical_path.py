@@ -83,6 +83,8 @@ def critical_path(
       raytrace-analyze critical-path --all traces --tail p99
     """
     from raytrace_analyze.path.one_scope import critical_path as find_path
+    from raytrace_analyze.path.options import PathOptions
+    from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.confidence_view import confidence_document, show_confidence
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import path_document, records
@@ -93,26 +95,20 @@ def critical_path(
     within = None if near is None else options.read_share(near, "near")
     if within is not None and (trace is not None or task is not None):
         raise UsageError("--near looks at a whole job; leave out --trace and --task")
-    how: dict[str, Any] = {
-        "queues": queues,
-        "infer": not no_infer,
-        "infer_within_ns": round(infer_within * 1e6),
-        "clock_correct": clock_correct,
-        "overlap_tolerance": 0.0
-        if overlap_tolerance is None
-        else options.read_share(overlap_tolerance, "overlap-tolerance"),
-    }
+    tolerance = 0.0 if overlap_tolerance is None else options.read_share(overlap_tolerance, "overlap-tolerance")
+    how = PathOptions(queues, not no_infer, round(infer_within * 1e6), tolerance)
     found, exit_code = open_spans(spans)
+    prepared = prepare(found.spans, clock_correct=clock_correct)
     if all_scopes is not None:
-        sum_up(found, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)
+        sum_up(prepared, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)
         raise typer.Exit(exit_code)
-    path = find_path(found.spans, found.task_events, job=job, trace=trace, task=task, **how)
+    path = find_path(prepared, job=job, trace=trace, task=task, options=how)
     chains = None
     if within is not None:
         from raytrace_analyze.analyses.slack import near_chains, slack
 
         chosen = f"{path.scope.session}/{path.scope.id}" if path.scope.kind == "job" else path.scope.id
-        chains = near_chains(slack(found.spans, chosen, infer=not no_infer, clock_correct=clock_correct), within)
+        chains = near_chains(slack(prepared, chosen, options=how), within)
 
     def show() -> None:
         from raytrace_analyze.views.what_if_view import show_near

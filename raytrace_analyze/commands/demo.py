@@ -34,9 +34,9 @@ def demo(
     exit_code = run_traced([sys.executable, "-m", "raytrace_analyze.ray_programs.demo_job"], raw, {})
     if exit_code:
         raise RaytraceError(f"the demo's Ray job failed with exit code {exit_code}; see above")
-    found = merge_and_show(raw, table)
+    prepared = merge_and_show(raw, table)
     say_command(f"stats {table}")
-    show_stats(latency_stats(found.spans, task_events=found.task_events), "function", output(), top=20)
+    show_stats(latency_stats(prepared), "function", output(), top=20)
     messages().print(_next_steps(raw, table), markup=False, soft_wrap=True)
 
 

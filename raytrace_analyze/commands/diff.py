@@ -74,8 +74,6 @@ def diff(
     found = compare(
         of_base.spans,
         of_new.spans,
-        of_base.task_events,
-        of_new.task_events,
         job=jobs,
         queues=queues,
         clock_correct=clock_correct,

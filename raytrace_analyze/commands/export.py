@@ -38,6 +38,7 @@ def export(
         float, typer.Option("--min-duration", metavar="MS", min=0, max=1e12, help="Only what took so long, or longer.")
     ] = 0.0,
     on_path: Annotated[bool, typer.Option("--on-path", help="Only what is on the critical path.")] = False,
+    clock_correct: options.ClockCorrect = True,
 ) -> None:
     """Write spans for another tool.
 
@@ -64,13 +65,13 @@ def export(
     found, exit_code = open_spans(spans)
     selection = select(
         found.spans,
-        found.task_events,
         job=job,
         trace=trace,
         from_ns=_read_time(from_time, "from"),
         to_ns=_read_time(to_time, "until"),
         min_duration_ns=round(min_duration * 1e6),
         on_path=on_path,
+        clock_correct=clock_correct,
     )
     if endpoint is not None:
         from raytrace_analyze.exports.otlp import send

@@ -44,7 +44,7 @@ def merge(
         show_report(report, messages())
         raise DamagedInputError("some input is damaged, so nothing was written (--strict)")
     try:
-        write_table(found.spans, output, found.task_events)
+        write_table(found.spans, output)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     with writing():

@@ -44,7 +44,7 @@ def stats(
     from raytrace_analyze.views.tables import show_stats
 
     found, exit_code = open_spans(spans)
-    result = latency_stats(found.spans, by, found.task_events, clock_correct=clock_correct)
+    result = latency_stats(found.spans, by, clock_correct=clock_correct)
     write_result(
         output_format,
         table=lambda: show_stats(result, by, output(), top=top),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from raytrace_analyze.errors import UsageError
 
 if TYPE_CHECKING:
-    from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.prepared import PreparedTrace
 
 _NEEDED = ("ray", "raytrace_hook")
 
@@ -42,10 +42,14 @@ def run_traced(command: Sequence[str], raw: Path, environment: Mapping[str, str]
             continue
 
 
-def merge_and_show(raw: Path, table: Path) -> "Ingested":
-    """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so."""
+def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
+    """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so.
+
+    Gives what is in the table, as those commands read it.
+    """
     from raytrace_analyze.ingest import load
     from raytrace_analyze.path.one_scope import critical_path
+    from raytrace_analyze.prepared import prepare
     from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.views.console import messages, output
     from raytrace_analyze.views.merge_view import show_report
@@ -53,11 +57,12 @@ def merge_and_show(raw: Path, table: Path) -> "Ingested":
 
     say_command(f"merge {raw} -o {table}")
     found = load([raw])
-    write_table(found.spans, table, found.task_events)
+    write_table(found.spans, table)
     show_report(found.report, messages())
     say_command(f"critical-path {table}")
-    show_path(critical_path(found.spans), output(), top=15, by="function")
-    return found
+    prepared = prepare(load([table]).spans)
+    show_path(critical_path(prepared), output(), top=15, by="function")
+    return prepared
 
 
 def say_command(arguments: str) -> None:

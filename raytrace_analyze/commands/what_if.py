@@ -52,7 +52,9 @@ def what_if(
 
       raytrace-analyze what-if /tmp/spans --speedup load_part=2 --slots 16 --format json
     """
-    from raytrace_analyze.analyses.what_if import predict, rank
+    from raytrace_analyze.analyses.what_if import predict
+    from raytrace_analyze.path.options import PathOptions
+    from raytrace_analyze.prepared import prepare
     from raytrace_analyze.replay.change import Change
     from raytrace_analyze.replay.job import read_job
     from raytrace_analyze.views import what_if_view as view
@@ -60,17 +62,16 @@ def what_if(
 
     change = Change(parse_speedups(speedup or []), remove_queue, slots, infinite_slots)
     found, exit_code = open_spans(spans)
-    read = read_job(found.spans, job, infer=not no_infer, had_slots=had_slots, clock_correct=clock_correct)
+    trace = prepare(found.spans, clock_correct=clock_correct)
+    answer = predict(read_job(trace, job, PathOptions(infer=not no_infer), had_slots=had_slots), change)
     if change == Change():
-        ranking = rank(read)
         write_result(
             output_format,
-            table=lambda: view.show_ranking(ranking, output(), top=top),
-            document=lambda: view.ranking_document(ranking),
-            frame=lambda: ranking.functions,
+            table=lambda: view.show_ranking(answer, output(), top=top),
+            document=lambda: view.ranking_document(answer),
+            frame=lambda: answer.functions,
         )
     else:
-        answer = predict(read, change)
         write_result(
             output_format,
             table=lambda: view.show_what_if(answer, output(), top=top),

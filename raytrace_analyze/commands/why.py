@@ -36,7 +36,7 @@ def why(
     from raytrace_analyze.views.why_view import show_story, story_document
 
     found, exit_code = open_spans(spans)
-    story = tell_story(found.spans, task, found.task_events, job=job, clock_correct=clock_correct)
+    story = tell_story(found.spans, task, job=job, clock_correct=clock_correct)
     write_result(
         output_format,
         table=lambda: show_story(story, output()),

@@ -10,7 +10,15 @@ from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import for_polars, is_version, readable
 from raytrace_analyze.model import Decoded, Head, InputFile, Problem, ProblemKind
-from raytrace_analyze.schema import DECODED, EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY
+from raytrace_analyze.schema import (
+    DECODED,
+    EVENT_COLUMNS,
+    EVENT_TABLE,
+    FROM_EVENTS,
+    SCHEMA_VERSION,
+    TABLE_KEY,
+    VERSION_KEY,
+)
 
 _ROWS = 1 << 17
 """How many spans are read at a time: some 100 MB."""
@@ -41,7 +49,7 @@ def decode_parquet(file: InputFile) -> Iterator[Decoded]:
         table = pl.scan_parquet(source, glob=False)
         height = table.select(pl.len()).collect().item()
         for start in range(0, height, _ROWS):
-            yield Decoded(_as_decoded(table.slice(start, _ROWS).collect(), path))
+            yield Decoded(_as_decoded(_only_spans(table.slice(start, _ROWS)).collect(), path))
         if not height:
             check_columns(table.collect(), _NEEDED, path)
     except CANNOT_READ as error:
@@ -51,6 +59,14 @@ def decode_parquet(file: InputFile) -> Iterator[Decoded]:
             raise
         detail = str(error).removeprefix(f"{path} ")
         yield Decoded(empty_frame(), (Problem(ProblemKind.UNREADABLE, path, None, detail),))
+
+
+def _only_spans(table: pl.LazyFrame) -> pl.LazyFrame:
+    """Leave out the attempts that only task events know, and the columns of those: they are read as task events."""
+    columns = table.collect_schema().names()
+    if FROM_EVENTS in columns:
+        table = table.filter(~pl.col(FROM_EVENTS).fill_null(False))
+    return table.select(name for name in columns if name not in EVENT_COLUMNS)
 
 
 def first_line(error: BaseException) -> str:

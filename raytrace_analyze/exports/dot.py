@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from raytrace_analyze.analyses.span_graph import edges, node_keys
 from raytrace_analyze.exports.base import OutputFormat, Selection
+from raytrace_analyze.prepared import prepare
 from raytrace_analyze.units import duration_text
 
 _STYLES = {"child": "solid", "submit": "dashed", "wait": "dotted", "depends": "bold", "attempt": "dashed"}
@@ -20,7 +21,7 @@ def write(selection: Selection, stream: BinaryIO) -> None:
         color = ', color="red"' if (row["trace_id"], row["span_id"]) in on_path else ""
         label = f'{_quoted(row["name"])[:-1]}\\n{took}"'
         stream.write(f"{_quoted(key)} [label={label}{color}];\n".encode())
-    for kind, sources, targets in edges(selection.spans):
+    for kind, sources, targets in edges(prepare(selection.spans, clock_correct=False)):
         for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
             pair = f"{_quoted(keys[source])} -> {_quoted(keys[target])}"
             stream.write(f'{pair} [type="{kind}", style="{_STYLES[kind]}"];\n'.encode())

@@ -4,31 +4,28 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import polars as pl
-
 from raytrace_analyze.exports.formats import output_format
 from raytrace_analyze.exports.select import select
+from raytrace_analyze.prepared import Trace
 
 
 def export(
-    spans: pl.DataFrame,
+    spans: Trace,
     to: str,
     output: str | PathLike[str] | BinaryIO,
-    *,
-    task_events: pl.DataFrame | None = None,
     **filters: Any,
 ) -> None:
-    """Write spans (columns of `schema.TABLE`) for another tool.
+    """Write spans (columns of `schema.TABLE`, or a prepared trace) for another tool.
 
     `to` is `perfetto`, `otlp`, `jaeger`, `folded`, `speedscope`, `graphml` or `dot`; `output` a path (packed where its
     name ends in `.gz`) or a binary stream. Filters: `job`, `trace`, `from_ns`, `to_ns` (ns since the epoch),
-    `min_duration_ns`, `on_path` (only what is on the critical path).
+    `min_duration_ns`, `on_path` (only what is on the critical path), `clock_correct` (as in `critical_path`).
 
     Raises UsageError for an unknown format or scope, NoSpansError where the filters leave nothing, OSError where the
     file cannot be written; a file that was there then stays as it was.
     """
     format_ = output_format(to)
-    selection = select(spans, task_events, **filters)
+    selection = select(spans, **filters)
     if isinstance(output, str | PathLike):
         from raytrace_analyze.exports.whole_file import whole_file
 

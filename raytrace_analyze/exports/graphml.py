@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from raytrace_analyze.analyses.span_graph import edges, node_keys
 from raytrace_analyze.exports.base import OutputFormat, Selection
+from raytrace_analyze.prepared import prepare
 
 _TEXTS = (
     *("trace_id", "span_id", "name", "kind", "category", "status", "session", "job_id", "function"),
@@ -32,7 +33,7 @@ def write(selection: Selection, stream: BinaryIO) -> None:
             f'<data key="{name}">{_xml(value)}</data>' for name, value in values.items() if value is not None
         )
         stream.write(f"<node id={_quoted(key)}>{data}</node>\n".encode())
-    for kind, sources, targets in edges(selection.spans):
+    for kind, sources, targets in edges(prepare(selection.spans, clock_correct=False)):
         for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
             ends = f"source={_quoted(keys[source])} target={_quoted(keys[target])}"
             stream.write(f'<edge {ends}><data key="type">{kind}</data></edge>\n'.encode())

@@ -5,12 +5,12 @@ import polars as pl
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.exports.base import Selection
 from raytrace_analyze.path.one_scope import critical_path
+from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.trace.scopes import find_job, find_trace, number_scopes
 
 
 def select(
-    spans: pl.DataFrame,
-    task_events: pl.DataFrame | None = None,
+    spans: Trace,
     *,
     job: str | None = None,
     trace: str | None = None,
@@ -18,17 +18,20 @@ def select(
     to_ns: int | None = None,
     min_duration_ns: int = 0,
     on_path: bool = False,
+    clock_correct: bool = True,
 ) -> Selection:
     """Choose spans of a span table (columns of `schema.TABLE`); all filters hold at once.
 
     `job` and `trace` as in `critical_path`. Of the spans that touch the time from `from_ns` to `to_ns` (ns since the
     epoch) those stay that took `min_duration_ns` or more; one in flight counts as long. `on_path`: only what is on
-    the critical path, which is that of the trace, of the job, or else of the longest job.
+    the critical path, which is that of the trace, of the job, or else of the longest job. Attempts without a span are
+    left out, and clocks that are proven to be off are corrected, as in `critical_path`.
 
     Raises UsageError for a scope that is unknown or ambiguous, NoSpansError where nothing is left.
     """
-    path = critical_path(spans, task_events, job=None if trace else job, trace=trace)
-    chosen = spans
+    prepared = prepare(spans, clock_correct=clock_correct)
+    path = critical_path(prepared, job=None if trace else job, trace=trace)
+    chosen = prepared.spans
     for wanted, kind, find in ((job, "jobs", find_job), (trace, "traces", find_trace)):
         if wanted is not None:
             scope_of, keys = number_scopes(chosen, kind)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.path.all_scopes import critical_paths
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.path.all_scopes import check_kind, paths_of
+from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
 _CATEGORIES = ("self", "submit", "queue", "wait", "fetch")
@@ -32,7 +33,7 @@ class Aggregates:
 
 
 def path_aggregates(
-    spans: pl.DataFrame,
+    spans: Trace,
     task_events: pl.DataFrame | None = None,
     *,
     scopes: str = "jobs",
@@ -43,6 +44,7 @@ def path_aggregates(
     infer_within_ns: int = SLOT_WITHIN_NS,
     clock_correct: bool = True,
     overlap_tolerance: float = 0.0,
+    options: PathOptions | None = None,
 ) -> pl.DataFrame:
     """Tell what holds the critical paths of all `jobs` or all `traces` of a span table.
 
@@ -62,35 +64,28 @@ def path_aggregates(
     The other options are those of `critical_path`. Raises NoSpansError for an empty table, UsageError for any other
     `scopes`, `by` or `tail`.
     """
-    if spans.is_empty():
-        raise NoSpansError("there are no spans to analyse")
-    segments = critical_paths(
-        spans,
-        task_events,
-        scopes=scopes,
-        queues=queues,
-        infer=infer,
-        infer_within_ns=infer_within_ns,
-        clock_correct=clock_correct,
-        overlap_tolerance=overlap_tolerance,
-    )
-    return aggregate_paths(segments, spans, scopes=scopes, by=by, tail=tail).frame
+    trace = prepare(spans, task_events, clock_correct=clock_correct)
+    options = path_options(options, queues, infer, infer_within_ns, overlap_tolerance)
+    return aggregate_paths(trace, options, scopes=scopes, by=by, tail=tail).frame
 
 
 def aggregate_paths(
-    segments: pl.DataFrame, spans: pl.DataFrame, *, scopes: str, by: str = "function", tail: str | None = None
+    trace: PreparedTrace, options: PathOptions, *, scopes: str, by: str = "function", tail: str | None = None
 ) -> Aggregates:
-    """Sum up the paths that `critical_paths` found in a span table; see `path_aggregates`."""
+    """Do what `path_aggregates` does; gives the totals, too."""
+    quantile = None if tail is None else parse_tail(tail)
+    check_kind(scopes)
     if by not in GROUPS:
         raise UsageError(f"cannot group by {by!r}; choose one of {', '.join(GROUPS)}")
+    segments = paths_of(trace.require_spans(), scopes, options)
     numbered = segments.with_columns(number=pl.struct("session", "scope").rle_id())
     of_scopes = numbered.group_by("number").agg(
         pl.col("session", "scope").first(), makespan=pl.col("duration_ns").sum(), start=pl.col("start_ns").min()
     )
-    of_scopes = _mark_tail(of_scopes, None if tail is None else parse_tail(tail))
+    of_scopes = _mark_tail(of_scopes, quantile)
     group = _COLUMNS.get(by)
     if group is None:
-        of_scopes = of_scopes.join(_described(of_scopes, spans, scopes, by), on="number")
+        of_scopes = of_scopes.join(_described(of_scopes, trace.spans, scopes, by), on="number")
         numbered = numbered.join(of_scopes.select("number", "group"), on="number")
     else:
         numbered = numbered.with_columns(group=group)

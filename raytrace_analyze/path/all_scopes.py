@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.clocks.correction import build_corrected
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.batch import find_paths
-from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.segments import (
     Segments,
     columns_frame,
@@ -18,15 +17,14 @@ from raytrace_analyze.path.segments import (
     split_queues,
 )
 from raytrace_analyze.path.step import Stepper
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
+from raytrace_analyze.path.walk import Walk
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.queues import Queues
 from raytrace_analyze.table.lineage import RowIds
-from raytrace_analyze.trace.clipping import Scoped, scope_spans
-from raytrace_analyze.trace.relations import Runs, relate_runs
-from raytrace_analyze.trace.scopes import scope_table
-from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.relations import Runs
 
 KINDS = ("jobs", "traces")
 _BY_HAND = 20_000
@@ -34,7 +32,7 @@ _BY_HAND = 20_000
 
 
 def critical_paths(
-    spans: pl.DataFrame,
+    spans: Trace,
     task_events: pl.DataFrame | None = None,
     *,
     scopes: str = "jobs",
@@ -43,23 +41,27 @@ def critical_paths(
     infer_within_ns: int = SLOT_WITHIN_NS,
     clock_correct: bool = True,
     overlap_tolerance: float = 0.0,
+    options: PathOptions | None = None,
 ) -> pl.DataFrame:
-    """Find the critical path of every job (`jobs`) or every trace (`traces`) of a span table.
+    """Find the critical path of every job (`jobs`) or every trace (`traces`) of a span table or prepared trace.
 
     Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
     in order of start. The options are those of `critical_path`. Raises UsageError for scopes of another kind.
     """
+    check_kind(scopes)
+    options = path_options(options, queues, infer, infer_within_ns, overlap_tolerance)
+    return paths_of(prepare(spans, task_events, clock_correct=clock_correct), scopes, options)
+
+
+def check_kind(scopes: str) -> None:
+    """Raise UsageError for scopes of another kind than `jobs` and `traces`."""
     if scopes not in KINDS:
         raise UsageError(f"scopes can be {' or '.join(KINDS)}, not {scopes!r}")
-    options = Options(parse_queues(queues), infer, infer_within_ns, overlap_tolerance)
-    structure, _ = build_corrected(spans, clock_correct=clock_correct)
-    return paths_of(structure, CauseRules(structure, relate_runs(structure), task_events, spans), scopes, options)
 
 
-def paths_of(structure: Structure, rules: CauseRules, scopes: str, options: Options) -> pl.DataFrame:
+def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.DataFrame:
     """Find the paths of all `jobs` or `traces`; gives what `critical_paths` does."""
-    scope_of, keys = scope_table(structure.spans, scopes)
-    scoped = scope_spans(structure, scope_of, keys.height)
+    keys, scoped, rules = trace.scopes(scopes).table, trace.scoped(scopes), trace.rules
     frames = []
     for segments in find_segments(scoped, rules.runs, options, slot_waits(rules)):
         split = split_queues(segments, rules)
@@ -68,16 +70,8 @@ def paths_of(structure: Structure, rules: CauseRules, scopes: str, options: Opti
     return pl.concat(frames)
 
 
-def parse_queues(wanted: str) -> Queues:
-    """Read what to do with queues. Raises UsageError for any other word."""
-    try:
-        return Queues(wanted)
-    except ValueError:
-        raise UsageError(f"queues can be {' or '.join(Queues)}, not {wanted!r}") from None
-
-
 def find_segments(
-    scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None, scopes: RowIds | None = None
+    scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None = None, scopes: RowIds | None = None
 ) -> Iterator[Segments]:
     """Walk every scope, or some; gives the segments of some scopes at a time, in order.
 
@@ -97,7 +91,9 @@ def find_segments(
         yield found
 
 
-def find_segments_of_one(scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None, scope: int) -> Segments:
+def find_segments_of_one(
+    scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None, scope: int
+) -> Segments:
     """Walk one scope: by hand, which costs nothing but its steps, unless there are very many."""
     steps = make_walk(scoped, runs, options, slots).from_root_within(scope, _BY_HAND)
     if steps is None:
@@ -105,12 +101,12 @@ def find_segments_of_one(scoped: Scoped, runs: Runs, options: Options, slots: Sl
     return segments_of_steps(np.full(len(steps), scope), steps)
 
 
-def make_walk(scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None) -> Walk:
+def make_walk(scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None) -> Walk:
     """Prepare to walk scopes one by one."""
     return Walk(
         scoped,
         runs,
-        queues=options.queues,
+        queues=Queues(options.queues),
         infer=options.infer,
         infer_within_ns=options.infer_within_ns,
         slot_waits=slots,

@@ -1,28 +1,27 @@
 """The critical path of a scope, from the span table."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.clocks.correction import build_corrected, clock_notes
-from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.path.all_scopes import find_segments_of_one, make_walk, parse_queues, slot_waits
-from raytrace_analyze.path.predecessors import Options
+from raytrace_analyze.clocks.correction import clock_notes
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.path.all_scopes import find_segments_of_one, make_walk, slot_waits
+from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.result import CriticalPath, Scope
-from raytrace_analyze.path.segments import columns_frame, segments_of_steps, split_queues
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, Walk
-from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_steps, split_queues
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
-from raytrace_analyze.trace.clipping import Scoped, scope_spans
-from raytrace_analyze.trace.relations import relate_runs
-from raytrace_analyze.trace.scopes import ScopeKey, find_job, find_runs, find_trace, number_scopes
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.scopes import ScopeKey, find_job, find_runs, find_trace
 from raytrace_analyze.units import count_text
 
 
 def critical_path(
-    spans: pl.DataFrame,
+    spans: Trace,
     task_events: pl.DataFrame | None = None,
     *,
     job: str | None = None,
@@ -33,58 +32,71 @@ def critical_path(
     infer_within_ns: int = SLOT_WITHIN_NS,
     clock_correct: bool = True,
     overlap_tolerance: float = 0.0,
+    options: PathOptions | None = None,
 ) -> CriticalPath:
     """Find the chain of tasks, waits and queues that decided how long a scope took.
 
-    Takes a span table (columns of `schema.TABLE`) and at most one scope: a `job` (`ID` or `SESSION/ID`), a `trace`
-    id, or a `task` (a function, task id or span id; of several runs the slowest from submit to end). Without one,
-    the job with the longest makespan; where no job ids are known, the session. Ray's `task_events` (as `load` gives
-    them) tell best what the queues on the path were for; without them the spans do.
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one, and at most one scope: a `job` (`ID`
+    or `SESSION/ID`), a `trace` id, or a `task` (a function, task id or span id; of several runs the slowest from submit
+    to end). Without one, the job with the longest makespan; where no job ids are known, the session. What Ray's task
+    events say in the rows tells best what the queues on the path were for; without it the spans do. (`task_events`: as
+    version 0.1.0 gave them beside the spans; they are put into the rows first.)
 
     `queues`: `follow` goes on through what held the actor or the slot, `show` keeps that as a queue segment.
     `infer` fills in joins and predecessors where the hook recorded no waits; a task's predecessor ended at most
     `infer_within_ns` before it started. `clock_correct` first shifts the times of hosts whose clocks are proven to be
     off (see `clock_offsets`). With an `overlap_tolerance` (a part of the parent's length, such as 0.01) a sibling that
     ended so little after the next one began is on the path too; the overlap counts once. The rules are those of the
-    docs' "How the path is computed".
+    docs' "How the path is computed". In place of `queues`, `infer`, `infer_within_ns` and `overlap_tolerance` one value
+    can be given: `options`. `clock_correct` says nothing of a trace that is prepared already.
 
     Raises NoSpansError for an empty table, UsageError for a scope that is unknown or ambiguous.
     """
-    if spans.is_empty():
-        raise NoSpansError("there are no spans to analyse")
     if sum(scope is not None for scope in (job, trace, task)) > 1:
         raise UsageError("give one scope: a job, a trace or a task")
-    structure, offsets = build_corrected(spans, clock_correct=clock_correct)
-    as_recorded, spans = spans, structure.spans
-    scope_of, keys = number_scopes(spans, "traces" if trace is not None else "jobs")
-    scoped = scope_spans(structure, scope_of, len(keys))
-    runs = relate_runs(structure)
-    rules = CauseRules(structure, runs, task_events, as_recorded)
-    options = Options(parse_queues(queues), infer, infer_within_ns, overlap_tolerance)
-    slots = slot_waits(rules)
-    if task is not None:
-        path = _of_task(make_walk(scoped, runs, options, slots), rules, find_runs(spans, task))
-        return replace(path, notes=(*path.notes, *clock_notes(offsets, path.scope.session)))
+    prepared = prepare(spans, task_events, clock_correct=clock_correct).require_spans()
+    options = path_options(options, queues, infer, infer_within_ns, overlap_tolerance)
+    path = _of_task(prepared, options, task) if task is not None else _of_scope(prepared, options, job, trace)
+    return replace(path, notes=(*path.notes, *clock_notes(prepared.offsets, path.scope.session)))
+
+
+def _of_scope(trace: PreparedTrace, options: PathOptions, job: str | None, trace_id: str | None) -> CriticalPath:
+    """The path of a job, by default the longest, or of a trace."""
+    kind = "jobs" if trace_id is None else "traces"
+    keys, scoped, structure = trace.scopes(kind).keys, trace.scoped(kind), trace.structure
     notes = []
-    if trace is not None:
-        number = find_trace(keys, trace)
+    if trace_id is not None:
+        number = find_trace(keys, trace_id)
     elif job is not None:
         number = find_job(keys, job)
     else:
         number = longest(scoped, keys)
         if len(keys) > 1:
             notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    segments = find_segments_of_one(scoped, runs, options, slots, number)
+    segments = find_segments_of_one(scoped, trace.runs, options, slot_waits(trace.rules), number)
     root = scoped.root(number)
-    inside = np.flatnonzero(scope_of == number)
-    return CriticalPath(
-        scope=describe(spans[inside], keys[number]),
+    inside = np.flatnonzero(trace.scopes(kind).of_row == number)
+    return _path(
+        trace,
+        scoped,
+        segments,
+        scope=describe(structure.spans[inside], keys[number]),
         start_ns=int(scoped.start[root]),
         end_ns=int(scoped.end[root]),
-        segments=columns_frame(split_queues(segments, rules), scoped),
         work_ns=work_ns(structure, inside),
         runs=int(structure.is_run[inside].sum()),
-        notes=(*notes, *_notes(scoped, inside), *clock_notes(offsets, keys[number].session)),
+        notes=(*notes, *_notes(scoped, inside)),
+    )
+
+
+def _path(trace: PreparedTrace, scoped: Scoped, segments: Segments, **about: Any) -> CriticalPath:
+    split = split_queues(segments, trace.rules)
+    return CriticalPath(
+        segments=columns_frame(split, scoped),
+        rows=np.where(split.row < scoped.span_count, split.row, -1),
+        spans=trace.spans,
+        parents=trace.structure.parent,
+        **about,
     )
 
 
@@ -111,10 +123,10 @@ def describe(spans: pl.DataFrame, key: ScopeKey) -> Scope:
     return Scope("trace", key.id, first, key.session)
 
 
-def _of_task(walk: Walk, rules: CauseRules, rows: pl.Series) -> CriticalPath:
+def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalPath:
     """The path of one run, from its submit; of several runs, of the slowest."""
-    scoped, structure = walk.scoped, walk.scoped.structure
-    runs = rows.to_numpy().astype(np.int64)
+    scoped, structure = trace.scoped("jobs"), trace.structure
+    runs = find_runs(structure.spans, task).to_numpy().astype(np.int64)
     submit = scoped.parent[runs]
     since = np.where(submit >= 0, scoped.start[submit], scoped.start[runs])
     slowest = int(np.lexsort((structure.id_ranks(runs), scoped.end[runs] - since))[-1])
@@ -123,13 +135,14 @@ def _of_task(walk: Walk, rules: CauseRules, rows: pl.Series) -> CriticalPath:
     notes: tuple[str, ...] = ()
     if runs.size > 1:
         notes = (f"of {count_text(runs.size, 'run')} of this task, this is the slowest from submit to end",)
-    steps = walk.from_run(run, start)
-    segments = segments_of_steps(np.zeros(len(steps), dtype=np.int64), steps)
-    return CriticalPath(
+    steps = make_walk(scoped, trace.runs, options, slot_waits(trace.rules)).from_run(run, start)
+    return _path(
+        trace,
+        scoped,
+        segments_of_steps(np.zeros(len(steps), dtype=np.int64), steps),
         scope=Scope("task", about["task_id"] or about["span_id"], about["function"] or about["name"], about["session"]),
         start_ns=start,
         end_ns=int(scoped.end[run]),
-        segments=columns_frame(split_queues(segments, rules), scoped),
         work_ns=work_ns(structure, np.array([run])),
         runs=1,
         notes=notes,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS, SlotWaits, Via
+from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
+from raytrace_analyze.path.walk import SlotWaits, Via
 from raytrace_analyze.queues import Queues
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
@@ -61,21 +62,10 @@ class Asked:
         return runs.members_at(runs.before(group, since, self.until))
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to walk; see `critical_path`."""
-
-    queues: Queues = Queues.FOLLOW
-    infer: bool = True
-    infer_within_ns: int = SLOT_WITHIN_NS
-    overlap_tolerance: float = 0.0
-    """Not for columns: with a tolerance the scopes are walked one by one."""
-
-
 class Origins:
     """Finds where runs came from."""
 
-    def __init__(self, runs: Runs, options: Options, slots: SlotWaits | None = None) -> None:
+    def __init__(self, runs: Runs, options: PathOptions, slots: SlotWaits | None = None) -> None:
         self._runs, self._structure = runs, runs.structure
         self._follow = options.queues is Queues.FOLLOW
         self._guess = options.infer and self._follow

@@ -3,9 +3,11 @@
 import warnings
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from raytrace_analyze.path.confidence import confidence
+from raytrace_analyze.table.lineage import RowIds
 
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
@@ -48,6 +50,10 @@ _GROUPS = {
 }
 
 
+def _no_rows() -> RowIds:
+    return np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class Scope:
     """What was analysed."""
@@ -75,6 +81,24 @@ class CriticalPath:
     """How many task runs there are in the scope."""
     notes: tuple[str, ...] = field(default=())
     """What a reader should know about the input: spans left out, ends that are missing."""
+    rows: RowIds = field(default_factory=_no_rows, repr=False, compare=False)
+    """By segment: the row of its span in `spans`, -1 for the virtual root."""
+    spans: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False, compare=False)
+    """The spans that `rows` and `ancestry` speak of: those of the table, clocks corrected."""
+    parents: RowIds = field(default_factory=_no_rows, repr=False, compare=False)
+    """By row of `spans`: its parent's, as the path's rules have it, -1 for none."""
+
+    def ancestry(self, segment: int) -> list[int]:
+        """Give the rows of `spans` from the outermost ancestor of a segment's span to that span itself.
+
+        A run's parent is its submit. Nothing for a segment of the virtual root.
+        """
+        found = []
+        row = int(self.rows[segment])
+        while row >= 0:
+            found.append(row)
+            row = int(self.parents[row])
+        return found[::-1]
 
     @property
     def makespan_ns(self) -> int:

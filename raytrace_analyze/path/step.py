@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from raytrace_analyze.path.predecessors import Codes, Options, Origins, code
+from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.path.predecessors import Codes, Origins, code
 from raytrace_analyze.path.walk import SlotWaits, Via
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
@@ -79,7 +80,7 @@ class Hops(Visited):
 class Stepper:
     """Finds what states lead to."""
 
-    def __init__(self, scoped: Scoped, runs: Runs, options: Options, slots: SlotWaits | None = None) -> None:
+    def __init__(self, scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None = None) -> None:
         self.scoped, self.structure = scoped, scoped.structure
         self._joins = Latest(joins(scoped, runs, infer=options.infer), scoped.start)
         self._ready = Latest(runs.ready, self.structure.start)

@@ -12,15 +12,13 @@ from typing import Protocol
 
 import numpy as np
 
+from raytrace_analyze.path.options import SLOT_WITHIN_NS
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.queues import Queues
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.relations import Runs, joins
-
-SLOT_WITHIN_NS = 100_000_000
-"""How soon after another run on its worker a task must start for that run to have held its slot."""
 
 
 class Via(StrEnum):

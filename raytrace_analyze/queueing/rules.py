@@ -7,7 +7,6 @@ events decide where a run has them, else the spans do.
 from functools import cached_property
 
 import numpy as np
-import polars as pl
 
 from raytrace_analyze.queueing.causes import CAUSES, Cause, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.demands import read_demands
@@ -15,7 +14,7 @@ from raytrace_analyze.queueing.occupancy import NodeSlots, node_slots, occupancy
 from raytrace_analyze.queueing.task_states import read_states
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
-from raytrace_analyze.trace.groups import Timed, shared
+from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.relations import Runs, by_end, number_pairs
 from raytrace_analyze.trace.span_arrays import Structure
 
@@ -26,16 +25,10 @@ TRANSFER_FROM_NS = 10_000_000
 class CauseRules:
     """Knows what every run of a table could have waited for."""
 
-    def __init__(
-        self,
-        structure: Structure,
-        runs: Runs,
-        task_events: pl.DataFrame | None = None,
-        as_recorded: pl.DataFrame | None = None,
-    ) -> None:
+    def __init__(self, structure: Structure, runs: Runs) -> None:
         self.structure = structure
         self.runs = runs
-        self.states = read_states(structure, task_events, structure.spans if as_recorded is None else as_recorded)
+        self.states = read_states(structure)
         self.held_from = self._held_from()
         self.node = _nodes(structure, runs)
         """The number of the node that a task's run, or an actor's creation, was on; -1 for other spans."""
@@ -49,17 +42,6 @@ class CauseRules:
     def creations(self) -> Timed:
         """By number of the actor: its creations."""
         return _by_end(self.structure, np.where(self.runs.is_creation, self.runs.actor, -1))
-
-    @cached_property
-    def same_task(self) -> RowIds:
-        """A number for the task of each run, by its id or else by its submit; -1 where neither is known."""
-        task, submit = self.runs.task, self.structure.submit
-        return np.where(task >= 0, task, np.where(submit >= 0, int(task.max(initial=-1)) + 1 + submit, -1))
-
-    @cached_property
-    def attempts(self) -> Timed:
-        """By number of `same_task`: its runs, where there are several."""
-        return _by_end(self.structure, shared(self.same_task))
 
     @cached_property
     def on_node(self) -> Timed:
@@ -83,8 +65,8 @@ class CauseRules:
 
     def earlier(self, run: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
         """Give the attempt before each run, or for an actor's restart what ran on it last: its end and its row."""
-        found = latest_other(self.attempts, self.same_task[run], until, run)
-        time, holder = times_at(self.attempts, found), members_at(self.attempts, found)
+        found = latest_other(self.runs.attempts, self.runs.same_task[run], until, run)
+        time, holder = times_at(self.runs.attempts, found), members_at(self.runs.attempts, found)
         made = latest_other(self.creations, np.where(self.runs.is_creation[run], self.runs.actor[run], -1), until, run)
         last = latest_other(self.runs.on_actor, np.where(made >= 0, self.runs.actor[run], -1), until, run)
         died = times_at(self.runs.on_actor, last)

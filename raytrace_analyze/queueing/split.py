@@ -6,14 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.clocks.correction import build_corrected
-from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.queueing.causes import CAUSES, Cause, CauseBound, Codes, QueueIntervals, Source
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.sentences import cause_sentences
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
-from raytrace_analyze.trace.relations import relate_runs
 
 QUEUE_CAUSES = pl.Schema(
     {
@@ -59,26 +56,6 @@ class Pieces:
     holder: RowIds
     """The run whose end ended the piece, -1 where none is known."""
     from_events: Flags
-
-
-def queue_causes(
-    spans: pl.DataFrame, task_events: pl.DataFrame | None = None, *, clock_correct: bool = True
-) -> pl.DataFrame:
-    """Tell for every run of a task what it waited for between its submit and its start.
-
-    Takes a span table (columns of `schema.TABLE`) and, where they are at hand, Ray's task events (as `load` gives
-    them): they decide for the attempts that they know, the spans for the others. One row a piece (columns of
-    `QUEUE_CAUSES`), run by run in order of the table; the pieces of a run are contiguous, from the end of its submit
-    (of a retry: from the end of the attempt before) to its start. Runs that did not wait, or that nobody submitted,
-    have none. Causes: dependency, actor-busy, actor-start, worker-start, no-slot, transfer, function-load, retry,
-    dispatch. `clock_correct` is as in `critical_path`. Raises NoSpansError for an empty table.
-    """
-    if spans.is_empty():
-        raise NoSpansError("there are no spans to analyse")
-    structure, _ = build_corrected(spans, clock_correct=clock_correct)
-    rules = CauseRules(structure, relate_runs(structure), task_events, spans)
-    runs = np.flatnonzero(structure.is_run & (structure.submit >= 0))
-    return causes_frame(rules, rules.whole_waits(runs))
 
 
 def split_waits(rules: CauseRules, waits: QueueIntervals) -> Pieces:

@@ -7,7 +7,7 @@ come from an earlier event of the same flow.
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.path.walk import SLOT_WITHIN_NS
+from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
 from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, ITEM, JOIN, START, Events
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_other, latest_until, members_at, times_at
@@ -17,7 +17,7 @@ Edges = tuple[RowIds, RowIds]
 """Events that lead to events: from, to."""
 
 
-def program_edges(events: Events, *, infer: bool) -> Edges:
+def program_edges(events: Events, options: PathOptions) -> Edges:
     """Give all edges but those of slots."""
     parts = [
         _in_flow(events),
@@ -26,7 +26,7 @@ def program_edges(events: Events, *, infer: bool) -> Edges:
         _waits(events),
         _items(events),
         _horizon(events),
-        *_starts(events, infer=infer),
+        *_starts(events, options),
     ]
     return _join_up(parts)
 
@@ -117,7 +117,7 @@ def _horizon(events: Events) -> Edges:
     return ended, np.full(ended.size, horizon)
 
 
-def _starts(events: Events, *, infer: bool) -> list[Edges]:
+def _starts(events: Events, options: PathOptions) -> list[Edges]:
     """What a run had to wait for: its submit, dependencies, earlier attempts, its actor."""
     runs = _runs(events)
     submitted = runs[events.scoped.parent[runs] >= 0]
@@ -131,8 +131,8 @@ def _starts(events: Events, *, infer: bool) -> list[Edges]:
         _turns(events, actors),
     ]
     unrecorded = submitted[~events.runs.recorded[submitted]]
-    if infer and unrecorded.size:
-        parts += _inferred(events, unrecorded)
+    if options.infer and unrecorded.size:
+        parts += _inferred(events, unrecorded, options.infer_within_ns)
     return parts
 
 
@@ -171,14 +171,7 @@ def _dependencies(events: Events, runs: RowIds) -> Edges:
 
 def _attempts(events: Events, runs: RowIds) -> Edges:
     """From each attempt of a task to the next one."""
-    order = runs[np.lexsort((events.scoped.start[runs], events.scoped.parent[runs]))]
-    again = events.scoped.parent[order[1:]] == events.scoped.parent[order[:-1]]
-    by_submit = _from_ends(events, order[:-1][again], order[1:][again])
-    task = events.runs.task[runs]
-    order = np.lexsort((events.scoped.start[runs], task))
-    again = (task[order[1:]] == task[order[:-1]]) & (task[order[1:]] >= 0)
-    by_task = _from_ends(events, runs[order[:-1][again]], runs[order[1:][again]])
-    return _join_up([by_submit, by_task])
+    return _from_ends(events, *events.runs.next_attempts(runs))
 
 
 def _creations(events: Events, methods: RowIds) -> Edges:
@@ -204,7 +197,7 @@ def _turns(events: Events, methods: RowIds) -> Edges:
     return _from_ends(events, before, methods)
 
 
-def _inferred(events: Events, unrecorded: RowIds) -> list[Edges]:
+def _inferred(events: Events, unrecorded: RowIds, within_ns: int) -> list[Edges]:
     """Where nothing was recorded: from what ended just before, on the actor, or of the job in another process."""
     runs, start = events.runs, events.scoped.start
     on_actor = runs.actor[unrecorded] >= 0
@@ -212,7 +205,7 @@ def _inferred(events: Events, unrecorded: RowIds) -> list[Edges]:
     before = _latest(runs.on_actor, runs.actor[methods], start[methods], methods)[0]
     position = latest_until(runs.in_job, runs.job[tasks], start[tasks])
     found, ended = members_at(runs.in_job, position), times_at(runs.in_job, position)
-    since = np.maximum(start[tasks] - SLOT_WITHIN_NS - 1, _submitted(events, tasks))
+    since = np.maximum(start[tasks] - within_ns - 1, _submitted(events, tasks))
     close = (ended > since) & (found != tasks) & (runs.worker[found] != runs.worker[tasks])
     return [_from_ends(events, before, methods), _from_ends(events, found[close], tasks[close])]
 

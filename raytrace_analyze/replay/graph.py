@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.replay.edges import program_edges, slot_edges, submit_edges
 from raytrace_analyze.replay.events import INFERRED_JOIN, Events, lay_events
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, cpu_demands, find_slots
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
-from raytrace_analyze.trace.relations import relate_runs
+from raytrace_analyze.trace.relations import Runs, relate_runs
 
 _ROUNDS = 64
 """How often activities that begin at one time are put in order before the rest is taken to be a circle."""
@@ -79,13 +80,20 @@ class Graph:
 
 
 def build_graph(
-    scoped: Scoped, scope: int, *, infer: bool = True, had_slots: int | None = None, at_most: int | None = None
+    scoped: Scoped,
+    scope: int,
+    runs: Runs | None = None,
+    options: PathOptions | None = None,
+    *,
+    had_slots: int | None = None,
+    at_most: int | None = None,
 ) -> Graph:
     """Work out the constraints of one scope.
 
     `had_slots`: how many slots there were, told from times if None; `at_most`: how many where these tell of none.
     """
-    events = lay_events(scoped, relate_runs(scoped.structure), scope, infer=infer)
+    options = options or PathOptions()
+    events = lay_events(scoped, runs or relate_runs(scoped.structure), scope, infer=options.infer)
     activity = np.cumsum(events.is_barrier) - 1
     first = np.flatnonzero(events.is_barrier)
     gap = np.diff(events.time, prepend=events.time[:1])
@@ -112,7 +120,7 @@ def build_graph(
         function=function,
         functions=functions,
     )
-    graph = _constrained(bare, *program_edges(events, infer=infer))
+    graph = _constrained(bare, *program_edges(events, options))
     demand = _demand(graph)
     is_known = events.runs.recorded[demand.run].all()
     slots = find_slots(demand, had_slots) if is_known or had_slots is not None else None
@@ -192,7 +200,10 @@ def _demand(graph: Graph) -> Demand:
     rows = rows[structure.is_run[rows] & (events.runs.actor[rows] < 0) & (events.scoped.parent[rows] >= 0)]
     rows = rows[events.scoped.end[rows] > events.scoped.start[rows]]
     submit = events.scoped.parent[rows]
-    amount = cpu_demands(structure.spans.get_column("attributes").gather(submit))
+    amount = cpu_demands(
+        structure.spans.get_column("attributes").gather(submit),
+        structure.spans.get_column("required_resources").gather(rows),
+    )
     rows, submit, amount = rows[amount > 0], submit[amount > 0], amount[amount > 0]
     start = graph.activity[events.start_of[rows]]
     over = submit_edges(events, rows)[0]

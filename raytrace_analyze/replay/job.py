@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.clocks.correction import build_corrected, clock_notes
-from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.path.one_scope import describe, longest
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.replay.graph import Graph, build_graph
 from raytrace_analyze.replay.slot_model import told_cpus
-from raytrace_analyze.trace.clipping import scope_spans
-from raytrace_analyze.trace.scopes import find_job, number_scopes
+from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.units import count_text
 
 
@@ -37,6 +37,8 @@ class Job:
 
     scope: Scope
     graph: Graph
+    trace: PreparedTrace
+    """What it was read from."""
     notes: tuple[str, ...]
     """What a reader should know about the input."""
     cluster: Cluster | None = None
@@ -49,37 +51,35 @@ class Job:
 
 
 def read_job(
-    spans: pl.DataFrame,
+    spans: Trace,
     job: str | None = None,
+    options: PathOptions | None = None,
     *,
-    infer: bool = True,
     had_slots: int | None = None,
-    clock_correct: bool = True,
     trust_cluster: bool = False,
 ) -> Job:
-    """Read a job of a span table (columns of `schema.TABLE`); by default the one that took longest.
+    """Read a job of a span table (columns of `schema.TABLE`) or prepared trace; by default the one that took longest.
 
-    With `trust_cluster` and without `had_slots`, it had as many slots as its driver says that the cluster has; where
-    its actors hold some of them, which says nothing of when, only if no run waited for a slot.
+    Of the `options` those of inference count: the constraints are always followed through slots and actors. With
+    `trust_cluster` and without `had_slots`, it had as many slots as its driver says that the cluster has; where its
+    actors hold some of them, which says nothing of when, only if no run waited for a slot.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
-    if spans.is_empty():
-        raise NoSpansError("there are no spans to analyse")
-    structure, offsets = build_corrected(spans, clock_correct=clock_correct)
-    scope_of, keys = number_scopes(structure.spans, "jobs")
-    scoped = scope_spans(structure, scope_of, len(keys))
+    trace = prepare(spans).require_spans()
+    structure, scoped = trace.structure, trace.scoped("jobs")
+    scope_of, keys = trace.scopes("jobs").of_row, trace.scopes("jobs").keys
     number = longest(scoped, keys) if job is None else find_job(keys, job)
     inside = np.flatnonzero(scope_of == number)
     cluster = read_cluster(structure.spans[inside]) if trust_cluster else None
     if had_slots is None and cluster is not None and not cluster.held_by_actors:
         had_slots = cluster.slots
     at_most = None if cluster is None else cluster.slots
-    graph = build_graph(scoped, number, infer=infer, had_slots=had_slots, at_most=at_most)
-    notes = list(clock_notes(offsets, keys[number].session))
+    graph = build_graph(scoped, number, trace.runs, options, had_slots=had_slots, at_most=at_most)
+    notes = list(clock_notes(trace.offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    return Job(describe(structure.spans[inside], keys[number]), graph, tuple(notes), cluster)
+    return Job(describe(structure.spans[inside], keys[number]), graph, trace, tuple(notes), cluster)
 
 
 def read_cluster(spans: pl.DataFrame) -> Cluster | None:

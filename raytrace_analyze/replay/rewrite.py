@@ -107,6 +107,31 @@ def take_turns_of(graph: Graph, methods: RowIds, copies: int) -> Graph:
     return with_edges(graph, ends[:-copies][kept], starts[copies:][kept])
 
 
+def share_out(graph: Graph, methods: RowIds, actors: int) -> Graph:
+    """Give each call (rows) to the one of so many actors that is free first, in the order in which they started."""
+    events = graph.events
+    starts = graph.activity[events.start_of[methods]]
+    methods = methods[np.argsort(graph.order[starts], kind="stable")]
+    ends, starts = events.end_of[methods], graph.activity[events.start_of[methods]]
+    is_end = np.zeros(events.time.size, dtype=np.bool_)
+    is_end[ends] = True
+    is_start = np.zeros(graph.first.size, dtype=np.bool_)
+    is_start[starts] = True
+    graph = _without(graph, is_end[graph.source] & is_start[graph.target])
+    free = [(0, -1)] * actors  # since when, and after which call
+    before = np.full(methods.size, -1, dtype=np.int64)
+    took = (events.time[ends] - events.time[events.start_of[methods]]).tolist()
+    over, begins = graph.order[graph.activity[ends]].tolist(), graph.order[starts].tolist()
+    for call, length in enumerate(took):
+        # Causes have to stay first in the order of the activities.
+        possible = [each for each in sorted(free) if each[1] < 0 or over[each[1]] < begins[call]]
+        chosen = (possible or sorted(free))[0]
+        before[call] = chosen[1] if possible else -1
+        free[free.index(chosen)] = (chosen[0] + length, call)
+    later = np.flatnonzero(before >= 0)
+    return with_edges(graph, ends[before[later]], starts[later])
+
+
 def work_of_runs(graph: Graph) -> RowIds:
     """Give by event the run (a row) whose own work the stretch before it is, -1 for the driver's and what is none."""
     above = graph.events.run_above[np.maximum(graph.events.owner, 0)]

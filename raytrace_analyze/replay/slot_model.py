@@ -75,9 +75,12 @@ class SlotModel:
         return int((demand.start - since).sum()) + guesses * _SURPRISE_NS
 
 
-def cpu_demands(attributes: pl.Series) -> RowIds:
-    """Read how much CPU submits ask for from their attributes: ten-thousandths, 1 CPU where they do not say."""
-    told = attributes.str.json_path_match("$['raytrace.resources']")
+def cpu_demands(attributes: pl.Series, required: pl.Series) -> RowIds:
+    """Read how much CPU runs ask for: ten-thousandths, 1 CPU where nobody says.
+
+    `attributes` are those of their submits, `required` what Ray's task events say; both in the order of the runs.
+    """
+    told = pl.select(pl.coalesce(required, attributes.str.json_path_match("$['raytrace.resources']"))).to_series()
     known = {text: _parse(text) for text in told.drop_nulls().unique().to_list()}
     return np.array([UNIT if text is None else known[text] for text in told.to_list()], dtype=np.int64)
 

@@ -1,19 +1,20 @@
 """From decoded records to the span table, and the table's Parquet file."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
+from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import for_polars, readable
 from raytrace_analyze.model import Problem, ProblemKind
-from raytrace_analyze.schema import DECODED, EVENT_TABLE, TABLE, TABLE_KEY
+from raytrace_analyze.schema import DECODED, FROM_EVENTS, SCHEMA_VERSION, TABLE, VERSION_KEY
+from raytrace_analyze.table.attempts import put_events, with_event_columns, with_task_events
 from raytrace_analyze.table.inherit import inherit
 from raytrace_analyze.table.sessions import assign_sessions
-from raytrace_analyze.table.task_events import close_attempts, events_path, is_event_table, write_parquet
+from raytrace_analyze.table.task_events import close_attempts, events_path, is_event_table
 
 _IDENTITY = ["trace_id", "span_id"]
 _MICROSECOND = "1us"
@@ -28,9 +29,9 @@ def assemble(
 ) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
     """Make the span table of decoded records (columns of `schema.DECODED`), with what task events add to them.
 
-    Each span stands once, in order of start, trace and id, so that the order in which files were read does not
-    show. Gives the table (columns of `schema.TABLE`) and what was noticed: copies that contradict each other,
-    and parents that are missing.
+    Each span stands once, in order of start, trace and id, so that the order in which files were read does not show;
+    attempts that only task events know are rows among them. Gives the table (columns of `schema.TABLE`) and what was
+    noticed: copies that contradict each other, and parents that are missing.
     """
     if not frames:
         return TABLE.to_frame(), ()
@@ -40,29 +41,34 @@ def assemble(
     if events is not None:
         spans = close_attempts(spans, events)
     spans = inherit(spans)
-    return spans.select(list(TABLE)), (*conflicts, *_missing_parents(spans))
+    noticed = (*conflicts, *_missing_parents(spans))
+    known = put_events(spans, TASK_EVENTS.to_frame() if events is None else events)
+    return in_order(known) if known.height > spans.height else known, noticed
+
+
+def in_order(table: pl.DataFrame) -> pl.DataFrame:
+    """Put the rows of a table in the order that it is in: by start, trace and id."""
+    return table.sort("start", "trace_id", "span_id")
 
 
 def write_table(spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | None = None) -> None:
-    """Write the span table as Parquet, with the schema version in its metadata, and task events beside it.
+    """Write the span table as Parquet, with the schema version in its metadata.
 
-    Each file appears whole or not at all. Without task events, those of an earlier table of this name go.
-    Raises OSError where the place cannot be written, and UsageError, before anything is written, where a file
-    that is none of ours has the name of the task events.
+    The file appears whole or not at all: it is written beside its place, then renamed. The task events that version 1
+    kept beside a table of this name go then. `task_events`, as version 0.1.0 gave them, are put into the rows first;
+    the argument goes with the next version. Raises OSError where the place cannot be written.
     """
-    beside = events_path(path)
-    has_events = task_events is not None and not task_events.is_empty()
-    is_ours = is_event_table(beside)
-    if has_events and not is_ours and os.path.lexists(beside):
-        raise UsageError(
-            f"{readable(beside)} is where the task events would go, and it is none of ours: move it away, or write "
-            "the table under another name"
-        )
-    write_parquet(spans, path, {})
-    if task_events is not None and has_events:
-        write_parquet(task_events, beside, {TABLE_KEY: EVENT_TABLE})
-    elif is_ours:
+    table = with_event_columns(with_task_events(spans, task_events))
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        with beside.open("wb") as file:  # polars takes no path that is not UTF-8
+            table.write_parquet(file, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION)})
+        beside.replace(path)
+    finally:
         beside.unlink(missing_ok=True)
+    older = events_path(path)
+    if is_event_table(older):
+        older.unlink(missing_ok=True)
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -80,7 +86,7 @@ def read_table(path: Path) -> pl.DataFrame:
     except CANNOT_READ as error:
         raise UsageError(f"{name} is damaged: {first_line(error)}; merge the span files anew") from error
     check_columns(rows, _NEEDED, name)  # a value of another type has become null
-    return rows
+    return rows.with_columns(pl.col(FROM_EVENTS).fill_null(False))
 
 
 def _deduplicate(spans: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:

@@ -49,7 +49,8 @@ def inherit(spans: pl.DataFrame) -> pl.DataFrame:
     is_run = run_flags(spans.get_column("kind"), parent)
     spans = add_category(spans, is_run)
     task_row = np.where(is_run, -1, nearest_ancestor(parent, is_run))
-    return _fill_job(_fill_process(_fill_by_task_id(_fill_from_task(spans, task_row), is_run)))
+    spans = _fill_job(_fill_process(_fill_by_task_id(_fill_from_task(spans, task_row), is_run)))
+    return _follow_submitter(spans, parent, is_run, task_row)
 
 
 def _fill_from_task(spans: pl.DataFrame, task_row: RowIds) -> pl.DataFrame:
@@ -100,6 +101,24 @@ def _fill_from_only_value(name: str, process: str) -> pl.Expr:
     values = pl.col(name).drop_nulls()
     only = pl.when(values.n_unique().over(process) == 1).then(values.max().over(process))
     return pl.when(pl.col(process).is_not_null()).then(pl.coalesce(name, only)).otherwise(name).alias(name)
+
+
+def _follow_submitter(spans: pl.DataFrame, parent: RowIds, is_run: Flags, task_row: RowIds) -> pl.DataFrame:
+    """Give runs, and all within them, the job of the driver that they were submitted for.
+
+    A process of another job may execute them: that of a detached actor which several jobs share.
+    """
+    in_run = is_run | (task_row >= 0)
+    job, session = (spans.get_column(name).hash().to_numpy() for name in ("job_id", "session"))
+    submit = np.where(in_run, nearest_ancestor(parent, ~in_run), -1)
+    is_submit = (spans.get_column("category") == "submit").to_numpy()
+    follows = (submit >= 0) & is_submit[submit] & (session[submit] == session) & (job[submit] != job)
+    if not follows.any():
+        return spans
+    of_submit = spans.get_column("job_id").gather(pl.Series(np.maximum(submit, 0)))
+    return spans.with_columns(
+        job_id=pl.when(pl.Series(follows) & of_submit.is_not_null()).then(of_submit).otherwise("job_id")
+    )
 
 
 def _fill_job(spans: pl.DataFrame) -> pl.DataFrame:

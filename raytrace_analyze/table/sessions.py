@@ -5,10 +5,9 @@ them can tell two runs of one program apart. Node ids are new with every cluster
 session's name; for other spans a session is the connected component of node ids and traces.
 """
 
-from collections.abc import Iterable
-
-import networkx as nx
 import polars as pl
+
+from raytrace_analyze.table.components import connected
 
 _ID_LENGTH = 12
 
@@ -40,13 +39,12 @@ def assign_sessions(spans: pl.DataFrame) -> pl.Series:
 def _sessions_of_nodes(spans: pl.DataFrame) -> dict[str, str]:
     """Give each node id its session: the one the hook named, else the connected component's own name."""
     in_trace = spans.select("trace_id", "node_id").drop_nulls().unique()
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(in_trace.get_column("node_id").unique().to_list())
+    alone = in_trace.select(pl.col("node_id").unique().implode().list.sort()).item().to_list()
     shared = in_trace.group_by("trace_id").agg("node_id").filter(pl.col("node_id").list.len() > 1)
-    _connect(graph, shared.get_column("node_id").list.sort().unique().to_list())
+    groups = shared.get_column("node_id").list.sort().unique().to_list()
     named = spans.select("node_id", "session").drop_nulls().group_by("node_id").agg(pl.col("session").min()).rows()
     session_of = dict(named)
-    for component in nx.connected_components(graph):
+    for component in connected([*([node] for node in alone), *groups]):
         known = sorted({session_of[node] for node in component if node in session_of})
         name = known[0] if known else f"node-{min(component)[:_ID_LENGTH]}"
         for node in component:
@@ -76,12 +74,8 @@ def _unrelated(spans: pl.DataFrame) -> pl.DataFrame:
     """Give for each trace still without a session a name for the set of traces it shares files with."""
     lost = spans.filter(pl.col("session").is_null())
     files = lost.select("trace_id", "source").unique().group_by("trace_id").agg(pl.col("source").sort())
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(lost.get_column("source").unique().to_list())
-    _connect(graph, files.get_column("source").unique().to_list())
-    component_of = {
-        source: number for number, sources in enumerate(nx.connected_components(graph)) for source in sources
-    }
+    sources = files.get_column("source").unique().to_list()
+    component_of = {source: number for number, together in enumerate(connected(sources)) for source in together}
     return (
         lost.with_columns(component=pl.col("source").replace_strict(component_of, return_dtype=pl.Int64))
         .sort("start", "trace_id")
@@ -97,8 +91,3 @@ def _fill_by_trace(spans: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
         .with_columns(pl.col("session").fill_null(pl.col("found")))
         .drop("found")
     )
-
-
-def _connect(graph: "nx.Graph[str]", groups: Iterable[list[str]]) -> None:
-    for group in groups:
-        nx.add_path(graph, group)

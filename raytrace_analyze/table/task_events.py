@@ -1,4 +1,4 @@
-"""Ray's task events beside the span table: when each attempt reached which state.
+"""Ray's task events on their way into the span table: read from where version 1 kept them, merged.
 
 They know what a killed worker could not say any more: that its attempt has ended, and why.
 """
@@ -12,19 +12,19 @@ from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_ve
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import for_polars, is_version, readable
-from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY, Kind, Status
+from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY, Kind, Status
 
 ATTEMPT = ("session", "task_id", "attempt")
 """What tells attempts apart: task ids are counted anew by every cluster."""
 
 
 def events_path(spans: Path) -> Path:
-    """Where the task events of a span table lie: beside it, as `NAME.task_events.parquet`."""
+    """Where version 1 kept the task events of a span table: beside it, as `NAME.task_events.parquet`."""
     return spans.with_name(f"{spans.stem}.task_events.parquet")
 
 
 def read_event_table(path: Path) -> pl.DataFrame:
-    """Read what `table.write_table` wrote beside a span table (columns of `TASK_EVENTS`).
+    """Read what version 1 wrote beside a span table (columns of `TASK_EVENTS`).
 
     Raises UsageError for what is no such table, is damaged, or was written by a newer version.
     """
@@ -51,17 +51,6 @@ def is_event_table(path: Path) -> bool:
     except CANNOT_READ:
         return False
     return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) == EVENT_TABLE
-
-
-def write_parquet(frame: pl.DataFrame, path: Path, metadata: dict[str, str]) -> None:
-    """Write a table of ours: beside its place, then renamed, so that it appears whole or not at all."""
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        with beside.open("wb") as file:  # polars takes no path that is not UTF-8
-            frame.write_parquet(file, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION), **metadata})
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

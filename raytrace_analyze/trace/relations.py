@@ -39,10 +39,30 @@ class Runs:
     on_actor: Timed
 
     @cached_property
-    def attempts(self) -> Timed:
+    def of_submit(self) -> Timed:
         """By submit: its runs, one an attempt."""
         structure = self.structure
         return by_end(structure, structure.submit, structure.spans.height)
+
+    @cached_property
+    def same_task(self) -> RowIds:
+        """A number for the task of each run; -1 where neither its id nor its submit is known.
+
+        The one rule for attempts: runs are attempts of one task if they have their submit or their task id in common.
+        """
+        return number_tasks(self.structure)
+
+    @cached_property
+    def attempts(self) -> Timed:
+        """By number of `same_task`: its runs, where there are several."""
+        return by_end(self.structure, shared(self.same_task), int(self.same_task.max(initial=-1)) + 1)
+
+    def next_attempts(self, rows: RowIds) -> tuple[RowIds, RowIds]:
+        """Pair each of some runs with the next attempt of its task among them, in order of start."""
+        task, start = self.same_task[rows], self.structure.start[rows]
+        order = np.lexsort((start, task))
+        again = (task[order[1:]] == task[order[:-1]]) & (task[order[1:]] >= 0)
+        return rows[order[:-1][again]], rows[order[1:][again]]
 
     @cached_property
     def retries(self) -> Timed:
@@ -207,6 +227,24 @@ def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[Ro
     of_sorted = np.cumsum(changes)
     number[rows[order]] = of_sorted
     return number, int(of_sorted[-1]) + 1
+
+
+def number_tasks(structure: Structure) -> RowIds:
+    """Number the tasks of runs, which share one if they share their submit or their task id; -1 where none is known."""
+    task, count = number_pairs(structure, structure.run_task, structure.is_run)
+    submit = structure.submit
+    number = np.where(task >= 0, task, np.where(submit >= 0, count + submit, -1))
+    of_submit, of_task = (np.flatnonzero(shared(group) >= 0) for group in (submit, task))
+    while of_submit.size:
+        # Runs of one submit that name different tasks are of one task, and so are all others of these.
+        before = number.copy()
+        for rows, group in ((of_submit, submit), (of_task, task)):
+            least = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+            np.minimum.at(least, group[rows], number[rows])
+            number[rows] = least[group[rows]]
+        if np.array_equal(before, number):
+            break
+    return number
 
 
 def by_end(structure: Structure, group: RowIds, group_count: int) -> Timed:

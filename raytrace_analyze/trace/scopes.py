@@ -1,6 +1,7 @@
 """Which spans an analysis is about: a job, a session, a trace or a task."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,26 @@ class ScopeKey:
     """`job`, `session` or `trace`."""
     id: str
     session: str
+
+
+@dataclass(frozen=True)
+class Scopes:
+    """The scopes of one kind in a table."""
+
+    of_row: RowIds
+    """By row: the number of its scope."""
+    table: pl.DataFrame
+    """By number of the scope: `kind`, `id`, `session`."""
+
+    @cached_property
+    def keys(self) -> list[ScopeKey]:
+        """By number of the scope: what it is called."""
+        return [ScopeKey(*row) for row in self.table.iter_rows()]
+
+
+def read_scopes(spans: pl.DataFrame, kind: str) -> Scopes:
+    """Find the scopes of one kind: `jobs` (and, for spans without a job, sessions) or `traces`."""
+    return Scopes(*scope_table(spans, kind))
 
 
 def number_scopes(spans: pl.DataFrame, kind: str) -> tuple[RowIds, list[ScopeKey]]:

@@ -4,7 +4,7 @@ This is the part of the definition's "Before the walk" that does not depend on t
 adoption, circles. Rows of the table are referred to by position, -1 is "none", times are ns since the epoch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -49,10 +49,6 @@ class Structure:
     """Rows that found a parent by task id or driver span, having none of their own."""
     circles: RowIds
     """Rows that lost their parent because it was their own descendant."""
-    clock_shift: Nanos | None = None
-    """What was added to the times of each row because its host's clock is off, in ns; None where nothing was.
-    Times from elsewhere (Ray's task events) need the same: the submitter's states that of the submit, others the run's.
-    """
 
     def id_ranks(self, rows: RowIds) -> RowIds:
         """Rank the span ids of some rows among each other: the greater id wins a tie."""
@@ -78,11 +74,6 @@ class Structure:
     def _tasks(self) -> Tasks:
         run = np.flatnonzero(self.run_task.is_not_null().to_numpy())
         return Tasks.of(run, self.run_task.gather(run), self.mixed_session)
-
-    @cached_property
-    def id_rank(self) -> RowIds:
-        """Rank all span ids. Takes long in large tables: where few rows need it, use `id_ranks`."""
-        return self.id_ranks(np.arange(self.start.size))
 
     @cached_property
     def lateness(self) -> RowIds:
@@ -143,6 +134,15 @@ def build_structure(spans: pl.DataFrame) -> Structure:
         adopted=adopted,
         circles=circles,
     )
+
+
+def with_times(structure: Structure, spans: pl.DataFrame) -> Structure:
+    """Read the same spans with other times, shifted process by process: who belongs to whom stays as it was."""
+    if structure.circles.size or structure.adopted.size:
+        return build_structure(spans)  # there, times decide on that
+    end, in_flight = _ends(spans)
+    start = spans.get_column("start").to_physical().to_numpy().astype(np.int64)
+    return replace(structure, spans=spans, start=start, end=end, in_flight=in_flight)
 
 
 def _ends(spans: pl.DataFrame) -> tuple[RowIds, Flags]:

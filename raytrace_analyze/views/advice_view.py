@@ -30,6 +30,8 @@ _NAMES = {
     "nested-get": "waiting inside a task",
     "retries": "failed attempts",
     "driver-code": "the driver's own code",
+    "large-arguments": "large arguments by value",
+    "uneven-pool": "one of several actors has most of the work",
 }
 
 
@@ -63,6 +65,11 @@ def answer_text(advice: Advice) -> str:
     first = advice.findings.row(0, named=True)
     if first["saved_ns"] <= 0:
         return f"{took}; nothing that was found would make it shorter."
+    if first["first_run_only"]:
+        return (
+            f"{took}, {duration_text(first['saved_ns'])} of it for what only a first run pays: {_title(first)}. "
+            "Nothing else that is looked for costs it much."
+        )
     instead = f"{duration_text(first['predicted_ns'])} instead of {duration_text(advice.observed_ns)}"
     return f"Mend this first and the job takes {instead}: {_title(first)}."
 
@@ -92,7 +99,7 @@ def _summary(advice: Advice, top: int) -> Table:
         where = f"{row['file'].rsplit('/', 1)[-1]}:{row['line']}" if row["file"] else ""
         shown.add_row(
             str(row["finding"]),
-            _NAMES[row["pattern"]],
+            _NAMES[row["pattern"]] + (" (first run only)" if row["first_run_only"] else ""),
             escape(short_name(row["function"])),
             duration_text(row["saved_ns"]) if row["saved_ns"] else "memory",
             share_text(row["saved_ns"], advice.observed_ns) if row["saved_ns"] else "",

@@ -7,12 +7,14 @@ from typing import Any, TextIO
 import polars as pl
 
 from raytrace_analyze.path.result import CriticalPath
-from raytrace_analyze.schema import SCHEMA_VERSION
+
+DOCUMENT_VERSION = 1
+"""Of the JSON documents; the table's is `schema.SCHEMA_VERSION`."""
 
 
 def write_json(content: dict[str, Any], stream: TextIO) -> None:
     """Write a document as one JSON object, `schema_version` first."""
-    json.dump({"schema_version": SCHEMA_VERSION, **content}, stream, indent=1, ensure_ascii=False, allow_nan=False)
+    json.dump({"schema_version": DOCUMENT_VERSION, **content}, stream, indent=1, ensure_ascii=False, allow_nan=False)
     stream.write("\n")
 
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raytrace_analyze.analyses.what_if import Ranking, WhatIf
+from raytrace_analyze.analyses.what_if import WhatIf
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
@@ -31,7 +31,7 @@ def show_what_if(answer: WhatIf, console: Console, *, top: int) -> None:
     console.print(Group(*_answer_parts(answer, top)))
 
 
-def show_ranking(ranking: Ranking, console: Console, *, top: int) -> None:
+def show_ranking(ranking: WhatIf, console: Console, *, top: int) -> None:
     """Print what would help most."""
     console.print(Group(*_ranking_parts(ranking, top)))
 
@@ -81,7 +81,7 @@ def what_if_document(answer: WhatIf) -> dict[str, Any]:
     }
 
 
-def ranking_document(ranking: Ranking) -> dict[str, Any]:
+def ranking_document(ranking: WhatIf) -> dict[str, Any]:
     """Give the document of what would help most."""
     return {
         **_scope(ranking.scope),
@@ -179,7 +179,7 @@ def _evidence(answer: WhatIf, top: int) -> Iterator[RenderableType]:
     yield shown
 
 
-def _ranking_parts(ranking: Ranking, top: int) -> Iterator[RenderableType]:
+def _ranking_parts(ranking: WhatIf, top: int) -> Iterator[RenderableType]:
     yield Text(ranking_text(ranking), style="bold")
     if ranking.functions.is_empty():
         return
@@ -207,7 +207,7 @@ def _ranking_parts(ranking: Ranking, top: int) -> Iterator[RenderableType]:
     yield from _notes(ranking.notes)
 
 
-def ranking_text(ranking: Ranking) -> str:
+def ranking_text(ranking: WhatIf) -> str:
     """What would help most, in a sentence."""
     took = duration_text(ranking.observed_ns)
     if ranking.functions.is_empty() or ranking.functions.row(0, named=True)["saved_most_ns"] <= 0:

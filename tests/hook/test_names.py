@@ -22,10 +22,14 @@ CONTRACT = {
     "raytrace.awaited_count",
     "raytrace.put_bytes",
     "raytrace.entrypoint",
+    "raytrace.cpu_ns",
+    "raytrace.stacks",
+    "raytrace.idle",
 }
 """What users may rely on."""
 ALSO_WRITTEN = {"raytrace.lost_spans", "raytrace.short_waits", "raytrace.alive", "raytrace.task_name"}
-ALSO_WRITTEN |= {"raytrace.call_site", "raytrace.cluster_resources"}
+ALSO_WRITTEN |= {"raytrace.call_site", "raytrace.cluster_resources", "raytrace.lost_because", "raytrace.process_cpu_ns"}
+ALSO_WRITTEN |= {"raytrace.caller_job_id"}
 """What the hook's README tells besides."""
 NOT_ATTRIBUTES = {"raytrace.schema_version", "raytrace.table"}
 """Keys of the analyser's own Parquet files."""

@@ -9,6 +9,8 @@ import socket
 import time
 from dataclasses import dataclass
 
+from raytrace_hook.output.directory import is_in_use
+
 _NAME = re.compile(r"\.?spans-(?P<host>\w+)-(?P<pid>\d+)-\d+-[0-9a-f]+(?:\.\d+)?\.(?:jsonl|open|events)(?:-[0-9a-f]+)?")
 _DAY_S = 86400
 
@@ -35,7 +37,7 @@ def clean_up(directory: int, max_bytes: int, keep_days: float) -> int:
     oldest_s = time.time() - keep_days * _DAY_S if keep_days else 0.0
     for stem in stems:
         too_many = bool(max_bytes) and total > max_bytes
-        if (too_many or stem.changed_s < oldest_s) and not _may_run(stem):
+        if (too_many or stem.changed_s < oldest_s) and not _may_run(stem, directory):
             for name in stem.names:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=directory)
@@ -65,7 +67,13 @@ def file_host() -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname())[:64] or "host"
 
 
-def _may_run(stem: _Stem) -> bool:
+def _may_run(stem: _Stem, directory: int) -> bool:
+    # The number says nothing of a process in another container, whose files have the same host's name perhaps: these
+    # files it holds open. On the other hand not every file system can tell that.
+    for name in stem.names:
+        with contextlib.suppress(OSError):
+            if is_in_use(directory, name):
+                return True
     if stem.host != file_host():
         return time.time() - stem.changed_s < _DAY_S  # a shared directory: nobody here can tell
     try:

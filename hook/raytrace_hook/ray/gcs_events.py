@@ -6,6 +6,8 @@ from typing import Any
 
 from raytrace_hook.ray.internals import load
 
+_USUAL_LIMIT = 100_000
+_ANSWER_S = 5
 _OLD_STATES = {
     "pending_args_avail_ts": "PENDING_ARGS_AVAIL",
     "pending_node_assignment_ts": "PENDING_NODE_ASSIGNMENT",
@@ -20,7 +22,7 @@ def raw_task_events() -> list[Any]:
     """Return all task events of the cluster: encoded, or messages where Ray keeps them with the dashboard."""
     module = load("ray._private.state")
     state = module.state
-    if getattr(module, "_READ_TASK_EVENTS_FROM_DASHBOARD_HEAD", False):
+    if is_with_dashboard():
         return list(state._get_all_task_events())
     connect = getattr(state, "_connect_and_get_accessor", None)
     if connect is not None:
@@ -29,6 +31,36 @@ def raw_task_events() -> list[Any]:
         state._check_connected()
         accessor = state.global_state_accessor
     return list(accessor.get_task_events())
+
+
+def is_with_dashboard() -> bool:
+    """Tell whether this version of Ray, as it is set, keeps task events with the dashboard instead of the head."""
+    return bool(getattr(load("ray._private.state"), "_READ_TASK_EVENTS_FROM_DASHBOARD_HEAD", False))
+
+
+def most_attempts() -> int:
+    """Return how many attempts are kept in all; others are dropped."""
+    limit = getattr(load("ray")._config, "task_events_max_num_task_in_gcs", None)
+    return int(limit()) if limit is not None else _USUAL_LIMIT
+
+
+def dropped() -> dict[str, int] | None:
+    """Return how many attempts and profile events Ray has dropped so far; None where it can't be asked."""
+    try:
+        service, stubs = load("ray.core.generated.gcs_service_pb2"), load("ray.core.generated.gcs_service_pb2_grpc")
+        address = load("ray")._private.worker.global_worker.gcs_client.address
+        channel = load("ray._private.grpc_utils").init_grpc_channel(address)
+        try:
+            stub = stubs.TaskInfoGcsServiceStub(channel)
+            reply = stub.GetTaskEvents(service.GetTaskEventsRequest(limit=1), timeout=_ANSWER_S)
+        finally:
+            channel.close()
+        return {
+            "attempts": int(reply.num_status_task_events_dropped),
+            "profile_events": int(reply.num_profile_task_events_dropped),
+        }
+    except Exception:  # gRPC is not part of every Ray, and clusters may ask for a token
+        return None
 
 
 def attempts_of(raw: list[Any], job_id: str) -> list[dict[str, Any]]:

@@ -34,6 +34,12 @@ def patch_submissions(wrap: Callable[[Submission, str], Submission]) -> None:
             owner._remote = outer
 
 
+@patched("the job that a shared actor is called by")
+def patch_extract(wrapper: Wrapper) -> None:
+    """In a worker, wrap what makes a context of what came with a call."""
+    replace_attribute(load("ray.util.tracing.tracing_helper")._DictPropagator, "extract", wrapper)
+
+
 @patched("spans of ray.get, ray.wait and ray.put")
 def patch_calls(begin: Callable[[str], Any]) -> None:
     """Make the sections of these three functions that Ray's profiler marks enter what `begin(name)` returns.

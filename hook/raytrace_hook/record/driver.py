@@ -22,7 +22,8 @@ from raytrace_hook.record.pulse import Pulse
 if TYPE_CHECKING:
     from typing import Callable
 
-    from raytrace_hook.output.writer import InputFile
+    from raytrace_hook.output.writer import SpanFile
+    from raytrace_hook.record.processor import SpanFileProcessor
     from raytrace_hook.record.task_events import TaskEvents
 
 _LONGEST_ENTRYPOINT = 500
@@ -31,11 +32,9 @@ _LONGEST_ENTRYPOINT = 500
 class Driver:
     """Follows the connections of a driver to Ray: each gets a span (if wanted), and its task events are saved."""
 
-    def __init__(
-        self, file: InputFile, task_events: TaskEvents, show_alive: Callable[[int], None], with_span: bool
-    ) -> None:
+    def __init__(self, file: SpanFile, task_events: TaskEvents, processor: SpanFileProcessor, with_span: bool) -> None:
         self._file = file
-        self._show_alive = show_alive
+        self._processor = processor
         self._pulse = Pulse((self._say_alive, self._note_resources, task_events.save_when_due))
         self._task_events = task_events
         self._with_span = with_span
@@ -69,6 +68,7 @@ class Driver:
             attributes = {name: value for name, value in ids.items() if name.startswith("ray.")}
             attributes[names.ENTRYPOINT] = entrypoint()
             self._span = trace.get_tracer(__name__).start_span(names.DRIVER_SPAN, attributes=attributes)
+            self._processor.watch_main_thread(self._span.get_span_context().span_id)
             self._resources_noted = False
             if self._fallback is not None:
                 self._fallback.context = trace.set_span_in_context(self._span, Context())
@@ -87,10 +87,13 @@ class Driver:
                 span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:_LONGEST_ENTRYPOINT]))
             span.end()
         self._task_events.finish()
+        self._file.check()
+        if self._file.lost:
+            warn_once(f"{self._file.lost} spans of this process are lost: {self._file.lost_because}")
 
     def _say_alive(self) -> None:
         if self._span is not None:
-            self._show_alive(self._span.get_span_context().span_id)
+            self._processor.show_alive(self._span.get_span_context().span_id)
 
     def _note_resources(self) -> None:
         """Note what the cluster has, as soon as it can be asked; a failure says that it cannot be yet."""

@@ -24,12 +24,13 @@ class ProcessResource:
 
     def __init__(self) -> None:
         self._records_waits = False
-        self._lost_spans = 0
+        self._lost: tuple[int, str]
         self.renew()
         os.register_at_fork(after_in_child=self.renew)
 
     def renew(self) -> None:
         """Forget everything: the process is another one now (a fork)."""
+        self._lost = 0, ""
         self._instance = str(uuid.uuid4())
         self._pid = os.getpid()
         self._ids: dict[str, str] = {}
@@ -43,9 +44,9 @@ class ProcessResource:
         self._records_waits = recorded
         self._version = object()
 
-    def note_lost(self, count: int) -> None:
-        """Say in the spans from now on how many could not be written."""
-        self._lost_spans = count
+    def note_lost(self, count: int, because: str) -> None:
+        """Say in the spans from now on how many could not be written, and why."""
+        self._lost = count, because
         self._version = object()
 
     def attributes(self) -> dict[str, Any]:
@@ -57,8 +58,10 @@ class ProcessResource:
             names.RECORDS_WAITS: self._records_waits,
             **self._ids,
         }
-        if self._lost_spans:
-            found[names.LOST_SPANS] = self._lost_spans
+        count, because = self._lost
+        if count:
+            found[names.LOST_SPANS] = count
+            found[names.LOST_BECAUSE] = because
         return found
 
     def encoded(self, resource: Resource) -> str:

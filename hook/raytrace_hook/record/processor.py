@@ -17,6 +17,8 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray import internals
+from raytrace_hook.record import callers
+from raytrace_hook.record.sampler import Sampler
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from raytrace_hook.output.in_flight import OpenSpans
-    from raytrace_hook.output.writer import InputFile
+    from raytrace_hook.output.writer import SpanFile
     from raytrace_hook.record.process import ProcessResource
+    from raytrace_hook.record.profile import Profile
 
 _ESSENTIAL = (
     "ray.task_id",
@@ -36,11 +39,14 @@ _ESSENTIAL = (
     "ray.actor_method",
     names.TASK_NAME,
     names.CONCURRENT,
+    names.CALLER_JOB_ID,
 )
 """What an open span still says when all of it is too long for its slot."""
 _DIFFERING = ("ray.task_id", names.TASK_NAME)
 """What differs between runs of one function, and of its other spans; the rest of their attributes hardly ever does."""
 _DIFFERING_SUBMISSIONS = ("ray.actor_id", names.SUBMITTED_TASK_ID, names.DEPENDENCY_TASK_IDS, "ray.task_id")
+_LONGEST_SHOWN = 2500
+"""How much of a span's stacks, and of its idle stretches, is told while it is open."""
 _PRODUCER, _CONSUMER = SpanKind.PRODUCER, SpanKind.CONSUMER
 _SAMPLED = TraceFlags.SAMPLED
 _RUN_SUFFIX = names.RUN_SUFFIX
@@ -50,19 +56,34 @@ _CANCELLATIONS = (KeyboardInterrupt, asyncio.CancelledError)
 class SpanFileProcessor(SpanProcessor):
     """Writes each span the moment it ends: a process that is killed has lost nothing that had ended."""
 
-    def __init__(self, file: InputFile, resource: ProcessResource, open_spans: OpenSpans) -> None:
+    def __init__(self, file: SpanFile, resource: ProcessResource, open_spans: OpenSpans) -> None:
         self._file = file
         self._resource = resource
         self._open_spans = open_spans
         self.in_worker = False
         """Whether the process is a Ray worker, where every span belongs to a task."""
         self._actor: tuple[Any, dict[str, Any]] = (None, {})
+        self._sampler: Sampler | None = None
+        self._long_spans: OpenSpans | None = None
+        open_spans.when_gone(self._forget)
+        file.on_loss = self._note_lost
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
         self._running: dict[int, str] = {}
         self._started: dict[int, tuple[str, str, dict[str, Any], str]] = {}
+
+    def sample(self, period_s: float, long_spans: OpenSpans, waits_recorded: bool) -> Sampler:
+        """Look every so often at what runs and the driver do (0: never); show that in `long_spans` while they last."""
+        self._long_spans = long_spans
+        self._sampler = Sampler(period_s, self._show_profile, waits_recorded, self._file.check)
+        return self._sampler
+
+    def watch_main_thread(self, span_id: int) -> None:
+        """Let a span that is open, the driver's, be told by what the main thread does."""
+        if self._sampler is not None and span_id in self._started:
+            self._sampler.start_driver(span_id, time.time_ns())
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Add what is known of the task that the span belongs to, and show the span as open."""
@@ -78,11 +99,18 @@ class SpanFileProcessor(SpanProcessor):
                 parent, start_ns = span.parent, span.start_time
             _, span_id, _, flags, _, _ = context
             is_run = kind is _CONSUMER and name.endswith(_RUN_SUFFIX)
+            is_shown = kind is not _PRODUCER and flags & _SAMPLED
+            if is_run or is_shown:
+                self._open_spans.own(span_id, span)  # first of all: whatever is interrupted below is then put right
             if is_run:
                 self._start_run(span_id, attributes)
+                if self._sampler is not None and is_shown:
+                    self._sampler.start(span_id, start_ns)
             elif self.in_worker:
                 self._adopt(parent, attributes, parent_context)
-            if kind is not _PRODUCER and flags & _SAMPLED:
+            if self.in_worker:
+                callers.add_job(attributes)
+            if is_shown:
                 # Kept until the end, when most of it is still true and need not be encoded again.
                 head = encode_head(name, context, kind, parent, start_ns)
                 seen = attributes.copy()
@@ -96,11 +124,58 @@ class SpanFileProcessor(SpanProcessor):
     def show_alive(self, span_id: int) -> None:
         """Say in the record of an open span that its process still lives. The caller keeps it from ending meanwhile."""
         started = self._started.get(span_id)
-        if started is not None:
-            _, head, seen, _ = started
-            alive = {names.ALIVE: timestamp(time.time_ns())}
-            if not self._open_spans.renew(span_id, encode_open(head, encode_plain({**seen, **alive}))):
-                self._open_spans.renew(span_id, encode_open(head, encode_plain({**_essential(seen), **alive})))
+        if started is None:
+            return
+        _, head, seen, _ = started
+        alive = {names.ALIVE: timestamp(time.time_ns())}
+        profile = None if self._sampler is None else self._sampler.profile(span_id)
+        if profile is not None and self._show_long(span_id, head, {**seen, **alive}, profile):
+            return
+        if not self._open_spans.renew(span_id, encode_open(head, encode_plain({**seen, **alive}))):
+            self._open_spans.renew(span_id, encode_open(head, encode_plain({**_essential(seen), **alive})))
+
+    def _show_profile(self, span_id: int, profile: Profile) -> None:
+        started = self._started.get(span_id)
+        if started is None or started[0] == names.DRIVER_SPAN:  # that is renewed by its own pulse, with the profile
+            return
+        _, head, seen, _ = started
+        self._show_long(span_id, head, seen, profile)
+        if span_id not in self._started and self._long_spans is not None:  # it has ended meanwhile
+            self._long_spans.clear(span_id)
+
+    def _show_long(self, span_id: int, head: str, seen: dict[str, Any], profile: Profile) -> bool:
+        """Show a span with its profile, in a long slot; False where there is none. One thread alone does so."""
+        spans = self._long_spans
+        if spans is None:
+            return False
+        more = profile.attributes(_LONGEST_SHOWN)
+        for attributes in (seen, _essential(seen)):
+            record = encode_open(head, encode_plain({**attributes, **more}))
+            if spans.renew(span_id, record) if spans.shows(span_id) else spans.set(span_id, record):
+                break
+        if not spans.shows(span_id):
+            return False
+        self._open_spans.hide(span_id)
+        return True
+
+    def _forget(self, span_id: int) -> None:
+        """Let go of a span that nobody can end any more."""
+        if self._started.pop(span_id, None) is not None:
+            self._file.count_lost(1, "interrupted, or never ended")
+        self._running.pop(span_id, None)
+        self._stop_watching(span_id)
+
+    def _stop_watching(self, span_id: int) -> dict[str, Any] | None:
+        profile = None if self._sampler is None else self._sampler.end(span_id)
+        if profile is None:
+            return None
+        if self._long_spans is not None:
+            self._long_spans.clear(span_id)
+        return profile.attributes()
+
+    def _note_lost(self) -> None:
+        self._resource.note_lost(self._file.lost, self._file.lost_because)
+        self._open_spans.note_lost()
 
     def _start_run(self, span_id: int, attributes: dict[str, Any]) -> None:
         core = internals.core_worker()
@@ -133,40 +208,53 @@ class SpanFileProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Append the span to the file, then take it out of those that are open."""
         try:
-            private: Any = span
-            try:
-                attributes = private._attributes._dict
-                events, links = private._events._dq, private._links._dq
-                name, context, resource = private._name, private._context, private._resource
-                status, end_ns = private._status, private._end_time
-            except AttributeError:
-                attributes, events, links = dict(span.attributes or {}), span.events, span.links
-                name, context, resource = span.name, span.context, span.resource
-                status, end_ns = span.status, span.end_time
-            if context is None:
-                return
-            _, span_id, _, flags, _, _ = context
-            run = self._running.pop(span_id, None)
-            started = self._started.pop(span_id, None)
-            if not flags & _SAMPLED:
-                return
-            if run is not None and isinstance(sys.exc_info()[1], _CANCELLATIONS):
-                attributes[names.CANCELLED] = True
-            if started is not None and started[0] == name:
-                _, head, seen, encoded = started
-                # Equal is not enough where there may be others than ours: 1, 1.0 and True are.
-                if attributes != seen or (run is None and not all(map(is_, attributes.values(), seen.values()))):
-                    encoded = encode_plain(attributes.copy())
-            else:
-                head = encode_head(name, context, span.kind, span.parent, span.start_time)
-                encoded = encode_alike(name, attributes.copy(), _DIFFERING_SUBMISSIONS)
-            line = encode_ended(head, end_ns, status, encoded, events, links, self._resource.encoded(resource))
-            if not self._file.write(line):
-                self._resource.note_lost(self._file.lost)
-            if started is not None:
-                self._open_spans.clear(span_id)
+            self._end(span)
         except Exception as error:
             warn_once("a span could not be written", error)
+        except BaseException:
+            # A Ctrl-C that came just now is the program's. The span is written all the same, at worst twice.
+            self._end(span)
+            raise
+
+    def _end(self, span: ReadableSpan) -> None:
+        private: Any = span
+        try:
+            attributes = private._attributes._dict
+            events, links = private._events._dq, private._links._dq
+            name, context, resource = private._name, private._context, private._resource
+            status, end_ns = private._status, private._end_time
+        except AttributeError:
+            attributes, events, links = dict(span.attributes or {}), span.events, span.links
+            name, context, resource = span.name, span.context, span.resource
+            status, end_ns = span.status, span.end_time
+        if context is None:
+            return
+        _, span_id, _, flags, _, _ = context
+        started = self._started.get(span_id)
+        run = self._running.get(span_id)
+        if not flags & _SAMPLED:
+            if run is not None:
+                self._running.pop(span_id, None)
+                self._open_spans.clear(span_id)
+            return
+        if run is not None and isinstance(sys.exc_info()[1], _CANCELLATIONS):
+            attributes[names.CANCELLED] = True
+        seen_of_threads = self._stop_watching(span_id) if started is not None else None
+        if seen_of_threads is not None:
+            attributes.update(seen_of_threads)
+        if started is not None and started[0] == name:
+            _, head, seen, encoded = started
+            # Equal is not enough where there may be others than ours: 1, 1.0 and True are.
+            if attributes != seen or (run is None and not all(map(is_, attributes.values(), seen.values()))):
+                encoded = encode_plain(attributes.copy())
+        else:
+            head = encode_head(name, context, span.kind, span.parent, span.start_time)
+            encoded = encode_alike(name, attributes.copy(), _DIFFERING_SUBMISSIONS)
+        self._file.write(encode_ended(head, end_ns, status, encoded, events, links, self._resource.encoded(resource)))
+        if started is not None:
+            self._started.pop(span_id, None)
+            self._running.pop(span_id, None)
+            self._open_spans.clear(span_id)
 
     def shutdown(self) -> None:
         """Nothing is held back, so nothing is left to do."""

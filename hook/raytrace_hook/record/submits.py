@@ -15,6 +15,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record import callers
 from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.call_sites import call_site
 
@@ -39,6 +40,8 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     def _remote(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if kind == "method" and kwargs and "_ray_trace_ctx" in kwargs:
             _fit_signature(self, kwargs)
+        if kwargs and _CONTEXT.name in kwargs:
+            callers.send_job(kind, self, kwargs)
         try:
             returned = inner(self, args, kwargs, *more, **options)
         except BaseException as error:

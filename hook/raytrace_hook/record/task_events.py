@@ -1,11 +1,16 @@
-"""Ray's own record of every task attempt and its states, saved before the cluster that holds it is gone."""
+"""Ray's own record of every task attempt and its states, saved before the cluster that holds it is gone.
+
+Ray's head keeps only so many attempts, and drops others. What it has told once is kept here.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import signal
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from raytrace_hook import names
@@ -14,7 +19,7 @@ from raytrace_hook.ray import gcs_events, internals
 from raytrace_hook.record import submits
 
 if TYPE_CHECKING:
-    from raytrace_hook.output.writer import InputFile
+    from raytrace_hook.output.writer import SpanFile
 
 _TERMINAL = ("FINISHED", "FAILED")
 _POLL_S = 0.1
@@ -25,7 +30,7 @@ _MANY_EVENTS = 3000
 class TaskEvents:
     """Saves the task events of the present job, every so often and at its end."""
 
-    def __init__(self, file: InputFile, interval_s: float, wait_s: float) -> None:
+    def __init__(self, file: SpanFile, interval_s: float, wait_s: float) -> None:
         """`interval_s` between savings (0: only at the end); at the end wait up to `wait_s` for the last reports."""
         self._file = file
         self._interval_s = interval_s
@@ -56,8 +61,8 @@ class TaskEvents:
         try:
             self._save(self._attempts())
         except Exception as error:
-            warn_once("no task events from Ray", error)
-            return
+            # What answers may not be there yet, or not any more: the next time it is asked again.
+            warn_once(_refusal(), error)
         # Of a driver with very many tasks this takes its time: never more than a fiftieth of it.
         ended = time.monotonic()
         self._due = ended + max(self._interval_s, 50 * (ended - started))
@@ -70,7 +75,7 @@ class TaskEvents:
         try:
             self._save_last()
         except Exception as error:
-            warn_once("no task events from Ray", error)
+            warn_once(_refusal(), error)
 
     def _save_last(self) -> None:
         if _is_being_stopped():
@@ -88,12 +93,71 @@ class TaskEvents:
         self._save(attempts)
 
     def _attempts(self) -> list[dict[str, Any]]:
-        return gcs_events.attempts_of(gcs_events.raw_task_events(), self._header["job_id"])
+        raw = gcs_events.raw_task_events()
+        if len(raw) >= gcs_events.most_attempts():
+            self._header["dropped"] = gcs_events.dropped()
+            warn_once(
+                f"Ray's head keeps {len(raw)} task attempts and drops others; what it has told is kept here, the rest "
+                "is not known. RAY_task_events_max_num_task_in_gcs, where the cluster starts, lets it keep more"
+            )
+        return gcs_events.attempts_of(raw, self._header["job_id"])
 
     def _save(self, attempts: list[dict[str, Any]]) -> None:
-        encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
-        lines = [encode({**self._header, "written_ns": time.time_ns()}), *map(encode, attempts), ""]
-        self._file.replace_beside(".events", "\n".join(lines).encode("ascii"))
+        """Add what is known now to what was saved before."""
+        fresh = {_key(attempt): attempt for attempt in attempts}
+        forgotten = 0
+        for line in self._saved():
+            if _key_in(line) not in fresh:
+                forgotten += 1
+        header = {**self._header, "forgotten": forgotten, "written_ns": time.time_ns()}
+        self._file.replace_beside(".events", itertools.chain([_line(header)], self._merged(fresh)))
+
+    def _merged(self, fresh: dict[bytes, dict[str, Any]]) -> Iterator[bytes]:
+        for line in self._saved():
+            attempt = fresh.pop(_key_in(line), None)
+            yield line if attempt is None else _line(_with_what_was_known(attempt, line))
+        yield from map(_line, fresh.values())
+
+    def _saved(self) -> Iterator[bytes]:
+        return itertools.islice(self._file.lines_beside(".events"), 1, None)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    return f"{_encode(values)}\n".encode("ascii")
+
+
+_AFTER_KEY = b',"job_id"'
+
+
+def _key(attempt: dict[str, Any]) -> bytes:
+    return _key_in(_line({name: attempt[name] for name in ("task_id", "attempt", "job_id")}))
+
+
+def _key_in(line: bytes) -> bytes:
+    """Return what a line begins with: the task's id and the number of the attempt."""
+    return line.partition(_AFTER_KEY)[0]
+
+
+def _with_what_was_known(attempt: dict[str, Any], line: bytes) -> dict[str, Any]:
+    """Complete an attempt by what was saved of it: Ray may have dropped it and heard of it again since."""
+    known: dict[str, Any] = json.loads(line)
+    found = {name: value or known.get(name) or value for name, value in attempt.items()}
+    found["states"] = {**known["states"], **attempt["states"]}
+    parts = {_encode(part): part for part in (*known["profile"], *attempt["profile"])}
+    found["profile"] = sorted(parts.values(), key=lambda part: part["start_ns"])
+    return found
+
+
+def _refusal() -> str:
+    if gcs_events.is_with_dashboard():
+        return (
+            "no task events: Ray keeps them with its dashboard (RAY_enable_task_events_to_dashboard_head), which does "
+            "not answer; start it (include_dashboard=True), or leave them with the head"
+        )
+    return "no task events from Ray"
 
 
 def _is_being_stopped() -> bool:

@@ -38,7 +38,7 @@ _stored = threading.local()
 class Wait:
     """A wait that goes on."""
 
-    __slots__ = ("context", "count", "key", "measured_ns", "name", "site", "start_ns")
+    __slots__ = ("__weakref__", "context", "count", "key", "measured_ns", "name", "site", "start_ns")
 
     def __init__(self, name: str, count: int) -> None:
         self.start_ns = time.time_ns()
@@ -83,7 +83,7 @@ class Waits:
         wait = Wait(name, count)
         parent = trace.get_current_span(wait.context).get_span_context()
         if parent.trace_flags.sampled or not parent.is_valid:
-            self._open_spans.set(wait.key, _open_record(wait, parent))
+            self._open_spans.set(wait.key, _open_record(wait, parent), wait)
         wait.measured_ns = time.time_ns()
         return wait
 

@@ -8,11 +8,13 @@ import polars as pl
 from raytrace_analyze.analyses.diff.functions import compare_functions
 from raytrace_analyze.analyses.diff.notes import comparison_notes
 from raytrace_analyze.analyses.diff.result import Group, RunDiff
-from raytrace_analyze.analyses.diff.runs import KEY, PathOptions, RunGroup, collect_runs
+from raytrace_analyze.analyses.diff.runs import KEY, RunGroup, collect_runs
 from raytrace_analyze.analyses.diff.significance import Significance
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 
-Tables = pl.DataFrame | Sequence[pl.DataFrame]
+Tables = Trace | Sequence[Trace]
 Events = pl.DataFrame | Sequence[pl.DataFrame | None] | None
 
 
@@ -25,21 +27,24 @@ def diff(
     job: str | tuple[str, str] | None = None,
     queues: str = "follow",
     infer: bool = True,
+    infer_within_ns: int = SLOT_WITHIN_NS,
     clock_correct: bool = True,
+    overlap_tolerance: float = 0.0,
+    options: PathOptions | None = None,
 ) -> RunDiff:
     """Find what moved the makespan from one run, or group of runs, to another.
 
-    Takes span tables (columns of `schema.TABLE`), one or several a side, and Ray's task events for each, as `load`
-    gives them. Every job in them is one run of its group. `job` keeps the jobs it fits (`ID` or `SESSION/ID`, both
-    may be cut short), on both sides; of two, the first is for BASE and the second for NEW. `queues`, `infer`
-    and `clock_correct` are those of `critical_path`.
+    Takes span tables (columns of `schema.TABLE`) or what `prepare` made of them, one or several a side (`base_events`,
+    `new_events`: as version 0.1.0 gave them beside the spans). Every job in them is one run of its group. `job` keeps
+    the jobs it fits (`ID` or `SESSION/ID`, both may be cut short), on both sides; of two, the first is for BASE and the
+    second for NEW. The other options are those of `critical_path`.
 
     Raises NoSpansError for a side without spans, UsageError for a job that is not there.
     """
     of_base, of_new = (job, job) if job is None or isinstance(job, str) else job
-    options = PathOptions(queues, infer, clock_correct)
-    base_runs = collect_runs(*_tables(base, base_events), side="BASE", job=of_base, options=options)
-    new_runs = collect_runs(*_tables(new, new_events), side="NEW", job=of_new, options=options)
+    options = path_options(options, queues, infer, infer_within_ns, overlap_tolerance)
+    base_runs = collect_runs(_traces(base, base_events, clock_correct), side="BASE", job=of_base, options=options)
+    new_runs = collect_runs(_traces(new, new_events, clock_correct), side="NEW", job=of_new, options=options)
     parts = _parts(base_runs, new_runs)
     significance = Significance(base_runs.about.height, new_runs.about.height)
     makespans = pl.concat([base_runs.about, new_runs.about]).get_column("makespan_ns").to_numpy()
@@ -58,15 +63,15 @@ def diff(
     )
 
 
-def _tables(tables: Tables, events: Events) -> tuple[list[pl.DataFrame], list[pl.DataFrame | None]]:
-    """Give each table its task events, or none."""
-    listed = [tables] if isinstance(tables, pl.DataFrame) else list(tables)
+def _traces(tables: Tables, events: Events, clock_correct: bool) -> list[PreparedTrace]:
+    """Give each table its task events, or none, and prepare it."""
+    listed = [tables] if isinstance(tables, pl.DataFrame | PreparedTrace) else list(tables)
     of_each = [events] if events is None or isinstance(events, pl.DataFrame) else list(events)
     if events is None:
         of_each = [None] * len(listed)
     if len(of_each) != len(listed):
         raise UsageError(f"{len(listed)} span tables and {len(of_each)} tables of task events do not go together")
-    return listed, of_each
+    return [prepare(table, told, clock_correct=clock_correct) for table, told in zip(listed, of_each, strict=True)]
 
 
 def _parts(base: RunGroup, new: RunGroup) -> pl.DataFrame:

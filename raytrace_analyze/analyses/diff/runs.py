@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.path.all_scopes import critical_paths
-from raytrace_analyze.trace.scopes import number_scopes
+from raytrace_analyze.path.all_scopes import paths_of
+from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.prepared import PreparedTrace
 
 RUNS = pl.Schema(
     {
@@ -35,15 +36,6 @@ TASKS = pl.Schema({"run": pl.Int64, "function": pl.String, "run_ns": pl.Int64})
 
 
 @dataclass(frozen=True)
-class PathOptions:
-    """How critical paths are found: see `critical_path`."""
-
-    queues: str
-    infer: bool
-    clock_correct: bool
-
-
-@dataclass(frozen=True)
 class RunGroup:
     """The runs of one side."""
 
@@ -56,34 +48,29 @@ class RunGroup:
 
 
 def collect_runs(
-    tables: Sequence[pl.DataFrame],
-    events: Sequence[pl.DataFrame | None],
+    traces: Sequence[PreparedTrace],
     *,
     side: str,
     job: str | None,
     options: PathOptions,
 ) -> RunGroup:
-    """Take every job of every table as one run; where a table knows no jobs, its sessions.
+    """Take every job of every trace as one run; where one knows no jobs, its sessions.
 
     `job` (`ID` or `SESSION/ID`, both may be cut short) keeps those it fits; unlike elsewhere it may fit several.
     Raises NoSpansError where there are no spans, UsageError where no job fits.
     """
-    found = [
-        _of_table(spans, of_table, job, options)
-        for spans, of_table in zip(tables, events, strict=True)
-        if not spans.is_empty()
-    ]
+    found = [_of_trace(trace, job, options) for trace in traces if trace.spans.height]
     if not found:
         raise NoSpansError(f"there are no spans to compare in {side}")
     parts = _numbered(found)
     if parts.about.is_empty():
-        known = [name for spans in tables for name in _names(spans)]
+        known = [name for trace in traces for name in _names(trace)]
         raise UsageError(f"no job {job!r} in {side}; there is {', '.join(known[:8])}{' ...' * (len(known) > 8)}")
     return parts
 
 
-def _of_table(spans: pl.DataFrame, events: pl.DataFrame | None, job: str | None, options: PathOptions) -> RunGroup:
-    scope_of, keys = number_scopes(spans, "jobs")
+def _of_trace(trace: PreparedTrace, job: str | None, options: PathOptions) -> RunGroup:
+    scope_of, keys = trace.scopes("jobs").of_row, trace.scopes("jobs").keys
     has_jobs = any(key.kind == "job" for key in keys)
     wanted = [
         number
@@ -99,14 +86,13 @@ def _of_table(spans: pl.DataFrame, events: pl.DataFrame | None, job: str | None,
         },
         schema={"scope_number": pl.Int64, "run": pl.Int64, "session": pl.String, "job_id": pl.String},
     )
-    numbered = spans.with_columns(scope_number=pl.Series(scope_of)).join(
+    numbered = trace.spans.with_columns(scope_number=pl.Series(scope_of)).join(
         runs.select("scope_number", "run"), on="scope_number", how="inner", maintain_order="left"
     )
-    segments = critical_paths(
-        spans, events, queues=options.queues, infer=options.infer, clock_correct=options.clock_correct
-    )
-    path = segments.rename({"scope": "job_id"}).join(
-        runs.select("run", "session", "job_id"), on=["session", "job_id"], how="inner", nulls_equal=True
+    path = (
+        paths_of(trace, "jobs", options)
+        .rename({"scope": "job_id"})
+        .join(runs.select("run", "session", "job_id"), on=["session", "job_id"], how="inner", nulls_equal=True)
     )
     return RunGroup(_about(runs, numbered, path), _path(path), _tasks(numbered))
 
@@ -167,6 +153,6 @@ def _numbered(tables: Sequence[RunGroup]) -> RunGroup:
     return RunGroup(about, path, tasks)
 
 
-def _names(spans: pl.DataFrame) -> list[str]:
-    _, keys = number_scopes(spans, "jobs")
+def _names(trace: PreparedTrace) -> list[str]:
+    keys = trace.scopes("jobs").keys if trace.spans.height else []
     return [f"{key.session}/{key.id}" if key.kind == "job" else key.session for key in keys]

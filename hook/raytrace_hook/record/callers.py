@@ -1,0 +1,81 @@
+"""The job that a run is for, where that is not its process's own: of an actor that several jobs share.
+
+Ray says of every span which job its process belongs to. A detached actor belongs to the job that made it, whoever calls
+it. The caller therefore sends its job along with Ray's trace context, and what the call leads to sends it on.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from opentelemetry import context as context_api
+
+from raytrace_hook import names
+from raytrace_hook.log import warn_once
+from raytrace_hook.ray import internals, patches
+
+_CARRIED = "raytrace-job"
+_KEY = context_api.create_key("raytrace-job")
+_MOST_ACTORS = 10_000
+_is_shared = False
+"""Whether a call of another job has come to this process yet; until then nobody need look for one."""
+_ours: dict[Any, bool] = {}
+_core: Any = None
+
+
+def install() -> None:
+    """Take the job from calls that come to this worker."""
+    patches.patch_extract(_extracting)
+
+
+def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:
+    """Send the job along with a submission, unless it is that of the process that will run it."""
+    try:
+        job = job_in_context()
+        if job is None and kind == "method" and not _is_ours(internals.actor_of(target)):
+            job = internals.core_worker().get_current_job_id().hex()
+        if job is not None:
+            kwargs["_ray_trace_ctx"][_CARRIED] = job
+    except Exception as error:
+        warn_once("the job could not be sent along with a call", error)
+
+
+def job_in_context() -> str | None:
+    """Return the job that the present code runs for; None where that is its process's own."""
+    if not _is_shared:
+        return None
+    job = context_api.get_value(_KEY)
+    return job if isinstance(job, str) else None
+
+
+def add_job(attributes: dict[str, Any]) -> None:
+    """Add the job that a span belongs to, where its process's is another one."""
+    job = job_in_context()
+    if job is not None and job != attributes.get("ray.job_id"):
+        attributes[names.CALLER_JOB_ID] = job
+
+
+def _is_ours(handle: Any) -> bool:
+    global _core  # noqa: PLW0603 - another connection may be another job
+    core = internals.core_worker()
+    if core is not _core or len(_ours) > _MOST_ACTORS:
+        _ours.clear()
+        _core = core
+    actor = handle._ray_actor_id
+    known = _ours.get(actor)
+    if known is None:
+        known = _ours[actor] = internals.is_of_this_job(handle)
+    return known
+
+
+def _extracting(original: Callable[..., Any]) -> Callable[..., Any]:
+    def extract(carrier: Any) -> Any:
+        global _is_shared  # noqa: PLW0603 - from the first such call on
+        context = original(carrier)
+        job = carrier.get(_CARRIED) if isinstance(carrier, dict) else None
+        if isinstance(job, str):
+            _is_shared = True
+            context = context_api.set_value(_KEY, job, context)
+        return context
+
+    return extract

@@ -1,0 +1,186 @@
+"""What the sampler has seen of one span: where its thread used the CPU, and where it was idle."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from raytrace_hook import names
+from raytrace_hook.record import places
+from raytrace_hook.record.places import Place
+
+MIN_STRETCH_NS = 100_000_000
+MOST_STACKS = 50
+_MOST_PLACES = 500
+"""As many places are told apart; what comes later is counted without its place."""
+_MOST_STRETCHES = 50
+_LONGEST_STACKS = 16_000
+_ELSEWHERE: Place = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a thread, and what its clocks say of the time since the look before."""
+
+    before_ns: int
+    at_ns: int
+    cpu_ns: int
+    """How long it was on a CPU."""
+    busy_ns: int
+    """The same with the time that it would have been, if there had been one for it."""
+    weight: int
+    """How many looks it stands for: more than one where the sampler itself had to wait."""
+    is_busy: bool
+    """Whether it was so at this very look."""
+    place: Place
+    wait: str | None
+    """What it waits in; None where that is known from a span of its own, or it does not wait."""
+
+    @property
+    def idle_ns(self) -> int:
+        """How much of the time since the look before the thread had nothing to do."""
+        return max(0, self.at_ns - self.before_ns - self.busy_ns)
+
+    @property
+    def was_idle(self) -> bool:
+        """Whether it used next to no CPU since the look before."""
+        length_ns = self.at_ns - self.before_ns
+        return self.cpu_ns <= max(length_ns // 20, 1_000_000) and 2 * self.busy_ns <= length_ns
+
+
+@dataclass
+class _Stretch:
+    start_ns: int
+    end_ns: int
+    place: Place
+    wait: str
+
+
+class Profile:
+    """Collects looks at one span's thread, in bounded memory however long it runs."""
+
+    def __init__(self) -> None:
+        self.cpu_ns = 0
+        """What its thread used; whoever gives the looks keeps it."""
+        self.process_cpu_ns: int | None = None
+        """What all threads of the process used; None where other spans ran in it as well."""
+        self._on_cpu: dict[Place, int] = {}
+        self._idle: dict[Place, int] = {}
+        self._place: Place = _ELSEWHERE
+        self._free_from_ns: int | None = None
+        """From when on the time until the last look could belong to a stretch that begins."""
+        self._open: _Stretch | None = None
+        self._longest: list[tuple[int, int, _Stretch]] = []
+        """The longest stretches, as a heap."""
+        self._left_out = 0
+        self._left_out_ns = 0
+
+    def add(self, look: Look) -> None:
+        """Take the next look."""
+        if look.is_busy:
+            self._count(self._on_cpu, look)
+        elif look.wait is not None:
+            self._count(self._idle, look)
+        self._follow(look)
+
+    def pause(self) -> None:
+        """Take note that the span does not run now: others may on its thread."""
+        self._close()
+        self._place, self._free_from_ns = _ELSEWHERE, None
+
+    def _count(self, counts: dict[Place, int], look: Look) -> None:
+        place = look.place if look.place in counts or len(counts) < _MOST_PLACES else _ELSEWHERE
+        if place:
+            counts[place] = counts.get(place, 0) + look.weight
+
+    def _follow(self, look: Look) -> None:
+        """Prolong the present stretch, or end it and see whether another begins.
+
+        What is idle between two looks at different places is the first's, the second's, or half of each.
+        """
+        if look.was_idle and look.place and look.place == self._place:
+            if self._open is None and look.wait is not None:
+                start = look.before_ns if self._free_from_ns is None else self._free_from_ns
+                self._open = _Stretch(start, look.at_ns, look.place, look.wait)
+            if self._open is not None:
+                self._open.end_ns = look.at_ns
+            return
+        idle_ns = look.idle_ns
+        if self._open is not None:
+            idle_ns //= 2
+            self._open.end_ns = look.before_ns + idle_ns
+            self._close()
+        self._place, self._free_from_ns = look.place, look.at_ns - idle_ns
+
+    def _close(self) -> None:
+        stretch, self._open = self._open, None
+        if stretch is None or stretch.end_ns - stretch.start_ns < MIN_STRETCH_NS:
+            return
+        entry = (stretch.end_ns - stretch.start_ns, stretch.start_ns, stretch)
+        if len(self._longest) < _MOST_STRETCHES:
+            heapq.heappush(self._longest, entry)
+        else:
+            shortest = heapq.heappushpop(self._longest, entry)
+            self._left_out += 1
+            self._left_out_ns += shortest[0]
+
+    def attributes(self, longest: int = _LONGEST_STACKS) -> dict[str, Any]:
+        """Return what is known by now as a span's attributes, the texts cut to about so many characters each."""
+        found: dict[str, Any] = {names.CPU_NS: self.cpu_ns}
+        if self.process_cpu_ns is not None:
+            found[names.PROCESS_CPU_NS] = self.process_cpu_ns
+        stacks = self._stacks(longest)
+        if stacks:
+            found[names.STACKS] = stacks
+        idle = self._stretches(longest)
+        if idle:
+            found[names.IDLE] = idle
+        return found
+
+    def _stacks(self, longest: int) -> str:
+        counted: dict[str, int] = {}
+        for state, counts in (("cpu", self._on_cpu), ("idle", self._idle)):
+            for place, count in list(counts.items()):
+                line = f"{state};{places.folded(place)}"
+                counted[line] = counted.get(line, 0) + count
+        ranked = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+        lines = (f"{stack} {count}" for stack, count in ranked[:MOST_STACKS])
+        return "\n".join(_fitting(lines, longest))
+
+    def _stretches(self, longest: int) -> str:
+        known = [entry[2] for entry in list(self._longest)]
+        still = self._open
+        if still is not None and still.end_ns - still.start_ns >= MIN_STRETCH_NS:
+            known.append(still)
+        by_length = sorted(known, key=lambda one: one.start_ns - one.end_ns)
+        texts = {id(one): _encoded(one) for one in by_length}
+        kept = by_length[: len(list(_fitting(texts.values(), longest)))]
+        left_out = self._left_out + len(known) - len(kept)
+        if not kept and not left_out:
+            return ""
+        left_out_ns = self._left_out_ns + sum(one.end_ns - one.start_ns for one in by_length[len(kept) :])
+        shown = ",".join(texts[id(one)] for one in sorted(kept, key=lambda one: one.start_ns))
+        return f'{{"stretches":[{shown}],"left_out":{left_out},"left_out_ns":{left_out_ns}}}'
+
+
+def _encoded(stretch: _Stretch) -> str:
+    return json.dumps(
+        {
+            "start_ns": stretch.start_ns,
+            "end_ns": stretch.end_ns,
+            "in": stretch.wait,
+            "at": places.site(stretch.place),
+        },
+        separators=(",", ":"),
+    )
+
+
+def _fitting(texts: Iterable[str], longest: int) -> Iterable[str]:
+    for text in texts:
+        longest -= len(text) + 1
+        if longest < 0:
+            return
+        yield text

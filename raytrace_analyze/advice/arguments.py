@@ -1,0 +1,53 @@
+"""Large arguments that are given by value, again and again."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.words import name_of, place_text
+from raytrace_analyze.replay.rewrite import scale_spans
+from raytrace_analyze.units import bytes_text, duration_text
+
+_LARGE_BYTES = 100_000
+"""What is smaller travels with the task's description; beyond that Ray makes an object of it, at every call."""
+_FEWEST_CALLS = 3
+_SMALL_SUBMIT_NS = 1_000_000
+"""What a submit takes without such an argument, at most: measured, it is a few hundred microseconds."""
+
+
+def argument_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find places that submit calls with large arguments by value, several times."""
+    submits = facts.submits
+    told = facts.spans.get_column("attributes").gather(submits).str.json_path_match("$['raytrace.argument_bytes']")
+    size = told.cast(pl.Int64, strict=False).fill_null(0).to_numpy()
+    large = submits[size >= _LARGE_BYTES]
+    bytes_of = dict(zip(submits.tolist(), size.tolist(), strict=True))
+    by_place: dict[tuple[str, str], list[int]] = {}
+    for row in large.tolist():
+        by_place.setdefault((facts.functions[row], facts.sites.get(row, "")), []).append(row)
+    for (function, site), listed in sorted(by_place.items()):
+        if len(listed) < _FEWEST_CALLS:
+            continue
+        rows = np.array(listed)
+        sizes = [bytes_of[row] for row in listed]
+        took = facts.end[rows] - facts.start[rows]
+        # One call has to carry it, as ray.put does.
+        factor = np.minimum(_SMALL_SUBMIT_NS / np.maximum(took, 1), 1.0)
+        factor[int(np.argmax(took))] = 1.0
+        alike = "the same size each" if len(set(sizes)) == 1 else f"{bytes_text(max(sizes))} at most"
+        yield Candidate(
+            Pattern.LARGE_ARGUMENTS,
+            function,
+            f"{len(listed):,} calls of {name_of(function)} were given {bytes_text(sum(sizes))} by value in all "
+            f"({alike}); submitting them took {duration_text(int(took.sum()))}{place_text(site)}",
+            "if it is the same object, put it once (`ref = ray.put(x)`) and give the reference; else let the tasks "
+            "make or load what they need",
+            scale_spans(facts.graph, rows, factor),
+            rows[np.argsort(-took, kind="stable")],
+            site or None,
+            # Only the program knows whether it is one object.
+            certain=False,
+        )

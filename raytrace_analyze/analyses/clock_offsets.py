@@ -1,0 +1,30 @@
+"""By how much the clock of each host is off."""
+
+import polars as pl
+
+from raytrace_analyze.clocks.correction import estimate_offsets
+from raytrace_analyze.prepared import PreparedTrace, Trace
+from raytrace_analyze.table.attempts import only_spans
+from raytrace_analyze.trace.span_arrays import build_structure
+
+
+def clock_offsets(spans: Trace) -> pl.DataFrame:
+    """Estimate by how much the clock of each host is off.
+
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one. A host is a `host` of a session; where
+    spans do not name theirs, a `node_id`; spans that name neither share one (null). One row a host, columns of
+    `OFFSETS`:
+
+    - `session`, `host`; `pid` of a process that is taken by itself, since its times and those of others on its host
+      cannot be by one clock; null for the host, without such processes;
+    - `offset_ns`: what has to be added to the times of this host, 0 where nothing proves its clock to be off;
+    - `lower_ns`, `upper_ns`: between which values that has to be, null where nothing bounds it;
+    - `is_reference`: the offsets of the session are relative to this host (the driver's, else the one with most
+      spans; a host that has nothing to do with it is relative to the most important one among those it has to do with);
+    - `is_proven`: recorded times cannot be true unless this host's are shifted;
+    - `is_contradictory`: no shift whatever makes this host's times possible, so none is tried;
+    - `violations`: how many pairs of an event here and one elsewhere are in an order that cannot be; `evidence`: the
+      worst of them in words, null where there is none.
+    """
+    table = spans.table if isinstance(spans, PreparedTrace) else spans
+    return estimate_offsets(build_structure(only_spans(table)))

@@ -1,0 +1,149 @@
+"""What had not ended, and who waits for whom in it: circles, and the one that everybody waits for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import networkx as nx
+import polars as pl
+
+from raytrace_analyze.analyses.open_work import WAITER, Open, read_open
+from raytrace_analyze.prepared import Trace, prepare
+
+WAITS = pl.Schema(
+    {
+        "waiter": pl.String,
+        "waiter_function": pl.String,
+        "waiter_actor_id": pl.String,
+        "waiter_state": pl.String,
+        "since_ns": pl.Int64,
+        "reason": pl.String,
+        "certain": pl.Boolean,
+        "waited_for": pl.String,
+        "waited_for_function": pl.String,
+        "waited_for_actor_id": pl.String,
+        "waited_for_state": pl.String,
+        "circle": pl.Int64,
+    }
+)
+"""Columns of `Hang.waits`: one row a waiter and what it waits for. Both are named by task id, a driver by
+`driver JOB`. States: `runs`, `waits` (in a recorded wait), `pending` (submitted, never started). `reason`: `result`,
+`dependency`, `actor` (its actor runs the other), `slot` (the other holds one). `since_ns` is ns since the epoch.
+`circle` numbers the circle that the row is part of, null for none."""
+
+MOST_CIRCLES = 20
+"""How many circles are told; more say nothing new."""
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """Something that others wait for and that waits for nothing known itself."""
+
+    key: str
+    function: str
+    actor_id: str | None
+    state: str
+    idle_in: str | None
+    """What its thread idled in last, where the hook sampled it."""
+    waiters: int
+    """How many wait for it, over any number of others between."""
+    demand: str | None
+    """Of a task that never started: what it asks for and no node of the cluster has."""
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Who waited for whom when the record ends."""
+
+    waits: pl.DataFrame
+    """Columns of `WAITS`."""
+    circles: tuple[tuple[str, ...], ...]
+    """Each as its members in order: every one waits for the next, the last for the first."""
+    blockers: tuple[Blocker, ...]
+    """Those at the end of all waiting, the one that most wait for first."""
+    open_spans: int
+    """How many spans had not ended."""
+    unknown_waits: int
+    """Waits that had not ended and whose record does not say what was waited for."""
+
+    @property
+    def is_hung(self) -> bool:
+        """Whether somebody waits in a circle."""
+        return bool(self.circles)
+
+
+def hang(spans: Trace, job: str | None = None) -> Hang:
+    """Tell what had not ended when the record ends, and who waits for whom in it.
+
+    Takes a span table (columns of `schema.TABLE`), or what `prepare` made of one, of a job that hangs, was killed or
+    still runs; `job` (`ID` or `SESSION/ID`) keeps one job, by default all are looked at: one may wait for another. What
+    an open wait asked for is certain where the hook recorded it; else it is taken to be what the same task had
+    submitted and what never ended.
+
+    Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
+    """
+    known = read_open(prepare(spans).require_spans().spans, job)
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_edges_from((edge.waiter, edge.waited_for) for edge in known.edges)
+    circles = tuple(_circles(graph))
+    of_edge = {
+        (member, after): number
+        for number, circle in enumerate(circles)
+        for member, after in zip(circle, (*circle[1:], circle[0]), strict=True)
+    }
+    rows = [
+        {
+            **known.about(edge.waiter, "waiter"),
+            **known.about(edge.waited_for, "waited_for"),
+            "since_ns": edge.since_ns,
+            "reason": edge.reason,
+            "certain": edge.certain,
+            "circle": of_edge.get((edge.waiter, edge.waited_for)),
+        }
+        for edge in known.edges
+    ]
+    waits = pl.DataFrame(rows, schema=WAITS) if rows else WAITS.to_frame()
+    return Hang(
+        waits=waits.sort("circle", "since_ns", "waiter", "waited_for", nulls_last=True),
+        circles=circles,
+        blockers=tuple(_blockers(graph, known)),
+        open_spans=known.open_spans,
+        unknown_waits=known.unknown_waits,
+    )
+
+
+def _circles(graph: "nx.DiGraph[str]") -> Iterator[tuple[str, ...]]:
+    """Give a shortest circle of each set of nodes that all wait for each other, the shortest first."""
+    found = []
+    for members in nx.strongly_connected_components(graph):
+        inside = graph.subgraph(members)
+        if len(members) > 1 or any(graph.has_edge(node, node) for node in members):
+            found.append(_shortest_circle(inside))
+    found.sort(key=lambda circle: (len(circle), circle))
+    yield from found[:MOST_CIRCLES]
+
+
+def _shortest_circle(graph: "nx.DiGraph[str]") -> tuple[str, ...]:
+    best: list[str] | None = None
+    for first in sorted(graph)[:50]:  # of a large knot any short circle will do
+        for after in sorted(graph.successors(first)):
+            back = nx.shortest_path(graph, after, first)
+            if best is None or len(back) < len(best):
+                best = [first, *back[:-1]] if back[0] != first else [first]
+    return tuple(best or ())
+
+
+def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
+    """Give those at the end of all waiting: what they do, and for how many."""
+    ends = [node for node in graph if graph.out_degree(node) == 0]
+    counted = sorted(ends, key=lambda node: (-len(nx.ancestors(graph, node)), node))
+    for node in counted:
+        about = known.about(node, WAITER)
+        yield Blocker(
+            key=node,
+            function=about[f"{WAITER}_function"] or "",
+            actor_id=about[f"{WAITER}_actor_id"],
+            state=about[f"{WAITER}_state"] or "",
+            idle_in=known.idle_in.get(node),
+            waiters=len(nx.ancestors(graph, node)),
+            demand=known.impossible.get(node),
+        )

@@ -1,0 +1,193 @@
+"""What had not ended in a table: runs, waits and tasks that never started, and what each of them waits for."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from raytrace_analyze.trace.scopes import find_job, number_scopes
+
+WAITER = "waiter"
+RUNS, WAITS, PENDING = "runs", "waits", "pending"
+_NO_ACTOR = "f" * 32
+"""Where a task id has the actor's id, that of a plain task has this (but for the job's part at its end)."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One who waits, and what for."""
+
+    waiter: str
+    waited_for: str
+    reason: str
+    since_ns: int
+    certain: bool = True
+
+
+@dataclass
+class Open:
+    """What had not ended; things are named by their task id, drivers by `driver JOB`."""
+
+    edges: list[Edge] = field(default_factory=list)
+    rows: dict[str, Row] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    idle_in: dict[str, str] = field(default_factory=dict)
+    impossible: dict[str, str] = field(default_factory=dict)
+    """Of pending tasks that no node can take: what they ask for."""
+    open_spans: int = 0
+    unknown_waits: int = 0
+
+    def about(self, key: str, prefix: str) -> dict[str, str | None]:
+        """Give the columns that tell of one thing."""
+        row = self.rows.get(key, {})
+        return {
+            prefix: key,
+            f"{prefix}_function": row.get("function"),
+            f"{prefix}_actor_id": row.get("actor_id"),
+            f"{prefix}_state": self.states.get(key),
+        }
+
+
+def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
+    """Read what had not ended from a span table (columns of `schema.TABLE`), or from one of its jobs.
+
+    Raises UsageError for a job that is unknown or ambiguous.
+    """
+    if job is not None:
+        scope_of, keys = number_scopes(spans, "jobs")
+        spans = spans.filter(pl.Series(scope_of == find_job(keys, job)))
+    found = Open(open_spans=spans.get_column("end").null_count())
+    work = spans.filter(pl.col("category").cast(pl.String).is_in(["submit", "task", "driver", "wait"]))
+    work = work.with_columns(start_ns=pl.col("start").to_physical(), end_ns=pl.col("end").to_physical())
+    submits = _rows(work.filter(category="submit").filter(pl.col("submitted_task_id").is_not_null()))
+    running = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "task"))
+    drivers = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "driver"))
+    waits = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "wait"))
+    started = {
+        (row["session"], row["task_id"]) for row in _rows(work.filter(category="task").select("session", "task_id"))
+    }
+    for row in (*running, *drivers):
+        _know(found, row, _key(row), RUNS)
+    pending = [row for row in submits if (row["session"], row["submitted_task_id"]) not in started and row["end"]]
+    pending = [row for row in pending if row["status"] != "ERROR"]
+    if not (running or drivers or waits):
+        return found  # all ended: what never started was not wanted
+    for row in pending:
+        _know(found, {**row, "actor_id": _actor_of(row)}, row["submitted_task_id"], PENDING)
+    found.edges.extend(_of_waits(found, waits, submits))
+    holding = {_actor_of(row) for row in submits if _is_creation(row) and _demand(row).get("CPU", 0) > 0}
+    on_slot = [row for row in running if _holds_slot(found, row, holding)]
+    found.edges.extend(_of_pending(found, pending, running, on_slot, _cluster(work)))
+    found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
+    return found
+
+
+def _rows(frame: pl.DataFrame) -> list[Row]:
+    return frame.to_dicts()
+
+
+def _key(row: Row) -> str:
+    """Name the flow that a span lies in."""
+    return str(row["task_id"] or f"driver {row['job_id'] or row['session']}")
+
+
+def _know(found: Open, row: Row, key: str, state: str) -> None:
+    found.rows.setdefault(key, row)
+    found.states.setdefault(key, state)
+    idle = _json(row["attributes"]).get("raytrace.idle")
+    stretches = _json(idle).get("stretches") if state == RUNS else None
+    last = stretches[-1] if isinstance(stretches, list) and stretches else None
+    if isinstance(last, dict) and last.get("in"):
+        found.idle_in[key] = f"{last['in']} at {last['at']}" if last.get("at") else str(last["in"])
+
+
+def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iterator[Edge]:
+    """Say what open waits wait for: what they asked for that is not over."""
+    submitted_by: dict[str, list[Row]] = {}
+    for row in submits:
+        submitted_by.setdefault(_key(row), []).append(row)
+    for row in waits:
+        waiter = _key(row)
+        found.states[waiter] = WAITS
+        found.rows.setdefault(waiter, {**row, "function": row["function"] or "(driver)"})
+        asked = _json(row["attributes"]).get("raytrace.awaited_task_ids")
+        certain = isinstance(asked, list)
+        if not isinstance(asked, list):
+            found.unknown_waits += 1
+            asked = [each["submitted_task_id"] for each in submitted_by.get(waiter, ())]
+        for task in asked:
+            if task in found.states and task != waiter:
+                yield Edge(waiter, str(task), "result", row["start_ns"], certain)
+
+
+def _of_pending(
+    found: Open, pending: Iterable[Row], running: Iterable[Row], on_slot: Iterable[Row], cpus: float | None
+) -> Iterator[Edge]:
+    """Say what tasks wait for that never started: their arguments, their actor, a slot."""
+    holders_of_slots = [_key(row) for row in on_slot]
+    on_actor: dict[str, list[str]] = {}
+    for row in running:
+        if row["actor_id"]:
+            on_actor.setdefault(row["actor_id"], []).append(_key(row))
+    creations = {_actor_of(row): row["submitted_task_id"] for row in pending if _is_creation(row)}
+    for row in pending:
+        key, since = row["submitted_task_id"], row["end_ns"]
+        unready = [task for task in row["dependency_task_ids"] or () if task in found.states]
+        for task in unready:
+            yield Edge(key, task, "dependency", since)
+        actor = _actor_of(row)
+        if unready:
+            continue
+        if actor is not None and not _is_creation(row):
+            holders = on_actor.get(actor) or [task for task in (creations.get(actor),) if task]
+            for task in holders:
+                yield Edge(key, task, "actor", since)
+            continue
+        demand = _demand(row)
+        if cpus is not None and demand.get("CPU", 0) > cpus:
+            found.impossible[key] = json.dumps(demand)
+        elif demand.get("CPU", 1) > 0:
+            yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)
+
+
+def _is_creation(row: Row) -> bool:
+    return str(row["function"]).endswith("__init__")
+
+
+def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
+    """Tell whether a run holds a slot: a task gives its own away while it waits in ray.get, an actor does not."""
+    return row["actor_id"] in holding if row["actor_id"] else found.states.get(_key(row)) == RUNS
+
+
+def _demand(row: Row) -> dict[str, float]:
+    told = _json(row["attributes"]).get("raytrace.resources")
+    found = _json(told) if isinstance(told, str) else {}
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _cluster(work: pl.DataFrame) -> float | None:
+    """Read how many CPUs the cluster has, by the word of a driver."""
+    for text in work.filter(category="driver").get_column("attributes").head(20):
+        told = _json(text).get("raytrace.cluster_resources")
+        cpus = _json(told).get("CPU") if isinstance(told, str) else None
+        if isinstance(cpus, int | float):
+            return float(cpus)
+    return None
+
+
+def _actor_of(row: Row) -> str | None:
+    """Read the actor of a submitted method from its task's id, which holds it."""
+    part = str(row["submitted_task_id"])[16:]
+    return None if len(part) < 32 or part[:24] == _NO_ACTOR[:24] else part
+
+
+def _json(text: Any) -> dict[str, Any]:
+    try:
+        value = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

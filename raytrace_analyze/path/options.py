@@ -1,0 +1,46 @@
+"""How critical paths are found: the options that every analysis of them shares."""
+
+from dataclasses import dataclass
+
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.queues import Queues
+
+SLOT_WITHIN_NS = 100_000_000
+"""How soon after another run on its worker a task must start for that run to have held its slot."""
+
+
+@dataclass(frozen=True)
+class PathOptions:
+    """How to walk; see `critical_path`. Whether clocks are corrected belongs to the prepared trace."""
+
+    queues: Queues | str = Queues.FOLLOW
+    """`follow` goes on through what held the actor or the slot, `show` keeps that as a queue segment."""
+    infer: bool = True
+    """Whether joins and predecessors are filled in where the hook recorded no waits."""
+    infer_within_ns: int = SLOT_WITHIN_NS
+    """How long before a task's start its inferred predecessor may have ended."""
+    overlap_tolerance: float = 0.0
+    """By what part of their parent siblings may overlap and still count as sequential (0.01: one percent)."""
+
+    def __post_init__(self) -> None:
+        """Read `queues`, which may be given as a word. Raises UsageError for one that is none."""
+        try:
+            object.__setattr__(self, "queues", Queues(self.queues))
+        except ValueError:
+            raise UsageError(f"queues can be {' or '.join(Queues)}, not {self.queues!r}") from None
+
+
+def path_options(
+    options: PathOptions | None,
+    queues: str = Queues.FOLLOW,
+    infer: bool = True,
+    infer_within_ns: int = SLOT_WITHIN_NS,
+    overlap_tolerance: float = 0.0,
+) -> PathOptions:
+    """Give the options that were given, as one value or one by one. Raises UsageError where it was both."""
+    single = PathOptions(queues, infer, infer_within_ns, overlap_tolerance)
+    if options is None:
+        return single
+    if single != PathOptions():
+        raise UsageError("give the path's options as `options`, or one by one, not both")
+    return options

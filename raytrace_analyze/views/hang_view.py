@@ -1,0 +1,128 @@
+"""What hangs, on screen and as a document."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from raytrace_analyze.analyses.hang import Blocker, Hang
+from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.views.chain import printable, short_name
+from raytrace_analyze.views.documents import records
+
+_ID = 6
+_REASONS = {
+    "result": "waits for the result of {other}",
+    "dependency": "cannot start before {other} is done",
+    "actor": "cannot start: its actor runs {other}",
+    "slot": "has no free slot: {other} holds one",
+}
+
+Row = dict[str, Any]
+
+
+def show_hang(hang: Hang, console: Console, *, top: int) -> None:
+    """Print who waits for whom: circles first, then what most wait for, then each wait."""
+    for line in _lines(hang, top):
+        console.print(line)
+
+
+def hang_document(hang: Hang) -> dict[str, Any]:
+    """Give the document of a hang."""
+    return {
+        "hung": hang.is_hung,
+        "open_spans": hang.open_spans,
+        "unknown_waits": hang.unknown_waits,
+        "circles": [list(circle) for circle in hang.circles],
+        "blockers": [
+            {
+                "task": blocker.key,
+                "function": blocker.function,
+                "actor_id": blocker.actor_id,
+                "state": blocker.state,
+                "idle_in": blocker.idle_in,
+                "waiters": blocker.waiters,
+                "demand": blocker.demand,
+            }
+            for blocker in hang.blockers
+        ],
+        "waits": records(hang.waits),
+    }
+
+
+def _lines(hang: Hang, top: int) -> Iterator[Text]:
+    if not hang.open_spans:
+        yield Text("Nothing hangs here: every span has ended.", style="bold")
+        return
+    rows = hang.waits.to_dicts()
+    of = {row["waiter"]: row for row in rows} | {
+        row["waited_for"]: {name.replace("waited_for", "waiter"): value for name, value in row.items()} for row in rows
+    }
+    for circle in hang.circles:
+        yield Text(_circle(circle, rows, of), style="bold")
+    if not hang.circles and hang.blockers:
+        yield Text(_blocked(hang.blockers[0]), style="bold")
+    if not hang.circles and not hang.blockers:
+        yield Text(
+            f"{count_text(hang.open_spans, 'span')} had not ended, but nothing waits for anything that is known.",
+            style="bold",
+        )
+    for blocker in hang.blockers[0 if hang.circles else 1 : top]:
+        yield Text(_blocked(blocker))
+    if rows:
+        yield Text("\nWho waited for whom when the record ends.")
+    end_ns = max((row["since_ns"] for row in rows), default=0)
+    for row in rows[:top]:
+        since = duration_text(end_ns - row["since_ns"])
+        guess = "" if row["certain"] else " (taken from what is open, not recorded)"
+        yield Text(f"  {_sentence(row)}{guess}, {since} before the last of these began to wait", style="")
+    if len(rows) > top:
+        yield Text(f"{len(rows) - top} more; --top {len(rows)} shows them all", style="dim")
+    if hang.unknown_waits:
+        waits = count_text(hang.unknown_waits, "open wait")
+        yield Text(
+            f"Note: the record of {waits} does not say what was asked for; what the same task submitted and what "
+            "never ended stands in.",
+            style="dim",
+        )
+
+
+def _circle(circle: tuple[str, ...], rows: list[Row], of: dict[str, Row]) -> str:
+    steps = []
+    for member, after in zip(circle, (*circle[1:], circle[0]), strict=True):
+        row = next(row for row in rows if row["waiter"] == member and row["waited_for"] == after)
+        steps.append(_sentence(row))
+    who = "it waits for itself" if len(circle) == 1 else "they wait for each other"
+    return f"{'; '.join(steps)}: {who}."
+
+
+def _sentence(row: Row) -> str:
+    other = _name(row, "waited_for")
+    return f"{_name(row, 'waiter')} {_REASONS[row['reason']].format(other=other)}"
+
+
+def _blocked(blocker: Blocker) -> str:
+    row = {"x": blocker.key, "x_function": blocker.function, "x_actor_id": blocker.actor_id}
+    waiters = count_text(blocker.waiters, "other", "others")
+    verb = "waits" if blocker.waiters == 1 else "wait"
+    if blocker.demand is not None:
+        does = f"cannot start: no node of the cluster has what it asks for ({printable(blocker.demand)})"
+    elif blocker.state == "pending":
+        does = "never started, and nothing recorded says why"
+    elif blocker.idle_in:
+        does = f"was idle in {printable(blocker.idle_in)}"
+    elif blocker.state == "waits":
+        does = "waits for something that is not traced"
+    else:
+        does = "was still running"
+    return f"{waiters} {verb} for {_name(row, 'x')}, which {does}."
+
+
+def _name(row: Row, prefix: str) -> str:
+    function, actor = row[f"{prefix}_function"], row[f"{prefix}_actor_id"]
+    key = row[prefix]
+    if key.startswith("driver "):
+        return f"the driver of job {printable(key.removeprefix('driver '))}"
+    where = f" on actor {printable(actor[:_ID])}" if actor else f" ({printable(key[:_ID])})"
+    return f"`{printable(short_name(function))}`{where}"

@@ -1,0 +1,187 @@
+"""An exception at any point of the hook: nothing hangs afterwards, nothing stays open, nothing is counted wrong."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanKind
+from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
+from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.record.process import ProcessResource
+from raytrace_hook.record.processor import SpanFileProcessor
+from raytrace_hook.record.waits import Waits
+
+from .reader import Recording
+
+MOST_EVENTS = 20_000
+
+
+class Interrupt(BaseException):
+    """What a Ctrl-C or a cancelled task raises, wherever the program happens to be."""
+
+
+def interrupted(action: Callable[[], Any], at: int) -> bool:
+    """Run `action` and raise at the `at`-th instruction of the hook; False when it was over before that.
+
+    In a thread of its own: one that is interrupted just as it leaves an `except` still has that exception, and with it
+    all that its frames had.
+    """
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(_interrupted(action, at)))
+    thread.start()
+    thread.join(10)
+    assert found, "it hangs"
+    return found[0]
+
+
+def _interrupted(action: Callable[[], Any], at: int) -> bool:
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        if "raytrace_hook" not in frame.f_code.co_filename or frame.f_code.co_name == "__del__":
+            return None  # Python itself swallows what is raised in a __del__, and there is nothing left to be done then
+        frame.f_trace_opcodes = True
+        if event in ("opcode", "line", "call"):
+            count += 1
+            if count == at:
+                sys.settrace(None)
+                raise Interrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    except Interrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.fixture(autouse=True)
+def quick_collection() -> Iterator[None]:
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked at after each interruption
+    yield
+    gc.unfreeze()
+
+
+class Hook:
+    """The parts that hold something, put together as in a worker."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.file, process = SpanFile(str(directory)), ProcessResource()
+        self.provider = TracerProvider(shutdown_on_exit=False)
+
+        def resource() -> str:
+            return process.encoded(self.provider.resource)
+
+        self.open_spans = OpenSpans(self.file, resource)
+        self.processor = SpanFileProcessor(self.file, process, self.open_spans)
+        self.sampler = self.processor.sample(3600, OpenSpans(self.file, resource, LONG_SLOT_BYTES), True)
+        self.provider.add_span_processor(self.processor)
+        self.tracer = self.provider.get_tracer("test")
+        self.waits = Waits(self.open_spans, 0)
+
+    def check(self) -> None:
+        """Look that another thread can still write, and that nothing is left of what was interrupted."""
+        gc.collect()
+        done = threading.Event()
+
+        def write() -> None:
+            with self.tracer.start_as_current_span("other"):
+                done.set()
+
+        thread = threading.Thread(target=write, daemon=True)
+        thread.start()
+        thread.join(5)
+        assert done.is_set() and not thread.is_alive()
+        assert not self.processor._started and not self.processor._running
+        assert not self.sampler._watched and not self.sampler._followed
+        assert not self.open_spans._owners
+
+
+def run_span(hook: Hook) -> Callable[[], None]:
+    def act() -> None:
+        with hook.tracer.start_as_current_span("f ray.remote_worker", kind=SpanKind.CONSUMER):
+            pass
+
+    return act
+
+
+def custom_span(hook: Hook) -> Callable[[], None]:
+    def act() -> None:
+        with hook.tracer.start_as_current_span("custom"):
+            pass
+
+    return act
+
+
+def wait(hook: Hook) -> Callable[[], None]:
+    def act() -> None:
+        begun = hook.waits._begin("ray.get", 1)
+        hook.waits.end(begun, dict)
+
+    return act
+
+
+@pytest.mark.parametrize("make", [run_span, custom_span, wait])
+@pytest.mark.parametrize("fresh", [True, False], ids=["first", "later"])
+def test_nothing_hangs_or_stays_open(
+    tmp_path: Path, make: Callable[[Hook], Callable[[], None]], fresh: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raytrace_hook.output.writer._CREATION_S", 0.0)
+    hook = Hook(tmp_path)
+    step = 11 if fresh else 1  # the first span makes the files, which takes many steps: not each of them
+    make(hook)()
+    for at in range(1, MOST_EVENTS, step):
+        if fresh:
+            hook.file.start_anew()
+        if not interrupted(make(hook), at):
+            break
+        hook.check()
+        if at % 50 == 1:
+            assert len(Recording(tmp_path).open) == 0
+    else:
+        raise AssertionError("it never came to its end")
+    assert at > 50
+    hook.check()
+    assert Recording(tmp_path).open == []
+    slots = hook.open_spans._slots
+    assert slots is not None and not slots.taken
+
+
+def test_an_interrupted_end_is_written_all_the_same_or_counted(tmp_path: Path) -> None:
+    hook = Hook(tmp_path)
+    run_span(hook)()
+    names = set()
+    for at in range(1, MOST_EVENTS):
+        span = hook.tracer.start_span(f"span {at}")
+        names.add(f"span {at}")
+        if not interrupted(span.end, at):
+            break
+        del span
+        hook.check()
+    assert len(names) > 50
+    missing = names - {one.name for one in Recording(tmp_path).spans}
+    assert len(missing) == hook.file.lost <= 5  # where the hook has not come to do anything yet
+
+
+def test_spans_that_nobody_can_end_any_more_are_counted(tmp_path: Path) -> None:
+    hook = Hook(tmp_path)
+    hook.tracer.start_span("dropped")
+    hook.check()
+    assert Recording(tmp_path).open == []
+    run_span(hook)()
+    assert Recording(tmp_path).one("f ray.remote_worker").resource["raytrace.lost_spans"] == 1

@@ -1,0 +1,240 @@
+"""What the threads of long spans did: CPU, stacks, idle stretches; without Ray but for its words."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import context as context_api
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanKind, Tracer
+from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
+from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.record.places import place_of
+from raytrace_hook.record.process import ProcessResource
+from raytrace_hook.record.processor import SpanFileProcessor
+from raytrace_hook.record.profile import Look, Profile
+
+from .reader import Recording, Span
+
+HERE = str(Path(__file__))
+
+
+def sampled_provider(directory: Path, period_s: float = 0.02) -> TracerProvider:
+    file, process = SpanFile(str(directory)), ProcessResource()
+    provider = TracerProvider(shutdown_on_exit=False)
+
+    def resource() -> str:
+        return process.encoded(provider.resource)
+
+    processor = SpanFileProcessor(file, process, OpenSpans(file, resource))
+    processor.sample(period_s, OpenSpans(file, resource, LONG_SLOT_BYTES), waits_recorded=True)
+    provider.add_span_processor(processor)
+    return provider
+
+
+@pytest.fixture
+def tracer(tmp_path: Path) -> Iterator[Tracer]:
+    yield sampled_provider(tmp_path).get_tracer("test")
+
+
+def run(tracer: Tracer, name: str = "f") -> Any:
+    return tracer.start_as_current_span(f"{name} ray.remote_worker", kind=SpanKind.CONSUMER)
+
+
+def burn(cpu_s: float) -> None:
+    end = time.thread_time() + cpu_s
+    while time.thread_time() < end:
+        sum(range(1000))
+
+
+def stacks_of(span: Span) -> dict[str, int]:
+    lines = span.attributes.get("raytrace.stacks", "").splitlines()
+    return {stack: int(count) for stack, _, count in (line.rpartition(" ") for line in lines)}
+
+
+def idle_of(span: Span) -> list[dict[str, Any]]:
+    stretches: list[dict[str, Any]] = json.loads(span.attributes["raytrace.idle"])["stretches"]
+    return stretches
+
+
+def test_cpu_and_idle_are_told_apart(tracer: Tracer, tmp_path: Path) -> None:
+    with run(tracer):
+        burn(0.5)
+        time.sleep(1.0)
+    span = Recording(tmp_path).one("f ray.remote_worker")
+    assert 0.3e9 < span.attributes["raytrace.cpu_ns"] < 0.75e9
+    assert span.attributes["raytrace.process_cpu_ns"] >= span.attributes["raytrace.cpu_ns"]
+    counts = stacks_of(span)
+    burning = [stack for stack in counts if "burn (" in stack]
+    sleeping = [stack for stack in counts if "test_cpu_and_idle_are_told_apart" in stack.split(";")[-1]]
+    assert sum(counts[stack] for stack in burning if stack.startswith("cpu;")) > 0
+    assert sum(counts[stack] for stack in sleeping if stack.startswith("idle;")) > 0
+    assert all(stack.startswith("idle;") for stack in sleeping)
+    stretch = max(
+        (one for one in idle_of(span) if one["in"] == "time.sleep"), key=lambda one: one["end_ns"] - one["start_ns"]
+    )
+    assert stretch["at"].rpartition(":")[0] == HERE
+    assert stretch["end_ns"] - stretch["start_ns"] > 0.5e9
+
+
+def test_what_it_idles_in_has_a_name(tracer: Tracer, tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    lock = threading.Lock()
+    lock.acquire()
+    for length_s in (0.5, 2, 8):  # a busy machine may let nobody look for a while
+        with run(tracer, f"f{length_s}"):
+            threading.Event().wait(length_s)
+            threading.Timer(length_s, there.send, [b"x"]).start()
+            here.recv(1)
+            subprocess.run(["sleep", str(length_s)], check=True)
+            lock.acquire(timeout=length_s)
+        stretches = idle_of(Recording(tmp_path).one(f"f{length_s} ray.remote_worker"))
+        named = [name for name, _ in itertools.groupby(one["in"] for one in stretches)]
+        if len(named) >= 4:
+            break
+    assert named == ["threading.Event.wait", "socket.recv", "subprocess.run", "lock.acquire"]
+    lines = [int(one["at"].rpartition(":")[2]) for one in stretches]
+    assert lines == sorted(lines)
+    assert all(one["start_ns"] < one["end_ns"] <= other["start_ns"] for one, other in itertools.pairwise(stretches))
+
+
+def test_a_loop_of_short_sleeps_is_one_stretch(tracer: Tracer, tmp_path: Path) -> None:
+    with run(tracer):
+        began = time.time_ns()
+        for _ in range(80):
+            time.sleep(0.02)
+        length = time.time_ns() - began
+    stretches = idle_of(Recording(tmp_path).one("f ray.remote_worker"))
+    assert {one["in"] for one in stretches} == {"time.sleep"}
+    assert sum(one["end_ns"] - one["start_ns"] for one in stretches) > length / 3
+
+
+def test_a_short_run_and_other_spans_say_nothing(tracer: Tracer, tmp_path: Path) -> None:
+    with tracer.start_as_current_span("custom"):
+        for _ in range(20):
+            with run(tracer):
+                pass
+    assert not any(name.startswith("raytrace.") for span in Recording(tmp_path).spans for name in span.attributes)
+
+
+def test_an_open_run_shows_what_it_does(tracer: Tracer, tmp_path: Path) -> None:
+    with run(tracer):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            time.sleep(0.3)
+            (shown,) = Recording(tmp_path).open
+            if "raytrace.idle" in shown.attributes:
+                break
+        assert idle_of(shown)[0]["in"] == "time.sleep"
+        assert shown.end is None
+    assert Recording(tmp_path).open == []
+
+
+def test_on_an_event_loop_only_the_run_whose_turn_it_is_gets_anything(tracer: Tracer, tmp_path: Path) -> None:
+    async def blocks() -> None:
+        with run(tracer, "blocks"):
+            await asyncio.sleep(0.01)
+            time.sleep(1.2)  # what an async method should not do
+
+    async def waits() -> None:
+        with run(tracer, "waits"):
+            await asyncio.sleep(1.5)
+
+    async def both() -> None:
+        await asyncio.gather(waits(), blocks())
+
+    context_api.detach(context_api.attach(context_api.Context()))
+    asyncio.run(both())
+    recording = Recording(tmp_path)
+    blocking, waiting = recording.one("blocks ray.remote_worker"), recording.one("waits ray.remote_worker")
+    assert {one["in"] for one in idle_of(blocking)} == {"time.sleep"}
+    assert "raytrace.idle" not in waiting.attributes
+    assert not any("blocks" in stack for stack in stacks_of(waiting))
+    assert waiting.attributes["raytrace.cpu_ns"] < 0.3e9
+
+
+def test_a_thread_that_is_gone_before_its_span_does_no_harm(tracer: Tracer, tmp_path: Path) -> None:
+    spans: list[Any] = []
+
+    def begin() -> None:
+        spans.append(tracer.start_span("f ray.remote_worker", kind=SpanKind.CONSUMER))
+        time.sleep(0.3)
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    time.sleep(0.3)
+    spans[0].end()
+    assert Recording(tmp_path).one("f ray.remote_worker").end is not None
+
+
+FORKING = """
+import os, sys, time
+from pathlib import Path
+from tests.hook.test_sampler import run, sampled_provider
+tracer = sampled_provider(Path(sys.argv[1])).get_tracer("test")
+with run(tracer, "parent"):
+    time.sleep(0.3)
+    child = os.fork()
+    if not child:
+        with run(tracer, "child"):
+            time.sleep(1.2)
+        sys.exit(0)  # the sampler's thread must not hold it
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_fork_is_sampled_and_ends(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    subprocess.run([sys.executable, "-c", FORKING, str(tmp_path)], timeout=60, check=True, env=environment)
+    recording = Recording(tmp_path)
+    child = recording.one("child ray.remote_worker")
+    assert {one["in"] for one in idle_of(child)} == {"time.sleep"}
+    (parent,) = [one for one in recording.named("parent ray.remote_worker") if one.file != child.file]
+    assert "waitpid" in " ".join(one["in"] for one in idle_of(parent))
+
+
+def test_a_profile_stays_small_and_tells_what_it_leaves_out() -> None:
+    profile = Profile()
+    place, tenth = place_of(sys._getframe()), 100_000_000
+    assert place
+    at = 0
+    for number in range(1000):
+        # Idle for longer and longer, then busy elsewhere.
+        length = 2 * tenth + number
+        for before, after, wait in ((at, at + tenth, "time.sleep"), (at + tenth, at + length, "time.sleep")):
+            profile.add(Look(before, after, 0, 0, 1, False, place, wait))
+        at += length + tenth
+        profile.add(Look(at - tenth, at, tenth, tenth, 1, True, (), None))
+    attributes = profile.attributes()
+    told = json.loads(attributes["raytrace.idle"])
+    assert len(told["stretches"]) == 50
+    assert told["left_out"] == 950
+    lengths = sorted(one["end_ns"] - one["start_ns"] for one in told["stretches"])
+    assert lengths == [2 * tenth + number for number in range(950, 1000)]
+    assert told["left_out_ns"] == sum(2 * tenth + number for number in range(950))
+    assert attributes["raytrace.stacks"].splitlines()[0].endswith(" 2000")
+    short = profile.attributes(longest=1000)
+    assert len(short["raytrace.idle"]) < 1200
+    assert json.loads(short["raytrace.idle"])["left_out"] > 950
+
+
+def test_a_recorded_wait_is_not_told_as_idle() -> None:
+    profile = Profile()
+    place = place_of(sys._getframe())
+    for at in range(0, 1_000_000_000, 50_000_000):
+        profile.add(Look(at, at + 50_000_000, 0, 0, 1, False, place, None))
+    assert profile.attributes() == {"raytrace.cpu_ns": 0}

@@ -1,0 +1,143 @@
+"""Who waits for whom in what had not ended."""
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import raytrace_analyze as rt
+from raytrace_analyze.cli import app
+from tests.tables import Row, run, span, submit, table, wait
+
+ACTOR = {name: f"{name}{'0' * 23}01000000" for name in "ab"}
+"""Ids as Ray makes them: 32 digits."""
+
+
+def method(number: int, actor: str) -> str:
+    """The id of a method's call: it holds that of its actor."""
+    return f"{number:016x}{ACTOR[actor]}"
+
+
+def task(number: int) -> str:
+    return f"{number:016x}{'f' * 24}01000000"
+
+
+def open_wait(span_id: str, start: int, parent: str, asked: list[str] | None, **columns: Any) -> Row:
+    told = {} if asked is None else {"attributes": json.dumps({"raytrace.awaited_task_ids": asked})}
+    return wait(span_id, start, None, parent, [], **told, **columns)  # type: ignore[arg-type]
+
+
+def driver(**attributes: Any) -> Row:
+    return span("d", 0, None, category="driver", name="ray.driver", attributes=json.dumps(attributes))
+
+
+def two_that_wait_for_each_other(*, recorded: bool = True) -> pl.DataFrame:
+    """
+    d      |sA|sB|== get A.ask, B.ask ==...
+    A.ask        |sb|== get B.answer ==...         B.answer cannot start: B runs ask
+    B.ask        |sa|== get A.answer ==...         A.answer cannot start: A runs ask
+    """
+    a, b = {"actor_id": ACTOR["a"], "function": "A.ask"}, {"actor_id": ACTOR["b"], "function": "B.ask"}
+    awaited = (lambda *asked: list(asked)) if recorded else (lambda *_: None)
+    return table(
+        driver(),
+        submit("sA", 1, 2, "d", submitted_task_id=method(1, "a"), **a),
+        submit("sB", 3, 4, "d", submitted_task_id=method(2, "b"), **b),
+        open_wait("w", 5, "d", awaited(method(1, "a"), method(2, "b"))),
+        run("A", 10, None, "sA", method(1, "a"), **a),
+        run("B", 10, None, "sB", method(2, "b"), **b),
+        submit("sb", 11, 12, "A", submitted_task_id=method(3, "b"), function="B.answer"),
+        submit("sa", 11, 12, "B", submitted_task_id=method(4, "a"), function="A.answer"),
+        open_wait("wA", 13, "A", awaited(method(3, "b"))),
+        open_wait("wB", 13, "B", awaited(method(4, "a"))),
+        recorded=True,
+    )
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_two_actors_that_wait_for_each_other_are_a_circle(recorded: bool) -> None:
+    found = rt.hang(two_that_wait_for_each_other(recorded=recorded))
+    assert found.is_hung
+    (circle,) = found.circles
+    assert set(circle) == {method(1, "a"), method(2, "b"), method(3, "b"), method(4, "a")}
+    certain = found.waits.filter(pl.col("circle").is_not_null(), reason="result")["certain"]
+    assert certain.to_list() == [recorded] * 2
+    assert found.unknown_waits == (0 if recorded else 3)
+
+
+def test_the_circle_is_told_in_words(tmp_path: Any) -> None:
+    rt.write_table(two_that_wait_for_each_other(), tmp_path / "spans.parquet")
+    done = CliRunner().invoke(app, ["hang", str(tmp_path / "spans.parquet")])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "they wait for each other" in said
+    for part in ("`A.ask` on actor a00000", "`B.answer` on actor b00000 cannot start: its actor runs `B.ask`"):
+        assert part in said
+
+
+def test_the_one_that_everybody_waits_for() -> None:
+    """
+    d     |s1|s2|s3|== get 2, 3 ==...
+    1       |---- runs, idle in socket.recv ...
+    2, 3    take the result of 1
+    """
+    idle = json.dumps({"stretches": [{"start_ns": 5, "end_ns": 9, "in": "socket.recv", "at": "etl.py:42"}]})
+    spans = table(
+        driver(),
+        submit("s1", 1, 2, "d", submitted_task_id=task(1), function="load"),
+        submit("s2", 2, 3, "d", submitted_task_id=task(2), dependency_task_ids=[task(1)], function="use"),
+        submit("s3", 3, 4, "d", submitted_task_id=task(3), dependency_task_ids=[task(1)], function="use"),
+        open_wait("w", 5, "d", [task(2), task(3)]),
+        run("r1", 4, None, "s1", task(1), function="load", attributes=json.dumps({"raytrace.idle": idle})),
+        recorded=True,
+    )
+    found = rt.hang(spans)
+    assert found.circles == ()
+    (blocker,) = found.blockers
+    assert (blocker.key, blocker.waiters, blocker.idle_in) == (task(1), 3, "socket.recv at etl.py:42")
+
+
+def test_slots_held_by_actors_that_wait_for_tasks_without_a_slot() -> None:
+    """
+    d     |c: A.__init__, holds the only CPU|s|== get A.run ==...
+    A.run     |s1|== get 1 ==...        1 has no slot: A holds it
+    """
+    held = {"attributes": json.dumps({"raytrace.resources": '{"CPU":1}'})}
+    a = {"actor_id": ACTOR["a"], "function": "A.run"}
+    spans = table(
+        driver(**{"raytrace.cluster_resources": '{"CPU":1}'}),
+        submit("c", 1, 2, "d", submitted_task_id=method(9, "a"), function="A.__init__", **held),
+        run("ca", 2, 3, "c", method(9, "a"), actor_id=ACTOR["a"], function="A.__init__"),
+        submit("s", 4, 5, "d", submitted_task_id=method(1, "a"), **a),
+        open_wait("w", 5, "d", [method(1, "a")]),
+        run("A", 6, None, "s", method(1, "a"), **a),
+        submit("s1", 7, 8, "A", submitted_task_id=task(1), function="work"),
+        open_wait("wA", 8, "A", [task(1)]),
+        recorded=True,
+    )
+    (circle,) = rt.hang(spans).circles
+    assert set(circle) == {method(1, "a"), task(1)}
+
+
+def test_a_demand_that_no_node_can_meet() -> None:
+    big = {"attributes": json.dumps({"raytrace.resources": '{"CPU":64}'})}
+    spans = table(
+        driver(**{"raytrace.cluster_resources": '{"CPU":4}'}),
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="big", **big),
+        open_wait("w", 3, "d", [task(1)]),
+        recorded=True,
+    )
+    (blocker,) = rt.hang(spans).blockers
+    assert (blocker.key, blocker.state, json.loads(blocker.demand or "")) == (task(1), "pending", {"CPU": 64})
+
+
+def test_where_everything_ended_nothing_hangs() -> None:
+    spans = table(
+        span("d", 0, 10, category="driver", name="ray.driver"),
+        submit("s", 1, 2, "d", submitted_task_id=task(1)),
+        recorded=True,
+    )
+    found = rt.hang(spans)
+    assert (found.is_hung, found.open_spans, found.waits.height, found.blockers) == (False, 0, 0, ())
