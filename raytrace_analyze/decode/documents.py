@@ -49,7 +49,7 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
     try:
         for offset, line in read_lines(file, MAX_DOCUMENT_BYTES):
             if size and line.startswith(start):
-                close(ProblemKind.DAMAGED_RECORD, "a document without an end")
+                close(ProblemKind.DAMAGED_RECORD, _why(size, "a document without an end"))
                 lines, size, depth = [], 0, 0
             if not size:
                 begin = offset
@@ -76,10 +76,10 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
         close(ProblemKind.CUT_RECORD, "the last document has no end")
 
 
-def _why(size: int) -> str:
+def _why(size: int, otherwise: str = "not a JSON document") -> str:
     if size > MAX_DOCUMENT_BYTES:
         return f"a document larger than {MAX_DOCUMENT_BYTES >> 20} MiB"
-    return "not a JSON document"
+    return otherwise
 
 
 def _decoded(text: bytes) -> Any:
