@@ -1,4 +1,6 @@
 # make demo: see a real Ray job analysed.  make test: lint, types, layers, tests.
+# make bench: speed at a small size, beside what others take.
+# make fuzz: damaged and hostile input for an hour (FUZZ_SECONDS, FUZZ_SEED).
 # make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
 # They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
 
@@ -15,7 +17,7 @@ endif
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
 ALL_TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test test-matrix lint types tests bench clean
+.PHONY: demo test test-matrix lint types tests fuzz bench clean
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -31,8 +33,20 @@ types: .venv/.test
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy --config-file hook/pyproject.toml
 
+# Ratios at a small size: a path's and a prediction's CPU time a span, decoding, what recording a span costs.
+bench: .venv/.test
+	$(BIN)/python -m benchmarks.path_speed --small
+	$(BIN)/python -m benchmarks.replay_speed 20000
+	$(BIN)/python -m benchmarks.hook_overhead
+
 tests: .venv/.test
 	$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+
+FUZZ_SECONDS ?= 3600
+FUZZ_SEED ?= $(shell date +%s)
+
+fuzz: .venv/.test
+	$(BIN)/python -m tests.faults.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 .venv/bin/python:
 ifeq ($(UV),)

@@ -31,7 +31,7 @@ from opentelemetry.sdk.trace.export import (
 )
 from opentelemetry.trace import SpanKind
 from raytrace_hook.output.in_flight import OpenSpans
-from raytrace_hook.output.writer import InputFile
+from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -97,7 +97,7 @@ def pretend_to_be_a_worker() -> None:
 def ours(directory: Path, file: list[Path]) -> SpanProcessor:
     """Return the hook's processor, complete with open records."""
     resource = ProcessResource()
-    span_file = InputFile(str(directory))
+    span_file = SpanFile(str(directory))
     file.append(directory / f"{span_file.stem}.jsonl")
     processor = SpanFileProcessor(
         span_file, resource, OpenSpans(span_file, lambda: '{"attributes":{},"schema_url":""}')

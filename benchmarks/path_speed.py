@@ -176,16 +176,20 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--large", action="store_true", help="10,000,000 spans too")
-    sizes = (*SIZES, LARGE) if parser.parse_args().large else SIZES
+    parser.add_argument("--small", action="store_true", help="10,000 spans only")
+    given = parser.parse_args()
+    usual = SIZES[:1] if given.small else SIZES
+    sizes = (*usual, LARGE) if given.large else usual
     print(
         "CPU time per span in µs, DataFrame to segments, all traces of the table; the peer: Jaeger's walk in Python\n"
     )
     print(f"{'program':12} {'spans':>12} {'segments':>12} {'ours':>12} {'peer':>12} {'ratio':>8}")
     measure("recorded", fan_out_table, sizes)
-    measure("stock", lambda size: fan_out_table(size, recorded=False), SIZES)
-    measure("one trace", nested_table, SIZES)
-    print("\nsteps at 1,000,000 recorded spans, ns a span")
-    for name, nanoseconds in parts_of(fan_out_table(1_000_000)).items():
+    measure("stock", lambda size: fan_out_table(size, recorded=False), usual)
+    measure("one trace", nested_table, usual)
+    most = max(usual)
+    print(f"\nsteps at {most:,} recorded spans, ns a span")
+    for name, nanoseconds in parts_of(fan_out_table(most)).items():
         print(f"{name:12} {nanoseconds:>8.0f}")
 
 

@@ -1,6 +1,71 @@
-"""`python -m raytrace_analyze`: the command line."""
+"""The program's entry: what has to hold before anything large is imported, such as that Ctrl-C is quiet.
 
-from raytrace_analyze.cli import main
+Commands see an interrupt as KeyboardInterrupt, and SIGTERM and SIGHUP as SystemExit, so that what they were writing is
+removed. Until there is anything to remove, all of them end the process at once.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_BY_SIGNAL = 128
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> None:
+    """Run the command line."""
+    _open_standard_streams()
+    _handle_signals(_leave)
+    sys.unraisablehook = _unraisable
+    from raytrace_analyze.cli import main as run
+
+    _handle_signals(_unwind)
+    run()
+
+
+def _open_standard_streams() -> None:
+    """See to it that standard input, output and error are there: a file opened later must not take their places."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _handle_signals(handler: "signal._HANDLER") -> None:
+    """Handle the signals that end a program, but for those that we were started to ignore."""
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    os._exit(_BY_SIGNAL + number)
+
+
+def _unwind(number: int, _: FrameType | None) -> None:
+    """Have everything clean up behind it; a second signal does not wait for that."""
+    _handle_signals(_leave)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(_BY_SIGNAL + number)
+
+
+def _unraisable(about: "UnraisableHookArgs") -> None:
+    """End the process also where an interrupt came while something ran that cannot be left by an exception."""
+    if isinstance(about.exc_value, KeyboardInterrupt):
+        os._exit(_BY_SIGNAL + signal.SIGINT)
+    sys.__unraisablehook__(about)
+
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,9 @@
 """The command line: the Typer app, and the one place where errors become messages and exit codes."""
 
+import io
 import sys
-from importlib.metadata import version
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, NoReturn, cast
 
 import typer
 
@@ -19,9 +20,12 @@ from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
-from raytrace_analyze.errors import RaytraceError
+from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
+from raytrace_analyze.printable import printable
 
 _INTERRUPTED = 130
+_TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+"""The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
 app = typer.Typer(
     name="raytrace-analyze",
@@ -39,6 +43,8 @@ app.command("record", context_settings={"allow_interspersed_args": False})(recor
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"raytrace-analyze {version('raytrace-analyze')}")
         raise typer.Exit
 
@@ -56,11 +62,37 @@ def _program(
 
 
 def main() -> None:
-    """Run the command line; never ends in a traceback for bad input."""
+    """Run the command line.
+
+    Never ends in a traceback for bad input, a full disk, a lack of memory or Ctrl-C; nothing in a message acts on the
+    terminal.
+    """
     try:
-        app()
+        # Otherwise Typer would show its own errors itself, with what was given as it was given.
+        sys.exit(app(standalone_mode=False))
     except RaytraceError as error:
-        typer.echo(f"raytrace-analyze: {error}", err=True)
+        _fail(str(error), error.exit_code)
+    except _TyperError as error:
+        told = io.StringIO()
+        error.show(told)
+        with suppress(OSError):
+            typer.echo("\n".join(map(printable, told.getvalue().splitlines())), err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except SystemExit as end:
+        # Typer's answer to a reader that has gone is 1, which is a failed gate here.
+        sys.exit(EXIT_OK if isinstance(end.__context__, BrokenPipeError) else end.code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(EXIT_OK)  # whoever read this has seen enough
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(printable(f"{where}{error.strerror or error}"), EXIT_USAGE)
+    except MemoryError:
+        _fail("there is not enough memory for this; give it fewer files at a time", EXIT_USAGE)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    with suppress(OSError):
+        typer.echo(f"raytrace-analyze: {message}", err=True)
+    sys.exit(exit_code)

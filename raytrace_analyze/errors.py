@@ -4,6 +4,8 @@ The commands raise these from anywhere; `raytrace_analyze.cli` catches them once
 standard error and exits with the code. Codes are those of the command line's contract.
 """
 
+from raytrace_analyze.printable import printable
+
 EXIT_OK = 0
 EXIT_GATE_FAILED = 1
 EXIT_USAGE = 2
@@ -16,6 +18,10 @@ class RaytraceError(Exception):
 
     exit_code = EXIT_USAGE
 
+    def __init__(self, message: str) -> None:
+        # A message names what stands in the input, and ends on a terminal wherever it is raised.
+        super().__init__(printable(message))
+
 
 class UsageError(RaytraceError):
     """A path, id or option that cannot be used as given."""
@@ -27,6 +33,10 @@ class NoSpansError(RaytraceError):
     """The input was read, and there is no span in it."""
 
     exit_code = EXIT_NO_SPANS
+
+
+class NoWholeSpanError(NoSpansError):
+    """There were spans in the input, and all of them are damaged."""
 
 
 class DamagedInputError(RaytraceError):

@@ -13,12 +13,13 @@ from raytrace_analyze.decode import find_span_files, format_of
 from raytrace_analyze.decode.parquet import EVENT_TABLE_FORMAT
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.engines.local import decode_files
-from raytrace_analyze.errors import NoSpansError, UsageError
+from raytrace_analyze.errors import NoSpansError, NoWholeSpanError, UsageError
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table.assemble import assemble, in_order, read_table
 from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
+from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.row_events import has_row_events, read_row_events
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.units import count_text
@@ -91,7 +92,7 @@ def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested
     problems += lost
     spans, noticed = assemble(frames, events)
     if spans.is_empty():
-        raise NoSpansError(_nothing_in(listed, discovery, [*discovery.problems, *problems]))
+        raise _nothing_in(listed, discovery, [*discovery.problems, *problems])
     records = sum(frame.height for frame in frames)
     files = tuple(file.path for file in sources)
     return Ingested(spans, _report(spans, files, discovery, [*problems, *noticed], records))
@@ -116,14 +117,14 @@ def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
     except UsageError as error:
         if file.is_given:
             raise
-        raise NoSpansError(
-            _nothing_in(paths, discovery, [*discovery.problems, _unreadable(file.path, error)])
-        ) from error
+        raise _nothing_in(paths, discovery, [*discovery.problems, _unreadable(file.path, error)]) from error
     if spans.is_empty():
         raise NoSpansError(f"no spans in {readable(file.path)}: the table is empty")
+    spans, clamped = clamp_ends(spans)
     events, lost = _older_events(discovery.files, [file.path] if not has_row_events(file.path) else [])
     known = in_order(with_task_events(spans, events)) if events.height else spans
-    return Ingested(known, _report(known, (file.path,), discovery, lost, only_spans(known).height))
+    noticed = [*lost, *clamped]
+    return Ingested(known, _report(known, (file.path,), discovery, noticed, only_spans(known).height))
 
 
 def _task_events(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem]]:
@@ -202,14 +203,14 @@ def _moment(value: object) -> datetime.datetime | None:
     return value if isinstance(value, datetime.datetime) else None
 
 
-def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> str:
+def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> NoSpansError:
     where = ", ".join(map(readable, paths))
     looked = sum(discovery.skipped.values()) + len(discovery.files)
     damaged = [problem for problem in problems if problem.kind is not ProblemKind.MISSING_PARENT]
     if damaged:
         first = damaged[0]
-        return f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})"
-    return (
+        return NoWholeSpanError(f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})")
+    return NoSpansError(
         f"no spans in {where} ({count_text(looked, 'file')} looked at); is tracing on? start Ray with "
         "--tracing-startup-hook, or ray.init(_tracing_startup_hook=...)"
     )

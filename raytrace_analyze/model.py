@@ -52,6 +52,8 @@ class ProblemKind(StrEnum):
     CONFLICT = "conflicting copies"
     """Two records of one span that differ; the one that ended later is kept."""
     MISSING_PARENT = "missing parent"
+    BACKWARDS = "set back clock"
+    """Spans that end before they start; they are taken to end as they start."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Problem:
     def is_damage(self) -> bool:
         """Whether data was lost to it, so that the exit code has to say so."""
         return self.kind in (ProblemKind.DAMAGED_RECORD, ProblemKind.UNREADABLE)
+
+    @property
+    def changes_results(self) -> bool:
+        """Whether everything that is computed from the input has to be read with it in mind."""
+        return self.is_damage or self.kind is ProblemKind.BACKWARDS
 
 
 @dataclass(frozen=True)

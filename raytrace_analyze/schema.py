@@ -7,6 +7,8 @@ need the whole set to be known (`category`, values inherited from the enclosing 
 
 import polars as pl
 
+from raytrace_analyze import vocabulary
+
 SCHEMA_VERSION = 2
 """Written to the Parquet metadata. A reader takes this one and older ones, and refuses newer ones.
 
@@ -18,14 +20,10 @@ TABLE_KEY = "raytrace.table"
 EVENT_TABLE = "task_events"
 """Keys of our Parquet files' metadata: the version, and of version 1's table of task events what it is."""
 
-KINDS = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
-CATEGORIES = ("submit", "task", "wait", "put", "driver", "custom")
-STATUSES = ("UNSET", "OK", "ERROR")
-
 TIME = pl.Datetime("ns", "UTC")
-Kind = pl.Enum(KINDS)
-Category = pl.Enum(CATEGORIES)
-Status = pl.Enum(STATUSES)
+Kind = pl.Enum(vocabulary.SpanKind)
+Category = pl.Enum(vocabulary.SpanCategory)
+Status = pl.Enum(vocabulary.Status)
 
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "trace_id": pl.String,

@@ -47,7 +47,8 @@ def findings(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> list[
     """The findings of a pattern that are about one program of a job."""
     job, number = next((job, names.index(name)) for job, names in jobs().items() if name in names)
     # In a job of several, a part of each is a smaller part of the whole.
-    advice = rt.advise(recorded[job].spans, recorded[job].task_events, at_least=0.02 / len(jobs()[job]))
+    least, folder = 0.02 / len(jobs()[job]), Path(recorded[job].report.files[0]).parent.parent
+    advice = rt.advise(recorded[job].spans, recorded[job].task_events, at_least=least, source=[folder])
     is_own = [f"_{number}" in function or len(jobs()[job]) == 1 for function in advice["function"]]
     return advice.filter(is_own).filter(pattern=pattern).to_dicts()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from raytrace_analyze.advice.source import Use, use_of_result
+from raytrace_analyze.advice.source_files import SourceFiles
 
 CASES = [
     ("a comprehension", "out = [ray.get(f.remote(x)) for x in xs]  # w s", Use.NONE),
@@ -217,7 +218,12 @@ def test_what_becomes_of_a_result(tmp_path: Path, text: str, use: Use) -> None:
     program = tmp_path / "program.py"
     program.write_text(text + "\n")
     many = "(rs)" in text
-    assert use_of_result(places(program, "w"), places(program, "s"), time.time_ns() + 10**9, many=many) is use
+    assert (
+        use_of_result(
+            SourceFiles([tmp_path]), places(program, "w"), places(program, "s"), time.time_ns() + 10**9, many=many
+        )
+        is use
+    )
 
 
 def test_a_file_changed_since_is_believed_only_that_a_result_is_needed(tmp_path: Path) -> None:
@@ -225,10 +231,10 @@ def test_a_file_changed_since_is_believed_only_that_a_result_is_needed(tmp_path:
     for text, use in ((CASES[0][1], Use.UNKNOWN), (CASES[4][1], Use.NEEDED)):
         program = tmp_path / f"{use}.py"
         program.write_text(text + "\n")
-        assert use_of_result(places(program, "w"), places(program, "s"), 0) is use
+        assert use_of_result(SourceFiles([tmp_path]), places(program, "w"), places(program, "s"), 0) is use
 
 
 def test_without_places_nothing_is_known(tmp_path: Path) -> None:
-    assert use_of_result(None, "a.py:1", 0) is Use.UNKNOWN
-    assert use_of_result("<stdin>:1", "<stdin>:1", 0) is Use.UNKNOWN
-    assert use_of_result(f"{tmp_path}:1", f"{tmp_path}:1", 0) is Use.UNKNOWN
+    assert use_of_result(SourceFiles([tmp_path]), None, "a.py:1", 0) is Use.UNKNOWN
+    assert use_of_result(SourceFiles([tmp_path]), "<stdin>:1", "<stdin>:1", 0) is Use.UNKNOWN
+    assert use_of_result(SourceFiles([tmp_path]), f"{tmp_path}:1", f"{tmp_path}:1", 0) is Use.UNKNOWN

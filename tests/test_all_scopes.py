@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks.synthetic import fan_out_table
 from raytrace_analyze import UsageError, critical_path, critical_paths, path_aggregates, write_table
-from raytrace_analyze.path.aggregate import GROUPS, aggregate_paths
+from raytrace_analyze.path.aggregate import aggregate_paths
+from raytrace_analyze.vocabulary import PathGroup
 from tests.random_spans import random_table, span_table
 from tests.simulator import simulate
 from tests.tables import span, table
@@ -85,7 +86,7 @@ def test_every_grouping_adds_up_to_all_makespans() -> None:
     for spans in (simulate(3).spans, simulate(4).stock_spans, fan_out_table(2000), random_table(5)):
         for scopes in ("jobs", "traces"):
             segments = critical_paths(spans, scopes=scopes)
-            for by in GROUPS:
+            for by in PathGroup:
                 found = aggregate_paths(segments, spans, scopes=scopes, by=by, tail="p90")
                 total = int(segments["duration_ns"].sum())
                 assert found.makespan_ns == found.frame["total_ns"].sum() == total

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 import raytrace_analyze as rt
 from raytrace_analyze import RunDiff, diff, read_spans, write_table
 from raytrace_analyze.analyses.diff.significance import Significance
-from raytrace_analyze.commands.diff import parse_percent
 from raytrace_analyze.views.diff_view import answer
 from tests.simulator import programs, simulate
 from tests.tables import run, span, submit, table, wait
@@ -390,17 +389,6 @@ def test_the_gate_lets_noise_pass(folder: Path) -> None:
     assert "no difference beyond the run-to-run spread (permutation test" in " ".join(done.stdout.split())
     assert gate(folder, "slow.parquet", "--fail-over", "50").returncode == 0
     assert gate(folder, "slow.parquet").returncode == 0
-
-
-@pytest.mark.parametrize("wrong", ["0.2", "ten", "-5%", "10%%", "", "nan", "1e1", "٣"])
-def test_what_is_no_percentage_is_refused(wrong: str) -> None:
-    with pytest.raises(rt.UsageError, match="--fail-over"):
-        parse_percent(wrong)
-
-
-@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("10", 0.1), ("0.5 %", 0.005), ("0", 0), ("2.5", 0.025)])
-def test_percentages(text: str, share: float) -> None:
-    assert float(parse_percent(text)) == share
 
 
 def test_a_wrong_percentage_is_wrong_usage(folder: Path) -> None:

@@ -22,6 +22,7 @@ REFERENCE = ROOT / "docs" / "cli.md"
 COMMANDS = {str(command.name): command.callback for command in app.registered_commands if command.callback}
 REGENERATE = "RAYTRACE_REGENERATE" in os.environ
 """Set it to write the reference and the README's output anew."""
+HOW = 'a page is old; to write it anew: make tests ARGS="tests/test_docs.py" RAYTRACE_REGENERATE=1'
 
 
 def run(command: str, width: int) -> str:
@@ -43,7 +44,7 @@ def test_the_readmes_output_is_real() -> None:
         if REGENERATE:
             (ROOT / "README.md").write_text((ROOT / "README.md").read_text().replace(shown, real))
         else:
-            assert shown == real
+            assert shown == real, HOW
 
 
 def reference() -> str:
@@ -81,7 +82,7 @@ def described(parameter: inspect.Parameter) -> tuple[str, str]:
 def test_the_reference_is_what_help_says() -> None:
     if REGENERATE:
         REFERENCE.write_text(reference())
-    assert REFERENCE.read_text() == reference()
+    assert REFERENCE.read_text() == reference(), HOW
 
 
 def test_every_command_is_in_the_readme_or_its_neighbours() -> None:

@@ -1,7 +1,9 @@
 """Advice on a job: the patterns that cost it time, each with what mending it would save."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,12 +17,14 @@ from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.nested import nested_candidates
 from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
+from raytrace_analyze.advice.source_files import SourceFiles, place_of
 from raytrace_analyze.advice.starts import cold_candidates
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
+from raytrace_analyze.units import count_text
 
 FIRST_RUN_ONLY = frozenset({Pattern.COLD_WORKERS})
 """What is paid by the first run on a cluster alone."""
@@ -96,18 +100,27 @@ def advise(
     infer: bool = True,
     had_slots: int | None = None,
     clock_correct: bool = True,
+    source: Sequence[str | PathLike[str]] = (),
 ) -> pl.DataFrame:
     """Find patterns that cost a job time, and estimate what mending each would save.
 
     Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one, and a job, by default the one that
     took longest; `task_events` are those that version 0.1.0 gave beside the spans. What would save less than `at_least`
     (a part of the job's time) is left out, but for what costs memory. `infer`, `had_slots` and `clock_correct` are
-    those of `what_if`. Columns: `FINDINGS`.
+    those of `what_if`. The source is read in the working directory and in the folders of `source`, and nowhere
+    else. Columns: `FINDINGS`.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
     return give_advice(
-        spans, task_events, job, at_least=at_least, infer=infer, had_slots=had_slots, clock_correct=clock_correct
+        spans,
+        task_events,
+        job,
+        at_least=at_least,
+        infer=infer,
+        had_slots=had_slots,
+        clock_correct=clock_correct,
+        source=source,
     ).findings
 
 
@@ -120,6 +133,7 @@ def give_advice(
     infer: bool = True,
     had_slots: int | None = None,
     clock_correct: bool = True,
+    source: Sequence[str | PathLike[str]] = (),
 ) -> Advice:
     """Do what `advise` does; gives the evidence and the notes, too."""
     trace = prepare(spans, task_events, clock_correct=clock_correct)
@@ -127,6 +141,7 @@ def give_advice(
     facts = Facts(
         job=read,
         had_slots=had_slots,
+        source=SourceFiles([Path.cwd(), *source]),
         floor_ns=max(at_least * read.makespan_ns, 1),
     )
     weighed = [_weighed(candidate, facts) for finder in _FINDERS for candidate in finder(facts)]
@@ -207,8 +222,8 @@ def _findings(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
 def _place(site: str | None) -> tuple[str | None, int | None]:
     if not site:
         return None, None
-    file, _, line = site.splitlines()[0].rpartition(":")
-    return file, int(line) if line.isdigit() else None
+    file, line = place_of(site.splitlines()[0])
+    return file, line or None
 
 
 def _evidence(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
@@ -232,3 +247,10 @@ def _notes(facts: Facts) -> Iterator[str]:
         )
     elif facts.slots is None:
         yield "how many tasks can run at a time is not known; taken to be as many as there are (--had-slots tells it)"
+    if not_read := facts.source.not_read:
+        first, why = next(iter(not_read.items()))
+        more = f" and {count_text(len(not_read) - 1, 'more file')}" if len(not_read) > 1 else ""
+        yield (
+            f"the program's source was not read: {first!r} is {why}{more}; so what it does with some results is not "
+            "known (--source FOLDER names a folder that may be read)"
+        )

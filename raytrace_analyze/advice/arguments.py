@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import name_of, place_text
@@ -21,7 +22,7 @@ _SMALL_SUBMIT_NS = 1_000_000
 def argument_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find places that submit calls with large arguments by value, several times."""
     submits = facts.submits
-    told = facts.spans.get_column("attributes").gather(submits).str.json_path_match("$['raytrace.argument_bytes']")
+    told = attributes.told(facts.spans.get_column("attributes").gather(submits), attributes.ARGUMENT_BYTES)
     size = told.cast(pl.Int64, strict=False).fill_null(0).to_numpy()
     large = submits[size >= _LARGE_BYTES]
     bytes_of = dict(zip(submits.tolist(), size.tolist(), strict=True))

@@ -7,8 +7,10 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.source import Use, use_of_result
+from raytrace_analyze.advice.source_files import SourceFiles
+from raytrace_analyze.attributes import CALL_SITE, UNIT, told
 from raytrace_analyze.path.result import DRIVER
-from raytrace_analyze.queueing.causes import CAUSES, Cause
+from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
 from raytrace_analyze.replay.critical import critical_stretches
@@ -16,10 +18,10 @@ from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
-from raytrace_analyze.replay.slot_model import UNIT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.vocabulary import Cause
 
 FEWEST_ROUNDS = 3
 """From how many waits at one place on there is a loop."""
@@ -46,6 +48,8 @@ class Facts:
     job: Job
     had_slots: int | None
     """How many slots for tasks there were, by the user's word."""
+    source: SourceFiles
+    """Where the program is read from."""
     floor_ns: float
     """What would save less is no finding: what costs less need not be looked at."""
 
@@ -178,13 +182,21 @@ class Facts:
     def sites(self) -> dict[int, str]:
         """By row of a wait or submit: where in the program the call stands."""
         rows = np.concatenate([self.waits, self.submits])
-        told = self.spans.get_column("attributes").gather(rows).str.json_path_match("$['raytrace.call_site']")
-        return {row: site for row, site in zip(rows.tolist(), told.to_list(), strict=True) if site}
+        sites = told(self.spans.get_column("attributes").gather(rows), CALL_SITE).to_list()
+        return {row: site for row, site in zip(rows.tolist(), sites, strict=True) if site}
 
     def use(self, wait: int, submit: int) -> Use:
         """Tell what a submit does with what a wait before it came back with, by the program's source."""
         many = self.relations.ready.of(wait).size > 1
-        return use_of_result(self.sites.get(wait), self.sites.get(submit), self.graph.end_ns, many=many)
+        sites = self.sites.get(wait), self.sites.get(submit)
+        key = (*sites, many)
+        if key not in self._uses:
+            self._uses[key] = use_of_result(self.source, *sites, self.graph.end_ns, many=many)
+        return self._uses[key]
+
+    @cached_property
+    def _uses(self) -> dict[tuple[str | None, str | None, bool], Use]:
+        return {}
 
     @cached_property
     def functions(self) -> list[str]:

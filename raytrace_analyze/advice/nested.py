@@ -9,12 +9,12 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.starts import COLD
 from raytrace_analyze.advice.words import name_of, place_text, times_text
-from raytrace_analyze.queueing.causes import Cause
+from raytrace_analyze.attributes import UNIT, told_cpus
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_lags
-from raytrace_analyze.replay.slot_model import UNIT, told_cpus
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Cause
 
 _BLOCKED_NS = 10_000_000
 _USUALLY = 0.25
@@ -118,8 +118,8 @@ def _holding_cpus(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
 def _actors_with_cpus(facts: Facts) -> RowIds:
     created = facts.runs[facts.relations.is_creation[facts.runs]]
     created = created[facts.structure.submit[created] >= 0]
-    cpus = told_cpus(facts.spans.get_column("attributes").gather(facts.structure.submit[created]))
-    numbers: RowIds = facts.relations.actor[created[(cpus > 0).to_numpy()]]
+    cpus = told_cpus(facts.spans.get_column("attributes").gather(facts.structure.submit[created]), otherwise=0)
+    numbers: RowIds = facts.relations.actor[created[cpus > 0]]
     return numbers
 
 

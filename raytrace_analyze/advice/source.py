@@ -6,14 +6,12 @@ the function that holds both calls is read (see `dataflow`), and what called it,
 
 import ast
 from enum import StrEnum
-from functools import lru_cache
-from pathlib import Path
 
 from raytrace_analyze.advice.control import decides, is_only_passed_on, is_plain
-from raytrace_analyze.advice.dataflow import Flow, Program, calls_at, calls_of
+from raytrace_analyze.advice.dataflow import Flow, calls_at, calls_of
+from raytrace_analyze.advice.source_files import SourceFiles, place_of
 from raytrace_analyze.advice.syntax import Call, is_submit, is_wait
 
-_LARGEST_SOURCE = 2_000_000
 Frame = tuple[str, int]
 """A file and a line."""
 
@@ -31,7 +29,9 @@ class Use(StrEnum):
     """The source is not there, or not as it was."""
 
 
-def use_of_result(wait_site: str | None, submit_site: str | None, ran_at_ns: int, *, many: bool = False) -> Use:
+def use_of_result(
+    files: SourceFiles, wait_site: str | None, submit_site: str | None, ran_at_ns: int, *, many: bool = False
+) -> Use:
     """Tell what a submission does with what a wait came back with.
 
     The sites are those of `raytrace.call_site`: `file:line`, innermost first, one a line. Of a file that was changed
@@ -40,19 +40,21 @@ def use_of_result(wait_site: str | None, submit_site: str | None, ran_at_ns: int
     """
     if not wait_site or not submit_site:
         return Use.UNKNOWN
-    return _use(wait_site, submit_site, ran_at_ns, many)
+    try:
+        return _use(files, wait_site, submit_site, ran_at_ns, many)
+    except RecursionError:  # functions that call each other without an end
+        return Use.UNKNOWN
 
 
-@lru_cache(maxsize=4096)
-def _use(wait_site: str, submit_site: str, ran_at_ns: int, many: bool) -> Use:
-    waits, submits = _aligned(_frames(wait_site), _frames(submit_site))
-    shared = _shared(waits, submits)
+def _use(files: SourceFiles, wait_site: str, submit_site: str, ran_at_ns: int, many: bool) -> Use:
+    waits, submits = _aligned(files, _frames(wait_site), _frames(submit_site))
+    shared = _shared(files, waits, submits)
     uses: list[Use] = []
     inner: Flow | None = None
     # From the call itself outwards: what a function leaves in objects and names of others, its callers may give on.
     for level in range(len(waits) - 1, -1, -1):
         file, line = waits[level]
-        program, changed_at_ns = _program(file)
+        program, changed_at_ns = files.program(file)
         if program is None:
             uses.append(Use.UNKNOWN)
             break
@@ -62,7 +64,7 @@ def _use(wait_site: str, submit_site: str, ran_at_ns: int, many: bool) -> Use:
         left = (inner.out_of(call, inner.scope) for call in sources) if inner else ()
         inner = Flow(program, scope, sources, seeds=set().union(*left), many=many and is_innermost)
         if level < shared:
-            use = _within(inner, sources, submits[level:], is_innermost=is_innermost)
+            use = _within(files, inner, sources, submits[level:], is_innermost=is_innermost)
             uses.append(Use.UNKNOWN if use is Use.NONE and changed_at_ns > ran_at_ns else use)
     if not uses or not shared:
         return Use.UNKNOWN
@@ -70,14 +72,10 @@ def _use(wait_site: str, submit_site: str, ran_at_ns: int, many: bool) -> Use:
 
 
 def _frames(site: str) -> list[Frame]:
-    found = []
-    for place in site.splitlines():
-        file, _, line = place.rpartition(":")
-        found.append((file, int(line) if line.isdigit() else 0))
-    return found
+    return list(map(place_of, site.splitlines()))
 
 
-def _aligned(waits: list[Frame], submits: list[Frame]) -> tuple[list[Frame], list[Frame]]:
+def _aligned(files: SourceFiles, waits: list[Frame], submits: list[Frame]) -> tuple[list[Frame], list[Frame]]:
     """Give the frames of two sites, outermost first, from the outermost function on that both are in.
 
     Only so many places are told of a site, counted from the call: what is called deeper down begins further in.
@@ -86,17 +84,17 @@ def _aligned(waits: list[Frame], submits: list[Frame]) -> tuple[list[Frame], lis
     for skip in range(max(len(waits), len(submits))):
         for one, other in ((waits[skip:], submits), (waits, submits[skip:])):
             if one and other and one[0][0] == other[0][0]:
-                program, _ = _program(one[0][0])
+                program, _ = files.program(one[0][0])
                 if program is not None and program.scope_of(one[0][1]) is program.scope_of(other[0][1]):
                     return one, other
     return waits, submits
 
 
-def _shared(waits: list[Frame], submits: list[Frame]) -> int:
+def _shared(files: SourceFiles, waits: list[Frame], submits: list[Frame]) -> int:
     """Count the places, from outside in, that are in the same call of the same function."""
     count = 0
     for (file, line), (other_file, other_line) in zip(waits, submits, strict=False):
-        program, _ = _program(file)
+        program, _ = files.program(file)
         if file != other_file or program is None or program.scope_of(line) is not program.scope_of(other_line):
             break
         count += 1
@@ -105,56 +103,43 @@ def _shared(waits: list[Frame], submits: list[Frame]) -> int:
     return count
 
 
-@lru_cache(maxsize=256)
-def _program(file: str) -> tuple[Program | None, int]:
-    """Read a source file; None for what is none. Also tells when it was changed last, in ns since the epoch."""
-    path = Path(file)
-    try:
-        about = path.stat()
-        if about.st_size > _LARGEST_SOURCE:
-            return None, about.st_mtime_ns
-        return Program(ast.parse(path.read_bytes())), about.st_mtime_ns
-    except (OSError, SyntaxError, ValueError, RecursionError):
-        return None, 0
-
-
-def _within(flow: Flow, sources: list[Call], submits: list[Frame], *, is_innermost: bool) -> Use:
+def _within(files: SourceFiles, flow: Flow, sources: list[Call], submits: list[Frame], *, is_innermost: bool) -> Use:
     """Tell the use within the function that holds both calls; further out, they are calls of the program's own."""
     deeper = submits[1:]
-    calls = _submitting(flow.scope, submits)
+    calls = _submitting(files, flow.scope, submits)
     if not sources or not calls:
         return Use.UNKNOWN
     if any(decides(flow, call, sources) for call in calls):
         return Use.NEEDED
     taking = [argument for call in calls for argument in flow.inputs(call) if flow.carries(argument)]
     if not taking:
-        return Use.NEEDED if any(_reaches(flow, call, deeper) for call in calls) else Use.NONE
+        return Use.NEEDED if any(_reaches(files, flow, call, deeper) for call in calls) else Use.NONE
     is_passed_on = not deeper and is_innermost and all(is_plain(flow, each, sources) for each in taking)
     return Use.PASSED_ON if is_passed_on and is_only_passed_on(flow, sources) else Use.NEEDED
 
 
-def _reaches(flow: Flow, call: Call, deeper: list[Frame]) -> bool:
+def _reaches(files: SourceFiles, flow: Flow, call: Call, deeper: list[Frame]) -> bool:
     """Tell whether a function that is called looks itself at what is followed, on the way to what it submits."""
     if not deeper:
         return False
     file, line = deeper[0]
-    program, _ = _program(file)
+    program, _ = files.program(file)
     if program is None:
         return False
     function = program.scope_of(line)
     if not (seeds := flow.into(call, function)):
         return False
     inner = Flow(program, function, (), seeds=seeds)
-    calls = _submitting(function, deeper)
+    calls = _submitting(files, function, deeper)
     if any(decides(inner, each, []) or any(map(inner.carries, inner.inputs(each))) for each in calls):
         return True
-    return any(_reaches(inner, each, deeper[1:]) for each in calls)
+    return any(_reaches(files, inner, each, deeper[1:]) for each in calls)
 
 
-def _submitting(scope: ast.AST, submits: list[Frame]) -> list[Call]:
+def _submitting(files: SourceFiles, scope: ast.AST, submits: list[Frame]) -> list[Call]:
     """Give the calls of a function that submit, or that lead to where that is done."""
     (_, line), deeper = submits[0], submits[1:]
     if not deeper:
         return calls_at(scope, line, is_submit)
-    program, _ = _program(deeper[0][0])
+    program, _ = files.program(deeper[0][0])
     return calls_of(scope, line, program.scope_of(deeper[0][1]) if program else None)

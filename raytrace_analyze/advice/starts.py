@@ -7,9 +7,9 @@ import numpy as np
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import name_of
-from raytrace_analyze.queueing.causes import Cause
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Cause
 
 COLD = (Cause.WORKER_START, Cause.FUNCTION_LOAD)
 """What a run waits for that is the first of its process, or of its function there."""

@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 
+from raytrace_analyze.advice.source_files import place_of
 from raytrace_analyze.path.result import DRIVER
 
 
@@ -14,7 +15,7 @@ def place_text(site: str | None) -> str:
     """Where in the program, as ` (train.py:42)`; nothing where that is not known."""
     if not site:
         return ""
-    file, _, line = site.splitlines()[0].rpartition(":")
+    file, line = place_of(site.splitlines()[0])
     return f" ({PurePath(file).name}:{line})"
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.schema import PROCESS
 
@@ -24,12 +25,6 @@ def jobs(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     """
     trace = prepare(spans, clock_correct=clock_correct)
     frame, extents = _scoped(trace, "jobs")
-    entrypoint = (
-        pl.col("attributes")
-        .filter(pl.col("category") == "driver")
-        .first()
-        .str.json_path_match("$['raytrace.entrypoint']")
-    )
     counts = {
         **_COUNTS,
         "traces": pl.col("trace_id").n_unique(),
@@ -37,7 +32,7 @@ def jobs(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     }
     found = frame.group_by("scope").agg(
         pl.col("session", "job_id").first(),
-        entrypoint=entrypoint,
+        entrypoint=entrypoint(),
         **{name: count.cast(pl.Int64) for name, count in counts.items()},
     )
     return (

@@ -3,23 +3,15 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.asof import NEVER
+from raytrace_analyze.vocabulary import LatencyGroup, choose, column_of
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 TIMES = ("run", "queue", "submit")
-
-_GROUPS = {
-    "function": "function",
-    "name": "name",
-    "node": "node_id",
-    "worker": "worker_id",
-    "actor": "actor_id",
-}
 
 
 def latency_stats(
@@ -43,9 +35,7 @@ def latency_stats(
     at least 0; both are null for spans that nobody submitted. With `clock_correct`, times of hosts whose clocks are
     proven to be off are shifted first. Raises UsageError for any other `by`.
     """
-    if by not in _GROUPS:
-        raise UsageError(f"cannot group by {by!r}; choose one of {', '.join(_GROUPS)}")
-    column = _GROUPS[by]
+    column = column_of(choose(LatencyGroup, by, "group"))
     trace = prepare(spans, task_events, clock_correct=clock_correct)
     timed = _timed(trace)
     if by != "name":

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.prepared import PreparedTrace
-from raytrace_analyze.queueing.causes import Cause, Source
 from raytrace_analyze.schema import EVENT_TIMES
 from raytrace_analyze.units import duration_text
+from raytrace_analyze.vocabulary import Cause, Source
 
 _ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
 _SHORT_ID = 6

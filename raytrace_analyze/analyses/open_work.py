@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.attributes import AWAITED_TASK_IDS, CLUSTER_RESOURCES, IDLE, RESOURCES
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 WAITER = "waiter"
@@ -98,7 +99,7 @@ def _key(row: Row) -> str:
 def _know(found: Open, row: Row, key: str, state: str) -> None:
     found.rows.setdefault(key, row)
     found.states.setdefault(key, state)
-    idle = _json(row["attributes"]).get("raytrace.idle")
+    idle = _json(row["attributes"]).get(IDLE)
     stretches = _json(idle).get("stretches") if state == RUNS else None
     last = stretches[-1] if isinstance(stretches, list) and stretches else None
     if isinstance(last, dict) and last.get("in"):
@@ -114,7 +115,7 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
         waiter = _key(row)
         found.states[waiter] = WAITS
         found.rows.setdefault(waiter, {**row, "function": row["function"] or "(driver)"})
-        asked = _json(row["attributes"]).get("raytrace.awaited_task_ids")
+        asked = _json(row["attributes"]).get(AWAITED_TASK_IDS)
         certain = isinstance(asked, list)
         if not isinstance(asked, list):
             found.unknown_waits += 1
@@ -164,7 +165,7 @@ def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
 
 
 def _demand(row: Row) -> dict[str, float]:
-    told = _json(row["attributes"]).get("raytrace.resources")
+    told = _json(row["attributes"]).get(RESOURCES)
     found = _json(told) if isinstance(told, str) else {}
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
 
@@ -172,7 +173,7 @@ def _demand(row: Row) -> dict[str, float]:
 def _cluster(work: pl.DataFrame) -> float | None:
     """Read how many CPUs the cluster has, by the word of a driver."""
     for text in work.filter(category="driver").get_column("attributes").head(20):
-        told = _json(text).get("raytrace.cluster_resources")
+        told = _json(text).get(CLUSTER_RESOURCES)
         cpus = _json(told).get("CPU") if isinstance(told, str) else None
         if isinstance(cpus, int | float):
             return float(cpus)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import DRIVER, Scope
 from raytrace_analyze.prepared import Trace, prepare
@@ -14,7 +15,6 @@ from raytrace_analyze.replay.change import Change, check_change, find_name
 from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.job import Job, read_job
-from raytrace_analyze.replay.slot_model import UNIT
 
 _SPEEDS = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, math.inf)
 _ALL_OF_IT = 0.98

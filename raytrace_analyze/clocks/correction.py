@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import ALIVE, told
 from raytrace_analyze.clocks.difference_constraints import Floats, close, settle
 from raytrace_analyze.clocks.happens_before import in_words, must_precede
 from raytrace_analyze.clocks.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
@@ -21,7 +22,7 @@ from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.schema import EVENT_TIMES, FROM_EVENTS, STAMPED_BY_SUBMITTER
 from raytrace_analyze.table.components import connected
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, parent_rows
-from raytrace_analyze.trace.span_arrays import ALIVE, Structure, build_structure, with_times
+from raytrace_analyze.trace.span_arrays import Structure, build_structure, with_times
 from raytrace_analyze.units import count_text, duration_text, offset_text
 
 OFFSETS = pl.Schema(
@@ -91,12 +92,12 @@ def _with_alive(spans: pl.DataFrame, shift: pl.Series) -> pl.DataFrame:
     rows = (spans.get_column("end").is_null() & attributes.str.contains(ALIVE, literal=True)).arg_true()
     if rows.is_empty():
         return spans
-    told = spans.select("attributes")[rows].with_columns(shift=shift.gather(rows))
-    alive = time_of(pl.col("attributes").str.json_path_match(f"$['{ALIVE}']")) + pl.col("shift")
+    signs = spans.select("attributes")[rows].with_columns(shift=shift.gather(rows))
+    alive = time_of(told(pl.col("attributes"), ALIVE)) + pl.col("shift")
     text = pl.concat_str(pl.lit('${1}"'), alive.dt.to_string("%Y-%m-%dT%H:%M:%S%.9f"), pl.lit('Z"'))
     moved = pl.col("attributes").str.replace(rf'("{re.escape(ALIVE)}"\s*:\s*)"[^"]*"', text)
-    told = told.select(pl.coalesce(moved, "attributes"))
-    return spans.with_columns(attributes.scatter(rows, told.to_series()))
+    signs = signs.select(pl.coalesce(moved, "attributes"))
+    return spans.with_columns(attributes.scatter(rows, signs.to_series()))
 
 
 def row_shifts(spans: pl.DataFrame, offsets: pl.DataFrame) -> Nanos:

@@ -1,5 +1,6 @@
 """`advise`: patterns that cost time, and what mending them would save."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,13 @@ def advise(
     had_slots: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="How many CPUs there were. Without it that is told from the spans."),
+    ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder with the program's source, besides this one; repeatable. No source elsewhere is read.",
+        ),
     ] = None,
     no_infer: options.NoInfer = False,
     clock_correct: options.ClockCorrect = True,
@@ -39,7 +47,7 @@ def advise(
     from raytrace_analyze.views.advice_view import advice_document, show_advice
     from raytrace_analyze.views.console import output
 
-    least = options.read_share(at_least, "at-least")
+    least = float(options.read_percent(at_least, "at-least"))
     found, exit_code = open_spans(spans)
     advice = give_advice(
         found.spans,
@@ -48,6 +56,7 @@ def advise(
         infer=not no_infer,
         had_slots=had_slots,
         clock_correct=clock_correct,
+        source=source or (),
     )
     write_result(
         output_format,

@@ -1,27 +1,16 @@
 """`critical-path --all`: what holds the critical paths of all jobs or traces."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from raytrace_analyze.commands.options import OutputFormat
 from raytrace_analyze.commands.reading import write_result
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.vocabulary import ONLY_OF_MANY, Scopes
 
 if TYPE_CHECKING:
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import PreparedTrace
-
-
-class Scopes(StrEnum):
-    """Of what all critical paths can be summed up."""
-
-    JOBS = "jobs"
-    TRACES = "traces"
-
-
-ONLY_OF_ALL = ("entrypoint", "hour")
-"""Groups that only many scopes can differ by."""
 
 
 def check_scopes(all_scopes: Scopes | None, one_scope: Mapping[str, object], tail: str | None, by: str) -> None:
@@ -34,7 +23,7 @@ def check_scopes(all_scopes: Scopes | None, one_scope: Mapping[str, object], tai
         raise UsageError(f"--all is about all {all_scopes}; leave out --{given[0]}")
     if all_scopes is None and tail is not None:
         raise UsageError("--tail compares many jobs or traces: add --all jobs or --all traces")
-    if all_scopes is None and by in ONLY_OF_ALL:
+    if all_scopes is None and by in ONLY_OF_MANY:
         raise UsageError(f"--by {by} compares many jobs or traces: add --all jobs or --all traces")
 
 

@@ -1,27 +1,14 @@
 """`critical-path`: the chain that decided how long a job took."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from raytrace_analyze.commands import options
-from raytrace_analyze.commands.all_paths import Scopes, check_scopes, sum_up
+from raytrace_analyze.commands.all_paths import check_scopes, sum_up
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.queues import Queues
-
-
-class Group(StrEnum):
-    """What the time on the path can be summed by."""
-
-    FUNCTION = "function"
-    CATEGORY = "category"
-    CAUSE = "cause"
-    NODE = "node"
-    ACTOR = "actor"
-    ENTRYPOINT = "entrypoint"
-    HOUR = "hour"
+from raytrace_analyze.vocabulary import PathGroup, Queues, Scopes
 
 
 def critical_path(
@@ -52,20 +39,24 @@ def critical_path(
     ] = 100.0,
     near: Annotated[
         str | None,
-        typer.Option(metavar="PERCENT", help="Also show what becomes critical next: chains with so little slack, 5%."),
+        typer.Option(
+            metavar="PERCENT", help="Also show what becomes critical next: chains with so little slack, such as 5%."
+        ),
     ] = None,
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Also show how much of the time rests on inference, and on which.")
     ] = False,
     clock_correct: options.ClockCorrect = True,
     overlap_tolerance: Annotated[
-        str | None,
-        typer.Option(metavar="PERCENT", help="Take siblings that overlap by so much of their parent as sequential."),
-    ] = None,
+        str,
+        typer.Option(
+            metavar="PERCENT", help="Take siblings that overlap by so much of their parent as sequential, such as 1%."
+        ),
+    ] = "0%",
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many lines of each table to show.")] = 15,
     by: Annotated[
-        Group, typer.Option(help="What to sum the time by; entrypoint and hour with --all.")
-    ] = Group.FUNCTION,
+        PathGroup, typer.Option(help="What to sum the time by; entrypoint and hour with --all.")
+    ] = PathGroup.FUNCTION,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
     """Show the chain of tasks, waits and queues that decided how long a job took.
@@ -92,10 +83,10 @@ def critical_path(
 
     of_one = {"job": job, "trace": trace, "task": task, "near": near, "confidence": confidence or None}
     check_scopes(all_scopes, of_one, tail, by)
-    within = None if near is None else options.read_share(near, "near")
+    within = None if near is None else float(options.read_percent(near, "near"))
     if within is not None and (trace is not None or task is not None):
         raise UsageError("--near looks at a whole job; leave out --trace and --task")
-    tolerance = 0.0 if overlap_tolerance is None else options.read_share(overlap_tolerance, "overlap-tolerance")
+    tolerance = float(options.read_percent(overlap_tolerance, "overlap-tolerance"))
     how = PathOptions(queues, not no_infer, round(infer_within * 1e6), tolerance)
     found, exit_code = open_spans(spans)
     prepared = prepare(found.spans, clock_correct=clock_correct)
@@ -111,10 +102,10 @@ def critical_path(
         chains = near_chains(slack(prepared, chosen, options=how), within)
 
     def show() -> None:
-        from raytrace_analyze.views.what_if_view import show_near
-
         show_path(path, output(), top=top, by=by)
         if chains is not None:
+            from raytrace_analyze.views.what_if_view import show_near
+
             show_near(chains, path.start_ns, path.makespan_ns, output(), top=top)
         if confidence:
             show_confidence(path, output(), top=top)

@@ -31,13 +31,14 @@ def demo(
     check_installed("the demo")
     raw, table = directory / "spans", directory / "spans.parquet"
     messages().print("Running a small Ray job with tracing on ...")
-    exit_code = run_traced([sys.executable, "-m", "raytrace_analyze.ray_programs.demo_job"], raw, {})
+    exit_code = run_traced([sys.executable, "-m", "raytrace_analyze.ray_programs.demo_job"], raw)
     if exit_code:
         raise RaytraceError(f"the demo's Ray job failed with exit code {exit_code}; see above")
     prepared = merge_and_show(raw, table)
     say_command(f"stats {table}")
     show_stats(latency_stats(prepared), "function", output(), top=20)
-    messages().print(_next_steps(raw, table), markup=False, soft_wrap=True)
+    for line in _next_steps(raw, table).splitlines():
+        messages().print(line, soft_wrap=True)
 
 
 def _next_steps(raw: Path, table: Path) -> str:

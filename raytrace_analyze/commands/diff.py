@@ -1,7 +1,5 @@
 """`diff`: what moved the makespan from one run, or group of runs, to another; a gate for CI."""
 
-import re
-from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,18 +9,10 @@ import typer
 from raytrace_analyze.commands import options
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import EXIT_GATE_FAILED, UsageError
-from raytrace_analyze.queues import Queues
+from raytrace_analyze.vocabulary import DiffGroup, Queues
 
 if TYPE_CHECKING:
     from raytrace_analyze.analyses.diff import RunDiff
-
-
-class Group(StrEnum):
-    """What the difference can be broken down by."""
-
-    FUNCTION = "function"
-    CATEGORY = "category"
-    CAUSE = "cause"
 
 
 def diff(
@@ -34,7 +24,9 @@ def diff(
     ],
     fail_over: Annotated[
         str | None,
-        typer.Option(metavar="PERCENT", help="Exit with 1 if NEW takes longer by more than this, beyond noise: 10%."),
+        typer.Option(
+            metavar="PERCENT", help="Exit with 1 if NEW takes longer by more than this, beyond noise, such as 10%."
+        ),
     ] = None,
     job: Annotated[
         list[str] | None,
@@ -42,7 +34,7 @@ def diff(
             "--job", metavar="ID", help="Only these jobs. Given twice: the first for BASE, the second for NEW."
         ),
     ] = None,
-    by: Annotated[Group, typer.Option(help="What to break the difference down by.")] = Group.FUNCTION,
+    by: Annotated[DiffGroup, typer.Option(help="What to break the difference down by.")] = DiffGroup.FUNCTION,
     queues: Annotated[
         Queues,
         typer.Option(help="follow: go on through what held the actor or slot. show: keep that as time in the queue."),
@@ -68,7 +60,7 @@ def diff(
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.diff_view import diff_document, show_diff
 
-    limit = None if fail_over is None else parse_percent(fail_over)
+    limit = None if fail_over is None else options.read_percent(fail_over, "fail-over", at_most=None)
     jobs = _jobs(job)
     (of_base, base_code), (of_new, new_code) = open_spans([base]), open_spans([new])
     found = compare(
@@ -87,20 +79,6 @@ def diff(
     )
     has_failed = limit is not None and _gate_fails(found, limit)
     raise typer.Exit(EXIT_GATE_FAILED if has_failed else max(base_code, new_code))
-
-
-def parse_percent(text: str) -> Fraction:
-    """Read a percentage, `10%` or `10`, as a share (0.1). Raises UsageError for anything else.
-
-    A number below 1 without the sign may mean a share or a percentage, so it has to say.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text, re.ASCII)
-    if match is None:
-        raise UsageError(f"--fail-over takes a percentage such as 10%, not {text!r}")
-    number = Fraction(match[1])
-    if 0 < number < 1 and not match[2]:
-        raise UsageError(f"--fail-over {text} can be read in two ways; write {float(number * 100):g}% or {match[1]}%")
-    return number / 100
 
 
 def _jobs(given: list[str] | None) -> str | tuple[str, str] | None:

@@ -1,6 +1,8 @@
 """Options and arguments that several commands share."""
 
+import re
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -44,12 +46,20 @@ ClockCorrect = Annotated[
 ]
 
 
-def read_share(text: str, option: str) -> float:
-    """Read a percentage, `5%` or `5`, as a share. Raises UsageError for anything else, and names the option."""
-    try:
-        percent = float(text.strip().removesuffix("%"))
-    except ValueError:
-        percent = -1.0
-    if not 0 < percent <= 100:
+def read_percent(text: str, option: str, *, at_most: int | None = 100) -> Fraction:
+    """Read a percentage as a share: `5%` and `5` are 1/20, `0` is nothing.
+
+    A number below 1 without the sign may be meant as a share, so it has to say. Raises UsageError for anything else;
+    the message names the option.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text, re.ASCII)
+    if match is None:
         raise UsageError(f"--{option} takes a percentage such as 5%, not {text!r}")
-    return percent / 100
+    number = Fraction(match[1])
+    if 0 < number < 1 and not match[2]:
+        raise UsageError(
+            f"--{option} {match[1]} can be read in two ways; write {float(number * 100):g}% or {match[1]}%"
+        )
+    if at_most is not None and number > at_most:
+        raise UsageError(f"--{option} takes at most {at_most}%, not {text!r}")
+    return number / 100

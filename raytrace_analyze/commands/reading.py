@@ -37,8 +37,8 @@ def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
         )
     found = load(list(given) if given else [DEFAULT_SPANS])
     report = found.report
-    if report.is_damaged:
-        show_problems([problem for problem in report.problems if problem.is_damage], messages())
+    if told := [problem for problem in report.problems if problem.changes_results]:
+        show_problems(told, messages())
     return found, EXIT_DAMAGED if report.is_damaged else EXIT_OK
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from raytrace_analyze.commands.traced import check_installed, merge_and_show, run_traced
-from raytrace_analyze.errors import UsageError
+from raytrace_analyze.errors import EXIT_OK, NoSpansError, NoWholeSpanError, RaytraceError, UsageError
 
 
 def record(
@@ -27,7 +27,8 @@ def record(
 
     The cluster need not have been started with tracing: nothing is restarted or installed there, and other programs
     on it stay untraced. Of a cluster of several machines, the spans of this one are shown. Ends with the program's
-    exit code.
+    exit code. SIGINT, SIGTERM and SIGHUP are passed on to the program, which gets 20 s to end; what it did until then
+    is shown. The run before is kept in FOLDER/earlier.
 
     Examples:
 
@@ -47,6 +48,25 @@ def record(
         str(script),
         *(arguments or []),
     ]
-    exit_code = run_traced(command, raw, {})
-    merge_and_show(raw, table)
-    raise typer.Exit(exit_code if exit_code >= 0 else 128 - exit_code)
+    exit_code = run_traced(command, raw)
+    shown = _show(raw, table)
+    raise typer.Exit(exit_code or shown)
+
+
+def _show(raw: Path, table: Path) -> int:
+    """Show what the program did; gives the exit code that goes with it if the program's own is 0.
+
+    What is wrong here is told, and does not take the place of the program's exit code.
+    """
+    try:
+        if not any(raw.iterdir()):
+            raise NoSpansError("nothing was recorded")
+        merge_and_show(raw, table)
+    except NoWholeSpanError as error:
+        typer.echo(f"raytrace-analyze: {error}", err=True)
+    except NoSpansError:
+        typer.echo("raytrace-analyze: the program ran no Ray task, so there is nothing to show", err=True)
+    except RaytraceError as error:
+        typer.echo(f"raytrace-analyze: {error}", err=True)
+        return error.exit_code
+    return EXIT_OK

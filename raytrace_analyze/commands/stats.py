@@ -1,29 +1,19 @@
 """`stats`: latency per task."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from raytrace_analyze.commands import options
 from raytrace_analyze.commands.reading import open_spans, write_result
-
-
-class Group(StrEnum):
-    """What latency can be summed by."""
-
-    FUNCTION = "function"
-    NAME = "name"
-    NODE = "node"
-    WORKER = "worker"
-    ACTOR = "actor"
+from raytrace_analyze.vocabulary import LatencyGroup
 
 
 def stats(
     spans: options.Spans = None,
     by: Annotated[
-        Group, typer.Option(help="What to sum by; name takes every span, the others task runs.")
-    ] = Group.FUNCTION,
+        LatencyGroup, typer.Option(help="What to sum by; name takes every span, the others task runs.")
+    ] = LatencyGroup.FUNCTION,
     clock_correct: options.ClockCorrect = True,
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many groups to show in the table.")] = 20,
     output_format: options.Format = options.OutputFormat.TABLE,

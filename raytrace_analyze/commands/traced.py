@@ -2,12 +2,13 @@
 
 import importlib.util
 import os
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.ray_programs.run_folder import prepare_run
+from raytrace_analyze.ray_programs.running import run_program
 
 if TYPE_CHECKING:
     from raytrace_analyze.prepared import PreparedTrace
@@ -22,24 +23,16 @@ def check_installed(command: str) -> None:
         raise UsageError(f"{command} needs {' and '.join(missing)}: pip install 'raytrace-analyze[demo]'")
 
 
-def run_traced(command: Sequence[str], raw: Path, environment: Mapping[str, str]) -> int:
-    """Run a command whose span files go to the folder `raw`, and give its exit code.
+def run_traced(command: Sequence[str], raw: Path) -> int:
+    """Run a command whose span files go to the folder `raw`, and give its exit code as a shell would.
 
-    Span files of an earlier run go away first, nothing else does. Raises UsageError where the folder cannot be used.
+    What an earlier run has left there is kept beside it. Raises UsageError where the folder cannot be used.
     """
-    try:
-        raw.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for old in raw.glob("spans-*"):
-            old.unlink()
-    except OSError as error:
-        raise UsageError(f"cannot use {raw}: {error.strerror or error}; choose another folder with --dir") from error
-    process = subprocess.Popen(command, env={**os.environ, **environment, "RAYTRACE_DIR": str(raw.resolve())})
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            # The program got the same Ctrl-C and ends in its own way; what it did until then is still shown.
-            continue
+    from raytrace_analyze.views.console import messages
+
+    if kept := prepare_run(raw):
+        messages().print(f"The run before is kept in {kept}.", markup=False, soft_wrap=True)
+    return run_program(command, {**os.environ, "RAYTRACE_DIR": str(raw.resolve())})
 
 
 def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
@@ -47,6 +40,7 @@ def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
 
     Gives what is in the table, as those commands read it.
     """
+    from raytrace_analyze.files.output import strictest_mode
     from raytrace_analyze.ingest import load
     from raytrace_analyze.path.one_scope import critical_path
     from raytrace_analyze.prepared import prepare
@@ -57,7 +51,10 @@ def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
 
     say_command(f"merge {raw} -o {table}")
     found = load([raw])
-    write_table(found.spans, table)
+    try:
+        write_table(found.spans, table, mode=strictest_mode(found.report.files))
+    except OSError as error:
+        raise UsageError(f"cannot write {table}: {error.strerror or error}") from error
     show_report(found.report, messages())
     say_command(f"critical-path {table}")
     prepared = prepare(load([table]).spans)
@@ -69,4 +66,5 @@ def say_command(arguments: str) -> None:
     """Print the command that does what follows."""
     from raytrace_analyze.views.console import messages
 
-    messages().print(f"\n$ raytrace-analyze {arguments}", style="bold", markup=False, soft_wrap=True)
+    messages().print()
+    messages().print(f"$ raytrace-analyze {arguments}", style="bold", soft_wrap=True)

@@ -26,18 +26,19 @@ class Batch:
 
 
 def frame_of(batches: Sequence[Batch]) -> pl.DataFrame:
-    """Build one frame of `schema.DECODED` from all batches; a record whose times are no times is a problem.
+    """Build one frame of `schema.DECODED` from all batches; a record without true ids and times is a problem.
 
     One frame for many small files, as building one takes as long as decoding several hundred spans.
     """
     records = list(chain.from_iterable(batch.records for batch in batches))
     sources = list(chain.from_iterable([batch.source] * len(batch.records) for batch in batches))
     frame, left_out = build_frame(records, sources)
+    indices = list(left_out)
     start = 0
     for batch in batches:
         end = start + len(batch.records)
-        for index in left_out[bisect_left(left_out, start) : bisect_left(left_out, end)]:
-            batch.problems.damage(batch.offset_of(index - start), 0, "start_time or end_time is no time")
+        for index in indices[bisect_left(indices, start) : bisect_left(indices, end)]:
+            batch.problems.damage(batch.offset_of(index - start), 0, left_out[index])
         start = end
     return frame
 

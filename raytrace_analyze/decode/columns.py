@@ -45,6 +45,12 @@ _NO_STATUS = Status()
 
 _EMPTY_JSON = {"attributes": b"{}", "events": b"[]", "links": b"[]"}
 
+_HAS_IDS = pl.col("trace_id").str.contains("^(?:[0-9a-f]{16}){1,2}$") & pl.col("span_id").str.contains("^[0-9a-f]{16}$")
+"""Some tracers have trace ids of 64 bits."""
+
+_NO_ID = "trace_id or span_id is no id: 32 (or 16) and 16 hex digits"
+_NO_TIME = "start_time or end_time is no time from 1970 to 2261"
+
 _NO_JOB = "ffffffff"
 """Ray's nil job id."""
 
@@ -54,31 +60,28 @@ def empty_frame() -> pl.DataFrame:
     return DECODED.to_frame()
 
 
-def build_frame(records: Sequence[Record], sources: Sequence[str]) -> tuple[pl.DataFrame, list[int]]:
+def build_frame(records: Sequence[Record], sources: Sequence[str]) -> tuple[pl.DataFrame, dict[int, str]]:
     """Build the frame of `schema.DECODED` from records and the file that each came from.
 
-    Gives the frame and the indices of the records that are not in it, as their times are no times.
+    Gives the frame, and for the records that are not in it, by index and in their order, what is wrong with them.
     """
     if not records:
-        return empty_frame(), []
+        return empty_frame(), {}
     own = [*_own_columns(records), *_attribute_columns(records)]
     own.append(pl.Series("source", sources, dtype=pl.String))
     raw = pl.DataFrame(own).hstack(_resource_columns(records))
     # One pass over all columns: each call into polars costs as much as decoding a hundred spans.
     frame = raw.select(_COLUMNS)
     if frame["start"].null_count() or frame["end"].null_count() > raw["end_time"].null_count():
-        return _with_odd_times(frame, raw["start_time"], raw["end_time"])
-    return frame, []
-
-
-def _with_odd_times(
-    frame: pl.DataFrame, start_texts: pl.Series, end_texts: pl.Series
-) -> tuple[pl.DataFrame, list[int]]:
-    frame = frame.with_columns(
-        start=with_odd_times(frame["start"], start_texts), end=with_odd_times(frame["end"], end_texts)
-    )
-    no_time = frame["start"].is_null() | (frame["end"].is_null() & end_texts.is_not_null())
-    return frame.filter(~no_time), no_time.arg_true().to_list()
+        frame = frame.with_columns(
+            start=with_odd_times(frame["start"], raw["start_time"]), end=with_odd_times(frame["end"], raw["end_time"])
+        )
+    no_id = ~frame.select(_HAS_IDS).to_series()
+    no_time = frame["start"].is_null() | (frame["end"].is_null() & raw["end_time"].is_not_null())
+    if not (no_id | no_time).any():
+        return frame, {}
+    wrong = dict.fromkeys(no_time.arg_true().to_list(), _NO_TIME) | dict.fromkeys(no_id.arg_true().to_list(), _NO_ID)
+    return frame.filter(~(no_id | no_time)), dict(sorted(wrong.items()))
 
 
 def _own_columns(records: Sequence[Record]) -> list[pl.Series]:

@@ -6,6 +6,7 @@ from itertools import islice
 
 import msgspec
 
+from raytrace_analyze.attributes import AWAITED_COUNT, READY_TASK_IDS
 from raytrace_analyze.decode.batch import Batch
 from raytrace_analyze.decode.framing import Found, scan
 from raytrace_analyze.decode.input_format import InputFormat
@@ -16,8 +17,8 @@ from raytrace_analyze.files.streams import BrokenStream, readable
 from raytrace_analyze.model import Head, InputFile, ProblemKind
 
 _START = re.compile(rb'\s*\{"raytrace": ?"open"')
-_AWAITED = b'"raytrace.awaited_count":'
-_READY = b'"raytrace.ready_task_ids":'
+_AWAITED = f'"{AWAITED_COUNT}":'.encode()
+_READY = f'"{READY_TASK_IDS}":'.encode()
 
 
 class _Header(msgspec.Struct):

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.columns import empty_frame
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, is_version, readable
+from raytrace_analyze.files.streams import for_polars, is_version, readable, whole_content
 from raytrace_analyze.model import Decoded, Head, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import (
     DECODED,
@@ -16,6 +17,7 @@ from raytrace_analyze.schema import (
     EVENT_TABLE,
     FROM_EVENTS,
     SCHEMA_VERSION,
+    TABLE,
     TABLE_KEY,
     VERSION_KEY,
 )
@@ -44,9 +46,10 @@ def decode_parquet(file: InputFile) -> Iterator[Decoded]:
     """
     path = readable(file.path)
     try:
-        source = for_polars(file.path)
+        source = whole_content(file.path)
         check_version(source, path)  # every version up to ours has a subset of our columns
         table = pl.scan_parquet(source, glob=False)
+        check_types(table.head(0).collect(), TABLE, path)
         height = table.select(pl.len()).collect().item()
         for start in range(0, height, _ROWS):
             yield Decoded(_as_decoded(_only_spans(table.slice(start, _ROWS)).collect(), path))
@@ -115,6 +118,7 @@ def _as_decoded(rows: pl.DataFrame, path: str) -> pl.DataFrame:
     check_columns(rows, _NEEDED, path)
     own = {name: dtype for name, dtype in DECODED.items() if name not in ("session", "instance_id")}
     known = conform(rows, own)
+    check_times(known, path)
     check_columns(known, _NEEDED, path)  # a value of another type has become null
     resources = [text for text in known["resource"].unique(maintain_order=True) if text is not None]
     values = [(text, found.session, found.instance_id) for text in resources if (found := resource_of(text.encode()))]

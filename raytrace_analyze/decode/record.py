@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from raytrace_analyze import attributes
+
 EMPTY_OBJECT = msgspec.Raw(b"{}")
 EMPTY_LIST = msgspec.Raw(b"[]")
 
@@ -62,12 +64,12 @@ class Attributes(msgspec.Struct, gc=False):
     node_id: str | None = _named("ray.node_id")
     worker_id: str | None = _named("ray.worker_id")
     pid: str | None = _named("ray.pid")
-    submitted_task_id: str | None = _named("raytrace.submitted_task_id")
-    dependency_task_ids: list[str] | None = _named("raytrace.dependency_task_ids")
-    ready_task_ids: list[str] | None = _named("raytrace.ready_task_ids")
-    attempt: Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)] | None = _named("raytrace.attempt")
-    concurrent: bool | None = _named("raytrace.concurrent")
-    task_name: str | None = _named("raytrace.task_name")
+    submitted_task_id: str | None = _named(attributes.SUBMITTED_TASK_ID)
+    dependency_task_ids: list[str] | None = _named(attributes.DEPENDENCY_TASK_IDS)
+    ready_task_ids: list[str] | None = _named(attributes.READY_TASK_IDS)
+    attempt: Annotated[int, msgspec.Meta(ge=0, le=_INT32_MAX)] | None = _named(attributes.ATTEMPT)
+    concurrent: bool | None = _named(attributes.CONCURRENT)
+    task_name: str | None = _named(attributes.TASK_NAME)
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -118,13 +120,13 @@ def resource_of(raw: bytes) -> Resource:
     values = nested if isinstance(nested, dict) else resource
     return Resource(
         text=one_line(raw.decode("utf-8", "replace")),
-        session=as_text(values.get("raytrace.session")),
+        session=as_text(values.get(attributes.SESSION)),
         job_id=as_text(values.get("ray.job_id")),
         node_id=as_text(values.get("ray.node_id")),
         worker_id=as_text(values.get("ray.worker_id")),
         host=as_text(values.get("host.name")),
         pid=as_int(values.get("process.pid"), _INT64_MAX),
-        records_waits=as_bool(values.get("raytrace.records_waits")),
+        records_waits=as_bool(values.get(attributes.RECORDS_WAITS)),
         instance_id=as_text(values.get("service.instance.id")),
     )
 

@@ -9,8 +9,8 @@ from raytrace_analyze.schema import TIME
 
 _NS = 1_000_000_000
 
-_YEARS = (1678, 2261)
-"""The whole years that nanoseconds in 64 bits reach."""
+_YEARS = (1970, 2261)
+"""The whole years whose nanoseconds, and the differences between them, 64 bits reach."""
 
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d+))?\s*(?:[Zz]|([+-])(\d\d):?(\d\d))?", re.ASCII)
 

@@ -104,6 +104,16 @@ def for_polars(path: str | os.PathLike[str]) -> str | bytes:
         return absolute if readable(absolute) == absolute else file.read()
 
 
+def whole_content(path: str | os.PathLike[str]) -> bytes:
+    """Give all that is in a file, as it was at one moment.
+
+    By a path, polars opens a file several times, and a merge may put another one in its place between two of them.
+    Raises OSError if it is not a regular file, or may not be read.
+    """
+    with open(open_regular(path), "rb") as file:
+        return file.read()
+
+
 def read_blocks(
     file: InputFile, start: int = 0, stop: int | None = None, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[bytes]:

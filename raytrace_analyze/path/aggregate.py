@@ -4,16 +4,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.path.all_scopes import check_kind, paths_of
+from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, Scopes, choose, column_of
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
-_CATEGORIES = ("self", "submit", "queue", "wait", "fetch")
-_COLUMNS = {"function": "function", "category": "category", "cause": "cause", "node": "node_id", "actor": "actor_id"}
-_OF_SCOPES = ("entrypoint", "hour")
-GROUPS = (*_COLUMNS, *_OF_SCOPES)
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,9 @@ def path_aggregates(
 ) -> pl.DataFrame:
     """Tell what holds the critical paths of all `jobs` or all `traces` of a span table.
 
-    Sums by `function`, `category`, `cause`, `node` or `actor` of the segments, or by `entrypoint` (a job's program,
-    a trace's first root span) or `hour` (UTC, of the start) of the scopes. One row a group, the largest total first:
+    Sums by `function`, `name`, `category`, `cause`, `node`, `worker` or `actor` of the segments, or by `entrypoint`
+    (a job's program, a trace's first root span) or `hour` (UTC, of the start) of the scopes. One row a group, the
+    largest total first:
 
     - the group, null where it is not known; `total_ns`, and of that `self_ns`, `submit_ns`, `queue_ns`, `wait_ns`,
       `fetch_ns` and `inferred_ns` (what rests on inference); `share` of all makespans (0 to 1);
@@ -74,21 +73,18 @@ def aggregate_paths(
 ) -> Aggregates:
     """Do what `path_aggregates` does; gives the totals, too."""
     quantile = None if tail is None else parse_tail(tail)
-    check_kind(scopes)
-    if by not in GROUPS:
-        raise UsageError(f"cannot group by {by!r}; choose one of {', '.join(GROUPS)}")
-    segments = paths_of(trace.require_spans(), scopes, options)
+    group = choose(PathGroup, by, "group")
+    segments = paths_of(trace.require_spans(), choose(Scopes, scopes, "kind of scopes"), options)
     numbered = segments.with_columns(number=pl.struct("session", "scope").rle_id())
     of_scopes = numbered.group_by("number").agg(
         pl.col("session", "scope").first(), makespan=pl.col("duration_ns").sum(), start=pl.col("start_ns").min()
     )
     of_scopes = _mark_tail(of_scopes, quantile)
-    group = _COLUMNS.get(by)
-    if group is None:
+    if group in ONLY_OF_MANY:
         of_scopes = of_scopes.join(_described(of_scopes, trace.spans, scopes, by), on="number")
         numbered = numbered.join(of_scopes.select("number", "group"), on="number")
     else:
-        numbered = numbered.with_columns(group=group)
+        numbered = numbered.with_columns(group=column_of(group))
     frame = _sums(_of_each(numbered).join(of_scopes.select("number", "session", "scope", "in_tail"), on="number"))
     in_tail = of_scopes.filter("in_tail")
     return Aggregates(
@@ -129,9 +125,8 @@ def _described(of_scopes: pl.DataFrame, spans: pl.DataFrame, scopes: str, by: st
         first = pl.col("name").sort_by(pl.col("parent_id").is_not_null(), "start", "span_id").first()
         names = spans.group_by(scope="trace_id").agg(group=first)
         return of_scopes.select("number", "scope").join(names, on="scope", how="left").select("number", "group")
-    program = pl.col("attributes").str.json_path_match("$['raytrace.entrypoint']")
     drivers = spans.filter(pl.col("category") == "driver")
-    names = drivers.group_by("session", scope="job_id").agg(group=program.drop_nulls().first())
+    names = drivers.group_by("session", scope="job_id").agg(group=entrypoint())
     found = of_scopes.select("number", "session", "scope").join(
         names, on=["session", "scope"], how="left", nulls_equal=True
     )
@@ -144,7 +139,7 @@ def _of_each(numbered: pl.DataFrame) -> pl.DataFrame:
     return numbered.group_by("number", "group").agg(
         total_ns=duration.sum(),
         inferred_ns=duration.filter(pl.col("inferred")).sum(),
-        **{f"{name}_ns": duration.filter(pl.col("category") == name).sum() for name in _CATEGORIES},
+        **{f"{name}_ns": duration.filter(pl.col("category") == name).sum() for name in Category},
     )
 
 
@@ -152,7 +147,7 @@ def _sums(of_each: pl.DataFrame) -> pl.DataFrame:
     """Sum over the paths; the example is the first of those with the most."""
     total = pl.col("total_ns")
     percentiles = [total.quantile(q, "linear").round().cast(pl.Int64).alias(f"{name}_ns") for name, q in PERCENTILES]
-    sums = [pl.col(f"{name}_ns").sum() for name in (*_CATEGORIES, "inferred")]
+    sums = [pl.col(f"{name}_ns").sum() for name in (*Category, "inferred")]
     return (
         of_each.sort("total_ns", "number", descending=[True, False])
         .group_by("group", maintain_order=True)
@@ -184,7 +179,7 @@ def _finish(frame: pl.DataFrame, of_scopes: pl.DataFrame, by: str, *, with_tail:
     compared = compared.with_columns(extra_ns=pl.col("tail_mean_ns") - pl.col("rest_mean_ns"))
     of_tail = ("tail_share", "rest_share", "tail_mean_ns", "rest_mean_ns", "extra_ns") if with_tail else ()
     return compared.sort("extra_ns" if with_tail else "total_ns", by, descending=[True, False], nulls_last=True).select(
-        *(by, "total_ns", "share", *(f"{name}_ns" for name in _CATEGORIES), "inferred_ns", "scopes"),
+        *(by, "total_ns", "share", *(f"{name}_ns" for name in Category), "inferred_ns", "scopes"),
         *(f"{name}_ns" for name, _ in PERCENTILES),
         *of_tail,
         *("example", "example_session"),

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.segments import (
@@ -21,12 +20,11 @@ from raytrace_analyze.path.walk import Walk
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
-from raytrace_analyze.queues import Queues
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.vocabulary import Queues, Scopes, choose
 
-KINDS = ("jobs", "traces")
 _BY_HAND = 20_000
 """Up to how many steps a single scope is walked one by one: about half a second."""
 
@@ -48,15 +46,9 @@ def critical_paths(
     Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
     in order of start. The options are those of `critical_path`. Raises UsageError for scopes of another kind.
     """
-    check_kind(scopes)
+    choose(Scopes, scopes, "kind of scopes")
     options = path_options(options, queues, infer, infer_within_ns, overlap_tolerance)
     return paths_of(prepare(spans, task_events, clock_correct=clock_correct), scopes, options)
-
-
-def check_kind(scopes: str) -> None:
-    """Raise UsageError for scopes of another kind than `jobs` and `traces`."""
-    if scopes not in KINDS:
-        raise UsageError(f"scopes can be {' or '.join(KINDS)}, not {scopes!r}")
 
 
 def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.DataFrame:

@@ -13,8 +13,8 @@ import numpy as np
 
 from raytrace_analyze.path.predecessors import code
 from raytrace_analyze.path.step import Hops, Stepper, Visited
-from raytrace_analyze.path.walk import Via
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.vocabulary import Via
 
 _TOGETHER = 256
 """From how many scopes on a step together costs less than finding everything out."""

@@ -2,10 +2,7 @@
 
 import polars as pl
 
-JOIN = "join"
-PREDECESSOR = "predecessor"
-INFERENCES = {JOIN: "who was waited for", PREDECESSOR: "what let a run start"}
-"""What can be inferred, and how to say it to a person."""
+from raytrace_analyze.vocabulary import Inference
 
 CONFIDENCE = pl.Schema(
     {
@@ -55,9 +52,9 @@ def _inference(segments: pl.DataFrame) -> pl.Series:
     after_queue = pl.col("is_queue").shift(-1).fill_null(False)
     found = (
         pl.when(leads_on | (first & pl.col("is_queue")) | (came_here & after_queue))
-        .then(pl.lit(PREDECESSOR))
+        .then(pl.lit(str(Inference.PREDECESSOR)))
         .when(came_here | first)
-        .then(pl.lit(JOIN))
+        .then(pl.lit(str(Inference.JOIN)))
     )
     # The walk goes from the end to the start: what comes later was found first.
     kind = parts.select(pl.when("inferred").then(found.backward_fill())).to_series()

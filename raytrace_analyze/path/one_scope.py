@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import find_segments_of_one, make_walk, slot_waits
@@ -110,14 +111,8 @@ def longest(scoped: Scoped, keys: list[ScopeKey]) -> int:
 
 def describe(spans: pl.DataFrame, key: ScopeKey) -> Scope:
     """Name a scope as a person would: by its program, else by the span that lasted longest from its roots."""
-    entrypoint = (
-        spans.filter(pl.col("category") == "driver")
-        .get_column("attributes")
-        .str.json_path_match("$['raytrace.entrypoint']")
-        .drop_nulls()
-    )
     if key.kind != "trace":
-        return Scope(key.kind, key.id, entrypoint[0] if len(entrypoint) else "", key.session)
+        return Scope(key.kind, key.id, spans.select(entrypoint()).item() or "", key.session)
     roots = spans.filter(pl.col("parent_id").is_null())
     first = (roots if roots.height else spans).sort("start", "span_id").get_column("name")[0]
     return Scope("trace", key.id, first, key.session)

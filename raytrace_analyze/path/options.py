@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.queues import Queues
+from raytrace_analyze.vocabulary import Queues, choose
 
 SLOT_WITHIN_NS = 100_000_000
 """How soon after another run on its worker a task must start for that run to have held its slot."""
@@ -24,10 +24,7 @@ class PathOptions:
 
     def __post_init__(self) -> None:
         """Read `queues`, which may be given as a word. Raises UsageError for one that is none."""
-        try:
-            object.__setattr__(self, "queues", Queues(self.queues))
-        except ValueError:
-            raise UsageError(f"queues can be {' or '.join(Queues)}, not {self.queues!r}") from None
+        object.__setattr__(self, "queues", choose(Queues, self.queues, "way to treat queues"))
 
 
 def path_options(

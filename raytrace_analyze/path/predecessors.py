@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
-from raytrace_analyze.path.walk import SlotWaits, Via
-from raytrace_analyze.queues import Queues
+from raytrace_analyze.path.walk import SlotWaits
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.vocabulary import Queues, Via
 
 Codes = npt.NDArray[np.int8]
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, choose, column_of
 
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
@@ -38,16 +39,6 @@ SEGMENTS = pl.Schema(
 
 A wait in a queue is one segment for each of its causes, one after another; `cause_source` says whether Ray's task
 events told the cause or the spans (`task events`, `spans`; null for other segments)."""
-
-_GROUPS = {
-    "function": "function",
-    "name": "name",
-    "category": "category",
-    "cause": "cause",
-    "node": "node_id",
-    "actor": "actor_id",
-    "worker": "worker_id",
-}
 
 
 def _no_rows() -> RowIds:
@@ -129,15 +120,12 @@ class CriticalPath:
         """Sum the path by `function`, `name`, `category`, `cause`, `node`, `actor` or `worker`.
 
         Columns: the group; `self_ns`, `submit_ns`, `queue_ns`, `wait_ns`, `fetch_ns`; `total_ns`, `share` of the
-        makespan (0 to 1), `inferred_ns`, `segments` (a count). Largest total first. Raises KeyError for any other
+        makespan (0 to 1), `inferred_ns`, `segments` (a count). Largest total first. Raises UsageError for any other
         group.
         """
-        column = _GROUPS[group]
+        column = column_of(choose(PathGroup, group, "group", but=ONLY_OF_MANY))
         duration = pl.col("duration_ns")
-        of = [
-            duration.filter(pl.col("category") == category).sum().alias(f"{category}_ns")
-            for category in ("self", "submit", "queue", "wait", "fetch")
-        ]
+        of = [duration.filter(pl.col("category") == category).sum().alias(f"{category}_ns") for category in Category]
         return (
             self.segments.group_by(pl.col(column).alias(group))
             .agg(

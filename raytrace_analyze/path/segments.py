@@ -11,13 +11,14 @@ from raytrace_analyze.path.batch import Paths
 from raytrace_analyze.path.predecessors import VIAS, Codes, code
 from raytrace_analyze.path.result import DRIVER, SEGMENTS
 from raytrace_analyze.path.step import CATEGORIES, QUEUE
-from raytrace_analyze.path.walk import Step, Via
-from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals, Source
+from raytrace_analyze.path.walk import Step
+from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.vocabulary import Source, Via
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ import numpy as np
 
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.predecessors import Codes, Origins, code
-from raytrace_analyze.path.walk import SlotWaits, Via
+from raytrace_analyze.path.walk import SlotWaits
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, joins
+from raytrace_analyze.vocabulary import Category, Via
 
-CATEGORIES = ("self", "submit", "wait", "fetch", "queue")
+CATEGORIES = tuple(Category)
 """A category's number in arrays is its position here."""
-_SELF, _SUBMIT, _WAIT, _FETCH = range(4)
-QUEUE = 4
+_SELF, _SUBMIT, QUEUE, _WAIT, _FETCH = range(5)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ in what `relations` has sorted. The rules are those of the definition of the cau
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import islice
 from typing import Protocol
 
@@ -14,25 +13,11 @@ import numpy as np
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS
 from raytrace_analyze.path.overlap import find_overlaps
-from raytrace_analyze.queues import Queues
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.relations import Runs, joins
-
-
-class Via(StrEnum):
-    """How the walk came to a segment's span."""
-
-    JOIN = "join"
-    WAIT = "wait"
-    DEPENDENCY = "dependency"
-    ATTEMPT = "attempt"
-    CREATION = "creation"
-    SUBMIT = "submit"
-    ACTOR = "actor"
-    SLOT = "slot"
-    INFERRED = "inferred"
+from raytrace_analyze.vocabulary import Queues, Via
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,17 @@
 """Why a run can have waited before it started: the causes, and questions and answers about them as arrays."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-
-
-class Cause(StrEnum):
-    """Why a run waited."""
-
-    DEPENDENCY = "dependency"
-    ACTOR_BUSY = "actor-busy"
-    ACTOR_START = "actor-start"
-    WORKER_START = "worker-start"
-    NO_SLOT = "no-slot"
-    TRANSFER = "transfer"
-    FUNCTION_LOAD = "function-load"
-    RETRY = "retry"
-    DISPATCH = "dispatch"
-
+from raytrace_analyze.vocabulary import Cause
 
 CAUSES = tuple(Cause)
 """A cause's number in arrays is its position here."""
 
 Codes = npt.NDArray[np.int8]
-
-
-class Source(StrEnum):
-    """What a cause was told from."""
-
-    TASK_EVENTS = "task events"
-    SPANS = "spans"
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,17 @@
 """What runs demand of their nodes: CPUs, GPUs and other resources, in whole columns."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import RESOURCES, UNIT, parse_resources, told
 from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 
-_UNIT = 10_000
-"""Demands are counted in ten-thousandths, as Ray does: halves and thirds of a GPU add up exactly."""
 _DEFAULT_DEMAND = '{"CPU":1}'
-_TOLD = "raytrace.resources"
 
 
 @dataclass(frozen=True)
@@ -54,9 +51,9 @@ def read_demands(structure: Structure, runs: Runs, node: RowIds, resources: pl.S
     """
     rows = np.flatnonzero(structure.is_run & ((runs.actor < 0) | runs.is_creation))
     texts, code = _texts(structure, rows, resources)
-    parsed = [_parse(text) for text in texts]
+    parsed = [parse_resources(text) or {} for text in texts]
     # The last kind of demand is that of an actor without any, which asks for a CPU when it is placed.
-    of_code = [*parsed, {"CPU": _UNIT}]
+    of_code = [*parsed, {"CPU": UNIT}]
     names = sorted({name for demand in of_code for name in demand})
     sizes = np.array([len(demand) for demand in of_code])
     code = np.where(runs.is_creation[rows] & (sizes[code] == 0), len(parsed), code)
@@ -83,26 +80,11 @@ def _texts(structure: Structure, rows: RowIds, resources: pl.Series) -> tuple[li
     submitted = np.flatnonzero(submit >= 0)
     attributes = structure.spans.get_column("attributes").gather(submit[submitted])
     # Most submits say nothing, and reading JSON takes long.
-    says = np.flatnonzero(flags(attributes.str.contains(_TOLD, literal=True)))
+    says = np.flatnonzero(flags(attributes.str.contains(RESOURCES, literal=True)))
     if says.size == 0 and resources.null_count() == len(resources):
         return [_DEFAULT_DEMAND], np.zeros(rows.size, dtype=np.int64)
-    told = pl.repeat(None, rows.size, dtype=pl.String, eager=True)
-    told = told.scatter(submitted[says], attributes.gather(says).str.json_path_match(f"$['{_TOLD}']"))
-    wanted = pl.select(pl.coalesce(resources.gather(rows), told, pl.lit(_DEFAULT_DEMAND))).to_series()
+    by_submit = pl.repeat(None, rows.size, dtype=pl.String, eager=True)
+    by_submit = by_submit.scatter(submitted[says], told(attributes.gather(says), RESOURCES))
+    wanted = pl.select(pl.coalesce(resources.gather(rows), by_submit, pl.lit(_DEFAULT_DEMAND))).to_series()
     texts = wanted.unique().to_list()
     return texts, wanted.cast(pl.Enum(texts)).to_physical().to_numpy().astype(np.int64)
-
-
-def _parse(text: str) -> dict[str, int]:
-    """Read a demand: ten-thousandths of each resource; nothing of what is not a demand."""
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return {}
-    if not isinstance(values, dict):
-        return {}
-    return {
-        str(name): round(amount * _UNIT)
-        for name, amount in values.items()
-        if isinstance(amount, int | float) and 0 < amount < 2**31 and round(amount * _UNIT)
-    }

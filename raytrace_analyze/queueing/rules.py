@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from raytrace_analyze.queueing.causes import CAUSES, Cause, CauseBound, Codes, QueueIntervals
+from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.demands import read_demands
 from raytrace_analyze.queueing.occupancy import NodeSlots, node_slots, occupancy
 from raytrace_analyze.queueing.task_states import read_states
@@ -17,6 +17,7 @@ from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, membe
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.relations import Runs, by_end, number_pairs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.vocabulary import Cause
 
 TRANSFER_FROM_NS = 10_000_000
 """From how long on an unexplained wait of a task with arguments from another node is taken for their transfer."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.queueing.causes import CAUSES, Cause, CauseBound, Codes, QueueIntervals, Source
+from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.sentences import cause_sentences
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
+from raytrace_analyze.vocabulary import Cause, Source
 
 QUEUE_CAUSES = pl.Schema(
     {

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.replay.change import Change, stretches
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.schedule import Plan, play
-from raytrace_analyze.replay.slot_model import UNIT
 from raytrace_analyze.table.lineage import Nanos, RowIds
 
 

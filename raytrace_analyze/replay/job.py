@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import CLUSTER_RESOURCES, UNIT, told_cpus
 from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.path.one_scope import describe, longest
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.replay.graph import Graph, build_graph
-from raytrace_analyze.replay.slot_model import told_cpus
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.units import count_text
 
@@ -84,10 +84,10 @@ def read_job(
 
 def read_cluster(spans: pl.DataFrame) -> Cluster | None:
     """Read what a job (its spans) tells of its cluster: the word of its driver; None where there is none."""
-    told = spans.filter(pl.col("category") == "driver").get_column("attributes")
-    cpus = told.str.json_path_match("$['raytrace.cluster_resources']").str.json_path_match("$.CPU")
-    found = cpus.cast(pl.Float64, strict=False).drop_nulls()
-    if found.is_empty():
+    drivers = spans.filter(pl.col("category") == "driver").get_column("attributes")
+    cpus = told_cpus(drivers, CLUSTER_RESOURCES, otherwise=0)
+    if not cpus.any():
         return None
     made = spans.filter(pl.col("category") == "submit", pl.col("function").str.ends_with("__init__"))
-    return Cluster(max(int(found[0]), 1), float(told_cpus(made.get_column("attributes")).sum()))
+    held = told_cpus(made.get_column("attributes"), otherwise=0).sum()
+    return Cluster(max(int(cpus[cpus > 0][0]) // UNIT, 1), float(held) / UNIT)

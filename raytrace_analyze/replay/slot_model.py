@@ -4,17 +4,15 @@ A number of slots explains a job if every run that waited for one started right 
 numbers the one is taken that leaves the least of the time before runs unexplained.
 """
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import RESOURCES, UNIT, parse_cpus, told
 from raytrace_analyze.replay.pool import Pool
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
-UNIT = 10_000
-"""SlotModel are counted in ten-thousandths, as Ray does: halves of a CPU add up exactly."""
 SUBMITTED, FREED, RELEASED, PAUSED, STARTED = range(5)
 """What comes first of what happens at one time: a submit is over, a run ends, a result releases, a wait begins; and a
 run that got no slot starts nevertheless."""
@@ -80,23 +78,7 @@ def cpu_demands(attributes: pl.Series, required: pl.Series) -> RowIds:
 
     `attributes` are those of their submits, `required` what Ray's task events say; both in the order of the runs.
     """
-    told = pl.select(pl.coalesce(required, attributes.str.json_path_match("$['raytrace.resources']"))).to_series()
-    known = {text: _parse(text) for text in told.drop_nulls().unique().to_list()}
-    return np.array([UNIT if text is None else known[text] for text in told.to_list()], dtype=np.int64)
-
-
-def told_cpus(attributes: pl.Series) -> pl.Series:
-    """Read how many CPUs submits ask for by their own word (their attributes); 0 where they name none."""
-    told = attributes.str.json_path_match("$['raytrace.resources']").str.json_path_match("$.CPU")
-    return told.cast(pl.Float64, strict=False).fill_null(0.0)
-
-
-def _parse(text: str) -> int:
-    try:
-        demand = json.loads(text)
-        return round(float(demand.get("CPU", 0)) * UNIT)
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        return UNIT
+    return parse_cpus(pl.select(pl.coalesce(required, told(attributes, RESOURCES))).to_series(), otherwise=UNIT)
 
 
 def find_slots(demand: Demand, capacity: int | None) -> SlotModel | None:

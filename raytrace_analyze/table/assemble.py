@@ -5,14 +5,17 @@ from pathlib import Path
 
 import polars as pl
 
+from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, readable
+from raytrace_analyze.files.streams import readable, whole_content
 from raytrace_analyze.model import Problem, ProblemKind
-from raytrace_analyze.schema import DECODED, FROM_EVENTS, SCHEMA_VERSION, TABLE, VERSION_KEY
+from raytrace_analyze.schema import DECODED, FROM_EVENTS, TABLE
 from raytrace_analyze.table.attempts import put_events, with_event_columns, with_task_events
+from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.inherit import inherit
+from raytrace_analyze.table.parquet_file import write_parquet
 from raytrace_analyze.table.sessions import assign_sessions
 from raytrace_analyze.table.task_events import close_attempts, events_path, is_event_table
 
@@ -31,17 +34,17 @@ def assemble(
 
     Each span stands once, in order of start, trace and id, so that the order in which files were read does not show;
     attempts that only task events know are rows among them. Gives the table (columns of `schema.TABLE`) and what was
-    noticed: copies that contradict each other, and parents that are missing.
+    noticed: copies that contradict each other, spans that end before they start, and parents that are missing.
     """
     if not frames:
         return TABLE.to_frame(), ()
     spans, conflicts = _deduplicate(pl.concat(frames, how="vertical", rechunk=True).select(list(DECODED)))
-    spans = spans.sort("start", "trace_id", "span_id")
+    spans, clamped = clamp_ends(spans.sort("start", "trace_id", "span_id"))
     spans = spans.with_columns(session=assign_sessions(spans))
     if events is not None:
         spans = close_attempts(spans, events)
     spans = inherit(spans)
-    noticed = (*conflicts, *_missing_parents(spans))
+    noticed = (*conflicts, *clamped, *_missing_parents(spans))
     known = put_events(spans, TASK_EVENTS.to_frame() if events is None else events)
     return in_order(known) if known.height > spans.height else known, noticed
 
@@ -51,21 +54,16 @@ def in_order(table: pl.DataFrame) -> pl.DataFrame:
     return table.sort("start", "trace_id", "span_id")
 
 
-def write_table(spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | None = None) -> None:
+def write_table(
+    spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | None = None, *, mode: int | None = None
+) -> None:
     """Write the span table as Parquet, with the schema version in its metadata.
 
-    The file appears whole or not at all: it is written beside its place, then renamed. The task events that version 1
-    kept beside a table of this name go then. `task_events`, as version 0.1.0 gave them, are put into the rows first;
-    the argument goes with the next version. Raises OSError where the place cannot be written.
+    The file appears whole or not at all, with this mode (less the umask). The task events that version 1 kept beside a
+    table of this name go then. `task_events`, as version 0.1.0 gave them, are put into the rows first; the argument
+    goes with the next version. Raises OSError where the place cannot be written.
     """
-    table = with_event_columns(with_task_events(spans, task_events))
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        with beside.open("wb") as file:  # polars takes no path that is not UTF-8
-            table.write_parquet(file, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION)})
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_parquet(with_event_columns(with_task_events(spans, task_events)), path, mode)
     older = events_path(path)
     if is_event_table(older):
         older.unlink(missing_ok=True)
@@ -78,11 +76,13 @@ def read_table(path: Path) -> pl.DataFrame:
     """
     name = readable(path)
     try:
-        source = for_polars(path)
+        source = whole_content(path)
         check_version(source, name)
         rows = pl.read_parquet(source, glob=False)
         check_columns(rows, _NEEDED, name)
+        check_types(rows, TABLE, name)
         rows = conform(rows, TABLE)
+        check_times(rows, name)
     except CANNOT_READ as error:
         raise UsageError(f"{name} is damaged: {first_line(error)}; merge the span files anew") from error
     check_columns(rows, _NEEDED, name)  # a value of another type has become null

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import polars as pl
 
+from raytrace_analyze.decode.column_types import check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.decode.task_events import TASK_EVENTS
-from raytrace_analyze.files.streams import for_polars
-from raytrace_analyze.schema import EVENT_COLUMNS, FROM_EVENTS
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files.streams import for_polars, readable, whole_content
+from raytrace_analyze.schema import EVENT_COLUMNS, FROM_EVENTS, TABLE
 from raytrace_analyze.table.attempts import task_events_of
 
 _OF_ATTEMPT = (
@@ -27,14 +29,15 @@ def has_row_events(path: Path) -> bool:
 def read_row_events(path: Path) -> pl.DataFrame:
     """Read the task events in the rows of a table (columns of `TASK_EVENTS`).
 
-    None of a file that is damaged, which reading its spans tells of.
+    None of a file that is damaged or has columns of other types, which reading its spans tells of.
     """
     try:
-        table = pl.scan_parquet(for_polars(path), glob=False)
+        table = pl.scan_parquet(whole_content(path), glob=False)
+        check_types(table.head(0).collect(), TABLE, readable(path))
         present = table.collect_schema().names()
         if any(name not in present for name in (*_OF_ATTEMPT, *EVENT_COLUMNS)):
             return TASK_EVENTS.to_frame()
         is_told = pl.any_horizontal(pl.col(name).is_not_null() for name in EVENT_COLUMNS if name != FROM_EVENTS)
         return task_events_of(table.select(*_OF_ATTEMPT, *EVENT_COLUMNS).filter(is_told).collect())
-    except CANNOT_READ:
+    except (*CANNOT_READ, UsageError):
         return TASK_EVENTS.to_frame()

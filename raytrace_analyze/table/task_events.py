@@ -8,10 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
+from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, is_version, readable
+from raytrace_analyze.files.streams import for_polars, is_version, readable, whole_content
 from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY, Kind, Status
 
 ATTEMPT = ("session", "task_id", "attempt")
@@ -30,13 +31,16 @@ def read_event_table(path: Path) -> pl.DataFrame:
     """
     name = readable(path)
     try:
-        source = for_polars(path)
+        source = whole_content(path)
         check_version(source, name)
         if pl.read_parquet_metadata(source).get(TABLE_KEY) != EVENT_TABLE:
             raise UsageError(f"{name} holds no task events; move it away, or merge the span files anew")
         rows = pl.read_parquet(source, glob=False)
         check_columns(rows, ["task_id"], name)
-        return conform(rows, TASK_EVENTS)
+        check_types(rows, TASK_EVENTS, name)
+        rows = conform(rows, TASK_EVENTS)
+        check_times(rows, name)
+        return rows
     except CANNOT_READ as error:
         raise UsageError(
             f"{name} is no table of task events that can be read: {first_line(error)}; move it away, or merge the "

@@ -46,13 +46,6 @@ def numbers_within(sizes: RowIds) -> RowIds:
     return np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
-def group_rows(group: RowIds, group_count: int, members: RowIds) -> Grouped:
-    """Group `members` by `group` (parallel arrays; -1: in none), in the order given."""
-    kept = group >= 0
-    order = np.argsort(group[kept], kind="stable")
-    return Grouped(members[kept][order], _firsts(group[kept], group_count))
-
-
 def group_by_time(group: RowIds, group_count: int, members: RowIds, times: Nanos, *ties: RowIds) -> Timed:
     """Group `members` by `group`, each in order of `times`; of equal times the one with greater `ties` comes later.
 

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import ALIVE, told
 from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.schema import PROCESS, Category
 from raytrace_analyze.table.inherit import run_flags
@@ -25,9 +26,6 @@ from raytrace_analyze.table.lineage import (
 )
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs
-
-ALIVE = "raytrace.alive"
-"""The attribute of an open span in which its process says again and again when it last lived."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,7 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     """Read a span table (columns of `schema.TABLE`) into arrays."""
     start = spans.get_column("start").to_physical().to_numpy().astype(np.int64)
     end, in_flight = _ends(spans)
+    end = np.maximum(end, start)  # in tables that were not read by us, and for spans in flight after all known times
     span_id = spans.get_column("span_id")
     parent, own_circles = cut_circles(parent_rows(spans), start, span_id)
     # A run is what its own parent makes it; adoption never touches runs.
@@ -150,7 +149,7 @@ def _ends(spans: pl.DataFrame) -> tuple[RowIds, Flags]:
     if not in_flight.any():
         return spans.get_column("end").to_physical().to_numpy().astype(np.int64), in_flight.to_numpy()
     # What a driver wrote last into the record of its open span: it lived when nothing else happened any more.
-    alive = pl.when(pl.col("end").is_null()).then(pl.col("attributes")).str.json_path_match(f"$['{ALIVE}']")
+    alive = told(pl.when(pl.col("end").is_null()).then(pl.col("attributes")), ALIVE)
     last = pl.max_horizontal("start", "end", "alive").max()
     of_process = last.over(PROCESS)
     spans = spans.select(*PROCESS, "start", "end", alive=time_of(alive))

@@ -5,16 +5,15 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from raytrace_analyze.advice import Advice
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.label import label
 
 _EVIDENCE = 3
 _NAMES = {
@@ -75,21 +74,21 @@ def answer_text(advice: Advice) -> str:
 
 
 def _parts(advice: Advice, top: int) -> Iterator[RenderableType]:
-    yield Text(answer_text(advice), style="bold")
+    yield label(answer_text(advice), style="bold")
     if not advice.findings.is_empty():
-        yield Text()
+        yield label("")
         yield _summary(advice, top)
     for finding in advice.findings.head(top).iter_rows(named=True):
-        yield Text()
+        yield label("")
         yield from _finding(advice, finding)
     rest = advice.findings.height - top
     if rest > 0:
-        yield Text()
-        yield Text(f"{count_text(rest, 'more finding')}; --top {advice.findings.height} shows them", style="dim")
+        yield label("")
+        yield label(f"{count_text(rest, 'more finding')}; --top {advice.findings.height} shows them", style="dim")
     if advice.findings.height > 1:
-        yield Text()
-        yield Text("Each saving is that of one change alone; together they can save more or less than the sum.", "dim")
-    yield from (Text(f"Note: {note}.", style="dim") for note in advice.notes)
+        yield label("")
+        yield label("Each saving is that of one change alone; together they can save more or less than the sum.", "dim")
+    yield from (label(f"Note: {note}.", style="dim") for note in advice.notes)
 
 
 def _summary(advice: Advice, top: int) -> Table:
@@ -100,33 +99,33 @@ def _summary(advice: Advice, top: int) -> Table:
         shown.add_row(
             str(row["finding"]),
             _NAMES[row["pattern"]] + (" (first run only)" if row["first_run_only"] else ""),
-            escape(short_name(row["function"])),
+            short_name(row["function"]),
             duration_text(row["saved_ns"]) if row["saved_ns"] else "memory",
             share_text(row["saved_ns"], advice.observed_ns) if row["saved_ns"] else "",
             duration_text(row["cost_ns"]),
-            escape(where),
+            where,
         )
     return shown
 
 
 def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType]:
-    yield Text(f"{finding['finding']}. {_title(finding)}", style="bold")
-    yield Padding(Text(f"{finding['what']}."), (0, 0, 0, 3))
-    yield Padding(Text(f"{finding['remedy']}."), (0, 0, 0, 3))
+    yield label(f"{finding['finding']}. {_title(finding)}", style="bold")
+    yield Padding(label(f"{finding['what']}."), (0, 0, 0, 3))
+    yield Padding(label(f"{finding['remedy']}."), (0, 0, 0, 3))
     if finding["saved_ns"]:
         saves = f"{duration_text(finding['saved_ns'])} ({share_text(finding['saved_ns'], advice.observed_ns)})"
         then = duration_text(finding["predicted_ns"])
-        yield Padding(Text(f"That would save {saves}: the job would take {then}."), (0, 0, 0, 3))
-    yield Padding(Text(f"See {finding['reference']}: {finding['url']}", style="dim"), (0, 0, 0, 3))
+        yield Padding(label(f"That would save {saves}: the job would take {then}."), (0, 0, 0, 3))
+    yield Padding(label(f"See {finding['reference']}: {finding['url']}", style="dim"), (0, 0, 0, 3))
     mine = advice.evidence.filter(pl.col("finding") == finding["finding"])
     for row in mine.head(_EVIDENCE).iter_rows(named=True):
         at = offset_text(row["start_ns"] - advice.start_ns, advice.observed_ns)
         took = duration_text(row["end_ns"] - row["start_ns"])
         line = f"span {row['span_id']}: {short_name(row['name'])}, at {at}, took {took}"
-        yield Padding(Text(line, style="dim"), (0, 0, 0, 3))
+        yield Padding(label(line, style="dim"), (0, 0, 0, 3))
     if mine.height > _EVIDENCE:
         more = count_text(mine.height - _EVIDENCE, "more span")
-        yield Padding(Text(f"and {more} (--format json has them all)", style="dim"), (0, 0, 0, 3))
+        yield Padding(label(f"and {more} (--format json has them all)", style="dim"), (0, 0, 0, 3))
 
 
 def _title(finding: dict[str, Any]) -> str:

@@ -3,14 +3,13 @@
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.text import Text
 
 from raytrace_analyze.path.aggregate import Aggregates
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.label import label
 from raytrace_analyze.views.path_view import INFERRED
 
 _PERCENTILES = ("p50", "p90", "p99", "max")
@@ -20,7 +19,7 @@ def show_aggregates(found: Aggregates, console: Console, *, scopes: str, by: str
     """Print what the critical paths are made of: one line a group, each with an example to look at."""
     many = count_text(found.scopes, scopes.removesuffix("s"))
     console.print(
-        Text(f"{many} took {duration_text(found.makespan_ns)} in all; this is what decided it.", style="bold")
+        label(f"{many} took {duration_text(found.makespan_ns)} in all; this is what decided it.", style="bold")
     )
     if found.frame.is_empty():
         return
@@ -47,7 +46,7 @@ def _show_totals(found: Aggregates, console: Console, scopes: str, by: str, top:
             duration_text(row["total_ns"]),
             f"{row['scopes']:,}",
             *(duration_text(row[f"{name}_ns"]) for name in _PERCENTILES),
-            escape(_example(row, scopes)),
+            _example(row, scopes),
         )
     console.print(shown)
 
@@ -63,17 +62,17 @@ def _show_tail(found: Aggregates, console: Console, scopes: str, by: str, top: i
             duration_text(row["extra_ns"]),
             duration_text(row["tail_mean_ns"]),
             duration_text(row["rest_mean_ns"]),
-            escape(_example(row, scopes)),
+            _example(row, scopes),
         )
     console.print(shown)
 
 
 def _label(row: dict[str, Any], by: str) -> str:
-    label = row[by]
-    if label is None:
+    head = row[by]
+    if head is None:
         return "not in a queue" if by == "cause" else "-"
     mark = f" {INFERRED}" if row["inferred_ns"] else ""
-    return escape((short_name(label) if by == "function" else label) + mark)
+    return (short_name(head) if by == "function" else head) + mark
 
 
 def _example(row: dict[str, Any], scopes: str) -> str:

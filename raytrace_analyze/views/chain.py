@@ -51,11 +51,6 @@ def short_name(function: str | None) -> str:
     return (function or DRIVER).removeprefix("__main__.")
 
 
-def printable(text: str) -> str:
-    """Take out what would move the cursor or break the line: a name can hold anything."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
     """Tell a path in about `top` lines, oldest first.
 
@@ -106,8 +101,8 @@ def _because(pieces: Sequence[Segment]) -> str | None:
 
 def say(segment: Segment) -> str:
     """Tell a segment in words."""
-    function = printable(short_name(segment["function"]))
-    name = None if segment["name"] is None else printable(segment["name"])
+    function = short_name(segment["function"])
+    name = segment["name"]
     where = f" [process {segment['pid']}]" if segment["pid"] is not None else ""
     because = f" ({segment['cause']})" if segment["cause"] else ""
     who = "the driver" if function == DRIVER else function
@@ -149,7 +144,7 @@ def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
         yield _line(segments[0])
         rest = segments[1:]
     text = (
-        f"{printable(short_name(segments[0]['function']))} runs {count_text(len(runs), 'time')}, one after another, "
+        f"{short_name(segments[0]['function'])} runs {count_text(len(runs), 'time')}, one after another, "
         f"the longest {duration_text(_longest_run(rest))}"
     )
     between = sum(segment["duration_ns"] for segment in rest if segment["category"] == "queue")

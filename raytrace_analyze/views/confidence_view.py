@@ -4,14 +4,15 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
-from rich.markup import escape
 
-from raytrace_analyze.path.confidence import INFERENCES
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import duration_text, share_text
-from raytrace_analyze.views.chain import printable, short_name
+from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.vocabulary import Inference
+
+_SAYINGS: dict[str, str] = {Inference.JOIN: "who was waited for", Inference.PREDECESSOR: "what let a run start"}
 
 
 def show_confidence(path: CriticalPath, console: Console, *, top: int) -> None:
@@ -24,7 +25,7 @@ def show_confidence(path: CriticalPath, console: Console, *, top: int) -> None:
         return
     times = _times(found)
     rest_ns = path.makespan_ns - times[None]
-    parts = ", ".join(f"{duration_text(times[kind])} on {saying}" for kind, saying in INFERENCES.items() if times[kind])
+    parts = ", ".join(f"{duration_text(times[kind])} on {saying}" for kind, saying in _SAYINGS.items() if times[kind])
     console.print(
         f"{share_text(times[None], path.makespan_ns)} of the makespan is certain; "
         f"{share_text(rest_ns, path.makespan_ns)} ({duration_text(rest_ns)}) rests on inference: {parts}.",
@@ -32,10 +33,8 @@ def show_confidence(path: CriticalPath, console: Console, *, top: int) -> None:
     )
     shown = table("inferred is", "function", "total", "share", right=("total", "share"))
     for row in inferred.head(top).iter_rows(named=True):
-        function = escape(printable(short_name(row["function"])))
-        shown.add_row(
-            INFERENCES[row["inference"]], function, duration_text(row["total_ns"]), share_text(row["share"], 1)
-        )
+        function = short_name(row["function"])
+        shown.add_row(_SAYINGS[row["inference"]], function, duration_text(row["total_ns"]), share_text(row["share"], 1))
     rest = inferred.slice(top)
     if not rest.is_empty():
         total = int(rest.get_column("total_ns").sum())
@@ -50,11 +49,11 @@ def confidence_document(path: CriticalPath) -> dict[str, Any]:
     return {
         "certain_ns": times[None],
         "inferred_ns": path.makespan_ns - times[None],
-        **{f"{kind}_ns": times[kind] for kind in INFERENCES},
+        **{f"{kind}_ns": times[kind] for kind in Inference},
         "by_function": records(found.drop_nulls("inference")),
     }
 
 
 def _times(found: pl.DataFrame) -> dict[str | None, int]:
     sums = dict(found.group_by("inference").agg(pl.col("total_ns").sum()).iter_rows())
-    return {kind: sums.get(kind, 0) for kind in (None, *INFERENCES)}
+    return {kind: sums.get(kind, 0) for kind in (None, *Inference)}

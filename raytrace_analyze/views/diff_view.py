@@ -6,9 +6,7 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from raytrace_analyze.analyses.diff import Group as Runs
 from raytrace_analyze.analyses.diff import RunDiff
@@ -17,6 +15,7 @@ from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.label import label
 
 _MOST_NAMED = 3
 _ENOUGH = 0.8
@@ -121,33 +120,33 @@ def _explanation(diff: RunDiff) -> str:
 
 
 def _parts(diff: RunDiff, names: tuple[str, str], top: int, by: str) -> Iterator[RenderableType]:
-    yield Text(answer(diff), style="bold")
+    yield label(answer(diff), style="bold")
     yield from (_group_line(side, runs, name) for side, runs, name in _sides(diff, names))
     if diff.verdict in ("longer", "shorter") and diff.p_value is not None:
-        yield Text(f"That is more than noise ({test_text(diff)}).")
+        yield label(f"That is more than noise ({test_text(diff)}).")
     if not diff.parts.is_empty():
-        yield Text()
+        yield label("")
         yield _breakdown(diff, top, by)
     if not diff.functions.is_empty():
-        yield Text()
-        yield Text("All runs of each function, on the chain or off it: what changed, and whether it mattered.", "bold")
+        yield label("")
+        yield label("All runs of each function, on the chain or off it: what changed, and whether it mattered.", "bold")
         yield _functions(diff, top)
     if diff.is_noise is None and diff.verdict != "same":
-        yield Text("?: whether that is more than noise is not known.", style="dim")
-    yield from (Text(f"Note: {note}.", style="dim") for note in diff.notes)
+        yield label("?: whether that is more than noise is not known.", style="dim")
+    yield from (label(f"Note: {note}.", style="dim") for note in diff.notes)
 
 
 def _sides(diff: RunDiff, names: tuple[str, str]) -> tuple[tuple[str, Runs, str], ...]:
     return ("BASE", diff.base, names[0]), ("NEW", diff.new, names[1])
 
 
-def _group_line(side: str, runs: Runs, name: str) -> Text:
+def _group_line(side: str, runs: Runs, name: str) -> RenderableType:
     line = f"{side}: {name}, {count_text(runs.count, 'run')}, {duration_text(runs.makespan_ns)}"
     if runs.count > 1:
         makespans = runs.runs.get_column("makespan_ns").sort().to_list()
         low, high = makespans[0], makespans[-1]
         line += f" on average (median {duration_text(runs.median_ns)}, {duration_text(low)} to {duration_text(high)})"
-    return Text(line + ".")
+    return label(line + ".")
 
 
 def _breakdown(diff: RunDiff, top: int, by: str) -> Table:
@@ -157,10 +156,10 @@ def _breakdown(diff: RunDiff, top: int, by: str) -> Table:
     shown = table(f"on the chain, by {by}", *numbers, "", right=numbers)
     for row in parts.head(top).iter_rows(named=True):
         spread = "" if row["spread_ns"] is None else f"±{duration_text(row['spread_ns'])}"
-        label = _label(row[by]) if by == "function" else _KINDS.get(row[by], row[by] or "not in a queue")
-        shown.add_row(escape(label), *_times(row), _signed_share(diff, row), spread, judgement(row))
+        head = _label(row[by]) if by == "function" else _KINDS.get(row[by], row[by] or "not in a queue")
+        shown.add_row(head, *_times(row), _signed_share(diff, row), spread, judgement(row))
         for below in _below(diff, by, row):
-            shown.add_row(f"  {escape(_kind(below))}", *_times(below), _signed_share(diff, below), "", "", style="dim")
+            shown.add_row(f"  {_kind(below)}", *_times(below), _signed_share(diff, below), "", "", style="dim")
     rest = parts.slice(top)
     if not rest.is_empty():
         sums = rest.select(pl.col("base_ns", "new_ns", "difference_ns").sum()).row(0, named=True)
@@ -199,7 +198,7 @@ def _functions(diff: RunDiff, top: int) -> Table:
             for column in (f"base_{name}", f"new_{name}", f"{name}_difference")
         ]
         shown.add_row(
-            escape(_label(row["function"])),
+            _label(row["function"]),
             base if base == new else f"{base} → {new}",
             *times,
             _signed(row["path_difference_ns"]),

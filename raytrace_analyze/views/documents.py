@@ -2,28 +2,55 @@
 
 import csv
 import json
+import re
 from typing import Any, TextIO
 
 import polars as pl
 
 from raytrace_analyze.path.result import CriticalPath
+from raytrace_analyze.printable import printable
 
 DOCUMENT_VERSION = 1
 """Of the JSON documents; the table's is `schema.SCHEMA_VERSION`."""
 
+_NOT_ASCII = re.compile("[\\x7f-\U0010ffff]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
 
 def write_json(content: dict[str, Any], stream: TextIO) -> None:
-    """Write a document as one JSON object, `schema_version` first."""
-    json.dump({"schema_version": DOCUMENT_VERSION, **content}, stream, indent=1, ensure_ascii=False, allow_nan=False)
+    """Write a document as one JSON object, `schema_version` first.
+
+    What would act on a terminal is escaped, so that the text can be looked at and a parser gets the original.
+    """
+    encoder = json.JSONEncoder(indent=1, ensure_ascii=False, allow_nan=False)
+    pieces = encoder.iterencode({"schema_version": DOCUMENT_VERSION, **content})
+    stream.writelines(_NOT_ASCII.sub(_escaped, piece) for piece in pieces)
     stream.write("\n")
 
 
 def write_csv(frame: pl.DataFrame, stream: TextIO) -> None:
-    """Write a DataFrame as CSV with one header line; times as in `records`, null as nothing."""
+    """Write a DataFrame as CSV with one header line; times as in `records`, null as nothing.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, and what would act on a terminal
+    becomes U+FFFD; JSON keeps both as they were.
+    """
     plain = _plain(frame)
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(plain.columns)
-    writer.writerows(plain.iter_rows())
+    writer.writerows(map(_cell, row) for row in plain.iter_rows())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
+def _cell(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value)
+    return f"'{printable(text)}" if text.startswith(_FORMULA) else printable(text)
 
 
 def records(frame: pl.DataFrame) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from rich.text import Text
 
 from raytrace_analyze.analyses.hang import Blocker, Hang
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.views.chain import printable, short_name
+from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.label import label
 
 _ID = 6
 _REASONS = {
@@ -53,35 +54,36 @@ def hang_document(hang: Hang) -> dict[str, Any]:
 
 def _lines(hang: Hang, top: int) -> Iterator[Text]:
     if not hang.open_spans:
-        yield Text("Nothing hangs here: every span has ended.", style="bold")
+        yield label("Nothing hangs here: every span has ended.", style="bold")
         return
     rows = hang.waits.to_dicts()
     of = {row["waiter"]: row for row in rows} | {
         row["waited_for"]: {name.replace("waited_for", "waiter"): value for name, value in row.items()} for row in rows
     }
     for circle in hang.circles:
-        yield Text(_circle(circle, rows, of), style="bold")
+        yield label(_circle(circle, rows, of), style="bold")
     if not hang.circles and hang.blockers:
-        yield Text(_blocked(hang.blockers[0]), style="bold")
+        yield label(_blocked(hang.blockers[0]), style="bold")
     if not hang.circles and not hang.blockers:
-        yield Text(
+        yield label(
             f"{count_text(hang.open_spans, 'span')} had not ended, but nothing waits for anything that is known.",
             style="bold",
         )
     for blocker in hang.blockers[0 if hang.circles else 1 : top]:
-        yield Text(_blocked(blocker))
+        yield label(_blocked(blocker))
     if rows:
-        yield Text("\nWho waited for whom when the record ends.")
+        yield label("")
+        yield label("Who waited for whom when the record ends.")
     end_ns = max((row["since_ns"] for row in rows), default=0)
     for row in rows[:top]:
         since = duration_text(end_ns - row["since_ns"])
         guess = "" if row["certain"] else " (taken from what is open, not recorded)"
-        yield Text(f"  {_sentence(row)}{guess}, {since} before the last of these began to wait", style="")
+        yield label(f"  {_sentence(row)}{guess}, {since} before the last of these began to wait", style="")
     if len(rows) > top:
-        yield Text(f"{len(rows) - top} more; --top {len(rows)} shows them all", style="dim")
+        yield label(f"{len(rows) - top} more; --top {len(rows)} shows them all", style="dim")
     if hang.unknown_waits:
         waits = count_text(hang.unknown_waits, "open wait")
-        yield Text(
+        yield label(
             f"Note: the record of {waits} does not say what was asked for; what the same task submitted and what "
             "never ended stands in.",
             style="dim",
@@ -107,11 +109,11 @@ def _blocked(blocker: Blocker) -> str:
     waiters = count_text(blocker.waiters, "other", "others")
     verb = "waits" if blocker.waiters == 1 else "wait"
     if blocker.demand is not None:
-        does = f"cannot start: no node of the cluster has what it asks for ({printable(blocker.demand)})"
+        does = f"cannot start: no node of the cluster has what it asks for ({blocker.demand})"
     elif blocker.state == "pending":
         does = "never started, and nothing recorded says why"
     elif blocker.idle_in:
-        does = f"was idle in {printable(blocker.idle_in)}"
+        does = f"was idle in {blocker.idle_in}"
     elif blocker.state == "waits":
         does = "waits for something that is not traced"
     else:
@@ -123,6 +125,6 @@ def _name(row: Row, prefix: str) -> str:
     function, actor = row[f"{prefix}_function"], row[f"{prefix}_actor_id"]
     key = row[prefix]
     if key.startswith("driver "):
-        return f"the driver of job {printable(key.removeprefix('driver '))}"
-    where = f" on actor {printable(actor[:_ID])}" if actor else f" ({printable(key[:_ID])})"
-    return f"`{printable(short_name(function))}`{where}"
+        return f"the driver of job {key.removeprefix('driver ')}"
+    where = f" on actor {actor[:_ID]}" if actor else f" ({key[:_ID]})"
+    return f"`{short_name(function)}`{where}"

@@ -18,14 +18,14 @@ _ADVICE = {
 def show_report(report: IngestReport, console: Console) -> None:
     """Print what was read, skipped, lost and noticed."""
     for line in _lines(report):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     show_problems(report.problems, console)
 
 
 def show_problems(problems: Sequence[Problem], console: Console) -> None:
     """Print what was wrong with the input, file by file."""
     for line in _problems(problems):
-        console.print(line, markup=False, style="yellow", soft_wrap=True)
+        console.print(line, style="yellow", soft_wrap=True)
 
 
 def _lines(report: IngestReport) -> Iterator[str]:
@@ -42,6 +42,9 @@ def _lines(report: IngestReport) -> Iterator[str]:
         yield f"time     {first} to {last} UTC ({duration_text(length)})"
     if report.in_flight:
         yield f"running  {count_text(report.in_flight, 'span')} never ended: killed, hung or still going"
+    if report.attempts_without_span:
+        lost = count_text(report.attempts_without_span, "more attempt")
+        yield f"events   {lost} left no span, only task events: killed, never started or queued still"
     if report.skipped:
         yield "skipped  " + ", ".join(f"{count:,} {reason}" for reason, count in report.skipped.items())
     if report.unreadable:

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 import polars as pl
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from raytrace_analyze.path.result import DRIVER, CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import chain_lines, printable, short_name
+from raytrace_analyze.views.chain import chain_lines, short_name
 from raytrace_analyze.views.console import table
+from raytrace_analyze.views.label import label
 
 INFERRED = "~"
 _BAR_WIDTHS = ((100, 24), (0, 10))
@@ -43,11 +42,11 @@ def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[Render
     yield from _answer(path)
     if path.segments.is_empty():
         return
-    yield Text()
-    yield Text("Where the time on the chain went.", style="bold")
+    yield label("")
+    yield label("Where the time on the chain went.", style="bold")
     yield _sums(path, top, by)
-    yield Text()
-    yield Text("The chain, oldest first: each line had to end before the next could start.", style="bold")
+    yield label("")
+    yield label("The chain, oldest first: each line had to end before the next could start.", style="bold")
     yield _chain(path, top, next(bar for least, bar in _BAR_WIDTHS if width >= least))
     yield from _legend(path)
 
@@ -56,18 +55,18 @@ def _answer(path: CriticalPath) -> Iterator[RenderableType]:
     scope = path.scope
     if scope.kind == "task":
         took = duration_text(path.makespan_ns)
-        what = f"Task {printable(short_name(scope.name))} took {took} from its submit to its end."
+        what = f"Task {short_name(scope.name)} took {took} from its submit to its end."
     else:
-        name = f" ({printable(scope.name)})" if scope.name else ""
+        name = f" ({scope.name})" if scope.name else ""
         what = f"{scope.kind.capitalize()} {scope.id}{name} took {duration_text(path.makespan_ns)}."
-    yield Text(what, style="bold")
+    yield label(what, style="bold")
     if path.runs and scope.kind != "task":
-        yield Text(
+        yield label(
             f"It ran {count_text(path.runs, 'task')}, {duration_text(path.work_ns)} of work: "
             f"{path.parallelism:.2f} tasks at a time on average."
         )
     if not path.segments.is_empty():
-        yield Text(_most(path))
+        yield label(_most(path))
 
 
 def _most(path: CriticalPath) -> str:
@@ -77,7 +76,7 @@ def _most(path: CriticalPath) -> str:
         for category, kind in _KINDS.items()
         if first[f"{category}_ns"] * 20 >= first["total_ns"]
     ]
-    name = "the driver program" if first["function"] == DRIVER else printable(short_name(first["function"]))
+    name = "the driver program" if first["function"] == DRIVER else short_name(first["function"])
     return f"What decided that time most is {name}: {share_text(first['share'], 1)} of it ({', '.join(parts)})."
 
 
@@ -89,9 +88,9 @@ def _sums(path: CriticalPath, top: int, by: str) -> Table:
     shown = table(by, "total", "share", *heads, right=("total", "share", *heads))
     shown.columns[0].no_wrap = by in ("cause", "category")
     for row in groups.head(top).iter_rows(named=True):
-        label = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")
+        head = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")
         times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
-        shown.add_row(escape(printable(label)), duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
+        shown.add_row(head, duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
     rest = groups.slice(top)
     if not rest.is_empty():
         times = [_total(rest, kind) for kind in used]
@@ -116,13 +115,13 @@ def _chain(path: CriticalPath, top: int, bar_width: int) -> Table:
     shown.columns[2].no_wrap = True
     for line in chain_lines(path.segments, top):
         bar = "█" * round(bar_width * line.duration_ns / path.makespan_ns)
-        text = Text(line.text, style="dim" if line.is_folded else "")
+        text = label(line.text, style="dim" if line.is_folded else "")
         if line.inferred:
             text.append(f" {INFERRED}", style="yellow")
         shown.add_row(
             offset_text(line.start_ns - path.start_ns, path.makespan_ns),
             duration_text(line.duration_ns),
-            Text(bar or "·", style=_BAR_STYLES[line.category]),
+            label(bar or "·", style=_BAR_STYLES[line.category]),
             text,
         )
     return shown
@@ -131,12 +130,12 @@ def _chain(path: CriticalPath, top: int, bar_width: int) -> Table:
 def _legend(path: CriticalPath) -> Iterator[RenderableType]:
     inferred = int(path.segments.filter(pl.col("inferred")).get_column("duration_ns").sum())
     if inferred:
-        yield Text()
-        yield Text(
+        yield label("")
+        yield label(
             f"{INFERRED} inferred ({share_text(inferred, path.makespan_ns)} of the time): these files do not "
             "record what was waited for, so it is told from what ended just before. "
             "Trace with raytrace_hook to know it.",
             style="yellow",
         )
     for note in path.notes:
-        yield Text(f"Note: {note}.", style="dim")
+        yield label(f"Note: {note}.", style="dim")

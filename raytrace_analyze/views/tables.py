@@ -4,11 +4,10 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
-from rich.markup import escape
 
 from raytrace_analyze.analyses.latency import QUANTILES, TIMES
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.chain import printable, short_name
+from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 
 _TIME_NAMES = {"run": "run", "queue": "wait to start", "submit": "submit"}
@@ -22,6 +21,7 @@ _JOB_COUNTS = (
     ("processes", "process", "processes"),
     ("errors", "error"),
     ("in_flight", "never ended", "never ended"),
+    ("without_span", "attempt without a span", "attempts without a span"),
 )
 _ALWAYS = ("tasks", "spans")
 
@@ -51,18 +51,24 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
     in_flight = int(stats.get_column("in_flight").sum())
     if in_flight:
         console.print(f"{in_flight:,} never ended: they are counted, their time is not.", style="dim")
+    lost = int(stats.get_column("without_span").sum())
+    if lost:
+        console.print(
+            f"{count_text(lost, 'more attempt')} left no span (killed, not started, still queued): not counted here.",
+            style="dim",
+        )
 
 
 def show_jobs(jobs: pl.DataFrame, console: Console) -> None:
     """Print the list of jobs: each with the id that `--job` takes on a line of its own, unbroken."""
     for row in jobs.iter_rows(named=True):
-        console.print(_job_id(row), style="bold", markup=False, soft_wrap=True)
+        console.print(_job_id(row), style="bold", soft_wrap=True)
         counts = ", ".join(
             count_text(row[name], *words) for name, *words in _JOB_COUNTS if row[name] or name in _ALWAYS
         )
         started, took = _when(row)
-        program = f"{printable(row['entrypoint'])}, " if row["entrypoint"] else ""
-        console.print(f"    {program}{started} UTC, took {took}: {counts}", markup=False)
+        program = f"{row['entrypoint']}, " if row["entrypoint"] else ""
+        console.print(f"    {program}{started} UTC, took {took}: {counts}")
 
 
 def _job_id(row: dict[str, Any]) -> str:
@@ -77,7 +83,7 @@ def show_traces(traces: pl.DataFrame, console: Console, *, top: int) -> None:
     for row in longest.head(top).iter_rows(named=True):
         shown.add_row(
             row["trace_id"],
-            escape(printable(short_name(row["name"]))),
+            short_name(row["name"]),
             row["job_id"] or "-",
             *_when(row),
             *(f"{row[name]:,}" for name in counts),
@@ -94,7 +100,7 @@ def _when(row: dict[str, Any]) -> tuple[str, str]:
 def _label(value: str | None, by: str) -> str:
     if value is None:
         return "-"
-    return escape(printable(short_name(value) if by in ("function", "name") else value))
+    return short_name(value) if by in ("function", "name") else value
 
 
 def _count(count: int) -> str:

@@ -6,9 +6,7 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from raytrace_analyze.analyses.what_if import WhatIf
 from raytrace_analyze.path.result import DRIVER
@@ -17,6 +15,7 @@ from raytrace_analyze.units import count_text, duration_text, offset_text, share
 from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.label import label
 
 _TIMES = {
     "self_ns": "running",
@@ -51,7 +50,7 @@ def show_near(chains: pl.DataFrame, start_ns: int, makespan_ns: int, console: Co
             offset_text(row["start_ns"] - start_ns, makespan_ns),
             f"{row['runs']:,}",
             duration_text(row["run_ns"]),
-            escape(" → ".join(short_name(name) for name in row["functions"])),
+            " → ".join(short_name(name) for name in row["functions"]),
         )
     console.print(shown)
     if chains.height > top:
@@ -136,10 +135,10 @@ def answer_text(answer: WhatIf) -> str:
 
 
 def _answer_parts(answer: WhatIf, top: int) -> Iterator[RenderableType]:
-    yield Text(answer_text(answer), style="bold")
-    yield Text()
+    yield label(answer_text(answer), style="bold")
+    yield label("")
     yield _critical(answer, top)
-    yield Text()
+    yield label("")
     yield from _evidence(answer, top)
     yield from _notes(answer.notes)
 
@@ -151,26 +150,26 @@ def _critical(answer: WhatIf, top: int) -> Table:
     for row in answer.critical.head(top).iter_rows(named=True):
         times = [duration_text(row[name]) if row[name] else "" for name in used]
         share = share_text(row["total_ns"], answer.predicted_ns)
-        shown.add_row(escape(short_name(row["function"])), duration_text(row["total_ns"]), share, *times)
+        shown.add_row(short_name(row["function"]), duration_text(row["total_ns"]), share, *times)
     return shown
 
 
 def _evidence(answer: WhatIf, top: int) -> Iterator[RenderableType]:
     if answer.slots is not None:
-        yield Text(f"As far as the queues tell, there were {answer.slots:g} slots for tasks.")
+        yield label(f"As far as the queues tell, there were {answer.slots:g} slots for tasks.")
     moved = answer.changed.with_columns(
         won=(pl.col("end_ns") - pl.col("start_ns")) - (pl.col("new_end_ns") - pl.col("new_start_ns")),
         earlier=pl.col("end_ns") - pl.col("new_end_ns"),
     )
     if moved.is_empty():
         return
-    yield Text(f"It moves {count_text(moved.height, 'span')}; these change their length most:")
+    yield label(f"It moves {count_text(moved.height, 'span')}; these change their length most:")
     shown = table(
         "span", "id", "took", "then takes", "ends earlier by", right=("took", "then takes", "ends earlier by")
     )
     for row in moved.sort(pl.col("won").abs(), descending=True).head(min(top, 5)).iter_rows(named=True):
         shown.add_row(
-            escape(short_name(row["name"])),
+            short_name(row["name"]),
             row["span_id"],
             duration_text(row["end_ns"] - row["start_ns"]),
             duration_text(row["new_end_ns"] - row["new_start_ns"]),
@@ -180,28 +179,28 @@ def _evidence(answer: WhatIf, top: int) -> Iterator[RenderableType]:
 
 
 def _ranking_parts(ranking: WhatIf, top: int) -> Iterator[RenderableType]:
-    yield Text(ranking_text(ranking), style="bold")
+    yield label(ranking_text(ranking), style="bold")
     if ranking.functions.is_empty():
         return
-    yield Text()
+    yield label("")
     heads = ("own work", "on the path", "won at 2x", "won at most", "saturating_speedup")
     shown = table("function", "runs", *heads, "then critical", right=("runs", *heads))
     for row in ranking.functions.head(top).iter_rows(named=True):
         shown.add_row(
-            escape(short_name(row["function"])),
+            short_name(row["function"]),
             f"{row['runs']:,}",
             duration_text(row["work_ns"]),
             duration_text(row["critical_ns"]),
             duration_text(row["saved_2x_ns"]),
             duration_text(row["saved_most_ns"]),
             "" if row["saturating_speedup"] is None else f"{row['saturating_speedup']:g}x",
-            escape(short_name(row["next_critical"])) if row["next_critical"] else "",
+            short_name(row["next_critical"]) if row["next_critical"] else "",
         )
     yield shown
     rest = ranking.functions.height - top
     if rest > 0:
-        yield Text(f"{count_text(rest, 'more function')}; --top {ranking.functions.height} shows them", style="dim")
-    yield Text(
+        yield label(f"{count_text(rest, 'more function')}; --top {ranking.functions.height} shows them", style="dim")
+    yield label(
         "Each alone; together they can win more or less than the sum. --speedup NAME=N for any of it.", style="dim"
     )
     yield from _notes(ranking.notes)
@@ -223,4 +222,4 @@ def ranking_text(ranking: WhatIf) -> str:
 
 def _notes(notes: tuple[str, ...]) -> Iterator[RenderableType]:
     for note in notes:
-        yield Text(f"Note: {note}.", style="dim")
+        yield label(f"Note: {note}.", style="dim")

@@ -7,13 +7,13 @@ from typing import Any
 import polars as pl
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from raytrace_analyze.analyses.task_story import TaskStory
 from raytrace_analyze.units import count_text, duration_text, offset_text
 from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.label import label
 
 _BAR_WIDTH = 24
 _STYLES = {"submit": "cyan", "queue": "yellow", "run": "green", "wait": "magenta", "dependant": "magenta"}
@@ -51,23 +51,23 @@ def story_document(story: TaskStory) -> dict[str, Any]:
 
 
 def _parts(story: TaskStory) -> Iterator[RenderableType]:
-    yield Text(_answer(story), style="bold")
-    yield Text(_which(story))
+    yield label(_answer(story), style="bold")
+    yield label(_which(story))
     longest = story.steps.filter(step="queue").sort("duration_ns", descending=True).head(1)
     for sentence in longest.get_column("sentence"):
-        yield Text(f"What it waited for longest: {sentence}.")
-    yield Text()
+        yield label(f"What it waited for longest: {sentence}.")
+    yield label("")
     happened = story.steps.filter(pl.col("step").is_in(["submit", "queue", "run"]))
     yield _steps(story, happened)
     after = story.steps.filter(pl.col("step").is_in(["wait", "dependant"]))
     if not after.is_empty():
-        yield Text()
-        yield Text("Who waited for it", style="bold")
+        yield label("")
+        yield label("Who waited for it", style="bold")
         yield _steps(story, after.head(_SHOWN))
     if after.height > _SHOWN:
-        yield Text(f"and {count_text(after.height - _SHOWN, 'other')}; --format json has them all", style="dim")
+        yield label(f"and {count_text(after.height - _SHOWN, 'other')}; --format json has them all", style="dim")
     for note in (*_sources(story), *story.notes):
-        yield Text(f"Note: {note}.", style="dim")
+        yield label(f"Note: {note}.", style="dim")
 
 
 def _answer(story: TaskStory) -> str:
@@ -102,8 +102,8 @@ def _steps(story: TaskStory, steps: pl.DataFrame) -> Table:
             shown.add_row(
                 offset_text(step["start_ns"] - story.start_ns, whole),
                 duration_text(step["duration_ns"]),
-                Text(bar or "·", style=_STYLES[step["step"]]),
-                Text(step["sentence"]),
+                label(bar or "·", style=_STYLES[step["step"]]),
+                label(step["sentence"]),
             )
     return shown
 

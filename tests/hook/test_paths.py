@@ -165,7 +165,7 @@ def test_two_drivers_on_one_cluster_are_two_jobs(tmp_path: Path) -> None:
     for truth in truths:
         (job,) = {task[-8:] for task, _ in truth["joined"]}
         spans = merged.spans.filter(job_id=job)
-        alone = Analysed(rt.Ingested(spans, merged.task_events, merged.report), truth)
+        alone = Analysed(rt.Ingested(spans, merged.report), truth)
         assert alone.chain("joined") == truth["joined"]
         path = rt.critical_path(merged.spans, merged.task_events, job=job)
         assert not path.segments["inferred"].any()

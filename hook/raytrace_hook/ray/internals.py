@@ -241,12 +241,6 @@ def references_among(values: Sequence[Any]) -> list[Any]:
     return [] if kind is None else [value for value in values if isinstance(value, kind)]
 
 
-def is_ray_error(value: Any) -> bool:
-    """Tell whether a fetched value stands for a failure."""
-    kind = getattr(_module("ray.exceptions"), "RayError", None)
-    return kind is not None and isinstance(value, kind)
-
-
 def submitted_task_id(kind: str, returned: Any) -> str | None:
     """Return the id of the task that a submission returned this for; None where it returns nothing (no results)."""
     first: Any = returned[0] if isinstance(returned, (list, tuple)) and returned else returned

@@ -7,11 +7,8 @@ import polars as pl
 
 from raytrace_analyze.analyses.diff.judgement import judge_groups, judge_single_runs, unknown
 from raytrace_analyze.analyses.diff.significance import ALPHA
-from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.result import DRIVER
-
-GROUPS = ("function", "category", "cause")
-"""What the difference can be broken down by."""
+from raytrace_analyze.vocabulary import DiffGroup, choose
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,7 @@ class RunDiff:
         known); `p_value` (of all parts together, see docs/diff.md), `is_noise` (null where that is not known).
         Raises UsageError for any other group.
         """
-        if group not in GROUPS:
-            raise UsageError(f"cannot break a difference down by {group!r}; choose one of {', '.join(GROUPS)}")
+        choose(DiffGroup, group, "group")
         sums = self.parts.group_by(group).agg(pl.col("base_ns", "new_ns", "difference_ns").sum())
         growth = pl.col("difference_ns") / self.base.makespan_ns if self.base.makespan_ns else pl.lit(0.0)
         shown = sums.with_columns(growth=growth).join(

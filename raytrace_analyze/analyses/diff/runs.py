@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
@@ -104,9 +105,8 @@ def _fits(session: str, job_id: str, wanted: str) -> bool:
 
 def _about(runs: pl.DataFrame, spans: pl.DataFrame, path: pl.DataFrame) -> pl.DataFrame:
     is_driver = pl.col("category") == "driver"
-    entrypoint = pl.col("attributes").filter(is_driver).first().str.json_path_match("$['raytrace.entrypoint']")
     facts = spans.group_by("run").agg(
-        entrypoint=entrypoint,
+        entrypoint=entrypoint(),
         in_flight=pl.col("end").is_null().sum().cast(pl.Int64),
         driver_failed=(is_driver & (pl.col("status") == "ERROR")).any(),
         records_waits=pl.col("records_waits").fill_null(False).any(),

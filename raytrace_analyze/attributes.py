@@ -1,0 +1,109 @@
+"""The attributes that raytrace_hook writes and this package reads: their names, once, and how values are read.
+
+Ray's own attributes keep Ray's names and stand where they are decoded. The hook has the same names in a place of its
+own, as it never imports this package; a test compares.
+"""
+
+import json
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+# The resource of a process.
+RECORDS_WAITS = "raytrace.records_waits"
+SESSION = "raytrace.session"
+
+# A submission.
+SUBMITTED_TASK_ID = "raytrace.submitted_task_id"
+DEPENDENCY_TASK_IDS = "raytrace.dependency_task_ids"
+RESOURCES = "raytrace.resources"
+ARGUMENT_BYTES = "raytrace.argument_bytes"
+
+# A submission, a wait or a put.
+CALL_SITE = "raytrace.call_site"
+PUT_BYTES = "raytrace.put_bytes"
+
+# A submission and a run.
+TASK_NAME = "raytrace.task_name"
+
+# A run.
+ATTEMPT = "raytrace.attempt"
+CONCURRENT = "raytrace.concurrent"
+ACTOR_NAME = "raytrace.actor_name"
+CANCELLED = "raytrace.cancelled"
+CONCURRENCY_GROUP = "raytrace.concurrency_group"
+MAX_CONCURRENCY = "raytrace.max_concurrency"
+ITEM_READY = "raytrace.item_ready"
+
+# A run or the driver, by the sampler.
+CPU_NS = "raytrace.cpu_ns"
+PROCESS_CPU_NS = "raytrace.process_cpu_ns"
+STACKS = "raytrace.stacks"
+IDLE = "raytrace.idle"
+
+# A wait.
+READY_TASK_IDS = "raytrace.ready_task_ids"
+AWAITED_COUNT = "raytrace.awaited_count"
+AWAITED_TASK_IDS = "raytrace.awaited_task_ids"
+AWAITED = "raytrace.awaited"
+ITEM = "raytrace.item"
+POLLS = "raytrace.polls"
+TIMED_OUT = "raytrace.timed_out"
+
+# What ended a task.
+TARGET_TASK_ID = "raytrace.target_task_id"
+
+# The driver.
+ENTRYPOINT = "raytrace.entrypoint"
+CLUSTER_RESOURCES = "raytrace.cluster_resources"
+ALIVE = "raytrace.alive"
+"""Of an open span: when its process last lived, said again and again."""
+
+UNIT = 10_000
+"""Resources are counted in ten-thousandths, as Ray does: halves and thirds of a GPU add up exactly."""
+
+_Texts = TypeVar("_Texts", pl.Expr, pl.Series)
+
+
+def told(attributes: _Texts, name: str) -> _Texts:
+    """Read an attribute from the attributes' JSON, as text; null where it is not there."""
+    return attributes.str.json_path_match(f"$['{name}']")
+
+
+def entrypoint() -> pl.Expr:
+    """The program of the spans of one scope, by their driver's word; null where the hook recorded none."""
+    drivers = pl.col("attributes").filter(pl.col("category") == "driver")
+    return told(drivers, ENTRYPOINT).drop_nulls().first()
+
+
+def told_cpus(attributes: pl.Series, name: str = RESOURCES, *, otherwise: int) -> npt.NDArray[np.int64]:
+    """Read how many CPUs each of these names, in ten-thousandths; `otherwise` where no resources are told."""
+    return parse_cpus(told(attributes, name), otherwise=otherwise)
+
+
+def parse_cpus(resources: pl.Series, *, otherwise: int) -> npt.NDArray[np.int64]:
+    """Read the CPUs from resources as JSON, in ten-thousandths; `otherwise` for null and what is none."""
+    texts = resources.to_list()
+    known = {text: parse_resources(text) for text in set(texts) if text is not None}
+    found = (None if text is None else known[text] for text in texts)
+    return np.array([otherwise if each is None else each.get("CPU", 0) for each in found], dtype=np.int64)
+
+
+def parse_resources(text: str) -> dict[str, int] | None:
+    """Read resources from their JSON: ten-thousandths of each; None where that is not an object.
+
+    What is no amount, or nothing, is left out.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict):
+        return None
+    return {
+        str(name): round(amount * UNIT)
+        for name, amount in values.items()
+        if isinstance(amount, int | float) and 0 < amount < 2**31 and round(amount * UNIT)
+    }

@@ -1,0 +1,43 @@
+"""Whether the columns of a Parquet file can be those of a table of ours: checked once, where it is read."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.schema import TIME
+
+
+def check_types(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], path: str) -> None:
+    """Raise UsageError, which names the file by `path`, for a column whose type has nothing of the one it should have.
+
+    A column that is not there, or one more than there should be, is nothing to complain of here.
+    """
+    for name, wanted in columns.items():
+        found = rows.schema.get(name)
+        if found is not None and not _fits(found, wanted):
+            raise UsageError(
+                f"{path} is no table of ours: its column {name} holds {_named(found)}, not {_named(wanted)}; merge the "
+                "span files anew"
+            )
+
+
+def check_times(rows: pl.DataFrame, path: str) -> None:
+    """Raise UsageError for times (of `schema.TIME`) before 1970: with them a difference may be beyond 64 bits."""
+    for name, dtype in rows.schema.items():
+        if dtype == TIME and (rows.get_column(name).to_physical() < 0).any():
+            raise UsageError(f"{path} has times before 1970 in its column {name}; merge the span files anew")
+
+
+def _fits(found: pl.DataType, wanted: pl.DataType) -> bool:
+    if found == pl.Null:
+        return True
+    if isinstance(wanted, pl.List):
+        return isinstance(found, pl.List) and not found.inner.is_nested()
+    if found.is_nested():
+        return False
+    return found.is_temporal() or wanted != TIME
+
+
+def _named(dtype: pl.DataType) -> str:
+    return str(dtype).partition("(")[0]

@@ -1,0 +1,36 @@
+"""The span table's file: written whole, and told from others."""
+
+import os
+import re
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.decode.parquet import CANNOT_READ
+from raytrace_analyze.files.output import whole_file
+from raytrace_analyze.files.streams import for_polars, is_version
+from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+def write_parquet(table: pl.DataFrame, path: Path, mode: int | None = None) -> None:
+    """Write a table of ours (see `files.output.whole_file`). Raises OSError."""
+    with whole_file(path, mode) as file:  # polars takes no path that is not UTF-8
+        try:
+            table.write_parquet(file, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION)})
+        except pl.exceptions.ComputeError as error:  # how polars tells of a full disk, not always with the reason
+            found = _OS_ERROR.search(str(error))
+            if not found:
+                os.write(file.fileno(), b"\0")  # the file itself tells it
+            number = int(found[1]) if found else 0
+            raise OSError(number, os.strerror(number) if number else str(error)) from error
+
+
+def is_span_table(path: Path) -> bool:
+    """Tell whether a file is a span table that a `merge` wrote, of whatever version."""
+    try:
+        metadata = pl.read_parquet_metadata(for_polars(path))
+    except CANNOT_READ:
+        return False
+    return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) != EVENT_TABLE

@@ -1,0 +1,169 @@
+"""The words that results, options and columns share, each kind as one enum: what a value can be is said here only.
+
+Light on purpose: the command line's help is made of these before anything heavy is imported.
+"""
+
+from enum import StrEnum
+from typing import TypeVar
+
+from raytrace_analyze.errors import UsageError
+
+
+class SpanKind(StrEnum):
+    """OpenTelemetry's kinds of spans."""
+
+    INTERNAL = "INTERNAL"
+    SERVER = "SERVER"
+    CLIENT = "CLIENT"
+    PRODUCER = "PRODUCER"
+    CONSUMER = "CONSUMER"
+
+
+class SpanCategory(StrEnum):
+    """What a span of a Ray program is."""
+
+    SUBMIT = "submit"
+    TASK = "task"
+    WAIT = "wait"
+    PUT = "put"
+    DRIVER = "driver"
+    CUSTOM = "custom"
+
+
+class Status(StrEnum):
+    """How a span ended."""
+
+    UNSET = "UNSET"
+    OK = "OK"
+    ERROR = "ERROR"
+
+
+class Category(StrEnum):
+    """What a segment of the critical path is; the order is that of the columns."""
+
+    SELF = "self"
+    SUBMIT = "submit"
+    QUEUE = "queue"
+    WAIT = "wait"
+    FETCH = "fetch"
+
+
+class Cause(StrEnum):
+    """Why a run waited before it started."""
+
+    DEPENDENCY = "dependency"
+    ACTOR_BUSY = "actor-busy"
+    ACTOR_START = "actor-start"
+    WORKER_START = "worker-start"
+    NO_SLOT = "no-slot"
+    TRANSFER = "transfer"
+    FUNCTION_LOAD = "function-load"
+    RETRY = "retry"
+    DISPATCH = "dispatch"
+
+
+class Source(StrEnum):
+    """What a cause was told from."""
+
+    TASK_EVENTS = "task events"
+    SPANS = "spans"
+
+
+class Via(StrEnum):
+    """How the walk came to a segment's span."""
+
+    JOIN = "join"
+    WAIT = "wait"
+    DEPENDENCY = "dependency"
+    ATTEMPT = "attempt"
+    CREATION = "creation"
+    SUBMIT = "submit"
+    ACTOR = "actor"
+    SLOT = "slot"
+    INFERRED = "inferred"
+
+
+class Inference(StrEnum):
+    """What can be inferred: who was waited for, or what let a run start."""
+
+    JOIN = "join"
+    PREDECESSOR = "predecessor"
+
+
+class Queues(StrEnum):
+    """What to do with the time before a run: go on through what held the actor or slot, or show the wait."""
+
+    FOLLOW = "follow"
+    SHOW = "show"
+
+
+class Scopes(StrEnum):
+    """Of what all critical paths can be found and summed up."""
+
+    JOBS = "jobs"
+    TRACES = "traces"
+
+
+class ScopeKind(StrEnum):
+    """What one path is about."""
+
+    JOB = "job"
+    SESSION = "session"
+    TRACE = "trace"
+    TASK = "task"
+
+
+class PathGroup(StrEnum):
+    """What the time on critical paths can be summed by."""
+
+    FUNCTION = "function"
+    NAME = "name"
+    CATEGORY = "category"
+    CAUSE = "cause"
+    NODE = "node"
+    WORKER = "worker"
+    ACTOR = "actor"
+    ENTRYPOINT = "entrypoint"
+    HOUR = "hour"
+
+
+ONLY_OF_MANY = (PathGroup.ENTRYPOINT, PathGroup.HOUR)
+"""Groups that only many scopes can differ by."""
+
+
+class DiffGroup(StrEnum):
+    """What the difference between runs can be broken down by."""
+
+    FUNCTION = "function"
+    CATEGORY = "category"
+    CAUSE = "cause"
+
+
+class LatencyGroup(StrEnum):
+    """What latency can be summed by."""
+
+    FUNCTION = "function"
+    NAME = "name"
+    NODE = "node"
+    WORKER = "worker"
+    ACTOR = "actor"
+
+
+_IN_IDS = ("node", "worker", "actor")
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def column_of(group: str) -> str:
+    """Give the column of the span table, or of segments, that holds a group."""
+    return f"{group}_id" if group in _IN_IDS else str(group)
+
+
+def choose(kind: type[_Word], wanted: str, what: str, *, but: tuple[_Word, ...] = ()) -> _Word:
+    """Read one of the words of a kind, `but` for some. Raises UsageError for any other, which names the choices.
+
+    `what` says in the message what the word is, such as `group`.
+    """
+    choices = [word for word in kind if word not in but]
+    if wanted in choices:
+        return kind(wanted)
+    raise UsageError(f"there is no {what} {str(wanted)!r}; choose one of {', '.join(choices)}")

@@ -1,0 +1,161 @@
+"""Nothing that stands in the input acts on a terminal or a spreadsheet: every command, every option, every format."""
+
+import ast
+import csv
+import inspect
+import io
+import json
+import re
+import sys
+import types
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+from typer.models import ArgumentInfo
+
+import raytrace_analyze as rt
+from raytrace_analyze import cli
+from raytrace_analyze.commands.options import OutputFormat
+from raytrace_analyze.commands.traced import merge_and_show
+from raytrace_analyze.printable import printable
+from tests.hostile_spans import SUFFIX, hostile, write_hostile
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = {str(command.name): command.callback for command in cli.app.registered_commands if command.callback}
+RUN_A_PROGRAM = {"record", "demo"}
+"""What these show of spans is tested below; here only their errors are."""
+ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+FORMULA = re.compile(r"[=+@\t\r]|-(?![\d.]+$)")
+ONLY_TOGETHER = {
+    "critical-path": [["--near", "50%"], ["--all", "jobs", "--tail", "p50"], ["--all", "traces", "--by", "entrypoint"]],
+    "what-if": [["--speedup", f"{hostile('Loader.load')}=2"], ["--slots", "1"]],
+    "advise": [["--at-least", "0%"]],
+    "diff": [["--fail-over", "5%"]],
+}
+"""Options that need a value of their own, or another option."""
+
+
+@pytest.fixture(scope="module")
+def spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    # An actor's program, and one whose tasks fail, each a job of its own.
+    for name in ("actor_pipeline-ours", "failures-ours"):
+        write_hostile(ROOT / "sample_spans" / name / "spans", folder / f"{name}{SUFFIX.replace(chr(0), '')}")
+    return folder
+
+
+def formats(command: str) -> list[str | None]:
+    kinds = [kind for kind, _, _ in parameters(command)]
+    chosen = [kind for kind in kinds if inspect.isclass(kind) and issubclass(kind, OutputFormat)]
+    return list(map(str, chosen[0])) if chosen else [None]
+
+
+def parameters(command: str) -> Iterator[tuple[Any, Any, inspect.Parameter]]:
+    """What each parameter takes, how Typer is told of it, and the parameter."""
+    for parameter in inspect.signature(COMMANDS[command], eval_str=True).parameters.values():
+        kind, info = get_args(parameter.annotation)
+        if isinstance(kind, types.UnionType):
+            (kind,) = (each for each in get_args(kind) if each is not types.NoneType)
+        yield kind, info, parameter
+
+
+def variants(command: str, spans: Path) -> Iterator[list[str]]:
+    """The command with what it needs, then with each value of each option, then with each text option misused."""
+    needed: list[str] = []
+    options: list[list[str]] = [[], *ONLY_TOGETHER.get(command, [])]
+    for kind, info, parameter in parameters(command):
+        listed = get_origin(kind) is list
+        inner = get_args(kind)[0] if listed else kind
+        if isinstance(info, ArgumentInfo):
+            assert inner in (Path, str), f"say what to give {command} for {parameter.name}"
+            needed.append(str(spans) if inner is Path else hostile("Loader.load"))
+            continue
+        names = [name for name in (info.default, *(info.param_decls or ())) if isinstance(name, str)]
+        name = (names or [f"--{parameter.name.replace('_', '-')}"])[0]
+        if inner is bool:
+            options += [[each] for each in name.split("/")]
+        elif inspect.isclass(inner) and issubclass(inner, Enum) and inner is not OutputFormat:
+            options += [[name, str(each)] for each in inner]
+        elif inner in (str, Path):
+            options.append([name, f"nothing{SUFFIX}"])
+    for each in options:
+        yield [*needed, *each]
+
+
+CASES = [(command, form) for command in COMMANDS for form in formats(command)]
+
+
+@pytest.mark.parametrize(("command", "form"), CASES)
+def test_nothing_acts_on_a_terminal_or_a_spreadsheet(
+    command: str, form: str | None, spans: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "3000")
+    monkeypatch.setenv("NO_COLOR", "1")
+    nowhere = Path(f"nothing{SUFFIX}")
+    arguments = [[f"--no-such{SUFFIX}"], *variants(command, nowhere)]
+    if command not in RUN_A_PROGRAM:
+        arguments += variants(command, spans)
+    shown = 0
+    for given in arguments:
+        monkeypatch.setattr(sys, "argv", ["raytrace-analyze", command, *given, *(["--format", form] if form else [])])
+        with pytest.raises(SystemExit):
+            cli.main()
+        done = capsys.readouterr()
+        check(done.err, given)
+        check(done.out, given)
+        if form == "json" and done.out:
+            shown += holds(json.loads(done.out))
+        elif form == "csv":
+            cells = [cell for row in csv.reader(io.StringIO(done.out)) for cell in row]
+            assert [cell for cell in cells if FORMULA.match(cell)] == [], given
+            shown += any(printable(SUFFIX) in cell for cell in cells)
+        else:
+            shown += "END" in done.out + done.err
+    assert shown, "no run showed any of the hostile texts: this test would see nothing"
+
+
+def holds(value: Any) -> bool:
+    """Whether the original text stands anywhere in a document."""
+    if isinstance(value, dict):
+        return any(map(holds, value.values()))
+    if isinstance(value, list):
+        return any(map(holds, value))
+    return isinstance(value, str) and SUFFIX in value
+
+
+def check(text: str, given: list[str]) -> None:
+    assert ACTS.findall(text) == [], given
+    assert not any(line.startswith(("[bold]", "END")) for line in text.splitlines()), given
+    # What looks like markup is shown as it is.
+    assert all(before == "[bold]" for before in re.findall(r"(.{6})END", text)), given
+
+
+def test_what_record_and_demo_show(spans: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "3000")
+    merge_and_show(spans, tmp_path / "spans.parquet")
+    done = capsys.readouterr()
+    check(done.out, [])
+    check(done.err, [])
+    assert "END" in done.out
+
+
+def test_an_error_is_harmless_wherever_it_is_raised(spans: Path) -> None:
+    with pytest.raises(rt.UsageError) as raised:
+        rt.critical_path(rt.read_spans(spans), job=hostile("x"))
+    assert ACTS.findall(str(raised.value)) == []
+
+
+def test_all_that_views_show_is_a_label() -> None:
+    """Rich's own texts and tables are made in two modules only; each makes labels of what it is given."""
+    makers = {"rich.text": "label.py", "rich.table": "console.py", "rich.markup": "", "rich.markdown": ""}
+    for file in sorted((ROOT / "raytrace_analyze").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module in makers:
+                names = {alias.name for alias in node.names} - {"Table"}
+                assert not names or file.name == makers[node.module], f"{file}: {names}"
+                is_made = re.search(r"(?<![\w_])Table\(", file.read_text())
+                assert not is_made or file.name == "console.py", file
