@@ -7,7 +7,7 @@ is clever; every rule of the definition is one function that can be held against
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import polars as pl
 
@@ -70,6 +70,8 @@ class Span:
     ready_task_ids: list[str] | None = None
     records_waits: bool | None = None
     concurrent: bool | None = None
+    attempt: int | None = None
+    attributes: str = "{}"
     ended: bool = True
     parent: "Span | None" = None
     is_run: bool = False
@@ -153,19 +155,29 @@ class Step:
     """Whether where the queue segment begins was told by inference."""
 
 
+class SlotWaits(Protocol):
+    """What task events tell of slots: see `oracle_slots`."""
+
+    def waited(self, run: Span, since: int, until: int) -> bool:
+        """Tell whether a run of a task waited for a slot at some time from `since` to `until`."""
+
+
 def critical_path(
     spans: pl.DataFrame,
     *,
+    slots: Callable[[list[Span]], SlotWaits] | None = None,
     scope: Scope = "job",
     session: str | None = None,
     scope_id: str,
     queues: Queues = "follow",
     infer: bool = True,
     infer_within_ns: int = 100_000_000,
+    overlap_tolerance: float = 0.0,
 ) -> OraclePath:
     """Give the critical path of a scope of a span table (columns of `schema.TABLE`).
 
-    `scope_id` is a job's id, a trace's id, or the span id of a run. Without a session any session counts.
+    `scope_id` is a job's id, a trace's id, or the span id of a run. Without a session any session counts. `slots` makes
+    of all spans what Ray's task events tell of slots.
     Raises ValueError where the table has no such scope.
     """
     everything = prepare(spans)
@@ -179,7 +191,8 @@ def critical_path(
         members = [span for span in candidates if getattr(span, column) == scope_id]
     if not members:
         raise ValueError(f"no {scope} {scope_id} here")
-    walk = Walk(everything, members, queues=queues, infer=infer, infer_within_ns=infer_within_ns)
+    slot_waits = None if slots is None else slots(everything)
+    walk = Walk(everything, members, queues, infer, infer_within_ns, overlap_tolerance, slot_waits)
     if run is None:
         return walk.path(State(walk.root, walk.root.end, None, False), walk.root.start)
     submit = walk.submit_in_scope(run)
@@ -301,6 +314,8 @@ class Walk:
     queues: Queues
     infer: bool
     infer_within_ns: int
+    overlap_tolerance: float
+    slots: SlotWaits | None
     root: Span = field(init=False)
     joins: dict[Span, list[tuple[int, Span, bool]]] = field(init=False)
     """What each span can have waited for: time, span, whether it is inferred."""
@@ -394,11 +409,34 @@ class Walk:
             for end, child, inferred in self.joins[owner]
             if owner.start < end <= time and child.start < time
         ]
+        overlapping = self._overlapping(owner, time)
+        if overlapping:
+            ended = overlapping + [join for join in ended if join[0] == time]
         if not ended:
             return None
         end, _, _, _, inferred, child = max(ended, key=lambda join: join[:4])
         via: Via = "inferred" if inferred else "join"
         return Step([(end, "self")], State(child, end, via, at.inferred or inferred))
+
+    def _overlapping(self, owner: Span, time: int) -> list[tuple[int, bool, int, str | None, bool, Span]]:
+        """Overlap tolerance: children that join at `time` though they ended a little later.
+
+        At most that part of the owner's length later, with no start or end of another child in between.
+        """
+        if not owner.start < time < owner.end:
+            return []
+        later = [end for end, _, _ in self.joins[owner] if end > time]
+        begun = [child.start for _, child, _ in self.joins[owner] if child.start > time]
+        next_end = min(later, default=None)
+        if next_end is None or next_end - time > self.overlap_tolerance * (owner.end - owner.start):
+            return []
+        if any(start < next_end for start in begun):
+            return []
+        return [
+            (time, child.is_submit, -child.start, child.span_id, inferred, child)
+            for end, child, inferred in self.joins[owner]
+            if end == next_end and child.start < time
+        ]
 
     def _back(self, at: State) -> Step:
         """Walk rule 3: it was busy itself, and before that there is what it came from."""
@@ -469,6 +507,9 @@ class Walk:
             worker = run.worker_process
             held = [other for other in between if worker is not None and other.worker_process == worker]
             held = [other for other in held if begin - other.end <= SLOT_WITHIN_NS]
+            if not held and self.slots is not None and self.slots.waited(run, after, begin):
+                held = [other for other in between if _holds_slot_on(other, run.session, run.node_id)]
+                held = [other for other in held if begin - other.end <= SLOT_WITHIN_NS]
         return self._into_run(latest(held), via, inferred=False)
 
     def _never_overlaps(self, actor: tuple[str | None, str]) -> bool:
@@ -496,6 +537,10 @@ def _submitted_by_concurrent_method(run: Span) -> bool:
         return False
     submitter = next((above for above in run.submit.ancestors() if above.is_run), None)
     return submitter is not None and bool(submitter.concurrent)
+
+
+def _holds_slot_on(run: Span, session: str | None, node_id: str | None) -> bool:
+    return run.actor is None and node_id is not None and (run.session, run.node_id) == (session, node_id)
 
 
 def _is_same_task(other: Span, run: Span) -> bool:

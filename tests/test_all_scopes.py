@@ -12,7 +12,15 @@ import polars as pl
 import pytest
 
 from benchmarks.synthetic import fan_out_table
-from raytrace_analyze import UsageError, critical_path, critical_paths, path_aggregates, write_table
+from raytrace_analyze import (
+    PathOptions,
+    UsageError,
+    critical_path,
+    critical_paths,
+    path_aggregates,
+    prepare,
+    write_table,
+)
 from raytrace_analyze.path.aggregate import aggregate_paths
 from raytrace_analyze.vocabulary import PathGroup
 from tests.random_spans import random_table, span_table
@@ -87,7 +95,7 @@ def test_every_grouping_adds_up_to_all_makespans() -> None:
         for scopes in ("jobs", "traces"):
             segments = critical_paths(spans, scopes=scopes)
             for by in PathGroup:
-                found = aggregate_paths(segments, spans, scopes=scopes, by=by, tail="p90")
+                found = aggregate_paths(prepare(spans), PathOptions(), scopes=scopes, by=by, tail="p90")
                 total = int(segments["duration_ns"].sum())
                 assert found.makespan_ns == found.frame["total_ns"].sum() == total
                 assert found.frame["inferred_ns"].sum() == segments.filter("inferred")["duration_ns"].sum()

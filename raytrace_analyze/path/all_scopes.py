@@ -7,26 +7,15 @@ import polars as pl
 
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
-from raytrace_analyze.path.segments import (
-    Segments,
-    columns_frame,
-    merge_segments,
-    segments_of_paths,
-    segments_of_steps,
-    split_queues,
-)
+from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_paths, split_queues
 from raytrace_analyze.path.step import Stepper
-from raytrace_analyze.path.walk import Walk
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.vocabulary import Queues, Scopes, choose
-
-_BY_HAND = 20_000
-"""Up to how many steps a single scope is walked one by one: about half a second."""
+from raytrace_analyze.vocabulary import Scopes, choose
 
 
 def critical_paths(
@@ -71,47 +60,10 @@ def find_segments(
     """
     if scopes is None:
         scopes = np.arange(scoped.start.size - scoped.span_count)
-    if options.overlap_tolerance:
-        yield _walk(make_walk(scoped, runs, options, slots), scopes)
-        return
-    walk = None
     for paths in find_paths(Stepper(scoped, runs, options, slots), scopes):
-        found = segments_of_paths(paths, scoped.structure)
-        if paths.unsettled.size:
-            walk = walk or make_walk(scoped, runs, options, slots)
-            found = merge_segments(found, _walk(walk, paths.unsettled))
-        yield found
-
-
-def find_segments_of_one(
-    scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None, scope: int
-) -> Segments:
-    """Walk one scope: by hand, which costs nothing but its steps, unless there are very many."""
-    steps = make_walk(scoped, runs, options, slots).from_root_within(scope, _BY_HAND)
-    if steps is None:
-        return next(find_segments(scoped, runs, options, slots, np.array([scope])))
-    return segments_of_steps(np.full(len(steps), scope), steps)
-
-
-def make_walk(scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None) -> Walk:
-    """Prepare to walk scopes one by one."""
-    return Walk(
-        scoped,
-        runs,
-        queues=Queues(options.queues),
-        infer=options.infer,
-        infer_within_ns=options.infer_within_ns,
-        slot_waits=slots,
-        overlap_tolerance=options.overlap_tolerance,
-    )
+        yield segments_of_paths(paths, scoped.structure)
 
 
 def slot_waits(rules: CauseRules) -> SlotWaits | None:
     """Give what task events tell of waits for slots, None where there are none."""
     return SlotWaits(rules) if rules.states.known.any() else None
-
-
-def _walk(walk: Walk, scopes: RowIds) -> Segments:
-    walked = [walk.from_root(scope) for scope in scopes.tolist()]
-    scope = np.repeat(scopes, [len(steps) for steps in walked])
-    return segments_of_steps(scope, [step for steps in walked for step in steps])

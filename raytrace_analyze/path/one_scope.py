@@ -9,10 +9,12 @@ import polars as pl
 from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.path.all_scopes import find_segments_of_one, make_walk, slot_waits
+from raytrace_analyze.path.all_scopes import find_segments, slot_waits
+from raytrace_analyze.path.chains import Chains
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.result import CriticalPath, Scope
-from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_steps, split_queues
+from raytrace_analyze.path.segments import Segments, columns_frame, cut_before, segments_of_paths, split_queues
+from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
@@ -74,7 +76,8 @@ def _of_scope(trace: PreparedTrace, options: PathOptions, job: str | None, trace
         number = longest(scoped, keys)
         if len(keys) > 1:
             notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    segments = find_segments_of_one(scoped, trace.runs, options, slot_waits(trace.rules), number)
+    slots = slot_waits(trace.rules)
+    segments = next(find_segments(scoped, trace.runs, options, slots, np.array([number])))
     root = scoped.root(number)
     inside = np.flatnonzero(trace.scopes(kind).of_row == number)
     return _path(
@@ -130,11 +133,13 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
     notes: tuple[str, ...] = ()
     if runs.size > 1:
         notes = (f"of {count_text(runs.size, 'run')} of this task, this is the slowest from submit to end",)
-    steps = make_walk(scoped, trace.runs, options, slot_waits(trace.rules)).from_run(run, start)
+    scope, begin = scoped.scope_of[[run]], np.array([run])
+    chains = Chains(Stepper(scoped, trace.runs, options, slot_waits(trace.rules)), scope)
+    paths = chains.follow(scope, begin, scoped.end[begin], floor=start)
     return _path(
         trace,
         scoped,
-        segments_of_steps(np.zeros(len(steps), dtype=np.int64), steps),
+        cut_before(segments_of_paths(paths, structure), start),
         scope=Scope("task", about["task_id"] or about["span_id"], about["function"] or about["name"], about["session"]),
         start_ns=start,
         end_ns=int(scoped.end[run]),

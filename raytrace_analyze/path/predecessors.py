@@ -3,25 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
-from raytrace_analyze.path.walk import SlotWaits
+from raytrace_analyze.path.via import Codes, code
+from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
-from raytrace_analyze.trace.groups import Timed, group_in_order
+from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.vocabulary import Queues, Via
-
-Codes = npt.NDArray[np.int8]
-
-VIAS = tuple(Via)
-"""A way's number in arrays is its position here; -1 is none."""
-
-
-def code(via: Via) -> int:
-    """Give the number of a way."""
-    return VIAS.index(via)
 
 
 @dataclass(frozen=True)
@@ -80,12 +70,12 @@ class Origins:
         found = Found(np.full(run.size, -1, dtype=np.int64), np.full(run.size, -1, dtype=np.int8))
         asked = Asked(run, submit, since, until)
         recorded = self._runs.recorded[run]
-        guessed = ~recorded & self._guess
-        if (some := np.flatnonzero(guessed)).size:
+        named = recorded if self._guess else np.ones(run.size, dtype=np.bool_)
+        if (some := positions(~named)).size:
             self._predecessors(found, some, asked[some])
-        if (some := np.flatnonzero(~guessed)).size:
+        if (some := positions(named)).size:
             self._named(found, some, asked[some])
-        if self._follow and (some := np.flatnonzero(recorded)).size:
+        if self._follow and (some := positions(recorded)).size:
             after = np.where(found.row >= 0, self._structure.end[found.row], since)
             self._holders(found, some, Asked(run, submit, after, until)[some])
         return found
@@ -100,10 +90,10 @@ class Origins:
     def _predecessors(self, found: Found, some: RowIds, asked: Asked) -> None:
         """Where nothing was recorded: the latest run on the actor, or of the job."""
         on_actor = self._runs.actor[asked.run] >= 0
-        if (calls := np.flatnonzero(on_actor)).size:
+        if (calls := positions(on_actor)).size:
             run = asked[calls].latest(self._latest("on_actor"), self._runs.actor[asked.run[calls]])
             found.put(some[calls], run, Via.INFERRED)
-        if (tasks := np.flatnonzero(~on_actor)).size:
+        if (tasks := positions(~on_actor)).size:
             job = self._runs.job[asked.run[tasks]]
             run = asked[tasks].latest(self._latest("in_job"), job, within_ns=self._infer_within_ns)
             found.put(some[tasks], run, Via.INFERRED)
@@ -118,14 +108,14 @@ class Origins:
             ("of_task", self._runs.task[asked.run], Via.ATTEMPT),
         ):
             runs = self._latest(name)
-            if runs.members.size and (chosen := np.flatnonzero(runs.sizes(group))).size:
+            if runs.members.size and (chosen := positions(runs.sizes(group))).size:
                 found.put_later(some[chosen], asked[chosen].latest(runs, group[chosen]), via, lateness)
         actor = self._runs.actor[asked.run]
         is_creation = self._runs.is_creation[asked.run]
-        if (calls := np.flatnonzero((actor >= 0) & ~is_creation)).size:
+        if (calls := positions((actor >= 0) & ~is_creation)).size:
             run = asked[calls].latest(self._creations, actor[calls])
             found.put_later(some[calls], run, Via.CREATION, lateness)
-        if (made := np.flatnonzero(is_creation)).size:
+        if (made := positions(is_creation)).size:
             again = made[self._created_at[actor[made]] < self._structure.start[asked.run[made]]]
             run = asked[again].latest(self._latest("on_actor"), actor[again])
             found.put_later(some[again], run, Via.CREATION, lateness)
@@ -134,10 +124,10 @@ class Origins:
         """What held the actor, or the worker, until the run could start."""
         actor = self._runs.actor[asked.run]
         on_actor = actor >= 0
-        if (calls := np.flatnonzero(on_actor)).size:
+        if (calls := positions(on_actor)).size:
             calls = calls[self._runs.serial_actor[actor[calls]]]
             found.put(some[calls], asked[calls].latest(self._latest("on_actor"), actor[calls]), Via.ACTOR)
-        if (tasks := np.flatnonzero(~on_actor)).size:
+        if (tasks := positions(~on_actor)).size:
             worker = self._runs.worker[asked.run[tasks]]
             run = asked[tasks].latest(self._latest("on_worker"), worker, within_ns=SLOT_WITHIN_NS)
             found.put(some[tasks], run, Via.SLOT)
@@ -150,7 +140,7 @@ class Origins:
 def _creations(runs: Runs) -> tuple[Latest, RowIds]:
     """Give the creations by actor, and when each actor's first one began."""
     structure = runs.structure
-    rows = np.flatnonzero(runs.is_creation)
+    rows = positions(runs.is_creation)
     actor, count = runs.actor[rows], runs.on_actor.first.size - 1
     first = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(first, actor, structure.start[rows])

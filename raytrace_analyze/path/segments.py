@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.path.batch import Paths
-from raytrace_analyze.path.predecessors import VIAS, Codes, code
+from raytrace_analyze.path.chains import Paths
 from raytrace_analyze.path.result import DRIVER, SEGMENTS
 from raytrace_analyze.path.step import CATEGORIES, QUEUE
-from raytrace_analyze.path.walk import Step
+from raytrace_analyze.path.via import VIAS, Codes, code
 from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
@@ -95,30 +94,10 @@ def _inferred(paths: Paths, via: Codes, structure: Structure) -> Flags:
     return np.flip(since_entry)
 
 
-def segments_of_steps(scope: RowIds, steps: Sequence[Step]) -> Segments:
-    """Make segments of a walk's steps; `scope` is the number of each one's scope."""
-    vias = {via: number for number, via in enumerate(VIAS)}
-    rows = np.array([(step.start, step.end, step.row, step.blocker) for step in steps], dtype=np.int64).reshape(-1, 4)
-    return Segments(
-        scope=scope,
-        start=rows[:, 0],
-        end=rows[:, 1],
-        category=np.array([CATEGORIES.index(step.category) for step in steps], dtype=np.int8),
-        row=rows[:, 2],
-        via=np.array([-1 if step.via is None else vias[step.via] for step in steps], dtype=np.int8),
-        inferred=np.array([step.inferred for step in steps], dtype=np.bool_),
-        blocker=rows[:, 3],
-        cause=np.full(len(steps), -1, dtype=np.int8),
-        from_events=np.zeros(len(steps), dtype=np.bool_),
-    )
-
-
-def merge_segments(first: Segments, second: Segments) -> Segments:
-    """Put segments of different scopes together, scope by scope."""
-    if second.scope.size == 0:
-        return first
-    joined = _joined(first, second)
-    return joined[np.argsort(joined.scope, kind="stable")]
+def cut_before(segments: Segments, floor: int) -> Segments:
+    """Leave out what lies before a time (ns), and cut there what began before it."""
+    kept = segments[segments.end > floor]
+    return replace(kept, start=np.maximum(kept.start, floor))
 
 
 def split_queues(segments: Segments, rules: CauseRules) -> Segments:

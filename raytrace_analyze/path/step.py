@@ -1,4 +1,4 @@
-"""One step of the walk for many states at once: the same rules as `walk`, column by column.
+"""One step of the walk for many states at once: the rules of the definition, in its order, column by column.
 
 A state is a span and a time. What follows it does not depend on how it was reached, so states of any scopes can be
 asked about together.
@@ -9,17 +9,20 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.path.predecessors import Codes, Origins, code
-from raytrace_analyze.path.walk import SlotWaits
-from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.path.overlap import find_overlaps
+from raytrace_analyze.path.predecessors import Origins
+from raytrace_analyze.path.via import Codes, code
+from raytrace_analyze.queueing.split import SlotWaits
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs, joins
 from raytrace_analyze.vocabulary import Category, Via
 
 CATEGORIES = tuple(Category)
 """A category's number in arrays is its position here."""
-_SELF, _SUBMIT, QUEUE, _WAIT, _FETCH = range(5)
+_SELF, _SUBMIT, QUEUE, _WAIT, FETCH = range(5)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Visited:
     via: Codes
     """How the walk comes to the next state."""
 
-    def __getitem__(self, chosen: RowIds | slice) -> "Visited":
+    def __getitem__(self, chosen: RowIds | Flags | slice) -> "Visited":
         return Visited(*(getattr(self, column.name)[chosen] for column in fields(Visited)))
 
     @staticmethod
@@ -82,7 +85,9 @@ class Stepper:
 
     def __init__(self, scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None = None) -> None:
         self.scoped, self.structure = scoped, scoped.structure
-        self._joins = Latest(joins(scoped, runs, infer=options.infer), scoped.start)
+        by_end = joins(scoped, runs, infer=options.infer)
+        self._joins = Latest(by_end, scoped.start)
+        self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
         self._ready = Latest(runs.ready, self.structure.start)
         self._origins = Origins(runs, options, slots)
         roots = np.zeros(scoped.start.size - scoped.span_count, dtype=np.bool_)
@@ -90,16 +95,16 @@ class Stepper:
         self._is_run = np.concatenate([self.structure.is_run, roots])
         self._is_submit = np.concatenate([self.structure.is_submit, roots])
 
-    def take(self, row: RowIds, time: Nanos) -> Hops:
-        """Take one step from each state."""
+    def take(self, row: RowIds, time: Nanos, barred: Flags | None = None) -> Hops:
+        """Take one step from each state; none that is `barred` goes through a wait to what it came back with."""
         hops = Hops.begin(row, time)
         start = self.scoped.start[row]
-        waits = np.flatnonzero(self._is_wait[row])
+        waits = positions(self._is_wait[row] if barred is None else self._is_wait[row] & ~barred)
         if waits.size:
             self._through_waits(hops, waits, start[waits])
-        rest = np.flatnonzero(hops.next_row < 0)
+        rest = positions(hops.next_row < 0)
         self._into_children(hops, rest, start[rest])
-        rest = np.flatnonzero(hops.next_row < 0)
+        rest = positions(hops.next_row < 0)
         self._back(hops, rest, start[rest])
         return hops
 
@@ -120,7 +125,7 @@ class Stepper:
         ended = np.minimum(self.structure.end[run], hops.time[waits])
         hops.down[waits] = hops.queue_from[waits] = hops.next_time[waits] = ended
         hops.next_row[waits] = run
-        hops.category[waits] = _FETCH
+        hops.category[waits] = FETCH
         hops.via[waits] = code(Via.WAIT)
 
     def _still_running(self, wait: RowIds, time: Nanos, start: Nanos) -> RowIds:
@@ -132,7 +137,7 @@ class Stepper:
         found = np.full(wait.size, -1, dtype=np.int64)
         first, times = self._ready.first, self._ready.times
         last = first[wait + 1] - 1
-        asked = np.flatnonzero((last >= first[wait]) & (time > start))
+        asked = positions((last >= first[wait]) & (time > start))
         asked = asked[times[last[asked]] > time[asked]]
         for number in asked.tolist():
             low, high = int(first[wait[number]]), int(last[number]) + 1
@@ -149,10 +154,15 @@ class Stepper:
 
     def _into_children(self, hops: Hops, asked: RowIds, start: Nanos) -> None:
         """Go to the child that ended last."""
-        position = self._joins.before(hops.row[asked], start, hops.time[asked])
-        has_child = position >= 0
-        asked, position = asked[has_child], position[has_child]
-        child, ended = self._joins.members[position], self._joins.times[position]
+        time = hops.time[asked]
+        position = self._joins.before(hops.row[asked], start, time)
+        child = self._joins.members_at(position)
+        ended = np.where(position >= 0, self._joins.times[position], time) if self._joins.times.size else time
+        if self._overlaps is not None:
+            late = self._overlaps.children(hops.row[asked], time, np.where(ended == time, child, -1))
+            child, ended = np.where(late >= 0, late, child), np.where(late >= 0, time, ended)
+        has_child = child >= 0
+        asked, child, ended = asked[has_child], child[has_child], ended[has_child]
         hops.down[asked] = hops.queue_from[asked] = hops.next_time[asked] = ended
         hops.next_row[asked] = child
         hops.blocker[asked] = -1
@@ -172,7 +182,7 @@ class Stepper:
         root = self.scoped.span_count + self.scoped.scope_of[row]
         hops.next_row[asked] = np.where(is_run & (parent < 0), root, parent)
         hops.via[asked] = code(Via.JOIN)
-        submitted = np.flatnonzero(is_run & (parent >= 0))
+        submitted = positions(is_run & (parent >= 0))
         if submitted.size:
             self._to_origin(hops, asked[submitted], until[submitted])
 

@@ -10,6 +10,11 @@ from raytrace_analyze.trace.groups import Timed
 _STEPS_ONE_BY_ONE = 4
 """How many members to pass over one by one before asking for the longer steps over members of no length."""
 
+_FEW = 4
+"""Up to how many searches one after another cost less than all of them together."""
+_MANY = 16
+"""How many members a search alone passes over at most."""
+
 
 class Latest:
     """Finds, in groups ordered by when their members ended, the latest that fits."""
@@ -19,12 +24,20 @@ class Latest:
         self.members, self.first, self.times = timed.members, timed.first, timed.times
         self._start = start
 
-    def before(self, group: RowIds, since: Nanos, until: Nanos) -> RowIds:
+    def before(self, group: RowIds, since: Nanos, until: Nanos, begun_before: Nanos | None = None) -> RowIds:
         """Give for each question the position of the group's latest member in (since, until] that began before `until`.
 
         All arrays are parallel; -1 where there is none, and for group -1. The position is that in `members` and
-        `times`.
+        `times`. With `begun_before`, times of at most `until`, members must have begun before those.
         """
+        begun_before = until if begun_before is None else begun_before
+        if group.size <= _FEW and self.members.size:
+            few = [
+                self._one_before(*question)
+                for question in zip(*(values.tolist() for values in (group, since, until, begun_before)), strict=True)
+            ]
+            if None not in few:
+                return np.array(few, dtype=np.int64)
         found = np.full(group.size, -1, dtype=np.int64)
         if self.members.size == 0:
             return found
@@ -42,7 +55,7 @@ class Latest:
             asked, low, position = asked[inside], low[inside], position[inside]
             if asked.size == 0:
                 return found
-            began = self._start[self.members[position]] < until[asked]
+            began = self._start[self.members[position]] < begun_before[asked]
             found[asked[began]] = position[began]
             asked, low, position = asked[~began], low[~began], position[~began]
             rounds += 1
@@ -51,6 +64,20 @@ class Latest:
                 position = np.where(just_then, self._before_instants[position], position - 1)
             else:
                 position = position - 1
+
+    def _one_before(self, group: int, since: int, until: int, begun_before: int) -> int | None:
+        """Answer one question of `before`; None where very many members would have to be passed over."""
+        if group < 0:
+            return -1
+        low, high = self.first[group], self.first[group + 1]
+        position = int(low + self.times[low:high].searchsorted(until, side="right")) - 1
+        for _ in range(_MANY):
+            if position < low or self.times[position] <= since:
+                return -1
+            if self._start[self.members[position]] < begun_before:
+                return position
+            position -= 1
+        return None
 
     def sizes(self, group: RowIds) -> RowIds:
         """Give how many members groups have; none for -1."""

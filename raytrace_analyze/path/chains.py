@@ -1,0 +1,191 @@
+"""Long critical paths: what follows a state is found out for many states at once, and the chain of numbers followed.
+
+A walk is a chain: each state has one that follows. A short path through many spans asks about the states it comes to,
+one at a time. Asking about one costs as much as asking about hundreds together, though: a walk that has asked so often
+that everything could have been found out for that, finds out everything. So it takes twice the least that it could.
+"""
+
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+
+from raytrace_analyze.path.step import FETCH, Stepper, Visited
+from raytrace_analyze.path.via import code
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.vocabulary import Via
+
+_CHUNK = 1 << 18
+"""How many states are asked about at a time: bounds the memory, and stays in the processor's caches."""
+_ASKING = 256
+"""Asking about one state costs as much as asking about so many together."""
+_END = -1
+_UNKNOWN = -4
+"""In place of twice a number."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The states of many walks: parallel arrays, scope by scope, each from its start to its end."""
+
+    states: Visited
+    scope: RowIds
+    barred: Flags
+    """Waits whose step was not taken, since it would lead into a state that a wait of the walk had led to before."""
+
+    def __getitem__(self, chosen: RowIds | Flags) -> "Paths":
+        return Paths(self.states[chosen], self.scope[chosen], self.barred[chosen])
+
+    def merged(self, other: "Paths") -> "Paths":
+        """Put the walks of other scopes with these, in order of the scopes."""
+        scope = np.concatenate([self.scope, other.scope])
+        order = np.argsort(scope, kind="stable")
+        places = np.split(np.argsort(order), [self.scope.size])
+        states = Visited.scatter([self.states, other.states], places)
+        return Paths(states, scope[order], np.concatenate([self.barred, other.barred])[order])
+
+
+class Chains:
+    """Follows walks of some scopes, from state to state.
+
+    States have numbers: that of a span at its end is the span's position; that of coming back from a span's start (to
+    its parent or submit) lies as many behind as there are positions; others lie behind those.
+    """
+
+    def __init__(self, stepper: Stepper, scopes: RowIds) -> None:
+        self._stepper, self._scoped = stepper, stepper.scoped
+        scoped = stepper.scoped
+        wanted = np.zeros(scoped.start.size - scoped.span_count + 1, dtype=np.bool_)
+        wanted[scopes] = True
+        self._spans = np.flatnonzero(wanted[scoped.scope_of] & ~scoped.detached)
+        self._size = scoped.start.size
+        root = scoped.span_count + scoped.scope_of
+        self._back_row = np.where(scoped.parent >= 0, scoped.parent, root)
+        self._other_numbers: dict[tuple[int, int], int] = {}
+        self._others: list[tuple[int, int]] = []
+        self._next = np.full(2 * self._size, _UNKNOWN, dtype=np.int64)
+        """By state: twice the number of the one that follows, and one more where a wait leads there."""
+        self._next_of_others: list[int] = []
+        self._patience = 2 * self._spans.size
+        """How many states could have been asked about together instead of those that were asked about alone."""
+
+    def follow(self, scopes: RowIds, row: RowIds, time: Nanos, floor: int | None = None) -> Paths:
+        """Walk each scope on from a state of its own, to its start or at least back to `floor` (ns)."""
+        path, barred = array("q"), array("q")
+        lengths = []
+        for state in self._numbers(row, time):
+            before = len(path)
+            self._follow(state, path, barred, floor)
+            lengths.append(len(path) - before)
+        states, stopped = np.array(path, dtype=np.int64), np.zeros(len(path), dtype=np.bool_)
+        stopped[np.array(barred, dtype=np.int64)] = True
+        order = _turned(lengths)
+        states, stopped = states[order], stopped[order]
+        parts: list[Visited] = [
+            self._stepper.take(*self._at(states[part]), stopped[part] if barred else None)
+            for part in _chunks(order.size)
+        ]
+        whole = Visited.scatter(parts, [np.arange(part.start, part.stop) for part in _chunks(order.size)])
+        return Paths(whole, np.repeat(scopes, lengths), stopped)
+
+    def _follow(self, state: int, path: "array[int]", barred: "array[int]", floor: int | None) -> None:
+        """Add the states of a walk to `path`, and to `barred` the places of waits that would close a circle."""
+        regular, others, known = self._next.data, self._next_of_others, 2 * self._size
+        led_to: set[int] = set()
+        while state >= 0:
+            following = regular[state] if state < known else others[state - known]
+            if following == _UNKNOWN:
+                if floor is not None and int(self._at(np.array([state]))[1][0]) <= floor:
+                    return
+                self._find_out(state)
+                continue
+            led_by_wait, following = following & 1, following >> 1
+            if following >= 0 and led_by_wait:
+                if following in led_to:
+                    barred.append(len(path))
+                    following = int(self._following(np.array([state]), np.ones(1, dtype=np.bool_))[0]) >> 1
+                else:
+                    led_to.add(following)
+            path.append(state)
+            state = following
+
+    def _find_out(self, state: int) -> None:
+        """Find out what follows a state, or where that was asked often enough, all states that are left."""
+        if state >= 2 * self._size:
+            self._next_of_others[state - 2 * self._size] = int(self._following(np.array([state]))[0])
+            return
+        self._patience -= _ASKING
+        states = np.array([state, *self._likely_after(state)])
+        if self._patience < 0:
+            back = self._spans[self._spans < self._scoped.span_count] + self._size
+            states = np.concatenate([self._spans, back])
+            # The state asked about may be that of a submit which is detached.
+            states = np.append(states[self._next[states] == _UNKNOWN], state)
+        for part in _chunks(states.size):
+            self._next[states[part]] = self._following(states[part])
+
+    def _likely_after(self, state: int) -> list[int]:
+        """Give the states that a walk from the end of a span comes to where nothing held it up: those of the way back.
+
+        Asking about them too costs next to nothing.
+        """
+        scoped = self._scoped
+        if state >= scoped.span_count or not self._stepper.structure.is_run[state]:
+            return [state + self._size] if state < scoped.span_count else []
+        submit = int(scoped.parent[state])
+        return [submit, submit + self._size] if submit >= 0 else []
+
+    def _following(self, states: RowIds, barred: Flags | None = None) -> RowIds:
+        """Give the numbers of the states that follow, as `_next` has them."""
+        row, time = self._at(states)
+        hops = self._stepper.take(row, time, barred)
+        number = np.full(states.size, _END, dtype=np.int64)
+        going = hops.next_row >= 0
+        at_end = going & (hops.next_time == self._scoped.end[hops.next_row])
+        number[at_end] = hops.next_row[at_end]
+        back = going & ~at_end & ((hops.via == code(Via.JOIN)) | (hops.via == code(Via.SUBMIT)))
+        back &= hops.next_time == self._scoped.start[row]
+        number[back] = row[back] + self._size
+        others = np.flatnonzero(going & ~at_end & ~back)
+        number[others] = self._numbers(hops.next_row[others], hops.next_time[others])
+        number *= 2
+        number += going & (hops.category == FETCH)
+        return number
+
+    def _at(self, states: RowIds) -> tuple[RowIds, RowIds]:
+        """Give the spans and times of states."""
+        scoped, size = self._scoped, self._size
+        span = np.where(states < size, states, states - size)
+        is_other = np.flatnonzero(states >= 2 * size)
+        span[is_other] = 0
+        row = np.where(states < size, span, self._back_row[span])
+        time = np.where(states < size, scoped.end[span], scoped.start[span])
+        if is_other.size:
+            others = np.array([self._others[number] for number in (states[is_other] - 2 * size).tolist()])
+            row[is_other], time[is_other] = others.T
+        return row, time
+
+    def _numbers(self, row: RowIds, time: Nanos) -> list[int]:
+        """Give the numbers of states by span and time, new ones where they have none yet."""
+        numbers = []
+        at_end = (time == self._scoped.end[row]).tolist()
+        for state, ended in zip(zip(row.tolist(), time.tolist(), strict=True), at_end, strict=True):
+            number = state[0] if ended else self._other_numbers.get(state, 2 * self._size + len(self._others))
+            if number == 2 * self._size + len(self._others):
+                self._other_numbers[state] = number
+                self._others.append(state)
+                self._next_of_others.append(_UNKNOWN)
+            numbers.append(number)
+        return numbers
+
+
+def _chunks(size: int) -> list[slice]:
+    return [slice(first, min(first + _CHUNK, size)) for first in range(0, size, _CHUNK)]
+
+
+def _turned(lengths: list[int]) -> RowIds:
+    """Give the order that turns each of several pieces, one after another, round."""
+    last = np.repeat(np.cumsum(lengths), lengths).astype(np.int64)
+    first = last - np.repeat(np.array(lengths, dtype=np.int64), lengths)
+    turned: RowIds = first + last - 1 - np.arange(last.size)
+    return turned

@@ -1,0 +1,174 @@
+"""Who waited for a slot of its node, told from Ray's task events: slow and plain, the oracle's part for slots.
+
+A run waited for a slot where its node came to have room for it only after it was ready, and before it was sent to its
+worker. What a node has room for is the most that it was seen to give.
+"""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tests.oracle import Span, latest
+
+Place = tuple[str | None, str, str]
+"""Session, node, resource."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the task events say of a run: times in ns, None where they say nothing."""
+
+    assigned: int | None = None
+    """PENDING_NODE_ASSIGNMENT: its arguments are there."""
+    submitted: int | None = None
+    running: int | None = None
+    done: int | None = None
+    resources: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return any(time is not None for time in (self.assigned, self.submitted, self.running))
+
+
+@dataclass(frozen=True)
+class Change:
+    """Some of a place is taken, or given back (a negative amount)."""
+
+    time: int
+    amount: int
+    owner: Span
+    is_grant: bool
+
+
+class Slots:
+    """The nodes' slots over time."""
+
+    def __init__(self, spans: list[Span], events: pl.DataFrame) -> None:
+        self.runs = [span for span in spans if span.is_run]
+        self.told = _told(self.runs, events)
+        changes: dict[Place, list[Change]] = defaultdict(list)
+        for run in self.runs:
+            for place, amount in self._holds(run).items():
+                changes[place] += _held(run, self._held_from(run), self._held_until(run), amount, is_grant=True)
+        for wait in spans:
+            flow = next((above for above in wait.ancestors() if above.is_run), None)
+            if wait.is_run or wait.ready_task_ids is None or flow is None or flow.actor is not None:
+                continue
+            since, until = max(wait.start, self._held_from(flow)), min(wait.end, flow.end)
+            for place, amount in self._holds(flow).items():
+                changes[place] += _held(flow, since, until, -amount, is_grant=False)
+        # Of what happens at one time, what is given back comes first.
+        self.changes = {
+            place: sorted(steps, key=lambda step: (step.time, step.amount)) for place, steps in changes.items()
+        }
+
+    def waited(self, run: Span, since: int, until: int) -> bool:
+        """Tell whether a run of a task waited for a slot at some time from `since` to `until`."""
+        told = self.told[run]
+        if not told.is_known:
+            return False
+        ready = told.assigned if told.assigned is not None else self._dependencies_done(run, until)
+        granted = next((time for time in (told.submitted, told.running) if time is not None), until)
+        ready = since if ready is None else ready
+        room = self._room_from(run, granted)
+        return room is not None and room > max(since, ready) and min(room, until) > max(min(ready, until), since)
+
+    def _room_from(self, run: Span, until: int) -> int | None:
+        """Since when its process was free and its node had room for it."""
+        worker = run.worker_process
+        mates = [other for other in self.runs if other is not run and worker and other.worker_process == worker]
+        before = latest(other for other in mates if other.end <= until)
+        freed = [
+            max(
+                (step for step in self._freed(place, amount) if step.time <= until),
+                key=lambda step: step.time,
+                default=None,
+            )
+            for place, amount in self._demand(run).items()
+        ]
+        last = max((step for step in freed if step is not None), key=lambda step: step.time, default=None)
+        if last is not None and (before is None or last.time > before.end):
+            time, holder = last.time, last.owner
+        elif before is not None:
+            time, holder = before.end, before
+        else:
+            return None
+        done = self.told[holder].done
+        return time if done is None else max(time, min(done, until))
+
+    def _freed(self, place: Place, demand: int) -> list[Change]:
+        """Give the changes by which a place came to have room for a demand."""
+        used, uses = 0, []
+        for step in self.changes.get(place, []):
+            uses.append((used, used + step.amount, step))
+            used += step.amount
+        limit = max((after for _, after, step in uses if step.is_grant and step.amount > 0), default=0) - demand
+        return [step for before, after, step in uses if before > limit >= after]
+
+    def _held_from(self, run: Span) -> int:
+        """Since it was sent to its worker, not before that had ended the run before."""
+        told = self.told[run]
+        sent = next((time for time in (told.submitted, told.running) if time is not None), run.start)
+        worker = run.worker_process
+        mates = [other for other in self.runs if worker is not None and other.worker_process == worker]
+        mates.sort(key=lambda other: (other.end, -other.start, other.span_id))
+        before = mates[mates.index(run) - 1] if run in mates[1:] else None
+        held = min(sent, run.start)
+        return held if before is None else max(held, min(before.end, run.start))
+
+    def _held_until(self, run: Span) -> int:
+        """To its end; an actor holds what it asked for to the end of the last run on it."""
+        ends = [other.end for other in self.runs if run.is_creation and other.actor == run.actor]
+        return max([run.end, *ends])
+
+    def _holds(self, run: Span) -> dict[Place, int]:
+        is_placed_only = run.is_creation and not self._asked(run)
+        return {} if is_placed_only else self._demand(run)
+
+    def _demand(self, run: Span) -> dict[Place, int]:
+        """What it needs of its node, in ten-thousandths; an actor that asks for nothing needs a CPU to be placed."""
+        if run.node_id is None or (run.actor is not None and not run.is_creation):
+            return {}
+        asked = self._asked(run) or ({"CPU": 10_000} if run.is_creation else {})
+        return {(run.session, run.node_id, name): amount for name, amount in asked.items()}
+
+    def _asked(self, run: Span) -> dict[str, int]:
+        attributes = json.loads(run.submit.attributes) if run.submit else {}
+        text = self.told[run].resources or attributes.get("raytrace.resources") or '{"CPU": 1}'
+        return {name: round(amount * 10_000) for name, amount in json.loads(text).items() if amount > 0}
+
+    def _dependencies_done(self, run: Span, until: int) -> int | None:
+        needed = run.submit.dependencies if run.submit else set()
+        return max((other.end for other in self.runs if other.task in needed and other.end <= until), default=None)
+
+
+def _held(owner: Span, since: int, until: int, amount: int, *, is_grant: bool) -> list[Change]:
+    if until <= since:
+        return []
+    return [Change(since, amount, owner, is_grant), Change(until, -amount, owner, is_grant=False)]
+
+
+def _told(runs: list[Span], events: pl.DataFrame) -> dict[Span, Told]:
+    """Give each run what the events say of its attempt; of several runs the one that started when they say."""
+    told = dict.fromkeys(runs, Told())
+    columns = {"pending_node_assignment": "assigned", "submitted_to_worker": "submitted", "running": "running"}
+    times = pl.col(*columns, "finished", "failed").to_physical()
+    for row in events.with_columns(times).iter_rows(named=True):
+        said = Told(
+            **{name: row[column] for column, name in columns.items()},
+            done=row["failed"] if row["finished"] is None else row["finished"],
+            resources=row["resources"],
+        )
+        if of := _run_of(runs, row, said):
+            told[of] = said
+    return told
+
+
+def _run_of(runs: list[Span], row: dict[str, Any], said: Told) -> Span | None:
+    key = ((row["session"], row["task_id"]), row["attempt"] or 0)
+    same = [run for run in runs if run.task is not None and (run.task, run.attempt or 0) == key]
+    about = next((time for time in (said.running, said.submitted, said.assigned) if time is not None), None)
+    return min(same, key=lambda run: 0 if about is None else abs(run.start - about), default=None)
