@@ -19,8 +19,15 @@ from raytrace_analyze.model import Head, InputFile
 _START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*(?:\{\s*"data"\s*:\s*\[\s*)?\{\s*"traceID"\s*:')
 _INT64_MAX = 2**63 - 1
 _OWN = frozenset(
-    {"span.kind", "error", "otel.status_code", "otel.status_description", "raytrace.start_ns", "raytrace.end_ns"}
-    | {"raytrace.critical_path"}
+    {
+        "span.kind",
+        "error",
+        "otel.status_code",
+        "otel.status_description",
+        "raytrace_analyze.start_ns",
+        "raytrace_analyze.end_ns",
+    }
+    | {"raytrace_analyze.critical_path"}
 )
 """Tags that say what stands elsewhere in a record."""
 
@@ -82,9 +89,9 @@ def _padded(text: str, digits: int) -> str:
 
 def _times(span: dict[str, Any], tags: dict[str, Any]) -> tuple[int, int | None]:
     """Give start and end in ns: what our own export noted, or Jaeger's microseconds."""
-    exact = as_int(tags.get("raytrace.start_ns"), _INT64_MAX)
+    exact = as_int(tags.get("raytrace_analyze.start_ns"), _INT64_MAX)
     if exact is not None:
-        return exact, as_int(tags.get("raytrace.end_ns"), _INT64_MAX)
+        return exact, as_int(tags.get("raytrace_analyze.end_ns"), _INT64_MAX)
     start = as_int(span.get("startTime"), _INT64_MAX // 1000)
     duration = as_int(span.get("duration"), _INT64_MAX // 1000)
     if start is None:
@@ -101,7 +108,7 @@ def _status(tags: dict[str, Any]) -> Status:
 
 def _event(log: dict[str, Any]) -> dict[str, Any]:
     fields = _tags(log.get("fields"))
-    exact = as_int(fields.pop("raytrace.time_ns", None), _INT64_MAX)
+    exact = as_int(fields.pop("raytrace_analyze.time_ns", None), _INT64_MAX)
     time_us = as_int(log.get("timestamp"), _INT64_MAX // 1000) or 0
     name = as_text(fields.pop("event", None)) or ""
     return {"name": name, "timestamp": time_text(time_us * 1000 if exact is None else exact), "attributes": fields}

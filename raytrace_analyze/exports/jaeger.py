@@ -8,8 +8,8 @@ import msgspec
 from raytrace_analyze.exports.base import OutputFormat, Selection, json_of, resource_attributes
 from raytrace_analyze.exports.otlp import event_ns
 
-CRITICAL_PATH = "raytrace.critical_path"
-EXACT_START, EXACT_END = "raytrace.start_ns", "raytrace.end_ns"
+CRITICAL_PATH = "raytrace_analyze.critical_path"
+EXACT_START, EXACT_END = "raytrace_analyze.start_ns", "raytrace_analyze.end_ns"
 """Tags of ours: Jaeger's own times are whole microseconds. Text, as JavaScript's numbers would lose digits."""
 
 _encode = msgspec.json.Encoder().encode
@@ -83,7 +83,7 @@ def _bare(text: object) -> str:
 def _log(event: dict[str, Any]) -> dict[str, Any]:
     attributes = event.get("attributes")
     time_ns = event_ns(event.get("timestamp"))
-    fields = {"event": str(event.get("name", "")), "raytrace.time_ns": str(time_ns)}
+    fields = {"event": str(event.get("name", "")), "raytrace_analyze.time_ns": str(time_ns)}
     return {"timestamp": time_ns // 1000, "fields": tags(fields | (attributes if isinstance(attributes, dict) else {}))}
 
 
