@@ -17,8 +17,8 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.decode import decode_file
-from raytrace_analyze.model import Compression, Format, InputFile
+from raytrace_analyze.decode import decode_file, span_json
+from raytrace_analyze.model import Compression, InputFile
 from raytrace_analyze.schema import DECODED
 
 PASSES = 5
@@ -117,7 +117,7 @@ def cpu_us_per_span(decode: Callable[[], Any], count: int, passes: int) -> float
 
 
 def ours(path: Path) -> pl.DataFrame:
-    file = InputFile(path, Format.SPANS_JSON, Compression.NONE, path.stat().st_size)
+    file = InputFile(path, span_json.FORMAT.name, Compression.NONE, path.stat().st_size)
     return pl.concat([part.frame for part in decode_file(file)])
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
     from raytrace_analyze.clocks.correction import correct_clocks
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
+    from raytrace_analyze.exports.export import export
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
     from raytrace_analyze.path.aggregate import path_aggregates
     from raytrace_analyze.path.all_scopes import critical_paths
@@ -51,6 +52,7 @@ _HOME = {
     "NoSpansError": "errors",
     "RaytraceError": "errors",
     "UsageError": "errors",
+    "export": "exports.export",
     "Hang": "analyses.hang",
     "hang": "analyses.hang",
     "span_graph": "analyses.span_graph",
@@ -92,6 +94,7 @@ __all__ = [
     "critical_path",
     "critical_paths",
     "diff",
+    "export",
     "hang",
     "jobs",
     "latency_stats",

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.decode import decode_task_events
+from raytrace_analyze.decode import find_span_files, format_of
+from raytrace_analyze.decode.parquet import EVENT_TABLE_FORMAT
+from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, NoWholeSpanError, UsageError
-from raytrace_analyze.files.discover import find_span_files
 from raytrace_analyze.files.streams import readable
-from raytrace_analyze.model import Discovery, Format, InputFile, Problem, ProblemKind
+from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table.assemble import assemble, in_order, read_table
 from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
@@ -23,8 +24,6 @@ from raytrace_analyze.table.losses import lost_spans
 from raytrace_analyze.table.row_events import has_row_events, read_row_events
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.units import count_text
-
-SPAN_FORMATS = frozenset({Format.SPANS_JSON, Format.OPEN_SPANS, Format.PARQUET})
 
 
 @dataclass(frozen=True)
@@ -87,9 +86,9 @@ def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested
     given = [paths] if isinstance(paths, str | PathLike) else paths
     listed = [Path(path) for path in given]
     discovery = find_span_files(listed)
-    if len(discovery.files) == 1 and discovery.files[0].format is Format.PARQUET:
+    if len(discovery.files) == 1 and discovery.files[0].format == SPAN_TABLE.name:
         return _one_table(listed, discovery)
-    sources = [file for file in discovery.files if file.format in SPAN_FORMATS]
+    sources = [file for file in discovery.files if format_of(file).holds_spans]
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
     for decoded in decode_files(sources):
@@ -140,13 +139,14 @@ def _task_events(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem
     problems: list[Problem] = []
     bare: list[Path] = []
     for file in files:
-        if file.format is Format.TASK_EVENTS:
-            frame, lost = decode_task_events(file)
+        read_task_events = format_of(file).read_task_events
+        if read_task_events is not None:
+            frame, lost = read_task_events(file)
             frames.append(frame)
             problems += lost
-        elif file.format is Format.PARQUET and has_row_events(file.path):
+        elif file.format == SPAN_TABLE.name and has_row_events(file.path):
             frames.append(read_row_events(file.path))
-        elif file.format is Format.PARQUET:
+        elif file.format == SPAN_TABLE.name:
             bare.append(file.path)
     older, unread = _older_events(files, bare)
     return merge_events([*frames, older]), [*problems, *unread]
@@ -158,8 +158,8 @@ def _older_events(files: Sequence[InputFile], bare: Sequence[Path]) -> tuple[pl.
     Beside a table that has its events in its rows, one that nobody asked for is out of date.
     """
     beside = {events_path(path): False for path in bare if os.path.exists(events_path(path))}  # noqa: PTH110 - that of Path may raise
-    newer = {events_path(file.path) for file in files if file.format is Format.PARQUET} - {*beside}
-    tables = [file for file in files if file.format is Format.EVENT_TABLE]
+    newer = {events_path(file.path) for file in files if file.format == SPAN_TABLE.name} - {*beside}
+    tables = [file for file in files if file.format == EVENT_TABLE_FORMAT.name]
     given = beside | {file.path: file.is_given for file in tables if file.is_given or file.path not in newer}
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []

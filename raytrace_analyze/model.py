@@ -15,19 +15,15 @@ class Compression(StrEnum):
     ZSTD = "zstd"
 
 
-class Format(StrEnum):
-    """What a file holds; told by its content."""
+@dataclass(frozen=True)
+class Head:
+    """The start of a file that is looked into, to tell what it holds."""
 
-    SPANS_JSON = "span JSON"
-    """Records in the field names of OpenTelemetry's ConsoleSpanExporter, one a line or pretty-printed."""
-    OPEN_SPANS = "open spans"
-    """The hook's side file: spans that had not ended when it was last written."""
-    TASK_EVENTS = "task events"
-    """The hook's side file: state times per task attempt."""
-    PARQUET = "span table"
-    """A Parquet file written by `merge`."""
-    EVENT_TABLE = "task event table"
-    """The Parquet file of task events that `merge` writes beside it."""
+    content: bytes
+    """Its first 64 KiB, unpacked; text in UTF-8."""
+    path: str
+    is_given: bool
+    """Whether the user named this very file, so that an error in it is theirs to mend."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +31,15 @@ class InputFile:
     """A file that holds spans, found by its content."""
 
     path: Path
-    format: Format
+    format: str
+    """The name of its `decode.input_format.InputFormat`; told by its content."""
     compression: Compression
     size_bytes: int
     """Its size on disk."""
     is_given: bool = True
     """Whether the user named this very file, so that one we cannot read is an error and no mere problem."""
+    encoding: str = "utf-8"
+    """What its text is written in; `utf-16` and the like are turned into UTF-8 as they are read."""
 
 
 class ProblemKind(StrEnum):

@@ -7,7 +7,8 @@ from typing import Any
 
 import zstandard
 
-from raytrace_analyze.model import Compression, Format, InputFile
+from raytrace_analyze.decode import span_json
+from raytrace_analyze.model import Compression, InputFile
 
 RESOURCE = {
     "attributes": {
@@ -84,7 +85,7 @@ def span_file(
     path: Path,
     content: bytes,
     compression: Compression = Compression.NONE,
-    format: Format = Format.SPANS_JSON,
+    format: str = span_json.FORMAT.name,
 ) -> InputFile:
     """Write the content, packed, and say what it is."""
     packed = PACK[compression](content)

@@ -7,7 +7,7 @@ import pytest
 
 from raytrace_analyze.decode import decode_file, parquet
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.model import Compression, Format, InputFile, ProblemKind
+from raytrace_analyze.model import Compression, InputFile, ProblemKind
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, TABLE
 from raytrace_analyze.table.attempts import with_event_columns
 from tests.span_files import RESOURCE, one_line, span, span_file
@@ -31,7 +31,7 @@ def table(decoded: pl.DataFrame) -> pl.DataFrame:
 
 def write(path, frame: pl.DataFrame, version: object = SCHEMA_VERSION) -> InputFile:
     frame.write_parquet(path, metadata={"raytrace.schema_version": str(version)})
-    return InputFile(path, Format.PARQUET, Compression.NONE, path.stat().st_size)
+    return InputFile(path, parquet.FORMAT.name, Compression.NONE, path.stat().st_size)
 
 
 def read(file: InputFile) -> pl.DataFrame:
@@ -75,7 +75,7 @@ def test_a_newer_table_is_refused(tmp_path):
 def test_a_foreign_table_is_refused(tmp_path):
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "foreign")
     with pytest.raises(UsageError, match="foreign is a Parquet file, but none that"):
-        list(decode_file(InputFile(tmp_path / "foreign", Format.PARQUET, Compression.NONE, 0)))
+        list(decode_file(InputFile(tmp_path / "foreign", parquet.FORMAT.name, Compression.NONE, 0)))
 
 
 def test_a_damaged_table_is_a_problem(tmp_path):

@@ -5,9 +5,9 @@ import json
 import polars as pl
 import pytest
 
-from raytrace_analyze.decode import decode_file, decode_task_events
-from raytrace_analyze.decode.task_events import TASK_EVENTS
-from raytrace_analyze.model import Compression, Format, ProblemKind
+from raytrace_analyze.decode import decode_file, open_spans, task_events
+from raytrace_analyze.decode.task_events import TASK_EVENTS, decode_task_events
+from raytrace_analyze.model import Compression, ProblemKind
 from raytrace_analyze.schema import DECODED
 from tests.span_files import RESOURCE, span, span_file, span_id
 
@@ -27,7 +27,7 @@ def open_span(number):
 
 
 def decode_open(tmp_path, content, compression=Compression.NONE):
-    (part,) = decode_file(span_file(tmp_path / "x.open", content, compression, Format.OPEN_SPANS))
+    (part,) = decode_file(span_file(tmp_path / "x.open", content, compression, open_spans.FORMAT.name))
     assert part.frame.schema == DECODED
     return part
 
@@ -106,7 +106,9 @@ ATTEMPT = {
 
 def decode_events(tmp_path, *lines, compression=Compression.NONE):
     content = b"".join(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n" for line in lines)
-    frame, problems = decode_task_events(span_file(tmp_path / "x.events", content, compression, Format.TASK_EVENTS))
+    frame, problems = decode_task_events(
+        span_file(tmp_path / "x.events", content, compression, task_events.FORMAT.name)
+    )
     assert frame.schema == TASK_EVENTS
     return frame, problems
 
@@ -169,4 +171,4 @@ def test_damaged_task_events(tmp_path):
 
 def test_task_events_are_no_spans(tmp_path):
     with pytest.raises(ValueError, match="holds task events"):
-        decode_file(span_file(tmp_path / "x", b"", format=Format.TASK_EVENTS))
+        decode_file(span_file(tmp_path / "x", b"", format=task_events.FORMAT.name))

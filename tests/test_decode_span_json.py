@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raytrace_analyze.decode import decode_file, decode_small_files, span_json
+from raytrace_analyze.decode import decode_file, decode_small_files, open_spans, span_json
 from raytrace_analyze.decode.span_json import decode_span_json
-from raytrace_analyze.model import Compression, Decoded, Format, InputFile, Problem, ProblemKind
+from raytrace_analyze.model import Compression, Decoded, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import DECODED
 from tests.span_files import FORMS, PACK, glued, one_line, pretty, span, span_file, span_id
 
@@ -228,7 +228,7 @@ class TestPacked:
         path = tmp_path / "spans"
         members = b"".join(pack(one_line(span(number))) for number in range(20))
         path.write_bytes(members + pack(b"") + pack(one_line(span(20))))
-        frame, problems = join(list(decode_file(InputFile(path, Format.SPANS_JSON, compression, 0))))
+        frame, problems = join(list(decode_file(InputFile(path, span_json.FORMAT.name, compression, 0))))
         assert frame["span_id"].to_list() == ids(*range(21))
         assert not problems
 
@@ -240,7 +240,7 @@ class TestPacked:
         counts = []
         for end in range(5, len(packed), 1501):
             path.write_bytes(packed[:end])
-            frame, problems = join(list(decode_file(InputFile(path, Format.SPANS_JSON, compression, end))))
+            frame, problems = join(list(decode_file(InputFile(path, span_json.FORMAT.name, compression, end))))
             assert frame["span_id"].to_list() == ids(*range(frame.height))
             assert [problem.kind for problem in problems] == [ProblemKind.UNREADABLE]
             assert problems[0].is_damage
@@ -256,7 +256,7 @@ class TestPacked:
         packed[middle : middle + 64] = b"\xaa" * 64
         path = tmp_path / "spans"
         path.write_bytes(packed)
-        frame, problems = join(list(decode_file(InputFile(path, Format.SPANS_JSON, compression, 0))))
+        frame, problems = join(list(decode_file(InputFile(path, span_json.FORMAT.name, compression, 0))))
         assert frame.height > 1000
         assert frame["span_id"][:1000].to_list() == ids(*range(1000))
         assert ProblemKind.UNREADABLE in {problem.kind for problem in problems}
@@ -265,14 +265,14 @@ class TestPacked:
         path = tmp_path / "spans"
         for tail, expected in ((bytes(1000), []), (b"garbage", [DAMAGED])):
             path.write_bytes(PACK[Compression.GZIP](one_line(span(1))) + tail)
-            frame, problems = join(list(decode_file(InputFile(path, Format.SPANS_JSON, Compression.GZIP, 0))))
+            frame, problems = join(list(decode_file(InputFile(path, span_json.FORMAT.name, Compression.GZIP, 0))))
             assert frame.height == 1
             assert [problem.kind for problem in problems] == expected
 
 
 def test_a_span_file_that_cannot_be_read_is_damage(tmp_path):
-    gone = InputFile(tmp_path / "gone", Format.SPANS_JSON, Compression.NONE, 1)
-    folder = InputFile(tmp_path, Format.SPANS_JSON, Compression.NONE, 1)
+    gone = InputFile(tmp_path / "gone", span_json.FORMAT.name, Compression.NONE, 1)
+    folder = InputFile(tmp_path, span_json.FORMAT.name, Compression.NONE, 1)
     for file in (gone, folder):
         frame, problems = join(list(decode_file(file)))
         assert frame.is_empty()
@@ -371,7 +371,7 @@ def test_garbage_alone_never_raises(tmp_path, garbage):
     for compression in Compression:
         path = tmp_path / "spans"
         path.write_bytes(garbage)
-        for format_ in (Format.SPANS_JSON, Format.OPEN_SPANS):
+        for format_ in (span_json.FORMAT.name, open_spans.FORMAT.name):
             frame, _ = join(list(decode_file(InputFile(path, format_, compression, len(garbage)))))
             assert frame.schema == DECODED
 

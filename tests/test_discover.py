@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from raytrace_analyze.decode import find_span_files, open_spans, parquet, span_json, task_events
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files import discover
-from raytrace_analyze.files.discover import find_span_files
-from raytrace_analyze.model import Compression, Format
+from raytrace_analyze.model import Compression
 from tests.span_files import PACK, one_line, pretty, span
 
 
@@ -34,7 +34,7 @@ def write(path: Path, content: bytes) -> Path:
 def test_a_span_file_is_known_by_its_content_whatever_its_name(tmp_path, form, compression):
     write(tmp_path / "holiday.jpg", PACK[compression](form(span())))
     (file,) = find_span_files([tmp_path]).files
-    assert (file.format, file.compression) == (Format.SPANS_JSON, compression)
+    assert (file.format, file.compression) == (span_json.FORMAT.name, compression)
     assert file.size_bytes == file.path.stat().st_size
 
 
@@ -93,14 +93,9 @@ def test_unusual_and_damaged_span_files_are_found(tmp_path, content):
         b'{"cells": [{"metadata": {"trace_id": "1", "span_id": "2"}}], "nbformat": 4}',
         b'{"event_id": "1", "source_type": "GCS", "severity": "INFO", "label": "", "message": "m"}\n' * 9,
         b'{"asctime": "2026", "levelname": "INFO", "trace_id": "ab", "span_id": "cd", "message": "m"}\n' * 9,
-        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "ab", "spanId": "cd"}]}]}]}\n',
-        b'{"data": [{"traceID": "ab", "spans": []}]}',
         b"[1, 2, 3]",
         b"{" * 100_000,
         b'{"a":' * 20_000 + b'"trace_id" "span_id"',
-        b":job_id:01000000\n:task_name:f\n" + pretty(span()),
-        b"INFO start\nINFO go\n" + one_line(span()) + b"INFO end\n",
-        b"INFO start\n" + one_line(span()) + b"INFO end\n",
         b"x" * 70_000 + one_line(span()),
         b"PAR1 no parquet",
     ],
@@ -151,7 +146,7 @@ def test_side_files_of_the_hook(tmp_path):
     write(tmp_path / "a.open", b'{"raytrace": "open", "version": 1, "slot_bytes": 1024, "resource": {}}\n')
     write(tmp_path / "a.events", b'{"raytrace": "task_events", "version": 1, "session": "s"}\n')
     formats = [file.format for file in find_span_files([tmp_path]).files]
-    assert formats == [Format.TASK_EVENTS, Format.OPEN_SPANS]
+    assert formats == [task_events.FORMAT.name, open_spans.FORMAT.name]
 
 
 def test_parquet_files_count_if_merge_wrote_them(tmp_path):
@@ -159,7 +154,7 @@ def test_parquet_files_count_if_merge_wrote_them(tmp_path):
     frame.write_parquet(tmp_path / "ours", metadata={"raytrace.schema_version": "1"})
     frame.write_parquet(tmp_path / "foreign")
     found = find_span_files([tmp_path])
-    assert [(file.path.name, file.format) for file in found.files] == [("ours", Format.PARQUET)]
+    assert [(file.path.name, file.format) for file in found.files] == [("ours", parquet.FORMAT.name)]
     assert found.skipped == {"not spans": 1}
     with pytest.raises(UsageError, match="foreign is a Parquet file, but none that"):
         find_span_files([tmp_path / "foreign"])

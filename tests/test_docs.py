@@ -99,6 +99,8 @@ def test_every_command_is_in_the_readme_or_its_neighbours() -> None:
         "docs/critical-path.md",
         "docs/what-if.md",
         "docs/diff.md",
+        "docs/exports.md",
+        "docs/formats.md",
         "docs/hang.md",
         "hook/README.md",
         "sample_spans/README.md",

@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from raytrace_analyze.decode import decode_file
+from raytrace_analyze.decode import decode_file, parquet, span_json, task_events
 from raytrace_analyze.engines import local
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.engines.plan import Task, plan
 from raytrace_analyze.errors import RaytraceError, UsageError
-from raytrace_analyze.model import Compression, Format, InputFile, ProblemKind
+from raytrace_analyze.model import Compression, InputFile, ProblemKind
 from tests.span_files import FORMS, one_line, pretty, span, span_file
 
 ROOT = Path(__file__).parent.parent
@@ -31,8 +31,8 @@ def files(tmp_path):
         found.append(span_file(tmp_path / f"{number:02}", content + b"\0x\n{" * (number % 2), compression))
     large = b"".join(one_line(span(20_000 + one)) + pretty(span(30_000 + one)) for one in range(1000))
     found.append(span_file(tmp_path / "large", large))
-    found.append(InputFile(tmp_path / "gone", Format.SPANS_JSON, Compression.NONE, 1))
-    found.append(span_file(tmp_path / "events", b"", format=Format.TASK_EVENTS))
+    found.append(InputFile(tmp_path / "gone", span_json.FORMAT.name, Compression.NONE, 1))
+    found.append(span_file(tmp_path / "events", b"", format=task_events.FORMAT.name))
     return found
 
 
@@ -42,7 +42,7 @@ def join(parts):
 
 
 def one_by_one(files):
-    return join(part for file in files if file.format is not Format.TASK_EVENTS for part in decode_file(file))
+    return join(part for file in files if file.format != task_events.FORMAT.name for part in decode_file(file))
 
 
 @pytest.mark.parametrize("workers", [None, 1, 2, 3])
@@ -81,7 +81,7 @@ def test_half_a_record_at_the_end_of_a_part_is_damage_not_a_cut(tmp_path):
 def test_small_files_share_tasks_and_a_large_one_has_its_own(files):
     tasks = list(plan(files[:1] * 5 + files[1:2] + files[:1] * 2))
     assert [len(task.files) for task in tasks] == [5, 1, 2]
-    huge = InputFile(files[0].path, Format.SPANS_JSON, Compression.NONE, 2 << 20)
+    huge = InputFile(files[0].path, span_json.FORMAT.name, Compression.NONE, 2 << 20)
     assert [len(task.files) for task in plan([files[0], huge, files[0]])] == [1, 1, 1]
 
 
@@ -94,7 +94,7 @@ def test_little_input_starts_no_process(files, monkeypatch):
 def test_an_error_for_the_user_comes_through(tmp_path, files):
     newer = tmp_path / "newer.parquet"
     pl.DataFrame({"a": [1]}).write_parquet(newer, metadata={"raytrace.schema_version": "99"})
-    newer_file = InputFile(newer, Format.PARQUET, Compression.NONE, 1)
+    newer_file = InputFile(newer, parquet.FORMAT.name, Compression.NONE, 1)
     for workers in (1, 2):
         with pytest.raises(UsageError, match=r"newer\.parquet has schema version 99"):
             list(decode_files([*files, newer_file, *files], workers=workers))
@@ -140,7 +140,7 @@ def test_a_script_without_a_main_guard_may_decode(files, tmp_path):
     paths = [str(file.path) for file in files[:3]]
     script.write_text(
         "from pathlib import Path\n"
-        "from raytrace_analyze.files.discover import find_span_files\n"
+        "from raytrace_analyze.decode import find_span_files\n"
         "from raytrace_analyze.engines.local import decode_files\n"
         f"found = find_span_files([Path(path) for path in {paths!r}])\n"
         "print('rows', sum(part.frame.height for part in decode_files(found.files, workers=2)))\n"

@@ -1,14 +1,17 @@
 """The span graph as a networkx DiGraph, for those who want to go on there."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import Grouped
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _KEPT = (
     *("trace_id", "span_id", "name", "kind", "category", "status", "session", "job_id", "function"),
@@ -30,30 +33,38 @@ def span_graph(spans: Trace, *, clock_correct: bool = True) -> "nx.DiGraph[str]"
     run that took its result as an argument), `attempt` (run to the next attempt of the same task). An attempt without a
     span has its submit only.
     """
+    import networkx as nx  # half a second, and exports of the same edges do without
+
     trace = prepare(spans, clock_correct=clock_correct)
-    structure, runs = trace.structure, trace.runs
     rows = pl.concat([trace.spans, trace.attempts])
-    key = _keys(rows)
+    key = node_keys(rows)
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(zip(key, _attributes(rows), strict=True))
-
-    def connect(sources: RowIds, targets: RowIds, edge_type: str) -> None:
+    for kind, sources, targets in edges(trace):
         pairs = zip(sources.tolist(), targets.tolist(), strict=True)
-        graph.add_edges_from(((key[source], key[target]) for source, target in pairs), type=edge_type)
-
-    nested = np.flatnonzero(structure.nest_parent >= 0)
-    connect(structure.parent[nested], nested, "child")
-    submitted = np.flatnonzero(structure.submit >= 0)
-    connect(structure.submit[submitted], submitted, "submit")
-    waits, ready = _pairs(runs.ready)
-    connect(ready, waits, "wait")
-    connect(*_dependency_edges(runs.dependencies, runs.of_submit), "depends")
-    connect(*runs.next_attempts(np.flatnonzero(structure.is_run)), "attempt")
-    connect(*_submits_of_attempts(trace), "submit")
+        graph.add_edges_from(((key[source], key[target]) for source, target in pairs), type=kind)
     return graph
 
 
-def _keys(spans: pl.DataFrame) -> list[str]:
+def edges(trace: PreparedTrace) -> Iterator[tuple[str, RowIds, RowIds]]:
+    """Give the edges of `span_graph` type by type: the type, the rows that they lead from, those that they lead to.
+
+    Rows count through the spans, then through the attempts without one.
+    """
+    structure, runs = trace.structure, trace.runs
+    nested = np.flatnonzero(structure.nest_parent >= 0)
+    yield "child", structure.parent[nested], nested
+    submitted = np.flatnonzero(structure.submit >= 0)
+    yield "submit", structure.submit[submitted], submitted
+    waits, ready = _pairs(runs.ready)
+    yield "wait", ready, waits
+    yield "depends", *_dependency_edges(runs.dependencies, runs.of_submit)
+    yield "attempt", *runs.next_attempts(np.flatnonzero(structure.is_run))
+    yield "submit", *_submits_of_attempts(trace)
+
+
+def node_keys(spans: pl.DataFrame) -> list[str]:
+    """Give the name of each span's node: its span id, with the trace id before it where two traces use the same one."""
     qualified = pl.format("{}:{}", "trace_id", "span_id")
     key = pl.when(pl.col("span_id").is_duplicated()).then(qualified).otherwise("span_id")
     return spans.select(key.alias("key")).get_column("key").to_list()

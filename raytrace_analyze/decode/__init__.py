@@ -1,6 +1,5 @@
 """Decoders: one module a format, all giving the same columns."""
 
-from raytrace_analyze.decode.dispatch import JOINABLE, decode_file, decode_small_files
-from raytrace_analyze.decode.task_events import decode_task_events
+from raytrace_analyze.decode.formats import decode_file, decode_part, decode_small_files, find_span_files, format_of
 
-__all__ = ["JOINABLE", "decode_file", "decode_small_files", "decode_task_events"]
+__all__ = ["decode_file", "decode_part", "decode_small_files", "find_span_files", "format_of"]

@@ -1,15 +1,16 @@
 """Records of one or several files, ready to become one frame."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import polars as pl
 
-from raytrace_analyze.decode.columns import build_frame
+from raytrace_analyze.decode.columns import build_frame, empty_frame
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import Record
+from raytrace_analyze.model import Decoded
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,15 @@ def frame_of(batches: Sequence[Batch]) -> pl.DataFrame:
             batch.problems.damage(batch.offset_of(index - start), 0, left_out[index])
         start = end
     return frame
+
+
+def decode_batches(batches: Iterable[Batch], problems: ProblemList) -> Iterator[Decoded]:
+    """Give a frame for each batch as it comes, and what was wrong up to there."""
+    frame: pl.DataFrame | None = None
+    for batch in batches:
+        if frame is not None:
+            yield Decoded(frame, problems.take())
+        frame = frame_of([batch])
+    rest = problems.finish()
+    if frame is not None or rest:
+        yield Decoded(empty_frame() if frame is None else frame, rest)

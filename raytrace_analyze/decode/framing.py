@@ -25,8 +25,14 @@ _CUT_TOKEN = re.compile(r"\.|[eE][+-]?|\\?u?[0-9a-fA-F]{0,4}")
 _WINDOW = 4096
 """How many characters are decoded at first: an error takes as long as all the text that was handed over."""
 
+_DEEPEST = 8 * _WINDOW
+"""About how much is decoded before nesting is too deep."""
+
 _LONGEST_TOKEN = 16
 """No error stands further than this from the character that is missing (a pair of escapes: 12)."""
+
+_MOST_WORK = 32
+"""How many times its length a stretch may be decoded in vain: unclosed nesting fails anew from each of its levels."""
 
 _SEPARATORS = " \t\r\n\ufeff[],"
 """What may stand around records without being damage: they may be the elements of an array."""
@@ -107,12 +113,13 @@ def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
     """As `scan`, with offsets in characters."""
     decode = json.JSONDecoder().raw_decode
     position = _skip_separators(text, 0)
+    work = _MOST_WORK * len(text) + (1 << 20)
     damage_start: int | None = None
     unfinished: int | None = None
     reason = ""
     while position < len(text):
         record = None
-        end = -1
+        end = failed_at = -1
         try:
             if text[position] != "{":
                 raise ValueError("no record starts here")
@@ -123,14 +130,19 @@ def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
         except UnicodeEncodeError:
             reason = reason or "not valid UTF-8"
         except RecursionError:
+            failed_at = position + _DEEPEST
             reason = reason or "nested too deeply"
         except _Cut:
+            failed_at = len(text)
             reason = reason or "not a whole record"
             unfinished = position if unfinished is None else unfinished
         except ValueError:
             reason = reason or "not a whole record"
         if end < 0:
             end = _next_candidate(text, position + 1)
+            work -= max(_WINDOW, failed_at - position)
+            if work < 0:
+                reason, end = "nested without end", len(text)
         if record is None:
             damage_start = position if damage_start is None else damage_start
         else:

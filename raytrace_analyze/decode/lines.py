@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from raytrace_analyze.files.streams import BrokenStream, read_blocks
 from raytrace_analyze.model import InputFile
 
+MAX_LINE_BYTES = 64 << 20
+"""What a longer line has beyond this is passed over: memory stays bounded."""
 
-def read_lines(file: InputFile) -> Iterator[tuple[int, bytes]]:
+
+def read_lines(file: InputFile, longest: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes]]:
     """Give each line of the unpacked file, its line break included, with its byte offset.
 
-    Raises BrokenStream like `read_blocks`, after the last line that could be had.
+    A line longer than `longest` bytes is given cut off there, with a line break. Raises BrokenStream like
+    `read_blocks`, after the last line that could be had.
     """
     parts: list[bytes] = []
-    offset = 0
+    offset = kept = size = 0
     broken: BrokenStream | None = None
     blocks = read_blocks(file)
     while True:
@@ -24,11 +28,12 @@ def read_lines(file: InputFile) -> Iterator[tuple[int, bytes]]:
             break
         *whole, rest = block.split(b"\n")
         for part in whole:
-            line = b"".join([*parts, part, b"\n"])
-            parts = []
-            yield offset, line
-            offset += len(line)
-        parts.append(rest)
+            yield offset, b"".join([*parts, part[: longest - kept], b"\n"])
+            offset += size + len(part) + 1
+            parts, kept, size = [], 0, 0
+        parts.append(rest[: longest - kept])
+        kept += len(parts[-1])
+        size += len(rest)
     last = b"".join(parts)
     if last:
         yield offset, last

@@ -1,19 +1,22 @@
 """The hook's side file of open spans: a header with the resource, then a line a slot (see hook/README.md)."""
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
 import msgspec
 
 from raytrace_analyze.attributes import AWAITED_COUNT, READY_TASK_IDS
-from raytrace_analyze.decode.batch import Batch, frame_of
+from raytrace_analyze.decode.batch import Batch
 from raytrace_analyze.decode.framing import Found, scan
+from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
 from raytrace_analyze.files.streams import BrokenStream, readable
-from raytrace_analyze.model import Decoded, InputFile, ProblemKind
+from raytrace_analyze.model import Head, InputFile, ProblemKind
 
+_START = re.compile(rb'\s*\{"raytrace": ?"open"')
 _AWAITED = f'"{AWAITED_COUNT}":'.encode()
 _READY = f'"{READY_TASK_IDS}":'.encode()
 
@@ -24,19 +27,11 @@ class _Header(msgspec.Struct):
     lost_because: str = ""
 
 
-def decode_open_spans(file: InputFile) -> Iterator[Decoded]:
-    """Give the spans that were open when the file was last written; their end is null.
+def read_open_spans(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
+    """Give the spans that were open when the file was last written (their end is null), in one batch.
 
     A slot that does not hold a whole record is DAMAGED_RECORD, a last line that is cut CUT_RECORD.
-    Never raises for bad content.
     """
-    problems = ProblemList(file.path)
-    frame = frame_of([read_open_spans(file, problems)])
-    yield Decoded(frame, problems.finish())
-
-
-def read_open_spans(file: InputFile, problems: ProblemList) -> Batch:
-    """Give the records of the file, and note what is wrong with it: the part before the frame is built."""
     records: list[Record] = []
     offsets: list[int] = []
     lines = read_lines(file)
@@ -51,7 +46,7 @@ def read_open_spans(file: InputFile, problems: ProblemList) -> Batch:
                 offsets += [offset] * len(found)
     except BrokenStream as error:
         problems.add(error.kind, None, error.detail)
-    return Batch(records, readable(file.path), problems, offsets.__getitem__)
+    yield Batch(records, readable(file.path), problems, offsets.__getitem__)
 
 
 def _resource_in(line: bytes, offset: int, problems: ProblemList) -> msgspec.Raw:
@@ -91,3 +86,11 @@ def _add_bad_line(line: bytes, offset: int, problems: ProblemList) -> None:
         problems.damage(offset, len(line), "no whole record in this slot")
     else:
         problems.add(ProblemKind.CUT_RECORD, offset, "the last slot has no end")
+
+
+def _is_open_spans(head: Head) -> bool:
+    return _START.match(head.content) is not None
+
+
+FORMAT = InputFormat("open spans", _is_open_spans, read=read_open_spans)
+"""The hook's side file: spans that had not ended when it was last written."""

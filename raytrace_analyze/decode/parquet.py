@@ -6,11 +6,21 @@ import polars as pl
 
 from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.columns import empty_frame
+from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import is_version, readable, whole_content
-from raytrace_analyze.model import Decoded, InputFile, Problem, ProblemKind
-from raytrace_analyze.schema import DECODED, EVENT_COLUMNS, FROM_EVENTS, SCHEMA_VERSION, TABLE, VERSION_KEY
+from raytrace_analyze.files.streams import for_polars, is_version, readable, whole_content
+from raytrace_analyze.model import Decoded, Head, InputFile, Problem, ProblemKind
+from raytrace_analyze.schema import (
+    DECODED,
+    EVENT_COLUMNS,
+    EVENT_TABLE,
+    FROM_EVENTS,
+    SCHEMA_VERSION,
+    TABLE,
+    TABLE_KEY,
+    VERSION_KEY,
+)
 
 _ROWS = 1 << 17
 """How many spans are read at a time: some 100 MB."""
@@ -114,3 +124,36 @@ def _as_decoded(rows: pl.DataFrame, path: str) -> pl.DataFrame:
     values = [(text, found.session, found.instance_id) for text in resources if (found := resource_of(text.encode()))]
     spread = pl.DataFrame(values, schema=_RESOURCE_VALUES, orient="row")
     return known.join(spread, on="resource", how="left", maintain_order="left").select(DECODED.names())
+
+
+def _is_span_table(head: Head) -> bool:
+    """Tell whether `merge` wrote it; raises UsageError for a given Parquet file that nobody can use here."""
+    metadata = _metadata(head)
+    if metadata is None:
+        return False
+    is_ours = is_version(metadata.get(VERSION_KEY, ""))
+    if head.is_given and not is_ours:
+        raise UsageError(f"{readable(head.path)} is a Parquet file, but none that `raytrace-analyze merge` wrote")
+    return is_ours and metadata.get(TABLE_KEY) != EVENT_TABLE
+
+
+def _is_event_table(head: Head) -> bool:
+    metadata = _metadata(head)
+    return metadata is not None and is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) == EVENT_TABLE
+
+
+def _metadata(head: Head) -> dict[str, str] | None:
+    if not head.content.startswith(b"PAR1"):
+        return None
+    try:
+        return pl.read_parquet_metadata(for_polars(head.path))
+    except CANNOT_READ as error:
+        if head.is_given:
+            raise UsageError(f"{readable(head.path)} is a damaged Parquet file: it has no readable footer") from error
+        return None
+
+
+FORMAT = InputFormat("span table", _is_span_table, decode=decode_parquet)
+
+EVENT_TABLE_FORMAT = InputFormat("task event table", _is_event_table)
+"""The Parquet file of task events that `merge` writes beside the span table."""

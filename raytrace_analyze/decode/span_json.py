@@ -1,11 +1,13 @@
 """Span JSON: records as ConsoleSpanExporter writes them, one a line or pretty-printed, in any mix."""
 
+import re
 from collections.abc import Iterator
 
-from raytrace_analyze.decode.batch import Batch, frame_of
-from raytrace_analyze.decode.columns import empty_frame
+from raytrace_analyze.decode.batch import Batch, decode_batches
 from raytrace_analyze.decode.framing import last_record_start
+from raytrace_analyze.decode.input_format import InputFormat, Parts
 from raytrace_analyze.decode.problems import ProblemList
+from raytrace_analyze.decode.recognise_spans import is_span_json
 from raytrace_analyze.decode.stretch import Stretch, read_stretch, read_with_offsets
 from raytrace_analyze.files.streams import BLOCK_BYTES, BrokenStream, read_blocks, readable
 from raytrace_analyze.model import Decoded, InputFile, ProblemKind
@@ -13,25 +15,18 @@ from raytrace_analyze.model import Decoded, InputFile, ProblemKind
 MAX_RECORD_BYTES = 64 << 20
 """A record that does not end within this is taken for damage: memory stays bounded."""
 
+_RECORD_START = re.compile(rb'\n\{\s*"name"\s*:\s*"[^"]*"\s*,\s*"context"')
+"""A line that starts a record for certain; a file that has none within a part is not parted there."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decode_span_json(
     file: InputFile, start: int = 0, stop: int | None = None, *, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[Decoded]:
-    """Give the spans of the file, some megabytes at a time, and what was wrong with it.
-
-    `start` and `stop` are byte offsets where a record starts, to read a part of a file that is not packed.
-    Every whole record is read, also one that is glued to half a record. Problems name the byte offset in
-    the unpacked file: a last record without its end is CUT_RECORD; what lies between two records and is no
-    span is DAMAGED_RECORD, and so is a span whose times are no times. Never raises for bad content.
-    """
+    """Give the spans of the file, some megabytes at a time, and what was wrong with it; see `read_span_json`."""
     problems = ProblemList(file.path)
-    for batch in read_span_json(file, problems, start, stop, block_bytes):
-        yield Decoded(frame_of([batch]), problems.take())
-    rest = problems.finish()
-    if rest:
-        yield Decoded(empty_frame(), rest)
+    return decode_batches(read_span_json(file, problems, start, stop, block_bytes), problems)
 
 
 def read_span_json(
@@ -41,7 +36,13 @@ def read_span_json(
     stop: int | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Batch]:
-    """Give the records of the file, and note what is wrong with it: the part before the frame is built."""
+    """Give the records of the file, and note what is wrong with it.
+
+    `start` and `stop` are byte offsets where a record starts, to read a part of a file that is not packed.
+    Every whole record is read, also one that is glued to half a record. Problems name the byte offset in
+    the unpacked file: a last record without its end is CUT_RECORD; what lies between two records and is no
+    span is DAMAGED_RECORD. Never raises for bad content.
+    """
     return _Reader(file, problems, start, stop, block_bytes).read()
 
 
@@ -120,3 +121,14 @@ class _Reader:
         for item in stretch.damage:
             self._problems.damage(position + item.offset, item.length, item.reason)
         return Batch(stretch.records, self._source, self._problems, offset_of)
+
+
+def _find_start(data: bytes) -> int | None:
+    match = _RECORD_START.search(data)
+    return match.start() + 1 if match else None
+
+
+FORMAT = InputFormat(
+    "span JSON", is_span_json, read=read_span_json, parts=Parts(find_start=_find_start, read=read_span_json)
+)
+"""Records in the field names of OpenTelemetry's ConsoleSpanExporter, one a line or pretty-printed."""

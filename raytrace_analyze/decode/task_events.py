@@ -1,16 +1,18 @@
 """The hook's side file of Ray's task events: a header, then a line a task attempt (see hook/README.md)."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import polars as pl
 
+from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import NOT_AS_TYPED, as_int, as_text
 from raytrace_analyze.files.streams import BrokenStream
-from raytrace_analyze.model import InputFile, Problem, ProblemKind
+from raytrace_analyze.model import Head, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import TIME
 
 STATES = (
@@ -48,6 +50,7 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 TASK_EVENTS = pl.Schema(_COLUMNS)
 """One row a task attempt. `resources`, `states` and `profile` are the original JSON; null if not there."""
 
+_START = re.compile(rb'\s*\{"raytrace": ?"task_events"')
 _TEXTS = ("type", "name", "parent_task_id", "actor_id", "node_id", "worker_id")
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
@@ -135,3 +138,11 @@ def _add_bad_line(line: bytes, offset: int, problems: ProblemList) -> None:
         problems.damage(offset, len(line), "not a task attempt")
     else:
         problems.add(ProblemKind.CUT_RECORD, offset, "the last record has no end")
+
+
+def _is_task_events(head: Head) -> bool:
+    return _START.match(head.content) is not None
+
+
+FORMAT = InputFormat("task events", _is_task_events, read_task_events=decode_task_events)
+"""The hook's side file: state times per task attempt."""

@@ -13,10 +13,11 @@ from contextlib import suppress
 
 import polars as pl
 
+from raytrace_analyze.decode import format_of
 from raytrace_analyze.engines.plan import Task, plan
 from raytrace_analyze.engines.worker import Reply
 from raytrace_analyze.errors import RaytraceError
-from raytrace_analyze.model import Compression, Decoded, Format, InputFile
+from raytrace_analyze.model import Compression, Decoded, InputFile
 
 PARALLEL_BYTES = 256 << 20
 """From this much span JSON on several processes are faster than one. Measured with two, which gain least."""
@@ -31,12 +32,12 @@ def decode_files(files: Sequence[InputFile], *, workers: int | None = None) -> I
     """Give the spans of all files, in the order of the files (and of the bytes in them).
 
     `workers` is the number of processes; by default as many as there are CPUs for us, and just this one
-    if there is little to decode. Files of task events are passed over. At most `workers` + 2 tasks (of
+    if there is little to decode. Files that hold no spans are passed over. At most `workers` + 2 tasks (of
     some 32 MiB of JSON, or one packed file or table) are in memory besides what was given.
 
     Raises UsageError like `decode_file`, and RaytraceError if a process dies.
     """
-    tasks = list(plan([file for file in files if file.format is not Format.TASK_EVENTS]))
+    tasks = list(plan([file for file in files if format_of(file).holds_spans]))
     count = min(workers or _cpus(), len(tasks))
     if count < 2 or (workers is None and _json_bytes(files) < PARALLEL_BYTES):
         for task in tasks:
@@ -53,7 +54,7 @@ def _json_bytes(files: Sequence[InputFile]) -> int:
     return sum(
         file.size_bytes * (1 if file.compression is Compression.NONE else _PACKED_RATIO)
         for file in files
-        if file.format is Format.SPANS_JSON
+        if format_of(file).read is not None
     )
 
 

@@ -1,14 +1,13 @@
 """Cuts the decoding of files into tasks of about the same size, in the order of the files."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from raytrace_analyze.decode import JOINABLE, decode_file, decode_small_files
-from raytrace_analyze.decode.span_json import decode_span_json
-from raytrace_analyze.files.streams import open_regular
-from raytrace_analyze.model import Compression, Decoded, Format, InputFile
+from raytrace_analyze.decode import decode_file, decode_part, decode_small_files, format_of
+from raytrace_analyze.decode.input_format import Parts
+from raytrace_analyze.files.streams import UTF_8, open_regular
+from raytrace_analyze.model import Compression, Decoded, InputFile
 
 SMALL_BYTES = 1 << 20
 """Files up to this size are decoded several at a time."""
@@ -18,9 +17,6 @@ JOINED_BYTES = 4 << 20
 
 PART_BYTES = 32 << 20
 """Larger files are decoded in parts of about this size."""
-
-_RECORD_START = re.compile(rb'\n\{\s*"name"\s*:\s*"[^"]*"\s*,\s*"context"')
-"""A line that starts a record for certain; a file that has none within a part is not parted there."""
 
 _WINDOW_BYTES = 1 << 20
 
@@ -39,7 +35,7 @@ class Task:
         if len(self.files) > 1:
             yield decode_small_files(self.files)
         elif self.start or self.stop is not None:
-            yield from decode_span_json(self.files[0], self.start, self.stop)
+            yield from decode_part(self.files[0], self.start, self.stop)
         else:
             yield from decode_file(self.files[0])
 
@@ -49,7 +45,7 @@ def plan(files: Sequence[InputFile], part_bytes: int = PART_BYTES) -> Iterator[T
     joined: list[InputFile] = []
     small_bytes = min(SMALL_BYTES, part_bytes)
     for file in files:
-        is_small = _is_plain(file) and file.format in JOINABLE and file.size_bytes <= small_bytes
+        is_small = _is_plain(file) and format_of(file).read is not None and file.size_bytes <= small_bytes
         if joined and (not is_small or sum(one.size_bytes for one in [*joined, file]) > JOINED_BYTES):
             yield Task(tuple(joined))
             joined = []
@@ -62,19 +58,20 @@ def plan(files: Sequence[InputFile], part_bytes: int = PART_BYTES) -> Iterator[T
 
 
 def _is_plain(file: InputFile) -> bool:
-    return file.compression is Compression.NONE
+    return file.compression is Compression.NONE and file.encoding == UTF_8
 
 
 def _parts(file: InputFile, part_bytes: int) -> Iterator[Task]:
     start = 0
-    if _is_plain(file) and file.format is Format.SPANS_JSON and file.size_bytes > part_bytes:
-        for stop in _record_starts(file, part_bytes):
+    parts = format_of(file).parts
+    if parts is not None and _is_plain(file) and file.size_bytes > part_bytes:
+        for stop in _record_starts(file, parts, part_bytes):
             yield Task((file,), start, stop)
             start = stop
     yield Task((file,), start)
 
 
-def _record_starts(file: InputFile, part_bytes: int) -> Iterator[int]:
+def _record_starts(file: InputFile, parts: Parts, part_bytes: int) -> Iterator[int]:
     """Give offsets about `part_bytes` apart where a record starts."""
     try:
         descriptor = open_regular(file.path)
@@ -82,9 +79,9 @@ def _record_starts(file: InputFile, part_bytes: int) -> Iterator[int]:
         return
     try:
         for offset in range(part_bytes, file.size_bytes - part_bytes // 2, part_bytes):
-            match = _RECORD_START.search(os.pread(descriptor, min(_WINDOW_BYTES, part_bytes // 2), offset))
-            if match:
-                yield offset + match.start() + 1
+            found = parts.find_start(os.pread(descriptor, min(_WINDOW_BYTES, part_bytes // 2), offset))
+            if found is not None:
+                yield offset + found
     except OSError:
         return
     finally:

@@ -1,28 +1,24 @@
 """Finds span files among whatever else lies in a folder: by what is in them, never by their names."""
 
-import json
 import os
-import re
 import stat
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import polars as pl
-
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import (
+    UTF_8,
     BrokenStream,
     compression_of,
-    for_polars,
-    is_version,
+    encoding_of,
+    in_utf_8,
     open_regular,
     readable,
     unpack,
 )
-from raytrace_analyze.model import Compression, Discovery, Format, InputFile, Problem, ProblemKind
-from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY
+from raytrace_analyze.model import Compression, Discovery, Head, InputFile, Problem, ProblemKind
 
 NOT_SPANS = "not spans"
 EMPTY = "empty"
@@ -36,17 +32,8 @@ _KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 _HEAD_BYTES = 64 << 10
 
-_SIDE_FILE = re.compile(rb'\s*\{"raytrace": ?"(open|task_events)"')
-
-_RECORD = re.compile(
-    rb'\{\s*"name"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[\w.-]+)\s*,'
-    rb'\s*"context"\s*:\s*\{\s*"trace_id"\s*:\s*"(?:0[xX])?[0-9a-fA-F]+"\s*,\s*"span_id"\s*:\s*"'
-)
-"""How every span starts that OpenTelemetry's `to_json` wrote; enough of one that is longer than the head."""
-
-_NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x7f]")
-
-_LINE_OF_TEXT = re.compile(rb"^[\w:(<#*=+\[-]", re.MULTILINE)
+Recognise = Callable[[Head], str | None]
+"""Tells by the start of a file what it holds: the name of its format, None for none of ours."""
 
 
 @dataclass(frozen=True, order=True)
@@ -77,13 +64,11 @@ class _Walk:
         self.unreadable.append(readable(path))
 
 
-def find_span_files(paths: Sequence[Path]) -> Discovery:
-    """Find the span files among the given files and in the given folders, recursively.
+def find_files(paths: Sequence[Path], recognise: Recognise) -> Discovery:
+    """Find the files that `recognise` knows among the given files and in the given folders, recursively.
 
     Looks at the first 64 KiB of every regular file, unpacked; opens nothing else, and does not follow
-    links to folders, except one that is given. A file counts as span JSON if a span record starts in
-    these 64 KiB and nothing but blanks or damage stands before it (the rest of a record, bytes that are
-    not text). A log into which something printed spans is not one: its own lines would all be damage.
+    links to folders, except one that is given.
 
     Folders and files that may not be opened are normal among other people's (`Discovery.unreadable`,
     counted in `skipped` too) and no damage. Raises UsageError for a given path that does not exist or
@@ -96,7 +81,7 @@ def find_span_files(paths: Sequence[Path]) -> Discovery:
         raise UsageError(f"{readable(paths[0])} is a {what}, not a file; write what it gives to a file, and name that")
     files: dict[tuple[int, int], InputFile | None] = {}
     for candidate in sorted(walk.candidates):
-        _look_into(walk, candidate, files)
+        _look_into(walk, candidate, recognise, files)
     found = (file for file in files.values() if file is not None)
     return Discovery(
         files=tuple(sorted(found, key=lambda file: str(file.path))),
@@ -165,7 +150,9 @@ def _add_entry(walk: _Walk, folders: list[str], entry: os.DirEntry[str]) -> None
         walk.skip_unreadable(entry.path)
 
 
-def _look_into(walk: _Walk, candidate: _Candidate, files: dict[tuple[int, int], InputFile | None]) -> None:
+def _look_into(
+    walk: _Walk, candidate: _Candidate, recognise: Recognise, files: dict[tuple[int, int], InputFile | None]
+) -> None:
     """Open the file, and note under its (device, inode) what it is."""
     path = candidate.path
     try:
@@ -195,9 +182,12 @@ def _look_into(walk: _Walk, candidate: _Candidate, files: dict[tuple[int, int], 
                 detail = f"looks like {compression} and cannot be unpacked: {error.detail.partition(';')[0]}"
                 walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, detail))
             return
-        format_ = _format_of(content, candidate)
+        encoding = encoding_of(content)
+        if encoding != UTF_8:
+            content = b"".join(in_utf_8(iter([content]), encoding))
+        format_ = recognise(Head(content, path, candidate.is_given))
         if format_ is not None:
-            files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given)
+            files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given, encoding)
         else:
             walk.skipped[NOT_SPANS if content else EMPTY] += 1
 
@@ -208,65 +198,3 @@ def _unpacked(packed: bytes, compression: Compression) -> bytes:
         if content:
             return content[:_HEAD_BYTES]
     return b""
-
-
-def _format_of(head: bytes, candidate: _Candidate) -> Format | None:
-    """Tell what a file holds by its unpacked first 64 KiB; None if it is none of ours."""
-    if head.startswith(b"PAR1"):
-        return _parquet_format(candidate)
-    side_file = _SIDE_FILE.match(head)
-    if side_file:
-        return Format.OPEN_SPANS if side_file[1] == b"open" else Format.TASK_EVENTS
-    return Format.SPANS_JSON if _is_span_json(head) else None
-
-
-def _parquet_format(candidate: _Candidate) -> Format | None:
-    try:
-        metadata = pl.read_parquet_metadata(for_polars(candidate.path))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        if candidate.is_given:
-            raise UsageError(
-                f"{readable(candidate.path)} is a damaged Parquet file: it has no readable footer"
-            ) from error
-        return None
-    is_ours = is_version(metadata.get(VERSION_KEY, ""))
-    if candidate.is_given and not is_ours:
-        raise UsageError(f"{readable(candidate.path)} is a Parquet file, but none that `raytrace-analyze merge` wrote")
-    if is_ours and metadata.get(TABLE_KEY) == EVENT_TABLE:
-        return Format.EVENT_TABLE
-    return Format.PARQUET if is_ours else None
-
-
-def _is_span_json(head: bytes) -> bool:
-    if b'"trace_id"' not in head or b'"span_id"' not in head:  # spares nearly all foreign files the rest
-        return False
-    record = _RECORD.search(head)
-    if record is None:
-        return _starts_with_span(head)
-    before = head[: record.start()].removeprefix(b"\xef\xbb\xbf").strip()
-    return not before or _is_damage(before, after=head[record.start() :])
-
-
-def _starts_with_span(head: bytes) -> bool:
-    """Tell whether a span is the first thing there; takes any order of keys, but needs all of the record."""
-    text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n[")
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
-        return False
-    context = value.get("context") if isinstance(value, dict) else None
-    return isinstance(context, dict) and {"trace_id", "span_id"} <= context.keys() and "start_time" in value
-
-
-def _is_damage(before: bytes, after: bytes) -> bool:
-    """Tell whether what stands before the first record is a damaged start, or shows that this is a log."""
-    if _NOT_TEXT.search(before) or before.startswith(b'{"name"'):
-        return True
-    try:
-        before.decode()
-    except UnicodeDecodeError:
-        return True
-    _, *others = before.splitlines()
-    if before.endswith(b"}") and all(line[:1] in b" \t{}" for line in others):  # the rest of a record
-        return True
-    return not others and not _LINE_OF_TEXT.search(after)

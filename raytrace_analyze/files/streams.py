@@ -1,5 +1,6 @@
 """A file's bytes, unpacked, block by block: never more than a block of it in memory."""
 
+import codecs
 import os
 import stat
 import zlib
@@ -17,6 +18,19 @@ _PACKED_BYTES = 256
 """How much is unpacked at a time: what an error takes along, and what a bomb can grow from (zstd: 8 MiB)."""
 
 _MAGIC_BYTES = 4
+
+UTF_8 = "utf-8"
+_ENCODING_MARKS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff\0", "utf-16"),
+    (b"{\0\0\0", "utf-32-le"),
+    (b"\0\0\0{", "utf-32-be"),
+    (b"{\0", "utf-16-le"),
+    (b"\0{\0", "utf-16-be"),
+)
+"""Byte order marks, the longer ones first, and how a record begins without one."""
 
 
 def readable(path: str | os.PathLike[str]) -> str:
@@ -36,6 +50,22 @@ def compression_of(head: bytes) -> Compression:
 def _is_skippable(head: bytes) -> bool:
     """Tell whether a zstd frame without content starts here, as parallel packers write them."""
     return head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
+
+
+def encoding_of(head: bytes) -> str:
+    """Tell by the first bytes of a text what it is written in; anything that is not plainly UTF-16 or 32 is UTF-8."""
+    for mark, encoding in _ENCODING_MARKS:
+        if head.startswith(mark):
+            return encoding
+    return UTF_8
+
+
+def in_utf_8(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """Turn a text into UTF-8, block by block; what is no character of it becomes a replacement character."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    for block in blocks:
+        yield decoder.decode(block).encode("utf-8", "replace")
+    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
 
 
 class BrokenStream(Exception):
@@ -98,10 +128,8 @@ def read_blocks(
         raise BrokenStream(ProblemKind.UNREADABLE, _reason(error)) from error
     try:
         plain = _read_plain(descriptor, start, stop, block_bytes)
-        if file.compression is Compression.NONE:
-            yield from plain
-        else:
-            yield from unpack(plain, file.compression, block_bytes)
+        unpacked = plain if file.compression is Compression.NONE else unpack(plain, file.compression, block_bytes)
+        yield from unpacked if file.encoding == UTF_8 else in_utf_8(unpacked, file.encoding)
     finally:
         os.close(descriptor)
 

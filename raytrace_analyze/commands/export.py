@@ -1,0 +1,101 @@
+"""`export`: the spans in the format of another tool."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.reading import open_spans, writing
+from raytrace_analyze.errors import UsageError
+
+
+def export(
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="FORMAT", help="perfetto, otlp, jaeger, folded, speedscope, graphml or dot."),
+    ],
+    spans: options.Spans = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write; - for standard output, .gz packs."),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="URL", help="With --to otlp: send there instead of writing.")
+    ] = None,
+    job: options.Job = None,
+    trace: options.Trace = None,
+    from_time: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Only what was there at this time (ISO 8601, UTC) or later."),
+    ] = None,
+    to_time: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Only what was there before this time.")
+    ] = None,
+    min_duration: Annotated[
+        float, typer.Option("--min-duration", metavar="MS", min=0, max=1e12, help="Only what took so long, or longer.")
+    ] = 0.0,
+    on_path: Annotated[bool, typer.Option("--on-path", help="Only what is on the critical path.")] = False,
+    clock_correct: options.ClockCorrect = True,
+) -> None:
+    """Write spans for another tool.
+
+    perfetto: ui.perfetto.dev. otlp: collectors and tracing backends. jaeger: upload in Jaeger's UI. folded, speedscope:
+    flame graphs. graphml, dot: the span graph.
+
+    Examples:
+
+      raytrace-analyze export --to perfetto -o trace.json.gz
+
+      raytrace-analyze export --to otlp --endpoint http://localhost:4318
+
+      raytrace-analyze export /tmp/spans --to folded --on-path -o -
+    """
+    from raytrace_analyze.exports.formats import output_format
+    from raytrace_analyze.exports.select import select
+    from raytrace_analyze.exports.whole_file import whole_file
+
+    if (output is None) == (endpoint is None):
+        raise UsageError("say where to: -o FILE (- for standard output), or with --to otlp --endpoint URL")
+    if endpoint is not None and to != "otlp":
+        raise UsageError("--endpoint goes with --to otlp; other formats are written with -o FILE")
+    format_ = output_format(to)
+    found, exit_code = open_spans(spans)
+    selection = select(
+        found.spans,
+        job=job,
+        trace=trace,
+        from_ns=_read_time(from_time, "from"),
+        to_ns=_read_time(to_time, "until"),
+        min_duration_ns=round(min_duration * 1e6),
+        on_path=on_path,
+        clock_correct=clock_correct,
+    )
+    if endpoint is not None:
+        from raytrace_analyze.exports.otlp import send
+
+        typer.echo(f"sent {send(selection, endpoint):,} spans to {endpoint}", err=True)
+    elif str(output) == "-":
+        with writing():
+            format_.write(selection, sys.stdout.buffer)
+    elif output is not None:
+        try:
+            with whole_file(output) as stream:
+                format_.write(selection, stream)
+        except OSError as error:
+            raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
+    raise typer.Exit(exit_code)
+
+
+def _read_time(text: str | None, option: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--{option} takes a time such as 2026-11-23T19:16:29Z, not {text!r}") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    whole = moment.replace(microsecond=0)
+    return round(whole.timestamp()) * 10**9 + moment.microsecond * 1000

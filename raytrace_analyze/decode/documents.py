@@ -1,0 +1,93 @@
+"""JSON documents one after another, each on a line of its own or over many lines: found in one pass, never twice."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from raytrace_analyze.decode.lines import read_lines
+from raytrace_analyze.decode.problems import ProblemList
+from raytrace_analyze.decode.record import NOT_AS_TYPED
+from raytrace_analyze.files.streams import BrokenStream
+from raytrace_analyze.model import InputFile, ProblemKind
+
+MAX_DOCUMENT_BYTES = 128 << 20
+"""A document that does not end within this is passed over: memory stays bounded."""
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{}\[\]]')
+"""A string (which cannot hold a raw line break; one that is cut counts as well, or each quote in it would be tried),
+or a bracket."""
+
+_BLANK = b" \t\r\n,\xef\xbb\xbf"
+"""What may stand around documents; a byte order mark too."""
+
+
+def depth_change(line: bytes) -> int:
+    """Tell how many more brackets of JSON a line opens than it closes."""
+    tokens = _TOKEN.findall(line)
+    return sum((token in (b"{", b"[")) - (token in (b"}", b"]")) for token in tokens)
+
+
+def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iterator[tuple[int, Any]]:
+    """Give each JSON value of the file with its byte offset; note what is damaged or cut.
+
+    A line that begins with `start` begins a document, even where the one before it has not ended.
+    """
+    lines: list[bytes] = []
+    begin = size = depth = 0
+
+    def close(kind: ProblemKind, reason: str) -> None:
+        if not size:
+            return
+        if kind is ProblemKind.DAMAGED_RECORD:
+            problems.damage(begin, size, reason)
+        else:
+            problems.add(kind, begin, reason)
+
+    try:
+        for offset, line in read_lines(file, MAX_DOCUMENT_BYTES):
+            if size and line.startswith(start):
+                close(ProblemKind.DAMAGED_RECORD, _why(size, "a document without an end"))
+                lines, size, depth = [], 0, 0
+            if not size:
+                begin = offset
+                if not line.strip(_BLANK):
+                    continue
+            size += len(line)
+            if size <= MAX_DOCUMENT_BYTES:
+                lines.append(line)
+            depth += depth_change(line)
+            if depth > 0:
+                continue
+            value = _decoded(b"".join(lines).strip(_BLANK)) if size <= MAX_DOCUMENT_BYTES else None
+            if value is None:
+                close(ProblemKind.DAMAGED_RECORD, _why(size))
+            else:
+                yield begin, value
+            lines, size, depth = [], 0, 0
+    except BrokenStream as error:
+        problems.add(error.kind, None, error.detail)
+        return
+    if size > MAX_DOCUMENT_BYTES:
+        close(ProblemKind.DAMAGED_RECORD, _why(size))
+    else:
+        close(ProblemKind.CUT_RECORD, "the last document has no end")
+
+
+def _why(size: int, otherwise: str = "not a JSON document") -> str:
+    if size > MAX_DOCUMENT_BYTES:
+        return f"a document larger than {MAX_DOCUMENT_BYTES >> 20} MiB"
+    return otherwise
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except NOT_AS_TYPED:
+        pass
+    try:
+        return json.loads(text.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,23 @@
+"""Folded stacks: `outer;inner microseconds` a line, for flame graph tools (flamegraph.pl, inferno, speedscope)."""
+
+import re
+from typing import BinaryIO
+
+from raytrace_analyze.exports.base import OutputFormat, Selection
+from raytrace_analyze.exports.stacks import stacks
+
+_NOT_IN_A_FRAME = re.compile(r"[;\s\x00-\x1f\x7f]+")
+"""What would end a frame or a line."""
+
+
+def write(selection: Selection, stream: BinaryIO) -> None:
+    """Write it; a stack that has less than half a microsecond of its own is left out."""
+    found = stacks(selection.spans, selection.end_ns)
+    for names, self_ns in zip(found.frames(), found.nodes.get_column("self_ns"), strict=True):
+        microseconds = round(self_ns / 1000)
+        if microseconds > 0:
+            line = ";".join(_NOT_IN_A_FRAME.sub(" ", name).replace(";", ":") for name in names)
+            stream.write(f"{line} {microseconds}\n".encode("utf-8", "replace"))
+
+
+FORMAT = OutputFormat("folded", write)

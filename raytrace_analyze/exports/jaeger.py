@@ -1,0 +1,119 @@
+"""Jaeger's JSON, as its UI and query API give and take it; the critical path is marked by a tag."""
+
+from itertools import groupby
+from typing import Any, BinaryIO
+
+import msgspec
+
+from raytrace_analyze.exports.base import OutputFormat, Selection, json_of, resource_attributes
+from raytrace_analyze.exports.otlp import event_ns
+
+CRITICAL_PATH = "raytrace_analyze.critical_path"
+EXACT_START, EXACT_END = "raytrace_analyze.start_ns", "raytrace_analyze.end_ns"
+"""Tags of ours: Jaeger's own times are whole microseconds. Text, as JavaScript's numbers would lose digits."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write(selection: Selection, stream: BinaryIO) -> None:
+    """Write one document with a trace after the other."""
+    on_path = selection.path_span_ids()
+    by_trace = Selection(selection.spans.sort("trace_id", maintain_order=True), selection.segments, selection.path_name)
+    stream.write(b'{"data":[\n')
+    separator = b""
+    for trace_id, rows in groupby(by_trace.rows(), key=lambda row: row["trace_id"]):
+        stream.write(b'%s{"traceID":%s,"spans":[\n' % (separator, _encode(trace_id)))
+        processes: dict[str | None, str] = {}
+        between = b""
+        for row in rows:
+            process = processes.setdefault(row["resource"], f"p{len(processes) + 1}")
+            stream.write(between + _encode(_span(row, process, (trace_id, row["span_id"]) in on_path)))
+            between = b",\n"
+        named = {number: _process(text) for text, number in processes.items()}
+        stream.write(b'],"processes":%s,"warnings":null}' % _encode(named))
+        separator = b",\n"
+    stream.write(b'\n],"total":0,"limit":0,"offset":0,"errors":null}\n')
+
+
+def _span(row: dict[str, Any], process: str, is_on_path: bool) -> dict[str, Any]:
+    trace_id, parent_id = row["trace_id"], row["parent_id"]
+    start, end = row["start_ns"], row["end_ns"]
+    references = [] if parent_id is None else [_reference("CHILD_OF", trace_id, parent_id)]
+    for link in json_of(row["links"], []):
+        ids = link.get("context") if isinstance(link, dict) else None
+        if isinstance(ids, dict):
+            references.append(_reference("FOLLOWS_FROM", _bare(ids.get("trace_id")), _bare(ids.get("span_id"))))
+    return {
+        "traceID": trace_id,
+        "spanID": row["span_id"],
+        "operationName": row["name"],
+        "references": references,
+        "startTime": start // 1000,
+        "duration": 0 if end is None else max(end // 1000 - start // 1000, 0),
+        "tags": _own_tags(row, is_on_path) + tags(json_of(row["attributes"], {})),
+        "logs": [_log(event) for event in json_of(row["events"], []) if isinstance(event, dict)],
+        "processID": process,
+        "warnings": ["this span had not ended"] if end is None else None,
+    }
+
+
+def _own_tags(row: dict[str, Any], is_on_path: bool) -> list[dict[str, Any]]:
+    own: dict[str, Any] = {"span.kind": row["kind"].lower(), EXACT_START: str(row["start_ns"])}
+    if row["end_ns"] is not None:
+        own[EXACT_END] = str(row["end_ns"])
+    if is_on_path:
+        own[CRITICAL_PATH] = True
+    if row["status"] != "UNSET":
+        own["otel.status_code"] = row["status"]
+    if row["status"] == "ERROR":
+        own["error"] = True
+    if row["status_message"] is not None:
+        own["otel.status_description"] = row["status_message"]
+    return tags(own)
+
+
+def _reference(kind: str, trace_id: str, span_id: str) -> dict[str, str]:
+    return {"refType": kind, "traceID": trace_id, "spanID": span_id}
+
+
+def _bare(text: object) -> str:
+    return str(text or "").removeprefix("0x")
+
+
+def _log(event: dict[str, Any]) -> dict[str, Any]:
+    attributes = event.get("attributes")
+    time_ns = event_ns(event.get("timestamp"))
+    fields = {"event": str(event.get("name", "")), "raytrace_analyze.time_ns": str(time_ns)}
+    return {"timestamp": time_ns // 1000, "fields": tags(fields | (attributes if isinstance(attributes, dict) else {}))}
+
+
+def _process(resource: str | None) -> dict[str, Any]:
+    attributes = resource_attributes(resource)
+    name = attributes.get("service.name")
+    return {"serviceName": name if isinstance(name, str) and name else "unknown_service", "tags": tags(attributes)}
+
+
+def tags(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give attributes as Jaeger's tags. It knows no lists and objects: those become JSON text."""
+    return [{"key": _text(key), **_typed(value)} for key, value in attributes.items()]
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"type": "bool", "value": value}
+        case int() if -(2**63) <= value < 2**63:
+            return {"type": "int64", "value": value}
+        case float():
+            return {"type": "float64", "value": value}
+        case str():
+            return {"type": "string", "value": _text(value)}
+        case _:
+            return {"type": "string", "value": _encode(value).decode()}
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+FORMAT = OutputFormat("jaeger", write)

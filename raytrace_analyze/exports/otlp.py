@@ -1,0 +1,166 @@
+"""OTLP in its JSON encoding: an ExportTraceServiceRequest a line, as collectors write it; or sent over HTTP."""
+
+import base64
+import math
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby, islice
+from typing import Any, BinaryIO
+
+import msgspec
+
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.exports.base import OutputFormat, Selection, json_of, resource_attributes
+
+KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
+STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}
+
+_REQUEST_SPANS = 512
+"""How many spans are in one request: some 500 kB, well below what collectors take."""
+
+_TIMEOUT_S = 30
+_INT64 = range(-(2**63), 2**63)
+_SCOPE = {"name": "raytrace-analyze"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write(selection: Selection, stream: BinaryIO) -> None:
+    """Write it: one request a line."""
+    stream.writelines(request + b"\n" for request in requests(selection))
+
+
+def send(selection: Selection, endpoint: str) -> int:
+    """Send it to a collector's OTLP/HTTP `endpoint` (`http://host:4318`, `/v1/traces` is added); gives the spans sent.
+
+    Raises UsageError where it cannot be reached, or refuses.
+    """
+    if not endpoint.startswith(("http://", "https://")):
+        raise UsageError(f"--endpoint takes an http:// or https:// URL, not {endpoint!r}")
+    url = endpoint if endpoint.rstrip("/").endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
+    for body in requests(selection):
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+                _check(answer.read(1 << 16), url)
+        except urllib.error.HTTPError as error:
+            raise UsageError(f"{url} refused the spans: {error.code} {error.reason}") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise UsageError(f"cannot send to {url}: {reason}") from error
+    return selection.spans.height
+
+
+def _check(answer: bytes, url: str) -> None:
+    refused = json_of(answer.decode("utf-8", "replace"), {}).get("partialSuccess") or {}
+    if isinstance(refused, dict) and int(refused.get("rejectedSpans") or 0):
+        raise UsageError(f"{url} rejected {refused['rejectedSpans']} spans: {refused.get('errorMessage', '')}")
+
+
+def requests(selection: Selection) -> Iterator[bytes]:
+    """Give the spans as requests, in the order of the table; each resource once a request."""
+    rows = selection.rows()
+    while batch := list(islice(rows, _REQUEST_SPANS)):
+        batch.sort(key=lambda row: row["resource"] or "")
+        groups = groupby(batch, key=lambda row: row["resource"])
+        yield _encode({"resourceSpans": [_resource_spans(text, list(spans)) for text, spans in groups]})
+
+
+def _resource_spans(resource: str | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    found = {
+        "resource": {"attributes": key_values(resource_attributes(resource))},
+        "scopeSpans": [{"scope": _SCOPE, "spans": [_span(row) for row in rows]}],
+    }
+    schema_url = json_of(resource, {}).get("schema_url")
+    return found | ({"schemaUrl": _text(schema_url)} if isinstance(schema_url, str) and schema_url else {})
+
+
+def _span(row: dict[str, Any]) -> dict[str, Any]:
+    span: dict[str, Any] = {
+        "traceId": row["trace_id"],
+        "spanId": row["span_id"],
+        "name": row["name"],
+        "kind": KINDS[row["kind"]],
+        "startTimeUnixNano": str(row["start_ns"]),
+    }
+    if row["parent_id"] is not None:
+        span["parentSpanId"] = row["parent_id"]
+    if row["end_ns"] is not None:
+        span["endTimeUnixNano"] = str(row["end_ns"])
+    span["attributes"] = key_values(json_of(row["attributes"], {}))
+    span["events"] = [_event(event) for event in json_of(row["events"], []) if isinstance(event, dict)]
+    span["links"] = [_link(link) for link in json_of(row["links"], []) if isinstance(link, dict)]
+    span["status"] = {"code": STATUSES[row["status"]]}
+    if row["status_message"] is not None:
+        span["status"]["message"] = row["status_message"]
+    return span
+
+
+def _event(event: dict[str, Any]) -> dict[str, Any]:
+    attributes = event.get("attributes")
+    return {
+        "timeUnixNano": str(event_ns(event.get("timestamp"))),
+        "name": _text(str(event.get("name", ""))),
+        "attributes": key_values(attributes if isinstance(attributes, dict) else {}),
+    }
+
+
+def event_ns(timestamp: object) -> int:
+    """Give the time of an event in ns since the epoch; 0 for what is no time."""
+    try:
+        text = str(timestamp)
+        second = datetime.fromisoformat(text[:19] + "+00:00")
+        fraction = "".join(digit for digit in text[20:29] if digit.isdigit()) if text[19:20] == "." else ""
+        return int(second.timestamp()) * 10**9 + int(fraction.ljust(9, "0"))
+    except ValueError:
+        return 0
+
+
+def _link(link: dict[str, Any]) -> dict[str, Any]:
+    context, attributes = link.get("context"), link.get("attributes")
+    ids = context if isinstance(context, dict) else {}
+    return {
+        "traceId": _text(str(ids.get("trace_id", "")).removeprefix("0x")),
+        "spanId": _text(str(ids.get("span_id", "")).removeprefix("0x")),
+        "attributes": key_values(attributes if isinstance(attributes, dict) else {}),
+    }
+
+
+def key_values(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give attributes as OTLP's list of keys and typed values."""
+    return [{"key": _text(key), "value": any_value(value)} for key, value in attributes.items()]
+
+
+def any_value(value: Any) -> dict[str, Any]:
+    """Give a JSON value as an OTLP AnyValue; an integer beyond 64 bits becomes text, null a value without a type."""
+    match value:
+        case bool():
+            return {"boolValue": value}
+        case int():
+            return {"intValue": str(value)} if value in _INT64 else {"stringValue": str(value)}
+        case float():
+            return {"doubleValue": value if math.isfinite(value) else _name_of(value)}
+        case str():
+            return {"stringValue": _text(value)}
+        case bytes():
+            return {"bytesValue": base64.b64encode(value).decode()}
+        case list():
+            return {"arrayValue": {"values": [any_value(item) for item in value]}}
+        case dict():
+            return {"kvlistValue": {"values": key_values(value)}}
+        case _:
+            return {}
+
+
+def _name_of(number: float) -> str:
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def _text(text: str) -> str:
+    """A lone surrogate, which UTF-8 cannot hold, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+FORMAT = OutputFormat("otlp", write)

