@@ -12,8 +12,10 @@ from pathlib import Path
 import networkx as nx
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 import raytrace_analyze as rt
+from raytrace_analyze.cli import app
 from raytrace_analyze.commands.export import export as command
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.exports.formats import FORMATS
@@ -189,3 +191,20 @@ def test_a_file_is_packed_by_its_name_and_appears_whole(failures, tmp_path):
     with pytest.raises(NoSpansError):
         rt.export(failures.spans, "perfetto", path, to_ns=1)
     assert gzip.decompress(path.read_bytes()).startswith(b"{")
+
+
+def test_an_export_takes_the_place_of_no_input_and_of_no_program(tmp_path: Path) -> None:
+    spans = tmp_path / "spans.jsonl"
+    spans.write_bytes(
+        next((Path(__file__).parent.parent / "sample_spans" / "map_reduce-ours" / "spans").glob("*.jsonl")).read_bytes()
+    )
+    program = tmp_path / "train.py"
+    program.write_text("print()\n")
+    for target in (spans, program):
+        before = target.read_bytes()
+        done = CliRunner().invoke(app, ["export", str(spans), "--to", "folded", "-o", str(target)])
+        assert isinstance(done.exception, UsageError), done.output
+        assert target.read_bytes() == before
+    again = ["export", str(spans), "--to", "folded", "-o", str(tmp_path / "flame.folded")]
+    for _ in range(2):
+        assert CliRunner().invoke(app, again).exit_code == 0

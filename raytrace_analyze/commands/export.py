@@ -1,5 +1,6 @@
 """`export`: the spans in the format of another tool."""
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,9 @@ import typer
 from raytrace_analyze.commands import options
 from raytrace_analyze.commands.reading import open_spans, writing
 from raytrace_analyze.errors import UsageError
+
+_EXPORTED = frozenset({".json", ".jsonl", ".gz", ".folded", ".txt", ".graphml", ".dot", ".pftrace"})
+"""Endings that exports have: such a file may be replaced, where it is no input."""
 
 
 def export(
@@ -39,6 +43,7 @@ def export(
     ] = 0.0,
     on_path: Annotated[bool, typer.Option("--on-path", help="Only what is on the critical path.")] = False,
     clock_correct: options.ClockCorrect = True,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE even if it may be something else.")] = False,
 ) -> None:
     """Write spans for another tool.
 
@@ -54,8 +59,9 @@ def export(
       raytrace-analyze export /tmp/spans --to folded --on-path -o -
     """
     from raytrace_analyze.exports.formats import output_format
+    from raytrace_analyze.exports.result_file import result_file
     from raytrace_analyze.exports.select import select
-    from raytrace_analyze.exports.whole_file import whole_file
+    from raytrace_analyze.files.output import check_output
 
     if (output is None) == (endpoint is None):
         raise UsageError("say where to: -o FILE (- for standard output), or with --to otlp --endpoint URL")
@@ -63,6 +69,11 @@ def export(
         raise UsageError("--endpoint goes with --to otlp; other formats are written with -o FILE")
     format_ = output_format(to)
     found, exit_code = open_spans(spans)
+    if output is not None and str(output) != "-":
+        inputs = {os.path.realpath(file) for file in found.report.files}
+        check_output(
+            output, lambda path: path.suffix in _EXPORTED and os.path.realpath(path) not in inputs, force=force
+        )
     selection = select(
         found.spans,
         job=job,
@@ -82,7 +93,7 @@ def export(
             format_.write(selection, sys.stdout.buffer)
     elif output is not None:
         try:
-            with whole_file(output) as stream:
+            with result_file(output) as stream:
                 format_.write(selection, stream)
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror or error}") from error

@@ -27,9 +27,9 @@ def export(
     format_ = output_format(to)
     selection = select(spans, **filters)
     if isinstance(output, str | PathLike):
-        from raytrace_analyze.exports.whole_file import whole_file
+        from raytrace_analyze.exports.result_file import result_file
 
-        with whole_file(Path(output)) as stream:
+        with result_file(Path(output)) as stream:
             format_.write(selection, stream)
     else:
         format_.write(selection, output)
