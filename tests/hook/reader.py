@@ -136,6 +136,10 @@ PATIENCE = {"RAY_raylet_start_wait_time_s": "120", "RAY_agent_register_timeout_m
 """On a busy machine Ray's own processes take longer to start than Ray waits for them."""
 
 
+NOT_STARTED = "The current node timed out during startup"
+"""What Ray says then: its raylet ends itself where the agent beside it takes over 30 s; no setting changes that."""
+
+
 def environment(directory: Path, **settings: str) -> dict[str, str]:
     """Return an environment for a program whose spans go to this directory."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("RAYTRACE_", "OTEL_", "RAY_"))}
@@ -143,15 +147,21 @@ def environment(directory: Path, **settings: str) -> dict[str, str]:
 
 
 def run_program(name: str, directory: Path, *arguments: str, timeout: float = 240, **settings: str) -> Run:
-    """Run one of the programs to its end."""
-    done = subprocess.run(
-        [sys.executable, str(PROGRAMS / name), *arguments],
-        env=environment(directory, **settings),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    """Run one of the programs to its end; again where it is Ray itself that did not start."""
+    for _ in range(3):
+        before = set(directory.iterdir()) if directory.exists() else set()
+        done = subprocess.run(
+            [sys.executable, str(PROGRAMS / name), *arguments],
+            env=environment(directory, **settings),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if not (done.returncode and NOT_STARTED in done.stderr):
+            break
+        for file in set(directory.iterdir() if directory.exists() else ()) - before:
+            file.unlink()
     return Run(done.returncode, done.stdout, done.stderr, directory)
 
 

@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from raytrace_hook.output import writer
 from raytrace_hook.output.encode import timestamp
-from raytrace_hook.output.in_flight import OpenSpans
+from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, SLOT_BYTES, OpenSpans
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -128,6 +129,27 @@ def test_threads_write_whole_lines(tmp_path: Path) -> None:
     assert recording.open == []
 
 
+def test_threads_that_end_spans_while_the_file_is_made_lose_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_file = writer.create_file
+
+    def slow_create_file(directory: int, name: str, flags: int) -> int:
+        descriptor = create_file(directory, name, flags)
+        time.sleep(0.05)
+        return descriptor
+
+    monkeypatch.setattr(writer, "create_file", slow_create_file)
+    file = SpanFile(str(tmp_path))
+    threads = [threading.Thread(target=file.write, args=[b"{}\n"]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert file.lost == 0
+    assert sum(len(one.read_text().splitlines()) for one in tmp_path.iterdir()) == 4
+
+
 DYING = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -203,6 +225,41 @@ def test_open_spans_are_shown_again_when_there_is_room(tmp_path: Path, monkeypat
     with tracer.start_as_current_span("room again"):
         assert [span.name for span in Recording(tmp_path).open] == ["room again"]
     assert [span.name for span in Recording(tmp_path).spans] == ["no room", "room again"]
+
+
+@pytest.mark.parametrize("slot_bytes", [SLOT_BYTES, LONG_SLOT_BYTES])
+@pytest.mark.parametrize("room", [1500, 3 * SLOT_BYTES + 100, 4 * SLOT_BYTES + 100])
+def test_open_spans_are_whole_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slot_bytes: int, room: int
+) -> None:
+    monkeypatch.setattr("raytrace_hook.output.in_flight._RETRY_S", 0.0)
+    open_spans = OpenSpans(SpanFile(str(tmp_path)), lambda: '{"attributes":{},"schema_url":""}', slot_bytes)
+    record = json.dumps(
+        {
+            "name": "span",
+            "context": {"trace_id": "0x1", "span_id": "0x1", "trace_state": "[]"},
+            "kind": "SpanKind.INTERNAL",
+            "parent_id": None,
+            "start_time": "2026-01-01T00:00:00.000000000Z",
+            "end_time": None,
+            "status": {"status_code": "UNSET"},
+            "attributes": {},
+        }
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+        for key in range(5):
+            open_spans.set(key, record)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    shown = len(Recording(tmp_path).open)
+    assert shown == max(0, room - SLOT_BYTES) // slot_bytes < 5
+    assert len(list(tmp_path.iterdir())) == (room > SLOT_BYTES)
+    open_spans.set(9, record)
+    assert len(Recording(tmp_path).open) == shown + 1
 
 
 def test_files_that_somebody_empties_do_no_harm(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def custom_span(hook: Hook) -> Callable[[], None]:
 
 def wait(hook: Hook) -> Callable[[], None]:
     def act() -> None:
-        begun = hook.waits._begin("ray.get", 1)
+        begun = hook.waits.begin("ray.get", 1)
         hook.waits.end(begun, dict)
 
     return act
@@ -142,6 +142,7 @@ def test_nothing_hangs_or_stays_open(
     tmp_path: Path, make: Callable[[Hook], Callable[[], None]], fresh: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("raytrace_hook.output.writer._CREATION_S", 0.0)
+    monkeypatch.setattr("raytrace_hook.ray.internals.tracing_is_on", lambda: True)
     hook = Hook(tmp_path)
     step = 11 if fresh else 1  # the first span makes the files, which takes many steps: not each of them
     make(hook)()

@@ -15,7 +15,7 @@ import pytest
 
 import raytrace_analyze as rt
 
-from .reader import PROGRAMS, environment, run_program
+from .reader import PROGRAMS, Run, environment, run_program
 from .test_clusters import cluster
 
 pytestmark = pytest.mark.ray
@@ -45,14 +45,18 @@ class Analysed:
         times = pl.col("start", "end").to_physical()
         ((start, end),) = self.spans.filter(name=f"case {case}").select(times).rows()
         runs = self.spans.filter(category="task").select("trace_id", "span_id", "attempt")
+        # What a run waits for outside Ray, like a sleep of its coroutine, is time of its own as well.
+        waits = self.spans.filter(category="wait").select("trace_id", "span_id", run_id="parent_id")
         during = (
             self.path(job)
             .segments.filter(
                 pl.col("start_ns") >= start,
                 pl.col("end_ns") <= end,
                 pl.col("duration_ns") >= NOTICEABLE_NS,
-                category="self",
+                pl.col("category").is_in(["self", "wait"]),
             )
+            .join(waits, on=["trace_id", "span_id"], how="left")
+            .with_columns(span_id=pl.coalesce("run_id", "span_id"))
             .join(runs, on=["trace_id", "span_id"])
             .sort("start_ns")
         )
@@ -63,11 +67,12 @@ class Analysed:
 @pytest.fixture(scope="module")
 def analysed(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
     spans, scratch = tmp_path_factory.mktemp("spans"), tmp_path_factory.mktemp("scratch")
-    return read(spans, run_program("blocking.py", spans, "all", str(scratch)).output)
+    return read(run_program("blocking.py", spans, "all", str(scratch)))
 
 
-def read(spans: Path, output: str) -> Analysed:
-    return Analysed(rt.load([spans]), truth_in(output))
+def read(run: Run) -> Analysed:
+    assert run.code == 0, run.errors
+    return Analysed(rt.load([run.directory]), truth_in(run.output))
 
 
 def truth_in(output: str) -> dict[str, list[list[Any]]]:
@@ -174,7 +179,7 @@ def test_two_drivers_on_one_cluster_are_two_jobs(tmp_path: Path) -> None:
 
 
 def test_two_inits_of_one_process_are_two_sessions(tmp_path: Path) -> None:
-    analysed = read(tmp_path, run_program("blocking.py", tmp_path, "twice").output)
+    analysed = read(run_program("blocking.py", tmp_path, "twice"))
     assert analysed.truth["first"] != []
     assert analysed.merged.report.sessions == 2
     assert analysed.spans["job_id"].unique().to_list() == ["01000000"]

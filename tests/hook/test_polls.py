@@ -109,7 +109,9 @@ def test_the_drivers_end_ends_its_polls(recording: Recording) -> None:
 
 @pytest.mark.parametrize("how", ["between polls", "in a poll"])
 def test_a_kill_loses_no_polls(tmp_path: Path, how: str) -> None:
-    recording = run_program("polling.py", tmp_path, how).recording
+    run = run_program("polling.py", tmp_path, how)
+    assert run.code == -9, run.errors
+    recording = run.recording
     (wait,) = (span for span in recording.open if span.name == "ray.get")
     assert len(wait.attributes[MISSING]) == 2
     assert wait.attributes[POLLS] == 1

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, Tracer
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.record.clocks import ThreadClocks
 from raytrace_hook.record.places import place_of
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -80,13 +81,32 @@ def test_cpu_and_idle_are_told_apart(tracer: Tracer, tmp_path: Path) -> None:
     burning = [stack for stack in counts if "burn (" in stack]
     sleeping = [stack for stack in counts if "test_cpu_and_idle_are_told_apart" in stack.split(";")[-1]]
     assert sum(counts[stack] for stack in burning if stack.startswith("cpu;")) > 0
-    assert sum(counts[stack] for stack in sleeping if stack.startswith("idle;")) > 0
-    assert all(stack.startswith("idle;") for stack in sleeping)
+    idle = sum(counts[stack] for stack in sleeping if stack.startswith("idle;"))
+    # One look, which may stand for several, can fall just between the two.
+    assert idle > 0.5 * sum(counts[stack] for stack in sleeping) > 0
     stretch = max(
         (one for one in idle_of(span) if one["in"] == "time.sleep"), key=lambda one: one["end_ns"] - one["start_ns"]
     )
     assert stretch["at"].rpartition(":")[0] == HERE
     assert stretch["end_ns"] - stretch["start_ns"] > 0.5e9
+
+
+def test_what_begins_to_idle_just_as_it_is_looked_at_is_idle_from_then_on(
+    tracer: Tracer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy_now, looks = ThreadClocks.busy_now, itertools.count()
+
+    def seen_busy_at_first(clocks: ThreadClocks, of: Mapping[int, int]) -> set[int]:
+        return busy_now(clocks, of) if next(looks) else set(of)
+
+    monkeypatch.setattr(ThreadClocks, "busy_now", seen_busy_at_first)
+    with run(tracer):
+        began = time.time_ns()
+        time.sleep(1.0)
+        length = time.time_ns() - began
+    (stretch,) = idle_of(Recording(tmp_path).one("f ray.remote_worker"))
+    assert stretch["in"] == "time.sleep"
+    assert stretch["end_ns"] - stretch["start_ns"] > length / 2
 
 
 def test_what_it_idles_in_has_a_name(tracer: Tracer, tmp_path: Path) -> None:

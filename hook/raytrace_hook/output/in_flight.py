@@ -53,6 +53,8 @@ class _Slots(OpenFile):
         self.descriptor = descriptor
         self.growing = growing
         """A descriptor of the same file that only appends."""
+        self.first = first
+        """Where the first slot begins."""
         self.taken: dict[int, int] = {}
         """By key, where its slot begins."""
         self.free: list[int] = []
@@ -186,8 +188,11 @@ class OpenSpans:
         growing = self._file.open_again(name, os.O_WRONLY | os.O_APPEND)
         first = self._header_bytes()
         slots = _Slots(descriptor, growing, len(first), self._slot_bytes)
-        if os.write(descriptor, first) < len(first):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        try:
+            _write_all(descriptor, first)
+        except OSError:  # the next attempt makes another file
+            self._file.remove(name)
+            raise
         # Where another thread was given up too early, its file is the one: what is open in it must be found again.
         slots = self._files.setdefault(stem, slots)
         for other in [one for one in list(self._files) if one is not stem]:
@@ -217,9 +222,17 @@ class OpenSpans:
         """Add a free slot to the file; False where it may not or can't get larger now."""
         if len(slots.taken) * self._slot_bytes > _MOST_BYTES or time.monotonic() < self._retry_at:
             return False
-        empty = self._slot % b""
-        if os.write(slots.growing, empty) < len(empty):
+        try:
+            _write_all(slots.growing, self._slot % b"")
+        except OSError:
             # The disk filled up in the middle of a slot: half of one would spoil the file.
-            os.ftruncate(slots.growing, os.fstat(slots.growing).st_size // SLOT_BYTES * SLOT_BYTES)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            size = os.fstat(slots.growing).st_size
+            os.ftruncate(slots.growing, size - (size - slots.first) % self._slot_bytes)
+            raise
         return True
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write at once; OSError where there is room for a part of it only."""
+    if os.write(descriptor, data) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

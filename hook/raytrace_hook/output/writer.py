@@ -122,9 +122,9 @@ class SpanFile:
 
     def look_after(self) -> _Part | None:
         """Return the file to write into, another one where it has been removed; None when there is none now."""
-        self._due = time.monotonic() + _LOOK_S
         part = self._part or self._resting
         if part is not None:
+            self._due = time.monotonic() + _LOOK_S
             status = os.fstat(part.descriptor)
             if status.st_nlink:
                 part.safe_bytes = status.st_size
@@ -135,6 +135,8 @@ class SpanFile:
             self._save_removed(part, following)
         if following is None:
             self._rest(None)
+        else:  # not before: threads that come while there is no file wait for it, too
+            self._due = time.monotonic() + _LOOK_S
         return following
 
     def _save_removed(self, removed: _Part, following: _Part | None) -> None:
@@ -201,6 +203,15 @@ class SpanFile:
             return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         finally:
             os.close(directory)
+
+    def remove(self, name: str) -> None:
+        """Remove a file of ours, if it is still there."""
+        with contextlib.suppress(OSError):
+            directory = open_directory(self._directory)
+            try:
+                os.unlink(name, dir_fd=directory)
+            finally:
+                os.close(directory)
 
     def replace_beside(self, suffix: str, lines: Iterable[bytes]) -> None:
         """Replace `<stem><suffix>` as a whole, so that a reader sees the old or the new one. Raises OSError."""

@@ -58,7 +58,7 @@ class _Followed:
         self.profile = Profile()
         self.shown_ns = 0
         self.last: tuple[int, int, places.Place, str | None] | None = None
-        """Frame, place in it, and what was found there at the last look."""
+        """Frame, place in it, and what was found there at the last look; None where the thread was busy then."""
 
 
 class Sampler:
@@ -219,7 +219,7 @@ class Sampler:
             place, wait = places.place_of(frame), None
             if place and not is_busy and not (self._waits_recorded and places.is_in_recorded_wait(frame)):
                 wait = places.what_it_calls(frame)
-            followed.last = (number, at, place, wait)
+            followed.last = None if is_busy else (number, at, place, wait)
         followed.profile.add(Look(*reading.spent, weight, is_busy, place, wait))
 
     def _follow(self, span_id: int, begun: _Begun | None) -> _Followed | None:

@@ -38,9 +38,6 @@ def main(ending):
         sys.stdout.write("hangs\n")
         sys.stdout.flush()
         ray.get(stuck)
-    if ending == "shutdown":
-        ray.shutdown()
-        time.sleep(0.2)
     if ending == "twice":
         ray.shutdown()
         with trace.get_tracer("program").start_as_current_span("between"):

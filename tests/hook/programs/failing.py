@@ -1,9 +1,13 @@
-"""Fails in many ways and prints what a user sees of it; traced or not, as its argument says."""
+"""Fails in many ways and writes what a user sees of it into a file; traced or not, as its arguments say.
+
+Not on stdout, where threads of Ray put lines of their own in between.
+"""
 
 import asyncio
 import sys
 import threading
 import traceback
+from pathlib import Path
 
 import ray
 
@@ -88,11 +92,11 @@ async def gathered(refs):
     return await asyncio.gather(*refs)
 
 
-def cases(actor):
+def cases(actor, report):
     yield lambda: ray.get(failing.remote())
     yield lambda: ray.get(failing_inside.remote())
     yield lambda: ray.get(unpicklable.remote())
-    yield lambda: print(ray.get(storing.remote()))
+    yield lambda: print(ray.get(storing.remote()), file=report)
     yield lambda: [ray.get(one) for one in failing_items.remote()]
     yield lambda: ray.get(actor.method.remote(1))
     yield lambda: ray.get(actor.awaiting.remote())
@@ -106,14 +110,13 @@ def cases(actor):
     yield lambda: Actor.remote(1)
     yield lambda: ray.get(failing.options(num_cpus=100).remote(), timeout=0.1)
     yield lambda: failing.options(num_cpus=100).remote().future().result(timeout=0.1)
-
     yield lambda: ray.get(unprintable.remote())
     yield lambda: ray.get(actor.unprintable.remote())
     yield lambda: ray.get(leaving.remote())
     yield lambda: ray.get(Leaving.remote().method.remote())
 
 
-def main(hook):
+def main(hook, path):
     ray.init(
         num_cpus=2,
         address="local",
@@ -121,13 +124,14 @@ def main(hook):
         log_to_driver=False,
         _tracing_startup_hook=hook or None,
     )
-    for number, case in enumerate(cases(Actor.remote())):
-        try:
-            case()
-        except Exception as error:
-            sys.stdout.write(f"{number}: {type(error).__mro__}\n")
-            traceback.print_exc(file=sys.stdout)
+    with Path(path).open("w") as report:
+        for number, case in enumerate(cases(Actor.remote(), report)):
+            try:
+                case()
+            except Exception as error:
+                report.write(f"{number}: {type(error).__mro__}\n")
+                traceback.print_exc(file=report)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

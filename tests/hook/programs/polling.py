@@ -55,8 +55,7 @@ def work():
         pass
 
 
-def main(how):
-    ray.init(num_cpus=2, address="local", include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
+def all_cases():
     ray.get([sleeper.remote(0) for _ in range(2)])
     with case("poll"):
         poll(sleeper.remote(0.4))
@@ -101,8 +100,14 @@ def main(how):
         thread.join()
     ray.get(polling_task.remote())
     ray.get(Polling.remote().poll.remote())
+
+
+def main(how):
+    ray.init(num_cpus=2, address="local", include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
+    if how == "to the end":
+        all_cases()
     # Under the driver itself, and without an end.
-    other = sleeper.remote(30)
+    slow, other = sleeper.remote(30), sleeper.remote(30)
     with contextlib.suppress(ray.exceptions.GetTimeoutError):
         ray.get([slow, other], timeout=0.05)
     if how == "between polls":
