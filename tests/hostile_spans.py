@@ -39,7 +39,7 @@ def _changed(value: Any, key: str = "") -> Any:
     if not isinstance(value, str):
         return value
     if key in _IDS:
-        return value + SUFFIX
+        return value  # a record whose ids are none is damaged, and not shown
     if key == "name":
         return _name(value)
     return hostile(value)

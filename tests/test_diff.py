@@ -301,7 +301,7 @@ def test_jobs_are_chosen_on_each_side() -> None:
         diff(two, two, job=("01", "03"))
     with pytest.raises(rt.NoSpansError, match="BASE"):
         diff(two.clear(), two)
-    with pytest.raises(rt.UsageError, match="cannot break"):
+    with pytest.raises(rt.UsageError, match="there is no group 'node'"):
         diff(two, two).by("node")
 
 

@@ -236,7 +236,8 @@ def test_span_that_starts_after_its_task_is_not_adopted() -> None:
 
 
 def test_run_of_another_job_is_not_entered() -> None:
-    rows = [submit("s", 0, 2), run("r", 3, 8, "s", task="a", job_id="02"), wait("get", 2, 9, None, ["a"])]
+    other = [submit("x", 0, 1, job_id="02"), run("r", 3, 8, "x", task="a", job_id="02")]
+    rows = [submit("s", 0, 2), *other, wait("get", 2, 9, None, ["a"])]
     assert job_chain(*rows) == [("s", 0, 2, "submit"), ("get", 2, 9, "wait")]
 
 

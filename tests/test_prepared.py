@@ -125,7 +125,7 @@ def test_options_are_given_as_one_or_one_by_one() -> None:
     assert rt.critical_paths(spans, options=options).equals(rt.critical_paths(spans, queues="show", infer=False))
     with pytest.raises(rt.UsageError, match="not both"):
         rt.critical_path(spans, queues="show", options=options)
-    with pytest.raises(rt.UsageError, match="queues can be follow or show"):
+    with pytest.raises(rt.UsageError, match="choose one of follow, show"):
         rt.PathOptions(queues="x")
 
 

@@ -4,13 +4,13 @@ import math
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from raytrace_analyze import read_spans
+from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import replay
@@ -28,14 +28,15 @@ SAMPLES = Path(__file__).parent.parent / "sample_spans"
 CAPTURES = sorted(path.parent.name for path in SAMPLES.glob("*/truth.json"))
 
 
-def check_unchanged(spans: pl.DataFrame, **options: Any) -> None:
+def check_unchanged(spans: pl.DataFrame, *, infer: bool = True, had_slots: int | None = None) -> None:
     """Every job and every trace comes out as it was."""
+    options = PathOptions(infer=infer)
     structure = build_structure(spans)
     for kind in ("jobs", "traces"):
         scope_of, keys = number_scopes(structure.spans, kind)
         scoped = scope_spans(structure, scope_of, len(keys))
         for number in range(len(keys)):
-            graph = build_graph(scoped, number, **options)
+            graph = build_graph(scoped, number, None, options, had_slots=had_slots)
             assert (graph.lag >= 0).all()
             after = replay(graph)
             assert np.array_equal(after.time, graph.events.time)

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
+from rich.console import Console, RenderableType
 
 from raytrace_analyze.analyses.hang import Blocker, Hang
 from raytrace_analyze.units import count_text, duration_text
@@ -52,7 +51,7 @@ def hang_document(hang: Hang) -> dict[str, Any]:
     }
 
 
-def _lines(hang: Hang, top: int) -> Iterator[Text]:
+def _lines(hang: Hang, top: int) -> Iterator[RenderableType]:
     if not hang.open_spans:
         yield label("Nothing hangs here: every span has ended.", style="bold")
         return
