@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import UsageError, critical_path
+from raytrace_analyze.views.chain import say
 from tests.tables import chain, run, span, submit, table, wait
 
 
@@ -266,3 +267,43 @@ def test_work_is_what_runs_took_without_their_waits_side_by_side_or_nested() -> 
         recorded=True,
     )
     assert critical_path(spans).work_ns == 100 - 60
+
+
+def signal_actor() -> pl.DataFrame:
+    # driver  [sw][ss]    [get of W.......................................]
+    # W            [=][await Event.wait ..................][=]
+    # S                                               [==]              sets the event
+    # R                   [===]                                         another method, long before
+    ms = 1_000_000
+    on_actor = {"actor_id": "X", "worker_id": "w", "pid": 7, "concurrent": True}
+    event = {"name": "await", "attributes": '{"raytrace.awaited": "asyncio.Event.wait"}'}
+    return table(
+        span("driver", 0, 100 * ms, name="ray.driver"),
+        submit("sw", 1 * ms, 2 * ms, "driver", submitted_task_id="W"),
+        submit("sr", 2 * ms, 3 * ms, "driver", submitted_task_id="R"),
+        submit("ss", 50 * ms, 51 * ms, "driver", submitted_task_id="S"),
+        run("w", 5 * ms, 70 * ms, "sw", "W", **on_actor),
+        wait("event", 6 * ms, 64 * ms, "w", [], **event),
+        run("r", 7 * ms, 9 * ms, "sr", "R", **on_actor),
+        run("s", 60 * ms, 62 * ms, "ss", "S", **on_actor),
+        wait("get", 52 * ms, 72 * ms, "driver", ["W"]),
+        recorded=True,
+    )
+
+
+def test_a_suspended_method_goes_on_because_of_what_ran_on_its_event_loop_before() -> None:
+    ms = 1_000_000
+    path = critical_path(signal_actor())
+    assert [(name, start // ms, end // ms, what) for name, start, end, what in chain(path.segments)] == [
+        ("driver", 0, 1, "self"), ("sw", 1, 2, "submit"), ("sr", 2, 3, "submit"), ("driver", 3, 50, "self"),
+        ("ss", 50, 51, "submit"), ("s", 51, 60, "queue"), ("s", 60, 62, "self"), ("event", 62, 64, "fetch"),
+        ("w", 64, 70, "self"), ("get", 70, 72, "fetch"), ("driver", 72, 100, "self"),
+    ]  # fmt: skip
+    assert path.segments.filter(span_id="s")["via"].to_list() == ["waker", "waker"]
+
+
+def test_a_suspension_that_nothing_on_its_actor_ended_stays_a_wait() -> None:
+    alone = signal_actor().filter(pl.col("span_id") != "s")
+    waited = critical_path(alone).segments.filter(category="wait")
+    assert waited["span_id"].to_list() == ["event"]
+    assert say(waited.row(0, named=True)).startswith("f waits in asyncio.Event.wait")
