@@ -417,12 +417,14 @@ class Walk:
     def _through_wait(self, at: State) -> Step | None:
         """Walk rule 1: what the wait came back with."""
         wait, time = at.span, at.time
-        ready = [run for run in self.runs if run.task in wait.ready and run.start < time]
-        ready = [run for run in ready if min(run.end, time) > wait.start]
+        asked = wait.ready | _missing(wait)
+        ready = [run for run in self.runs if run.task in asked and run.start < time]
+        there = {run: min(time, _there(wait, run)) for run in ready}
+        ready = [run for run in ready if there[run] > wait.start]
         if not ready:
             return None
-        run = max(ready, key=lambda run: (min(run.end, time), -run.start, run.span_id))
-        then = (run, min(run.end, time))
+        run = max(ready, key=lambda run: (there[run], -run.start, run.span_id))
+        then = (run, there[run])
         if run not in self.in_scope or then in self.led_to_by_wait:
             return None
         self.led_to_by_wait.add(then)
@@ -585,6 +587,24 @@ class Walk:
 
     def _into_run(self, run: Span | None, via: Via, *, inferred: bool) -> State | None:
         return State(run, run.end, via, inferred) if run is not None and run in self.in_scope else None
+
+
+def _missing(wait: Span) -> set[tuple[str | None, str]]:
+    """The tasks that a wait which timed out, or is open, asked for and did not get."""
+    if wait.ready_task_ids is None or not (wait.told.get("raytrace.timed_out") or not wait.ended):
+        return set()
+    return {(wait.session, task_id) for task_id in wait.told.get("raytrace.awaited_task_ids", [])}
+
+
+def _there(wait: Span, run: Span) -> int:
+    """When what the wait waited for was there: the end of the run, or its item."""
+    item, items = wait.told.get("raytrace.item"), run.told.get("raytrace.items")
+    if item is None or items is None or run.task not in wait.ready:
+        return run.end
+    times = json.loads(run.told["raytrace.item_ready"])
+    every = next(2**power for power in range(64) if len(range(0, items, 2**power)) <= len(times))
+    later = [time for number, time in zip(range(0, items, every), times, strict=True) if number >= item]
+    return min(max(later[0], run.start), run.end) if later else run.end
 
 
 def _submitted_by_concurrent_method(run: Span) -> bool:

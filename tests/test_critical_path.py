@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from raytrace_analyze import UsageError, critical_path
+from raytrace_analyze import CriticalPath, UsageError, critical_path
 from raytrace_analyze.views.chain import say
 from tests.tables import chain, run, span, submit, table, wait
 
@@ -307,3 +307,46 @@ def test_a_suspension_that_nothing_on_its_actor_ended_stays_a_wait() -> None:
     waited = critical_path(alone).segments.filter(category="wait")
     assert waited["span_id"].to_list() == ["event"]
     assert say(waited.row(0, named=True)).startswith("f waits in asyncio.Event.wait")
+
+
+def slow_consumer(item: int) -> CriticalPath:
+    # driver [s]      [next]-------[next]---]    the second item was there long before it was asked for
+    # gen        [==1=====2==================]
+    items = '{"raytrace.items": 2, "raytrace.item_ready": "[30, 40]"}'
+    told = {"name": "ray.next", "attributes": f'{{"raytrace.item": {item}}}'}
+    return critical_path(
+        table(
+            span("driver", 0, 100, name="ray.driver"),
+            submit("s", 2, 4, "driver", submitted_task_id="G"),
+            run("g", 10, 90, "s", "G", attributes=items),
+            wait("next", 25 if item == 0 else 70, 32 if item == 0 else 75, "driver", ["G"], **told),
+            recorded=True,
+        )
+    )
+
+
+def test_an_item_is_waited_for_until_it_was_ready() -> None:
+    assert chain(slow_consumer(0).segments) == [
+        ("driver", 0, 2, "self"), ("s", 2, 4, "submit"), ("g", 4, 10, "queue"), ("g", 10, 30, "self"),
+        ("next", 30, 32, "fetch"), ("driver", 32, 100, "self"),
+    ]  # fmt: skip
+
+
+def test_an_item_that_was_ready_before_was_not_waited_for() -> None:
+    assert "g" not in {row[0] for row in chain(slow_consumer(1).segments)}
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_wait_that_timed_out_or_is_open_waited_for_what_it_did_not_get(is_open: bool) -> None:
+    # driver [s]  [get, timed out ....]-----]
+    # run        [=============================]
+    late = '{"raytrace.awaited_task_ids": ["T"]' + (', "raytrace.timed_out": true}' if not is_open else "}")
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T"),
+        run("r", 10, 95, "s", "T"),
+        wait("get", 6, None if is_open else 80, "driver", [], attributes=late),  # type: ignore[arg-type]
+        recorded=True,
+    )
+    until = 100 if is_open else 80
+    assert ("r", 10, min(until, 95), "self") in chain(critical_path(spans).segments)

@@ -18,6 +18,7 @@ from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs, joins
+from raytrace_analyze.trace.waited import find_waited
 from raytrace_analyze.trace.wakers import find_wakers
 from raytrace_analyze.vocabulary import Category, Via
 
@@ -89,7 +90,7 @@ class Stepper:
         by_end = joins(scoped, runs, infer=options.infer)
         self._joins = Latest(by_end, scoped.start)
         self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
-        self._ready = Latest(runs.ready, self.structure.start)
+        self._ready = Latest(find_waited(runs), self.structure.start)
         self._origins = Origins(runs, options, slots)
         self._wakers = find_wakers(runs)
         roots = np.zeros(scoped.start.size - scoped.span_count, dtype=np.bool_)
@@ -115,14 +116,16 @@ class Stepper:
 
     def _through_waits(self, hops: Hops, waits: RowIds, start: Nanos) -> None:
         """Go to the run that a wait came back with; one outside the scope is only noted."""
+        if self._ready.members.size == 0:
+            return
         row, time = hops.row[waits], hops.time[waits]
         position = self._ready.before(row, start, time)
         run = self._ready.members_at(position)
         still = self._still_running(row, time, start)
         run = np.where(still >= 0, still, run)
+        there = np.where(still >= 0, time, self._ready.times[position])
         found = run >= 0
-        waits, run = waits[found], run[found]
-        self._to_run(hops, waits, run, np.minimum(self.structure.end[run], hops.time[waits]), Via.WAIT)
+        self._to_run(hops, waits[found], run[found], there[found], Via.WAIT)
 
     def _to_run(self, hops: Hops, waits: RowIds, run: RowIds, ended: Nanos, via: Via) -> None:
         """Go from waits to runs, at the times given; one outside the scope is only noted."""
