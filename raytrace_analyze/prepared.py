@@ -58,7 +58,7 @@ class PreparedTrace:
     @cached_property
     def runs(self) -> Runs:
         """What runs have to do with each other, with waits and with submits."""
-        return relate_runs(self.structure)
+        return relate_runs(self.structure, self.clock_shift)
 
     @cached_property
     def clock_shift(self) -> Nanos:

@@ -82,6 +82,7 @@ class Via(StrEnum):
 
     JOIN = "join"
     WAIT = "wait"
+    WAKER = "waker"
     DEPENDENCY = "dependency"
     ATTEMPT = "attempt"
     CREATION = "creation"

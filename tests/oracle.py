@@ -4,6 +4,7 @@ It serves as the second opinion in tests: the engine and this must agree on ever
 is clever; every rule of the definition is one function that can be held against its sentence.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from itertools import combinations
@@ -16,10 +17,12 @@ from raytrace_analyze.schema import TABLE
 Scope = Literal["job", "trace", "task"]
 Queues = Literal["follow", "show"]
 Category = Literal["self", "submit", "queue", "wait", "fetch"]
-Via = Literal["join", "wait", "dependency", "attempt", "creation", "submit", "actor", "slot", "inferred"]
+Via = Literal["join", "wait", "waker", "dependency", "attempt", "creation", "submit", "actor", "slot", "inferred"]
 
 SLOT_WITHIN_NS = 100_000_000
 """A run that ended longer ago than this on the same worker process did not hold the slot."""
+WAKER_WITHIN_NS = 5_000_000
+"""A run that stopped executing longer ago than this did not let a suspended one go on."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Span:
     end: int
     trace_id: str | None = None
     parent_id: str | None = None
+    name: str = ""
     kind: str = "INTERNAL"
     category: str = "custom"
     session: str | None = None
@@ -73,6 +77,8 @@ class Span:
     attempt: int | None = None
     attributes: str = "{}"
     ended: bool = True
+    began: int = 0
+    """The start as recorded."""
     parent: "Span | None" = None
     is_run: bool = False
     detached: bool = False
@@ -122,6 +128,24 @@ class Span:
     def ready(self) -> set[tuple[str | None, str]]:
         """The tasks that a wait came back with."""
         return {(self.session, task_id) for task_id in self.ready_task_ids or []}
+
+    @property
+    def run_above(self) -> "Span | None":
+        """The run in whose control flow it lies."""
+        return next((above for above in self.ancestors() if above.is_run), None)
+
+    @property
+    def is_suspension(self) -> bool:
+        """Whether a method on an actor gave way here."""
+        run = self.run_above
+        is_await = self.name == "await" and self.ready_task_ids is not None and not self.is_run
+        return is_await and run is not None and run.actor is not None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Its attributes."""
+        found: dict[str, Any] = json.loads(self.attributes)
+        return found
 
     @property
     def recorded(self) -> bool:
@@ -209,6 +233,7 @@ def prepare(table: pl.DataFrame) -> list[Span]:
     spans = [_span(row) for row in rows.iter_rows(named=True)]
     _fill_ends(spans)
     for span in spans:
+        span.began = span.start
         span.end = max(span.end, span.start)  # a clock that was set back: it took no time
     _link_parents(spans)
     cut_circles(spans)
@@ -387,21 +412,51 @@ class Walk:
         return OraclePath(min(stop, begin.time), begin.time, segments[::-1])
 
     def _step(self, at: State) -> Step:
-        return self._through_wait(at) or self._into_child(at) or self._back(at)
+        return self._through_wait(at) or self._to_waker(at) or self._into_child(at) or self._back(at)
 
     def _through_wait(self, at: State) -> Step | None:
         """Walk rule 1: what the wait came back with."""
         wait, time = at.span, at.time
-        ready = [run for run in self.runs if run.task in wait.ready and run.start < time]
-        ready = [run for run in ready if min(run.end, time) > wait.start]
+        asked = wait.ready | _missing(wait)
+        ready = [run for run in self.runs if run.task in asked and run.start < time]
+        there = {run: min(time, _there(wait, run)) for run in ready}
+        ready = [run for run in ready if there[run] > wait.start]
         if not ready:
             return None
-        run = max(ready, key=lambda run: (min(run.end, time), -run.start, run.span_id))
-        then = (run, min(run.end, time))
+        run = max(ready, key=lambda run: (there[run], -run.start, run.span_id))
+        then = (run, there[run])
         if run not in self.in_scope or then in self.led_to_by_wait:
             return None
         self.led_to_by_wait.add(then)
         return Step([(then[1], "fetch")], State(*then, "wait", False))
+
+    def _to_waker(self, at: State) -> Step | None:
+        """Walk rule 1, suspensions: the run that was executing last on the event loop when this one went on."""
+        wait, run = at.span, at.span.run_above
+        if not wait.is_suspension or run is None or wait.ready_task_ids != [] or at.time != wait.end or not wait.ended:
+            return None
+        if wait.told.get("raytrace.awaited") in (None, "asyncio.sleep"):
+            return None
+        stops = [
+            (time, -other.start, other.span_id, other)
+            for other in self.runs
+            if other.actor == run.actor and other.start < at.time
+            for time in self._stops(other)
+            if max(wait.start, at.time - WAKER_WITHIN_NS - 1) < time <= at.time
+        ]
+        if not stops:
+            return None
+        stopped, _, _, waker = max(stops, key=lambda stop: stop[:3])
+        then = (waker, stopped)
+        if waker is run or waker not in self.in_scope or then in self.led_to_by_wait:
+            return None
+        self.led_to_by_wait.add(then)
+        return Step([(stopped, "fetch")], State(*then, "waker", False))
+
+    def _stops(self, run: Span) -> list[int]:
+        """Give when a run stopped executing: its end, and where it was suspended."""
+        suspensions = [span for span in self.everything if span.is_suspension and span.run_above is run]
+        return [run.end, *(min(max(span.began, run.start), run.end) for span in suspensions)]
 
     def _into_child(self, at: State) -> Step | None:
         """Walk rule 2: the child that ended last before now."""
@@ -532,6 +587,24 @@ class Walk:
 
     def _into_run(self, run: Span | None, via: Via, *, inferred: bool) -> State | None:
         return State(run, run.end, via, inferred) if run is not None and run in self.in_scope else None
+
+
+def _missing(wait: Span) -> set[tuple[str | None, str]]:
+    """The tasks that a wait which timed out, or is open, asked for and did not get."""
+    if wait.ready_task_ids is None or not (wait.told.get("raytrace.timed_out") or not wait.ended):
+        return set()
+    return {(wait.session, task_id) for task_id in wait.told.get("raytrace.awaited_task_ids", [])}
+
+
+def _there(wait: Span, run: Span) -> int:
+    """When what the wait waited for was there: the end of the run, or its item."""
+    item, items = wait.told.get("raytrace.item"), run.told.get("raytrace.items")
+    if item is None or items is None or run.task not in wait.ready:
+        return run.end
+    times = json.loads(run.told["raytrace.item_ready"])
+    every = next(2**power for power in range(64) if len(range(0, items, 2**power)) <= len(times))
+    later = [time for number, time in zip(range(0, items, every), times, strict=True) if number >= item]
+    return min(max(later[0], run.start), run.end) if later else run.end
 
 
 def _submitted_by_concurrent_method(run: Span) -> bool:

@@ -4,6 +4,7 @@ In these tables clocks contradict each other, parents form circles or are missin
 ends are missing, and ids are used for whatever comes. Every analysis must come to an end on them.
 """
 
+import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -23,6 +24,7 @@ _DEFAULTS = {
     "status_message": "", "attributes": "{}", "events": "[]", "links": "[]", "resource": "{}",
     "source": "test.jsonl",
 }  # fmt: skip
+_AWAITED = tuple(json.dumps({"raytrace.awaited": what}) for what in ("asyncio.Event.wait", "asyncio.sleep"))
 _NAMES = {"driver": "ray.driver", "put": "ray.put", "wait": "ray.get"}
 
 
@@ -142,6 +144,7 @@ def _relations(choose: Choose[Any], kind: str) -> Row:
         "submitted_task_id": choose((None, *task_ids)) if is_submit else None,
         "dependency_task_ids": choose(lists) if is_submit else None,
         "ready_task_ids": choose(lists) if choose((not is_submit, False, False)) else None,
+        "attributes": choose(("{}", *_AWAITED)),
     }
 
 
@@ -156,4 +159,7 @@ def _with_categories(rows: list[Row]) -> pl.DataFrame:
         elif row["ready_task_ids"] is not None:
             row["category"] = "wait"
         row["name"] = _NAMES.get(row["category"], "span")
+        if row["category"] == "wait" and row["attributes"] != "{}":
+            row["name"] = "await"
+            row["ready_task_ids"] = [] if int(row["span_id"], 16) % 3 else row["ready_task_ids"]
     return span_table(rows)

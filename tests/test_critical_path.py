@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from raytrace_analyze import UsageError, critical_path
+from raytrace_analyze import CriticalPath, UsageError, critical_path
+from raytrace_analyze.views.chain import say
 from tests.tables import chain, run, span, submit, table, wait
 
 
@@ -266,3 +267,86 @@ def test_work_is_what_runs_took_without_their_waits_side_by_side_or_nested() -> 
         recorded=True,
     )
     assert critical_path(spans).work_ns == 100 - 60
+
+
+def signal_actor() -> pl.DataFrame:
+    # driver  [sw][ss]    [get of W.......................................]
+    # W            [=][await Event.wait ..................][=]
+    # S                                               [==]              sets the event
+    # R                   [===]                                         another method, long before
+    ms = 1_000_000
+    on_actor = {"actor_id": "X", "worker_id": "w", "pid": 7, "concurrent": True}
+    event = {"name": "await", "attributes": '{"raytrace.awaited": "asyncio.Event.wait"}'}
+    return table(
+        span("driver", 0, 100 * ms, name="ray.driver"),
+        submit("sw", 1 * ms, 2 * ms, "driver", submitted_task_id="W"),
+        submit("sr", 2 * ms, 3 * ms, "driver", submitted_task_id="R"),
+        submit("ss", 50 * ms, 51 * ms, "driver", submitted_task_id="S"),
+        run("w", 5 * ms, 70 * ms, "sw", "W", **on_actor),
+        wait("event", 6 * ms, 64 * ms, "w", [], **event),
+        run("r", 7 * ms, 9 * ms, "sr", "R", **on_actor),
+        run("s", 60 * ms, 62 * ms, "ss", "S", **on_actor),
+        wait("get", 52 * ms, 72 * ms, "driver", ["W"]),
+        recorded=True,
+    )
+
+
+def test_a_suspended_method_goes_on_because_of_what_ran_on_its_event_loop_before() -> None:
+    ms = 1_000_000
+    path = critical_path(signal_actor())
+    assert [(name, start // ms, end // ms, what) for name, start, end, what in chain(path.segments)] == [
+        ("driver", 0, 1, "self"), ("sw", 1, 2, "submit"), ("sr", 2, 3, "submit"), ("driver", 3, 50, "self"),
+        ("ss", 50, 51, "submit"), ("s", 51, 60, "queue"), ("s", 60, 62, "self"), ("event", 62, 64, "fetch"),
+        ("w", 64, 70, "self"), ("get", 70, 72, "fetch"), ("driver", 72, 100, "self"),
+    ]  # fmt: skip
+    assert path.segments.filter(span_id="s")["via"].to_list() == ["waker", "waker"]
+
+
+def test_a_suspension_that_nothing_on_its_actor_ended_stays_a_wait() -> None:
+    alone = signal_actor().filter(pl.col("span_id") != "s")
+    waited = critical_path(alone).segments.filter(category="wait")
+    assert waited["span_id"].to_list() == ["event"]
+    assert say(waited.row(0, named=True)).startswith("f waits in asyncio.Event.wait")
+
+
+def slow_consumer(item: int) -> CriticalPath:
+    # driver [s]      [next]-------[next]---]    the second item was there long before it was asked for
+    # gen        [==1=====2==================]
+    items = '{"raytrace.items": 2, "raytrace.item_ready": "[30, 40]"}'
+    told = {"name": "ray.next", "attributes": f'{{"raytrace.item": {item}}}'}
+    return critical_path(
+        table(
+            span("driver", 0, 100, name="ray.driver"),
+            submit("s", 2, 4, "driver", submitted_task_id="G"),
+            run("g", 10, 90, "s", "G", attributes=items),
+            wait("next", 25 if item == 0 else 70, 32 if item == 0 else 75, "driver", ["G"], **told),
+            recorded=True,
+        )
+    )
+
+
+def test_an_item_is_waited_for_until_it_was_ready() -> None:
+    assert chain(slow_consumer(0).segments) == [
+        ("driver", 0, 2, "self"), ("s", 2, 4, "submit"), ("g", 4, 10, "queue"), ("g", 10, 30, "self"),
+        ("next", 30, 32, "fetch"), ("driver", 32, 100, "self"),
+    ]  # fmt: skip
+
+
+def test_an_item_that_was_ready_before_was_not_waited_for() -> None:
+    assert "g" not in {row[0] for row in chain(slow_consumer(1).segments)}
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_wait_that_timed_out_or_is_open_waited_for_what_it_did_not_get(is_open: bool) -> None:
+    # driver [s]  [get, timed out ....]-----]
+    # run        [=============================]
+    late = '{"raytrace.awaited_task_ids": ["T"]' + (', "raytrace.timed_out": true}' if not is_open else "}")
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T"),
+        run("r", 10, 95, "s", "T"),
+        wait("get", 6, None if is_open else 80, "driver", [], attributes=late),  # type: ignore[arg-type]
+        recorded=True,
+    )
+    until = 100 if is_open else 80
+    assert ("r", 10, min(until, 95), "self") in chain(critical_path(spans).segments)

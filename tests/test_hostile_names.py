@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import polars as pl
 import pytest
 from typer.models import ArgumentInfo
 
@@ -21,7 +22,8 @@ from raytrace_analyze import cli
 from raytrace_analyze.commands.options import OutputFormat
 from raytrace_analyze.commands.traced import merge_and_show
 from raytrace_analyze.printable import printable
-from tests.hostile_spans import SUFFIX, hostile, write_hostile
+from tests.hostile_spans import PREFIX, SUFFIX, hostile, write_hostile
+from tests.test_hang import two_that_wait_for_each_other
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {str(command.name): command.callback for command in cli.app.registered_commands if command.callback}
@@ -44,6 +46,9 @@ def spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # An actor's program, and one whose tasks fail, each a job of its own.
     for name in ("actor_pipeline-ours", "failures-ours"):
         write_hostile(ROOT / "sample_spans" / name / "spans", folder / f"{name}{SUFFIX.replace(chr(0), '')}")
+    # And what had not ended, which those captures have none of.
+    stuck = two_that_wait_for_each_other()
+    rt.write_table(stuck.with_columns(function=PREFIX + pl.col("function") + SUFFIX), folder / "stuck.parquet")
     return folder
 
 

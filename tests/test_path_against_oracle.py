@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from raytrace_analyze import CriticalPath, critical_path
 from tests import oracle
+from tests.random_actors import random_actors
 from tests.random_spans import random_spans, random_table, scopes
 from tests.simulator import simulate
 from tests.tables import whole
@@ -62,6 +63,16 @@ def test_on_nonsense() -> None:
 
 def test_on_simulated_programs_and_their_known_truth() -> None:
     check_programs(range(60))
+
+
+def test_on_asynchronous_actors() -> None:
+    ways = set()
+    for seed in range(60):
+        spans = random_actors(seed)
+        for scope in scopes(spans):
+            assert_equal(spans, scope, "follow", True, CHAIN + MARKS)
+            ways |= {part.via for part in oracle.critical_path(spans, **scope).segments}
+    assert "waker" in ways
 
 
 def test_siblings_that_overlap_a_little_on_nonsense() -> None:

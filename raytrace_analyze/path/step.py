@@ -18,11 +18,13 @@ from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs, joins
+from raytrace_analyze.trace.waited import find_waited
+from raytrace_analyze.trace.wakers import find_wakers
 from raytrace_analyze.vocabulary import Category, Via
 
 CATEGORIES = tuple(Category)
 """A category's number in arrays is its position here."""
-SELF, _SUBMIT, QUEUE, _WAIT, FETCH = range(5)
+SELF, _SUBMIT, QUEUE, WAIT, FETCH = range(5)
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,9 @@ class Stepper:
         by_end = joins(scoped, runs, infer=options.infer)
         self._joins = Latest(by_end, scoped.start)
         self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
-        self._ready = Latest(runs.ready, self.structure.start)
+        self._ready = Latest(find_waited(runs), self.structure.start)
         self._origins = Origins(runs, options, slots)
+        self._wakers = find_wakers(runs)
         roots = np.zeros(scoped.start.size - scoped.span_count, dtype=np.bool_)
         self._is_wait = np.concatenate([runs.is_wait, roots])
         self._is_run = np.concatenate([self.structure.is_run, roots])
@@ -102,6 +105,7 @@ class Stepper:
         waits = positions(self._is_wait[row] if barred is None else self._is_wait[row] & ~barred)
         if waits.size:
             self._through_waits(hops, waits, start[waits])
+            self._to_wakers(hops, waits, start[waits])
         rest = positions(hops.next_row < 0)
         self._into_children(hops, rest, start[rest])
         rest = positions(hops.next_row < 0)
@@ -112,21 +116,39 @@ class Stepper:
 
     def _through_waits(self, hops: Hops, waits: RowIds, start: Nanos) -> None:
         """Go to the run that a wait came back with; one outside the scope is only noted."""
+        if self._ready.members.size == 0:
+            return
         row, time = hops.row[waits], hops.time[waits]
         position = self._ready.before(row, start, time)
         run = self._ready.members_at(position)
         still = self._still_running(row, time, start)
         run = np.where(still >= 0, still, run)
+        there = np.where(still >= 0, time, self._ready.times[position])
         found = run >= 0
-        waits, run = waits[found], run[found]
-        inside = self.scoped.scope_of[run] == self.scoped.scope_of[row[found]]
+        self._to_run(hops, waits[found], run[found], there[found], Via.WAIT)
+
+    def _to_run(self, hops: Hops, waits: RowIds, run: RowIds, ended: Nanos, via: Via) -> None:
+        """Go from waits to runs, at the times given; one outside the scope is only noted."""
+        inside = self.scoped.scope_of[run] == self.scoped.scope_of[hops.row[waits]]
         hops.blocker[waits] = np.where(inside, -1, run)
-        waits, run = waits[inside], run[inside]
-        ended = np.minimum(self.structure.end[run], hops.time[waits])
-        hops.down[waits] = hops.queue_from[waits] = hops.next_time[waits] = ended
-        hops.next_row[waits] = run
+        waits = waits[inside]
+        hops.down[waits] = hops.queue_from[waits] = hops.next_time[waits] = ended[inside]
+        hops.next_row[waits] = run[inside]
         hops.category[waits] = FETCH
-        hops.via[waits] = code(Via.WAIT)
+        hops.via[waits] = code(via)
+
+    def _to_wakers(self, hops: Hops, waits: RowIds, start: Nanos) -> None:
+        """Go from the end of a suspension to the run that was executing last on the event loop."""
+        if self._wakers is None:
+            return
+        row = hops.row[waits]
+        # What is asked of is no virtual root: these are no waits.
+        asked = positions(self._wakers.is_asked[row] & (hops.time[waits] == self.scoped.end[row]))
+        if asked.size == 0:
+            return
+        run, stopped = self._wakers.find(row[asked], start[asked], hops.time[waits[asked]])
+        found = positions(run >= 0)
+        self._to_run(hops, waits[asked[found]], run[found], stopped[found], Via.WAKER)
 
     def _still_running(self, wait: RowIds, time: Nanos, start: Nanos) -> RowIds:
         """Give for each wait the best ready run that was running when it came back, -1 where none was.
@@ -176,7 +198,7 @@ class Stepper:
         until = np.minimum(start, hops.time[asked])
         hops.down[asked] = start
         hops.queue_from[asked] = hops.next_time[asked] = until
-        hops.category[asked] = np.where(self._is_submit[row], _SUBMIT, np.where(self._is_wait[row], _WAIT, SELF))
+        hops.category[asked] = np.where(self._is_submit[row], _SUBMIT, np.where(self._is_wait[row], WAIT, SELF))
         parent = self.scoped.parent[row]
         is_run = self._is_run[row]
         root = self.scoped.span_count + self.scoped.scope_of[row]

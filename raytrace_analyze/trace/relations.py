@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Flags, RowIds, flags
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
@@ -34,6 +34,8 @@ class Runs:
     is_creation: Flags
     actor: RowIds
     """The number of the actor that a run is on, -1 for tasks."""
+    clock_shift: Nanos | None
+    """By row: what was added to its times (ns), and is to be added to others its process stamped; None for nothing."""
     serial_actor: Flags
     """By actor number: its runs never overlap, and none is async or threaded."""
     on_actor: Timed
@@ -119,8 +121,8 @@ class Runs:
         return number_pairs(self.structure, self.structure.spans.get_column("job_id"), self.structure.is_run)
 
 
-def relate_runs(structure: Structure) -> Runs:
-    """Find the relations between the runs of a table."""
+def relate_runs(structure: Structure, clock_shift: Nanos | None = None) -> Runs:
+    """Find the relations between the runs of a table, to whose times `clock_shift` (ns, by row) was added."""
     spans = structure.spans
     actor, actor_count = number_pairs(structure, spans.get_column("actor_id"), structure.is_run)
     on_actor = by_end(structure, actor, actor_count)
@@ -138,6 +140,7 @@ def relate_runs(structure: Structure) -> Runs:
         claimed=claimed,
         is_creation=_creations(spans, actor),
         actor=actor,
+        clock_shift=clock_shift,
         serial_actor=_serial(structure, on_actor, actor_count),
         on_actor=on_actor,
     )

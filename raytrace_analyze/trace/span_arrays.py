@@ -68,6 +68,10 @@ class Structure:
         """Pair submits with the runs of the tasks whose results are their arguments."""
         return named_runs(self.spans.get_column("dependency_task_ids"), self._tasks, self.mixed_session)
 
+    def runs_named(self, lists: pl.Series) -> tuple[RowIds, RowIds]:
+        """Pair rows with the runs of the tasks whose ids they list; `lists` has one element a row."""
+        return named_runs(lists, self._tasks, self.mixed_session)
+
     @cached_property
     def _tasks(self) -> Tasks:
         run = np.flatnonzero(self.run_task.is_not_null().to_numpy())

@@ -116,7 +116,7 @@ def say(segment: Segment) -> str:
         case "fetch":
             return f"{who} gets the result back ({name}){where}"
         case "wait":
-            return f"{who} waits in {name}{because}{ending}{where}"
+            return f"{who} waits in {segment['idle_in'] or name}{because}{ending}{where}"
     if name is None:
         return "the driver runs, or waits for something not traced"
     is_whole = _is_run(segment) or name == "ray.driver"
