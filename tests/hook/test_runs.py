@@ -136,7 +136,7 @@ def test_named_actors_are_named(recording: Recording) -> None:
 )
 def test_a_generator_is_covered_by_its_span(recording: Recording, name: str, item: str) -> None:
     run = recording.runs(name)[0]
-    inside = [span.name for span in recording.children(run)]
+    inside = [span.name for span in recording.children(run) if span.name != "await"]
     assert inside[:2] == [f"{item} 0", f"{item} 1"]
     last = recording.children(run)[-1]
     assert run.end is not None and last.end is not None

@@ -121,7 +121,8 @@ def test_as_completed_waits_for_the_faster_first(recording: Recording) -> None:
 
 @pytest.mark.parametrize("name", ["await one", "gather", "driver await"])
 def test_await_names_the_awaited(recording: Recording, name: str) -> None:
-    waits = case(recording, name, "await")
+    # A coroutine that gives way once more after its results are there may have an `await` for that, too.
+    waits = [wait for wait in case(recording, name, "await") if "raytrace.awaited" not in wait.attributes]
     assert [wait.attributes[READY] for wait in waits] == [[task] for task in submitted(recording, name)]
 
 
