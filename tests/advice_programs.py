@@ -304,7 +304,7 @@ PATTERNS = (
 )
 """The pattern, the program that has it, and its innocent twins."""
 
-ALONE = {"cold", "driver", "actors that hold"}
+ALONE = {"cold", "driver", "actors that hold", "everything"}
 """Beginnings of the names of programs that are a job of their own: they are about all of it."""
 
 
