@@ -96,11 +96,7 @@ def take_turns_of(graph: Graph, methods: RowIds, copies: int) -> Graph:
     """Share out the calls of an actor (rows, in order of start) over so many copies of it, in turn."""
     events = graph.events
     ends, starts = events.end_of[methods], graph.activity[events.start_of[methods]]
-    is_end = np.zeros(events.time.size, dtype=np.bool_)
-    is_end[ends] = True
-    is_start = np.zeros(graph.first.size, dtype=np.bool_)
-    is_start[starts] = True
-    graph = _without(graph, is_end[graph.source] & is_start[graph.target])
+    graph = _without_turns(graph, ends, starts)
     if methods.size <= copies:
         return graph
     kept = graph.order[graph.activity[ends[:-copies]]] < graph.order[starts[copies:]]
@@ -113,11 +109,7 @@ def share_out(graph: Graph, methods: RowIds, actors: int) -> Graph:
     starts = graph.activity[events.start_of[methods]]
     methods = methods[np.argsort(graph.order[starts], kind="stable")]
     ends, starts = events.end_of[methods], graph.activity[events.start_of[methods]]
-    is_end = np.zeros(events.time.size, dtype=np.bool_)
-    is_end[ends] = True
-    is_start = np.zeros(graph.first.size, dtype=np.bool_)
-    is_start[starts] = True
-    graph = _without(graph, is_end[graph.source] & is_start[graph.target])
+    graph = _without_turns(graph, ends, starts)
     free = [(0, -1)] * actors  # since when, and after which call
     before = np.full(methods.size, -1, dtype=np.int64)
     took = (events.time[ends] - events.time[events.start_of[methods]]).tolist()
@@ -130,6 +122,15 @@ def share_out(graph: Graph, methods: RowIds, actors: int) -> Graph:
         free[free.index(chosen)] = (chosen[0] + length, call)
     later = np.flatnonzero(before >= 0)
     return with_edges(graph, ends[before[later]], starts[later])
+
+
+def _without_turns(graph: Graph, ends: RowIds, starts: RowIds) -> Graph:
+    """Take out the constraints that lead from the ends of calls (events) to the starts of others (activities)."""
+    is_end = np.zeros(graph.events.time.size, dtype=np.bool_)
+    is_end[ends] = True
+    is_start = np.zeros(graph.first.size, dtype=np.bool_)
+    is_start[starts] = True
+    return _without(graph, is_end[graph.source] & is_start[graph.target])
 
 
 def work_of_runs(graph: Graph) -> RowIds:
