@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_TASK_IDS, CLUSTER_RESOURCES, IDLE, RESOURCES
+from raytrace_analyze.attributes import AWAITED_TASK_IDS, CLUSTER_RESOURCES, IDLE, RESOURCES, UNIT, parse_resources
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 WAITER = "waiter"
@@ -80,9 +80,10 @@ def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
     for row in pending:
         _know(found, {**row, "actor_id": _actor_of(row)}, row["submitted_task_id"], PENDING)
     found.edges.extend(_of_waits(found, waits, submits))
-    holding = {_actor_of(row) for row in submits if _is_creation(row) and _demand(row).get("CPU", 0) > 0}
+    holding = {_actor_of(row) for row in submits if _is_creation(row) and _cpus(row, otherwise=0) > 0}
+    cluster = [_cpus(row, CLUSTER_RESOURCES, otherwise=0) for row in _rows(work.filter(category="driver").head(20))]
     on_slot = [row for row in running if _holds_slot(found, row, holding)]
-    found.edges.extend(_of_pending(found, pending, running, on_slot, _cluster(work)))
+    found.edges.extend(_of_pending(found, pending, running, on_slot, max(cluster, default=0)))
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found
 
@@ -126,7 +127,7 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
 
 
 def _of_pending(
-    found: Open, pending: Iterable[Row], running: Iterable[Row], on_slot: Iterable[Row], cpus: float | None
+    found: Open, pending: Iterable[Row], running: Iterable[Row], on_slot: Iterable[Row], cpus: int
 ) -> Iterator[Edge]:
     """Say what tasks wait for that never started: their arguments, their actor, a slot."""
     holders_of_slots = [_key(row) for row in on_slot]
@@ -148,10 +149,9 @@ def _of_pending(
             for task in holders:
                 yield Edge(key, task, "actor", since)
             continue
-        demand = _demand(row)
-        if cpus is not None and demand.get("CPU", 0) > cpus:
-            found.impossible[key] = json.dumps(demand)
-        elif demand.get("CPU", 1) > 0:
+        if cpus and _cpus(row, otherwise=0) > cpus:
+            found.impossible[key] = str(_json(row["attributes"]).get(RESOURCES))
+        elif _cpus(row, otherwise=UNIT) > 0:
             yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)
 
 
@@ -164,20 +164,11 @@ def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
     return row["actor_id"] in holding if row["actor_id"] else found.states.get(_key(row)) == RUNS
 
 
-def _demand(row: Row) -> dict[str, float]:
-    told = _json(row["attributes"]).get(RESOURCES)
-    found = _json(told) if isinstance(told, str) else {}
-    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
-
-
-def _cluster(work: pl.DataFrame) -> float | None:
-    """Read how many CPUs the cluster has, by the word of a driver."""
-    for text in work.filter(category="driver").get_column("attributes").head(20):
-        told = _json(text).get(CLUSTER_RESOURCES)
-        cpus = _json(told).get("CPU") if isinstance(told, str) else None
-        if isinstance(cpus, int | float):
-            return float(cpus)
-    return None
+def _cpus(row: Row, name: str = RESOURCES, *, otherwise: int) -> int:
+    """Read how many CPUs a span names, in ten-thousandths; `otherwise` where it names no resources."""
+    told = _json(row["attributes"]).get(name)
+    resources = parse_resources(told) if isinstance(told, str) else None
+    return otherwise if resources is None else resources.get("CPU", 0)
 
 
 def _actor_of(row: Row) -> str | None:
