@@ -1,11 +1,11 @@
 """DOT: the span graph for graphviz, the critical path in red."""
 
-import unicodedata
 from typing import BinaryIO
 
 from raytrace_analyze.analyses.span_graph import edges, node_keys
 from raytrace_analyze.exports.base import OutputFormat, Selection
 from raytrace_analyze.prepared import prepare
+from raytrace_analyze.printable import printable
 from raytrace_analyze.units import duration_text
 
 _STYLES = {"child": "solid", "submit": "dashed", "wait": "dotted", "depends": "bold", "attempt": "dashed"}
@@ -30,8 +30,7 @@ def write(selection: Selection, stream: BinaryIO) -> None:
 
 def _quoted(text: str) -> str:
     """Quote an identifier: no quote or backslash of the input is left bare, and nothing that is not printed."""
-    shown = "".join("\ufffd" if unicodedata.category(one)[0] == "C" else one for one in text)
-    return '"' + shown.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 FORMAT = OutputFormat("dot", write)
