@@ -5,7 +5,7 @@ own, as it never imports this package; a test compares.
 """
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +67,18 @@ ALIVE = "raytrace.alive"
 UNIT = 10_000
 """Resources are counted in ten-thousandths, as Ray does: halves and thirds of a GPU add up exactly."""
 
+_NO_OBJECT: dict[str, Any] = {}
+
 _Texts = TypeVar("_Texts", pl.Expr, pl.Series)
+
+
+def json_of(text: Any, default: Any) -> Any:
+    """Decode what stands in a JSON column; `default` for what is none, or of another type than `default`."""
+    try:
+        value = json.loads(text) if text and isinstance(text, str) else default
+    except (ValueError, RecursionError):
+        return default
+    return value if isinstance(value, type(default)) else default
 
 
 def told(attributes: _Texts, name: str) -> _Texts:
@@ -99,11 +110,8 @@ def parse_resources(text: str) -> dict[str, int] | None:
 
     What is no amount, or nothing, is left out.
     """
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(values, dict):
+    values = json_of(text, _NO_OBJECT)
+    if values is _NO_OBJECT:
         return None
     return {
         str(name): round(amount * UNIT)

@@ -102,3 +102,17 @@ def test_only_what_is_on_the_cpu_is_said_to_work() -> None:
     assert [text.split(" [")[0] for text in said] == ["f works", "f is idle in time.sleep at train.py:41", "f works"]
     unknown = critical_path(job()).segments.filter(span_id="r", category="self").row(0, named=True)
     assert say(unknown).startswith("f runs")
+
+
+def test_attributes_that_are_no_json_tell_nothing() -> None:
+    """Of a table that somebody else wrote; the names are there, and what stands around them is cut off."""
+    spans = table(
+        span("d", 0, 400, category="driver", name="ray.driver", attributes='{"raytrace.cpu_ns": 1'),
+        submit("s", 10, 20, "d", submitted_task_id="a", dependency_task_ids=[]),
+        run("r", 30, 200, "s", "a", attributes='{"raytrace.cpu_ns": 1, "raytrace.item_ready": "["'),
+        wait("w", 20, 210, "d", ["a"], attributes='{"raytrace.item": 1, "raytrace.awaited_task_ids": ['),
+        recorded=True,
+    )
+    segments = critical_path(spans).segments
+    assert segments["duration_ns"].sum() == 400
+    assert set(segments["activity"].drop_nulls()) == {"unknown"}

@@ -1,13 +1,20 @@
 """What had not ended in a table: runs, waits and tasks that never started, and what each of them waits for."""
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_TASK_IDS, CLUSTER_RESOURCES, IDLE, RESOURCES, UNIT, parse_resources
+from raytrace_analyze.attributes import (
+    AWAITED_TASK_IDS,
+    CLUSTER_RESOURCES,
+    IDLE,
+    RESOURCES,
+    UNIT,
+    json_of,
+    parse_resources,
+)
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 WAITER = "waiter"
@@ -100,8 +107,8 @@ def _key(row: Row) -> str:
 def _know(found: Open, row: Row, key: str, state: str) -> None:
     found.rows.setdefault(key, row)
     found.states.setdefault(key, state)
-    idle = _json(row["attributes"]).get(IDLE)
-    stretches = _json(idle).get("stretches") if state == RUNS else None
+    idle = json_of(row["attributes"], {}).get(IDLE)
+    stretches = json_of(idle, {}).get("stretches") if state == RUNS else None
     last = stretches[-1] if isinstance(stretches, list) and stretches else None
     if isinstance(last, dict) and last.get("in"):
         found.idle_in[key] = f"{last['in']} at {last['at']}" if last.get("at") else str(last["in"])
@@ -116,7 +123,7 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
         waiter = _key(row)
         found.states[waiter] = WAITS
         found.rows.setdefault(waiter, {**row, "function": row["function"] or "(driver)"})
-        asked = _json(row["attributes"]).get(AWAITED_TASK_IDS)
+        asked = json_of(row["attributes"], {}).get(AWAITED_TASK_IDS)
         certain = isinstance(asked, list)
         if not isinstance(asked, list):
             found.unknown_waits += 1
@@ -150,7 +157,7 @@ def _of_pending(
                 yield Edge(key, task, "actor", since)
             continue
         if cpus and _cpus(row, otherwise=0) > cpus:
-            found.impossible[key] = str(_json(row["attributes"]).get(RESOURCES))
+            found.impossible[key] = str(json_of(row["attributes"], {}).get(RESOURCES))
         elif _cpus(row, otherwise=UNIT) > 0:
             yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)
 
@@ -166,7 +173,7 @@ def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
 
 def _cpus(row: Row, name: str = RESOURCES, *, otherwise: int) -> int:
     """Read how many CPUs a span names, in ten-thousandths; `otherwise` where it names no resources."""
-    told = _json(row["attributes"]).get(name)
+    told = json_of(row["attributes"], {}).get(name)
     resources = parse_resources(told) if isinstance(told, str) else None
     return otherwise if resources is None else resources.get("CPU", 0)
 
@@ -175,11 +182,3 @@ def _actor_of(row: Row) -> str | None:
     """Read the actor of a submitted method from its task's id, which holds it."""
     part = str(row["submitted_task_id"])[16:]
     return None if len(part) < 32 or part[:24] == _NO_ACTOR[:24] else part
-
-
-def _json(text: Any) -> dict[str, Any]:
-    try:
-        value = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

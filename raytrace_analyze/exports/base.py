@@ -1,12 +1,13 @@
 """What every export takes (a selection of spans, and the critical path through them) and is (an output format)."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, BinaryIO
 
 import polars as pl
+
+from raytrace_analyze.attributes import json_of
 
 _ROWS = 1 << 13
 """How many rows are Python objects at a time."""
@@ -58,15 +59,6 @@ class OutputFormat:
     """What a user calls it: the word behind `--to`."""
     write: Callable[[Selection, BinaryIO], None]
     """Write the selection to a binary stream, front to back, with no list of all spans in memory."""
-
-
-def json_of(text: str | None, default: Any) -> Any:
-    """Decode what stands in a JSON column; `default` for what is none, or of another type than `default`."""
-    try:
-        value = json.loads(text) if text else default
-    except (ValueError, RecursionError):
-        return default
-    return value if isinstance(value, type(default)) else default
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from raytrace_analyze.exports.base import OutputFormat, Selection, json_of, resource_attributes
+from raytrace_analyze.attributes import json_of
+from raytrace_analyze.exports.base import OutputFormat, Selection, resource_attributes
 from raytrace_analyze.exports.otlp import event_ns
 
 CRITICAL_PATH = "raytrace_analyze.critical_path"

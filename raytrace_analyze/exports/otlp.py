@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from raytrace_analyze.attributes import json_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.exports.base import OutputFormat, Selection, json_of, resource_attributes
+from raytrace_analyze.exports.base import OutputFormat, Selection, resource_attributes
 
 KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}

@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.exports.base import OutputFormat, Selection, json_of
+from raytrace_analyze.attributes import json_of
+from raytrace_analyze.exports.base import OutputFormat, Selection
 from raytrace_analyze.exports.lanes import lanes, process_numbers
 
 PATH_PROCESS = 0

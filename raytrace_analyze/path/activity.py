@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from raytrace_analyze.attributes import CPU_NS, IDLE
+from raytrace_analyze.attributes import CPU_NS, IDLE, json_of
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.span_arrays import Structure
@@ -126,7 +126,7 @@ def _read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dic
     waits = _waits_in(structure, rows)
     found = {}
     for row, text in zip(rows.tolist(), structure.spans.get_column("attributes").gather(rows), strict=True):
-        about = json.loads(text)
+        about = json_of(text, {})
         cpu_ns = about.get(CPU_NS)
         if not isinstance(cpu_ns, int):
             continue

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_TASK_IDS, ITEM, ITEM_READY, ITEMS, TIMED_OUT
+from raytrace_analyze.attributes import AWAITED_TASK_IDS, ITEM, ITEM_READY, ITEMS, TIMED_OUT, json_of
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
@@ -86,5 +86,4 @@ def _times(about: _About) -> tuple[int, list[int]]:
 def _read(runs: Runs, rows: RowIds) -> Iterator[tuple[int, _About]]:
     texts = runs.structure.spans.get_column("attributes").gather(rows)
     for row, text in zip(rows.tolist(), texts, strict=True):
-        about = json.loads(text)
-        yield row, about if isinstance(about, dict) else {}
+        yield row, json_of(text, {})
