@@ -21,11 +21,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind, Tracer
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.writer import SpanFile
-from raytrace_hook.record.clocks import ThreadClocks
-from raytrace_hook.record.places import place_of
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
-from raytrace_hook.record.profile import Look, Profile
+from raytrace_hook.sampling.clocks import ThreadClocks
+from raytrace_hook.sampling.places import place_of
+from raytrace_hook.sampling.profile import Look, Profile
 
 from .reader import Recording, Span
 

@@ -19,7 +19,7 @@ from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head,
 from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import callers, polls, turns
-from raytrace_hook.record.sampler import Sampler
+from raytrace_hook.sampling.sampler import Sampler
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from raytrace_hook.output.in_flight import OpenSpans
     from raytrace_hook.output.writer import SpanFile
     from raytrace_hook.record.process import ProcessResource
-    from raytrace_hook.record.profile import Profile
+    from raytrace_hook.sampling.profile import Profile
 
 _ESSENTIAL = (
     "ray.task_id",

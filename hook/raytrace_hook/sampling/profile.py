@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from raytrace_hook import names
-from raytrace_hook.record import places
-from raytrace_hook.record.places import Place
+from raytrace_hook.sampling import places
+from raytrace_hook.sampling.places import Place
 
 MIN_STRETCH_NS = 100_000_000
 MOST_STACKS = 50

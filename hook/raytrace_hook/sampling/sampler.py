@@ -19,9 +19,9 @@ from types import FrameType
 from typing import Any, Callable, NamedTuple
 
 from raytrace_hook.log import warn_once
-from raytrace_hook.record import places
-from raytrace_hook.record.clocks import Reading, ThreadClocks
-from raytrace_hook.record.profile import Look, Profile
+from raytrace_hook.sampling import places
+from raytrace_hook.sampling.clocks import Reading, ThreadClocks
+from raytrace_hook.sampling.profile import Look, Profile
 
 MIN_AGE_NS = 100_000_000
 """A span is looked at from this age on."""
