@@ -28,14 +28,16 @@ def uneven_pool(facts: Facts, name: str, actors: list[RowIds], queued: Nanos) ->
     if busy[most] < _UNEVEN * sum(busy) / len(busy) or not queued[actors[most]].any():
         return
     calls = np.concatenate(actors)
+    is_stateless = name.endswith(_RAYS_POOL)
+    proviso = "" if is_stateless else "if the calls need no state of their actor's own, "
     yield Candidate(
         Pattern.UNEVEN_POOL,
         name,
         f"one of {len(actors):,} actors `{name}` worked {duration_text(busy[most])} in {actors[most].size:,} calls, "
         f"another {duration_text(busy[least])} in {actors[least].size:,}, while calls waited for the busy one",
-        "give each call to whichever actor is free (`ray.util.ActorPool`, `imap_unordered` with small chunks) instead "
+        f"{proviso}give each call to whichever actor is free (`ray.util.ActorPool`, `imap_unordered` with small chunks) instead "
         "of dealing them out in turn",
         share_out(facts.graph, calls, len(actors)),
         actors[most][np.argsort(-queued[actors[most]], kind="stable")],
-        certain=name.endswith(_RAYS_POOL),
+        certain=is_stateless,
     )
