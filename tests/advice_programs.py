@@ -21,6 +21,11 @@ def warm():
 def work(value, seconds=0.3):
     time.sleep(seconds)
     return value
+def until(flag):
+    # Until something else is over, and a second longer, however long that takes on this machine.
+    while not os.path.exists(flag):
+        time.sleep(0.05)
+    time.sleep(1.0)
 started = [warm.remote() for _ in range(8)] if os.path.basename(sys.argv[0]) != "cold.py" else []
 if not os.path.basename(sys.argv[0]).startswith("cold"):
     ray.get(started)
@@ -81,9 +86,14 @@ ray.get([tiny.remote(i) for i in range(3000)])
 @ray.remote
 def tiny(i):
     return i
-long = work.remote(0, 3.0)
+@ray.remote
+def long(flag):
+    until(flag)
+over = f"{os.environ['RAYTRACE_DIR']}-tiny"
+l = long.remote(over)
 ray.get([tiny.remote(i) for i in range(200)])
-ray.get(long)
+open(over, "w").close()
+ray.get(l)
 """,
     "passed on": """
 refs = []
@@ -127,10 +137,12 @@ ray.get([work.remote(i, 3.0 if i == 9 else 0.3) for i in range(12)])
 """,
     "one long run off the path": """
 @ray.remote
-def long():
-    time.sleep(3.5)
-l = long.remote()
+def long(flag):
+    until(flag)
+over = f"{os.environ['RAYTRACE_DIR']}-works"
+l = long.remote(over)
 ray.get([work.remote(i, 2.0 if i == 1 else 0.3) for i in range(12)])
+open(over, "w").close()
 ray.get(l)
 """,
     "runs of all lengths": """
@@ -240,8 +252,13 @@ def flaky(path):
     if not os.path.exists(path):
         open(path, "w").close()
         raise ValueError("not yet")
-x = flaky.remote(f"{os.environ['RAYTRACE_DIR']}-flag")
-ray.get(work.remote(1, 4.0))
+    open(f"{path}-over", "w").close()
+@ray.remote
+def steady(flag):
+    until(flag)
+flag = f"{os.environ['RAYTRACE_DIR']}-flag"
+x = flaky.remote(flag)
+ray.get(steady.remote(f"{flag}-over"))
 ray.get(x)
 """,
     "driver between stages": """

@@ -35,8 +35,8 @@ def uneven_pool(facts: Facts, name: str, actors: list[RowIds], queued: Nanos) ->
         name,
         f"one of {len(actors):,} actors `{name}` worked {duration_text(busy[most])} in {actors[most].size:,} calls, "
         f"another {duration_text(busy[least])} in {actors[least].size:,}, while calls waited for the busy one",
-        f"{proviso}give each call to whichever actor is free (`ray.util.ActorPool`, `imap_unordered` with small chunks) instead "
-        "of dealing them out in turn",
+        f"{proviso}give each call to whichever actor is free (`ray.util.ActorPool`, `imap_unordered` with small "
+        "chunks) instead of dealing them out in turn",
         share_out(facts.graph, calls, len(actors)),
         actors[most][np.argsort(-queued[actors[most]], kind="stable")],
         certain=is_stateless,
