@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
+    from raytrace_analyze.analyses.libraries.steps import steps
     from raytrace_analyze.analyses.queue_causes import queue_causes
     from raytrace_analyze.analyses.slack import slack
     from raytrace_analyze.analyses.span_graph import span_graph
@@ -63,6 +64,7 @@ _HOME = {
     "jobs": "analyses.inventory",
     "traces": "analyses.inventory",
     "latency_stats": "analyses.latency",
+    "steps": "analyses.libraries.steps",
     "advise": "advice",
     "slack": "analyses.slack",
     "WhatIf": "analyses.what_if",
@@ -105,6 +107,7 @@ __all__ = [
     "read_spans",
     "slack",
     "span_graph",
+    "steps",
     "tell_story",
     "traces",
     "what_if",

@@ -158,6 +158,14 @@ class LatencyGroup(StrEnum):
     ACTOR = "actor"
 
 
+class StepGroup(StrEnum):
+    """What the steps of a program's loop can be told by."""
+
+    STEP = "step"
+    CALL = "call"
+    ACTOR = "actor"
+
+
 _IN_IDS = ("node", "worker", "actor")
 _Word = TypeVar("_Word", bound=StrEnum)
 
