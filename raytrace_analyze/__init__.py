@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
     from raytrace_analyze.analyses.libraries.steps import steps
+    from raytrace_analyze.analyses.libraries.train import train
+    from raytrace_analyze.analyses.libraries.tune import tune
     from raytrace_analyze.analyses.queue_causes import queue_causes
     from raytrace_analyze.analyses.slack import slack
     from raytrace_analyze.analyses.span_graph import span_graph
@@ -65,6 +67,8 @@ _HOME = {
     "traces": "analyses.inventory",
     "latency_stats": "analyses.latency",
     "steps": "analyses.libraries.steps",
+    "train": "analyses.libraries.train",
+    "tune": "analyses.libraries.tune",
     "advise": "advice",
     "slack": "analyses.slack",
     "WhatIf": "analyses.what_if",
@@ -110,6 +114,8 @@ __all__ = [
     "steps",
     "tell_story",
     "traces",
+    "train",
+    "tune",
     "what_if",
     "with_task_events",
     "write_table",

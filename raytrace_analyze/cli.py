@@ -19,6 +19,8 @@ from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.steps import steps
 from raytrace_analyze.commands.traces import traces
+from raytrace_analyze.commands.train import train
+from raytrace_analyze.commands.tune import tune
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
 from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
@@ -36,7 +38,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (merge, critical_path, advise, what_if, why, hang, diff, stats, steps, jobs, traces, export, demo):
+for command in (
+    merge,
+    critical_path,
+    advise,
+    what_if,
+    why,
+    hang,
+    diff,
+    stats,
+    steps,
+    train,
+    tune,
+    jobs,
+    traces,
+    export,
+    demo,
+):
     app.command(command.__name__.replace("_", "-"))(command)
 # What stands behind the script is the script's.
 app.command("record", context_settings={"allow_interspersed_args": False})(record)

@@ -2,12 +2,14 @@
 
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.actor_labels import LABELS, actor_labels
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, choose, column_of
 
 DRIVER = "(driver)"
@@ -86,6 +88,12 @@ class CriticalPath:
     """The spans that `rows` and `ancestry` speak of: those of the table, clocks corrected."""
     parents: RowIds = field(default_factory=_no_rows, repr=False, compare=False)
     """By row of `spans`: its parent's, as the path's rules have it, -1 for none."""
+
+    @cached_property
+    def actors(self) -> pl.DataFrame:
+        """What the actors of the scope's session are called: columns of `actor_labels`, but for the session."""
+        named = actor_labels(self.spans) if self.spans.width else pl.DataFrame(schema=LABELS)
+        return named.filter(pl.col("session") == self.scope.session).drop("session")
 
     def ancestry(self, segment: int) -> list[int]:
         """Give the rows of `spans` from the outermost ancestor of a segment's span to that span itself.

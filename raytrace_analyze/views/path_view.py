@@ -13,6 +13,8 @@ from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
 
 INFERRED = "~"
+_ID = 8
+"""How much of an id is shown beside a name."""
 _BAR_WIDTHS = ((100, 24), (0, 10))
 """How long the longest bar may be, from which width of the screen on."""
 _KINDS = {
@@ -87,8 +89,9 @@ def _sums(path: CriticalPath, top: int, by: str) -> Table:
     heads = [_HEADS[kind] for kind in used]
     shown = table(by, "total", "share", *heads, right=("total", "share", *heads))
     shown.columns[0].no_wrap = by in ("cause", "category")
+    names = dict(path.actors.select("actor_id", "actor").iter_rows()) if by == "actor" else {}
     for row in groups.head(top).iter_rows(named=True):
-        head = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")
+        head = short_name(row[by]) if by == "function" else _head(row[by], names)
         times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
         shown.add_row(head, duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
     rest = groups.slice(top)
@@ -105,6 +108,13 @@ def _sums(path: CriticalPath, top: int, by: str) -> Table:
     return shown
 
 
+def _head(group: str | None, names: dict[str, str]) -> str:
+    """What a line is about; an actor by what it is called, with the beginning of its id."""
+    if group in names:
+        return f"{names[group]} ({group[:_ID]})"
+    return str(group if group is not None else "-")
+
+
 def _total(groups: pl.DataFrame, kind: str) -> str:
     total = int(groups.get_column(f"{kind}_ns").sum())
     return duration_text(total) if total else ""
@@ -113,7 +123,8 @@ def _total(groups: pl.DataFrame, kind: str) -> str:
 def _chain(path: CriticalPath, top: int, bar_width: int) -> Table:
     shown = table("at", "took", "", "", right=("at", "took"))
     shown.columns[2].no_wrap = True
-    for line in chain_lines(path.segments, top):
+    told = path.actors.filter(~pl.col("is_alone")).select("actor_id", on="actor")
+    for line in chain_lines(path.segments.join(told, on="actor_id", how="left", maintain_order="left"), top):
         bar = "█" * round(bar_width * line.duration_ns / path.makespan_ns)
         text = label(line.text, style="dim" if line.is_folded else "")
         if line.inferred:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from raytrace_analyze.analyses.libraries.actor_labels import actor_labels
 from raytrace_analyze.analyses.libraries.flows import calls_of
 from raytrace_analyze.analyses.libraries.marked_steps import marked_steps
 from raytrace_analyze.analyses.libraries.rounds import find_rounds
@@ -15,6 +14,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.scopes import find_runs
 from raytrace_analyze.vocabulary import StepGroup, choose
 

@@ -4,12 +4,16 @@ import polars as pl
 
 from raytrace_analyze.attributes import ACTOR_NAME, RANK, TRIAL, told
 
+LABELS = pl.Schema({"session": pl.String, "actor_id": pl.String, "is_alone": pl.Boolean, "actor": pl.String})
+"""Columns of `actor_labels`."""
+
 
 def actor_labels(spans: pl.DataFrame) -> pl.DataFrame:
     """Name each actor of a span table.
 
-    Columns: `session`, `actor_id`, `actor`: `rank 1` of Ray Train, `trial 8fc2e_00003` of Ray Tune, the name that the
-    program gave it, else `Rollout[2]`, the third that was created of its class (of those seen, by their first run).
+    Columns of `LABELS`. `actor` is `rank 1` of Ray Train, `trial 8fc2e_00003` of Ray Tune, the name that the program
+    gave it, else `Rollout[2]`: the third that was created of its class, of those seen, by their first run. `is_alone`
+    says that there is no other one of its class.
     """
     attributes = pl.col("attributes")
     of_actor = spans.filter(pl.col("actor_id").is_not_null(), pl.col("category") == "task")
@@ -34,10 +38,13 @@ def actor_labels(spans: pl.DataFrame) -> pl.DataFrame:
             pl.col("rank", "trial", "name").drop_nulls().first(),
         )
     )
-    number = pl.int_range(pl.len()).over("session", "owner")
+    of_class = ("session", "owner")
+    is_told = pl.any_horizontal(pl.col("rank", "trial", "name").is_not_null())
+    number = pl.int_range(pl.len()).over(of_class)
     return actors.sort("start", "actor_id").select(
         "session",
         "actor_id",
+        is_alone=~is_told & (pl.len().over(of_class) == 1),
         actor=pl.coalesce(
             pl.format("rank {}", "rank"),
             pl.format("trial {}", "trial"),
