@@ -1,0 +1,36 @@
+"""The program's help: its commands by what one wants to do, each with its whole first sentence."""
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+from raytrace_analyze.errors import EXIT_CODES
+
+COLLECT, LOOK, EXPLAIN, SHARE = "Collect", "Look", "Explain", "Share"
+PANELS = (COLLECT, LOOK, EXPLAIN, SHARE)
+
+
+class Program(TyperGroup):
+    """The program with its commands in panels."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section a panel, commands in the order in which they were registered."""
+        for panel in PANELS:
+            rows = [
+                (name, first_sentence(command.help or ""))
+                for name, command in self.commands.items()
+                if getattr(command, "rich_help_panel", None) == panel and not command.hidden
+            ]
+            if rows:
+                with formatter.section(panel):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write what the exit codes mean."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
+
+
+def first_sentence(text: str) -> str:
+    """Give the first paragraph of a help, as one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
