@@ -1,6 +1,7 @@
 """The command line: the Typer app, and the one place where errors become messages and exit codes."""
 
 import io
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, NoReturn, cast
 
 import typer
 
+from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.commands.advise import advise
 from raytrace_analyze.commands.configuration import read_defaults
 from raytrace_analyze.commands.critical_path import critical_path
@@ -28,6 +30,7 @@ from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
 from raytrace_analyze.printable import printable
 
 _INTERRUPTED = 130
+_NOT_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)")
 _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
@@ -95,7 +98,7 @@ def main() -> None:
     except _TyperError as error:
         told = io.StringIO()
         error.show(told)
-        lines = told.getvalue().splitlines()
+        lines = list(map(_kinder, told.getvalue().splitlines()))
         lines += [f"({configured} sets defaults of options here.)"] if configured else []
         with suppress(OSError):
             typer.echo("\n".join(map(printable, lines)), err=True)
@@ -112,6 +115,14 @@ def main() -> None:
         _fail(printable(f"{where}{error.strerror or error}"), EXIT_USAGE)
     except MemoryError:
         _fail("there is not enough memory for this; give it fewer files at a time", EXIT_USAGE)
+
+
+def _kinder(line: str) -> str:
+    """Say which of the choices may have been meant, where the line of an error lists them."""
+    line = line.replace(": Value error, ", ": ")
+    found = _NOT_ONE_OF.search(line)
+    meant = did_you_mean(found[1], re.findall(r"'([^']*)'", found[2])) if found else ""
+    return line.removesuffix(".") + meant if meant else line
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator
+from enum import EnumType
 from typing import Any
 
 import typer
@@ -61,8 +62,9 @@ def _usage(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return str(parameter.metavar)
     words = ", ".join(parameter.opts)
-    choices = getattr(parameter.type, "choices", None)
-    value = "" if parameter.is_flag else parameter.metavar or "|".join(map(str, choices or ())) or "VALUE"
+    kind = parameter.type_descriptor.annotation
+    choices = "|".join(kind) if isinstance(kind, EnumType) else "VALUE"
+    value = "" if parameter.is_flag else parameter.metavar or choices
     return f"{words} {value}".strip()
 
 

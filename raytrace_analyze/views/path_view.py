@@ -9,7 +9,7 @@ from rich.table import Table
 from raytrace_analyze.path.result import DRIVER, CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.chain import chain_lines, short_name
-from raytrace_analyze.views.console import table
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 
 INFERRED = "~"
@@ -30,6 +30,8 @@ _HEADS = {
     "wait": "not\ntraced",
 }
 """The same as column heads, narrow."""
+_LESS = ("fetch", "submit", "wait", "queue", "self")
+"""Whose times go on a narrow screen, in this order."""
 _BAR_STYLES = {"self": "green", "queue": "yellow", "submit": "cyan", "fetch": "magenta", "wait": "red"}
 
 
@@ -85,7 +87,7 @@ def _sums(path: CriticalPath, top: int, by: str) -> Table:
     used = [kind for kind in _KINDS if groups.get_column(f"{kind}_ns").sum() > 0]
     # A head in two lines leaves the first column the room that it needs.
     heads = [_HEADS[kind] for kind in used]
-    shown = table(by, "total", "share", *heads, right=("total", "share", *heads))
+    shown = table(by, "total", "share", *heads, right=("total", "share", *heads), drop=[_HEADS[kind] for kind in _LESS])
     shown.columns[0].no_wrap = by in ("cause", "category")
     for row in groups.head(top).iter_rows(named=True):
         head = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")
