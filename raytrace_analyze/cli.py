@@ -24,6 +24,8 @@ from raytrace_analyze.commands.panels import COLLECT, EXPLAIN, LOOK, SHARE, Prog
 from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.traces import traces
+from raytrace_analyze.commands.tree import tree
+from raytrace_analyze.commands.watch import watch
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
 from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
@@ -36,7 +38,7 @@ _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 _COMMANDS = {
     COLLECT: (record, merge, demo),
-    LOOK: (critical_path, stats, jobs, traces),
+    LOOK: (critical_path, stats, jobs, traces, tree, watch),
     EXPLAIN: (advise, why, what_if, hang, diff),
     SHARE: (export, man),
 }

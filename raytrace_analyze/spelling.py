@@ -17,10 +17,7 @@ class _Spelling(dict[int, str]):
         return "?"
 
 
-_SPELLING = _Spelling(
-    str.maketrans({"\N{FULL BLOCK}": "#", "\N{MIDDLE DOT}": ".", "\N{MICRO SIGN}": "u", "\N{HORIZONTAL ELLIPSIS}": "."})
-    | str.maketrans("\u2502\u251c\u2514\u2500\u2501\u2578", "|+`---")
-)
+_SPELLING = _Spelling(zip(map(ord, "\u2588\u00b7\u00b5\u2026\u2502\u251c\u2514\u2500"), "#.u.|+`-", strict=True))
 """Bars, units and the branches of trees."""
 
 

@@ -47,10 +47,8 @@ def screen(command: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_nothing_is_cut_at_any_width(command: str, capture: str, monkeypatch: pytest.MonkeyPatch) -> None:
     spans = f"sample_spans/{capture}/spans"
-    shown = {
-        width: screen(COMMANDS[command].format(spans, CAPTURES[capture]), width, monkeypatch)
-        for width in (1000, *WIDTHS)
-    }
+    line = COMMANDS[command].format(spans, CAPTURES[capture])
+    shown = {width: screen(line, width, monkeypatch) for width in (1000, *WIDTHS)}
     functions = {name.removeprefix("__main__.") for name in rt.read_spans(spans)["function"].drop_nulls()}
     verdicts = {"noise", "changed", "longer", "shorter", "longer?", "shorter?", "only in BASE", "only in NEW"}
     for width in WIDTHS:
@@ -65,8 +63,6 @@ def test_nothing_is_cut_at_any_width(command: str, capture: str, monkeypatch: py
             assert {name for name in names if name in flat} == {name for name in names if name in wide}, width
         too_long = [line for line in text.splitlines() if len(line) > width and len(line.split()) > 1]
         assert too_long == [], width
-        same = [line for line in widest.splitlines() if line and len(line) < 50 and "  " not in line.strip()]
-        assert [line for line in same if line not in text] == [], width
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -78,7 +74,7 @@ def test_a_narrow_screen_says_which_columns_are_gone(width: int, monkeypatch: py
     gone = set(named[1].split(", ")) if named else set()
     table = text.partition("Not shown")[0]
     assert gone == {head for head in heads if head in wide and not re.search(rf"\b{head}\b", table)}
-    assert bool(gone) == (width < 114)
+    assert bool(gone) == (width < 100)
 
 
 def test_a_name_that_is_wider_than_the_screen_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -88,11 +84,7 @@ def test_a_name_that_is_wider_than_the_screen_is_whole(monkeypatch: pytest.Monke
     for command in ("stats", "critical-path", "what-if", "advise --at-least 0%"):
         text = screen(f"{command} {tmp_path / 't.parquet'}", 60, monkeypatch)
         assert name in text.split() or f"(`{name}`)" in text.split(), command
-        assert not [
-            word
-            for word in text.split()
-            if word != name and word.startswith("package.module") and len(word) < len(name)
-        ]
+        assert not [word for word in text.split() if word.startswith("package.module") and len(word) < len(name)]
 
 
 @pytest.mark.parametrize("command", ["critical-path", "stats", "diff", "advise"])

@@ -70,16 +70,17 @@ def records(frame: pl.DataFrame) -> list[dict[str, Any]]:
     return _plain(frame).to_dicts()
 
 
+def path_scope(path: CriticalPath) -> dict[str, Any]:
+    """Give what a path is of."""
+    scope = path.scope
+    return {"kind": scope.kind, "id": scope.id, "name": scope.name, "session": scope.session}
+
+
 def path_document(path: CriticalPath, by: str) -> dict[str, Any]:
     """Give the document of a critical path; `by` names a grouping to add to that by function."""
     groups = {f"by_{group}": records(path.by(group)) for group in dict.fromkeys(("function", by))}
     return {
-        "scope": {
-            "kind": path.scope.kind,
-            "id": path.scope.id,
-            "name": path.scope.name,
-            "session": path.scope.session,
-        },
+        "scope": path_scope(path),
         "start_ns": path.start_ns,
         "end_ns": path.end_ns,
         "makespan_ns": path.makespan_ns,

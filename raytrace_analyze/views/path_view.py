@@ -46,7 +46,7 @@ def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[Render
         return
     yield label("")
     yield label("Where the time on the chain went.", style="bold")
-    yield _sums(path, top, by)
+    yield path_sums(path, top, by)
     yield label("")
     yield label("The chain, oldest first: each line had to end before the next could start.", style="bold")
     yield _chain(path, top, next(bar for least, bar in _BAR_WIDTHS if width >= least))
@@ -82,7 +82,8 @@ def _most(path: CriticalPath) -> str:
     return f"What decided that time most is {name}: {share_text(first['share'], 1)} of it ({', '.join(parts)})."
 
 
-def _sums(path: CriticalPath, top: int, by: str) -> Table:
+def path_sums(path: CriticalPath, top: int, by: str) -> Table:
+    """Make the table of where the time on a path went, summed by a group."""
     groups = path.by(by)
     used = [kind for kind in _KINDS if groups.get_column(f"{kind}_ns").sum() > 0]
     # A head in two lines leaves the first column the room that it needs.

@@ -85,7 +85,7 @@ def show_traces(traces: pl.DataFrame, console: Console, *, top: int) -> None:
         "took",
         *counts,
         right=("took", *counts),
-        drop=("errors", "started (UTC)", "spans", "first span"),
+        drop=("errors", "started (UTC)", "spans", "tasks", "job"),
     )
     longest = traces.sort("makespan_ns", "trace_id", descending=[True, False])
     for row in longest.head(top).iter_rows(named=True):
