@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from raytrace_analyze.prepared import PreparedTrace, prepare
     from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.table.attempts import with_task_events
+    from raytrace_analyze.verdict.result import Summary
+    from raytrace_analyze.verdict.summary import summary
 
 _HOME = {
+    "Summary": "verdict.result",
+    "summary": "verdict.summary",
     "CriticalPath": "path.result",
     "clock_offsets": "analyses.clock_offsets",
     "correct_clocks": "clocks.correction",
@@ -92,6 +96,7 @@ __all__ = [
     "RaytraceError",
     "RunDiff",
     "Running",
+    "Summary",
     "TaskStory",
     "TraceTree",
     "UsageError",
@@ -114,6 +119,7 @@ __all__ = [
     "running",
     "slack",
     "span_graph",
+    "summary",
     "tell_story",
     "trace_tree",
     "traces",

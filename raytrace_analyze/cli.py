@@ -23,6 +23,7 @@ from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.panels import COLLECT, EXPLAIN, LOOK, SHARE, Program
 from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.stats import stats
+from raytrace_analyze.commands.summary import summary
 from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.commands.tree import tree
 from raytrace_analyze.commands.watch import watch
@@ -38,7 +39,7 @@ _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 
 _COMMANDS = {
     COLLECT: (record, merge, demo),
-    LOOK: (critical_path, stats, jobs, traces, tree, watch),
+    LOOK: (summary, critical_path, stats, jobs, traces, tree, watch),
     EXPLAIN: (advise, why, what_if, hang, diff),
     SHARE: (export, man),
 }
@@ -77,9 +78,7 @@ def _program(
 ) -> None:
     """Tell from span files why a Ray job took as long as it did.
 
-    Start with: raytrace-analyze record yourscript.py
-
-    Already have span files? raytrace-analyze merge /tmp, then: raytrace-analyze critical-path
+    Start with: raytrace-analyze record yourscript.py, or, with span files: raytrace-analyze FOLDER
     """
 
 

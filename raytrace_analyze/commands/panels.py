@@ -1,5 +1,6 @@
 """The program's help: its commands by what one wants to do, each with its whole first sentence."""
 
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperGroup
@@ -11,7 +12,13 @@ PANELS = (COLLECT, LOOK, EXPLAIN, SHARE)
 
 
 class Program(TyperGroup):
-    """The program with its commands in panels."""
+    """The program with its commands in panels; paths without a command are summed up."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `summary` before paths that are there."""
+        if args and args[0] not in self.commands and not args[0].startswith("-") and Path(args[0]).exists():
+            args = ["summary", *args]
+        return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section a panel, commands in the order in which they were registered."""
