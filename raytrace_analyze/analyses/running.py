@@ -9,7 +9,7 @@ from raytrace_analyze.analyses.hang import Hang, hang
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.table.lineage import Flags, RowIds
 
 RUNNING = pl.Schema(
     {
@@ -87,7 +87,7 @@ def _open_runs(prepared: PreparedTrace) -> pl.DataFrame:
     return rows.filter(pl.Series(is_run)).select(*RUNNING.names(), "session", "job_id")
 
 
-def _innermost(parent: RowIds, is_open: np.ndarray, is_run: np.ndarray, start: RowIds) -> RowIds:  # type: ignore[type-arg]
+def _innermost(parent: RowIds, is_open: Flags, is_run: Flags, start: RowIds) -> RowIds:
     """Give by run the open span deepest in it that is no run itself (the one that started last), -1 for none."""
     inner = np.flatnonzero(is_open & ~is_run)
     found = np.full(parent.size, -1, dtype=np.int64)

@@ -35,8 +35,8 @@ def show_tree(tree: TraceTree, console: Console, *, top: int) -> None:
         is_on_path = row["path_ns"] > 0
         style = "green" if is_on_path else "red" if row["status"] == "ERROR" else ""
         took = "never ended" if row["duration_ns"] is None else duration_text(row["duration_ns"])
-        bar, name = label(_bar(row, tree, width), style=style), label(_name(row), style=style)
-        shown.add_row(ON_PATH if is_on_path else "", took, bar, name)
+        bar = label(_bar(row, tree, width), style=style)
+        shown.add_row(ON_PATH if is_on_path else "", took, bar, label(_name(row), style=style))
     console.print(shown)
     console.print(f"{ON_PATH} on the critical path; bars show when each span was.", style="dim")
     if (rest := tree.spans.height - kept.height) > 0:
@@ -68,7 +68,7 @@ def _chosen(spans: pl.DataFrame, top: int) -> pl.DataFrame:
 def _bar(row: dict[str, Any], tree: TraceTree, width: int) -> str:
     whole = max(tree.path.makespan_ns, 1)
     end = tree.path.end_ns if row["end_ns"] is None else row["end_ns"]
-    first = min(max(width * (row["start_ns"] - tree.path.start_ns) // whole, 0), width - 1)
+    first: int = min(max(width * (row["start_ns"] - tree.path.start_ns) // whole, 0), width - 1)
     length = max(round(width * (end - row["start_ns"]) / whole), 1)
     return " " * first + "█" * min(length, width - first)
 
