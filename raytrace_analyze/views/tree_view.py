@@ -69,7 +69,7 @@ def _bar(row: dict[str, Any], tree: TraceTree, width: int) -> str:
     whole = max(tree.path.makespan_ns, 1)
     end = tree.path.end_ns if row["end_ns"] is None else row["end_ns"]
     first: int = min(max(width * (row["start_ns"] - tree.path.start_ns) // whole, 0), width - 1)
-    length = max(round(width * (end - row["start_ns"]) / whole), 1)
+    length: int = max(round(width * (end - row["start_ns"]) / whole), 1)
     return " " * first + "█" * min(length, width - first)
 
 
