@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.libraries.train import train
     from raytrace_analyze.analyses.libraries.tune import tune
     from raytrace_analyze.analyses.queue_causes import queue_causes
+    from raytrace_analyze.analyses.running import Running, running
     from raytrace_analyze.analyses.slack import slack
     from raytrace_analyze.analyses.span_graph import span_graph
     from raytrace_analyze.analyses.task_story import TaskStory, tell_story
+    from raytrace_analyze.analyses.trace_tree import TraceTree, trace_tree
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
     from raytrace_analyze.clocks.correction import correct_clocks
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
@@ -38,8 +40,12 @@ if TYPE_CHECKING:
     from raytrace_analyze.prepared import PreparedTrace, prepare
     from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.table.attempts import with_task_events
+    from raytrace_analyze.verdict.result import Summary
+    from raytrace_analyze.verdict.summary import summary
 
 _HOME = {
+    "Summary": "verdict.result",
+    "summary": "verdict.summary",
     "CriticalPath": "path.result",
     "clock_offsets": "analyses.clock_offsets",
     "correct_clocks": "clocks.correction",
@@ -49,6 +55,8 @@ _HOME = {
     "path_aggregates": "path.aggregate",
     "queue_causes": "analyses.queue_causes",
     "tell_story": "analyses.task_story",
+    "TraceTree": "analyses.trace_tree",
+    "trace_tree": "analyses.trace_tree",
     "RunDiff": "analyses.diff",
     "diff": "analyses.diff",
     "DamagedInputError": "errors",
@@ -70,6 +78,8 @@ _HOME = {
     "train": "analyses.libraries.train",
     "tune": "analyses.libraries.tune",
     "advise": "advice",
+    "Running": "analyses.running",
+    "running": "analyses.running",
     "slack": "analyses.slack",
     "WhatIf": "analyses.what_if",
     "what_if": "analyses.what_if",
@@ -91,7 +101,10 @@ __all__ = [
     "PreparedTrace",
     "RaytraceError",
     "RunDiff",
+    "Running",
+    "Summary",
     "TaskStory",
+    "TraceTree",
     "UsageError",
     "WhatIf",
     "advise",
@@ -109,10 +122,13 @@ __all__ = [
     "prepare",
     "queue_causes",
     "read_spans",
+    "running",
     "slack",
     "span_graph",
     "steps",
+    "summary",
     "tell_story",
+    "trace_tree",
     "traces",
     "train",
     "tune",

@@ -8,10 +8,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.analyses.libraries.steps import Steps
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.units import bytes_text, count_text, duration_text, share_text
-from raytrace_analyze.views.chain import short_name
-from raytrace_analyze.views.console import table
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 
 SLOW = 1.5

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.console import table
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 
 _JOB = ("session", "job_id")
