@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
+    from raytrace_analyze.analyses.libraries.data import data
+    from raytrace_analyze.analyses.libraries.serve import serve
     from raytrace_analyze.analyses.queue_causes import queue_causes
     from raytrace_analyze.analyses.slack import slack
     from raytrace_analyze.analyses.span_graph import span_graph
@@ -62,6 +64,8 @@ _HOME = {
     "read_spans": "ingest",
     "jobs": "analyses.inventory",
     "traces": "analyses.inventory",
+    "data": "analyses.libraries.data",
+    "serve": "analyses.libraries.serve",
     "latency_stats": "analyses.latency",
     "advise": "advice",
     "slack": "analyses.slack",
@@ -93,6 +97,7 @@ __all__ = [
     "correct_clocks",
     "critical_path",
     "critical_paths",
+    "data",
     "diff",
     "export",
     "hang",
@@ -103,6 +108,7 @@ __all__ = [
     "prepare",
     "queue_causes",
     "read_spans",
+    "serve",
     "slack",
     "span_graph",
     "tell_story",

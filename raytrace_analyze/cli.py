@@ -9,6 +9,7 @@ import typer
 
 from raytrace_analyze.commands.advise import advise
 from raytrace_analyze.commands.critical_path import critical_path
+from raytrace_analyze.commands.data import data
 from raytrace_analyze.commands.demo import demo
 from raytrace_analyze.commands.diff import diff
 from raytrace_analyze.commands.export import export
@@ -16,6 +17,7 @@ from raytrace_analyze.commands.hang import hang
 from raytrace_analyze.commands.jobs import jobs
 from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.record import record
+from raytrace_analyze.commands.serve import serve
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.commands.what_if import what_if
@@ -35,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (merge, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, export, demo):
+for command in (merge, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, data, serve, export, demo):
     app.command(command.__name__.replace("_", "-"))(command)
 # What stands behind the script is the script's.
 app.command("record", context_settings={"allow_interspersed_args": False})(record)

@@ -12,6 +12,8 @@ from opentelemetry.sdk.trace import SpanProcessor
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 
+_EXPORTER = "raytrace_hook:serve_span_processors"
+
 
 def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[], Resource]) -> None:
     """Let Serve, when it is loaded, have a tracer provider of its own that writes where we do."""
@@ -21,8 +23,12 @@ def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[]
         for processor in processors():
             provider.add_span_processor(processor)
 
-    when_loaded(internals.SERVE_TRACING_MODULE, lambda: patches.patch_serve_provider(_Provider(adopt)))
-    when_loaded(internals.SERVE_TRACING_MODULE, lambda: patches.patch_serve_context(_without_ended))
+    def patch() -> None:
+        patches.patch_serve_provider(_Provider(adopt))
+        patches.patch_serve_context(_without_ended)
+        patches.patch_serve_exporter(_EXPORTER)
+
+    when_loaded(internals.SERVE_TRACING_MODULE, patch)
 
 
 class _Provider:
