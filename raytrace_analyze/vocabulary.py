@@ -111,6 +111,7 @@ class Scopes(StrEnum):
 
     JOBS = "jobs"
     TRACES = "traces"
+    REQUESTS = "requests"
 
 
 class ScopeKind(StrEnum):
@@ -119,6 +120,7 @@ class ScopeKind(StrEnum):
     JOB = "job"
     SESSION = "session"
     TRACE = "trace"
+    REQUEST = "request"
     TASK = "task"
 
 

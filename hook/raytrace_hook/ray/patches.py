@@ -222,9 +222,11 @@ def patch_serve_exporter(path: str) -> None:
 
 
 @patched("a trace for each request of Ray Serve")
-def patch_serve_context(wrapper: Wrapper) -> None:
-    """Wrap what tells the parent of Serve's spans."""
-    replace_attribute(load(SERVE_TRACING_MODULE), "get_trace_context", wrapper)
+def patch_serve_context(here: Wrapper, sent: Wrapper) -> None:
+    """Wrap what tells the parent of Serve's spans: where they start, and as it came with a request."""
+    module = load(SERVE_TRACING_MODULE)
+    replace_attribute(module, "get_trace_context", here)
+    replace_attribute(module, "extract_propagated_context", sent)
 
 
 @patched("waits for the blocks of a dataset")

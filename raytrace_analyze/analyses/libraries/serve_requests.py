@@ -3,11 +3,14 @@
 Read from the spans that Serve's own tracing makes (see `serve_names`); what our hook adds tells the sends apart.
 """
 
+import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import told
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.serve_names import SEND, is_handle, is_proxy, is_route
+from raytrace_analyze.table.lineage import nearest_ancestor
+from raytrace_analyze.trace.busy_time import covered
 
 PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
 """What a request's time is made of, in order."""
@@ -40,63 +43,75 @@ def find_requests(trace: PreparedTrace) -> pl.DataFrame:
     """Find the requests in a trace: columns of `REQUESTS`, in order of start; clocks corrected as the trace's."""
     spans = _served(trace)
     name = pl.col("name")
-    proxies = spans.filter(is_proxy(name)).select(pl.col("span_id", "start", "end", "is_error").name.prefix("proxy_"))
+    proxies = spans.filter(is_proxy(name)).select(pl.col("row", "start", "end", "is_error").name.prefix("proxy_"))
     routes = spans.filter(is_route(name)).select(pl.all().name.prefix("route_"))
     handles = (
         spans.filter(is_handle(name))
         .select(pl.all().name.prefix("handle_"))
         .sort("handle_start")
-        .with_columns(key=pl.coalesce("handle_parent_id", "handle_span_id"))
+        .with_columns(
+            key=pl.when(pl.col("handle_routed") < 0).then(-1 - pl.col("handle_row")).otherwise("handle_routed")
+        )
         # A request whose replica died came to another one: the last is the one that answered.
         .unique("key", keep="last", maintain_order=True)
     )
     hops = (
-        routes.join(handles, left_on="route_span_id", right_on="handle_parent_id", how="full", coalesce=False)
-        .join(proxies, left_on="route_parent_id", right_on="proxy_span_id", how="left", coalesce=False)
-        .join(_sends(trace), left_on="route_span_id", right_on="send_parent_id", how="left")
+        routes.join(handles, left_on="route_row", right_on="key", how="full", coalesce=False)
+        .join(proxies, left_on="route_asked", right_on="proxy_row", how="left")
+        .join(_sends(trace, spans), left_on="route_row", right_on="send_routed", how="left")
         .with_columns(*(pl.coalesce(f"handle_{each}", f"route_{each}").alias(each) for each in _FROM))
     )
-    return _told_apart(hops.join(_downstream(hops), left_on="handle_span_id", right_on="route_parent_id", how="left"))
+    return _told_apart(hops.join(_downstream(hops), left_on="handle_row", right_on="route_asked", how="left"))
 
 
 def _served(trace: PreparedTrace) -> pl.DataFrame:
-    """Give Serve's own spans with what their attributes say, and their times in ns."""
-    attributes, name = pl.col("attributes"), pl.col("name")
-    structure = trace.structure
-    timed = trace.spans.select(
-        *("trace_id", "span_id", "parent_id", "session", "name", "attributes"),
+    """Give Serve's own spans with what their attributes say, their times in ns, and whose they are.
+
+    `routed`: the row of the routing that a handler's part came by; `asked`: the row of the proxy's or handler's span
+    that routed a request; -1 where there is none. Spans of the program may lie between.
+    """
+    structure, name = trace.structure, trace.spans.get_column("name")
+    proxies, routes, handles = is_proxy(name), is_route(name), is_handle(name)
+    attributes = pl.col("attributes")
+    served = trace.spans.select(
+        *("trace_id", "session", "name", "attributes"),
+        row=pl.Series(np.arange(structure.start.size)),
         start=pl.Series(structure.start),
         end=pl.Series(structure.end),
         in_flight=pl.Series(structure.in_flight),
         is_error=pl.col("status") == "ERROR",
-    ).filter(is_proxy(name) | is_route(name) | is_handle(name))
+        routed=pl.Series(nearest_ancestor(structure.parent, routes.to_numpy())),
+        asked=pl.Series(nearest_ancestor(structure.parent, (proxies | handles).to_numpy())),
+    ).filter(proxies | routes | handles)
     route = pl.coalesce(told(attributes, "route"), told(attributes, "http.route"))
-    return timed.with_columns(
+    return served.with_columns(
         *(told(attributes, attribute).alias(column) for column, attribute in _ABOUT.items()), route=route
     ).drop("attributes")
 
 
-def _sends(trace: PreparedTrace) -> pl.DataFrame:
+def _sends(trace: PreparedTrace, served: pl.DataFrame) -> pl.DataFrame:
     """Count how often each routed request was sent, and when the last time."""
-    sent = trace.spans.select("parent_id", "name", "category", start=pl.Series(trace.structure.start))
+    sent = trace.spans.select(
+        "name",
+        "category",
+        send_routed=pl.Series(trace.structure.parent),
+        start=pl.Series(trace.structure.start),
+    )
     return (
         sent.filter((pl.col("category") == "submit") & pl.col("name").str.contains(SEND))
-        .group_by(send_parent_id="parent_id")
+        .join(served.select(send_routed="row"), on="send_routed", how="semi")
+        .group_by("send_routed")
         .agg(sends=pl.len().cast(pl.Int64), sent=pl.col("start").max())
     )
 
 
 def _downstream(hops: pl.DataFrame) -> pl.DataFrame:
     """Sum for each handler how long requests of its own were elsewhere; time when several were counts once."""
-    end = pl.max_horizontal("route_end", "handle_end")
-    before = end.cum_max().shift(1).over("route_parent_id", order_by="route_start")
-    own = (end - pl.max_horizontal("route_start", before)).clip(lower_bound=0)
-    return (
-        hops.filter(pl.col("route_parent_id").is_not_null())
-        .select("route_parent_id", downstream_ns=own)
-        .group_by("route_parent_id")
-        .agg(pl.col("downstream_ns").sum())
+    asked = hops.filter(pl.col("route_asked") >= 0).select(
+        "route_asked", "route_start", end=pl.max_horizontal("route_end", "handle_end")
     )
+    owner, start, end = (asked.get_column(each).to_numpy() for each in ("route_asked", "route_start", "end"))
+    return covered(owner, start, end).rename({"owner": "route_asked", "covered_ns": "downstream_ns"})
 
 
 def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
@@ -109,10 +124,11 @@ def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
         pl.min_horizontal(pl.col("downstream_ns").fill_null(0), in_handler)
     )
     # A send by another machine's clock may seem to be later than what it led to.
-    sent = pl.min_horizontal("sent", began)
+    sent = pl.when(pl.col("sent").is_not_null()).then(pl.min_horizontal("sent", began))
     parts = {
         "proxy_ns": pl.col("route_start") - pl.col("proxy_start"),
-        "router_ns": pl.coalesce(sent, began, "route_end") - pl.col("route_start"),
+        "router_ns": pl.when(began.is_null()).then("route_end").otherwise(pl.coalesce(sent, began))
+        - pl.col("route_start"),
         "way_ns": began - sent,
         "handler_ns": in_handler - downstream,
         "back_ns": pl.col("proxy_end") - done,
