@@ -88,8 +88,8 @@ def critical_path(
     from raytrace_analyze.views.documents import path_document, records
     from raytrace_analyze.views.path_view import show_path
 
-    scopes = {"job": job, "trace": trace, "task": task, "request": request}
-    of_one = {**scopes, "near": near, "confidence": confidence or None}
+    of_one: dict[str, object] = {"job": job, "trace": trace, "task": task, "request": request, "near": near}
+    of_one["confidence"] = confidence or None
     check_scopes(all_scopes, of_one, tail, by)
     within = None if near is None else float(options.read_percent(near, "near"))
     if within is not None and (trace is not None or task is not None or request is not None):
@@ -101,7 +101,7 @@ def critical_path(
     if all_scopes is not None:
         sum_up(prepared, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)
         raise typer.Exit(exit_code)
-    path = find_path(prepared, **scopes, options=how)
+    path = find_path(prepared, job=job, trace=trace, task=task, request=request, options=how)
     chains = None
     if within is not None:
         from raytrace_analyze.analyses.slack import near_chains, slack

@@ -75,7 +75,7 @@ def with_key(batch):
 
 
 def main(folder):
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", _tracing_startup_hook=HOOK)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", _tracing_startup_hook=HOOK)
     DataContext.get_current().enable_progress_bars = False
 
     @ray.remote

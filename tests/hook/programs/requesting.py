@@ -119,7 +119,9 @@ async def load(port):
 
 
 def main(port, hook):
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", _tracing_startup_hook=hook or None)
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", _tracing_startup_hook=hook or None
+    )
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     for name, (kind, _, _) in APPLICATIONS.items():
         application = kind.bind(Back.bind()) if kind is Front else kind.bind()
