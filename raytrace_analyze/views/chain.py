@@ -7,9 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.serve_names import ROUTE_SPAN
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.views.words import CAUSES
 from raytrace_analyze.vocabulary import Activity
 
 _SHARE_OF_QUEUES = 20
@@ -19,18 +20,6 @@ _SERIES = 2
 
 Segment = dict[str, Any]
 
-CAUSES = {
-    "dependency": "for what it depends on",
-    "actor-busy": "its actor is busy",
-    "actor-start": "its actor is being created",
-    "worker-start": "a worker process starts",
-    "no-slot": "no free slot",
-    "transfer": "its arguments are fetched",
-    "function-load": "its code is loaded",
-    "retry": "before another attempt",
-    "dispatch": "on the way to its worker",
-}
-"""What a run waits for before it starts, in words."""
 _CAUSES_SHOWN = 2
 _SHARE_SHOWN = 10
 """A cause of less than this part of a wait is not named."""
@@ -47,11 +36,6 @@ class ChainLine:
     text: str
     inferred: bool
     is_folded: bool = False
-
-
-def short_name(function: str | None) -> str:
-    """A function as its author would say it: without Ray's `__main__.`."""
-    return (function or DRIVER).removeprefix("__main__.")
 
 
 def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:

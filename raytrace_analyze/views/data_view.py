@@ -6,11 +6,11 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.units import bytes_text, count_text, duration_text, share_text
-from raytrace_analyze.views.chain import CAUSES
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.words import CAUSES
 
 _WITHOUT_HOOK = (
     "busy, at a time and idle are not known: Ray's own tracing ends a generator's span when it is made; "

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.table.lineage import RowIds
