@@ -153,11 +153,7 @@ def tell_open(waits: Waits) -> None:
 
 def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
     def execute(executor: Any, *arguments: Any, **keywords: Any) -> Any:
-        execution = None
-        if internals.tracing_is_on():
-            execution = executor._raytrace_execution = _Execution(executor)
-            _open.add(execution)
-        token = _current.set(execution)
+        token = _current.set(_begin(executor))
         try:
             return original(executor, *arguments, **keywords)
         except BaseException as error:
@@ -167,6 +163,18 @@ def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
             _current.reset(token)
 
     return execute
+
+
+def _begin(executor: Any) -> _Execution | None:
+    try:
+        if not internals.tracing_is_on():
+            return None
+        execution = executor._raytrace_execution = _Execution(executor)
+        _open.add(execution)
+        return execution
+    except Exception as error:
+        warn_once("an execution of a dataset could not be recorded", error)
+        return None
 
 
 def _running(original: Callable[..., Any]) -> Callable[..., Any]:
