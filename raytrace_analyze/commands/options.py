@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raytrace_analyze.commands import completion
 from raytrace_analyze.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,19 +26,45 @@ Spans = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[SPANS]...",
-        help="A Parquet file or folder written by merge, or raw span files and folders. Default: spans.parquet.",
+        help="A table written by merge, or raw span files and folders; - for standard input. Default: spans.parquet.",
         show_default=False,
     ),
 ]
 Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="table for reading; json and csv for programs.")]
-Job = Annotated[str | None, typer.Option("--job", metavar="ID", help="A job: its ID, or SESSION/ID where ids repeat.")]
-Trace = Annotated[str | None, typer.Option("--trace", metavar="ID", help="A trace, by its id or the beginning of it.")]
+Job = Annotated[
+    str | None,
+    typer.Option(
+        "--job", metavar="ID", autocompletion=completion.jobs, help="A job: its ID, or SESSION/ID where ids repeat."
+    ),
+]
+Trace = Annotated[
+    str | None,
+    typer.Option(
+        "--trace", metavar="ID", autocompletion=completion.traces, help="A trace, by its id or the beginning of it."
+    ),
+]
 Task = Annotated[
     str | None,
-    typer.Option("--task", metavar="NAME|ID", help="A task: its function or id; of several runs the slowest."),
+    typer.Option(
+        "--task",
+        metavar="NAME|ID",
+        autocompletion=completion.functions,
+        help="A task: its function or id; of several runs the slowest.",
+    ),
 ]
 NoInfer = Annotated[
     bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; use only what is certain.")
+]
+HadSlots = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="How many CPUs there were. Without it that is told from the spans."),
+]
+Source = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="A folder with the program's source, besides this one; repeatable. No source elsewhere is read.",
+    ),
 ]
 ClockCorrect = Annotated[
     bool,
