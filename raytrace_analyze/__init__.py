@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
+    from raytrace_analyze.analyses.libraries.data import data
+    from raytrace_analyze.analyses.libraries.serve import serve
     from raytrace_analyze.analyses.libraries.steps import steps
     from raytrace_analyze.analyses.libraries.train import train
     from raytrace_analyze.analyses.libraries.tune import tune
@@ -73,6 +75,8 @@ _HOME = {
     "read_spans": "ingest",
     "jobs": "analyses.inventory",
     "traces": "analyses.inventory",
+    "data": "analyses.libraries.data",
+    "serve": "analyses.libraries.serve",
     "latency_stats": "analyses.latency",
     "steps": "analyses.libraries.steps",
     "train": "analyses.libraries.train",
@@ -112,6 +116,7 @@ __all__ = [
     "correct_clocks",
     "critical_path",
     "critical_paths",
+    "data",
     "diff",
     "export",
     "hang",
@@ -123,6 +128,7 @@ __all__ = [
     "queue_causes",
     "read_spans",
     "running",
+    "serve",
     "slack",
     "span_graph",
     "steps",
