@@ -85,6 +85,16 @@ def called_by_ray() -> bool:
     return is_in_ray and not is_on_behalf()
 
 
+def is_for_the_program() -> bool:
+    """Tell whether the program makes a call, or a library of Ray's that stands in for it."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if _is_of_the_program(frame.f_globals.get("__name__") or "", frame):
+            return True
+        frame = frame.f_back
+    return is_on_behalf()
+
+
 def _is_of_the_program(module: str, frame: FrameType) -> bool:
     if not is_program(module) or module.partition(".")[0] in _STANDARD_LIBRARY:
         return False

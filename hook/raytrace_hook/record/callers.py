@@ -14,7 +14,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.record import on_behalf
-from raytrace_hook.record.call_sites import called_by_ray
+from raytrace_hook.record.call_sites import is_for_the_program
 
 _CARRIED = "raytrace-job"
 _KEY = context_api.create_key("raytrace-job")
@@ -39,7 +39,7 @@ def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:
             is_ours, is_library = _about(internals.actor_of(target))
             if job is None and not is_ours:
                 job = internals.core_worker().get_current_job_id().hex()
-            if is_library and not called_by_ray():
+            if is_library and is_for_the_program():
                 kwargs["_ray_trace_ctx"][on_behalf.CARRIED] = True
         if job is not None:
             kwargs["_ray_trace_ctx"][_CARRIED] = job

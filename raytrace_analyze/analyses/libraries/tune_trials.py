@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import EXPERIMENT, ITEMS, PARAMETERS, REPORT, TRIAL, told
+from raytrace_analyze.analyses.libraries.train_reports import REPORT_SPAN
+from raytrace_analyze.attributes import AWAITED, EXPERIMENT, PARAMETERS, REPORT, TRIAL, told
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.trace.actor_labels import actor_labels
 
@@ -60,7 +61,7 @@ def _sums() -> list[pl.Expr]:
         pl.col("start").filter(is_call).min().alias("began"),
         pl.col("end").filter(is_call).max().alias("ended"),
         took.filter(is_call).max().alias("slowest_ns"),
-        pl.coalesce(pl.col("items").sum().replace(0, None), calls).alias("results"),
+        pl.coalesce(pl.col("reports").sum().replace(0, None), calls).alias("results"),
         (is_call & pl.col("is_error")).sum().cast(pl.Int64).alias("errors"),
         pl.when(pl.col("held_ns").is_not_null().any()).then(pl.col("held_ns").sum()).alias("held_ns"),
         pl.col("actor_id").last().alias("actor_id"),
@@ -89,18 +90,23 @@ def _runs(trace: PreparedTrace) -> pl.DataFrame:
     trial = told(trace.spans.get_column("attributes"), TRIAL)
     rows = np.flatnonzero(structure.is_run & trial.is_not_null().to_numpy())
     runs = _about(trace, rows).with_columns(trial=trial.gather(rows))
-    items = told(trace.spans.get_column("attributes").gather(rows), ITEMS).cast(pl.Int64, strict=False)
-    return runs.with_columns(items=items).join(_held(trace), on="row", how="left").sort("start", "row")
+    return runs.join(_held(trace), on="row", how="left").sort("start", "row")
 
 
 def _held(trace: PreparedTrace) -> pl.DataFrame:
-    """Give by function (`row`) how long it was held until it could go on to its next result."""
+    """Give by function (`row`) how many results it gave, and how long it was held until it could go on to the next."""
     structure = trace.structure
     attributes = trace.spans.get_column("attributes")
-    is_wait = trace.runs.is_wait & ~structure.is_run
-    rows = np.flatnonzero(is_wait & told(attributes, REPORT).is_not_null().to_numpy() & (structure.run_above >= 0))
-    held = pl.DataFrame({"row": structure.run_above[rows], "held_ns": structure.end[rows] - structure.start[rows]})
-    return held.group_by("row").agg(pl.col("held_ns").sum())
+    is_report = (told(attributes, AWAITED) == REPORT_SPAN).fill_null(value=False).to_numpy()
+    rows = np.flatnonzero(is_report & ~structure.is_run & (structure.run_above >= 0))
+    held = pl.DataFrame(
+        {
+            "row": structure.run_above[rows],
+            "held_ns": structure.end[rows] - structure.start[rows],
+            "reports": told(attributes.gather(rows), REPORT).is_not_null().cast(pl.Int64),
+        }
+    )
+    return held.group_by("row").agg(pl.col("held_ns", "reports").sum())
 
 
 def _about(trace: PreparedTrace, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> pl.DataFrame:
@@ -131,7 +137,7 @@ def _untold(trace: PreparedTrace) -> pl.DataFrame:
     )
     none = pl.lit(None, pl.Int64)
     summed = (
-        calls.with_columns(trial="actor", items=none, held_ns=none)
+        calls.with_columns(trial="actor", reports=none, held_ns=none)
         .sort("start", "row")
         .group_by(KEY, maintain_order=True)
         .agg(*_sums())

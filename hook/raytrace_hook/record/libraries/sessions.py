@@ -16,6 +16,8 @@ from raytrace_hook.record.libraries.thread_runs import ThreadRun, function_name,
 from raytrace_hook.record.waits import Waits
 
 _SESSION = "_raytrace_session"
+_AGAIN = "__duplicate__"
+"""What Tune adds to a result that is none."""
 
 
 class _Session:
@@ -128,11 +130,11 @@ def _giving(original: Callable[..., Any]) -> Callable[..., Any]:
         recorded: _Session | None = getattr(session, _SESSION, None)
         if recorded is None or recorded.run is not of_thread.run:
             return original(session, *arguments, **keywords)
-        number = recorded.given.count
+        number = {} if _is_the_last_again(arguments) else {names.REPORT: recorded.given.count}
         recorded.given.come()
         section = None
         if recorded.rank is None:
-            section = Section(names.AWAIT_SPAN, waiting(names.REPORT_SPAN, **{names.REPORT: number}))
+            section = Section(names.AWAIT_SPAN, waiting(names.REPORT_SPAN, **number))
         try:
             return original(session, *arguments, **keywords)
         except BaseException as error:
@@ -143,6 +145,11 @@ def _giving(original: Callable[..., Any]) -> Callable[..., Any]:
                 section.end()
 
     return _report_training_result
+
+
+def _is_the_last_again(arguments: tuple[Any, ...]) -> bool:
+    """Tell whether Tune itself gives the last result again, to say that the function has ended."""
+    return bool(arguments) and _AGAIN in (getattr(arguments[0], "metrics", None) or {})
 
 
 def _reporting(original: Callable[..., Any]) -> Callable[..., Any]:
