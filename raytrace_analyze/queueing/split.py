@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
-from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.queueing.rules import UNKNOWN_FROM_NS, CauseRules
 from raytrace_analyze.queueing.sentences import cause_sentences
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
@@ -86,6 +86,8 @@ def _split(rules: CauseRules, waits: QueueIntervals, first: int) -> Pieces:
     wait, start, end, cause, holder = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.argsort(wait, kind="stable")
     wait = wait[order]
+    is_long = (cause == CAUSES.index(Cause.DISPATCH)) & (end - start > UNKNOWN_FROM_NS)
+    cause = np.where(is_long, CAUSES.index(Cause.UNKNOWN), cause).astype(np.int8)
     return Pieces(wait + first, start[order], end[order], cause[order], holder[order], known[wait])
 
 
@@ -141,6 +143,7 @@ def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
         holder_ns=_held(rules, pieces),
         ended_meanwhile=_ended(rules, run, pieces),
         node_id=spans.get_column("node_id").gather(pl.Series(run)),
+        on_actor=pl.Series(rules.runs.actor[run] >= 0) & ~pl.Series(rules.runs.is_creation[run]),
     )
     frame = frame.with_columns(duration_ns=pl.col("end_ns") - pl.col("start_ns"))
     return frame.with_columns(sentence=cause_sentences(frame)).select(QUEUE_CAUSES.names()).cast(QUEUE_CAUSES)

@@ -27,7 +27,11 @@ _CAUSES = {
     "transfer": "its arguments are fetched",
     "function-load": "its code is loaded",
     "retry": "before another attempt",
+    "restore": "its arguments are pulled, or restored from disk",
+    "store-full": "no room in the object store",
+    "placement": "its placement group is not there yet",
     "dispatch": "on the way to its worker",
+    "unknown": "nothing tells for what",
 }
 _CAUSES_SHOWN = 2
 _SHARE_SHOWN = 10
