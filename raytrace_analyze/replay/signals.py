@@ -32,7 +32,10 @@ class Signals:
 
 
 def find_signals(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> Signals:
-    """Find those of one scope; `rows` are its rows. Where an actor's turn or an item came with the end of a run, that is a point already."""
+    """Find those of one scope; `rows` are its rows.
+
+    Where an actor's turn or an item came with the end of a run, that is a point already.
+    """
     inside = np.zeros(scoped.start.size, dtype=np.bool_)
     inside[rows] = True
     found = _items(scoped, waiting).joined(_wakers(scoped, waiting, rows)).joined(_turns(scoped, runs, waiting, rows))
