@@ -58,9 +58,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         each.mkdir(0o700)
     hook = "raytrace_hook:setup_tracing"
     arguments = {"include_dashboard": False, "tracing_startup_hook": hook, "num_cpus": 1}
-    cluster = Cluster(
-        initialize_head=True, head_node_args={**arguments, "env_vars": {"RAYTRACE_DIR": str(folders[0])}}
-    )
+    cluster = Cluster(initialize_head=True, head_node_args={**arguments, "env_vars": {"RAYTRACE_DIR": str(folders[0])}})
     try:
         workers = [cluster.add_node(num_cpus=1, env_vars={"RAYTRACE_DIR": str(each)}) for each in folders[1:]]
         cluster.wait_for_nodes()
