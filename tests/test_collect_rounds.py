@@ -35,9 +35,8 @@ class Cluster:
         given: dict[Node, Any] = {}
         for node, (function, arguments) in calls.items():
             self.calls.append((node.host, function.__name__))
-            if function.__name__ == "list_files":
-                arguments = ((str(self.folders[node]),),)
-            given[node] = Failed("NodeDiedError: gone") if node in self.dead else function(*arguments)
+            own = ((str(self.folders[node]),),) if function.__name__ == "list_files" else arguments
+            given[node] = Failed("NodeDiedError: gone") if node in self.dead else function(*own)
         return given
 
     def merged(self) -> set[str]:
@@ -80,7 +79,7 @@ def test_two_nodes_give_what_one_merge_of_all_files_gives(
 
 
 def test_only_what_is_new_is_read_again(cluster: Cluster, destination: Destination, tmp_path: Path) -> None:
-    late = sorted(cluster.folders[cluster.nodes[0]].glob("*.jsonl"))[-1]
+    late = max(cluster.folders[cluster.nodes[0]].glob("*.jsonl"))
     kept = late.read_bytes()
     late.write_bytes(b"".join(kept.splitlines(keepends=True)[:2]))
     collect(destination)

@@ -27,8 +27,9 @@ def record(
     """Run a Ray program as it is, with tracing on, then merge its spans and show what decided its time.
 
     The cluster need not have been started with tracing: nothing is restarted or installed there, and other programs
-    on it stay untraced. The spans of its other machines are collected. Ends with the program's exit code. SIGINT, SIGTERM and SIGHUP are passed on to the program, which gets 20 s to end; what it did until then
-    is shown. The run before is kept in FOLDER/earlier.
+    on it stay untraced. The spans of all its machines are collected. Ends with the program's exit code. SIGINT,
+    SIGTERM and SIGHUP are passed on to the program, which gets 20 s to end; what it did until then is shown. The run
+    before is kept in FOLDER/earlier.
 
     Examples:
 

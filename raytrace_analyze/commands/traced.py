@@ -36,9 +36,9 @@ def run_traced(command: Sequence[str], raw: Path) -> int:
 
 
 def merge_and_show(raw: Path, table: Path, *others: Path) -> "PreparedTrace":
-    """Merge the span files in `raw` and `others` into `table`; show the summary and the path; says each command that would do so.
+    """Merge the span files in `raw` and `others` into `table`; show the summary and the path.
 
-    Gives what is in the table, as those commands read it.
+    Says each command that would do so. Gives what is in the table, as those commands read it.
     """
     from raytrace_analyze.files.output import strictest_mode
     from raytrace_analyze.ingest import load
