@@ -64,7 +64,7 @@ def test_the_output_that_is_shown_is_real(page: Path) -> None:
 def test_commands_that_are_named_are_there(page: Path) -> None:
     """Each command line of a page without output names a command, and options that this command has."""
     for line in re.findall(r"^(?:\$ )?raytrace-analyze (.+?)(?: +#.*)?$", page.read_text(), re.MULTILINE):
-        name, *words = line.split()
+        name, *words = re.split(r"[|>]", line)[0].split()
         assert name in COMMANDS, line
         known = reference_options(COMMANDS[name]) | {"--help"}
         # What stands behind a recorded script is the script's.
@@ -74,8 +74,7 @@ def test_commands_that_are_named_are_there(page: Path) -> None:
 
 def reference_options(command: Callable[..., None]) -> set[str]:
     """All names of a command's options."""
-    given = [described(parameter)[0] for parameter in inspect.signature(command, eval_str=True).parameters.values()]
-    return {word for text in given for word in re.findall(r"(?<![\w-])--?[a-z][\w-]*", text)}
+    return {word for text, _ in parameters(command) for word in re.findall(r"(?<![\w-])--?[a-z][\w-]*", text)}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python\nimport" in page.read_text()], ids=str)
@@ -112,11 +111,16 @@ def section(name: str, command: Callable[..., None]) -> str:
     text = inspect.cleandoc(command.__doc__ or "")
     examples = re.findall(r"^ +(raytrace-analyze.*)$", text, re.MULTILINE)
     prose = text[: text.index("Example")].strip()
-    parameters = inspect.signature(command, eval_str=True).parameters.values()
-    given = [described(parameter) for parameter in parameters if parameter.annotation is not typer.Context]
+    given = parameters(command)
     usage = " ".join(["raytrace-analyze", name, *(word for word, _ in given if not word.startswith("-"))])
     options = "\n".join(f"- `{word}`: {text}" for word, text in given)
     return f"## {name}\n\n`{usage}`\n\n{prose}\n\n{options}\n\n```\n" + "\n".join(examples) + "\n```"
+
+
+def parameters(command: Callable[..., None]) -> list[tuple[str, str]]:
+    """A command's arguments and options, as they are written on the command line, and what its help says of each."""
+    taken = inspect.signature(command, eval_str=True).parameters.values()
+    return [described(parameter) for parameter in taken if parameter.annotation is not typer.Context]
 
 
 def described(parameter: inspect.Parameter) -> tuple[str, str]:
