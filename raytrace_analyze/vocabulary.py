@@ -6,6 +6,7 @@ Light on purpose: the command line's help is made of these before anything heavy
 from enum import StrEnum
 from typing import TypeVar
 
+from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
 
 
@@ -54,6 +55,43 @@ class Activity(StrEnum):
     CPU = "cpu"
     IDLE = "idle"
     UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """How a job, a trace or a task ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"
+    UNKNOWN = "unknown"
+
+
+class Ending(StrEnum):
+    """How an attempt at a task ended that gave no result."""
+
+    EXCEPTION = "exception"
+    CANCELLED = "cancelled"
+    KILLED = "killed"
+
+
+class Spent(StrEnum):
+    """What a job's time went to, in a summary."""
+
+    CPU = "cpu"
+    IDLE = "idle"
+    RUNNING = "running"
+    SUBMIT = "submit"
+    QUEUE = "queue"
+    START_UP = "start-up"
+    FETCH = "fetch"
+    WAIT = "wait"
+
+
+class RemedyKind(StrEnum):
+    """What a summary proposes."""
+
+    PATTERN = "pattern"
+    SPEEDUP = "speedup"
 
 
 class Cause(StrEnum):
@@ -116,6 +154,7 @@ class Scopes(StrEnum):
 
     JOBS = "jobs"
     TRACES = "traces"
+    REQUESTS = "requests"
 
 
 class ScopeKind(StrEnum):
@@ -124,6 +163,7 @@ class ScopeKind(StrEnum):
     JOB = "job"
     SESSION = "session"
     TRACE = "trace"
+    REQUEST = "request"
     TASK = "task"
 
 
@@ -180,4 +220,5 @@ def choose(kind: type[_Word], wanted: str, what: str, *, but: tuple[_Word, ...] 
     choices = [word for word in kind if word not in but]
     if wanted in choices:
         return kind(wanted)
-    raise UsageError(f"there is no {what} {str(wanted)!r}; choose one of {', '.join(choices)}")
+    meant = did_you_mean(str(wanted), choices)
+    raise UsageError(f"there is no {what} {str(wanted)!r}{meant}; choose one of {', '.join(choices)}")

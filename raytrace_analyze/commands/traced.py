@@ -35,29 +35,33 @@ def run_traced(command: Sequence[str], raw: Path) -> int:
     return run_program(command, {**os.environ, "RAYTRACE_DIR": str(raw.resolve())})
 
 
-def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
-    """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so.
+def merge_and_show(raw: Path, table: Path, *others: Path) -> "PreparedTrace":
+    """Merge the span files in `raw` and `others` into `table`; show the summary and the path.
 
-    Gives what is in the table, as those commands read it.
+    Says each command that would do so. Gives what is in the table, as those commands read it.
     """
     from raytrace_analyze.files.output import strictest_mode
     from raytrace_analyze.ingest import load
     from raytrace_analyze.path.one_scope import critical_path
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.table.assemble import write_table
+    from raytrace_analyze.verdict.summary import summary
     from raytrace_analyze.views.console import messages, output
     from raytrace_analyze.views.merge_view import show_report
     from raytrace_analyze.views.path_view import show_path
+    from raytrace_analyze.views.summary_view import show_summary
 
-    say_command(f"merge {raw} -o {table}")
-    found = load([raw])
+    say_command(f"merge {' '.join(map(str, (raw, *others)))} -o {table}")
+    found = load([raw, *others])
     try:
         write_table(found.spans, table, mode=strictest_mode(found.report.files))
     except OSError as error:
         raise UsageError(f"cannot write {table}: {error.strerror or error}") from error
     show_report(found.report, messages())
-    say_command(f"critical-path {table}")
     prepared = prepare(load([table]).spans)
+    say_command(f"summary {table}")
+    show_summary(summary(prepared), output())
+    say_command(f"critical-path {table}")
     show_path(critical_path(prepared), output(), top=15, by="function")
     return prepared
 

@@ -206,7 +206,7 @@ class CauseRules:
         last = _code(Cause.DISPATCH, run)
         is_late = until - np.where(waited, time, since) > UNKNOWN_FROM_NS
         last[is_late & self._takes_results[run] & self.states.known[run]] = CAUSES.index(Cause.RESTORE)
-        last[self._first_beside(run) == run] = CAUSES.index(Cause.WORKER_START)
+        last[self.begins_process(run)] = CAUSES.index(Cause.WORKER_START)
         return [
             CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, time, NEVER), np.where(waited, holder, -1)),
             CauseBound(last, until, np.full(run.size, -1, dtype=np.int64)),
@@ -254,6 +254,11 @@ class CauseRules:
         """When whoever submitted a run (-1: none) knew that it was over, NEVER where that is not told."""
         return np.where(run >= 0, self.states.done[run], NEVER)
 
+    def begins_process(self, run: RowIds) -> Flags:
+        """Tell the runs that their worker processes began with."""
+        first: Flags = self._first_beside(run) == run
+        return first
+
     def _first_beside(self, run: RowIds) -> RowIds:
         """The run that each run's worker process began with, -1 where the process is not known."""
         first, known = np.full(run.size, -1, dtype=np.int64), self.runs.worker[run] >= 0
@@ -263,7 +268,7 @@ class CauseRules:
     def _loading(self, waits: QueueIntervals, running: Nanos) -> list[CauseBound]:
         """From the worker to the function's body: the way there, code and arguments, the span's own start."""
         states, runs, run = self.states, self.runs, waits.run
-        is_first, on_actor = self._first_beside(run) == run, runs.actor[run] >= 0
+        is_first, on_actor = self.begins_process(run), runs.actor[run] >= 0
         # Several calls of an async actor share one profile: theirs says nothing of this one.
         shares = np.zeros(run.size, dtype=np.bool_)
         shares[on_actor] = ~runs.serial_actor[runs.actor[run[on_actor]]]

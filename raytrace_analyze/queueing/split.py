@@ -79,21 +79,35 @@ def _split(rules: CauseRules, waits: QueueIntervals, first: int) -> Pieces:
         (is_method & known, rules.of_methods_with_events),
     ):
         if chosen.any():
-            parts.append(_tile(np.flatnonzero(chosen), chunk[chosen], answers(chunk[chosen])))
+            tiled = _tile(np.flatnonzero(chosen), chunk[chosen], answers(chunk[chosen]))
+            parts.append(_without_long_ways(rules, chunk.run, tiled))
     if not parts:
         none = np.empty(0, dtype=np.int64)
         return Pieces(none, none, none, none.astype(np.int8), none, none.astype(np.bool_))
     wait, start, end, cause, holder = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.argsort(wait, kind="stable")
     wait = wait[order]
-    is_long = (cause == CAUSES.index(Cause.DISPATCH)) & (end - start > UNKNOWN_FROM_NS)
-    cause = np.where(is_long, CAUSES.index(Cause.UNKNOWN), cause).astype(np.int8)
     return Pieces(wait + first, start[order], end[order], cause[order], holder[order], known[wait])
 
 
-def _tile(
-    number: RowIds, waits: QueueIntervals, answers: Sequence[CauseBound]
-) -> tuple[RowIds, RowIds, RowIds, Codes, RowIds]:
+_Tiles = tuple[RowIds, Nanos, Nanos, Codes, RowIds]
+"""Pieces as parallel arrays: wait, start, end, cause, holder."""
+
+
+def _without_long_ways(rules: CauseRules, run: RowIds, tiles: _Tiles) -> _Tiles:
+    """Call what took too long for Ray's own way by another name; `run` is that of each wait.
+
+    In a process that has just begun, that is loading code, else it is not known.
+    """
+    wait, start, end, cause, holder = tiles
+    is_long = (cause == CAUSES.index(Cause.DISPATCH)) & (end - start > UNKNOWN_FROM_NS)
+    if not is_long.any():
+        return tiles
+    named = np.where(rules.begins_process(run[wait]), CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.UNKNOWN))
+    return _joined(wait, start, end, np.where(is_long, named, cause).astype(np.int8), holder)
+
+
+def _tile(number: RowIds, waits: QueueIntervals, answers: Sequence[CauseBound]) -> _Tiles:
     """Clip answers to one another and to their wait, whatever the clocks say, and join what has the same cause."""
     ends = np.stack([np.clip(answer.time, waits.since, np.maximum(waits.until, waits.since)) for answer in answers])
     ends = np.maximum.accumulate(ends, axis=0)
@@ -102,6 +116,11 @@ def _tile(
     wait, start, end = (np.broadcast_to(number, ends.shape).T[kept], starts.T[kept], ends.T[kept])
     cause = np.stack([answer.cause for answer in answers]).T[kept]
     holder = np.stack([answer.holder for answer in answers]).T[kept]
+    return _joined(wait, start, end, cause, holder)
+
+
+def _joined(wait: RowIds, start: Nanos, end: Nanos, cause: Codes, holder: RowIds) -> _Tiles:
+    """Make one of neighbours that have the same cause."""
     begins = np.ones(wait.size, dtype=np.bool_)
     begins[1:] = (wait[1:] != wait[:-1]) | (cause[1:] != cause[:-1])
     lasts = np.append(begins[1:], True)[: wait.size]
