@@ -16,6 +16,7 @@ from raytrace_analyze.commands.hang import hang
 from raytrace_analyze.commands.jobs import jobs
 from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.record import record
+from raytrace_analyze.commands.report import report
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.commands.what_if import what_if
@@ -35,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (merge, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, export, demo):
+for command in (merge, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, report, export, demo):
     app.command(command.__name__.replace("_", "-"))(command)
 # What stands behind the script is the script's.
 app.command("record", context_settings={"allow_interspersed_args": False})(record)

@@ -18,7 +18,16 @@ _SERIES = 2
 
 Segment = dict[str, Any]
 
-_CAUSES = {
+CATEGORY_WORDS = {
+    "self": "running",
+    "queue": "waiting to start",
+    "submit": "submitting",
+    "fetch": "getting results back",
+    "wait": "waiting for something not traced",
+}
+"""What the time on a path was, by category."""
+
+CAUSE_WORDS = {
     "dependency": "for what it depends on",
     "actor-busy": "its actor is busy",
     "actor-start": "its actor is being created",
@@ -29,6 +38,7 @@ _CAUSES = {
     "retry": "before another attempt",
     "dispatch": "on the way to its worker",
 }
+"""What a wait in a queue was for."""
 _CAUSES_SHOWN = 2
 _SHARE_SHOWN = 10
 """A cause of less than this part of a wait is not named."""
@@ -94,7 +104,7 @@ def _because(pieces: Sequence[Segment]) -> str | None:
         if piece["cause"] is not None:
             times[piece["cause"]] = times.get(piece["cause"], 0) + piece["duration_ns"]
     ranked = sorted(times.items(), key=lambda item: -item[1])[:_CAUSES_SHOWN]
-    named = [(_CAUSES.get(cause, cause), time) for cause, time in ranked if time * _SHARE_SHOWN >= ranked[0][1]]
+    named = [(CAUSE_WORDS.get(cause, cause), time) for cause, time in ranked if time * _SHARE_SHOWN >= ranked[0][1]]
     if len(named) < 2:
         return named[0][0] if named else None
     return ", ".join(f"{text} {duration_text(time)}" for text, time in named)

@@ -60,16 +60,16 @@ def _lines(hang: Hang, top: int) -> Iterator[RenderableType]:
         row["waited_for"]: {name.replace("waited_for", "waiter"): value for name, value in row.items()} for row in rows
     }
     for circle in hang.circles:
-        yield label(_circle(circle, rows, of), style="bold")
+        yield label(circle_text(circle, rows, of), style="bold")
     if not hang.circles and hang.blockers:
-        yield label(_blocked(hang.blockers[0]), style="bold")
+        yield label(blocked_text(hang.blockers[0]), style="bold")
     if not hang.circles and not hang.blockers:
         yield label(
             f"{count_text(hang.open_spans, 'span')} had not ended, but nothing waits for anything that is known.",
             style="bold",
         )
     for blocker in hang.blockers[0 if hang.circles else 1 : top]:
-        yield label(_blocked(blocker))
+        yield label(blocked_text(blocker))
     if rows:
         yield label("")
         yield label("Who waited for whom when the record ends.")
@@ -89,7 +89,8 @@ def _lines(hang: Hang, top: int) -> Iterator[RenderableType]:
         )
 
 
-def _circle(circle: tuple[str, ...], rows: list[Row], of: dict[str, Row]) -> str:
+def circle_text(circle: tuple[str, ...], rows: list[Row], of: dict[str, Row]) -> str:
+    """Who waits for whom in a circle, in a sentence."""
     steps = []
     for member, after in zip(circle, (*circle[1:], circle[0]), strict=True):
         row = next(row for row in rows if row["waiter"] == member and row["waited_for"] == after)
@@ -103,7 +104,8 @@ def _sentence(row: Row) -> str:
     return f"{_name(row, 'waiter')} {_REASONS[row['reason']].format(other=other)}"
 
 
-def _blocked(blocker: Blocker) -> str:
+def blocked_text(blocker: Blocker) -> str:
+    """What others wait for, and what that does, in a sentence."""
     row = {"x": blocker.key, "x_function": blocker.function, "x_actor_id": blocker.actor_id}
     waiters = count_text(blocker.waiters, "other", "others")
     verb = "waits" if blocker.waiters == 1 else "wait"
