@@ -37,8 +37,12 @@ if TYPE_CHECKING:
     from raytrace_analyze.report.build import html_report
     from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.table.attempts import with_task_events
+    from raytrace_analyze.verdict.result import Summary
+    from raytrace_analyze.verdict.summary import summary
 
 _HOME = {
+    "Summary": "verdict.result",
+    "summary": "verdict.summary",
     "CriticalPath": "path.result",
     "ClusterUse": "analyses.cluster_use",
     "clock_offsets": "analyses.clock_offsets",
@@ -91,6 +95,7 @@ __all__ = [
     "PreparedTrace",
     "RaytraceError",
     "RunDiff",
+    "Summary",
     "TaskStory",
     "UsageError",
     "WhatIf",
@@ -113,6 +118,7 @@ __all__ = [
     "read_spans",
     "slack",
     "span_graph",
+    "summary",
     "tell_story",
     "traces",
     "what_if",

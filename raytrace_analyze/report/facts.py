@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from raytrace_analyze.advice.analysis import Advice, give_advice
+from raytrace_analyze.advice.analysis import Advice, advise_on
 from raytrace_analyze.analyses.cluster_use import ClusterUse, use_of
 from raytrace_analyze.analyses.hang import Hang, hang
 from raytrace_analyze.analyses.latency import latency_stats, timed_spans
@@ -17,7 +17,10 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.replay.change import Change
-from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.replay.job import read_job
+from raytrace_analyze.trace.scopes import ScopeKey
+from raytrace_analyze.verdict.result import Summary
+from raytrace_analyze.verdict.summary import sum_up
 
 MOST_REPLAYED = 200_000
 """Up to how many spans what-if and advice are worked out for the page: they replay the job many times."""
@@ -29,9 +32,6 @@ class ReportFacts:
 
     trace: PreparedTrace
     """The whole table that the job is from."""
-    job: Job
-    inside: pl.Series
-    """By row of `trace.spans`: whether it is of this job."""
     path: CriticalPath
     stacks: pl.DataFrame
     """Columns of `path_stacks.STACK_NODES`."""
@@ -45,8 +45,9 @@ class ReportFacts:
     `submit_ns`."""
     attempts: pl.DataFrame
     """The job's attempts without a span: columns of `schema.TABLE`."""
+    summary: Summary | None
+    """None, as `advice` and `ranking` are, where the job is too large to be replayed again and again."""
     advice: Advice | None
-    """None where the job is too large to be replayed again and again."""
     ranking: WhatIf | None
     hang: Hang | None
     """None where every span of the job has ended."""
@@ -61,41 +62,39 @@ def gather(spans: Trace, job: str | None = None, ingest: IngestReport | None = N
     table, UsageError for a job that is unknown or ambiguous.
     """
     trace = prepare(spans).require_spans()
-    read = read_job(trace, job, PathOptions())
-    structure = read.graph.events.scoped.structure
-    number = read.graph.events.root - structure.spans.height
-    of_row = trace.scopes("jobs").of_row
-    key = trace.scopes("jobs").keys[number]
-    inside = pl.Series(of_row == number)
-    named = _as_named(key.session, key.id, len(trace.scopes("jobs").keys), key.kind)
+    read = read_job(trace, job, PathOptions(), trust_cluster=True)
+    scopes, number = trace.scopes("jobs"), read.graph.events.root - trace.spans.height
+    key = scopes.keys[number]
+    inside = pl.Series(scopes.of_row == number)
+    named = _as_named(key, len(scopes.keys))
     path = critical_path(trace, job=named)
     timed = timed_spans(trace).with_row_index("row").filter(inside)
     alone = trace if inside.all() else _of_job(trace, timed)
     is_small = int(inside.sum()) <= MOST_REPLAYED
+    advice = advise_on(read) if is_small else None
     in_flight = timed.get_column("end").null_count()
     return ReportFacts(
         trace=trace,
-        job=read,
-        inside=inside,
         path=path,
         stacks=path_stacks(path),
-        use=use_of(read_job(trace, job, PathOptions(), trust_cluster=True)),
+        use=use_of(read),
         stats=latency_stats(alone),
         queues=queue_causes(trace).join(timed.select("trace_id", "span_id"), on=["trace_id", "span_id"], how="semi"),
         timed=timed,
         attempts=_attempts(trace, timed),
-        advice=give_advice(trace, job=named) if is_small else None,
-        ranking=predict(read, Change()) if is_small else None,
+        summary=None if advice is None else sum_up(trace, path, read, advice),
+        advice=advice,
+        ranking=predict(read_job(trace, job, PathOptions()), Change()) if is_small else None,
         hang=hang(trace, named) if in_flight and named is not None else hang(trace) if in_flight else None,
         ingest=ingest,
     )
 
 
-def _as_named(session: str, job: str, jobs: int, kind: str) -> str | None:
+def _as_named(key: ScopeKey, jobs: int) -> str | None:
     """Name a job so that it alone is meant; None where there is no other."""
     if jobs == 1:
         return None
-    return f"{session}/{job}" if kind == "job" else session
+    return f"{key.session}/{key.id}" if key.kind == "job" else key.session
 
 
 def _attempts(trace: PreparedTrace, timed: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from raytrace_analyze.views.chain import CATEGORY_WORDS, CAUSE_WORDS
+from raytrace_analyze.views.words import CATEGORIES, CAUSES
 from raytrace_analyze.vocabulary import Activity, Category, Cause
 
 
@@ -19,10 +19,10 @@ class Kind:
 _OWN = {
     Activity.CPU: Kind("cpu", "on the CPU"),
     Activity.IDLE: Kind("idle", "idle in its own code"),
-    Activity.UNKNOWN: Kind("run", CATEGORY_WORDS[Category.SELF]),
+    Activity.UNKNOWN: Kind("run", CATEGORIES[Category.SELF]),
 }
-_CATEGORIES = {Category(word): Kind(word, text) for word, text in CATEGORY_WORDS.items() if word != Category.SELF}
-_CAUSES = {Cause(word): Kind(word, text) for word, text in CAUSE_WORDS.items()}
+_CATEGORIES = {Category(word): Kind(word, text) for word, text in CATEGORIES.items() if word != Category.SELF}
+_CAUSES = {Cause(word): Kind(word, text) for word, text in CAUSES.items()}
 NOTHING_TO_RUN = Kind("nothing", "there was no task to run")
 KINDS: tuple[Kind, ...] = (*_OWN.values(), *_CATEGORIES.values(), *_CAUSES.values())
 """All of them, in the order in which legends show them; a kind's number in the page's data is its position here."""

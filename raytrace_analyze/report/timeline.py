@@ -7,13 +7,13 @@ import numpy.typing as npt
 import polars as pl
 
 from raytrace_analyze.exports.lanes import depths, lanes
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.printable import printable
 from raytrace_analyze.report.details import details
 from raytrace_analyze.report.drawn_spans import DrawnSpans, drawn_spans
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import KINDS, cause_kind, kind_of
 from raytrace_analyze.report.packing import pack_column
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.vocabulary import SpanCategory
 
 _FLAGS = ("is_error", "in_flight", "on_path", "from_events")

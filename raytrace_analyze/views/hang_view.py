@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from raytrace_analyze.analyses.hang import Blocker, Hang
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
 
@@ -56,11 +56,7 @@ def _lines(hang: Hang, top: int) -> Iterator[RenderableType]:
         yield label("Nothing hangs here: every span has ended.", style="bold")
         return
     rows = hang.waits.to_dicts()
-    of = {row["waiter"]: row for row in rows} | {
-        row["waited_for"]: {name.replace("waited_for", "waiter"): value for name, value in row.items()} for row in rows
-    }
-    for circle in hang.circles:
-        yield label(circle_text(circle, rows, of), style="bold")
+    yield from (label(text, style="bold") for text in circle_texts(hang))
     if not hang.circles and hang.blockers:
         yield label(blocked_text(hang.blockers[0]), style="bold")
     if not hang.circles and not hang.blockers:
@@ -89,8 +85,13 @@ def _lines(hang: Hang, top: int) -> Iterator[RenderableType]:
         )
 
 
-def circle_text(circle: tuple[str, ...], rows: list[Row], of: dict[str, Row]) -> str:
-    """Who waits for whom in a circle, in a sentence."""
+def circle_texts(hang: Hang) -> Iterator[str]:
+    """Who waits for whom in each circle, in a sentence."""
+    rows = hang.waits.to_dicts()
+    yield from (_circle(circle, rows) for circle in hang.circles)
+
+
+def _circle(circle: tuple[str, ...], rows: list[Row]) -> str:
     steps = []
     for member, after in zip(circle, (*circle[1:], circle[0]), strict=True):
         row = next(row for row in rows if row["waiter"] == member and row["waited_for"] == after)

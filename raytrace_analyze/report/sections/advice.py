@@ -7,12 +7,12 @@ import polars as pl
 
 from raytrace_analyze.advice import Advice
 from raytrace_analyze.analyses.what_if import WhatIf
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.report.elements import data_table, folded, notes, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.advice_view import answer_text, title_text
-from raytrace_analyze.views.chain import short_name
 
 _EVIDENCE = 20
 

@@ -3,12 +3,13 @@
 from typing import Any
 
 from raytrace_analyze.analyses.diff import RunDiff
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.report.elements import data_table, notes, percent, section
 from raytrace_analyze.report.kinds import cause_kind
 from raytrace_analyze.report.markup import Child, Markup, tag
 from raytrace_analyze.units import duration_text, share_text
-from raytrace_analyze.views.chain import CATEGORY_WORDS, short_name
 from raytrace_analyze.views.diff_view import answer, test_text
+from raytrace_analyze.views.words import CATEGORIES
 from raytrace_analyze.vocabulary import DiffGroup
 
 _SHOWN = 40
@@ -69,7 +70,7 @@ def _name(value: str | None, group: DiffGroup) -> str:
     if group is DiffGroup.FUNCTION:
         return short_name(value)
     if group is DiffGroup.CATEGORY:
-        return CATEGORY_WORDS[str(value)]
+        return CATEGORIES[str(value)]
     return "no wait in a queue" if value is None else cause_kind(value).label
 
 

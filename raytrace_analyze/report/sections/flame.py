@@ -2,12 +2,12 @@
 
 import polars as pl
 
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.report.elements import percent, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import Kind, kind_named
 from raytrace_analyze.report.markup import Markup, tag
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.vocabulary import Activity
 
 _HEIGHT = 22

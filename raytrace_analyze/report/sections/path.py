@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.report.elements import axis, data_table, folded, legend, notes, percent, section, swatch
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import KINDS, Kind, kind_named, kind_of
 from raytrace_analyze.report.markup import Markup, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import CATEGORY_WORDS, chain_lines, say, short_name
+from raytrace_analyze.views.chain import chain_lines, say
+from raytrace_analyze.views.words import CATEGORIES
 
 _NARROWEST = 1 / 2000
 """What is a smaller part of the job than this is drawn with its neighbours."""
@@ -125,8 +127,8 @@ def _legend(path: CriticalPath) -> Iterator[tuple[Kind, str]]:
 
 def _functions(path: CriticalPath) -> Markup:
     sums = path.by("function")
-    used = [word for word in CATEGORY_WORDS if sums.get_column(f"{word}_ns").sum() > 0]
-    heads = ["function", "total", "share", *(CATEGORY_WORDS[word] for word in used)]
+    used = [word for word in CATEGORIES if sums.get_column(f"{word}_ns").sum() > 0]
+    heads = ["function", "total", "share", *(CATEGORIES[word] for word in used)]
     rows = [
         [
             short_name(row["function"]),

@@ -5,11 +5,11 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.report.elements import data_table, folded, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, join, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text
-from raytrace_analyze.views.chain import short_name
 
 _SLOWEST = 50
 _FAILURES = 50
