@@ -10,8 +10,11 @@ from raytrace_analyze.schema import FROM_EVENTS, PROCESS
 
 MOST_DRAWN = 100_000
 """How many spans a page draws one by one."""
-_STRETCHES = 1_000
-"""Into how many stretches a job is cut where spans are summed up."""
+_FINENESS: tuple[tuple[int, tuple[str, ...]], ...] = (
+    *((stretches, PROCESS) for stretches in (1_000, 300, 100, 30, 10, 3, 1)),
+    *((stretches, ("session", "node_id")) for stretches in (100, 1)),
+)
+"""How spans are summed up, finest first: into how many stretches of the job, and by which places."""
 
 DRAWN = pl.Schema(
     {
@@ -63,25 +66,30 @@ def drawn_spans(facts: ReportFacts, most: int = MOST_DRAWN) -> DrawnSpans:
     matters = table.sort(
         "on_path", "is_error", pl.col("end_ns") - pl.col("start_ns"), descending=True, maintain_order=True
     )
-    full, rest = matters.head(most // 2), matters.slice(most // 2)
-    length = max((facts.path.makespan_ns + _STRETCHES - 1) // _STRETCHES, 1)
-    summed = (
-        rest.with_columns(stretch=(pl.col("start_ns") - facts.path.start_ns) // length)
-        .group_by("session", "node_id", "pid", "function", "category", "stretch")
-        .agg(
-            pl.col("host", "worker_id", "actor_id", "trace_id").first(),
-            pl.col("start_ns").min(),
-            pl.col("end_ns").max(),
-            pl.col("name").first(),
-            pl.col("is_error", "in_flight").any(),
-            spans=pl.len().cast(pl.Int64),
-        )
-        .sort("spans", descending=True)
-    )
-    left_out = summed.slice(most - full.height)
-    summed = summed.head(most - full.height).drop("stretch").with_columns(on_path=False, from_events=False, queue_ns=0)
-    assert left_out.height == 0 or summed.height == most - full.height
+    in_full = max(most // 2, int(table.get_column("on_path").sum()))
+    full, rest = matters.head(in_full), matters.slice(in_full)
+    summed = _summed_up(rest, facts, most - in_full)
     return _finished(pl.concat([full, summed], how="diagonal_relaxed"), rest.height)
+
+
+def _summed_up(rest: pl.DataFrame, facts: ReportFacts, most: int) -> pl.DataFrame:
+    """Sum spans up, the finer the better, into `most` rows as far as there are places to tell apart."""
+    for stretches, keys in _FINENESS:
+        length = max((facts.path.makespan_ns + stretches - 1) // stretches, 1)
+        summed = (
+            rest.with_columns(stretch=(pl.col("start_ns") - facts.path.start_ns) // length)
+            .group_by(*keys, "function", "category", "stretch", maintain_order=True)
+            .agg(
+                pl.col("session", "node_id", "pid", "host", "trace_id", "name").exclude(keys).first(),
+                pl.col("start_ns").min(),
+                pl.col("end_ns").max(),
+                pl.col("is_error", "in_flight").any(),
+                spans=pl.len().cast(pl.Int64),
+            )
+        )
+        if summed.height <= most:
+            break
+    return summed.drop("stretch").with_columns(on_path=False, from_events=False, queue_ns=0)
 
 
 def _known(facts: ReportFacts) -> pl.DataFrame:
