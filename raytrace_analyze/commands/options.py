@@ -2,13 +2,16 @@
 
 import re
 from enum import StrEnum
-from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raytrace_analyze.commands import completion
 from raytrace_analyze.errors import UsageError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 class OutputFormat(StrEnum):
@@ -23,16 +26,31 @@ Spans = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[SPANS]...",
-        help="A Parquet file or folder written by merge, or raw span files and folders. Default: spans.parquet.",
+        help="A table written by merge, or raw span files and folders; - for standard input. Default: spans.parquet.",
         show_default=False,
     ),
 ]
 Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="table for reading; json and csv for programs.")]
-Job = Annotated[str | None, typer.Option("--job", metavar="ID", help="A job: its ID, or SESSION/ID where ids repeat.")]
-Trace = Annotated[str | None, typer.Option("--trace", metavar="ID", help="A trace, by its id or the beginning of it.")]
+Job = Annotated[
+    str | None,
+    typer.Option(
+        "--job", metavar="ID", autocompletion=completion.jobs, help="A job: its ID, or SESSION/ID where ids repeat."
+    ),
+]
+Trace = Annotated[
+    str | None,
+    typer.Option(
+        "--trace", metavar="ID", autocompletion=completion.traces, help="A trace, by its id or the beginning of it."
+    ),
+]
 Task = Annotated[
     str | None,
-    typer.Option("--task", metavar="NAME|ID", help="A task: its function or id; of several runs the slowest."),
+    typer.Option(
+        "--task",
+        metavar="NAME|ID",
+        autocompletion=completion.functions,
+        help="A task: its function or id; of several runs the slowest.",
+    ),
 ]
 NoInfer = Annotated[
     bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; use only what is certain.")
@@ -57,12 +75,14 @@ ClockCorrect = Annotated[
 ]
 
 
-def read_percent(text: str, option: str, *, at_most: int | None = 100) -> Fraction:
+def read_percent(text: str, option: str, *, at_most: int | None = 100) -> "Fraction":
     """Read a percentage as a share: `5%` and `5` are 1/20, `0` is nothing.
 
     A number below 1 without the sign may be meant as a share, so it has to say. Raises UsageError for anything else;
     the message names the option.
     """
+    from fractions import Fraction
+
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text, re.ASCII)
     if match is None:
         raise UsageError(f"--{option} takes a percentage such as 5%, not {text!r}")
