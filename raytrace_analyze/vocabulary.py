@@ -149,6 +149,7 @@ class Scopes(StrEnum):
 
     JOBS = "jobs"
     TRACES = "traces"
+    REQUESTS = "requests"
 
 
 class ScopeKind(StrEnum):
@@ -157,6 +158,7 @@ class ScopeKind(StrEnum):
     JOB = "job"
     SESSION = "session"
     TRACE = "trace"
+    REQUEST = "request"
     TASK = "task"
 
 
