@@ -187,7 +187,8 @@ def _look_into(
             content = b"".join(in_utf_8(iter([content]), encoding))
         format_ = recognise(Head(content, path, candidate.is_given))
         if format_ is not None:
-            files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given, encoding)
+            size, modified = status.st_size, status.st_mtime_ns
+            files[key] = InputFile(Path(path), format_, compression, size, candidate.is_given, encoding, modified)
         else:
             walk.skipped[NOT_SPANS if content else EMPTY] += 1
 
