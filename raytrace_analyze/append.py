@@ -1,6 +1,7 @@
 """Adds to a span table what its inputs have got since: only files that are new, or have changed, are read."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def load_new(table: Path, paths: Sequence[Path], known: Known, *, progress: Prog
     new = [
         file for file in found if file.path.absolute() != table.absolute() and known.get(_name(file)) != _stamp(file)
     ]
-    return load([table, *(file.path for file in new)], progress=progress) if new else None
+    given = dict.fromkeys(file.archive or file.path for file in new)
+    return load([table, *given], progress=progress) if new else None
 
 
 def _name(file: InputFile) -> str:
@@ -53,4 +55,6 @@ def _name(file: InputFile) -> str:
 
 
 def _stamp(file: InputFile) -> list[int]:
+    if file.archive is not None:
+        return [file.size_bytes, os.stat(file.archive).st_mtime_ns]  # noqa: PTH116 - that of Path may raise for odd names
     return [file.size_bytes, file.modified_ns]

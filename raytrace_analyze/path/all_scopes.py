@@ -7,6 +7,7 @@ import polars as pl
 
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
+from raytrace_analyze.path.result import SEGMENTS
 from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_paths, split_queues, tell_activities
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
@@ -14,7 +15,6 @@ from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
-from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.vocabulary import Scopes, choose
 
 
@@ -30,7 +30,9 @@ def critical_paths(
     overlap_tolerance: float = 0.0,
     options: PathOptions | None = None,
 ) -> pl.DataFrame:
-    """Find the critical path of every job (`jobs`) or every trace (`traces`) of a span table or prepared trace.
+    """Find the critical path of every job (`jobs`), trace (`traces`) or request of Ray Serve (`requests`) of a table.
+
+    Takes a span table or a prepared trace.
 
     Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
     in order of start. The options are those of `critical_path`. Raises UsageError for scopes of another kind.
@@ -41,29 +43,33 @@ def critical_paths(
 
 
 def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.DataFrame:
-    """Find the paths of all `jobs` or `traces`; gives what `critical_paths` does."""
+    """Find the paths of all `jobs`, `traces` or `requests`; gives what `critical_paths` does."""
     keys, scoped, rules = trace.scopes(scopes).table, trace.scoped(scopes), trace.rules
     frames = []
-    for segments in find_segments(scoped, rules.runs, options, slot_waits(rules)):
+    for segments in find_segments(trace, scoped, options):
         split, places = tell_activities(split_queues(segments, rules), trace)
         about = keys.select(scope="id", session="session")[split.scope]
         frames.append(about.hstack(columns_frame(split, scoped, places)))
+    if not frames:  # there may be no requests
+        frames = [pl.DataFrame(schema={"scope": pl.String, "session": pl.String, **SEGMENTS})]
     return pl.concat(frames)
 
 
 def find_segments(
-    scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None = None, scopes: RowIds | None = None
+    trace: PreparedTrace, scoped: Scoped, options: PathOptions, scopes: RowIds | None = None
 ) -> Iterator[Segments]:
-    """Walk every scope, or some; gives the segments of some scopes at a time, in order.
-
-    `slots` tells from task events who waited for a slot of its node.
-    """
+    """Walk every scope of a trace, or some; gives the segments of some scopes at a time, in order."""
     if scopes is None:
         scopes = np.arange(scoped.start.size - scoped.span_count)
-    for paths in find_paths(Stepper(scoped, runs, options, slots), scopes):
+    for paths in find_paths(stepper_of(trace, scoped, options), scopes):
         yield segments_of_paths(paths, scoped.structure)
 
 
-def slot_waits(rules: CauseRules) -> SlotWaits | None:
+def stepper_of(trace: PreparedTrace, scoped: Scoped, options: PathOptions) -> Stepper:
+    """Give what finds the steps of walks through scopes of a trace."""
+    return Stepper(scoped, trace.runs, options, _slot_waits(trace.rules), trace.waiting)
+
+
+def _slot_waits(rules: CauseRules) -> SlotWaits | None:
     """Give what task events tell of waits for slots, None where there are none."""
     return SlotWaits(rules) if rules.states.known.any() else None
