@@ -9,7 +9,7 @@ import pytest
 import raytrace_analyze as rt
 from raytrace_analyze.views.console import output
 from raytrace_analyze.views.train_view import show_train
-from tests.tables import Row, run, span, submit, table
+from tests.tables import Row, run, span, submit, table, wait
 
 MS = 1_000_000
 
@@ -128,3 +128,44 @@ def test_the_screen_says_who_was_late(capsys: pytest.CaptureFixture[str]) -> Non
     shown = capsys.readouterr().out
     assert "Training mnist: 2 ranks, 3 steps in 750 ms." in shown
     assert "Rank 1 came last in 2 of 3 steps" in shown
+
+
+def test_the_path_leads_from_the_driver_through_the_controller_to_the_rank_that_ended_last() -> None:
+    # driver      [get of fit ................................................................]
+    # controller   [run  [await both functions ..............................................]]
+    # rank 0        [loop: work][report: get of the collective ......][work]
+    # rank 1        [loop: work ...............................][report][work ....]
+    # collective                 [of rank 0, suspended ..............]
+    #                                                             [1]
+    one, two = told(rank=0, experiment="x"), told(rank=1, experiment="x")
+    suspended = told(awaited="asyncio.Condition.wait")
+    own = {"function": "SynchronizationActor.broadcast_from_rank_zero", "actor_id": "sync", "concurrent": True}
+    rows = [
+        span("driver", 0, 1000, name="ray.driver"),
+        submit("sc", 1, 2, "driver", submitted_task_id="C"),
+        run("c", 5, 990, "sc", "C", function="TrainController.run", actor_id="controller", concurrent=True),
+        wait("get", 3, 1000, "driver", ["C"]),
+        submit("s0", 6, 7, "c", submitted_task_id="T0"),
+        submit("s1", 8, 9, "c", submitted_task_id="T1"),
+        run("r0", 10, 700, "s0", "T0", function="loop", actor_id="w0", attributes=one),
+        run("r1", 10, 800, "s1", "T1", function="loop", actor_id="w1", attributes=two),
+        wait("w", 20, 985, "c", ["T0", "T1"], name="await"),
+        span("p0", 100, 610, "r0", name="ray.train.report", ready_task_ids=[], attributes=told(report=0)),
+        submit("x0", 101, 102, "p0", submitted_task_id="X0", **own),
+        run("b0", 103, 608, "x0", "X0", **own),
+        span("a0", 104, 606, "b0", name="await", ready_task_ids=[], attributes=suspended),
+        wait("g0", 103, 609, "p0", ["X0"]),
+        span("p1", 600, 610, "r1", name="ray.train.report", ready_task_ids=[], attributes=told(report=0)),
+        submit("x1", 601, 602, "p1", submitted_task_id="X1", **own),
+        run("b1", 603, 605, "x1", "X1", **own),
+        wait("g1", 603, 607, "p1", ["X1"]),
+    ]
+    spans = table(*rows, recorded=True)
+    path = rt.critical_path(spans)
+    by = dict(path.by("actor").select("actor", "total_ns").iter_rows())
+    assert by["w1"] > 700  # rank 1 worked until it came to the report, and ended last
+    assert by.get("w0", 0) == 0
+    # The slower rank's report leads to its own work also where somebody asks about the other one.
+    other = rt.critical_path(spans, task="r0")
+    assert dict(other.by("actor").select("actor", "total_ns").iter_rows())["w1"] > 500
+    assert path.actors.filter(pl.col("actor_id") == "w1").get_column("actor").to_list() == ["rank 1"]

@@ -109,3 +109,30 @@ def test_the_screen_names_the_trial_that_ended_last(capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().out
     assert "Trial b (lr=0.5) ended last: ran 1.00 s, 2 results, the slowest 500 ms." in shown
     assert "asking the search algorithm 600 ms" in shown
+
+
+def test_the_path_goes_through_a_trials_function_result_by_result() -> None:
+    # driver   [submit][wait for result 0 ........][submit][wait for result 1 ...........]
+    # actor            [result 0: await item 0 ..]         [result 1: await item 1 .....]
+    # function         [works .................][report    ][works ....................]
+    own = {"function": "ImplicitFunc.train", "actor_id": "a", "concurrent": False}
+    held = json.dumps({"raytrace.awaited": "ray.train.report", "raytrace.report": 0})
+    about = told(trial="t", items=2, item_ready="[400,900]")
+    rows: list[Row] = [span("driver", 0, 1000, name="ray.driver")]
+    for number, (start, end) in enumerate([(10, 402), (500, 903)]):
+        rows += [
+            submit(f"s{number}", start - 5, start - 2, "driver", submitted_task_id=f"T{number}"),
+            run(f"r{number}", start, end, f"s{number}", f"T{number}", **own),
+            wait(f"g{number}", start - 1, end + 5, "driver", [f"T{number}"], name="ray.wait"),
+            wait(f"w{number}", start + 2, end - 1, f"r{number}", ["F"], name="await", attributes=told(item=number)),
+        ]
+    rows += [
+        submit("sf", 11, 12, "r0", submitted_task_id="F"),
+        run("f", 13, 1000, "sf", "F", function="__main__.objective", actor_id="a", concurrent=True, attributes=about),
+        span("h", 401, 503, "f", name="await", ready_task_ids=[], attributes=held),
+    ]
+    path = rt.critical_path(table(*rows, recorded=True))
+    by = {row["function"]: row for row in path.by("function").to_dicts()}
+    # Both stretches of work, and not the time in which it was held.
+    assert by["__main__.objective"]["self_ns"] == (400 - 13) + (900 - 503)
+    assert by["(driver)"]["total_ns"] < 200
