@@ -1,13 +1,14 @@
 """The story of one task: submitted by whom, waited for what in turn, ran where, and who waited for it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.lost_attempts import LostAttempt, lost_attempts
+from raytrace_analyze.analyses.stack_lines import LINES, stack_lines
 from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_name
@@ -71,6 +72,8 @@ class TaskStory:
     steps: pl.DataFrame
     """Columns of `STEPS`: submit, waits and attempts in order of time, then who waited for it."""
     notes: tuple[str, ...]
+    lines: pl.DataFrame = field(default_factory=LINES.to_frame)
+    """Where in the program the run was, line by line, as far as somebody looked: columns of `LINES`."""
 
     @property
     def duration_ns(self) -> int:
@@ -179,6 +182,7 @@ class _Teller:
             other_runs=others,
             steps=steps,
             notes=(*clock_notes(self.trace.offsets, about["session"]), *notes),
+            lines=stack_lines(about["attributes"]),
         )
 
     def tell_lost(self, candidates: pl.DataFrame) -> TaskStory:

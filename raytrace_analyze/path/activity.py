@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
-from raytrace_analyze.attributes import CPU_NS, IDLE, json_of
+from raytrace_analyze.attributes import CPU_NS, IDLE, json_of, told
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.span_arrays import Structure
@@ -84,6 +85,15 @@ def tell_apart(structure: Structure, clock_shift: Nanos, row: RowIds, start: Nan
     columns = columns[:, np.argsort(columns[0], kind="stable")]
     segment, begins, ends, activity, place = columns
     return Stretches(segment, begins, ends, activity, place, list(places))
+
+
+def cpu_ns(attributes: pl.Series) -> pl.Series:
+    """Read the CPU time (ns) that the sampler tells of spans, from their attributes; null where it tells none."""
+    sampled = np.flatnonzero(flags(attributes.str.contains(CPU_NS, literal=True)))
+    found = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(attributes))
+    if not sampled.size:
+        return found
+    return found.scatter(sampled, told(attributes.gather(sampled), CPU_NS).cast(pl.Int64, strict=False))
 
 
 def _sampled_above(structure: Structure, row: RowIds) -> RowIds:

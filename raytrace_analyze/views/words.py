@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-from raytrace_analyze.vocabulary import Category, Cause, Ending, Spent
+from raytrace_analyze.vocabulary import Activity, Category, Cause, Ending, Spent
 
 CATEGORIES: dict[str, str] = {
     Category.SELF: "running",
@@ -21,6 +21,11 @@ CAUSES: dict[str, str] = {
     Cause.FUNCTION_LOAD: "its code is loaded",
     Cause.RETRY: "before another attempt",
     Cause.DISPATCH: "on the way to its worker",
+}
+ACTIVITIES: dict[str, str] = {
+    Activity.CPU: "on the CPU",
+    Activity.IDLE: "idle",
+    Activity.UNKNOWN: "unknown",
 }
 SPENT: dict[str, str] = {
     Spent.CPU: "on the CPU",
