@@ -69,7 +69,7 @@ def tell_apart(structure: Structure, clock_shift: Nanos, row: RowIds, start: Nan
     `clock_shift` is what was added to the times of each row of the table (ns): the samples' times need the same.
     """
     owner = _sampled_above(structure, row)
-    sampled = _read_samples(structure, clock_shift, np.unique(owner[owner >= 0]))
+    sampled = read_samples(structure, clock_shift, np.unique(owner[owner >= 0]))
     unknown = np.flatnonzero(owner < 0)
     asked = np.flatnonzero(owner >= 0)
     places: dict[tuple[str, str], int] = {}
@@ -131,7 +131,7 @@ def _pieces(
         yield since, until, rest, None
 
 
-def _read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict[int, Sampled]:
+def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict[int, Sampled]:
     """Read what the sampler saw of some spans (rows); those of which that cannot be read are left out."""
     waits = _waits_in(structure, rows)
     found = {}

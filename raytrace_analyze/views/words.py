@@ -52,6 +52,12 @@ PATTERNS = {
     "driver-code": "the driver's own code",
     "large-arguments": "large arguments by value",
     "uneven-pool": "one of several actors has most of the work",
+    "driver-idle": "the driver is idle",
+    "idle-tasks": "tasks that hold CPUs while they are idle",
+    "more-threads": "tasks that use more CPUs than they ask for",
+    "lock": "a lock that several runs wait for",
+    "wait-for-many": "ray.wait over very many references",
+    "store-full": "a full object store",
 }
 ENDINGS: dict[str, str] = {
     Ending.EXCEPTION: "failed",
