@@ -77,6 +77,9 @@ def _parts(story: TaskStory) -> Iterator[RenderableType]:
 
 
 def _answer(story: TaskStory) -> str:
+    if not story.run_ns and story.steps.filter(step="run").is_empty():
+        waited = duration_text(story.duration_ns)
+        return f"Task {short_name(story.function)} never started: {waited} after its submit the record ends."
     took = f"Task {short_name(story.function)} took {duration_text(story.duration_ns)} from its submit to its end"
     runs = story.steps.filter(step="run").height
     tries = f" in {count_text(runs, 'attempt')}" if runs > 1 else ""
