@@ -10,9 +10,9 @@ from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import at_text
 from raytrace_analyze.attributes import PROCESS_CPU_NS, UNIT, told
 from raytrace_analyze.function_names import name_of
-from raytrace_analyze.path.activity import Sampled, cpu_ns, read_samples
 from raytrace_analyze.replay.rewrite import ask_for_cpus
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.samples import Sampled, cpu_ns, read_samples
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.vocabulary import Cause
 

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.function_names import DRIVER
-from raytrace_analyze.path.activity import cpu_ns
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.asof import NEVER
+from raytrace_analyze.trace.samples import cpu_ns
 from raytrace_analyze.vocabulary import Ending, LatencyGroup, choose, column_of
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
@@ -44,7 +44,7 @@ def latency_stats(
     """
     column = column_of(choose(LatencyGroup, by, "group"))
     trace = prepare(spans, task_events, clock_correct=clock_correct)
-    timed = _timed(trace)
+    timed = timed_spans(trace)
     if by != "name":
         timed = timed.filter("is_run")
     attempts = trace.attempts
@@ -101,8 +101,11 @@ def _sum_or_null(column: str) -> pl.Expr:
     return pl.when(pl.col(column).is_not_null().any()).then(pl.col(column).sum())
 
 
-def _timed(trace: PreparedTrace) -> pl.DataFrame:
-    """Add to every span what it took: `run_ns`, and for runs `submit_ns` and `queue_ns`."""
+def timed_spans(trace: PreparedTrace) -> pl.DataFrame:
+    """Give every span with what it took: `is_run`, `run_ns` (null in flight), and of runs `submit_ns` and `queue_ns`.
+
+    Rows and other columns are those of `trace.spans`.
+    """
     structure = trace.structure
     submit = structure.submit
     ready = np.where(submit >= 0, structure.end[submit], structure.start)
