@@ -11,8 +11,8 @@ from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import place_text, times_text
 from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
-from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Cause
 
 _MANY = 1_000
 """From how many references a wait asks for very many."""
@@ -50,16 +50,11 @@ def wait_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def store_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find runs that waited for room in the object store."""
-    began = facts.spans.get_column(STATE_COLUMNS["PENDING_OBJ_STORE_MEM_AVAIL"]).gather(facts.runs)
-    if began.null_count() == len(began):
-        return
-    later = [STATE_COLUMNS[state] for state in ("PENDING_ARGS_FETCH", "SUBMITTED_TO_WORKER", "RUNNING")]
-    over = facts.spans.select(pl.min_horizontal(later)).to_series().gather(facts.runs)
-    waited = (over - began).dt.total_nanoseconds().fill_null(0).to_numpy()
-    chosen = waited >= _NOTABLE_NS
-    rows, waited = facts.runs[chosen], waited[chosen]
+    waited = facts.waited_ns(Cause.STORE_FULL)
+    rows = np.flatnonzero(waited >= _NOTABLE_NS)
     if rows.size == 0:
         return
+    waited = waited[rows]
     first = int(rows[np.argmax(waited)])
     yield Candidate(
         Pattern.STORE_FULL,
