@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import raytrace_analyze as rt
+from raytrace_analyze.schema import TIME
 from raytrace_analyze.table.attempts import with_event_columns
 from tests.tables import Row, run, span, submit, table, wait
 from tests.test_activity import sampled
@@ -128,15 +129,27 @@ def test_a_loop_of_ray_wait_over_thousands_of_references() -> None:
 
 
 def test_a_full_object_store() -> None:
-    spans = with_event_columns(tasks(2, "{}", at_a_time=1))
-    late = (pl.col("span_id") == "r1") & (pl.col("category") == "task")
-    spans = spans.with_columns(
-        state_pending_obj_store_mem_avail=pl.when(late).then(pl.col("start") - pl.duration(milliseconds=150)),
-        state_running=pl.when(late).then(pl.col("start")),
+    spans = with_event_columns(
+        table(
+            span("driver", 0, 410 * MS, name="ray.driver"),
+            submit("s", 0, MS, "driver", submitted_task_id="T"),
+            run("r", 200 * MS, 400 * MS, "s", "T"),
+            wait("get", 2 * MS, 405 * MS, "driver", ["T"]),
+            recorded=True,
+        )
     )
-    found = findings(spans)["store-full"]
+    assert "store-full" not in findings(spans)
+    is_run = pl.col("span_id") == "r"
+    at_ms = {
+        "pending_node_assignment": 2,
+        "pending_obj_store_mem_avail": 40,
+        "submitted_to_worker": 190,
+        "running": 199,
+    }
+    states = {f"state_{state}": pl.when(is_run).then(at * MS).cast(TIME) for state, at in at_ms.items()}
+    found = findings(spans.with_columns(**states))["store-full"]
     assert "1 run waited for room in the object store, 150 ms in all" in found["what"]
-    assert "store-full" not in findings(tasks(2, "{}"))
+    assert found["saved_ns"] > 0
 
 
 def test_cold_starts_never_tell_actors_to_be_reused() -> None:

@@ -119,7 +119,7 @@ def _does(segment: Segment) -> str | None:
     if segment["activity"] == Activity.CPU:
         return "works"
     if segment["activity"] == Activity.IDLE:
-        at = f" at {segment['idle_at']}" if segment["idle_at"] else ""
+        at = f" at {place_name(segment['idle_at'])}" if segment["idle_at"] else ""
         return f"is idle in {segment['idle_in'] or 'something'}{at}"
     return None
 
