@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.advice import advise
     from raytrace_analyze.analyses.clock_offsets import clock_offsets
     from raytrace_analyze.analyses.diff import RunDiff, diff
+    from raytrace_analyze.analyses.evidence import Evidence, evidence
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
@@ -53,6 +54,8 @@ _HOME = {
     "RaytraceError": "errors",
     "UsageError": "errors",
     "export": "exports.export",
+    "Evidence": "analyses.evidence",
+    "evidence": "analyses.evidence",
     "Hang": "analyses.hang",
     "hang": "analyses.hang",
     "span_graph": "analyses.span_graph",
@@ -77,6 +80,7 @@ _HOME = {
 __all__ = [
     "CriticalPath",
     "DamagedInputError",
+    "Evidence",
     "Hang",
     "IngestReport",
     "Ingested",
@@ -94,6 +98,7 @@ __all__ = [
     "critical_path",
     "critical_paths",
     "diff",
+    "evidence",
     "export",
     "hang",
     "jobs",

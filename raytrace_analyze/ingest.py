@@ -20,6 +20,7 @@ from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table.assemble import assemble, in_order, read_table
 from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
 from raytrace_analyze.table.checked import clamp_ends
+from raytrace_analyze.table.kept_problems import kept_problems
 from raytrace_analyze.table.losses import lost_spans
 from raytrace_analyze.table.row_events import has_row_events, read_row_events
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
@@ -49,11 +50,18 @@ class IngestReport:
     end: datetime.datetime | None
     attempts_without_span: int = 0
     """Attempts of tasks that only Ray's task events know; no spans, and counted nowhere else."""
+    earlier: tuple[Problem, ...] = ()
+    """What was wrong with the files that the tables among the input were made of, as these say."""
 
     @property
     def lost_spans(self) -> int:
         """How many spans the hook could not write, as it says itself."""
-        return sum(problem.lost for problem in self.problems)
+        return sum(problem.lost for problem in self.problems if problem.kind is ProblemKind.LOST_SPANS)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """What was wrong now, and what tables among the input say of earlier: what a table made of it has to tell."""
+        return self.problems + self.earlier
 
     @property
     def is_damaged(self) -> bool:
@@ -187,7 +195,11 @@ def _report(
 ) -> IngestReport:
     attempts = spans.height
     spans = only_spans(spans)
-    headers = [problem for problem in problems if problem.kind is ProblemKind.LOST_SPANS]
+    earlier = [
+        problem for file in discovery.files if file.format == SPAN_TABLE.name for problem in kept_problems(file.path)
+    ]
+    # Losses are counted by process, whoever tells of them: once.
+    headers = [problem for problem in (*problems, *earlier) if problem.kind is ProblemKind.LOST_SPANS]
     others = [problem for problem in problems if problem.kind is not ProblemKind.LOST_SPANS]
     return IngestReport(
         files=files,
@@ -204,6 +216,7 @@ def _report(
         start=_moment(spans.get_column("start").min()),
         end=_moment(spans.select(pl.max_horizontal("start", "end").max()).item()),
         attempts_without_span=attempts - spans.height,
+        earlier=tuple(problem for problem in earlier if problem.kind is not ProblemKind.LOST_SPANS),
     )
 
 

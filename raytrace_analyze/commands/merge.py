@@ -46,7 +46,7 @@ def merge(
         raise DamagedInputError("some input is damaged, so nothing was written (--strict)")
     try:
         check_output(output, is_span_table, force=force)  # reading took a while
-        write_table(found.spans, output, mode=strictest_mode(report.files))
+        write_table(found.spans, output, mode=strictest_mode(report.files), problems=report.all_problems)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     with writing():

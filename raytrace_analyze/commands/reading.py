@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,17 +48,25 @@ def write_result(
     table: Callable[[], None],
     document: Callable[[], dict[str, Any]],
     frame: "Callable[[], pl.DataFrame]",
+    found: "Ingested | Mapping[str, Ingested]",
 ) -> None:
-    """Write a result to standard output in the format asked for."""
+    """Write a result to standard output in the format asked for, and what it rests on: `found`, or each by its name."""
+    from raytrace_analyze.analyses.evidence import evidence
+    from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import write_csv, write_json
+    from raytrace_analyze.views.evidence_view import evidence_document, show_evidence
 
+    several = found if isinstance(found, Mapping) else {"": found}
     with writing():
         if output_format is OutputFormat.JSON:
-            write_json(document(), sys.stdout)
+            told = {name: evidence_document(evidence(each)) for name, each in several.items()}
+            write_json({**document(), "evidence": told.get("", told)}, sys.stdout)
         elif output_format is OutputFormat.CSV:
             write_csv(frame(), sys.stdout)
         else:
             table()
+            for name, each in several.items():
+                show_evidence(evidence(each), output(), of=name)
 
 
 @contextmanager

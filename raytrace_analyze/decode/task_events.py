@@ -72,6 +72,7 @@ def decode_task_events(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ..
             values = _line_values(line)
             if offset == 0:
                 header = values or {}
+                _note_dropped(header, problems)
             row = _row(values, header) if values and offset else None
             if row:
                 rows.append(row)
@@ -80,6 +81,13 @@ def decode_task_events(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ..
     except BrokenStream as error:
         problems.add(error.kind, None, error.detail)
     return _frame(rows), problems.finish()
+
+
+def _note_dropped(header: dict[str, msgspec.Raw], problems: ProblemList) -> None:
+    dropped = _value(header, "dropped")
+    attempts = as_int(dropped.get("attempts"), _INT64_MAX) if isinstance(dropped, dict) else None
+    if attempts:
+        problems.add_forgotten(attempts)
 
 
 def _line_values(line: bytes) -> dict[str, msgspec.Raw] | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -14,11 +15,14 @@ from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERS
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
-def write_parquet(table: pl.DataFrame, path: Path, mode: int | None = None) -> None:
-    """Write a table of ours (see `files.output.whole_file`). Raises OSError."""
+def write_parquet(
+    table: pl.DataFrame, path: Path, mode: int | None = None, more: Mapping[str, str] | None = None
+) -> None:
+    """Write a table of ours (see `files.output.whole_file`), with `more` metadata. Raises OSError."""
+    metadata = {VERSION_KEY: str(SCHEMA_VERSION), **(more or {})}
     with whole_file(path, mode) as file:  # polars takes no path that is not UTF-8
         try:
-            table.write_parquet(file, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION)})
+            table.write_parquet(file, compression="zstd", metadata=metadata)
         except pl.exceptions.ComputeError as error:  # how polars tells of a full disk, not always with the reason
             found = _OS_ERROR.search(str(error))
             if not found:
