@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.task_story import TaskStory, tell_story
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
     from raytrace_analyze.clocks.correction import correct_clocks
+    from raytrace_analyze.diagnosis.doctor import doctor
+    from raytrace_analyze.diagnosis.finding import Diagnosis, Finding
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.exports.export import export
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
@@ -54,6 +56,9 @@ _HOME = {
     "RaytraceError": "errors",
     "UsageError": "errors",
     "export": "exports.export",
+    "Diagnosis": "diagnosis.finding",
+    "Finding": "diagnosis.finding",
+    "doctor": "diagnosis.doctor",
     "Evidence": "analyses.evidence",
     "evidence": "analyses.evidence",
     "Hang": "analyses.hang",
@@ -80,7 +85,9 @@ _HOME = {
 __all__ = [
     "CriticalPath",
     "DamagedInputError",
+    "Diagnosis",
     "Evidence",
+    "Finding",
     "Hang",
     "IngestReport",
     "Ingested",
@@ -98,6 +105,7 @@ __all__ = [
     "critical_path",
     "critical_paths",
     "diff",
+    "doctor",
     "evidence",
     "export",
     "hang",

@@ -11,6 +11,7 @@ from raytrace_analyze.commands.advise import advise
 from raytrace_analyze.commands.critical_path import critical_path
 from raytrace_analyze.commands.demo import demo
 from raytrace_analyze.commands.diff import diff
+from raytrace_analyze.commands.doctor import doctor
 from raytrace_analyze.commands.export import export
 from raytrace_analyze.commands.hang import hang
 from raytrace_analyze.commands.jobs import jobs
@@ -35,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (merge, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, export, demo):
+for command in (merge, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, export, doctor, demo):
     app.command(command.__name__.replace("_", "-"))(command)
 # What stands behind the script is the script's.
 app.command("record", context_settings={"allow_interspersed_args": False})(record)

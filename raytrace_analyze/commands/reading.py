@@ -53,20 +53,39 @@ def write_result(
     """Write a result to standard output in the format asked for, and what it rests on: `found`, or each by its name."""
     from raytrace_analyze.analyses.evidence import evidence
     from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.documents import write_csv, write_json
     from raytrace_analyze.views.evidence_view import evidence_document, show_evidence
 
     several = found if isinstance(found, Mapping) else {"": found}
+
+    def show() -> None:
+        table()
+        for name, each in several.items():
+            show_evidence(evidence(each), output(), of=name)
+
+    def full_document() -> dict[str, Any]:
+        told = {name: evidence_document(evidence(each)) for name, each in several.items()}
+        return {**document(), "evidence": told.get("", told)}
+
+    write_plain(output_format, table=show, document=full_document, frame=frame)
+
+
+def write_plain(
+    output_format: OutputFormat,
+    *,
+    table: Callable[[], None],
+    document: Callable[[], dict[str, Any]],
+    frame: "Callable[[], pl.DataFrame]",
+) -> None:
+    """Write a result to standard output in the format asked for, as it is."""
+    from raytrace_analyze.views.documents import write_csv, write_json
+
     with writing():
         if output_format is OutputFormat.JSON:
-            told = {name: evidence_document(evidence(each)) for name, each in several.items()}
-            write_json({**document(), "evidence": told.get("", told)}, sys.stdout)
+            write_json(document(), sys.stdout)
         elif output_format is OutputFormat.CSV:
             write_csv(frame(), sys.stdout)
         else:
             table()
-            for name, each in several.items():
-                show_evidence(evidence(each), output(), of=name)
 
 
 @contextmanager
