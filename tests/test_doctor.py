@@ -13,7 +13,7 @@ from raytrace_analyze.diagnosis.environment import check_directory, check_ray, c
 from raytrace_analyze.diagnosis.ray_versions import lacks
 from raytrace_analyze.views.doctor_words import words
 from raytrace_analyze.vocabulary import Check, Level
-from tests.real_ray import cluster
+from tests.real_ray import OPEN_CLUSTER, cluster
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
 OLD_HOOK = """
@@ -123,7 +123,14 @@ def test_every_check_has_its_words() -> None:
     assert set(doctor_words._WORDS_OF) == set(Check)
 
 
+@pytest.fixture
+def open_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OPEN_CLUSTER.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.mark.ray
+@pytest.mark.usefixtures("open_cluster")
 def test_a_cluster_with_the_hook_is_fine(tmp_path: Path) -> None:
     spans = tmp_path / "spans"
     spans.mkdir(0o700)
@@ -136,6 +143,7 @@ def test_a_cluster_with_the_hook_is_fine(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("open_cluster")
 def test_a_cluster_with_the_old_documentations_hook_says_so(tmp_path: Path) -> None:
     (tmp_path / "my_old_hook.py").write_text(OLD_HOOK)
     hook = ["--tracing-startup-hook", "my_old_hook:setup_tracing"]
@@ -148,6 +156,7 @@ def test_a_cluster_with_the_old_documentations_hook_says_so(tmp_path: Path) -> N
 
 @pytest.mark.ray
 @pytest.mark.slow
+@pytest.mark.usefixtures("open_cluster")
 def test_a_cluster_without_tracing_says_how_to_switch_it_on(tmp_path: Path) -> None:
     with cluster(tmp_path, []) as address:
         done = doctor("--address", address)

@@ -27,8 +27,10 @@ _LEAST_OFFSET_NS = 10_000_000
 def check_cluster(address: str) -> Iterator[Finding]:
     """Connect to a cluster, send a small task to each of its nodes, and tell how it is there.
 
-    Raises UsageError where Ray is not installed here.
+    Raises UsageError where Ray is not installed here, and for what is no address.
     """
+    if not address.isprintable():
+        raise UsageError(f"{address!r} is no address of a cluster")
     if importlib.util.find_spec("ray") is None:
         raise UsageError("--address needs ray: pip install ray, in the version of the cluster")
     seen = _probe(address)
