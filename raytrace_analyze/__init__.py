@@ -38,8 +38,12 @@ if TYPE_CHECKING:
     from raytrace_analyze.prepared import PreparedTrace, prepare
     from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.table.attempts import with_task_events
+    from raytrace_analyze.verdict.result import Summary
+    from raytrace_analyze.verdict.summary import summary
 
 _HOME = {
+    "Summary": "verdict.result",
+    "summary": "verdict.summary",
     "CriticalPath": "path.result",
     "clock_offsets": "analyses.clock_offsets",
     "correct_clocks": "clocks.correction",
@@ -96,6 +100,7 @@ __all__ = [
     "PreparedTrace",
     "RaytraceError",
     "RunDiff",
+    "Summary",
     "TaskStory",
     "UsageError",
     "WhatIf",
@@ -118,6 +123,7 @@ __all__ = [
     "read_spans",
     "slack",
     "span_graph",
+    "summary",
     "tell_story",
     "traces",
     "what_if",

@@ -3,9 +3,11 @@
 import io
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, NoReturn, cast
 
 import typer
+from typer.core import TyperGroup
 
 from raytrace_analyze.commands.advise import advise
 from raytrace_analyze.commands.critical_path import critical_path
@@ -18,6 +20,7 @@ from raytrace_analyze.commands.jobs import jobs
 from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.stats import stats
+from raytrace_analyze.commands.summary import summary
 from raytrace_analyze.commands.traces import traces
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
@@ -28,15 +31,28 @@ _INTERRUPTED = 130
 _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
+
+class _Program(TyperGroup):
+    """The program: paths without a command are summed up."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put `summary` before paths that are there."""
+        if args and args[0] not in self.commands and not args[0].startswith("-") and Path(args[0]).exists():
+            args = ["summary", *args]
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="raytrace-analyze",
+    cls=_Program,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (merge, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, export, doctor, demo):
+_SHOWN = (merge, summary, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, export, doctor, demo)
+for command in _SHOWN:
     app.command(command.__name__.replace("_", "-"))(command)
 # What stands behind the script is the script's.
 app.command("record", context_settings={"allow_interspersed_args": False})(record)
@@ -58,7 +74,7 @@ def _program(
 ) -> None:
     """Tell from span files why a Ray job took as long as it did.
 
-    Start with: raytrace-analyze merge /tmp, then: raytrace-analyze critical-path
+    Start with: raytrace-analyze record script.py, or, with span files: raytrace-analyze FOLDER
     """
 
 

@@ -1,5 +1,8 @@
 """Nanoseconds to text, in one place."""
 
+import math
+from collections.abc import Sequence
+
 _STEPS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (1_000_000_000, "s"))
 
 
@@ -24,6 +27,25 @@ def duration_text(duration_ns: float) -> str:
             digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
             return f"{value:.{0 if size == 1 else digits}f} {unit}"
     raise AssertionError("unreachable: the last step takes everything")
+
+
+def sum_texts(parts_ns: Sequence[int]) -> list[str]:
+    """Write durations so that what is written adds up to their sum as written by `duration_text`, to the last digit.
+
+    >>> sum_texts([2_184_000_000, 513_000_000, 343_000_000]), duration_text(3_040_000_000)
+    (['2.19 s', '0.51 s', '0.34 s'], '3.04 s')
+    """
+    whole = sum(parts_ns)
+    size, unit = next((step for step in reversed(_STEPS) if whole >= 0.9995 * step[0]), _STEPS[0])
+    value = whole / size
+    digits = 0 if size == 1 or round(whole / 1e9) >= 120 else 2 if value < 9.995 else 1 if value < 99.95 else 0
+    quantum = size / 10**digits
+    floors = [math.floor(part / quantum) for part in parts_ns]
+    missing = round(whole / quantum) - sum(floors)
+    by_remainder = sorted(range(len(floors)), key=lambda each: floors[each] - parts_ns[each] / quantum)
+    for each in by_remainder[:missing]:
+        floors[each] += 1
+    return [f"{count * quantum / size:.{digits}f} {unit}" for count in floors]
 
 
 def offset_text(offset_ns: int, whole_ns: int) -> str:

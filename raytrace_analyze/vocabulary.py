@@ -56,6 +56,43 @@ class Activity(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Outcome(StrEnum):
+    """How a job, a trace or a task ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"
+    UNKNOWN = "unknown"
+
+
+class Ending(StrEnum):
+    """How an attempt at a task ended that gave no result."""
+
+    EXCEPTION = "exception"
+    CANCELLED = "cancelled"
+    KILLED = "killed"
+
+
+class Spent(StrEnum):
+    """What a job's time went to, in a summary."""
+
+    CPU = "cpu"
+    IDLE = "idle"
+    RUNNING = "running"
+    SUBMIT = "submit"
+    QUEUE = "queue"
+    START_UP = "start-up"
+    FETCH = "fetch"
+    WAIT = "wait"
+
+
+class RemedyKind(StrEnum):
+    """What a summary proposes."""
+
+    PATTERN = "pattern"
+    SPEEDUP = "speedup"
+
+
 class Cause(StrEnum):
     """Why a run waited before it started."""
 

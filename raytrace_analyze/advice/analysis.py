@@ -23,7 +23,7 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.forward import replay
-from raytrace_analyze.replay.job import read_job
+from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.units import count_text
 
 FIRST_RUN_ONLY = frozenset({Pattern.COLD_WORKERS})
@@ -138,6 +138,13 @@ def give_advice(
     """Do what `advise` does; gives the evidence and the notes, too."""
     trace = prepare(spans, task_events, clock_correct=clock_correct)
     read = read_job(trace, job, PathOptions(infer=infer), had_slots=had_slots, trust_cluster=True)
+    return advise_on(read, at_least=at_least, had_slots=had_slots, source=source)
+
+
+def advise_on(
+    read: Job, *, at_least: float = AT_LEAST, had_slots: int | None = None, source: Sequence[str | PathLike[str]] = ()
+) -> Advice:
+    """Do what `give_advice` does, for a job that is read already, with `trust_cluster`."""
     facts = Facts(
         job=read,
         had_slots=had_slots,

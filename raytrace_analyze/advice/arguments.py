@@ -8,7 +8,8 @@ import polars as pl
 from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import name_of, place_text
+from raytrace_analyze.advice.words import place_text
+from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import scale_spans
 from raytrace_analyze.units import bytes_text, duration_text
 

@@ -7,8 +7,8 @@ import numpy as np
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.pools import uneven_pool
-from raytrace_analyze.advice.words import name_of, place_text
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.advice.words import place_text
+from raytrace_analyze.function_names import DRIVER, name_of
 from raytrace_analyze.replay.rewrite import drop_driver_work, is_driver_work, take_turns_of
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import count_text, duration_text, share_text

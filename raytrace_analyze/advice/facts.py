@@ -9,7 +9,7 @@ import polars as pl
 from raytrace_analyze.advice.source import Use, use_of_result
 from raytrace_analyze.advice.source_files import SourceFiles
 from raytrace_analyze.attributes import CALL_SITE, UNIT, told
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits

@@ -6,7 +6,8 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import name_of, times_text
+from raytrace_analyze.advice.words import times_text
+from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
 from raytrace_analyze.units import duration_text
 

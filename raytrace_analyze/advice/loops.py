@@ -8,7 +8,8 @@ import numpy as np
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.source import Use
-from raytrace_analyze.advice.words import name_of, place_text, times_text
+from raytrace_analyze.advice.words import place_text, times_text
+from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import submit_earlier
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import count_text

@@ -7,9 +7,10 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.starts import COLD
-from raytrace_analyze.advice.words import name_of, place_text, times_text
+from raytrace_analyze.advice.words import place_text, times_text
 from raytrace_analyze.attributes import UNIT, told_cpus
+from raytrace_analyze.function_names import name_of
+from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.table.lineage import Flags, RowIds

@@ -6,7 +6,7 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import name_of
+from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import scale_spans, shorten_lags
 from raytrace_analyze.units import count_text, duration_text
 

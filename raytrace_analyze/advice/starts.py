@@ -6,13 +6,11 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import name_of
+from raytrace_analyze.function_names import name_of
+from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.vocabulary import Cause
 
-COLD = (Cause.WORKER_START, Cause.FUNCTION_LOAD)
-"""What a run waits for that is the first of its process, or of its function there."""
 _COLD_NS = 20_000_000
 _FIRST_RUN = "a second run, or a cluster that lives longer, does not pay this again; "
 _REMEDY = (

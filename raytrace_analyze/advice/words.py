@@ -3,12 +3,6 @@
 from pathlib import PurePath
 
 from raytrace_analyze.advice.source_files import place_of
-from raytrace_analyze.path.result import DRIVER
-
-
-def name_of(function: str) -> str:
-    """A function in a sentence, without the module of the program itself."""
-    return "the driver" if function == DRIVER else f"`{function.removeprefix('__main__.')}`"
 
 
 def place_text(site: str | None) -> str:

@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.vocabulary import LatencyGroup, choose, column_of

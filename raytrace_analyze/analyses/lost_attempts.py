@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import EVENT_TIMES
 from raytrace_analyze.units import duration_text
@@ -122,4 +123,4 @@ def _run_sentence(row: dict[str, Any]) -> str:
 
 
 def _name(row: dict[str, Any]) -> str:
-    return str(row["function"] or row["name"]).removeprefix("__main__.")
+    return short_name(row["function"] or row["name"])

@@ -10,6 +10,7 @@ import polars as pl
 from raytrace_analyze.analyses.lost_attempts import LostAttempt, lost_attempts
 from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.table.lineage import RowIds
@@ -268,7 +269,7 @@ class _Teller:
         return self._name(run) if run >= 0 else "the driver"
 
     def _name(self, run: int) -> str:
-        return str(self.structure.spans.get_column("function")[run] or "a task").removeprefix("__main__.")
+        return short_name(self.structure.spans.get_column("function")[run] or "a task")
 
     def _process(self, row: int) -> str:
         pid = self.structure.spans.get_column("pid")[row]

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import UNIT
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.path.result import DRIVER, Scope
+from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.change import Change, check_change, find_name
 from raytrace_analyze.replay.critical import critical_functions
@@ -104,7 +105,7 @@ def what_if(
     Raises NoSpansError for an empty table, UsageError for a job or function that is unknown or ambiguous.
     """
     trace = prepare(spans, clock_correct=clock_correct)
-    read = read_job(trace, job, PathOptions(infer=infer), had_slots=had_slots)
+    read = read_job(trace, job, PathOptions(infer=infer), had_slots=had_slots, trust_cluster=True)
     return predict(read, Change(dict(speedup or {}), remove_queue, slots, infinite_slots))
 
 
@@ -134,11 +135,30 @@ def predict(job: Job, change: Change) -> WhatIf:
     )
 
 
+def best_speedup(job: Job) -> tuple[str, int] | None:
+    """Give the function that ranks first, and how long the job would take with it twice as fast; None for none.
+
+    Half of what a function has of the path is the most that can be won, so that few have to be tried.
+    """
+    best: tuple[int, int, str] | None = None
+    for function, critical_ns in _on_path(job).select("function", "self_ns").iter_rows():
+        if best and critical_ns < 2 * best[0]:
+            break
+        predicted = replay(job.graph, Change({function: 2.0})).makespan_ns
+        best = max(best or (0, 0, ""), (job.makespan_ns - predicted, predicted, function))
+    return (best[2], best[1]) if best and best[2] else None
+
+
+def _on_path(job: Job) -> pl.DataFrame:
+    """Give the functions to be ranked, the one with the most work on the path first."""
+    path = critical_functions(replay(job.graph)).filter(pl.col("self_ns") > 0)
+    return path.sort("self_ns", "function", descending=[True, False]).head(_RANKED)
+
+
 def _rank(job: Job) -> pl.DataFrame:
     """Rank the functions of a job: columns of `RANKING`."""
     graph = job.graph
-    now = replay(graph)
-    path = critical_functions(now).filter(pl.col("self_ns") > 0).sort("self_ns", descending=True).head(_RANKED)
+    path = _on_path(job)
     work = np.bincount(graph.function, np.where(graph.works, graph.fixed, 0), minlength=len(graph.functions))
     structure = graph.events.scoped.structure
     rows = graph.events.rows[:-1]

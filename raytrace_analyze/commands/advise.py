@@ -1,6 +1,5 @@
 """`advise`: patterns that cost time, and what mending them would save."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,17 +14,8 @@ def advise(
     at_least: Annotated[
         str, typer.Option(metavar="PERCENT", help="Leave out what would save less of the job's time than this.")
     ] = "2%",
-    had_slots: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="How many CPUs there were. Without it that is told from the spans."),
-    ] = None,
-    source: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="A folder with the program's source, besides this one; repeatable. No source elsewhere is read.",
-        ),
-    ] = None,
+    had_slots: options.HadSlots = None,
+    source: options.Source = None,
     no_infer: options.NoInfer = False,
     clock_correct: options.ClockCorrect = True,
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many findings to show.")] = 10,

@@ -37,6 +37,17 @@ Task = Annotated[
 NoInfer = Annotated[
     bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; use only what is certain.")
 ]
+HadSlots = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="How many CPUs there were. Without it that is told from the spans."),
+]
+Source = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="A folder with the program's source, besides this one; repeatable. No source elsewhere is read.",
+    ),
+]
 ClockCorrect = Annotated[
     bool,
     typer.Option(

@@ -36,7 +36,7 @@ def run_traced(command: Sequence[str], raw: Path) -> int:
 
 
 def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
-    """Merge the span files in `raw` into `table`, and show the critical path; says each command that would do so.
+    """Merge the span files in `raw` into `table`; show the summary and the path; says each command that would do so.
 
     Gives what is in the table, as those commands read it.
     """
@@ -45,9 +45,11 @@ def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
     from raytrace_analyze.path.one_scope import critical_path
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.table.assemble import write_table
+    from raytrace_analyze.verdict.summary import summary
     from raytrace_analyze.views.console import messages, output
     from raytrace_analyze.views.merge_view import show_report
     from raytrace_analyze.views.path_view import show_path
+    from raytrace_analyze.views.summary_view import show_summary
 
     say_command(f"merge {raw} -o {table}")
     found = load([raw])
@@ -56,8 +58,10 @@ def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
     except OSError as error:
         raise UsageError(f"cannot write {table}: {error.strerror or error}") from error
     show_report(found.report, messages())
-    say_command(f"critical-path {table}")
     prepared = prepare(load([table]).spans)
+    say_command(f"summary {table}")
+    show_summary(summary(prepared), output())
+    say_command(f"critical-path {table}")
     show_path(critical_path(prepared), output(), top=15, by="function")
     return prepared
 

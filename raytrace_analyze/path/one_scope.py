@@ -12,6 +12,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import find_segments, slot_waits
 from raytrace_analyze.path.chains import Chains
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
+from raytrace_analyze.path.outcome import how_a_run_ended, how_it_ended
 from raytrace_analyze.path.result import CriticalPath, Scope
 from raytrace_analyze.path.segments import (
     Segments,
@@ -87,15 +88,17 @@ def _of_scope(trace: PreparedTrace, options: PathOptions, job: str | None, trace
     segments = next(find_segments(scoped, trace.runs, options, slots, np.array([number])))
     root = scoped.root(number)
     inside = np.flatnonzero(trace.scopes(kind).of_row == number)
+    within = structure.spans[inside]
     return _path(
         trace,
         scoped,
         segments,
-        scope=describe(structure.spans[inside], keys[number]),
+        scope=describe(within, keys[number]),
         start_ns=int(scoped.start[root]),
         end_ns=int(scoped.end[root]),
         work_ns=work_ns(structure, inside),
         runs=int(structure.is_run[inside].sum()),
+        ended=how_it_ended(within, attempts_of(trace, keys[number]), driver_ends=trace_id is None),
         notes=(*notes, *_notes(scoped, inside)),
     )
 
@@ -109,6 +112,14 @@ def _path(trace: PreparedTrace, scoped: Scoped, segments: Segments, **about: Any
         parents=trace.structure.parent,
         **about,
     )
+
+
+def attempts_of(trace: PreparedTrace, key: ScopeKey) -> pl.DataFrame:
+    """Give the attempts without a span that belong to a scope."""
+    if key.kind == "trace":
+        return trace.attempts.filter(pl.col("trace_id") == key.id)
+    job = pl.col("job_id") == key.id if key.kind == "job" else pl.col("job_id").is_null()
+    return trace.attempts.filter(pl.col("session") == key.session, job)
 
 
 def longest(scoped: Scoped, keys: list[ScopeKey]) -> int:
@@ -152,6 +163,7 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
         end_ns=int(scoped.end[run]),
         work_ns=work_ns(structure, np.array([run])),
         runs=1,
+        ended=how_a_run_ended(structure.spans[[run]], bool(structure.in_flight[run])),
         notes=notes,
     )
 

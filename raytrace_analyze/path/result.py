@@ -7,11 +7,9 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.path.confidence import confidence
+from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, choose, column_of
-
-DRIVER = "(driver)"
-"""The function that the driver's own time is booked under."""
 
 SEGMENTS = pl.Schema(
     {
@@ -78,6 +76,8 @@ class CriticalPath:
     """Time that task runs in the scope spent running, less what they spent in recorded waits."""
     runs: int
     """How many task runs there are in the scope."""
+    ended: Ended = NOT_KNOWN
+    """Whether it failed, and where the error came from."""
     notes: tuple[str, ...] = field(default=())
     """What a reader should know about the input: spans left out, ends that are missing."""
     rows: RowIds = field(default_factory=_no_rows, repr=False, compare=False)

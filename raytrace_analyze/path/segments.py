@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import AWAITED, told
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, tell_apart
 from raytrace_analyze.path.chains import Paths
-from raytrace_analyze.path.result import DRIVER, SEGMENTS
+from raytrace_analyze.path.result import SEGMENTS
 from raytrace_analyze.path.step import CATEGORIES, QUEUE, SELF, WAIT
 from raytrace_analyze.path.via import VIAS, Codes, code
 from raytrace_analyze.prepared import PreparedTrace

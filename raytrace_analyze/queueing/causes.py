@@ -11,6 +11,9 @@ from raytrace_analyze.vocabulary import Cause
 CAUSES = tuple(Cause)
 """A cause's number in arrays is its position here."""
 
+COLD = (Cause.WORKER_START, Cause.FUNCTION_LOAD)
+"""What a run waits for that is the first of its process, or of its function there: a first run alone pays it."""
+
 Codes = npt.NDArray[np.int8]
 
 

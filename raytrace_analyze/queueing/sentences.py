@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from raytrace_analyze.function_names import short_names
 from raytrace_analyze.units import duration_text
 
 _SHORT_ID = 6
@@ -68,7 +69,7 @@ def _phrases() -> dict[str, pl.Expr]:
 
 
 def _short(column: str, otherwise: str) -> pl.Expr:
-    return pl.col(column).str.strip_prefix("__main__.").fill_null(otherwise)
+    return short_names(pl.col(column)).fill_null(otherwise)
 
 
 def _node(column: str, text: str) -> pl.Expr:

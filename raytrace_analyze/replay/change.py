@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import RowIds
 

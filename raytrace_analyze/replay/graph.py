@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.path.result import DRIVER
 from raytrace_analyze.replay.edges import program_edges, slot_edges, submit_edges
 from raytrace_analyze.replay.events import INFERRED_JOIN, Events, lay_events
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, cpu_demands, find_slots

@@ -9,29 +9,14 @@ from rich.padding import Padding
 from rich.table import Table
 
 from raytrace_analyze.advice import Advice
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.words import PATTERNS
 
 _EVIDENCE = 3
-_NAMES = {
-    "get-in-loop": "ray.get in a loop",
-    "submission-order": "results taken in submission order",
-    "small-tasks": "tasks too small for their overhead",
-    "unnecessary-get": "a result fetched only to be passed on",
-    "actor-bottleneck": "an actor is the bottleneck",
-    "straggler": "a straggler",
-    "cold-workers": "cold workers",
-    "too-few-in-flight": "too few tasks in flight",
-    "too-many-in-flight": "very many tasks in flight",
-    "nested-get": "waiting inside a task",
-    "retries": "failed attempts",
-    "driver-code": "the driver's own code",
-    "large-arguments": "large arguments by value",
-    "uneven-pool": "one of several actors has most of the work",
-}
 
 
 def show_advice(advice: Advice, console: Console, *, top: int) -> None:
@@ -98,7 +83,7 @@ def _summary(advice: Advice, top: int) -> Table:
         where = f"{row['file'].rsplit('/', 1)[-1]}:{row['line']}" if row["file"] else ""
         shown.add_row(
             str(row["finding"]),
-            _NAMES[row["pattern"]] + (" (first run only)" if row["first_run_only"] else ""),
+            PATTERNS[row["pattern"]] + (" (first run only)" if row["first_run_only"] else ""),
             short_name(row["function"]),
             duration_text(row["saved_ns"]) if row["saved_ns"] else "memory",
             share_text(row["saved_ns"], advice.observed_ns) if row["saved_ns"] else "",
@@ -129,6 +114,6 @@ def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType
 
 
 def _title(finding: dict[str, Any]) -> str:
-    name = _NAMES[finding["pattern"]]
+    name = PATTERNS[finding["pattern"]]
     is_driver = finding["pattern"] == "driver-code"
     return name if is_driver else f"{name} (`{short_name(finding['function'])}`)"

@@ -4,9 +4,9 @@ from typing import Any
 
 from rich.console import Console
 
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.path.aggregate import Aggregates
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label

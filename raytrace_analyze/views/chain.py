@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.views.words import CAUSES
 from raytrace_analyze.vocabulary import Activity
 
 _SHARE_OF_QUEUES = 20
@@ -18,17 +19,6 @@ _SERIES = 2
 
 Segment = dict[str, Any]
 
-_CAUSES = {
-    "dependency": "for what it depends on",
-    "actor-busy": "its actor is busy",
-    "actor-start": "its actor is being created",
-    "worker-start": "a worker process starts",
-    "no-slot": "no free slot",
-    "transfer": "its arguments are fetched",
-    "function-load": "its code is loaded",
-    "retry": "before another attempt",
-    "dispatch": "on the way to its worker",
-}
 _CAUSES_SHOWN = 2
 _SHARE_SHOWN = 10
 """A cause of less than this part of a wait is not named."""
@@ -45,11 +35,6 @@ class ChainLine:
     text: str
     inferred: bool
     is_folded: bool = False
-
-
-def short_name(function: str | None) -> str:
-    """A function as its author would say it: without Ray's `__main__.`."""
-    return (function or DRIVER).removeprefix("__main__.")
 
 
 def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
@@ -94,7 +79,7 @@ def _because(pieces: Sequence[Segment]) -> str | None:
         if piece["cause"] is not None:
             times[piece["cause"]] = times.get(piece["cause"], 0) + piece["duration_ns"]
     ranked = sorted(times.items(), key=lambda item: -item[1])[:_CAUSES_SHOWN]
-    named = [(_CAUSES.get(cause, cause), time) for cause, time in ranked if time * _SHARE_SHOWN >= ranked[0][1]]
+    named = [(CAUSES.get(cause, cause), time) for cause, time in ranked if time * _SHARE_SHOWN >= ranked[0][1]]
     if len(named) < 2:
         return named[0][0] if named else None
     return ", ".join(f"{text} {duration_text(time)}" for text, time in named)

@@ -5,9 +5,9 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import duration_text, share_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.vocabulary import Inference

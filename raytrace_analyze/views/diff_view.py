@@ -10,25 +10,18 @@ from rich.table import Table
 
 from raytrace_analyze.analyses.diff import Group as Runs
 from raytrace_analyze.analyses.diff import RunDiff
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.words import CATEGORIES
 
 _MOST_NAMED = 3
 _ENOUGH = 0.8
 """Functions are named until they explain so much of the difference."""
 _SMALL_PART, _SMALL_WHOLE = 20, 1_000
 """What is less than such a fraction of a function's difference, or of the makespan, gets no line of its own."""
-_KINDS = {
-    "self": "running",
-    "queue": "waiting to start",
-    "submit": "submitting",
-    "fetch": "getting results back",
-    "wait": "waiting for something not traced",
-}
 
 
 def show_diff(diff: RunDiff, names: tuple[str, str], console: Console, *, top: int, by: str) -> None:
@@ -156,7 +149,7 @@ def _breakdown(diff: RunDiff, top: int, by: str) -> Table:
     shown = table(f"on the chain, by {by}", *numbers, "", right=numbers)
     for row in parts.head(top).iter_rows(named=True):
         spread = "" if row["spread_ns"] is None else f"±{duration_text(row['spread_ns'])}"
-        head = _label(row[by]) if by == "function" else _KINDS.get(row[by], row[by] or "not in a queue")
+        head = _label(row[by]) if by == "function" else CATEGORIES.get(row[by], row[by] or "not in a queue")
         shown.add_row(head, *_times(row), _signed_share(diff, row), spread, judgement(row))
         for below in _below(diff, by, row):
             shown.add_row(f"  {_kind(below)}", *_times(below), _signed_share(diff, below), "", "", style="dim")
@@ -231,7 +224,7 @@ def _group_document(runs: Runs, name: str) -> dict[str, Any]:
 
 
 def _kind(part: dict[str, Any]) -> str:
-    kind = _KINDS.get(part["category"], part["category"])
+    kind = CATEGORIES.get(part["category"], part["category"])
     return f"{kind}: {part['cause']}" if part["cause"] else kind
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import asdict
 from typing import Any, TextIO
 
 import polars as pl
@@ -74,6 +75,7 @@ def path_document(path: CriticalPath, by: str) -> dict[str, Any]:
         "work_ns": path.work_ns,
         "parallelism": round(path.parallelism, 6),
         "task_runs": path.runs,
+        "ended": asdict(path.ended),
         "inferred_ns": int(path.segments.filter(pl.col("inferred")).get_column("duration_ns").sum()),
         "notes": list(path.notes),
         "segments": records(path.segments),

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from raytrace_analyze.analyses.hang import Blocker, Hang
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
 

@@ -6,22 +6,17 @@ import polars as pl
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from raytrace_analyze.path.result import DRIVER, CriticalPath
+from raytrace_analyze.function_names import DRIVER, short_name
+from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import chain_lines, short_name
+from raytrace_analyze.views.chain import chain_lines
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.words import CATEGORIES
 
 INFERRED = "~"
 _BAR_WIDTHS = ((100, 24), (0, 10))
 """How long the longest bar may be, from which width of the screen on."""
-_KINDS = {
-    "self": "running",
-    "queue": "waiting to start",
-    "submit": "submitting",
-    "fetch": "getting results back",
-    "wait": "waiting for something not traced",
-}
 _HEADS = {
     "self": "running",
     "queue": "waiting\nto start",
@@ -73,7 +68,7 @@ def _most(path: CriticalPath) -> str:
     first = path.by("function").row(0, named=True)
     parts = [
         f"{duration_text(first[f'{category}_ns'])} {kind}"
-        for category, kind in _KINDS.items()
+        for category, kind in CATEGORIES.items()
         if first[f"{category}_ns"] * 20 >= first["total_ns"]
     ]
     name = "the driver program" if first["function"] == DRIVER else short_name(first["function"])
@@ -82,7 +77,7 @@ def _most(path: CriticalPath) -> str:
 
 def _sums(path: CriticalPath, top: int, by: str) -> Table:
     groups = path.by(by)
-    used = [kind for kind in _KINDS if groups.get_column(f"{kind}_ns").sum() > 0]
+    used = [kind for kind in CATEGORIES if groups.get_column(f"{kind}_ns").sum() > 0]
     # A head in two lines leaves the first column the room that it needs.
     heads = [_HEADS[kind] for kind in used]
     shown = table(by, "total", "share", *heads, right=("total", "share", *heads))

@@ -6,8 +6,8 @@ import polars as pl
 from rich.console import Console
 
 from raytrace_analyze.analyses.latency import QUANTILES, TIMES
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 
 _TIME_NAMES = {"run": "run", "queue": "wait to start", "submit": "submit"}

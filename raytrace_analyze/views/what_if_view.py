@@ -9,10 +9,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.analyses.what_if import WhatIf
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import name_of, short_name
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import short_name
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
@@ -92,11 +91,6 @@ def ranking_document(ranking: WhatIf) -> dict[str, Any]:
 
 def _scope(scope: Any) -> dict[str, Any]:
     return {"scope": {"kind": scope.kind, "id": scope.id, "name": scope.name, "session": scope.session}}
-
-
-def name_of(function: str | None) -> str:
-    """A function in a sentence."""
-    return "the driver" if function in (None, DRIVER) else f"`{short_name(function)}`"
 
 
 def speed_text(factor: float) -> str:

@@ -7,7 +7,7 @@ import polars as pl
 
 from raytrace_analyze.analyses.diff.judgement import judge_groups, judge_single_runs, unknown
 from raytrace_analyze.analyses.diff.significance import ALPHA
-from raytrace_analyze.path.result import DRIVER
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.vocabulary import DiffGroup, choose
 
 

@@ -1,0 +1,30 @@
+"""What functions are called: the driver's own time has a name of its own, and the program's module is left out.
+
+Tables, JSON and CSV keep the full names, as Ray gives them: they are keys. Whatever is said in words has the short one.
+"""
+
+import polars as pl
+
+DRIVER = "(driver)"
+"""The function that the driver's own time is booked under."""
+
+_PROGRAM = "__main__."
+
+
+def short_name(function: str | None) -> str:
+    """A function as its author would say it: without Ray's name for the program itself.
+
+    >>> short_name("__main__.load_part"), short_name("etl.load_part"), short_name(None)
+    ('load_part', 'etl.load_part', '(driver)')
+    """
+    return (function or DRIVER).removeprefix(_PROGRAM)
+
+
+def short_names(functions: pl.Expr) -> pl.Expr:
+    """Do the same for a column; null stays null."""
+    return functions.str.strip_prefix(_PROGRAM)
+
+
+def name_of(function: str | None) -> str:
+    """A function in a sentence: `the driver`, or its short name between backticks."""
+    return "the driver" if function in (None, DRIVER) else f"`{short_name(function)}`"

@@ -1,0 +1,182 @@
+"""How a scope ended: whether it failed, and where the error came from."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from raytrace_analyze.attributes import AWAITED_TASK_IDS, CANCELLED, TIMED_OUT, json_of, told
+from raytrace_analyze.vocabulary import Ending, Outcome
+
+_DEEPEST = 1_000
+"""How many tasks an error can have passed through."""
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_NOT_OF_THE_PROGRAM = ("/site-packages/", "/dist-packages/", "/lib/python")
+_CANCELLED_TYPES = ("TASK_CANCELLED",)
+_EXCEPTION_TYPES = ("TASK_EXECUTION_EXCEPTION",)
+_FIRST_LINE = 200
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An attempt that failed, and why."""
+
+    function: str | None
+    """None for the driver itself."""
+    span_id: str
+    task_id: str | None
+    ending: Ending
+    message: str
+    """The error's first line; Ray's word for it where there is no other."""
+    place: str | None
+    """`file:line` of the program where it was raised, as far as that is recorded."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a scope ended."""
+
+    outcome: Outcome
+    """`unknown` where nothing recorded tells: the spans of other hooks have no driver."""
+    message: str | None = None
+    """What the driver, or the task, ended with."""
+    origin: Failure | None = None
+    """The attempt in which that error came up first, as far as it can be followed."""
+    failed_attempts: int = 0
+    """How many attempts at tasks failed in it, whether or not the scope did."""
+
+
+NOT_KNOWN = Ended(Outcome.UNKNOWN)
+
+
+def failures() -> pl.Expr:
+    """Tell the attempts (rows of runs, or known from task events only) that gave no result."""
+    return pl.col("category").cast(pl.String).eq("task") & (
+        (pl.col("status") == "ERROR") | pl.col("error_type").is_not_null() | _is_cancelled()
+    ).fill_null(False)
+
+
+def endings() -> pl.Expr:
+    """Name how each failed attempt ended (`Ending`), null for others."""
+    type_ = pl.col("error_type")
+    by_ray = type_.is_not_null() & ~type_.is_in([*_CANCELLED_TYPES, *_EXCEPTION_TYPES])
+    return (
+        pl.when(failures() & (_is_cancelled() | type_.is_in(_CANCELLED_TYPES)))
+        .then(pl.lit(str(Ending.CANCELLED)))
+        .when(failures() & by_ray)
+        .then(pl.lit(str(Ending.KILLED)))
+        .when(failures())
+        .then(pl.lit(str(Ending.EXCEPTION)))
+    )
+
+
+def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bool = True) -> Ended:
+    """Tell how a scope ended, from its spans and the attempts of it that have none (columns of `schema.TABLE`).
+
+    With `driver_ends` it is the driver whose end counts, else the spans without a parent.
+    """
+    failed = pl.concat([spans.filter(failures()), attempts.filter(failures())])
+    count = failed.height
+    heads = spans.filter(pl.col("category") == "driver") if driver_ends else spans.filter(pl.col("parent_id").is_null())
+    if heads.is_empty():
+        return Ended(Outcome.UNKNOWN, failed_attempts=count)
+    wrong = heads.filter(pl.col("status") == "ERROR")
+    if wrong.is_empty():
+        never = heads.get_column("end").null_count() > 0
+        return Ended(Outcome.UNFINISHED if never else Outcome.COMPLETED, failed_attempts=count)
+    head = wrong.sort("end").row(-1, named=True)
+    message = first_line(head["status_message"]) or "no message"
+    return Ended(Outcome.FAILED, message, _origin(head, spans, failed), count)
+
+
+def how_a_run_ended(run: pl.DataFrame, never: bool) -> Ended:
+    """Tell how one run (a row of `schema.TABLE`) ended; `never`: whether it did not."""
+    row = run.with_columns(has_failed=failures(), ending=endings()).row(0, named=True)
+    if not row["has_failed"]:
+        return Ended(Outcome.UNFINISHED if never else Outcome.COMPLETED)
+    failure = describe_failure(row, row["ending"])
+    return Ended(Outcome.FAILED, failure.message, failure, 1)
+
+
+def first_line(message: str | None) -> str:
+    """Give the first line of an error that says something, shortened; nothing of none."""
+    lines = [line.strip() for line in (message or "").splitlines() if line.strip()]
+    return lines[0][:_FIRST_LINE].rstrip(": .") if lines else ""
+
+
+def describe_failure(row: Row, ending: str | None) -> Failure:
+    """Tell of one failed attempt (a row of `schema.TABLE`)."""
+    message = first_line(row["status_message"]) or row["error_type"] or "no message"
+    return Failure(
+        function=row["function"],
+        span_id=row["span_id"],
+        task_id=row["task_id"],
+        ending=Ending(ending or Ending.EXCEPTION),
+        message=message,
+        place=_place(row),
+    )
+
+
+def _is_cancelled() -> pl.Expr:
+    return told_expr(CANCELLED) == "true"
+
+
+def told_expr(name: str) -> pl.Expr:
+    """Read an attribute of the attributes' column; null where it is not there."""
+    return told(pl.col("attributes"), name)
+
+
+def _origin(head: Row, spans: pl.DataFrame, failed: pl.DataFrame) -> Failure | None:
+    """Follow an error from where it ended to the attempt in which it came up."""
+    if failed.is_empty():
+        return None
+    named = failed.with_columns(ending=endings()).sort("start")
+    by_task = {row["task_id"]: row for row in named.iter_rows(named=True) if row["task_id"]}
+    waits = spans.filter(pl.col("ready_task_ids").is_not_null(), pl.col("status") == "ERROR")
+    waits = waits.filter((told_expr(TIMED_OUT) != "true").fill_null(True)).sort("end")
+    last_wait = {_flow(row): row for row in waits.iter_rows(named=True)}
+    submits = spans.filter(pl.col("submitted_task_id").is_in(list(by_task)))
+    needs = dict(submits.select("submitted_task_id", "dependency_task_ids").iter_rows())
+    found: Row | None = None
+    flow = _flow(head)
+    seen: set[str] = set()
+    for _ in range(_DEEPEST):
+        asked = [*_asked(last_wait.get(flow)), *(needs.get(flow) or ())]
+        causes = [by_task[task] for task in asked if task in by_task and task not in seen]
+        if not causes:
+            break
+        found = min(causes, key=lambda row: row["end"] or row["start"])
+        flow = found["task_id"]
+        seen.add(flow)
+    return describe_failure(found, found["ending"]) if found else None
+
+
+def _flow(row: Row) -> str:
+    return row["task_id"] or f"driver {row['session']} {row['job_id']}"
+
+
+def _asked(wait: Row | None) -> list[str]:
+    if wait is None:
+        return []
+    asked = json_of(wait["attributes"], {}).get(AWAITED_TASK_IDS)
+    return [*(wait["ready_task_ids"] or ()), *(asked if isinstance(asked, list) else ())]
+
+
+def _place(row: Row) -> str | None:
+    """Read where in the program an error was raised: its last place that is none of a library's."""
+    events: list[Any] = json_of(row["events"], [])
+    traces = [
+        about.get("exception.stacktrace")
+        for event in events
+        if isinstance(event, dict) and isinstance(about := event.get("attributes"), dict)
+    ]
+    texts = [text for text in (*traces, row["status_message"]) if isinstance(text, str)]
+    for text in texts:
+        frames = _FRAME.findall(text)
+        own = [frame for frame in frames if not any(part in frame[0] for part in _NOT_OF_THE_PROGRAM)]
+        if own:
+            return f"{own[-1][0]}:{own[-1][1]}"
+    return None

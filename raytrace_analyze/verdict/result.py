@@ -1,0 +1,76 @@
+"""A summary as a value."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from raytrace_analyze.path.outcome import Ended
+from raytrace_analyze.path.result import Scope
+from raytrace_analyze.vocabulary import RemedyKind
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """One thing to change, and what that alone would bring."""
+
+    kind: RemedyKind
+    pattern: str | None
+    """The pattern of `advise` that would be mended; None for a faster function, as in `what_if`."""
+    function: str
+    place: str | None
+    """`file:line`, where that is known."""
+    saved_ns: int
+    predicted_ns: int
+    """How long the job would take."""
+    certain: bool
+    """False where it depends on the program whether it can be changed so."""
+
+
+@dataclass(frozen=True)
+class IdlePlace:
+    """What a flow on the path was idle in longest."""
+
+    function: str
+    what: str
+    """`time.sleep`, `socket.recv`, ..."""
+    place: str | None
+    total_ns: int
+    times: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The whole answer about a job. Times are ns, durations unless they say so."""
+
+    scope: Scope
+    start_ns: int
+    """When it began, since the epoch."""
+    makespan_ns: int
+    ended: Ended
+    runs: int
+    """How many task runs there were."""
+    parallelism: float
+    """How many of them ran at a time, on average."""
+    decided_by: str | None
+    """The function with most of the critical path; None where the job took no time."""
+    decided_ns: int
+    decided_share: float
+    """Of the makespan, 0 to 1."""
+    time: pl.DataFrame
+    """What the time went to: columns of `TIME`, together the makespan."""
+    idle: IdlePlace | None
+    """What the path was idle in longest, where that is at least a twentieth of the time."""
+    remedies: tuple[Remedy, ...]
+    """What to change, two at most: first the patterns that `advise` finds, what saves most first; where there are
+    fewer, the function that `what_if` ranks first, twice as fast."""
+    start_up_ns: int
+    """What of the path a second run, or a cluster that lives longer, would not pay: new processes, code loaded."""
+    start_up_saved_ns: int
+    """How much shorter the job would be without, as `advise` predicts it; 0 where that is next to nothing."""
+    inferred_ns: int
+    """What of the path rests on inference: nobody recorded who was waited for."""
+    unknown_ns: int
+    """What of the path is running time of which it is not known whether it was on the CPU."""
+    open_spans: int
+    """How many spans of the job never ended."""
+    notes: tuple[str, ...]

@@ -1,0 +1,160 @@
+"""The whole answer about a job, in at most ten lines, and as a document."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from raytrace_analyze.function_names import name_of
+from raytrace_analyze.path.outcome import Ended
+from raytrace_analyze.units import count_text, duration_text, share_text, sum_texts
+from raytrace_analyze.verdict.result import Remedy, Summary
+from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.label import label
+from raytrace_analyze.views.words import ENDINGS, PATTERNS, SPENT, place_name
+from raytrace_analyze.vocabulary import Outcome
+
+ROWS = pl.Schema(
+    {
+        "row": pl.String,
+        "what": pl.String,
+        "function": pl.String,
+        "place": pl.String,
+        "total_ns": pl.Int64,
+        "predicted_ns": pl.Int64,
+    }
+)
+"""A summary as CSV: `row` is `job` (`what`: how it ended; `function`: what decided its time most), `spent` (on `what`),
+`idle` (in `what`) or `remedy` (`what`: the pattern, or `speedup`; `total_ns`: what it saves)."""
+
+_FEW = 0.005
+"""What is less than this part of the time is next to nothing."""
+
+
+def show_summary(summary: Summary, console: Console) -> None:
+    """Print a summary."""
+    first, *rest = summary_lines(summary)
+    console.print(label(first, style="bold"))
+    for line in rest:
+        console.print(line)
+
+
+def summary_document(summary: Summary) -> dict[str, Any]:
+    """Give the document of a summary."""
+    found = asdict(summary)  # the frame is copied as it is
+    return {
+        "answer": summary_lines(summary)[0],
+        **found,
+        "time": records(summary.time),
+        "notes": list(summary.notes),
+    }
+
+
+def summary_frame(summary: Summary) -> pl.DataFrame:
+    """Give a summary as rows: columns of `ROWS`."""
+    rows: list[dict[str, Any]] = [
+        {"row": "job", "what": summary.ended.outcome, "function": summary.decided_by, "total_ns": summary.makespan_ns},
+        *({"row": "spent", "what": row["spent_on"], "total_ns": row["total_ns"]} for row in summary.time.to_dicts()),
+    ]
+    if idle := summary.idle:
+        about = {"function": idle.function, "place": idle.place, "total_ns": idle.total_ns}
+        rows.append({"row": "idle", "what": idle.what, **about})
+    for each in summary.remedies:
+        about = {"function": each.function, "place": each.place, "total_ns": each.saved_ns}
+        rows.append({"row": "remedy", "what": each.pattern or each.kind, **about, "predicted_ns": each.predicted_ns})
+    return pl.DataFrame(rows, schema=ROWS)
+
+
+def how_it_ended(ended: Ended, took: str, name: str) -> str:
+    """Say in a sentence how long something took and how it ended."""
+    match ended.outcome:
+        case Outcome.FAILED:
+            return f"{name} failed after {took}: {ended.message}."
+        case Outcome.UNFINISHED:
+            return f"{name} had not ended after {took}, when the record ends."
+    return f"{name} took {took}."
+
+
+def where_it_failed(ended: Ended) -> Iterator[str]:
+    """Say where an error came from; of a job that did not fail, how many attempts did."""
+    origin = ended.origin
+    if origin is not None:
+        at = f" at {place_name(origin.place)}" if origin.place else ""
+        message = "" if ended.message and origin.message in ended.message else f": {origin.message}"
+        yield f"It began in {name_of(origin.function)}, which {ENDINGS[origin.ending]}{at}{message}."
+    elif ended.failed_attempts and ended.outcome is not Outcome.FAILED:
+        attempts = count_text(ended.failed_attempts, "attempt at a task", "attempts at tasks")
+        yield f"{attempts} failed on the way."
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """Say all of it: the lines of the screen."""
+    kind = f"{summary.scope.kind.capitalize()} {summary.scope.id}"
+    name = f"{summary.scope.name} ({kind.lower()})" if summary.scope.name else kind
+    lines = [how_it_ended(summary.ended, duration_text(summary.makespan_ns), name), *where_it_failed(summary.ended)]
+    if summary.decided_by is None:
+        return lines
+    lines.append(
+        f"It ran {count_text(summary.runs, 'task')}, {summary.parallelism:.2f} at a time. What decided its time "
+        f"most is {name_of(summary.decided_by)}: {share_text(summary.decided_share, 1)} of it."
+    )
+    lines.append(f"Where the time went: {_time(summary)}.")
+    if summary.idle is not None:
+        idle = summary.idle
+        at = f" at {place_name(idle.place)}" if idle.place else ""
+        often = f", {count_text(idle.times, 'time')}" if idle.times > 1 else ""
+        lines.append(
+            f"Idle longest: {name_of(idle.function)} in {idle.what or 'something'}{at}{often}, "
+            f"{duration_text(idle.total_ns)}."
+        )
+    for word, remedy in zip(("Change first", "Or"), summary.remedies, strict=False):
+        lines.append(f"{word}: {_remedy(remedy)}.")
+    if not summary.remedies:
+        lines.append("Nothing that is looked for would make it shorter by more than 2 %.")
+    if summary.start_up_ns > _FEW * summary.makespan_ns:
+        without = (
+            f"; without, the job takes {duration_text(summary.makespan_ns - summary.start_up_saved_ns)}"
+            if summary.start_up_saved_ns
+            else ""
+        )
+        lines.append(
+            f"First run only: {duration_text(summary.start_up_ns)} of start-up, which a second run on a cluster that "
+            f"stays up does not pay{without}."
+        )
+    lines.append(f"How sure: {_how_sure(summary)}.")
+    return lines
+
+
+def _time(summary: Summary) -> str:
+    rows = summary.time.to_dicts()
+    texts = sum_texts([row["total_ns"] for row in rows])
+    parts = [
+        f"{text} {SPENT[row['spent_on']]}" for text, row in zip(texts, rows, strict=True) if float(text.split()[0])
+    ]
+    return " + ".join(parts) + (f" = {duration_text(summary.makespan_ns)}" if len(parts) > 1 else "")
+
+
+def _remedy(remedy: Remedy) -> str:
+    then = f"would take {duration_text(remedy.predicted_ns)}, {duration_text(remedy.saved_ns)} less"
+    if remedy.pattern is None:
+        return f"make {name_of(remedy.function)} twice as fast, and the job {then}"
+    at = f" at {place_name(remedy.place)}" if remedy.place else ""
+    maybe = "" if remedy.certain else ", if the program allows it"
+    return f"{PATTERNS[remedy.pattern]} ({name_of(remedy.function)}{at}); with that mended the job {then}{maybe}"
+
+
+def _how_sure(summary: Summary) -> str:
+    parts = []
+    inferred = share_text(summary.inferred_ns, summary.makespan_ns)
+    if summary.inferred_ns > _FEW * summary.makespan_ns:
+        parts.append(f"for {inferred} of the time who waited for whom is inferred from times, the rest is recorded")
+    else:
+        parts.append("who waited for whom is recorded")
+    if summary.unknown_ns > _FEW * summary.makespan_ns:
+        unknown = share_text(summary.unknown_ns, summary.makespan_ns)
+        parts.append(f"for {unknown} it is not known whether what ran was on the CPU")
+    if summary.open_spans:
+        parts.append(f"{count_text(summary.open_spans, 'span')} never ended")
+    return "; ".join(parts)

@@ -1,0 +1,137 @@
+"""One story: the summary, the path, the advice, what-if and why of one job say the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import raytrace_analyze as rt
+from raytrace_analyze.advice import give_advice
+from raytrace_analyze.views.summary_view import summary_document, summary_lines
+from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
+from tests.tables import run, span, submit, table, wait
+
+SAMPLES = Path(__file__).parent.parent / "sample_spans"
+CAPTURES = sorted(path.parent.name for path in SAMPLES.glob("*/truth.json"))
+MS = 1_000_000
+
+
+@pytest.fixture(scope="module", params=CAPTURES)
+def trace(request: pytest.FixtureRequest) -> rt.PreparedTrace:
+    return rt.prepare(rt.read_spans(SAMPLES / request.param / "spans"))
+
+
+def test_all_say_the_same(trace: rt.PreparedTrace) -> None:
+    found = rt.summary(trace)
+    path = rt.critical_path(trace)
+    first = path.by("function").row(0, named=True)
+    assert (found.makespan_ns, found.decided_by, found.decided_ns) == (
+        path.makespan_ns,
+        first["function"],
+        first["total_ns"],
+    )
+    assert found.time["total_ns"].sum() == path.makespan_ns
+    assert found.ended == path.ended
+    advice = give_advice(trace)
+    assert advice.observed_ns == found.makespan_ns
+    patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") > 0).head(2)
+    told = [each for each in found.remedies if each.kind is RemedyKind.PATTERN]
+    assert [(each.pattern, each.function, each.predicted_ns) for each in told] == patterns.select(
+        "pattern", "function", "predicted_ns"
+    ).rows()
+    ranked = rt.what_if(trace)
+    assert ranked.observed_ns == found.makespan_ns
+    for each in found.remedies:
+        assert each.predicted_ns == found.makespan_ns - each.saved_ns
+        if each.kind is RemedyKind.SPEEDUP:
+            best = ranked.functions.row(0, named=True)
+            assert (each.function, each.predicted_ns) == (best["function"], best["predicted_2x_ns"])
+            again = rt.what_if(trace, speedup={each.function: 2.0})
+            assert again.predicted_ns == each.predicted_ns
+
+
+def test_nothing_that_only_a_first_run_pays_heads_the_list(trace: rt.PreparedTrace) -> None:
+    assert "cold-workers" not in {each.pattern for each in rt.summary(trace).remedies}
+    findings = rt.advise(trace)
+    assert findings["first_run_only"].to_list() == sorted(findings["first_run_only"].to_list())
+
+
+def test_why_tells_of_the_runs_as_the_path_does(trace: rt.PreparedTrace) -> None:
+    segments = rt.critical_path(trace).segments.filter(pl.col("name").str.ends_with("remote_worker"), category="self")
+    longest = segments.sort("duration_ns", descending=True).row(0, named=True)
+    story = rt.tell_story(trace, longest["span_id"])
+    assert story.function == longest["function"]
+    assert story.steps.filter(step="run", span_id=longest["span_id"])["duration_ns"].sum() >= longest["duration_ns"]
+
+
+def test_ten_lines_at_most_whose_times_add_up(trace: rt.PreparedTrace) -> None:
+    lines = summary_lines(rt.summary(trace))
+    assert len(lines) <= 10
+    assert not [line for line in lines if "__main__" in line]
+    time = next(line for line in lines if line.startswith("Where the time went: "))
+    parts, whole = time.removeprefix("Where the time went: ").rstrip(".").split(" = ")
+    numbers = [float(part.split()[0]) for part in parts.split(" + ")]
+    assert sum(numbers) == pytest.approx(float(whole.split()[0]))
+
+
+def failed_job(**driver: Any) -> pl.DataFrame:
+    """The driver asks for `top`, which asked for `deep`, which failed."""
+    error = {"status": "ERROR", "status_message": "ValueError: bad row"}
+    stack = (
+        'File "/v/site-packages/ray/x.py", line 3, in run\n  File "/p/etl.py", line 27, in deep\nValueError: bad row'
+    )
+    events = json.dumps([{"name": "exception", "attributes": {"exception.stacktrace": stack}}])
+    return table(
+        span("driver", 0, 100 * MS, name="ray.driver", **driver),
+        submit("s1", 1 * MS, 2 * MS, "driver", submitted_task_id="T1", function="__main__.top"),
+        run("r1", 5 * MS, 90 * MS, "s1", "T1", function="__main__.top", **error),
+        submit("s2", 10 * MS, 11 * MS, "r1", submitted_task_id="T2", function="__main__.deep"),
+        run("r2", 15 * MS, 80 * MS, "s2", "T2", function="__main__.deep", events=events, **error),
+        wait("g2", 12 * MS, 85 * MS, "r1", ["T2"], pid=run("r1", 0, 1, None)["pid"], task_id="T1", **error),
+        wait("g1", 3 * MS, 95 * MS, "driver", ["T1"], **error),
+        recorded=True,
+    )
+
+
+def test_a_failed_job_says_so_and_where_the_error_came_from() -> None:
+    spans = failed_job(status="ERROR", status_message="RayTaskError(ValueError): ray::top()\nValueError: bad row")
+    ended = rt.summary(spans).ended
+    assert ended.outcome is Outcome.FAILED
+    assert ended.origin is not None
+    assert (ended.origin.span_id, ended.origin.function, ended.origin.place) == ("r2", "__main__.deep", "/p/etl.py:27")
+    assert ended.failed_attempts == 2
+    first, second, *_ = summary_lines(rt.summary(spans))
+    assert "failed after 100 ms" in first
+    assert "`deep`" in second and "etl.py:27" in second
+
+
+def test_a_job_that_handled_its_failures_did_not_fail() -> None:
+    found = rt.summary(failed_job())
+    assert found.ended.outcome is Outcome.COMPLETED
+    assert found.ended.failed_attempts == 2
+    assert "2 attempts at tasks failed on the way" in summary_lines(found)[1]
+
+
+def test_a_job_that_never_ended_says_so() -> None:
+    spans = table(span("driver", 0, None, name="ray.driver"), submit("s", 1 * MS, 90 * MS, "driver"), recorded=True)
+    found = rt.summary(spans)
+    assert found.ended.outcome is Outcome.UNFINISHED
+    assert found.open_spans == 1
+    assert "had not ended" in summary_lines(found)[0]
+
+
+def test_the_command_and_its_document() -> None:
+    capture = SAMPLES / "map_reduce-ours" / "spans"
+    command = [sys.executable, "-m", "raytrace_analyze", "summary", str(capture), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    document = json.loads(done.stdout)
+    found = rt.summary(rt.read_spans(capture))
+    assert document == {"schema_version": 1, **json.loads(json.dumps(summary_document(found)))}
+    assert {row["spent_on"] for row in document["time"]} <= set(Spent)
+    assert document["ended"]["outcome"] == "completed"
+    bare = subprocess.run([*command[:3], str(capture)], capture_output=True, text=True, check=True)
+    assert bare.stdout.split() == " ".join(summary_lines(found)).split()
