@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import ray
 from opentelemetry import trace
@@ -25,8 +26,8 @@ def end_spans(file: str, count: int) -> None:
 
 @ray.remote(max_retries=1)
 def work(file: str, flag: str, dies: bool) -> None:
-    if dies and not os.path.exists(flag):  # the first attempt
-        open(flag, "w").close()
+    if dies and not Path(flag).exists():  # the first attempt
+        Path(flag).touch()
         killer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGKILL))
         killer.start()
         end_spans(file, 10**6)

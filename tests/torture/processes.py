@@ -82,10 +82,11 @@ def forks(folder: Path, tries: int) -> Figure:
 
 def many_at_once(folder: Path, processes: int) -> Figure:
     """Many processes with one directory."""
-    figure = Figure(f"{processes} processes at once on one directory")
+    figure = Figure("processes at once on one directory")
     spans = folder / "many"
     started = [_start(spans, "ends", 50) for _ in range(processes)]
     _count(figure, spans, sum(map(_acknowledged, started)))
+    figure.tries = processes
     return figure
 
 

@@ -1,4 +1,4 @@
-"""A traced program without Ray: `program.py HOW`; after each span that has ended it writes a byte to standard output."""
+"""A traced program without Ray: `program.py HOW`; for each span that has ended it writes a byte to standard output."""
 
 import os
 import signal

@@ -41,7 +41,7 @@ def test_forks_among_threads(folder: Path) -> None:
 
 
 def test_processes_at_once_on_one_directory(folder: Path) -> None:
-    holds(processes.many_at_once(folder, 8))
+    holds(processes.many_at_once(folder, 6))
 
 
 def test_no_room_and_room_again(folder: Path) -> None:
