@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
     from raytrace_analyze.analyses.queue_causes import queue_causes
+    from raytrace_analyze.analyses.running import Running, running
     from raytrace_analyze.analyses.slack import slack
     from raytrace_analyze.analyses.span_graph import span_graph
     from raytrace_analyze.analyses.task_story import TaskStory, tell_story
+    from raytrace_analyze.analyses.trace_tree import TraceTree, trace_tree
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
     from raytrace_analyze.clocks.correction import correct_clocks
     from raytrace_analyze.diagnosis.doctor import doctor
@@ -53,6 +55,8 @@ _HOME = {
     "path_aggregates": "path.aggregate",
     "queue_causes": "analyses.queue_causes",
     "tell_story": "analyses.task_story",
+    "TraceTree": "analyses.trace_tree",
+    "trace_tree": "analyses.trace_tree",
     "RunDiff": "analyses.diff",
     "diff": "analyses.diff",
     "DamagedInputError": "errors",
@@ -76,6 +80,8 @@ _HOME = {
     "traces": "analyses.inventory",
     "latency_stats": "analyses.latency",
     "advise": "advice",
+    "Running": "analyses.running",
+    "running": "analyses.running",
     "slack": "analyses.slack",
     "WhatIf": "analyses.what_if",
     "what_if": "analyses.what_if",
@@ -100,8 +106,10 @@ __all__ = [
     "PreparedTrace",
     "RaytraceError",
     "RunDiff",
+    "Running",
     "Summary",
     "TaskStory",
+    "TraceTree",
     "UsageError",
     "WhatIf",
     "advise",
@@ -121,10 +129,12 @@ __all__ = [
     "prepare",
     "queue_causes",
     "read_spans",
+    "running",
     "slack",
     "span_graph",
     "summary",
     "tell_story",
+    "trace_tree",
     "traces",
     "what_if",
     "with_task_events",

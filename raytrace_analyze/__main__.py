@@ -10,6 +10,8 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from raytrace_analyze.spelling import spell_out
+
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
@@ -20,6 +22,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> None:
     """Run the command line."""
     _open_standard_streams()
+    spell_out(sys.stdout, sys.stderr)
     _handle_signals(_leave)
     sys.unraisablehook = _unraisable
     from raytrace_analyze.cli import main as run

@@ -1,15 +1,17 @@
 """The command line: the Typer app, and the one place where errors become messages and exit codes."""
 
 import io
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn, cast
 
 import typer
-from typer.core import TyperGroup
 
+from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.commands.advise import advise
+from raytrace_analyze.commands.configuration import read_defaults
 from raytrace_analyze.commands.critical_path import critical_path
 from raytrace_analyze.commands.demo import demo
 from raytrace_analyze.commands.diff import diff
@@ -17,45 +19,48 @@ from raytrace_analyze.commands.doctor import doctor
 from raytrace_analyze.commands.export import export
 from raytrace_analyze.commands.hang import hang
 from raytrace_analyze.commands.jobs import jobs
+from raytrace_analyze.commands.man import man
 from raytrace_analyze.commands.merge import merge
+from raytrace_analyze.commands.panels import COLLECT, EXPLAIN, LOOK, SHARE, Program
 from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.summary import summary
 from raytrace_analyze.commands.traces import traces
+from raytrace_analyze.commands.tree import tree
+from raytrace_analyze.commands.watch import watch
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
 from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
 from raytrace_analyze.printable import printable
 
 _INTERRUPTED = 130
+_NOT_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)")
 _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
+_COMMANDS = {
+    COLLECT: (record, merge, doctor, demo),
+    LOOK: (summary, critical_path, stats, jobs, traces, tree, watch),
+    EXPLAIN: (advise, why, what_if, hang, diff),
+    SHARE: (export, man),
+}
+"""All commands, in the panels of the help and in their order there."""
 
-class _Program(TyperGroup):
-    """The program: paths without a command are summed up."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Put `summary` before paths that are there."""
-        if args and args[0] not in self.commands and not args[0].startswith("-") and Path(args[0]).exists():
-            args = ["summary", *args]
-        return super().parse_args(ctx, args)
-
+_BEHIND_A_SCRIPT = {"record": {"allow_interspersed_args": False}}
+"""What stands behind the script is the script's."""
 
 app = typer.Typer(
     name="raytrace-analyze",
-    cls=_Program,
+    cls=Program,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_SHOWN = (merge, summary, critical_path, advise, what_if, why, hang, diff, stats, jobs, traces, export, doctor, demo)
-for command in _SHOWN:
-    app.command(command.__name__.replace("_", "-"))(command)
-# What stands behind the script is the script's.
-app.command("record", context_settings={"allow_interspersed_args": False})(record)
+for panel, commands in _COMMANDS.items():
+    for command in commands:
+        name = command.__name__.replace("_", "-")
+        app.command(name, rich_help_panel=panel, context_settings=_BEHIND_A_SCRIPT.get(name))(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -74,7 +79,7 @@ def _program(
 ) -> None:
     """Tell from span files why a Ray job took as long as it did.
 
-    Start with: raytrace-analyze record script.py, or, with span files: raytrace-analyze FOLDER
+    Start with: raytrace-analyze record yourscript.py, or, with span files: raytrace-analyze FOLDER
     """
 
 
@@ -84,16 +89,21 @@ def main() -> None:
     Never ends in a traceback for bad input, a full disk, a lack of memory or Ctrl-C; nothing in a message acts on the
     terminal.
     """
+    configured: Path | None = None
     try:
+        program = typer.main.get_command(app)
+        defaults, configured = read_defaults(program)
         # Otherwise Typer would show its own errors itself, with what was given as it was given.
-        sys.exit(app(standalone_mode=False))
+        sys.exit(program(standalone_mode=False, default_map=defaults))
     except RaytraceError as error:
         _fail(str(error), error.exit_code)
     except _TyperError as error:
         told = io.StringIO()
         error.show(told)
+        lines = list(map(_kinder, told.getvalue().splitlines()))
+        lines += [f"({configured} sets defaults of options here.)"] if configured else []
         with suppress(OSError):
-            typer.echo("\n".join(map(printable, told.getvalue().splitlines())), err=True)
+            typer.echo("\n".join(map(printable, lines)), err=True)
         sys.exit(error.exit_code)
     except SystemExit as end:
         # Typer's answer to a reader that has gone is 1, which is a failed gate here.
@@ -107,6 +117,14 @@ def main() -> None:
         _fail(printable(f"{where}{error.strerror or error}"), EXIT_USAGE)
     except MemoryError:
         _fail("there is not enough memory for this; give it fewer files at a time", EXIT_USAGE)
+
+
+def _kinder(line: str) -> str:
+    """Say which of the choices may have been meant, where the line of an error lists them."""
+    line = line.replace(": Value error, ", ": ")
+    found = _NOT_ONE_OF.search(line)
+    meant = did_you_mean(found[1], re.findall(r"'([^']*)'", found[2])) if found else ""
+    return line.removesuffix(".") + meant if meant else line
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:

@@ -10,16 +10,19 @@ from pathlib import Path
 import polars as pl
 
 from raytrace_analyze.decode import find_span_files, format_of
+from raytrace_analyze.decode.event_pieces import PIECES, join_pieces
 from raytrace_analyze.decode.parquet import EVENT_TABLE_FORMAT
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
+from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, NoWholeSpanError, UsageError
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind
-from raytrace_analyze.schema import PROCESS
+from raytrace_analyze.schema import DECODED, PROCESS
 from raytrace_analyze.table.assemble import assemble, in_order, read_table
 from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
 from raytrace_analyze.table.checked import clamp_ends
+from raytrace_analyze.table.event_spans import spans_of_events, split_by_hook
 from raytrace_analyze.table.kept_problems import kept_problems
 from raytrace_analyze.table.losses import lost_spans
 from raytrace_analyze.table.row_events import has_row_events, read_row_events
@@ -102,13 +105,16 @@ def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested
     for decoded in decode_files(sources):
         frames.append(decoded.frame)
         problems += decoded.problems
-    events, lost = _task_events(discovery.files)
-    problems += lost
+    pieces, lost = _pieces(discovery.files)
+    alone, adding = split_by_hook(pieces, pl.concat([DECODED.to_frame(), *frames]))
+    frames.append(spans_of_events(alone))
+    events, unread = _task_events(discovery.files, pl.concat([alone, adding]).select(TASK_EVENTS.names()))
+    problems += [*lost, *unread]
     spans, noticed = assemble(frames, events)
     if spans.is_empty():
         raise _nothing_in(listed, discovery, [*discovery.problems, *problems])
     records = sum(frame.height for frame in frames)
-    files = tuple(file.path for file in sources)
+    files = tuple(file.path for file in discovery.files if file in sources or format_of(file).read_pieces)
     return Ingested(spans, _report(spans, files, discovery, [*problems, *noticed], records))
 
 
@@ -141,9 +147,25 @@ def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
     return Ingested(known, _report(known, (file.path,), discovery, noticed, only_spans(known).height))
 
 
-def _task_events(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem]]:
-    """Read the task events among the files: the hook's, those in rows of span tables, and where version 1 has them."""
-    frames: list[pl.DataFrame] = []
+def _pieces(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem]]:
+    """Read Ray's own events among the files, the pieces of each attempt put together."""
+    frames: list[pl.DataFrame] = [PIECES.to_frame()]
+    problems: list[Problem] = []
+    for file in files:
+        read_pieces = format_of(file).read_pieces
+        if read_pieces is not None:
+            frame, lost = read_pieces(file)
+            frames.append(frame)
+            problems += lost
+    return join_pieces(pl.concat(frames)), problems
+
+
+def _task_events(files: Sequence[InputFile], told: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
+    """Read the task events among the files: the hook's, those in rows of span tables, and where version 1 has them.
+
+    `told` are those that Ray's own events tell.
+    """
+    frames: list[pl.DataFrame] = [told]
     problems: list[Problem] = []
     bare: list[Path] = []
     for file in files:

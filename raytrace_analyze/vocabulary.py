@@ -6,6 +6,7 @@ Light on purpose: the command line's help is made of these before anything heavy
 from enum import StrEnum
 from typing import TypeVar
 
+from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
 
 
@@ -252,4 +253,5 @@ def choose(kind: type[_Word], wanted: str, what: str, *, but: tuple[_Word, ...] 
     choices = [word for word in kind if word not in but]
     if wanted in choices:
         return kind(wanted)
-    raise UsageError(f"there is no {what} {str(wanted)!r}; choose one of {', '.join(choices)}")
+    meant = did_you_mean(str(wanted), choices)
+    raise UsageError(f"there is no {what} {str(wanted)!r}{meant}; choose one of {', '.join(choices)}")

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import typer
 from typer.models import ArgumentInfo
 
 import raytrace_analyze
 from raytrace_analyze.cli import app
+from raytrace_analyze.errors import EXIT_CODES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,11 +49,25 @@ def test_the_readmes_output_is_real() -> None:
             assert shown == real, HOW
 
 
+DEFAULTS = """\
+Defaults of options can stand in `raytrace.toml` in the working directory, or below `[tool.raytrace-analyze]` in its
+`pyproject.toml`; at the top they count for every command that has the option:
+
+```toml
+top = 30
+
+[critical-path]
+queues = "show"
+```
+
+`raytrace-analyze --install-completion` teaches bash, zsh and fish the commands, the options, and the functions, jobs
+and traces of the table."""
+
+
 def reference() -> str:
     """The page of commands, from what the commands say of themselves."""
-    intro = (
-        "# Commands\n\nExit codes: 0 fine, 1 a gate failed, 2 wrong usage, 3 no spans found, 4 some input was damaged."
-    )
+    codes = "\n".join(f"- {code}: {meaning}" for code, meaning in EXIT_CODES.items())
+    intro = f"# Commands\n\nExit codes; `record` ends with that of the program it ran:\n\n{codes}\n\n{DEFAULTS}"
     return "\n\n".join([intro, *(section(name, COMMANDS[name]) for name in sorted(COMMANDS))]) + "\n"
 
 
@@ -59,7 +75,8 @@ def section(name: str, command: Callable[..., None]) -> str:
     text = inspect.cleandoc(command.__doc__ or "")
     examples = re.findall(r"^ +(raytrace-analyze.*)$", text, re.MULTILINE)
     prose = text[: text.index("Example")].strip()
-    given = [described(parameter) for parameter in inspect.signature(command, eval_str=True).parameters.values()]
+    parameters = inspect.signature(command, eval_str=True).parameters.values()
+    given = [described(parameter) for parameter in parameters if parameter.annotation is not typer.Context]
     usage = " ".join(["raytrace-analyze", name, *(word for word, _ in given if not word.startswith("-"))])
     options = "\n".join(f"- `{word}`: {text}" for word, text in given)
     return f"## {name}\n\n`{usage}`\n\n{prose}\n\n{options}\n\n```\n" + "\n".join(examples) + "\n```"

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin
 
 import polars as pl
 import pytest
+import typer
 from typer.models import ArgumentInfo
 
 import raytrace_analyze as rt
@@ -27,8 +28,8 @@ from tests.test_hang import two_that_wait_for_each_other
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {str(command.name): command.callback for command in cli.app.registered_commands if command.callback}
-RUN_A_PROGRAM = {"record", "demo"}
-"""What these show of spans is tested below; here only their errors are."""
+READ_NO_SPANS = {"record", "demo", "man"}
+"""What those that run a program show of spans is tested below; here only their errors are."""
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 FORMULA = re.compile(r"[=+@\t\r]|-(?![\d.]+$)")
 ONLY_TOGETHER = {
@@ -61,6 +62,8 @@ def formats(command: str) -> list[str | None]:
 def parameters(command: str) -> Iterator[tuple[Any, Any, inspect.Parameter]]:
     """What each parameter takes, how Typer is told of it, and the parameter."""
     for parameter in inspect.signature(COMMANDS[command], eval_str=True).parameters.values():
+        if parameter.annotation is typer.Context:
+            continue
         kind, info = get_args(parameter.annotation)
         if isinstance(kind, types.UnionType):
             (kind,) = (each for each in get_args(kind) if each is not types.NoneType)
@@ -102,7 +105,7 @@ def test_nothing_acts_on_a_terminal_or_a_spreadsheet(
     monkeypatch.setenv("NO_COLOR", "1")
     nowhere = Path(f"nothing{SUFFIX}")
     arguments = [[f"--no-such{SUFFIX}"], *variants(command, nowhere)]
-    if command not in RUN_A_PROGRAM:
+    if command not in READ_NO_SPANS:
         arguments += variants(command, spans)
     shown = 0
     for given in arguments:
@@ -156,11 +159,11 @@ def test_an_error_is_harmless_wherever_it_is_raised(spans: Path) -> None:
 
 def test_all_that_views_show_is_a_label() -> None:
     """Rich's own texts and tables are made in two modules only; each makes labels of what it is given."""
-    makers = {"rich.text": "label.py", "rich.table": "console.py", "rich.markup": "", "rich.markdown": ""}
+    makers = {"rich.text": "label.py", "rich.table": "fitted_table.py", "rich.markup": "", "rich.markdown": ""}
     for file in sorted((ROOT / "raytrace_analyze").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module in makers:
                 names = {alias.name for alias in node.names} - {"Table"}
                 assert not names or file.name == makers[node.module], f"{file}: {names}"
                 is_made = re.search(r"(?<![\w_])Table\(", file.read_text())
-                assert not is_made or file.name == "console.py", file
+                assert not is_made or file.name == "fitted_table.py", file

@@ -20,9 +20,11 @@ def demo(
 
     Needs Ray and the hook: pip install 'raytrace-analyze[demo]'. Takes about half a minute, mostly Ray starting.
 
-    Example:
+    Examples:
 
       raytrace-analyze demo
+
+      raytrace-analyze demo --dir /tmp/demo
     """
     from raytrace_analyze.analyses.latency import latency_stats
     from raytrace_analyze.views.console import messages, output

@@ -10,10 +10,8 @@ import typer
 
 from raytrace_analyze.commands import options
 from raytrace_analyze.commands.reading import open_spans, writing
+from raytrace_analyze.commands.standard_input import DASH
 from raytrace_analyze.errors import UsageError
-
-_EXPORTED = frozenset({".json", ".jsonl", ".gz", ".folded", ".txt", ".graphml", ".dot", ".pftrace"})
-"""Endings that exports have: such a file may be replaced, where it is no input."""
 
 
 def export(
@@ -43,7 +41,7 @@ def export(
     ] = 0.0,
     on_path: Annotated[bool, typer.Option("--on-path", help="Only what is on the critical path.")] = False,
     clock_correct: options.ClockCorrect = True,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE even if it may be something else.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE also where no export wrote it.")] = False,
 ) -> None:
     """Write spans for another tool.
 
@@ -58,7 +56,7 @@ def export(
 
       raytrace-analyze export /tmp/spans --to folded --on-path -o -
     """
-    from raytrace_analyze.exports.formats import output_format
+    from raytrace_analyze.exports.formats import is_export, output_format
     from raytrace_analyze.exports.result_file import result_file
     from raytrace_analyze.exports.select import select
     from raytrace_analyze.files.output import check_output
@@ -68,12 +66,12 @@ def export(
     if endpoint is not None and to != "otlp":
         raise UsageError("--endpoint goes with --to otlp; other formats are written with -o FILE")
     format_ = output_format(to)
+    if output is not None and output != DASH:
+        check_output(output, is_export, force=force)
     found, exit_code = open_spans(spans)
-    if output is not None and str(output) != "-":
+    if output is not None and output != DASH:
         inputs = {os.path.realpath(file) for file in found.report.files}
-        check_output(
-            output, lambda path: path.suffix in _EXPORTED and os.path.realpath(path) not in inputs, force=force
-        )
+        check_output(output, lambda path: os.path.realpath(path) not in inputs and is_export(path), force=force)
     selection = select(
         found.spans,
         job=job,
@@ -88,7 +86,7 @@ def export(
         from raytrace_analyze.exports.otlp import send
 
         typer.echo(f"sent {send(selection, endpoint):,} spans to {endpoint}", err=True)
-    elif str(output) == "-":
+    elif output == DASH:
         with writing():
             format_.write(selection, sys.stdout.buffer)
     elif output is not None:

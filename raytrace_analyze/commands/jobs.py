@@ -13,9 +13,11 @@ def jobs(
 ) -> None:
     """List the jobs: session, program, start, how long each took, what is in it.
 
-    Example:
+    Examples:
 
       raytrace-analyze jobs /tmp/spans
+
+      raytrace-analyze jobs --format csv
     """
     from raytrace_analyze.analyses.inventory import jobs as list_jobs
     from raytrace_analyze.views.console import output

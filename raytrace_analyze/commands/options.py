@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from raytrace_analyze.commands import completion
 from raytrace_analyze.errors import UsageError
 
 
@@ -23,16 +24,31 @@ Spans = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[SPANS]...",
-        help="A Parquet file or folder written by merge, or raw span files and folders. Default: spans.parquet.",
+        help="A table written by merge, or raw span files and folders; - for standard input. Default: spans.parquet.",
         show_default=False,
     ),
 ]
 Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="table for reading; json and csv for programs.")]
-Job = Annotated[str | None, typer.Option("--job", metavar="ID", help="A job: its ID, or SESSION/ID where ids repeat.")]
-Trace = Annotated[str | None, typer.Option("--trace", metavar="ID", help="A trace, by its id or the beginning of it.")]
+Job = Annotated[
+    str | None,
+    typer.Option(
+        "--job", metavar="ID", autocompletion=completion.jobs, help="A job: its ID, or SESSION/ID where ids repeat."
+    ),
+]
+Trace = Annotated[
+    str | None,
+    typer.Option(
+        "--trace", metavar="ID", autocompletion=completion.traces, help="A trace, by its id or the beginning of it."
+    ),
+]
 Task = Annotated[
     str | None,
-    typer.Option("--task", metavar="NAME|ID", help="A task: its function or id; of several runs the slowest."),
+    typer.Option(
+        "--task",
+        metavar="NAME|ID",
+        autocompletion=completion.functions,
+        help="A task: its function or id; of several runs the slowest.",
+    ),
 ]
 NoInfer = Annotated[
     bool, typer.Option("--no-infer", help="Do not tell unrecorded waits from times; use only what is certain.")

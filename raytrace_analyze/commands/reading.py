@@ -5,19 +5,19 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
+from raytrace_analyze.commands.hints import check_paths
 from raytrace_analyze.commands.options import OutputFormat
+from raytrace_analyze.commands.standard_input import DEFAULT_SPANS, load_given
 from raytrace_analyze.errors import EXIT_DAMAGED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from raytrace_analyze.ingest import Ingested
-
-DEFAULT_SPANS = Path("spans.parquet")
 
 
 def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
@@ -26,7 +26,6 @@ def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
     Gives what was read and the exit code that its input calls for: 4 where some of it was damaged, which is then
     named on standard error. Raises UsageError where there is nothing to read.
     """
-    from raytrace_analyze.ingest import load
     from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.merge_view import show_problems
 
@@ -35,7 +34,8 @@ def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
             f"there is no {DEFAULT_SPANS} in this folder; name the span files, or make it first: "
             "raytrace-analyze merge FOLDER"
         )
-    found = load(list(given) if given else [DEFAULT_SPANS])
+    check_paths(given or (), DEFAULT_SPANS)
+    found = load_given(given or [DEFAULT_SPANS])
     report = found.report
     if told := [problem for problem in report.problems if problem.changes_results]:
         show_problems(told, messages())
@@ -107,3 +107,9 @@ def writing() -> Iterator[None]:
         raise typer.Exit(EXIT_OK) from None
     except OSError as error:
         raise UsageError(f"cannot write the result: {error.strerror or error}") from error
+
+
+def check_not_a_terminal(stream: TextIO, what: str) -> None:
+    """Raise UsageError where bytes that are no text would go to a terminal."""
+    if stream.isatty():
+        raise UsageError(f"standard output is a terminal, and {what} is no text; add > FILE, or use -o FILE")

@@ -16,7 +16,9 @@ def traces(
 ) -> None:
     """List the traces, the longest first.
 
-    Example:
+    Examples:
+
+      raytrace-analyze traces
 
       raytrace-analyze traces /tmp/spans --top 50
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
+from raytrace_analyze.commands import completion, options
 from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import UsageError
 
@@ -18,6 +18,7 @@ def what_if(
         typer.Option(
             "--speedup",
             metavar="NAME=N",
+            autocompletion=completion.speedups,
             help="A function, or a span within tasks, and how many times as fast it is: load=2, load=inf. Repeatable.",
         ),
     ] = None,

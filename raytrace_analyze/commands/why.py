@@ -4,14 +4,19 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
+from raytrace_analyze.commands import completion, options
+from raytrace_analyze.commands.hints import check_order
 from raytrace_analyze.commands.reading import open_spans, write_result
 
 
 def why(
     task: Annotated[
         str,
-        typer.Argument(metavar="TASK", help="A function, task id or span id; of several runs the slowest from submit."),
+        typer.Argument(
+            metavar="TASK",
+            autocompletion=completion.functions,
+            help="A function, task id or span id; of several runs the slowest from submit.",
+        ),
     ],
     spans: options.Spans = None,
     job: options.Job = None,
@@ -35,6 +40,7 @@ def why(
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.why_view import show_story, story_document
 
+    check_order(task, spans)
     found, exit_code = open_spans(spans)
     story = tell_story(found.spans, task, job=job, clock_correct=clock_correct)
     write_result(

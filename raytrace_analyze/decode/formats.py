@@ -3,7 +3,17 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from raytrace_analyze.decode import console_log, jaeger, open_spans, otlp, parquet, span_json, task_events
+from raytrace_analyze.decode import (
+    console_log,
+    jaeger,
+    open_spans,
+    otlp,
+    parquet,
+    ray_events,
+    ray_timeline,
+    span_json,
+    task_events,
+)
 from raytrace_analyze.decode.batch import Batch, decode_batches, frame_of
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
@@ -17,6 +27,8 @@ FORMATS: tuple[InputFormat, ...] = (
     task_events.FORMAT,
     otlp.FORMAT,
     jaeger.FORMAT,
+    ray_events.FORMAT,
+    ray_timeline.FORMAT,
     span_json.FORMAT,
     console_log.FORMAT,
 )

@@ -44,6 +44,9 @@ class InputFormat:
     read_task_events: ReadTaskEvents | None = None
     """Give what it tells of task attempts, in columns of `decode.task_events.TASK_EVENTS`."""
 
+    read_pieces: ReadTaskEvents | None = None
+    """Give what it tells of task attempts piece by piece, in columns of `decode.event_pieces.PIECES`."""
+
     @property
     def holds_spans(self) -> bool:
         """Whether there are spans to be had from it."""

@@ -36,11 +36,12 @@ def with_odd_times(times: pl.Series, texts: pl.Series) -> pl.Series:
     odd = (times.is_null() & texts.is_not_null()).arg_true()
     if not odd.len():
         return times
-    values = pl.Series([_epoch_ns(text) for text in texts.gather(odd)], dtype=pl.Int64)
+    values = pl.Series([epoch_ns(text) for text in texts.gather(odd)], dtype=pl.Int64)
     return times.scatter(odd, values.cast(TIME))
 
 
-def _epoch_ns(text: str) -> int | None:
+def epoch_ns(text: str) -> int | None:
+    """Read one ISO 8601 time, in whatever form; None for what is none."""
     match = _ISO.fullmatch(text.strip())
     if not match:
         return None

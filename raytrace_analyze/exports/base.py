@@ -1,5 +1,6 @@
 """What every export takes (a selection of spans, and the critical path through them) and is (an output format)."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -59,6 +60,8 @@ class OutputFormat:
     """What a user calls it: the word behind `--to`."""
     write: Callable[[Selection, BinaryIO], None]
     """Write the selection to a binary stream, front to back, with no list of all spans in memory."""
+    begins: re.Pattern[bytes]
+    """How a file that `write` wrote begins, in its first 64 KiB: only such a file is replaced without being asked."""
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,6 @@
 """DOT: the span graph for graphviz, the critical path in red."""
 
+import re
 from typing import BinaryIO
 
 from raytrace_analyze.analyses.span_graph import edges, node_keys
@@ -33,4 +34,4 @@ def _quoted(text: str) -> str:
     return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-FORMAT = OutputFormat("dot", write)
+FORMAT = OutputFormat("dot", write, re.compile(rb'digraph spans \{\nrankdir="LR";\n', re.DOTALL))

@@ -20,4 +20,4 @@ def write(selection: Selection, stream: BinaryIO) -> None:
             stream.write(f"{line} {microseconds}\n".encode("utf-8", "replace"))
 
 
-FORMAT = OutputFormat("folded", write)
+FORMAT = OutputFormat("folded", write, re.compile(rb"(?:[^\x00-\x1f]+ \d+\n)+[^\n]*\Z", re.DOTALL))

@@ -1,8 +1,12 @@
 """All output formats."""
 
+from pathlib import Path
+
+from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.exports import dot, folded, graphml, jaeger, otlp, perfetto, speedscope
 from raytrace_analyze.exports.base import OutputFormat
+from raytrace_analyze.files.discover import start_of
 
 FORMATS: tuple[OutputFormat, ...] = (
     perfetto.FORMAT,
@@ -21,4 +25,11 @@ def output_format(name: str) -> OutputFormat:
         if one.name == name:
             return one
     known = ", ".join(one.name for one in FORMATS)
-    raise UsageError(f"there is no format {name!r} to export to; there is {known}")
+    meant = did_you_mean(name, [one.name for one in FORMATS])
+    raise UsageError(f"there is no format {name!r} to export to{meant}; there is {known}")
+
+
+def is_export(path: Path) -> bool:
+    """Tell whether a file is one that an export of ours wrote; it is opened and looked into, its name tells nothing."""
+    content = start_of(path)
+    return content is not None and any(one.begins.match(content) for one in FORMATS)

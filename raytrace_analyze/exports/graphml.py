@@ -48,4 +48,6 @@ def _quoted(text: str) -> str:
     return quoteattr(_NO_XML.sub("\ufffd", text))
 
 
-FORMAT = OutputFormat("graphml", write)
+FORMAT = OutputFormat(
+    "graphml", write, re.compile(rb'<\?xml[^>]*>\n<graphml [^>]*>\n<key id="trace_id" for="node"', re.DOTALL)
+)

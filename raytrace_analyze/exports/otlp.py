@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -164,4 +165,6 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-FORMAT = OutputFormat("otlp", write)
+FORMAT = OutputFormat(
+    "otlp", write, re.compile(rb'\{"resourceSpans":\[.*"scope":\{"name":"raytrace-analyze"\}', re.DOTALL)
+)

@@ -1,5 +1,6 @@
 """Chrome's JSON trace format, for Perfetto: lanes for what overlaps, and the critical path on a track of its own."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -167,4 +168,6 @@ def _flow_end(phase: str, number: int, step: dict[str, Any], origin: int) -> byt
     return _encode(event | ({"bp": "e"} if phase == "f" else {}))
 
 
-FORMAT = OutputFormat("perfetto", write)
+FORMAT = OutputFormat(
+    "perfetto", write, re.compile(rb'\{"displayTimeUnit":"ns","otherData":\{"start_time_unix_nano"', re.DOTALL)
+)

@@ -1,5 +1,6 @@
 """speedscope's file format: a flame graph of all spans by own time, and the critical path from left to right."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
@@ -64,4 +65,11 @@ def _profile(name: str, samples: list[list[int]], weights: list[int]) -> dict[st
     }
 
 
-FORMAT = OutputFormat("speedscope", write)
+FORMAT = OutputFormat(
+    "speedscope",
+    write,
+    re.compile(
+        rb'\{"\$schema":"https://www\.speedscope\.app/file-format-schema\.json","exporter":"raytrace-analyze"',
+        re.DOTALL,
+    ),
+)

@@ -78,7 +78,7 @@ def find_files(paths: Sequence[Path], recognise: Recognise) -> Discovery:
     modes = [_add_given(walk, path) for path in paths]
     if paths and not any(stat.S_ISDIR(mode) or stat.S_ISREG(mode) for mode in modes):
         what = _KINDS.get(stat.S_IFMT(modes[0]), "device")
-        raise UsageError(f"{readable(paths[0])} is a {what}, not a file; write what it gives to a file, and name that")
+        raise UsageError(f"{readable(paths[0])} is a {what}, not a file; write what it gives to a file, or pipe it: -")
     files: dict[tuple[int, int], InputFile | None] = {}
     for candidate in sorted(walk.candidates):
         _look_into(walk, candidate, recognise, files)
@@ -190,6 +190,20 @@ def _look_into(
             files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given, encoding)
         else:
             walk.skipped[NOT_SPANS if content else EMPTY] += 1
+
+
+def start_of(path: Path) -> bytes | None:
+    """Give the first 64 KiB of a file, unpacked; None for what is no regular file, or cannot be read."""
+    try:
+        descriptor = open_regular(path)
+        try:
+            head = os.read(descriptor, _HEAD_BYTES)
+        finally:
+            os.close(descriptor)
+        compression = compression_of(head)
+        return head if compression is Compression.NONE else _unpacked(head, compression)
+    except (OSError, BrokenStream):
+        return None
 
 
 def _unpacked(packed: bytes, compression: Compression) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.replay.graph import Graph
@@ -52,8 +53,9 @@ def find_name(graph: Graph, wanted: str) -> str:
         return found[0]
     if found:
         raise UsageError(f"function {wanted!r} is not unique; choose one of {', '.join(found[:_CHOICES])}")
-    there = [name for name in present_functions(graph) if name][:_CHOICES]
-    raise UsageError(f"no function {wanted!r} in this job; there is {', '.join(there)}")
+    there = [name for name in present_functions(graph) if name]
+    meant = did_you_mean(wanted, there)
+    raise UsageError(f"no function {wanted!r} in this job{meant}; there is {', '.join(there[:_CHOICES])}")
 
 
 def present_functions(graph: Graph) -> list[str]:

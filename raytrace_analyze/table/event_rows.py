@@ -32,8 +32,8 @@ def rows_of_attempts(attempts: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFram
     rows = attempts.join(submits, on=["session", "task_id"], how="left", maintain_order="left")
     keys = rows.select("session", "task_id", "attempt").rows()
     made_up = {
-        "span_id": pl.Series([_id(_SPAN_DIGITS, *key) for key in keys], dtype=pl.String),
-        "own_trace": pl.Series([_id(_TRACE_DIGITS, *key[:2]) for key in keys], dtype=pl.String),
+        "span_id": pl.Series([made_up_id(_SPAN_DIGITS, *key) for key in keys], dtype=pl.String),
+        "own_trace": pl.Series([made_up_id(_TRACE_DIGITS, *key[:2]) for key in keys], dtype=pl.String),
     }
     failed = pl.col("failed").is_not_null()
     function = pl.coalesce("submitted", "name")
@@ -56,7 +56,7 @@ def rows_of_attempts(attempts: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFram
     return rows.with_columns(**missing).select(TABLE.names()).cast(TABLE)
 
 
-def _id(digits: int, *key: object) -> str:
+def made_up_id(digits: int, *key: object) -> str:
     """Make up an id: the same for the same attempt, whatever it is read with."""
     text = "\0".join(map(str, key)).encode()
     return hashlib.blake2b(text, digest_size=digits // 2).hexdigest()

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.table.lineage import RowIds
 
@@ -93,7 +94,9 @@ def find_job(keys: list[ScopeKey], wanted: str) -> int:
     if len(close) == 1:
         return close[0]
     if not close:
-        raise UsageError(f"no job {wanted!r} in these spans; there is {_choices(keys)}")
+        known = [name for key in keys for name in (f"{key.session}/{key.id}", key.id) if name]
+        meant = did_you_mean(wanted, known)
+        raise UsageError(f"no job {wanted!r} in these spans{meant}; there is {_choices(keys)}")
     raise UsageError(f"job {wanted!r} is not unique; choose one of {_choices([keys[number] for number in close])}")
 
 
@@ -127,9 +130,9 @@ def find_runs(spans: pl.DataFrame, wanted: str) -> pl.Series:
         found = task.filter(matches)
         if not found.is_empty():
             return found.get_column("row")
-    known = task.get_column("function").drop_nulls().unique().sort().head(_CHOICES).to_list()
-    there = f"; there is {', '.join(known)}" if known else "; there are no task runs at all"
-    raise UsageError(f"no task {wanted!r} in these spans{there}")
+    known = task.get_column("function").drop_nulls().unique().sort().to_list()
+    there = f"; there is {', '.join(known[:_CHOICES])}" if known else "; there are no task runs at all"
+    raise UsageError(f"no task {wanted!r} in these spans{did_you_mean(wanted, known)}{there}")
 
 
 def _choices(keys: list[ScopeKey]) -> str:

@@ -5,14 +5,13 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 
 from raytrace_analyze.advice import Advice
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import PATTERNS
 
@@ -78,7 +77,9 @@ def _parts(advice: Advice, top: int) -> Iterator[RenderableType]:
 
 def _summary(advice: Advice, top: int) -> Table:
     numbers = ("saves", "of the time", "on the path")
-    shown = table("", "pattern", "function", *numbers, "where", right=("", *numbers))
+    shown = table(
+        "", "pattern", "function", *numbers, "where", right=("", *numbers), drop=("on the path", "of the time")
+    )
     for row in advice.findings.head(top).iter_rows(named=True):
         where = f"{row['file'].rsplit('/', 1)[-1]}:{row['line']}" if row["file"] else ""
         shown.add_row(
@@ -95,22 +96,22 @@ def _summary(advice: Advice, top: int) -> Table:
 
 def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType]:
     yield label(f"{finding['finding']}. {_title(finding)}", style="bold")
-    yield Padding(label(f"{finding['what']}."), (0, 0, 0, 3))
-    yield Padding(label(f"{finding['remedy']}."), (0, 0, 0, 3))
+    yield label(f"{finding['what']}.", indent=3)
+    yield label(f"{finding['remedy']}.", indent=3)
     if finding["saved_ns"]:
         saves = f"{duration_text(finding['saved_ns'])} ({share_text(finding['saved_ns'], advice.observed_ns)})"
         then = duration_text(finding["predicted_ns"])
-        yield Padding(label(f"That would save {saves}: the job would take {then}."), (0, 0, 0, 3))
-    yield Padding(label(f"See {finding['reference']}: {finding['url']}", style="dim"), (0, 0, 0, 3))
+        yield label(f"That would save {saves}: the job would take {then}.", indent=3)
+    yield label(f"See {finding['reference']}: {finding['url']}", style="dim", indent=3)
     mine = advice.evidence.filter(pl.col("finding") == finding["finding"])
     for row in mine.head(_EVIDENCE).iter_rows(named=True):
         at = offset_text(row["start_ns"] - advice.start_ns, advice.observed_ns)
         took = duration_text(row["end_ns"] - row["start_ns"])
         line = f"span {row['span_id']}: {short_name(row['name'])}, at {at}, took {took}"
-        yield Padding(label(line, style="dim"), (0, 0, 0, 3))
+        yield label(line, style="dim", indent=3)
     if mine.height > _EVIDENCE:
         more = count_text(mine.height - _EVIDENCE, "more span")
-        yield Padding(label(f"and {more} (--format json has them all)", style="dim"), (0, 0, 0, 3))
+        yield label(f"and {more} (--format json has them all)", style="dim", indent=3)
 
 
 def _title(finding: dict[str, Any]) -> str:

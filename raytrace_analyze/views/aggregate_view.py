@@ -7,8 +7,8 @@ from rich.console import Console
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.path.aggregate import Aggregates
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.path_view import INFERRED
 
@@ -38,7 +38,7 @@ def show_aggregates(found: Aggregates, console: Console, *, scopes: str, by: str
 
 def _show_totals(found: Aggregates, console: Console, scopes: str, by: str, top: int) -> None:
     right = ("share", "total", "on paths", *_PERCENTILES)
-    shown = table(f"by {by}", *right, "example", right=right)
+    shown = table(f"by {by}", *right, "example", right=right, drop=("p90", "p50", "on paths", "example", "max"))
     for row in found.frame.head(top).iter_rows(named=True):
         shown.add_row(
             _label(row, by),
@@ -53,7 +53,7 @@ def _show_totals(found: Aggregates, console: Console, scopes: str, by: str, top:
 
 def _show_tail(found: Aggregates, console: Console, scopes: str, by: str, top: int) -> None:
     right = ("in the slowest", "in the rest", "more time each", "their mean", "the rest's mean")
-    shown = table(f"by {by}", *right, "example", right=right)
+    shown = table(f"by {by}", *right, "example", right=right, drop=right[3:])
     for row in found.frame.head(top).iter_rows(named=True):
         shown.add_row(
             _label(row, by),

@@ -8,8 +8,8 @@ from rich.console import Console
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import duration_text, share_text
-from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.vocabulary import Inference
 
 _SAYINGS: dict[str, str] = {Inference.JOIN: "who was waited for", Inference.PREDECESSOR: "what let a run start"}

@@ -4,14 +4,12 @@ import os
 import sys
 from typing import Any
 
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.console import Console
 
-from raytrace_analyze.views.label import label
+from raytrace_analyze.views.fitted_table import shown
+from raytrace_analyze.views.fitted_table import table as table
 
 _PIPE_WIDTH = 120
-_LABEL_WIDTH = 12
-"""However narrow the screen, what a row is about stays readable."""
 
 
 class _Console(Console):
@@ -21,23 +19,12 @@ class _Console(Console):
     """
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print; a plain string becomes a label."""
-        super().print(*(_shown(each) for each in objects), **options)
+        """Print; a plain string becomes a label. A word that is longer than a line is left whole."""
+        options.setdefault("crop", False)
+        super().print(*(shown(each) for each in objects), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
-
-
-class _Table(Table):
-    """A table whose cells are labels."""
-
-    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        """Add a row; a plain string becomes a label."""
-        super().add_row(*(_shown(each) for each in cells), **options)
-
-
-def _shown(given: Any) -> Any:
-    return label(given) if isinstance(given, str) else given
 
 
 def output() -> Console:
@@ -54,14 +41,3 @@ def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
     return _Console(stderr=stderr, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
-
-
-def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """A plain table; the columns named in `right` hold numbers, the first one names what a row is about."""
-    made = _Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        if column in right:
-            made.add_column(column, justify="right", no_wrap=True)
-        else:
-            made.add_column(column, overflow="fold", min_width=_LABEL_WIDTH if column == columns[0] else None)
-    return made

@@ -12,8 +12,8 @@ from raytrace_analyze.analyses.diff import Group as Runs
 from raytrace_analyze.analyses.diff import RunDiff
 from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import CATEGORIES
 
@@ -146,7 +146,7 @@ def _breakdown(diff: RunDiff, top: int, by: str) -> Table:
     """The chain's time on both sides; below a function what of it was running, waiting and so on."""
     parts = diff.by(by)
     numbers = ("BASE", "NEW", "difference", "of BASE's time", "spread")
-    shown = table(f"on the chain, by {by}", *numbers, "", right=numbers)
+    shown = table(f"on the chain, by {by}", *numbers, "", right=numbers, drop=("spread", "of BASE's time"))
     for row in parts.head(top).iter_rows(named=True):
         spread = "" if row["spread_ns"] is None else f"±{duration_text(row['spread_ns'])}"
         head = _label(row[by]) if by == "function" else CATEGORIES.get(row[by], row[by] or "not in a queue")
@@ -182,7 +182,8 @@ def _below(diff: RunDiff, by: str, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _functions(diff: RunDiff, top: int) -> Table:
     numbers = ("runs", "p50 BASE", "p50 NEW", "p50 change", "p95 BASE", "p95 NEW", "p95 change", "on the chain")
-    shown = table("function", *numbers, "", right=numbers)
+    less = ("on the chain", "p95 BASE", "p95 NEW", "p50 BASE", "p50 NEW", "p95 change", "runs")
+    shown = table("function", *numbers, "", right=numbers, drop=less)
     for row in diff.functions.head(top).iter_rows(named=True):
         base, new = _count(row["base_count"]), _count(row["new_count"])
         times = [

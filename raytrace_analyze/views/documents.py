@@ -1,6 +1,8 @@
 """Results for programs: one JSON object, or CSV with one header line."""
 
+import codecs
 import csv
+import io
 import json
 import re
 from dataclasses import asdict
@@ -22,9 +24,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_json(content: dict[str, Any], stream: TextIO) -> None:
     """Write a document as one JSON object, `schema_version` first.
 
-    What would act on a terminal is escaped, so that the text can be looked at and a parser gets the original.
+    What would act on a terminal is escaped, so that the text can be looked at and a parser gets the original; so is
+    what is not ASCII where the stream is not written in UTF-8.
     """
-    encoder = json.JSONEncoder(indent=1, ensure_ascii=False, allow_nan=False)
+    is_utf_8 = is_in_utf_8(stream)
+    encoder = json.JSONEncoder(indent=1, ensure_ascii=not is_utf_8, allow_nan=False)
     pieces = encoder.iterencode({"schema_version": DOCUMENT_VERSION, **content})
     stream.writelines(_NOT_ASCII.sub(_escaped, piece) for piece in pieces)
     stream.write("\n")
@@ -34,12 +38,20 @@ def write_csv(frame: pl.DataFrame, stream: TextIO) -> None:
     """Write a DataFrame as CSV with one header line; times as in `records`, null as nothing.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front, and what would act on a terminal
-    becomes U+FFFD; JSON keeps both as they were.
+    becomes U+FFFD; JSON keeps both as they were. It is in UTF-8, whatever the terminal is in.
     """
+    if isinstance(stream, io.TextIOWrapper) and not is_in_utf_8(stream):
+        stream.reconfigure(encoding="utf-8")  # a name that is spelled in another way is another name
     plain = _plain(frame)
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(plain.columns)
     writer.writerows(map(_cell, row) for row in plain.iter_rows())
+
+
+def is_in_utf_8(stream: TextIO) -> bool:
+    """Tell whether all text can be written to a stream."""
+    encoding = getattr(stream, "encoding", None)  # a string buffer has None
+    return encoding is None or codecs.lookup(encoding).name.startswith("utf")
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -59,16 +71,17 @@ def records(frame: pl.DataFrame) -> list[dict[str, Any]]:
     return _plain(frame).to_dicts()
 
 
+def path_scope(path: CriticalPath) -> dict[str, Any]:
+    """Give what a path is of."""
+    scope = path.scope
+    return {"kind": scope.kind, "id": scope.id, "name": scope.name, "session": scope.session}
+
+
 def path_document(path: CriticalPath, by: str) -> dict[str, Any]:
     """Give the document of a critical path; `by` names a grouping to add to that by function."""
     groups = {f"by_{group}": records(path.by(group)) for group in dict.fromkeys(("function", by))}
     return {
-        "scope": {
-            "kind": path.scope.kind,
-            "id": path.scope.id,
-            "name": path.scope.name,
-            "session": path.scope.session,
-        },
+        "scope": path_scope(path),
         "start_ns": path.start_ns,
         "end_ns": path.end_ns,
         "makespan_ns": path.makespan_ns,

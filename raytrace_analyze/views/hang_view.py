@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 def show_hang(hang: Hang, console: Console, *, top: int) -> None:
     """Print who waits for whom: circles first, then what most wait for, then each wait."""
-    for line in _lines(hang, top):
+    for line in hang_lines(hang, top):
         console.print(line)
 
 
@@ -51,7 +51,8 @@ def hang_document(hang: Hang) -> dict[str, Any]:
     }
 
 
-def _lines(hang: Hang, top: int) -> Iterator[RenderableType]:
+def hang_lines(hang: Hang, top: int) -> Iterator[RenderableType]:
+    """Give the lines of what hangs."""
     if not hang.open_spans:
         yield label("Nothing hangs here: every span has ended.", style="bold")
         return

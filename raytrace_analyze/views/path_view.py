@@ -10,7 +10,7 @@ from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.chain import chain_lines
-from raytrace_analyze.views.console import table
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import CATEGORIES
 
@@ -25,6 +25,8 @@ _HEADS = {
     "wait": "not\ntraced",
 }
 """The same as column heads, narrow."""
+_LESS = ("fetch", "submit", "wait", "queue", "self")
+"""Whose times go on a narrow screen, in this order."""
 _BAR_STYLES = {"self": "green", "queue": "yellow", "submit": "cyan", "fetch": "magenta", "wait": "red"}
 
 
@@ -39,7 +41,7 @@ def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[Render
         return
     yield label("")
     yield label("Where the time on the chain went.", style="bold")
-    yield _sums(path, top, by)
+    yield path_sums(path, top, by)
     yield label("")
     yield label("The chain, oldest first: each line had to end before the next could start.", style="bold")
     yield _chain(path, top, next(bar for least, bar in _BAR_WIDTHS if width >= least))
@@ -75,12 +77,13 @@ def _most(path: CriticalPath) -> str:
     return f"What decided that time most is {name}: {share_text(first['share'], 1)} of it ({', '.join(parts)})."
 
 
-def _sums(path: CriticalPath, top: int, by: str) -> Table:
+def path_sums(path: CriticalPath, top: int, by: str) -> Table:
+    """Make the table of where the time on a path went, summed by a group."""
     groups = path.by(by)
     used = [kind for kind in CATEGORIES if groups.get_column(f"{kind}_ns").sum() > 0]
     # A head in two lines leaves the first column the room that it needs.
     heads = [_HEADS[kind] for kind in used]
-    shown = table(by, "total", "share", *heads, right=("total", "share", *heads))
+    shown = table(by, "total", "share", *heads, right=("total", "share", *heads), drop=[_HEADS[kind] for kind in _LESS])
     shown.columns[0].no_wrap = by in ("cause", "category")
     for row in groups.head(top).iter_rows(named=True):
         head = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")

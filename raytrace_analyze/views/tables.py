@@ -8,12 +8,12 @@ from rich.console import Console
 from raytrace_analyze.analyses.latency import QUANTILES, TIMES
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.console import table
+from raytrace_analyze.views.fitted_table import table
 
 _TIME_NAMES = {"run": "run", "queue": "wait to start", "submit": "submit"}
-_ALL_FIGURES = ("total", *(name for name, _ in QUANTILES))
-_FIGURES = ((114, _ALL_FIGURES), (96, ("p50", "p90", "p95", "p99", "max")), (0, ("p50", "p99", "max")))
-"""What fits, from which width of the screen on."""
+_FIGURES = ("total", *(name for name, _ in QUANTILES))
+_LESS = ("p95", "p90", "total", "p99", "errors")
+"""What goes on a narrow screen, in this order."""
 _JOB_COUNTS = (
     ("tasks", "task run"),
     ("spans", "span"),
@@ -31,9 +31,8 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
 
     A narrow screen shows fewer figures; JSON and CSV have them all.
     """
-    figures = next(figures for least, figures in _FIGURES if console.width >= least)
     counts = ("count", "errors", "of the\npath")
-    shown = table(by, *counts, "time to", *figures, right=(*counts, *figures))
+    shown = table(by, *counts, "time to", *_FIGURES, right=(*counts, *_FIGURES), drop=_LESS)
     for row in stats.head(top).iter_rows(named=True):
         for time in TIMES:
             if row[f"{time}_p50_ns"] is None and time != "run":
@@ -42,7 +41,7 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
             shown.add_row(
                 *(first if time == "run" else ("", "", "", "")),
                 _TIME_NAMES[time],
-                *(_time(row[f"{time}_{name}_ns"]) for name in figures),
+                *(_time(row[f"{time}_{name}_ns"]) for name in _FIGURES),
                 style="" if time == "run" else "dim",
             )
     console.print(shown)
@@ -78,7 +77,16 @@ def _job_id(row: dict[str, Any]) -> str:
 def show_traces(traces: pl.DataFrame, console: Console, *, top: int) -> None:
     """Print the list of traces, the longest first."""
     counts = ("tasks", "spans", "errors")
-    shown = table("trace", "first span", "job", "started (UTC)", "took", *counts, right=("took", *counts))
+    shown = table(
+        "trace",
+        "first span",
+        "job",
+        "started (UTC)",
+        "took",
+        *counts,
+        right=("took", *counts),
+        drop=("errors", "started (UTC)", "spans", "tasks", "job"),
+    )
     longest = traces.sort("makespan_ns", "trace_id", descending=[True, False])
     for row in longest.head(top).iter_rows(named=True):
         shown.add_row(

@@ -12,8 +12,8 @@ from raytrace_analyze.analyses.what_if import WhatIf
 from raytrace_analyze.function_names import name_of, short_name
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 
 _TIMES = {
@@ -41,7 +41,16 @@ def show_near(chains: pl.DataFrame, start_ns: int, makespan_ns: int, console: Co
         console.print("No other chain is that near to being critical.")
         return
     console.print("Critical next: chains that would move the end of the job if they took so much longer.", style="bold")
-    shown = table("slack", "share", "at", "runs", "ran", "functions", right=("slack", "share", "at", "runs", "ran"))
+    shown = table(
+        "slack",
+        "share",
+        "at",
+        "runs",
+        "ran",
+        "functions",
+        right=("slack", "share", "at", "runs", "ran"),
+        drop=("ran", "runs", "at"),
+    )
     for row in chains.head(top).iter_rows(named=True):
         shown.add_row(
             duration_text(row["slack_ns"]),
@@ -140,7 +149,7 @@ def _answer_parts(answer: WhatIf, top: int) -> Iterator[RenderableType]:
 def _critical(answer: WhatIf, top: int) -> Table:
     used = [name for name in _TIMES if answer.critical.get_column(name).sum() > 0]
     heads = [_TIMES[name] for name in used]
-    shown = table("critical then", "total", "share", *heads, right=("total", "share", *heads))
+    shown = table("critical then", "total", "share", *heads, right=("total", "share", *heads), drop=heads[::-1])
     for row in answer.critical.head(top).iter_rows(named=True):
         times = [duration_text(row[name]) if row[name] else "" for name in used]
         share = share_text(row["total_ns"], answer.predicted_ns)
@@ -159,7 +168,9 @@ def _evidence(answer: WhatIf, top: int) -> Iterator[RenderableType]:
         return
     yield label(f"It moves {count_text(moved.height, 'span')}; these change their length most:")
     shown = table(
-        "span", "id", "took", "then takes", "ends earlier by", right=("took", "then takes", "ends earlier by")
+        *("span", "id", "took", "then takes", "ends earlier by"),
+        right=("took", "then takes", "ends earlier by"),
+        drop=("ends earlier by", "took"),
     )
     for row in moved.sort(pl.col("won").abs(), descending=True).head(min(top, 5)).iter_rows(named=True):
         shown.add_row(
@@ -178,7 +189,8 @@ def _ranking_parts(ranking: WhatIf, top: int) -> Iterator[RenderableType]:
         return
     yield label("")
     heads = ("own work", "on the path", "won at 2x", "won at most", "saturating_speedup")
-    shown = table("function", "runs", *heads, "then critical", right=("runs", *heads))
+    less = ("then critical", "saturating_speedup", "own work", "runs", "on the path")
+    shown = table("function", "runs", *heads, "then critical", right=("runs", *heads), drop=less)
     for row in ranking.functions.head(top).iter_rows(named=True):
         shown.add_row(
             short_name(row["function"]),

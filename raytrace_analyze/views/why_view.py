@@ -11,8 +11,8 @@ from rich.table import Table
 from raytrace_analyze.analyses.task_story import TaskStory
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text, offset_text
-from raytrace_analyze.views.console import table
 from raytrace_analyze.views.documents import records
+from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 
 _BAR_WIDTH = 24

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
+from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
@@ -66,7 +67,8 @@ def collect_runs(
     parts = _numbered(found)
     if parts.about.is_empty():
         known = [name for trace in traces for name in _names(trace)]
-        raise UsageError(f"no job {job!r} in {side}; there is {', '.join(known[:8])}{' ...' * (len(known) > 8)}")
+        meant = did_you_mean(job or "", known)
+        raise UsageError(f"no job {job!r} in {side}{meant}; there is {', '.join(known[:8])}{' ...' * (len(known) > 8)}")
     return parts
 
 

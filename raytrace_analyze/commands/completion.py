@@ -1,0 +1,54 @@
+"""What the shell completes: function names, jobs and traces of the table that the command would read."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+from raytrace_analyze.commands.standard_input import DEFAULT_SPANS
+
+_SHELL_SAFE = re.compile(r"[\w.:/-]+")
+"""Names of anything else are not offered: a shell would act on what stands in them."""
+
+_MOST = 200
+
+
+def functions(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Give the functions of the table, without Ray's `__main__.`."""
+    names = (name.removeprefix("__main__.") for name in _values(ctx, "function"))
+    return _offered(names, incomplete)
+
+
+def speedups(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Give the functions of the table as `NAME=2`."""
+    return [f"{name}=2" for name in functions(ctx, incomplete.partition("=")[0])]
+
+
+def jobs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Give the ids of the jobs of the table."""
+    return _offered(_values(ctx, "job_id"), incomplete)
+
+
+def traces(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Give the ids of the traces of the table."""
+    return _offered(_values(ctx, "trace_id"), incomplete)
+
+
+def _offered(values: Iterable[str], incomplete: str) -> list[str]:
+    found = {value for value in values if value.startswith(incomplete) and _SHELL_SAFE.fullmatch(value)}
+    return sorted(found)[:_MOST]
+
+
+def _values(ctx: typer.Context, column: str) -> list[str]:
+    """Give what stands in a column of the first table named so far, or the default one; nothing where that fails."""
+    import polars as pl
+
+    given = ctx.params.get("spans") or []
+    tables = [Path(path) for path in given] or [DEFAULT_SPANS]
+    try:
+        table = next(path for path in tables if path.is_file())
+        found = pl.scan_parquet(table, glob=False).select(pl.col(column).drop_nulls().unique()).collect()
+    except (StopIteration, OSError, TypeError, pl.exceptions.PolarsError):
+        return []
+    return [str(value) for value in found.get_column(column)]

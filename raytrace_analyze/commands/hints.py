@@ -1,0 +1,54 @@
+"""Arguments that were given in each other's places: what was meant."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from raytrace_analyze.commands.standard_input import DASH
+from raytrace_analyze.errors import UsageError
+
+_FORMS = (
+    (re.compile(r"(?:[\w.-]+/)?[0-9a-f]{8}"), "--job"),
+    (re.compile(r"(?:0x)?[0-9a-f]{32}"), "--trace"),
+    (re.compile(r"[0-9a-f]{48}|[0-9a-f]{16}"), "--task"),
+)
+"""How ids look: of jobs, traces, tasks and spans."""
+
+
+def check_paths(given: Sequence[Path], table: Path) -> None:
+    """Raise UsageError for a path that is not there and looks like an id, or is a function of the `table`.
+
+    What else is not there is left to who opens it.
+    """
+    for path in given:
+        option = None if path == DASH or path.exists() else _meant(str(path), table)
+        if option is not None:
+            meant = f"raytrace-analyze critical-path {option} {shlex.quote(str(path))}"
+            raise UsageError(f"{path} does not exist as a file; did you mean: {meant}")
+
+
+def check_order(task: str, spans: Sequence[Path] | None) -> None:
+    """Raise UsageError where a file stands in the place of a task."""
+    if not spans and Path(task).is_file():
+        raise UsageError(f"{task} is a file; name the task first: raytrace-analyze why TASK {shlex.quote(task)}")
+    if spans and Path(task).exists() and not spans[0].exists():
+        meant = f"raytrace-analyze why {shlex.quote(str(spans[0]))} {shlex.quote(task)}"
+        raise UsageError(f"{task} is there as a file, and {spans[0]} is not; did you mean: {meant}")
+
+
+def _meant(text: str, table: Path) -> str | None:
+    for form, option in _FORMS:
+        if form.fullmatch(text):
+            return option
+    return "--task" if table.is_file() and _is_function(text, table) else None
+
+
+def _is_function(text: str, table: Path) -> bool:
+    import polars as pl
+
+    try:
+        known = pl.scan_parquet(table, glob=False).select(pl.col("function").drop_nulls().unique()).collect()
+    except (OSError, pl.exceptions.PolarsError):
+        return False
+    return text in {form for name in known.get_column("function") for form in (name, name.rpartition(".")[2])}

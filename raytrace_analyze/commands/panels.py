@@ -1,0 +1,43 @@
+"""The program's help: its commands by what one wants to do, each with its whole first sentence."""
+
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperGroup
+
+from raytrace_analyze.errors import EXIT_CODES
+
+COLLECT, LOOK, EXPLAIN, SHARE = "Collect", "Look", "Explain", "Share"
+PANELS = (COLLECT, LOOK, EXPLAIN, SHARE)
+
+
+class Program(TyperGroup):
+    """The program with its commands in panels; paths without a command are summed up."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `summary` before paths that are there."""
+        if args and args[0] not in self.commands and not args[0].startswith("-") and Path(args[0]).exists():
+            args = ["summary", *args]
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section a panel, commands in the order in which they were registered."""
+        for panel in PANELS:
+            rows = [
+                (name, first_sentence(command.help or ""))
+                for name, command in self.commands.items()
+                if getattr(command, "rich_help_panel", None) == panel and not command.hidden
+            ]
+            if rows:
+                with formatter.section(panel):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write what the exit codes mean."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
+
+
+def first_sentence(text: str) -> str:
+    """Give the first paragraph of a help, as one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
