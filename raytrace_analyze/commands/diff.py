@@ -1,6 +1,5 @@
 """`diff`: what moved the makespan from one run, or group of runs, to another; a gate for CI."""
 
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,8 @@ from raytrace_analyze.errors import EXIT_GATE_FAILED, UsageError
 from raytrace_analyze.vocabulary import DiffGroup, Queues
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from raytrace_analyze.analyses.diff import RunDiff
 
 
@@ -90,7 +91,7 @@ def _jobs(given: list[str] | None) -> str | tuple[str, str] | None:
     return (given[0], given[-1])
 
 
-def _gate_fails(found: "RunDiff", limit: Fraction) -> bool:
+def _gate_fails(found: "RunDiff", limit: "Fraction") -> bool:
     """Decide the gate and say how on standard error."""
     from raytrace_analyze.views.diff_view import gate_text
 

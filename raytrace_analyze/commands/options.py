@@ -2,14 +2,16 @@
 
 import re
 from enum import StrEnum
-from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raytrace_analyze.commands import completion
 from raytrace_analyze.errors import UsageError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 class OutputFormat(StrEnum):
@@ -73,12 +75,14 @@ ClockCorrect = Annotated[
 ]
 
 
-def read_percent(text: str, option: str, *, at_most: int | None = 100) -> Fraction:
+def read_percent(text: str, option: str, *, at_most: int | None = 100) -> "Fraction":
     """Read a percentage as a share: `5%` and `5` are 1/20, `0` is nothing.
 
     A number below 1 without the sign may be meant as a share, so it has to say. Raises UsageError for anything else;
     the message names the option.
     """
+    from fractions import Fraction
+
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text, re.ASCII)
     if match is None:
         raise UsageError(f"--{option} takes a percentage such as 5%, not {text!r}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from raytrace_analyze.decode.record import Attributes, Record, Resource, Status, attributes_of, resource_of
@@ -42,6 +43,8 @@ _RESOURCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 """In the order of the fields of `Resource`."""
 
 _NO_STATUS = Status()
+
+_BETWEEN = "\n"
 
 _EMPTY_JSON = {"attributes": b"{}", "events": b"[]", "links": b"[]"}
 
@@ -107,6 +110,12 @@ def _texts(column: str, items: Sequence[object], field: str) -> pl.Series:
 def _json(name: str, records: Sequence[Record]) -> pl.Series:
     """Make a column of JSON texts in their one-line form; a JSON null counts as not there."""
     values = list(map(bytes, _each(name, records)))
+    if values.count(values[0]) == len(values):  # events and links, mostly: there are none
+        return _json_texts(name, values[:1]).new_from_index(0, len(values))
+    return _json_texts(name, values)
+
+
+def _json_texts(name: str, values: list[bytes]) -> pl.Series:
     if b"null" in values:
         values = [_EMPTY_JSON[name] if value == b"null" else value for value in values]
     column = pl.Series(name, values, dtype=pl.Binary).cast(pl.String)
@@ -118,15 +127,38 @@ def _json(name: str, records: Sequence[Record]) -> pl.Series:
 def _attribute_columns(records: Sequence[Record]) -> list[pl.Series]:
     attributes = attributes_of(records)
     return [
-        pl.Series(column, _each(field, attributes), dtype=dtype)
+        _column(column, _each(field, attributes), dtype)
         for field, (column, dtype) in zip(Attributes.__struct_fields__, _ATTRIBUTE_SCHEMA.items(), strict=True)
     ]
+
+
+def _column(name: str, values: list[Any], dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
+    return _lists(name, values) if dtype == pl.List(pl.String) else pl.Series(name, values, dtype=dtype)
+
+
+def _lists(name: str, values: list[list[str] | None]) -> pl.Series:
+    """Make a column of lists: their items as one text each, cut there, in a twentieth of polars' own time."""
+    full = [value for value in values if value]
+    texts = list(map(_BETWEEN.join, full))
+    if _BETWEEN.join(texts).count(_BETWEEN) > max(sum(map(len, full)) - 1, 0):  # an item has it in itself
+        return pl.Series(name, values, dtype=pl.List(pl.String))
+    known = pl.Series(name, texts, dtype=pl.String).str.split(_BETWEEN)
+    numbers = iter(range(1, len(full) + 1))
+    rows = [next(numbers) if value else None if value is None else 0 for value in values]
+    return pl.concat([pl.Series(name, [[]], dtype=known.dtype), known]).gather(pl.Series(rows, dtype=pl.UInt32))
 
 
 def _resource_columns(records: Sequence[Record]) -> pl.DataFrame:
     """Build them from the few distinct resources, then spread these over the rows."""
     numbers: dict[bytes, int] = {}
-    rows = [numbers.setdefault(raw, len(numbers)) for raw in map(bytes, _each("resource", records))]
+    rows: list[int] = []
+    last: msgspec.Raw | None = None
+    number = 0
+    for raw in _each("resource", records):
+        if raw != last:  # comparing with the one before takes a fifth of the time of looking it up
+            number = numbers.setdefault(bytes(raw), len(numbers))
+            last = raw
+        rows.append(number)
     resources = [resource_of(raw) for raw in numbers]
     distinct = pl.DataFrame(
         [

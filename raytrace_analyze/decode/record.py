@@ -87,12 +87,13 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 _decode_attributes = msgspec.json.Decoder(Attributes).decode
+_decode_all_attributes = msgspec.json.Decoder(list[Attributes]).decode
 
 
 def attributes_of(records: Sequence[Record]) -> list[Attributes]:
     """Decode the attributes of every record; a value of a wrong type is coerced or null, never an error."""
     try:
-        return [_decode_attributes(record.attributes) for record in records]
+        return _decode_all_attributes(b"[" + b",".join([record.attributes for record in records]) + b"]")
     except NOT_AS_TYPED:
         return [_attributes_of_one(record.attributes) for record in records]
 

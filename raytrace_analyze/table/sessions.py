@@ -20,6 +20,8 @@ def assign_sessions(spans: pl.DataFrame) -> pl.Series:
     without any node goes with the spans of its own file that are nearest in time. What is left has no
     relation to Ray at all: there a session is a set of traces that share files.
     """
+    if spans.get_column("session").null_count() == 0:
+        return spans.get_column("session")
     with_node = spans.lazy().with_columns(
         pl.col("session").fill_null(pl.col("node_id").replace_strict(_sessions_of_nodes(spans), default=None))
     )
