@@ -20,6 +20,7 @@ from raytrace_analyze.commands.export import export
 from raytrace_analyze.commands.hang import hang
 from raytrace_analyze.commands.jobs import jobs
 from raytrace_analyze.commands.man import man
+from raytrace_analyze.commands.memory import set_limit
 from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.panels import COLLECT, EXPLAIN, LOOK, SHARE, Program
 from raytrace_analyze.commands.record import record
@@ -76,11 +77,18 @@ def _program(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="End a command that takes more memory: 4G, 80%, 0 for no limit. Default: half of it."
+        ),
+    ] = None,
 ) -> None:
     """Tell from span files why a Ray job took as long as it did.
 
     Start with: raytrace-analyze record yourscript.py, or, with span files: raytrace-analyze FOLDER
     """
+    set_limit(max_memory)
 
 
 def main() -> None:

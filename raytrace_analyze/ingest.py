@@ -16,6 +16,7 @@ from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, NoWholeSpanError, UsageError
+from raytrace_analyze.files.discover import NO_KIND
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import DECODED, PROCESS
@@ -253,6 +254,11 @@ def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[
     if damaged:
         first = damaged[0]
         return NoWholeSpanError(f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})")
+    kinds = [f"{reason} ({count:,})" for reason, count in discovery.skipped.items() if reason not in NO_KIND]
+    if kinds:
+        return NoSpansError(
+            f"no spans that can be read in {where}, but {', '.join(kinds)}; docs/formats.md says what can be read"
+        )
     return NoSpansError(
         f"no spans in {where} ({count_text(looked, 'file')} looked at); is tracing on? start Ray with "
         "--tracing-startup-hook, or ray.init(_tracing_startup_hook=...)"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from raytrace_analyze.commands import options
+from raytrace_analyze.commands.memory import watch_memory
 from raytrace_analyze.commands.reading import write_plain
 from raytrace_analyze.errors import EXIT_GATE_FAILED, EXIT_OK
 
@@ -41,6 +42,7 @@ def doctor(
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.doctor_view import diagnosis_document, diagnosis_frame, show_diagnosis
 
+    watch_memory()
     found = diagnose(list(paths or ()), address=address)
     write_plain(
         output_format,

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,13 @@ def merge(
         bool, typer.Option("--force", help="Replace FILE also where no merge wrote it, such as an input.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing if any input is damaged.")] = False,
+    drop_attributes: Annotated[
+        bool,
+        typer.Option(
+            "--drop-attributes",
+            help="Leave out what the program wrote: attributes, events, messages of exceptions, places in code.",
+        ),
+    ] = False,
 ) -> None:
     """Merge span files into one table.
 
@@ -44,6 +52,8 @@ def merge(
       raytrace-analyze merge /tmp
 
       raytrace-analyze merge node1/ node2/ -o job.parquet
+
+      raytrace-analyze merge /tmp --drop-attributes -o to_send.parquet
 
       zcat spans.jsonl.gz | raytrace-analyze merge - -o - > job.parquet
     """
@@ -60,6 +70,10 @@ def merge(
     if strict and report.is_damaged:
         show_report(report, messages())
         raise DamagedInputError("some input is damaged, so nothing was written (--strict)")
+    if drop_attributes:
+        from raytrace_analyze.table.without_attributes import drop_attributes as without
+
+        found = replace(found, spans=without(found.spans))
     if is_stream:
         _write_to_standard_output(found)
     else:

@@ -68,7 +68,8 @@ def decode_task_events(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ..
     rows: list[dict[str, Any]] = []
     header: dict[str, Any] = {}
     try:
-        for offset, line in read_lines(file):
+        for offset, read in read_lines(file):
+            line = _in_utf_8(read, offset, problems)
             values = _line_values(line)
             if offset == 0:
                 header = values or {}
@@ -90,9 +91,18 @@ def _note_dropped(header: dict[str, msgspec.Raw], problems: ProblemList) -> None
         problems.add_forgotten(attempts)
 
 
-def _line_values(line: bytes) -> dict[str, msgspec.Raw] | None:
+def _in_utf_8(line: bytes, offset: int, problems: ProblemList) -> bytes:
+    """Put U+FFFD in place of what is no UTF-8, which costs the field that it stands in, and note it."""
     try:
         line.decode()
+    except UnicodeDecodeError as error:
+        problems.damage(offset + error.start, 1, "not valid UTF-8; U+FFFD stands for it")
+        return line.decode("utf-8", "replace").encode()
+    return line
+
+
+def _line_values(line: bytes) -> dict[str, msgspec.Raw] | None:
+    try:
         return _decode_line(line)
     except NOT_AS_TYPED:
         return None

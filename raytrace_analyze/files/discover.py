@@ -27,13 +27,21 @@ NOT_REGULAR = "not a regular file"
 FOLDER_LINK = "link to a folder"
 VANISHED = "vanished"
 UNREADABLE = "not readable"
+NO_KIND = frozenset({NOT_SPANS, EMPTY, CANNOT_UNPACK, NOT_REGULAR, FOLDER_LINK, VANISHED, UNREADABLE})
+"""Reasons to pass a file over that say nothing of what it holds."""
 
 _KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 _HEAD_BYTES = 64 << 10
 
+_MOST_NULS = 64 << 20
+"""So much is passed over at the start of a file that a crash has left empty."""
+
 Recognise = Callable[[Head], str | None]
 """Tells by the start of a file what it holds: the name of its format, None for none of ours."""
+
+NameForeign = Callable[[bytes], str | None]
+"""Tells by the start of a file that is none of ours what it is; None where that is not known."""
 
 
 @dataclass(frozen=True, order=True)
@@ -64,11 +72,15 @@ class _Walk:
         self.unreadable.append(readable(path))
 
 
-def find_files(paths: Sequence[Path], recognise: Recognise) -> Discovery:
+def _nameless(_: bytes) -> str | None:
+    return None
+
+
+def find_files(paths: Sequence[Path], recognise: Recognise, name_foreign: NameForeign = _nameless) -> Discovery:
     """Find the files that `recognise` knows among the given files and in the given folders, recursively.
 
     Looks at the first 64 KiB of every regular file, unpacked; opens nothing else, and does not follow
-    links to folders, except one that is given.
+    links to folders, except one that is given. Others are counted by what `name_foreign` calls them.
 
     Folders and files that may not be opened are normal among other people's (`Discovery.unreadable`,
     counted in `skipped` too) and no damage. Raises UsageError for a given path that does not exist or
@@ -81,7 +93,7 @@ def find_files(paths: Sequence[Path], recognise: Recognise) -> Discovery:
         raise UsageError(f"{readable(paths[0])} is a {what}, not a file; write what it gives to a file, or pipe it: -")
     files: dict[tuple[int, int], InputFile | None] = {}
     for candidate in sorted(walk.candidates):
-        _look_into(walk, candidate, recognise, files)
+        _look_into(walk, candidate, recognise, name_foreign, files)
     found = (file for file in files.values() if file is not None)
     return Discovery(
         files=tuple(sorted(found, key=lambda file: str(file.path))),
@@ -151,7 +163,11 @@ def _add_entry(walk: _Walk, folders: list[str], entry: os.DirEntry[str]) -> None
 
 
 def _look_into(
-    walk: _Walk, candidate: _Candidate, recognise: Recognise, files: dict[tuple[int, int], InputFile | None]
+    walk: _Walk,
+    candidate: _Candidate,
+    recognise: Recognise,
+    name_foreign: NameForeign,
+    files: dict[tuple[int, int], InputFile | None],
 ) -> None:
     """Open the file, and note under its (device, inode) what it is."""
     path = candidate.path
@@ -163,7 +179,7 @@ def _look_into(
             if key in files:
                 return
             files[key] = None
-            head = os.read(descriptor, _HEAD_BYTES)
+            head = _past_nuls(descriptor, os.read(descriptor, _HEAD_BYTES))
         finally:
             os.close(descriptor)
     except FileNotFoundError:
@@ -189,7 +205,16 @@ def _look_into(
         if format_ is not None:
             files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given, encoding)
         else:
-            walk.skipped[NOT_SPANS if content else EMPTY] += 1
+            walk.skipped[name_foreign(content) or NOT_SPANS if content else EMPTY] += 1
+
+
+def _past_nuls(descriptor: int, head: bytes) -> bytes:
+    """Give the start of what stands behind NULs, where there is nothing else in the head: a crash leaves such files."""
+    passed = len(head)
+    while head and not head.strip(b"\0") and passed < _MOST_NULS:
+        head = os.read(descriptor, _HEAD_BYTES)
+        passed += len(head)
+    return head.lstrip(b"\0") if passed > _HEAD_BYTES else head
 
 
 def start_of(path: Path) -> bytes | None:
