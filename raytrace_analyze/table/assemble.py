@@ -1,6 +1,6 @@
 """From decoded records to the span table, and the table's Parquet file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -61,6 +61,7 @@ def write_table(
     task_events: pl.DataFrame | None = None,
     *,
     mode: int | None = None,
+    about: Mapping[str, str] | None = None,
     problems: Iterable[Problem] = (),
 ) -> None:
     """Write the span table as Parquet, with the schema version in its metadata.
@@ -68,11 +69,11 @@ def write_table(
     The file appears whole or not at all, with this mode (less the umask). `problems`, what was wrong with the input,
     are kept in it for those who read it (`IngestReport.earlier`). The task events that version 1 kept beside a
     table of this name go then. `task_events`, as version 0.1.0 gave them, are put into the rows first; the argument
-    goes with the next version. Raises OSError where the place cannot be written.
+    goes with the next version. `about` goes to the file's metadata. Raises OSError where the place cannot be written.
     """
     kept = problems_text(problems)
-    more = {PROBLEMS_KEY: kept} if kept else None
-    write_parquet(with_event_columns(with_task_events(spans, task_events)), path, mode, more)
+    metadata = {**(about or {}), **({PROBLEMS_KEY: kept} if kept else {})}
+    write_parquet(with_event_columns(with_task_events(spans, task_events)), path, mode, metadata)
     older = events_path(path)
     if is_event_table(older):
         older.unlink(missing_ok=True)
