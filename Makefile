@@ -1,5 +1,6 @@
 # make demo: see a real Ray job analysed.  make test: lint, types, layers, tests.
 # make bench: speed at a small size, beside what others take.
+# make docs: the documentation as a site, in .site.
 # make fuzz: damaged and hostile input for an hour (FUZZ_SECONDS, FUZZ_SEED).
 # make torture: merges, traced processes and clusters killed in all ways (TORTURE_SCALE); writes docs/reliability.md.
 # make audit: known weaknesses of the dependencies, their licences, and sbom.json.
@@ -20,7 +21,7 @@ endif
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
 ALL_TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit bench clean
+.PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit docs bench clean
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -35,6 +36,10 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy --config-file hook/pyproject.toml
+
+# The documentation as a site; a link that leads nowhere is an error.
+docs: .venv/.test
+	$(BIN)/python -m zensical build --clean --strict
 
 # Ratios at a small size: a path's and a prediction's CPU time a span, decoding, what recording a span costs.
 bench: .venv/.test
@@ -77,7 +82,7 @@ test-lowest: .venv/lowest/.ready
 .venv/lowest/.ready: pyproject.toml hook/pyproject.toml | .venv/bin/python
 	"$(LOWEST_PYTHON)" -m venv $(@D)
 	$(BIN)/python -m tests.dependencies lowest > $(@D)/lowest.txt
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis jsonschema pydot \
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis jsonschema pydot duckdb \
 	  -c $(@D)/lowest.txt -e ./hook -e .
 	@touch $@
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import latency_stats
+    from raytrace_analyze.analyses.libraries.data import data
+    from raytrace_analyze.analyses.libraries.serve import serve
     from raytrace_analyze.analyses.queue_causes import queue_causes
     from raytrace_analyze.analyses.running import Running, running
     from raytrace_analyze.analyses.slack import slack
@@ -78,6 +80,8 @@ _HOME = {
     "read_spans": "ingest",
     "jobs": "analyses.inventory",
     "traces": "analyses.inventory",
+    "data": "analyses.libraries.data",
+    "serve": "analyses.libraries.serve",
     "latency_stats": "analyses.latency",
     "advise": "advice",
     "Running": "analyses.running",
@@ -117,6 +121,7 @@ __all__ = [
     "correct_clocks",
     "critical_path",
     "critical_paths",
+    "data",
     "diff",
     "doctor",
     "evidence",
@@ -130,6 +135,7 @@ __all__ = [
     "queue_causes",
     "read_spans",
     "running",
+    "serve",
     "slack",
     "span_graph",
     "summary",

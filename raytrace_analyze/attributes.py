@@ -32,6 +32,16 @@ PUT_BYTES = "raytrace.put_bytes"
 # A submission and a run.
 TASK_NAME = "raytrace.task_name"
 
+# A submission of an execution of Ray Data, and what is said of an operator at the execution's end.
+OPERATOR = "raytrace.operator"
+OPERATOR_NAME = "raytrace.operator_name"
+OPERATOR_INDEX = "raytrace.operator_index"
+DATASET = "raytrace.dataset"
+OUTCOME = "raytrace.outcome"
+BEGAN_NS = "raytrace.began_ns"
+OPERATOR_METRICS = "raytrace.operator_metrics"
+BACK_PRESSURE = "raytrace.back_pressure"
+
 # A run.
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"

@@ -149,6 +149,7 @@ class Scopes(StrEnum):
 
     JOBS = "jobs"
     TRACES = "traces"
+    REQUESTS = "requests"
 
 
 class ScopeKind(StrEnum):
@@ -157,6 +158,7 @@ class ScopeKind(StrEnum):
     JOB = "job"
     SESSION = "session"
     TRACE = "trace"
+    REQUEST = "request"
     TASK = "task"
 
 
@@ -176,6 +178,13 @@ class PathGroup(StrEnum):
 
 ONLY_OF_MANY = (PathGroup.ENTRYPOINT, PathGroup.HOUR)
 """Groups that only many scopes can differ by."""
+
+
+class Encoding(StrEnum):
+    """How OTLP is sent."""
+
+    JSON = "json"
+    PROTOBUF = "protobuf"
 
 
 class DiffGroup(StrEnum):

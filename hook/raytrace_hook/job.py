@@ -19,7 +19,7 @@ logger = logging.getLogger("raytrace_hook")
 SETUP_HOOK = "raytrace_hook.job.enable"
 NEXT_HOOK = "RAYTRACE_NEXT_SETUP_HOOK"
 MARK = "RAYTRACE_JOB"
-_PASSED_ON = ("RAYTRACE_", "OTEL_")
+_PASSED_ON = ("RAYTRACE_", "OTEL_", "RAY_SERVE_TRACING_")
 _switched_on = False
 
 

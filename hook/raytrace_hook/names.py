@@ -31,6 +31,20 @@ CALLER_JOB_ID = "raytrace.caller_job_id"
 # A submission.
 ARGUMENT_BYTES = "raytrace.argument_bytes"
 
+# A submission of an execution of Ray Data, and what is said of an operator at the execution's end.
+OPERATOR = "raytrace.operator"
+"""Which operator of which execution: `<16 hex digits>.<number>`, the same on its tasks' submissions."""
+OPERATOR_NAME = "raytrace.operator_name"
+OPERATOR_INDEX = "raytrace.operator_index"
+"""Its place in the pipeline; an operator comes after those whose output it takes."""
+DATASET = "raytrace.dataset"
+OUTCOME = "raytrace.outcome"
+"""Of an execution: `finished`, `failed` or, where the driver ended first, `open`."""
+BEGAN_NS = "raytrace.began_ns"
+"""When what a span of no length tells of had begun, in ns since the epoch."""
+OPERATOR_METRICS = "raytrace.operator_metrics"
+BACK_PRESSURE = "raytrace.back_pressure"
+
 # A run (CONSUMER).
 ATTEMPT = "raytrace.attempt"
 CONCURRENT = "raytrace.concurrent"
@@ -76,6 +90,7 @@ ALIVE = "raytrace.alive"
 DRIVER_SPAN, GET_SPAN, WAIT_SPAN, PUT_SPAN = "ray.driver", "ray.get", "ray.wait", "ray.put"
 AWAIT_SPAN, NEXT_SPAN = "await", "ray.next"
 DELIVERY_SPAN, BACK_PRESSURE_SPAN = "ray.delivery", "back-pressure"
+OPERATOR_SPAN = "ray.data.operator"
 CANCEL_SPAN, KILL_SPAN = "ray.cancel", "ray.kill"
 RUN_SUFFIX = " ray.remote_worker"
 """What Ray's tracing ends the name of a run's span with."""

@@ -25,6 +25,7 @@ from raytrace_hook.record import (
     callers,
     calls,
     compiled_graphs,
+    datasets,
     deliveries,
     endings,
     futures,
@@ -169,6 +170,7 @@ def _record_waits(recorder: _Recorder) -> None:
         deliver = deliveries.delivering(waits)
         awaits.install(waits)
         compiled_graphs.install(waits)
+        datasets.install(waits)
         deliveries.install(deliver)
         endings.install(waits)
         futures.install(waits.begin, waits.end, deliver)
@@ -197,7 +199,9 @@ def _install_in_ray(recorder: _Recorder) -> None:
         patches.patch_use_span(unprintable.letting_through)
     else:
         events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)
-        _driver = Driver(recorder.file, events, recorder.processor, with_span=settings.waits)
+        waits = recorder.waits
+        before_end = (lambda: None) if waits is None else (lambda: datasets.tell_open(waits))
+        _driver = Driver(recorder.file, events, recorder.processor, before_end, with_span=settings.waits)
         _driver.install()
 
 

@@ -23,9 +23,9 @@ def check_scopes(all_scopes: Scopes | None, one_scope: Mapping[str, object], tai
     if all_scopes is not None and given:
         raise UsageError(f"--all is about all {all_scopes}; leave out --{given[0]}")
     if all_scopes is None and tail is not None:
-        raise UsageError("--tail compares many jobs or traces: add --all jobs or --all traces")
+        raise UsageError("--tail compares many jobs or traces: add --all jobs, --all traces or --all requests")
     if all_scopes is None and by in ONLY_OF_MANY:
-        raise UsageError(f"--by {by} compares many jobs or traces: add --all jobs or --all traces")
+        raise UsageError(f"--by {by} compares many jobs or traces: add --all jobs, --all traces or --all requests")
 
 
 def sum_up(

@@ -16,9 +16,14 @@ def critical_path(
     job: options.Job = None,
     trace: options.Trace = None,
     task: options.Task = None,
+    request: Annotated[
+        str | None, typer.Option(metavar="ID", help="A request of Ray Serve, by its id or the beginning of it.")
+    ] = None,
     all_scopes: Annotated[
         Scopes | None,
-        typer.Option("--all", metavar="jobs|traces", help="Sum up the paths of all of them instead of showing one."),
+        typer.Option(
+            "--all", metavar="jobs|traces|requests", help="Sum up the paths of all of them instead of showing one."
+        ),
     ] = None,
     tail: Annotated[
         str | None,
@@ -72,6 +77,8 @@ def critical_path(
       raytrace-analyze critical-path --task train --queues show --format json
 
       raytrace-analyze critical-path --all traces --tail p99
+
+      raytrace-analyze critical-path --all requests --tail p99
     """
     from raytrace_analyze.path.one_scope import critical_path as find_path
     from raytrace_analyze.path.options import PathOptions
@@ -81,11 +88,12 @@ def critical_path(
     from raytrace_analyze.views.documents import path_document, records
     from raytrace_analyze.views.path_view import show_path
 
-    of_one = {"job": job, "trace": trace, "task": task, "near": near, "confidence": confidence or None}
+    of_one: dict[str, object] = {"job": job, "trace": trace, "task": task, "request": request, "near": near}
+    of_one["confidence"] = confidence or None
     check_scopes(all_scopes, of_one, tail, by)
     within = None if near is None else float(options.read_percent(near, "near"))
-    if within is not None and (trace is not None or task is not None):
-        raise UsageError("--near looks at a whole job; leave out --trace and --task")
+    if within is not None and (trace is not None or task is not None or request is not None):
+        raise UsageError("--near looks at a whole job; leave out --trace, --task and --request")
     tolerance = float(options.read_percent(overlap_tolerance, "overlap-tolerance"))
     how = PathOptions(queues, not no_infer, round(infer_within * 1e6), tolerance)
     found, exit_code = open_spans(spans)
@@ -93,7 +101,7 @@ def critical_path(
     if all_scopes is not None:
         sum_up(prepared, found, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)
         raise typer.Exit(exit_code)
-    path = find_path(prepared, job=job, trace=trace, task=task, options=how)
+    path = find_path(prepared, job=job, trace=trace, task=task, request=request, options=how)
     chains = None
     if within is not None:
         from raytrace_analyze.analyses.slack import near_chains, slack

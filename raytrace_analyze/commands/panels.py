@@ -7,8 +7,8 @@ from typer.core import TyperGroup
 
 from raytrace_analyze.errors import EXIT_CODES
 
-COLLECT, LOOK, EXPLAIN, SHARE = "Collect", "Look", "Explain", "Share"
-PANELS = (COLLECT, LOOK, EXPLAIN, SHARE)
+COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE = "Collect", "Look", "Explain", "Libraries of Ray", "Share"
+PANELS = (COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE)
 
 
 class Program(TyperGroup):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from raytrace_analyze import serve_names
 from raytrace_analyze.decode.record import Attributes, Record, Resource, Status, attributes_of, resource_of
 from raytrace_analyze.decode.times import time_of, with_odd_times
 from raytrace_analyze.schema import DECODED, Kind
@@ -183,7 +184,7 @@ def _derived_columns() -> dict[str, pl.Expr]:
         "node_id": pl.coalesce("attribute_node_id", "resource_node_id"),
         "worker_id": pl.coalesce("attribute_worker_id", "resource_worker_id"),
         "pid": pl.coalesce(pl.col("attribute_pid").cast(pl.Int64, strict=False), "resource_pid"),
-        "function": pl.coalesce(_operator(), "function", _function_in_name()),
+        "function": pl.coalesce(_operator(), "function", _function_in_name(), serve_names.function_of(pl.col("name"))),
     }
 
 

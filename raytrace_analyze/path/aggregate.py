@@ -9,6 +9,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.trace.scopes import read_scopes
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, Scopes, choose, column_of
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
@@ -44,7 +45,7 @@ def path_aggregates(
     overlap_tolerance: float = 0.0,
     options: PathOptions | None = None,
 ) -> pl.DataFrame:
-    """Tell what holds the critical paths of all `jobs` or all `traces` of a span table.
+    """Tell what holds the critical paths of all `jobs`, all `traces` or all `requests` (of Ray Serve) of a span table.
 
     Sums by `function`, `name`, `category`, `cause`, `node`, `worker` or `actor` of the segments, or by `entrypoint`
     (a job's program, a trace's first root span) or `hour` (UTC, of the start) of the scopes. One row a group, the
@@ -121,6 +122,13 @@ def _described(of_scopes: pl.DataFrame, spans: pl.DataFrame, scopes: str, by: st
     if by == "hour":
         hour = pl.col("start").cast(pl.Datetime("ns", "UTC")).dt.strftime("%Y-%m-%dT%H:00Z")
         return of_scopes.select("number", group=hour)
+    if scopes == "requests":
+        served = read_scopes(spans, scopes)
+        numbered = spans.select("name", "start", request=pl.Series(served.of_row)).filter(pl.col("request") >= 0)
+        names = numbered.sort("start").group_by("request", maintain_order=True).agg(group=pl.col("name").first())
+        ids = served.table.get_column("id").gather(names.get_column("request"))
+        by_id = names.select("group", scope=ids).unique("scope", keep="first")
+        return of_scopes.select("number", "scope").join(by_id, on="scope", how="left").select("number", "group")
     if scopes == "traces":
         first = pl.col("name").sort_by(pl.col("parent_id").is_not_null(), "start", "span_id").first()
         names = spans.group_by(scope="trace_id").agg(group=first)

@@ -7,6 +7,7 @@ import polars as pl
 
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
+from raytrace_analyze.path.result import SEGMENTS
 from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_paths, split_queues, tell_activities
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
@@ -30,7 +31,9 @@ def critical_paths(
     overlap_tolerance: float = 0.0,
     options: PathOptions | None = None,
 ) -> pl.DataFrame:
-    """Find the critical path of every job (`jobs`) or every trace (`traces`) of a span table or prepared trace.
+    """Find the critical path of every job (`jobs`), trace (`traces`) or request of Ray Serve (`requests`) of a table.
+
+    Takes a span table or a prepared trace.
 
     Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
     in order of start. The options are those of `critical_path`. Raises UsageError for scopes of another kind.
@@ -41,13 +44,15 @@ def critical_paths(
 
 
 def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.DataFrame:
-    """Find the paths of all `jobs` or `traces`; gives what `critical_paths` does."""
+    """Find the paths of all `jobs`, `traces` or `requests`; gives what `critical_paths` does."""
     keys, scoped, rules = trace.scopes(scopes).table, trace.scoped(scopes), trace.rules
     frames = []
     for segments in find_segments(scoped, rules.runs, options, slot_waits(rules)):
         split, places = tell_activities(split_queues(segments, rules), trace)
         about = keys.select(scope="id", session="session")[split.scope]
         frames.append(about.hstack(columns_frame(split, scoped, places)))
+    if not frames:  # there may be no requests
+        frames = [pl.DataFrame(schema={"scope": pl.String, "session": pl.String, **SEGMENTS})]
     return pl.concat(frames)
 
 

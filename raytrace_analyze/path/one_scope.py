@@ -27,7 +27,7 @@ from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
 from raytrace_analyze.trace.clipping import Scoped
-from raytrace_analyze.trace.scopes import ScopeKey, find_job, find_runs, find_trace
+from raytrace_analyze.trace.scopes import ScopeKey, find_job, find_request, find_runs, find_trace
 from raytrace_analyze.units import count_text
 
 
@@ -38,6 +38,7 @@ def critical_path(
     job: str | None = None,
     trace: str | None = None,
     task: str | None = None,
+    request: str | None = None,
     queues: str = "follow",
     infer: bool = True,
     infer_within_ns: int = SLOT_WITHIN_NS,
@@ -48,10 +49,10 @@ def critical_path(
     """Find the chain of tasks, waits and queues that decided how long a scope took.
 
     Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one, and at most one scope: a `job` (`ID`
-    or `SESSION/ID`), a `trace` id, or a `task` (a function, task id or span id; of several runs the slowest from submit
-    to end). Without one, the job with the longest makespan; where no job ids are known, the session. What Ray's task
-    events say in the rows tells best what the queues on the path were for; without it the spans do. (`task_events`: as
-    version 0.1.0 gave them beside the spans; they are put into the rows first.)
+    or `SESSION/ID`), a `trace` id, a `request` of Ray Serve (its id), or a `task` (a function, task id or span id; of
+    several runs the slowest from submit to end). Without one, the job with the longest makespan; where no job ids are
+    known, the session. What Ray's task events say in the rows tells best what the queues on the path were for; without
+    it the spans do. (`task_events`: as version 0.1.0 gave them beside the spans; they are put into the rows first.)
 
     `queues`: `follow` goes on through what held the actor or the slot, `show` keeps that as a queue segment.
     `infer` fills in joins and predecessors where the hook recorded no waits; a task's predecessor ended at most
@@ -63,20 +64,25 @@ def critical_path(
 
     Raises NoSpansError for an empty table, UsageError for a scope that is unknown or ambiguous.
     """
-    if sum(scope is not None for scope in (job, trace, task)) > 1:
-        raise UsageError("give one scope: a job, a trace or a task")
+    if sum(scope is not None for scope in (job, trace, task, request)) > 1:
+        raise UsageError("give one scope: a job, a trace, a request or a task")
     prepared = prepare(spans, task_events, clock_correct=clock_correct).require_spans()
     options = path_options(options, queues, infer, infer_within_ns, overlap_tolerance)
-    path = _of_task(prepared, options, task) if task is not None else _of_scope(prepared, options, job, trace)
+    of_scope = (job, trace, request)
+    path = _of_task(prepared, options, task) if task is not None else _of_scope(prepared, options, *of_scope)
     return replace(path, notes=(*path.notes, *clock_notes(prepared.offsets, path.scope.session)))
 
 
-def _of_scope(trace: PreparedTrace, options: PathOptions, job: str | None, trace_id: str | None) -> CriticalPath:
-    """The path of a job, by default the longest, or of a trace."""
-    kind = "jobs" if trace_id is None else "traces"
+def _of_scope(
+    trace: PreparedTrace, options: PathOptions, job: str | None, trace_id: str | None, request: str | None
+) -> CriticalPath:
+    """The path of a job, by default the longest, of a trace or of a request."""
+    kind = "requests" if request is not None else "jobs" if trace_id is None else "traces"
     keys, scoped, structure = trace.scopes(kind).keys, trace.scoped(kind), trace.structure
     notes = []
-    if trace_id is not None:
+    if request is not None:
+        number = find_request(keys, request)
+    elif trace_id is not None:
         number = find_trace(keys, trace_id)
     elif job is not None:
         number = find_job(keys, job)
@@ -132,11 +138,11 @@ def longest(scoped: Scoped, keys: list[ScopeKey]) -> int:
 
 def describe(spans: pl.DataFrame, key: ScopeKey) -> Scope:
     """Name a scope as a person would: by its program, else by the span that lasted longest from its roots."""
-    if key.kind != "trace":
+    if key.kind not in ("trace", "request"):
         return Scope(key.kind, key.id, spans.select(entrypoint()).item() or "", key.session)
     roots = spans.filter(pl.col("parent_id").is_null())
     first = (roots if roots.height else spans).sort("start", "span_id").get_column("name")[0]
-    return Scope("trace", key.id, first, key.session)
+    return Scope(key.kind, key.id, first, key.session)
 
 
 def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalPath:

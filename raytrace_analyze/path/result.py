@@ -56,7 +56,7 @@ class Scope:
     """What was analysed."""
 
     kind: str
-    """`job`, `session`, `trace` or `task`."""
+    """`job`, `session`, `trace`, `request` or `task`."""
     id: str
     name: str
     """What a person calls it: the program's entry point, the root span's or the task's name."""

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 HOOK = "raytrace_hook:setup_tracing"
+SERVE_SAMPLING = "RAY_SERVE_TRACING_SAMPLING_RATIO"
+"""Ray Serve records one request of a hundred unless told otherwise; one run that is looked at has all of them."""
 
 
 def main() -> None:
     """Run the program named on the command line as `__main__`, with its own arguments."""
     address, script, *arguments = sys.argv[1:]
+    os.environ.setdefault(SERVE_SAMPLING, "1")
     trace_next_init(address or None)
     sys.argv = [script, *arguments]
     sys.path[0] = str(Path(script).resolve().parent)

@@ -5,6 +5,7 @@ import polars as pl
 
 from raytrace_analyze.schema import Category, Kind
 from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, nearest_ancestor, parent_rows
+from raytrace_analyze.table.served import relate_requests
 
 _FROM_TASK = ("task_id", "node_id", "worker_id", "job_id", "pid", "host")
 """What every span within a task shares with it."""
@@ -46,6 +47,7 @@ def inherit(spans: pl.DataFrame) -> pl.DataFrame:
     """
     start_ns = spans.get_column("start").to_physical().to_numpy()
     parent, _ = cut_circles(parent_rows(spans), start_ns, spans.get_column("span_id"))
+    spans = relate_requests(spans, parent)
     is_run = run_flags(spans.get_column("kind"), parent)
     spans = add_category(spans, is_run)
     task_row = np.where(is_run, -1, nearest_ancestor(parent, is_run))

@@ -21,16 +21,17 @@ def work_ns(structure: Structure, rows: RowIds) -> int:
     owner = structure.run_above[waits]
     waits, owner = waits[owner >= 0], owner[owner >= 0]
     waits, owner = waits[inside[owner]], owner[inside[owner]]
-    return took - _covered(
+    waited = covered(
         owner,
         np.maximum(structure.start[waits], structure.start[owner]),
         np.minimum(structure.end[waits], structure.end[owner]),
     )
+    return took - int(waited.get_column("covered_ns").sum())
 
 
-def _covered(owner: RowIds, start: Nanos, end: Nanos) -> int:
-    """Sum, over the owners, the time that their intervals cover together."""
+def covered(owner: RowIds, start: Nanos, end: Nanos) -> pl.DataFrame:
+    """Sum for each owner the time that its intervals cover together: columns `owner` and `covered_ns`."""
     intervals = pl.DataFrame({"owner": owner, "start": start, "end": end}).filter(pl.col("end") > pl.col("start"))
     before = pl.col("end").cum_max().shift(1).over("owner")
-    fresh = pl.col("end") - pl.max_horizontal("start", before)
-    return int(intervals.sort("owner", "start").select(fresh.clip(lower_bound=0).sum()).item() or 0)
+    fresh = (pl.col("end") - pl.max_horizontal("start", before)).clip(lower_bound=0)
+    return intervals.sort("owner", "start").select("owner", covered_ns=fresh).group_by("owner").agg(pl.all().sum())

@@ -6,9 +6,11 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import told
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.serve_names import is_handle, is_proxy, is_route
+from raytrace_analyze.table.lineage import RowIds, cut_circles, nearest_ancestor, parent_rows
 
 _CHOICES = 8
 
@@ -18,7 +20,7 @@ class ScopeKey:
     """A scope as the user can name it."""
 
     kind: str
-    """`job`, `session` or `trace`."""
+    """`job`, `session`, `trace` or `request`."""
     id: str
     session: str
 
@@ -39,7 +41,7 @@ class Scopes:
 
 
 def read_scopes(spans: pl.DataFrame, kind: str) -> Scopes:
-    """Find the scopes of one kind: `jobs` (and, for spans without a job, sessions) or `traces`."""
+    """Find the scopes of one kind: `jobs` (and, for spans without a job, sessions), `traces` or `requests`."""
     return Scopes(*scope_table(spans, kind))
 
 
@@ -54,6 +56,8 @@ def number_scopes(spans: pl.DataFrame, kind: str) -> tuple[RowIds, list[ScopeKey
 
 def scope_table(spans: pl.DataFrame, kind: str) -> tuple[RowIds, pl.DataFrame]:
     """Number the scopes of one kind, as `number_scopes` does; what they are comes as columns kind, id and session."""
+    if kind == "requests":
+        return _requests(spans)
     keys = ["session", "job_id"] if kind == "jobs" else ["trace_id"]
     found = (
         spans.select(*dict.fromkeys((*keys, "session", "start")))
@@ -73,6 +77,43 @@ def scope_table(spans: pl.DataFrame, kind: str) -> tuple[RowIds, pl.DataFrame]:
         id=pl.coalesce("job_id", "session"),
         session="session",
     )
+
+
+def _requests(spans: pl.DataFrame) -> tuple[RowIds, pl.DataFrame]:
+    """Number the requests of Ray Serve: each is what lies below the first of its spans; -1 for what is in none.
+
+    A request that comes to a proxy is one by itself, also where a handler or a traced client sent it.
+    """
+    name = spans.get_column("name")
+    is_served = (is_proxy(name) | is_route(name) | is_handle(name)).to_numpy()
+    start = spans.get_column("start").to_physical().to_numpy()
+    parent, _ = cut_circles(parent_rows(spans), start, spans.get_column("span_id"))
+    begins = is_served & ((nearest_ancestor(parent, is_served) < 0) | is_proxy(name).to_numpy())
+    first = np.flatnonzero(begins)
+    first = first[np.lexsort((first, start[first]))]
+    number = np.full(spans.height, -1, dtype=np.int64)
+    number[first] = np.arange(first.size)
+    entry = np.where(begins, np.arange(spans.height), nearest_ancestor(parent, begins))
+    of_row = np.where(entry >= 0, number[entry], -1)
+    about = spans.select("trace_id", "session", request=told(pl.col("attributes"), "request_id"))[first]
+    return of_row, about.select(
+        kind=pl.lit("request", pl.String), id=pl.coalesce("request", "trace_id"), session="session"
+    )
+
+
+def find_request(keys: list[ScopeKey], wanted: str) -> int:
+    """Find a request of Ray Serve by its id or the beginning of it. Raises UsageError like `find_job`."""
+    found = [number for number, key in enumerate(keys) if key.id.startswith(wanted)]
+    exact = [number for number in found if keys[number].id == wanted]
+    found = exact or found
+    if len(found) == 1:
+        return found[0]
+    if not keys:
+        raise UsageError("there are no requests of Ray Serve in these spans; `raytrace-analyze serve` says why")
+    choices = ", ".join(keys[number].id for number in (found or range(len(keys)))[:_CHOICES])
+    if not found:
+        raise UsageError(f"no request {wanted!r} in these spans; there is {choices}")
+    raise UsageError(f"request {wanted!r} is not unique; there is {choices}")
 
 
 def find_job(keys: list[ScopeKey], wanted: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.function_names import DRIVER, short_name
+from raytrace_analyze.serve_names import ROUTE_SPAN
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.words import CAUSES
 from raytrace_analyze.vocabulary import Activity
@@ -94,6 +95,8 @@ def say(segment: Segment) -> str:
     who = "the driver" if function == DRIVER else function
     ending = ", never ended" if segment["in_flight"] else ""
     match segment["category"]:
+        case "submit" if str(segment["name"]).startswith(ROUTE_SPAN):
+            return f"a request of {function} waits for a replica that takes it (router's queue){where}"
         case "submit":
             return f"{function} is submitted{because}{where}"
         case "queue":

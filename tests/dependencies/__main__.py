@@ -1,4 +1,4 @@
-"""`python -m tests.dependencies licences|sbom|lowest`: reads what is installed, and the bounds in both pyproject.toml."""
+"""`python -m tests.dependencies licences|sbom|lowest`: what is installed, and the bounds in both pyproject.toml."""
 
 import json
 import re

@@ -50,11 +50,13 @@ CONTRACT = {
 ALSO_WRITTEN = {"raytrace.lost_spans", "raytrace.short_waits", "raytrace.alive", "raytrace.task_name"}
 ALSO_WRITTEN |= {"raytrace.cluster_resources", "raytrace.lost_because", "raytrace.process_cpu_ns"}
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items"}
+ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("operator", "operator_name", "operator_index", "operator_metrics")}
+ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("dataset", "outcome", "began_ns", "back_pressure")}
 """What the hook's README tells besides."""
 NOT_ATTRIBUTES = {"raytrace.schema_version", "raytrace.table"}
 """Keys of the analyser's own Parquet files."""
 SPAN_NAMES = {"ray.driver", "ray.get", "ray.wait", "ray.put", "ray.next", "await"}
-SPAN_NAMES |= {"ray.delivery", "back-pressure", "ray.cancel", "ray.kill"}
+SPAN_NAMES |= {"ray.data.operator", "ray.delivery", "back-pressure", "ray.cancel", "ray.kill"}
 NAME = re.compile(r"raytrace\.[a-z_]+")
 
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import sys
 from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.ray import tracebacks
-from raytrace_hook.ray.internals import DATASET_MODULE, GRAPH_MODULE, POOL_MODULE, SERVE_TRACING_MODULE, load
+from raytrace_hook.ray.internals import (
+    DATASET_MODULE,
+    EXECUTOR_MODULE,
+    GRAPH_MODULE,
+    OPERATOR_MODULE,
+    POOL_MODULE,
+    SERVE_TRACING_MODULE,
+    load,
+)
 from raytrace_hook.ray.patching import Wrapper, patched, replace_attribute, replace_code
 
 Submission = Callable[..., Any]
@@ -203,16 +212,44 @@ def patch_serve_provider(provider: Any) -> None:
         module.trace = _Overlay(original, **own, _raytrace_original=original)
 
 
+@patched("spans of Ray Serve's requests")
+def patch_serve_exporter(path: str) -> None:
+    """Let Serve trace requests, with the exporter at `path`, where nobody has told it whether it should."""
+    module = load(SERVE_TRACING_MODULE)
+    name = "RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH"
+    if name not in os.environ and not getattr(module, name):
+        setattr(module, name, path)
+
+
 @patched("a trace for each request of Ray Serve")
-def patch_serve_context(wrapper: Wrapper) -> None:
-    """Wrap what tells the parent of Serve's spans."""
-    replace_attribute(load(SERVE_TRACING_MODULE), "get_trace_context", wrapper)
+def patch_serve_context(here: Wrapper, sent: Wrapper) -> None:
+    """Wrap what tells the parent of Serve's spans: where they start, and as it came with a request."""
+    module = load(SERVE_TRACING_MODULE)
+    replace_attribute(module, "get_trace_context", here)
+    replace_attribute(module, "extract_propagated_context", sent)
 
 
 @patched("waits for the blocks of a dataset")
 def patch_dataset(wrapper: Wrapper) -> None:
     """Wrap where a program waits for the thread that computes a dataset."""
     replace_attribute(load(DATASET_MODULE).OpState, "get_output_blocking", wrapper)
+
+
+@patched("what the operators of a dataset did")
+def patch_executor(execute: Wrapper, run: Wrapper, shutdown: Wrapper) -> None:
+    """Wrap where Ray Data sets an execution up, where its own thread drives it, and its end."""
+    executor = load(EXECUTOR_MODULE).StreamingExecutor
+    replace_attribute(executor, "execute", execute)
+    replace_attribute(executor, "run", run)
+    replace_attribute(executor, "shutdown", shutdown)
+
+
+@patched("what held the operators of a dataset back")
+def patch_back_pressure(submission: Wrapper, output: Wrapper) -> None:
+    """Wrap what tells an operator of Ray Data that it may start no task, or that no output of its tasks is taken."""
+    operator = load(OPERATOR_MODULE).PhysicalOperator
+    replace_attribute(operator, "notify_in_task_submission_backpressure", submission)
+    replace_attribute(operator, "notify_in_task_output_backpressure", output)
 
 
 @patched("spans of generator functions")

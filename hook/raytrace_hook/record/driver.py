@@ -33,8 +33,17 @@ _LONGEST_ENTRYPOINT = 500
 class Driver:
     """Follows the connections of a driver to Ray: each gets a span (if wanted), and its task events are saved."""
 
-    def __init__(self, file: SpanFile, task_events: TaskEvents, processor: SpanFileProcessor, with_span: bool) -> None:
+    def __init__(
+        self,
+        file: SpanFile,
+        task_events: TaskEvents,
+        processor: SpanFileProcessor,
+        before_end: Callable[[], None],
+        with_span: bool,
+    ) -> None:
         self._file = file
+        self._before_end = before_end
+        """Records what has to be told before the driver's span ends."""
         self._processor = processor
         self._pulse = Pulse((self._say_alive, self._note_resources, task_events.save_when_due))
         self._task_events = task_events
@@ -79,6 +88,7 @@ class Driver:
         """End the span, then save the task events; nothing the second time."""
         if os.getpid() != self._pid:
             return
+        self._before_end()
         self._pulse.stop()  # before the record that it renews is cleared
         span, self._span = self._span, None
         if span is not None:

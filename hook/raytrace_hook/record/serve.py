@@ -12,6 +12,8 @@ from opentelemetry.sdk.trace import SpanProcessor
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 
+_EXPORTER = "raytrace_hook:serve_span_processors"
+
 
 def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[], Resource]) -> None:
     """Let Serve, when it is loaded, have a tracer provider of its own that writes where we do."""
@@ -21,8 +23,12 @@ def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[]
         for processor in processors():
             provider.add_span_processor(processor)
 
-    when_loaded(internals.SERVE_TRACING_MODULE, lambda: patches.patch_serve_provider(_Provider(adopt)))
-    when_loaded(internals.SERVE_TRACING_MODULE, lambda: patches.patch_serve_context(_without_ended))
+    def patch() -> None:
+        patches.patch_serve_provider(_Provider(adopt))
+        patches.patch_serve_context(_without_ended, _in_its_run)
+        patches.patch_serve_exporter(_EXPORTER)
+
+    when_loaded(internals.SERVE_TRACING_MODULE, patch)
 
 
 class _Provider:
@@ -57,3 +63,17 @@ def _without_ended(original: Callable[..., Any]) -> Callable[..., Any]:
         return context
 
     return get_trace_context
+
+
+def _in_its_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what tells where a request comes from: in the run of the call that brought it here, it is part of that."""
+
+    def extract_propagated_context(propagated_context: Any = None) -> Any:
+        context = original(propagated_context)
+        if context:
+            here, sent = trace.get_current_span(), trace.get_current_span(context).get_span_context()
+            if here.is_recording() and here.get_span_context().trace_id == sent.trace_id:
+                return trace.set_span_in_context(here)
+        return context
+
+    return extract_propagated_context

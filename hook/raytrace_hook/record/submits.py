@@ -15,7 +15,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record import callers, sizes, turns
+from raytrace_hook.record import callers, datasets, sizes, turns
 from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.call_sites import call_site
 
@@ -85,6 +85,9 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
         attributes[names.TASK_NAME] = options["name"]
     if kind != "method":
         attributes[names.RESOURCES] = _encoded_resources(kind, options)
+    operator = datasets.operator_that_submits()
+    if operator is not None:
+        attributes[names.OPERATOR] = operator
     site = call_site()
     if site is not None:
         attributes[names.CALL_SITE] = site

@@ -1,0 +1,240 @@
+"""Executions of Ray Data: which operator submits a task, what each operator did in all, and what held it back.
+
+An execution runs in a thread of its own. What is told of an operator is told once, at the execution's end, by a span of
+no length: an operator is nothing that a program waits for, its tasks are.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import heapq
+import json
+import random
+import sys
+import time
+import weakref
+from typing import Any, Callable
+
+from opentelemetry import context as context_api
+
+from raytrace_hook import names
+from raytrace_hook.log import warn_once
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.patching import when_loaded
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.waits import Waits
+
+_MOST_STRETCHES = 200
+"""How many stretches of back-pressure are told of an operator, the longest; all are in the sums."""
+_LEAST_NS = 10_000_000
+_SUBMISSION, _OUTPUT = "submission", "output"
+
+_current: contextvars.ContextVar[_Execution | None] = contextvars.ContextVar("raytrace_execution", default=None)
+_open: set[_Execution] = set()
+
+
+class _BackPressure:
+    """What held one operator back in one way, as long as it could otherwise have gone on."""
+
+    __slots__ = ("longest", "policy", "since_ns", "sums")
+
+    def __init__(self) -> None:
+        self.since_ns = 0
+        """Since when it is held back; 0: it is not."""
+        self.policy = ""
+        self.sums: dict[str, int] = {}
+        """By the policy that said so, how long in all (ns)."""
+        self.longest: list[tuple[int, int, str]] = []
+        """Length, start and policy; a heap."""
+
+    def change(self, is_held: bool, policy: str) -> None:
+        """Note what is true from now on."""
+        if self.since_ns:
+            if is_held and policy == self.policy:
+                return
+            self.end(time.time_ns())
+        if is_held:
+            self.since_ns, self.policy = time.time_ns(), policy
+
+    def end(self, now_ns: int) -> None:
+        """Note that it is not held back any more."""
+        if not self.since_ns:
+            return
+        length = max(now_ns - self.since_ns, 0)
+        self.sums[self.policy] = self.sums.get(self.policy, 0) + length
+        if length >= _LEAST_NS:
+            push = heapq.heappush if len(self.longest) < _MOST_STRETCHES else heapq.heappushpop
+            push(self.longest, (length, self.since_ns, self.policy))
+        self.since_ns = 0
+
+    def told(self) -> dict[str, Any]:
+        """Return the sums, and the longest stretches in order."""
+        stretches = sorted((start, start + length, policy) for length, start, policy in self.longest)
+        return {
+            "ns": self.sums,
+            "stretches": [{"start_ns": start, "end_ns": end, "policy": policy} for start, end, policy in stretches],
+        }
+
+
+class _Execution:
+    """One execution of a dataset."""
+
+    def __init__(self, executor: Any) -> None:
+        self.executor = weakref.ref(executor)
+        self.began_ns = time.time_ns()
+        self.context = context_api.get_current()
+        self._key = f"{random.getrandbits(64):016x}"
+        self._numbers: dict[int, int] = {}
+        self._held: dict[int, tuple[_BackPressure, _BackPressure]] = {}
+
+    def id_of(self, operator: Any) -> str:
+        """Return the id of one of its operators: they are numbered as they come."""
+        return f"{self._key}.{self._numbers.setdefault(id(operator), len(self._numbers))}"
+
+    def held(self, operator: Any) -> tuple[_BackPressure, _BackPressure]:
+        """Return what holds back an operator's submissions, and the taking of its output."""
+        found = self._held.get(id(operator))
+        if found is None:
+            found = self._held[id(operator)] = _BackPressure(), _BackPressure()
+        return found
+
+    def attributes(self, index: int, operator: Any, outcome: str, ended_ns: int) -> dict[str, Any]:
+        """Return what is told of an operator at the end."""
+        submission, output = self.held(operator)
+        for each in (submission, output):
+            each.end(ended_ns)
+        return {
+            names.OPERATOR: self.id_of(operator),
+            names.OPERATOR_NAME: str(operator.name),
+            names.OPERATOR_INDEX: index,
+            names.DATASET: internals.dataset_of(self.executor()),
+            names.OUTCOME: outcome,
+            names.BEGAN_NS: self.began_ns,
+            names.OPERATOR_METRICS: json.dumps(internals.metrics_of(operator), separators=(",", ":")),
+            names.BACK_PRESSURE: json.dumps(
+                {_SUBMISSION: submission.told(), _OUTPUT: output.told()}, separators=(",", ":")
+            ),
+        }
+
+
+def install(waits: Waits) -> None:
+    """Record executions from now on; Ray Data may be loaded later."""
+
+    def patch() -> None:
+        patches.patch_executor(_executing, _running, lambda original: _ending(original, waits))
+        patches.patch_back_pressure(
+            lambda original: _noticing(original, 0, _could_submit),
+            lambda original: _noticing(original, 1, _could_give),
+        )
+
+    when_loaded(internals.EXECUTOR_MODULE, patch)
+
+
+def operator_that_submits() -> str | None:
+    """Return the id of the operator whose code is submitting a task just now; None outside an execution."""
+    execution = _current.get()
+    if execution is None:
+        return None
+    frame = sys._getframe(1)
+    while frame is not None:
+        if (frame.f_globals.get("__name__") or "").startswith("ray.data."):
+            owner = frame.f_locals.get("self")
+            if internals.is_operator(owner):
+                return execution.id_of(owner)
+        frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
+    return None
+
+
+def tell_open(waits: Waits) -> None:
+    """Tell of the executions that have not ended: their process does."""
+    for execution in list(_open):
+        _tell(execution, "open", waits)
+
+
+def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
+    def execute(executor: Any, *arguments: Any, **keywords: Any) -> Any:
+        token = _current.set(_begin(executor))
+        try:
+            return original(executor, *arguments, **keywords)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
+        finally:
+            _current.reset(token)
+
+    return execute
+
+
+def _begin(executor: Any) -> _Execution | None:
+    try:
+        if not internals.tracing_is_on():
+            return None
+        execution = executor._raytrace_execution = _Execution(executor)
+        _open.add(execution)
+        return execution
+    except Exception as error:
+        warn_once("an execution of a dataset could not be recorded", error)
+        return None
+
+
+def _running(original: Callable[..., Any]) -> Callable[..., Any]:
+    def run(executor: Any, *arguments: Any, **keywords: Any) -> Any:
+        _current.set(getattr(executor, "_raytrace_execution", None))  # the thread is the execution's own
+        return original(executor, *arguments, **keywords)
+
+    return run
+
+
+def _ending(original: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
+    def shutdown(executor: Any, *arguments: Any, **keywords: Any) -> Any:
+        try:
+            return original(executor, *arguments, **keywords)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
+        finally:
+            execution = getattr(executor, "_raytrace_execution", None)
+            if execution is not None:
+                reasons = [given for given in (*arguments, *keywords.values()) if isinstance(given, BaseException)]
+                _tell(execution, "failed" if reasons else "finished", waits)
+
+    return shutdown
+
+
+def _noticing(original: Callable[..., Any], way: int, could_go_on: Callable[[Any, Any], bool]) -> Callable[..., Any]:
+    def notify(operator: Any, in_backpressure: bool, *policy: Any, **keywords: Any) -> Any:
+        execution = _current.get()
+        if execution is not None:
+            try:
+                held = in_backpressure and could_go_on(operator, execution.executor())
+                said = policy[0] if policy else keywords.get("policy_name")
+                execution.held(operator)[way].change(held, str(said or ""))
+            except Exception as error:
+                warn_once("what holds an operator of Ray Data back could not be recorded", error)
+        return original(operator, in_backpressure, *policy, **keywords)
+
+    return notify
+
+
+def _could_submit(operator: Any, executor: Any) -> bool:
+    """Tell whether an operator has something to begin with: one without input is not held back."""
+    state = internals.topology_of(executor).get(operator)
+    return state is not None and internals.has_input(state)
+
+
+def _could_give(operator: Any, _: Any) -> bool:
+    """Tell whether an operator has tasks whose output could be taken."""
+    return bool(operator.num_active_tasks())
+
+
+def _tell(execution: _Execution, outcome: str, waits: Waits) -> None:
+    if execution not in _open:
+        return
+    _open.discard(execution)
+    ended_ns = time.time_ns()
+    try:
+        for index, operator in enumerate(internals.topology_of(execution.executor())):
+            told = execution.attributes(index, operator, outcome, ended_ns)
+            waits.mark(names.OPERATOR_SPAN, execution.context, told, ended_ns, ended_ns)
+    except Exception as error:
+        warn_once("what the operators of a dataset did could not be recorded", error)

@@ -1,0 +1,1 @@
+"""The one table that users of each of Ray's libraries need: one module a library."""

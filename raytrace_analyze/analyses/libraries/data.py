@@ -1,0 +1,180 @@
+"""Ray Data in one table: for each execution of a dataset, what each operator did, and which limits the rate."""
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators
+from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.path.all_scopes import paths_of
+from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.queueing.split import causes_frame
+from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.busy_time import covered
+
+OPERATORS = pl.Schema(
+    {
+        **dict.fromkeys(("session", "job_id", "execution", "dataset", "outcome", "operator"), pl.String),
+        **dict.fromkeys(("start_ns", "took_ns", "tasks", "errors", "rows_out", "bytes_out", "busy_ns"), pl.Int64),
+        "mean_parallel": pl.Float64,
+        "queued_ns": pl.Int64,
+        "queued_for": pl.String,
+        **dict.fromkeys(("idle_ns", "held_submission_ns", "held_output_ns"), pl.Int64),
+        "held_by": pl.String,
+        **dict.fromkeys(("actors", "actor_start_ns"), pl.Int64),
+        "rows_per_s": pl.Float64,
+        "path_ns": pl.Int64,
+        "path_share": pl.Float64,
+        "limits": pl.Boolean,
+    }
+)
+"""Columns of `data`."""
+
+_EXECUTION = ("session", "job_id", "execution")
+
+
+def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
+    """Tell for each execution of a dataset of Ray Data what each of its operators did, and which limits the rate.
+
+    Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one. One row an operator, execution by
+    execution in order of start, along the pipeline; the last row of each is the driver's (`operator` is `(driver)`):
+    what the program did with the blocks, and Ray Data's own work there. What is not known is null, never 0. Columns:
+
+    - `session`, `job_id`, `execution` (an id; null where nothing tells of executions: then all of the job is one),
+      `dataset` (Ray Data's name of the execution), `outcome` (`finished`, `failed`, `open`: the driver ended first);
+    - `start_ns` (since the epoch) and `took_ns` of the execution;
+    - `tasks`, `errors`; `rows_out`, `bytes_out` as Ray Data counts them;
+    - `busy_ns`: task time in all, without what tasks were held back for their consumer; `mean_parallel`: how many ran
+      at a time, from the operator's first submission to its last task's end;
+    - `queued_ns`: task time between submission and start, `queued_for`: the cause that took most of it;
+    - `idle_ns`: within those ends, while none of its tasks ran;
+    - `held_submission_ns`: had input, but a policy of Ray Data let it start no task; `held_output_ns`: had tasks, but
+      their output was not taken; `held_by`: the policy that did so longest;
+    - `actors`, `actor_start_ns`: from an actor's creation until it was there, the longest;
+    - `rows_per_s`, between its first submission and its last task's end;
+    - `path_ns`, `path_share` (0 to 1): how much of the execution's time the critical path was in this operator, its
+      queues and its actors' starts among it; `limits`: true for the one where that is most.
+    """
+    trace = prepare(spans, clock_correct=clock_correct)
+    operators = find_operators(trace)
+    if operators.table.is_empty():
+        return pl.DataFrame(schema=OPERATORS)
+    about = (
+        operators.table.with_row_index("number")
+        .cast({"number": pl.Int64})
+        .join(_tasks(trace, operators), on="number", how="left")
+        .join(_queues(trace, operators), on="number", how="left")
+        .join(_actors(trace, operators), on="number", how="left")
+        .join(_on_path(trace, operators), on="number", how="left")
+        .with_columns(
+            pl.col("tasks", "errors", "actors", "path_ns").fill_null(0),
+            pl.when(pl.col("is_recorded").fill_null(True)).then(pl.col("busy_ns").fill_null(0)),
+            start_ns=pl.coalesce("began_ns", "first_ns").min().over(_EXECUTION),
+            end_ns=pl.coalesce("ended_ns", "last_ns").max().over(_EXECUTION),
+        )
+        .filter(pl.col("start_ns").is_not_null())
+        .with_columns(took_ns=pl.col("end_ns") - pl.col("start_ns"))
+    )
+    active = pl.col("last_ns") - pl.col("first_ns")
+    is_known = pl.col("busy_ns").is_not_null() & (active > 0)
+    told = about.with_columns(
+        mean_parallel=pl.when(is_known).then(pl.col("busy_ns") / active),
+        idle_ns=pl.when(is_known).then((active - pl.col("covered_ns").fill_null(0)).clip(lower_bound=0)),
+        rows_per_s=pl.when(active > 0).then(pl.col("rows_out") / (active / 1e9)),
+        actors=pl.col("actors"),
+    )
+    rows = pl.concat([told, _drivers(told, trace)], how="diagonal")
+    share = pl.col("path_ns") / pl.col("took_ns").clip(lower_bound=1)
+    most = pl.col("path_ns").rank("ordinal", descending=True).over(_EXECUTION)
+    return (
+        rows.with_columns(path_share=share, limits=(most == 1) & (pl.col("path_ns") > 0))
+        .sort("start_ns", *_EXECUTION, "place", "first_ns", "operator", nulls_last=True)
+        .select(OPERATORS.names())
+        .cast(OPERATORS)
+    )
+
+
+def _tasks(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
+    """Sum the tasks of each operator, by its number."""
+    structure = trace.structure
+    task = np.flatnonzero(operators.is_task)
+    submit = structure.submit[task]
+    runs = trace.spans.select("status", "records_waits")[task].with_columns(
+        number=operators.of_row[task],
+        start=structure.start[task],
+        end=structure.end[task],
+        submitted=np.where(submit >= 0, structure.start[submit], structure.start[task]),
+        held=_held_back(trace)[task],
+    )
+    sums = runs.group_by("number").agg(
+        tasks=pl.len().cast(pl.Int64),
+        errors=(pl.col("status") == "ERROR").sum().cast(pl.Int64),
+        busy_ns=(pl.col("end") - pl.col("start") - pl.col("held")).clip(lower_bound=0).sum(),
+        # Ray's own tracing ends a generator's span when the generator is made.
+        is_recorded=pl.col("records_waits").fill_null(False).all(),
+        first_ns=pl.col("submitted").min(),
+        last_ns=pl.col("end").max(),
+    )
+    union = covered(operators.of_row[task], structure.start[task], structure.end[task]).rename({"owner": "number"})
+    return sums.join(union, on="number", how="left")
+
+
+def _held_back(trace: PreparedTrace) -> RowIds:
+    """By row of a run: how long (ns) it stood with an item that its consumer did not take."""
+    structure = trace.structure
+    held = np.zeros(structure.start.size, dtype=np.int64)
+    stood = np.flatnonzero((trace.spans.get_column("name") == _BACK_PRESSURE).to_numpy())
+    run = structure.run_above[stood]
+    stood, run = stood[run >= 0], run[run >= 0]
+    np.add.at(held, run, structure.end[stood] - structure.start[stood])
+    return held
+
+
+def _queues(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
+    """Sum how long each operator's tasks waited to start, and for what most, by its number."""
+    asked = np.flatnonzero(operators.is_task & (trace.structure.submit >= 0))
+    pieces = causes_frame(trace.rules, trace.rules.whole_waits(asked))
+    of_span = trace.spans.select("trace_id", "span_id")[asked].with_columns(number=operators.of_row[asked])
+    by_cause = (
+        pieces.join(of_span, on=["trace_id", "span_id"], how="inner")
+        .group_by("number", "cause")
+        .agg(pl.col("duration_ns").sum())
+        .sort("duration_ns", "cause", descending=[True, False])
+    )
+    return by_cause.group_by("number", maintain_order=True).agg(
+        queued_ns=pl.col("duration_ns").sum(), queued_for=pl.col("cause").first()
+    )
+
+
+def _actors(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
+    """Tell how many actors each operator created, and how long the slowest took until it was there, by its number."""
+    structure = trace.structure
+    made = np.flatnonzero(operators.is_creation & (structure.submit >= 0))
+    took = structure.end[made] - structure.start[structure.submit[made]]
+    found = pl.DataFrame({"number": operators.of_row[made], "took": took})
+    return found.group_by("number").agg(actors=pl.len().cast(pl.Int64), actor_start_ns=pl.col("took").max())
+
+
+def _on_path(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
+    """Sum what each operator has of the critical paths of all jobs, by its number."""
+    rows = np.flatnonzero(operators.of_row >= 0)
+    of_span = trace.spans.select("trace_id", "span_id")[rows].with_columns(number=operators.of_row[rows])
+    segments = paths_of(trace, "jobs", PathOptions()).select("trace_id", "span_id", "duration_ns")
+    return (
+        segments.join(of_span, on=["trace_id", "span_id"], how="inner")
+        .group_by("number")
+        .agg(path_ns=pl.col("duration_ns").sum())
+    )
+
+
+def _drivers(told: pl.DataFrame, trace: PreparedTrace) -> pl.DataFrame:
+    """Give for each execution the driver's row: the path's time meanwhile that is in none of its operators."""
+    first = ("dataset", "outcome", "start_ns", "took_ns")
+    rest = pl.col("took_ns").first() - pl.col("path_ns").sum()
+    return told.group_by(_EXECUTION).agg(
+        pl.col(first).drop_nulls().first(), operator=pl.lit(DRIVER), path_ns=rest.clip(lower_bound=0)
+    )
+
+
+_BACK_PRESSURE = "back-pressure"
+"""The hook's span of a generator that is held back for its consumer."""

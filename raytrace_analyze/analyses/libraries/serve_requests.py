@@ -1,0 +1,150 @@
+"""Requests of Ray Serve: one row for each deployment that a request came to, its time told apart.
+
+Read from the spans that Serve's own tracing makes (see `serve_names`); what our hook adds tells the sends apart.
+"""
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.attributes import told
+from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.serve_names import SEND, is_handle, is_proxy, is_route
+from raytrace_analyze.table.lineage import nearest_ancestor
+from raytrace_analyze.trace.busy_time import covered
+
+PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
+"""What a request's time is made of, in order."""
+
+REQUESTS = pl.Schema(
+    {
+        **dict.fromkeys(("request_id", "trace_id", "session", "app", "deployment", "method", "route"), pl.String),
+        **dict.fromkeys(("is_ingress", "is_error", "in_flight"), pl.Boolean),
+        **dict.fromkeys(("start_ns", "total_ns", *(f"{part}_ns" for part in PARTS), "sends"), pl.Int64),
+    }
+)
+"""Columns of `find_requests`. What is not known is null, never 0.
+
+- `is_ingress`: whether the request came to this deployment from a proxy; `is_error`: it failed, or never came to a
+  replica; `in_flight`: it had not ended, and its times are those until then;
+- `total_ns`: of an ingress from the proxy's start to its end, of others from when it was routed until the replica was
+  done, of requests by a handle of a process without Serve's tracing what the replica took;
+- `proxy_ns`: at the proxy until it was routed; `router_ns`: from then on until it was sent to the replica that took
+  it, or, where the sends are not recorded, until that began with it; `way_ns`: from that send until the replica began;
+- `handler_ns`: the handler's own time, without `downstream_ns`: while requests of its own were with other deployments;
+- `back_ns`: from the handler's end until the proxy was done with it;
+- `sends`: how often it was sent to a replica until one took it.
+"""
+
+_ABOUT = {"request_id": "request_id", "app": "app", "deployment": "deployment", "method": "call_method"}
+_FROM = ("trace_id", "session", "request_id", "app", "deployment", "method", "route")
+
+
+def find_requests(trace: PreparedTrace) -> pl.DataFrame:
+    """Find the requests in a trace: columns of `REQUESTS`, in order of start; clocks corrected as the trace's."""
+    spans = _served(trace)
+    name = pl.col("name")
+    proxies = spans.filter(is_proxy(name)).select(pl.col("row", "start", "end", "is_error").name.prefix("proxy_"))
+    routes = spans.filter(is_route(name)).select(pl.all().name.prefix("route_"))
+    handles = (
+        spans.filter(is_handle(name))
+        .select(pl.all().name.prefix("handle_"))
+        .sort("handle_start")
+        .with_columns(
+            key=pl.when(pl.col("handle_routed") < 0).then(-1 - pl.col("handle_row")).otherwise("handle_routed")
+        )
+        # A request whose replica died came to another one: the last is the one that answered.
+        .unique("key", keep="last", maintain_order=True)
+    )
+    hops = (
+        routes.join(handles, left_on="route_row", right_on="key", how="full", coalesce=False)
+        .join(proxies, left_on="route_asked", right_on="proxy_row", how="left")
+        .join(_sends(trace, spans), left_on="route_row", right_on="send_routed", how="left")
+        .with_columns(*(pl.coalesce(f"handle_{each}", f"route_{each}").alias(each) for each in _FROM))
+    )
+    return _told_apart(hops.join(_downstream(hops), left_on="handle_row", right_on="route_asked", how="left"))
+
+
+def _served(trace: PreparedTrace) -> pl.DataFrame:
+    """Give Serve's own spans with what their attributes say, their times in ns, and whose they are.
+
+    `routed`: the row of the routing that a handler's part came by; `asked`: the row of the proxy's or handler's span
+    that routed a request; -1 where there is none. Spans of the program may lie between.
+    """
+    structure, name = trace.structure, trace.spans.get_column("name")
+    proxies, routes, handles = is_proxy(name), is_route(name), is_handle(name)
+    attributes = pl.col("attributes")
+    served = trace.spans.select(
+        *("trace_id", "session", "name", "attributes"),
+        row=pl.Series(np.arange(structure.start.size)),
+        start=pl.Series(structure.start),
+        end=pl.Series(structure.end),
+        in_flight=pl.Series(structure.in_flight),
+        is_error=pl.col("status") == "ERROR",
+        routed=pl.Series(nearest_ancestor(structure.parent, routes.to_numpy())),
+        asked=pl.Series(nearest_ancestor(structure.parent, (proxies | handles).to_numpy())),
+    ).filter(proxies | routes | handles)
+    route = pl.coalesce(told(attributes, "route"), told(attributes, "http.route"))
+    return served.with_columns(
+        *(told(attributes, attribute).alias(column) for column, attribute in _ABOUT.items()), route=route
+    ).drop("attributes")
+
+
+def _sends(trace: PreparedTrace, served: pl.DataFrame) -> pl.DataFrame:
+    """Count how often each routed request was sent, and when the last time."""
+    sent = trace.spans.select(
+        "name",
+        "category",
+        send_routed=pl.Series(trace.structure.parent),
+        start=pl.Series(trace.structure.start),
+    )
+    return (
+        sent.filter((pl.col("category") == "submit") & pl.col("name").str.contains(SEND))
+        .join(served.select(send_routed="row"), on="send_routed", how="semi")
+        .group_by("send_routed")
+        .agg(sends=pl.len().cast(pl.Int64), sent=pl.col("start").max())
+    )
+
+
+def _downstream(hops: pl.DataFrame) -> pl.DataFrame:
+    """Sum for each handler how long requests of its own were elsewhere; time when several were counts once."""
+    asked = hops.filter(pl.col("route_asked") >= 0).select(
+        "route_asked", "route_start", end=pl.max_horizontal("route_end", "handle_end")
+    )
+    owner, start, end = (asked.get_column(each).to_numpy() for each in ("route_asked", "route_start", "end"))
+    return covered(owner, start, end).rename({"owner": "route_asked", "covered_ns": "downstream_ns"})
+
+
+def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
+    """Tell the time of each request apart."""
+    began, done = pl.col("handle_start"), pl.col("handle_end")
+    start = pl.coalesce("proxy_start", "route_start", began)
+    end = pl.coalesce("proxy_end", pl.max_horizontal("handle_end", "route_end"))
+    in_handler = done - began
+    downstream = pl.when(in_handler.is_not_null()).then(
+        pl.min_horizontal(pl.col("downstream_ns").fill_null(0), in_handler)
+    )
+    # A send by another machine's clock may seem to be later than what it led to.
+    sent = pl.when(pl.col("sent").is_not_null()).then(pl.min_horizontal("sent", began))
+    parts = {
+        "proxy_ns": pl.col("route_start") - pl.col("proxy_start"),
+        "router_ns": pl.when(began.is_null()).then("route_end").otherwise(pl.coalesce(sent, began))
+        - pl.col("route_start"),
+        "way_ns": began - sent,
+        "handler_ns": in_handler - downstream,
+        "back_ns": pl.col("proxy_end") - done,
+    }
+    never_came = began.is_null()
+    return (
+        hops.with_columns(
+            *(part.clip(lower_bound=0).alias(name) for name, part in parts.items()),
+            downstream_ns=downstream,
+            is_ingress=pl.col("proxy_start").is_not_null(),
+            is_error=never_came | pl.any_horizontal(pl.col("proxy_is_error", "handle_is_error").fill_null(False)),
+            in_flight=pl.any_horizontal(pl.col("route_in_flight", "handle_in_flight").fill_null(False)),
+            start_ns=start,
+            total_ns=(end - start).clip(lower_bound=0),
+        )
+        .sort("start_ns", "trace_id")
+        .select(REQUESTS.names())
+        .cast(REQUESTS)
+    )

@@ -1,0 +1,117 @@
+"""What the operators of Ray Data did, on screen: one table an execution, and which operator limits its rate."""
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.units import bytes_text, count_text, duration_text, share_text
+from raytrace_analyze.views.console import table
+from raytrace_analyze.views.label import label
+from raytrace_analyze.views.words import CAUSES
+
+_WITHOUT_HOOK = (
+    "busy, at a time and idle are not known: Ray's own tracing ends a generator's span when it is made; "
+    "trace with raytrace_hook"
+)
+_WITHOUT_WORD = (
+    "rows, bytes, back-pressure and the bounds of an execution are not known: they are told by raytrace_hook when an "
+    "execution ends, with Ray Data from version 2.9 on"
+)
+_NO_TASKS = "There are no tasks of Ray Data in these spans."
+
+Row = dict[str, Any]
+
+
+def notes(operators: pl.DataFrame) -> list[str]:
+    """Say which columns (of `data`) are not known in some rows, and why."""
+    real = operators.filter(pl.col("operator") != DRIVER)
+    if real.is_empty():
+        return [_NO_TASKS]
+    found = []
+    if real.get_column("busy_ns").null_count():
+        found.append(_WITHOUT_HOOK)
+    if real.get_column("rows_out").null_count():
+        found.append(_WITHOUT_WORD)
+    return found
+
+
+def show_data(operators: pl.DataFrame, console: Console, *, top: int) -> None:
+    """Print what `data` gives: of many executions those that took longest, in order of start."""
+    executions = operators.partition_by("session", "job_id", "execution", maintain_order=True)
+    longest = sorted(range(len(executions)), key=lambda place: -executions[place]["took_ns"][0])[:top]
+    for place in sorted(longest):
+        _show_execution(executions[place].to_dicts(), console)
+    if len(executions) > top:
+        console.print(f"{len(executions) - top:,} shorter ones; --top {len(executions)} shows them all", style="dim")
+    for note in notes(operators):
+        console.print(f"Note: {note}.", style="dim")
+
+
+def _show_execution(rows: list[Row], console: Console) -> None:
+    first = rows[0]
+    ended = {"failed": " and failed", "open": " and had not ended"}.get(first["outcome"] or "", "")
+    name = f"Execution {first['dataset']}" if first["dataset"] else "Ray Data"
+    console.print(label(f"{name} took {duration_text(first['took_ns'])}{ended}: {_limit(rows)}", style="bold"))
+    columns = [column for column in _COLUMNS if any(_cell(row, column) for row in rows)]
+    heads = [head for head, _ in columns]
+    shown = table("operator", *heads, right=tuple(heads))
+    for row in rows:
+        shown.add_row(row["operator"], *(_cell(row, column) for column in columns), style=_style(row))
+    console.print(shown)
+    console.print()
+
+
+def _limit(rows: list[Row]) -> str:
+    limiting = next((row for row in rows if row["limits"]), None)
+    if limiting is None:
+        return "nothing of it is on the critical path."
+    share = share_text(limiting["path_share"], 1)
+    if limiting["operator"] == DRIVER:
+        return f"the driver, which takes the blocks, limits the rate ({share} of the time)."
+    return f"{limiting['operator']} limits the rate ({share} of the time)."
+
+
+def _style(row: Row) -> str:
+    return "bold" if row["limits"] else ""
+
+
+def _queued(row: Row) -> str:
+    if not row["queued_ns"]:
+        return ""
+    return f"{duration_text(row['queued_ns'])} {CAUSES.get(row['queued_for'], row['queued_for'])}"
+
+
+def _held(row: Row) -> str:
+    """Say how long an operator was held back, and by what."""
+    times = [(row["held_submission_ns"], "to start"), (row["held_output_ns"], "to give")]
+    parts = [f"{duration_text(time)} {what}" for time, what in times if time]
+    return ", ".join(parts) + (f" ({row['held_by']})" if parts and row["held_by"] else "")
+
+
+def _time(column: str) -> Callable[[Row], str]:
+    return lambda row: duration_text(row[column]) if row[column] else ""
+
+
+_Column = tuple[str, Callable[[Row], str]]
+_COLUMNS: list[_Column] = [
+    ("tasks", lambda row: count_text(row["tasks"], "").strip() if row["tasks"] else ""),
+    ("errors", lambda row: f"{row['errors']:,}" if row["errors"] else ""),
+    ("rows out", lambda row: "" if row["rows_out"] is None else f"{row['rows_out']:,}"),
+    ("bytes out", lambda row: bytes_text(row["bytes_out"]) if row["bytes_out"] else ""),
+    ("busy", _time("busy_ns")),
+    ("at a\ntime", lambda row: f"{row['mean_parallel']:.2f}" if row["mean_parallel"] else ""),
+    ("queued", _queued),
+    ("idle", _time("idle_ns")),
+    ("held back", _held),
+    ("actor\nstart", _time("actor_start_ns")),
+    ("rows/s", lambda row: f"{row['rows_per_s']:,.1f}" if row["rows_per_s"] else ""),
+    ("on the\npath", _time("path_ns")),
+    ("of the\ntime", lambda row: share_text(row["path_share"], 1) if row["path_ns"] else ""),
+]
+
+
+def _cell(row: Row, column: _Column) -> str:
+    return column[1](row)

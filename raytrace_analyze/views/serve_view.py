@@ -1,0 +1,137 @@
+"""Where the time of Ray Serve's requests goes, on screen: an answer in a sentence, then one table."""
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+
+from raytrace_analyze.analyses.libraries.serve_requests import PARTS
+from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.views.console import table
+from raytrace_analyze.views.label import label
+
+_SAYINGS = {
+    "proxy": "at the proxy",
+    "router": "in the router's queue, waiting for a replica that takes it",
+    "way": "on the way to the replica",
+    "handler": "in the handler itself",
+    "downstream": "downstream, in other deployments",
+    "back": "on the way back",
+}
+_HEADS = {
+    "proxy": "proxy",
+    "router": "router\nqueue",
+    "way": "way to\nreplica",
+    "handler": "own\nhandler",
+    "downstream": "down-\nstream",
+    "back": "way\nback",
+}
+_NO_SENDS = (
+    "the way to the replica and the sends of a request are not known, and part of the router's queue: the files of "
+    "Serve's tracing alone do not have them; trace with raytrace_hook"
+)
+_NO_PROXY = (
+    "the proxy's part and the way back are not known of requests that came by a handle of a program, and of those "
+    "between deployments"
+)
+_NO_STARTS = "how long replicas took to start is not known: the spans of Ray itself are not there"
+_NO_REQUESTS = "There are no requests of Ray Serve in these spans."
+_UNSAMPLED = (
+    "Serve runs in them: it records one request of a hundred unless RAY_SERVE_TRACING_SAMPLING_RATIO says otherwise "
+    "(1 for all), and none before raytrace_hook, or its own tracing, is switched on"
+)
+
+Row = dict[str, Any]
+
+
+def notes(found: pl.DataFrame, spans: pl.DataFrame) -> list[str]:
+    """Say which columns (of `serve`) are not known in some rows, and why; `spans` is what they were told from."""
+    if found.is_empty():
+        runs_serve = spans.get_column("function").str.contains("ServeReplica:|ServeController").any()
+        return [_NO_REQUESTS, _UNSAMPLED] if runs_serve else [_NO_REQUESTS]
+    said = []
+    if found.get_column("sends").null_count():
+        said.append(_NO_SENDS)
+    if found.get_column("proxy_mean_ns").null_count():
+        said.append(_NO_PROXY)
+    if found.get_column("replicas").null_count():
+        said.append(_NO_STARTS)
+    return said
+
+
+def show_serve(found: pl.DataFrame, spans: pl.DataFrame, console: Console, *, top: int) -> None:
+    """Print what `serve` gives."""
+    rows = found.to_dicts()
+    for row in _worth_saying(rows):
+        console.print(label(_answer(row), style="bold"))
+    if rows:
+        console.print()
+        _show_table(rows[:top], console)
+        _show_starts(rows, console)
+    if len(rows) > top:
+        console.print(f"{len(rows) - top:,} more; --top {len(rows)} shows them all", style="dim")
+    for note in notes(found, spans):
+        console.print(f"Note: {note.removesuffix('.')}.", style="dim")
+
+
+def _worth_saying(rows: list[Row]) -> list[Row]:
+    """Choose what is told in a sentence: the tail where one was asked for, of what comes from outside."""
+    asked = [row for row in rows if row.get("in_tail", True)]
+    return [row for row in asked if row["is_ingress"]] or asked[:1]
+
+
+def _name(row: Row) -> str:
+    return f"{row['deployment'] or '-'}.{row['method'] or '-'}"
+
+
+def _answer(row: Row) -> str:
+    count = count_text(row["requests"], "request")
+    slowest = f"The slowest {count}" if row.get("in_tail") else f"{count[0].upper()}{count[1:]}"
+    failed = f" ({row['errors']:,} failed)" if row["errors"] else ""
+    at = f" at {row['route']}" if row["route"] else ""
+    parts = {part: row[f"{part}_mean_ns"] or 0 for part in PARTS}
+    most = max(parts, key=lambda part: parts[part])
+    return (
+        f"{slowest} of {_name(row)}{at}{failed}: p50 {duration_text(row['total_p50_ns'])}, "
+        f"p99 {duration_text(row['total_p99_ns'])}. {share_text(parts[most], row['total_mean_ns'])} of the time "
+        f"is {_SAYINGS[most]}."
+    )
+
+
+def _show_table(rows: list[Row], console: Console) -> None:
+    columns = [column for column in _COLUMNS if any(column[1](row) for row in rows)]
+    heads = [head for head, _ in columns]
+    shown = table("deployment", *heads, right=tuple(head for head in heads if head not in _LEFT))
+    for row in rows:
+        shown.add_row(_name(row), *(cell(row) for _, cell in columns), style="bold" if row.get("in_tail") else "")
+    console.print(shown)
+    console.print("Parts are means: they add up to the mean of the time in all.", style="dim")
+
+
+def _show_starts(rows: list[Row], console: Console) -> None:
+    told = {row["deployment"]: row for row in rows if row["replica_start_max_ns"]}
+    for name, row in told.items():
+        many = count_text(row["replicas"], "replica")
+        console.print(
+            f"{name}: {many}, ready {duration_text(row['replica_start_p50_ns'])} after creation"
+            f" (the slowest {duration_text(row['replica_start_max_ns'])}).",
+            style="dim",
+        )
+
+
+def _time(column: str) -> Callable[[Row], str]:
+    return lambda row: "" if row[column] is None else duration_text(row[column])
+
+
+_LEFT = ("route", "which")
+_COLUMNS: list[tuple[str, Callable[[Row], str]]] = [
+    ("route", lambda row: row["route"] or ""),
+    ("which", lambda row: "" if "in_tail" not in row else "slowest" if row["in_tail"] else "rest"),
+    ("requests", lambda row: f"{row['requests']:,}"),
+    ("errors", lambda row: f"{row['errors']:,}" if row["errors"] else ""),
+    ("p50", _time("total_p50_ns")),
+    ("p99", _time("total_p99_ns")),
+    *((head, _time(f"{part}_mean_ns")) for part, head in _HEADS.items()),
+    ("sends", lambda row: "" if row["sends"] is None else f"{row['sends']:.1f}"),
+]

@@ -1,0 +1,121 @@
+"""Pipelines of Ray Data, each with one bottleneck that is built in: `piping.py FOLDER`; prints what is true as JSON."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import ray
+from ray.data import DataContext, Datasource
+from ray.data.block import BlockMetadata
+from ray.data.datasource import ReadTask
+
+PAUSE_S = 0.15
+BLOCKS = 8
+ROWS = 80
+
+
+def slow(batch):
+    time.sleep(PAUSE_S)
+    batch["x"] = batch["id"] * 2
+    return batch
+
+
+def quick(batch):
+    batch["x"] = batch["id"] * 2
+    return batch
+
+
+class Model:
+    def __call__(self, batch):
+        time.sleep(PAUSE_S)
+        return batch
+
+
+class SlowSource(Datasource):
+    def estimate_inmemory_data_size(self):
+        return None
+
+    def get_read_tasks(self, parallelism, *_, **__):
+        import pandas as pd
+
+        def read():
+            time.sleep(PAUSE_S)
+            yield pd.DataFrame({"id": range(10)})
+
+        about = BlockMetadata(num_rows=10, size_bytes=80, input_files=None, exec_stats=None)
+        return [ReadTask(read, about) for _ in range(BLOCKS)]
+
+
+def slow_group(group):
+    import pandas as pd
+
+    key = int(group["k"].iloc[0])
+    time.sleep(8 * PAUSE_S if key == 3 else 0.01)
+    return pd.DataFrame({"k": [key], "n": [len(group)]})
+
+
+def consume(dataset, pause_s):
+    count = 0
+    for batch in dataset.iter_batches(batch_size=10, prefetch_batches=1):
+        count += len(batch["id"])
+        time.sleep(pause_s)
+    return count
+
+
+def source(name):
+    dataset = ray.data.range(ROWS, override_num_blocks=BLOCKS)
+    dataset.set_name(name)
+    return dataset
+
+
+def with_key(batch):
+    batch["k"] = batch["id"] % 4
+    return batch
+
+
+def main(folder):
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", _tracing_startup_hook=HOOK)
+    DataContext.get_current().enable_progress_bars = False
+
+    @ray.remote
+    def warm_up():
+        time.sleep(0.3)
+
+    ray.get([warm_up.remote() for _ in range(4)])
+    ray.data.range(4, override_num_blocks=2).map_batches(quick).materialize()
+    truth = {}
+
+    def note(name, began, **more):
+        truth[name] = {"seconds": time.time() - began, **more}
+
+    began = time.time()
+    done = source("slow_map").map_batches(slow, batch_size=10).materialize()
+    note("slow_map", began, rows=done.count(), stats=done.stats())
+    began = time.time()
+    read = ray.data.read_datasource(SlowSource(), override_num_blocks=BLOCKS)
+    read.set_name("slow_read")
+    done = read.map_batches(quick, batch_size=10).materialize()
+    note("slow_read", began, rows=done.count())
+    began = time.time()
+    done = source("pool").map_batches(quick, batch_size=10).map_batches(Model, batch_size=10, concurrency=1)
+    done = done.materialize()
+    note("pool", began, rows=done.count())
+    began = time.time()
+    rows = consume(source("consumer").map_batches(quick, batch_size=10), PAUSE_S)
+    note("consumer", began, rows=rows)
+    began = time.time()
+    grouped = source("skew").map_batches(with_key).groupby("k").map_groups(slow_group, batch_format="pandas")
+    done = grouped.materialize()
+    note("skew", began, rows=done.count(), groups=sorted(done.to_pandas()["n"].tolist()))
+    began = time.time()
+    source("write").map_batches(quick, batch_size=10).write_json(str(Path(folder) / "out"))
+    note("write", began)
+    print(json.dumps(truth))
+    ray.shutdown()
+    print("done")
+
+
+HOOK = sys.argv[2] if len(sys.argv) > 2 and sys.argv[2] else None
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,110 @@
+"""What the operators of Ray Data did, from spans by hand: which of them limits the rate, and what is not known.
+
+submits  rrmm          (r: the read's tasks, m: the map's)
+read       |==|==|
+map             |====|====|     one at a time
+driver   |...                  next()                       ....|
+"""
+
+import json
+from typing import Any
+
+import polars as pl
+
+import raytrace_analyze as rt
+
+from .tables import Row, run, span, submit, table, wait
+
+KEY = "00000000000000aa"
+READ, MAP = "ReadRange", "MapBatches(slow)"
+RAW = "ray.data._internal.execution.operators.map_operator._map_task"
+
+
+def operator(place: int, name: str, rows: int, held: dict[str, int] | None = None, **more: Any) -> Row:
+    """What the hook tells of an operator at the end of its execution."""
+    pressure = {
+        way: {"ns": sums, "stretches": []} for way, sums in (("submission", held or {}), ("output", {"budget": 7}))
+    }
+    about = {
+        "raytrace.operator": f"{KEY}.{place}",
+        "raytrace.operator_name": name,
+        "raytrace.operator_index": place,
+        "raytrace.dataset": "dataset_3_0",
+        "raytrace.outcome": "finished",
+        "raytrace.began_ns": 100,
+        "raytrace.operator_metrics": json.dumps({"row_outputs_taken": rows, "bytes_outputs_taken": 8 * rows}),
+        "raytrace.back_pressure": json.dumps(pressure),
+    }
+    return span(f"o{place}", 1_100, 1_100, "d", name="ray.data.operator", attributes=json.dumps(about | more))
+
+
+def task(number: int, place: int, name: str, submitted: int, start: int, end: int, tag: bool = True) -> list[Row]:
+    of = {"function": name, "submitted_task_id": f"task{number}"}
+    about = {"ray.function": RAW} | ({"raytrace.operator": f"{KEY}.{place}"} if tag else {})
+    return [
+        submit(f"s{number}", submitted, submitted + 5, "d", attributes=json.dumps(about), **of),
+        run(f"r{number}", start, end, f"s{number}", f"task{number}", function=name, attributes=json.dumps(about),
+            worker_id="w", pid=9),
+    ]  # fmt: skip
+
+
+def pipeline(tag: bool = True) -> list[Row]:
+    return [
+        span("d", 0, 1_200, None, name="ray.driver"),
+        *task(0, 1, READ, 100, 200, 250, tag),
+        *task(1, 1, READ, 110, 250, 300, tag),
+        *task(2, 2, MAP, 260, 300, 700, tag),
+        *task(3, 2, MAP, 310, 700, 1_100, tag),
+        wait("n", 320, 1_100, "d", ["task3"], name="ray.next"),
+    ]
+
+
+def told() -> list[Row]:
+    return [operator(0, "Input", 0), operator(1, READ, 20, {"cap": 30, "budget": 10}), operator(2, MAP, 20)]
+
+
+def test_the_operator_that_limits_the_rate_is_named() -> None:
+    found = rt.data(table(*pipeline(), *told(), recorded=True))
+    assert found.get_column("operator").to_list() == [READ, MAP, "(driver)"]
+    read, slow, driver = found.to_dicts()
+    assert (read["tasks"], read["rows_out"], read["bytes_out"], read["busy_ns"]) == (2, 20, 160, 100)
+    assert (slow["tasks"], slow["rows_out"], slow["busy_ns"], slow["took_ns"]) == (2, 20, 800, 1_000)
+    assert (read["held_submission_ns"], read["held_output_ns"], read["held_by"]) == (40, 7, "cap")
+    assert (slow["held_submission_ns"], slow["held_by"]) == (0, "budget")
+    assert found.get_column("limits").to_list() == [False, True, False]
+    assert slow["path_ns"] >= 800
+    assert slow["mean_parallel"] == 800 / (1_100 - 260)
+    assert slow["idle_ns"] == 40
+    assert sum(row["path_ns"] for row in (read, slow, driver)) == 1_000
+    assert {row["dataset"] for row in (read, slow, driver)} == {"dataset_3_0"}
+
+
+def test_what_is_not_known_is_null_and_never_zero() -> None:
+    found = rt.data(table(*pipeline(tag=False)))
+    read, slow, _ = found.to_dicts()
+    assert (read["operator"], slow["operator"]) == (READ, MAP)
+    for column in ("execution", "rows_out", "bytes_out", "busy_ns", "idle_ns", "mean_parallel", "held_submission_ns"):
+        assert slow[column] is None, column
+    assert slow["tasks"] == 2
+    assert slow["limits"]
+
+
+def test_a_killed_execution_has_its_tasks_and_no_word_of_its_operators() -> None:
+    found = rt.data(table(*pipeline(), recorded=True))
+    assert found.get_column("operator").to_list() == [READ, MAP, "(driver)"]
+    assert found.get_column("rows_out").null_count() == 3
+    assert found.get_column("busy_ns").to_list()[:2] == [100, 800]
+
+
+def test_damaged_words_of_the_hook_are_null() -> None:
+    broken = operator(2, MAP, 5, **{"raytrace.operator_metrics": "{", "raytrace.back_pressure": "[1]"})
+    odd = operator(
+        1, READ, 5, **{"raytrace.operator_metrics": '{"row_outputs_taken": "many"}', "raytrace.began_ns": "x"}
+    )
+    found = rt.data(table(*pipeline(), broken, odd, recorded=True))
+    assert found.filter(pl.col("operator") == MAP).select("rows_out", "held_submission_ns").row(0) == (None, None)
+    assert found.filter(pl.col("operator") == READ).select("rows_out").item() is None
+
+
+def test_no_ray_data_is_an_empty_table() -> None:
+    assert rt.data(table(submit("s", 0, 1), run("r", 1, 2, "s"))).is_empty()
