@@ -11,17 +11,17 @@ from pathlib import Path
 from unittest.mock import patch
 
 from raytrace_analyze import cli
-from tests.test_hostile_names import ACTS, COMMANDS, RUN_A_PROGRAM, formats, variants
+from tests.test_hostile_names import ACTS, COMMANDS, READ_NO_SPANS, formats, variants
 
 _WIDTHS = ("1", "20", "80", "120", "3000")
-_BINARY = {"export"}
+_BINARY = {"export", "report"}
 """Commands whose standard output may be a file of another format."""
 _CODES = {None, 0, 1, 2, 3, 4}
 
 
 def asked_of(given: Path, folder: Path, chance: random.Random, count: int) -> Iterator[tuple[str, Callable[[], None]]]:
     """Choose commands with options, a format and a width; each is named, and checks itself when it is called."""
-    for command in chance.choices(sorted(COMMANDS.keys() - RUN_A_PROGRAM), k=count):
+    for command in chance.choices(sorted(COMMANDS.keys() - READ_NO_SPANS), k=count):
         arguments = chance.choice(list(variants(command, given)))
         form = chance.choice(formats(command))
         line = [command, *arguments, *(["--format", form] if form else [])]
