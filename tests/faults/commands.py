@@ -16,12 +16,14 @@ from tests.test_hostile_names import ACTS, COMMANDS, READ_NO_SPANS, formats, var
 _WIDTHS = ("1", "20", "80", "120", "3000")
 _BINARY = {"export", "report"}
 """Commands whose standard output may be a file of another format."""
+_CONNECT = {"collect"}
+"""Commands that ask a cluster whatever they are given."""
 _CODES = {None, 0, 1, 2, 3, 4}
 
 
 def asked_of(given: Path, folder: Path, chance: random.Random, count: int) -> Iterator[tuple[str, Callable[[], None]]]:
     """Choose commands with options, a format and a width; each is named, and checks itself when it is called."""
-    for command in chance.choices(sorted(COMMANDS.keys() - READ_NO_SPANS), k=count):
+    for command in chance.choices(sorted(COMMANDS.keys() - READ_NO_SPANS - _CONNECT), k=count):
         arguments = chance.choice(list(variants(command, given)))
         form = chance.choice(formats(command))
         line = [command, *arguments, *(["--format", form] if form else [])]
