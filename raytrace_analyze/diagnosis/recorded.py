@@ -32,7 +32,8 @@ def check_recorded(paths: Sequence[Path]) -> Iterator[Finding]:
         return
     report = found.report
     facts = {"spans": report.spans, "files": len(report.files), "processes": report.processes, "jobs": report.jobs}
-    yield Finding(Check.SPANS, Level.FINE, facts)
+    hosts = found.spans.get_column("host").drop_nulls().unique().sort()
+    yield Finding(Check.SPANS, Level.FINE, {**facts, "hosts": hosts.head(_SHOWN).to_list()})
     rests_on = evidence(found)
     yield from _check_hook(found, rests_on)
     yield from _check_whole(found, rests_on)

@@ -136,9 +136,10 @@ def _same_versions(facts: Facts) -> Words:
 def _spans(facts: Facts) -> Words:
     if "error" in facts:
         return f"There is nothing to analyse: {facts['error']}", ""
+    where = f", recorded on {_listed(facts['hosts'])}" if facts["hosts"] else ""
     return (
         f"{count_text(facts['spans'], 'span')} of {count_text(facts['processes'], 'process', 'processes')} in "
-        f"{count_text(facts['jobs'], 'job')}, from {count_text(facts['files'], 'file')}.",
+        f"{count_text(facts['jobs'], 'job')}, from {count_text(facts['files'], 'file')}{where}.",
         "",
     )
 
