@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from google.protobuf import json_format
 
 import raytrace_analyze as rt
 from raytrace_analyze.model import ProblemKind
@@ -365,3 +366,35 @@ def replaced(event: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[s
         inner = inner[key]
     inner[path[-1]] = value
     return copy
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_what_rays_own_encoder_writes_is_read(words: bool, tmp_path: Path) -> None:
+    """The events as Ray's classes hold them, in the JSON that its aggregator and its export logs make of them."""
+    base = pytest.importorskip("ray.core.generated.events_base_event_pb2")
+    exported = pytest.importorskip("ray.core.generated.export_task_event_pb2")
+    compat = pytest.importorskip("ray._private.protobuf_compat")
+    text = [
+        compat.message_to_json(
+            json_format.ParseDict(event, base.RayEvent()),
+            always_print_fields_with_no_presence=True,
+            preserving_proto_field_name=words,
+        )
+        for event in history()
+    ]
+    write(tmp_path / "posted" / "a", lines(map(json.loads, text)))
+    events = list(export_log())[:-1]
+    for event in events:
+        message = json_format.ParseDict(event["event_data"], exported.ExportTaskEventData())
+        event["event_data"] = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
+    write(tmp_path / SESSION / "logs" / "event_EXPORT_TASK_1.log", lines(events))
+    sources("history", tmp_path / "plain")
+    plain = rt.read_spans(tmp_path / "plain")
+    same = ["span_id", "parent_id", "category", "function", "start", "end", "pid", "node_id", "worker_id", "status"]
+    posted = rt.load(tmp_path / "posted")
+    assert not posted.report.is_damaged
+    assert posted.spans.select(same).equals(plain.select(same))
+    log = rt.read_spans(tmp_path / SESSION).filter(category="task")
+    runs = plain.filter(category="task")
+    times = ["task_id", "start", "end", "pid", "worker_id", "state_pending_args_avail"]
+    assert log.select(times).equals(runs.select(times))
