@@ -24,6 +24,7 @@ from raytrace_analyze.commands.man import man
 from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
 from raytrace_analyze.commands.record import record
+from raytrace_analyze.commands.report import report
 from raytrace_analyze.commands.serve import serve
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.summary import summary
@@ -45,7 +46,7 @@ _COMMANDS = {
     LOOK: (summary, critical_path, stats, jobs, traces, tree, watch),
     EXPLAIN: (advise, why, what_if, hang, diff),
     LIBRARIES: (data, serve),
-    SHARE: (export, man),
+    SHARE: (report, export, man),
 }
 """All commands, in the panels of the help and in their order there."""
 
