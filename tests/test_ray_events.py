@@ -398,3 +398,33 @@ def test_what_rays_own_encoder_writes_is_read(words: bool, tmp_path: Path) -> No
     runs = plain.filter(category="task")
     times = ["task_id", "start", "end", "pid", "worker_id", "state_pending_args_avail"]
     assert log.select(times).equals(runs.select(times))
+
+
+REAL = Path(__file__).parent.parent / "sample_events" / "map_reduce"
+
+
+@pytest.mark.parametrize("source", ["history", "timeline"])
+def test_every_body_of_a_real_program_lies_in_its_run(source: str) -> None:
+    found = rt.load(REAL / source)
+    assert not found.report.is_damaged
+    runs = {row["task_id"]: row for row in found.spans.filter(category="task").iter_rows(named=True)}
+    bodies = json.loads((REAL / "truth.json").read_text())["task_bodies"]
+    assert len(runs) == len(bodies) == 15
+    for body in bodies:
+        run = runs[body["task_id"]]
+        assert run["function"].endswith(body["function"].removeprefix("__main__."))
+        assert run["start"].timestamp() * 1e9 <= body["start_ns"] + 1e6
+        assert run["end"].timestamp() * 1e9 >= body["end_ns"] - 1e6
+        assert source == "timeline" or run["pid"] == body["pid"]
+
+
+def test_a_real_program_is_told_from_its_events() -> None:
+    spans = rt.read_spans(REAL / "history")
+    path = rt.critical_path(spans)
+    assert path.segments["duration_ns"].sum() == path.makespan_ns
+    assert path.segments["inferred"].any()
+    assert path.segments["function"].str.contains("reduce_pair").any()
+    stats = {row["function"].rpartition(".")[2]: row for row in rt.latency_stats(spans).iter_rows(named=True)}
+    assert (stats["map_part"]["count"], stats["reduce_pair"]["count"]) == (8, 7)
+    assert stats["map_part"]["queue_p50_ns"] > 0
+    assert rt.tell_story(spans, "map_part").steps.height > 0
