@@ -50,6 +50,7 @@ def steps(
     frames = {StepGroup.STEP: result.steps, StepGroup.CALL: result.calls, StepGroup.ACTOR: result.actors}
     write_result(
         output_format,
+        found=found,
         table=lambda: show_steps(result, output(), top=top),
         document=lambda: {
             "marked": result.is_marked,

@@ -38,6 +38,7 @@ def train(
     frames = {group: tell(trace, group) for group in TrainGroup}
     write_result(
         output_format,
+        found=found,
         table=lambda: show_train(frames[TrainGroup.STEP], frames[TrainGroup.RANK], output(), top=top),
         document=lambda: {f"{group}s": records(frame) for group, frame in frames.items()},
         frame=lambda: frames[by],

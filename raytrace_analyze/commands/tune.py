@@ -39,6 +39,7 @@ def tune(
     frames = {group: tell(trace, group) for group in TuneGroup}
     write_result(
         output_format,
+        found=found,
         table=lambda: show_tune(frames[TuneGroup.TRIAL], frames[TuneGroup.DRIVER], output(), top=top),
         document=lambda: {"trials": records(frames[TuneGroup.TRIAL]), "driver": records(frames[TuneGroup.DRIVER])},
         frame=lambda: frames[by],
