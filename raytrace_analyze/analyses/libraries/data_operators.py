@@ -10,8 +10,8 @@ from raytrace_analyze import attributes
 from raytrace_analyze.attributes import json_of, told
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.table.lineage import Flags, RowIds
+from raytrace_analyze.table.operators import OPERATOR_SPAN
 
-_OPERATOR_SPAN = "ray.data.operator"
 _INPUT = "Input"
 """Ray Data's name of what only holds blocks that are there already."""
 _DATA = r"^ray\.data\._internal\."
@@ -125,7 +125,7 @@ def _operator_name(function: str) -> pl.Expr:
 
 def _told(trace: PreparedTrace) -> pl.DataFrame:
     """Read what the hook told of operators: columns of `_TOLD` and `name`, which is null."""
-    found = trace.spans.filter(pl.col("name") == _OPERATOR_SPAN)
+    found = trace.spans.filter(pl.col("name") == OPERATOR_SPAN)
     text = pl.col("attributes")
     number = {"place": attributes.OPERATOR_INDEX, "began_ns": attributes.BEGAN_NS}
     read = found.select(
