@@ -47,7 +47,7 @@ def show_data(operators: pl.DataFrame, console: Console, *, top: int) -> None:
     if len(executions) > top:
         console.print(f"{len(executions) - top:,} shorter ones; --top {len(executions)} shows them all", style="dim")
     for note in notes(operators):
-        console.print(f"Note: {note}.", style="dim")
+        console.print(f"Note: {note.removesuffix('.')}.", style="dim")
 
 
 def _show_execution(rows: list[Row], console: Console) -> None:
