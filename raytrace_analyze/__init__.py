@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from raytrace_analyze.advice import advise
     from raytrace_analyze.analyses.clock_offsets import clock_offsets
+    from raytrace_analyze.analyses.cluster_use import ClusterUse, cluster_use
     from raytrace_analyze.analyses.diff import RunDiff, diff
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.path.result import CriticalPath
     from raytrace_analyze.prepared import PreparedTrace, prepare
+    from raytrace_analyze.report.build import html_report
     from raytrace_analyze.table.assemble import write_table
     from raytrace_analyze.table.attempts import with_task_events
     from raytrace_analyze.verdict.result import Summary
@@ -46,7 +48,9 @@ _HOME = {
     "Summary": "verdict.result",
     "summary": "verdict.summary",
     "CriticalPath": "path.result",
+    "ClusterUse": "analyses.cluster_use",
     "clock_offsets": "analyses.clock_offsets",
+    "cluster_use": "analyses.cluster_use",
     "correct_clocks": "clocks.correction",
     "critical_path": "path.one_scope",
     "critical_paths": "path.all_scopes",
@@ -65,6 +69,7 @@ _HOME = {
     "export": "exports.export",
     "Hang": "analyses.hang",
     "hang": "analyses.hang",
+    "html_report": "report.build",
     "span_graph": "analyses.span_graph",
     "Ingested": "ingest",
     "IngestReport": "ingest",
@@ -89,6 +94,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ClusterUse",
     "CriticalPath",
     "DamagedInputError",
     "Hang",
@@ -107,6 +113,7 @@ __all__ = [
     "WhatIf",
     "advise",
     "clock_offsets",
+    "cluster_use",
     "correct_clocks",
     "critical_path",
     "critical_paths",
@@ -114,6 +121,7 @@ __all__ = [
     "diff",
     "export",
     "hang",
+    "html_report",
     "jobs",
     "latency_stats",
     "load",

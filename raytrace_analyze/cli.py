@@ -11,6 +11,7 @@ import typer
 
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.commands.advise import advise
+from raytrace_analyze.commands.collect import collect
 from raytrace_analyze.commands.configuration import read_defaults
 from raytrace_analyze.commands.critical_path import critical_path
 from raytrace_analyze.commands.data import data
@@ -23,6 +24,7 @@ from raytrace_analyze.commands.man import man
 from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
 from raytrace_analyze.commands.record import record
+from raytrace_analyze.commands.report import report
 from raytrace_analyze.commands.serve import serve
 from raytrace_analyze.commands.stats import stats
 from raytrace_analyze.commands.summary import summary
@@ -40,11 +42,11 @@ _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
 _COMMANDS = {
-    COLLECT: (record, merge, demo),
+    COLLECT: (record, collect, merge, demo),
     LOOK: (summary, critical_path, stats, jobs, traces, tree, watch),
     EXPLAIN: (advise, why, what_if, hang, diff),
     LIBRARIES: (data, serve),
-    SHARE: (export, man),
+    SHARE: (report, export, man),
 }
 """All commands, in the panels of the help and in their order there."""
 

@@ -39,7 +39,7 @@ def latency_stats(
     """
     column = column_of(choose(LatencyGroup, by, "group"))
     trace = prepare(spans, task_events, clock_correct=clock_correct)
-    timed = _timed(trace)
+    timed = timed_spans(trace)
     if by != "name":
         timed = timed.filter("is_run")
     attempts = trace.attempts
@@ -81,8 +81,11 @@ def _folded(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(function=pl.when(is_rays_own(function)).then(pl.lit(RAYS_OWN)).otherwise(function))
 
 
-def _timed(trace: PreparedTrace) -> pl.DataFrame:
-    """Add to every span what it took: `run_ns`, and for runs `submit_ns` and `queue_ns`."""
+def timed_spans(trace: PreparedTrace) -> pl.DataFrame:
+    """Give every span with what it took: `is_run`, `run_ns` (null in flight), and of runs `submit_ns` and `queue_ns`.
+
+    Rows and other columns are those of `trace.spans`.
+    """
     structure = trace.structure
     submit = structure.submit
     ready = np.where(submit >= 0, structure.end[submit], structure.start)

@@ -53,3 +53,24 @@ def lanes(
         heappush(waiting, (max(ends, begins + 1), number))
         lane[row] = number
     return lane
+
+
+def depths(
+    process: npt.NDArray[np.int64],
+    lane: npt.NDArray[np.int64],
+    start: npt.NDArray[np.int64],
+    end: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Give how many spans of its lane each span lies in; rows are in the order that `lanes` takes."""
+    depth = np.zeros(len(start), dtype=np.int64)
+    open_in: dict[tuple[int, int], list[int]] = {}
+    """The ends of what is open in a lane, the outermost first."""
+    for row, (of, number, begins, ends) in enumerate(
+        zip(process.tolist(), lane.tolist(), start.tolist(), end.tolist(), strict=True)
+    ):
+        stack = open_in.setdefault((of, number), [])
+        while stack and stack[-1] <= begins:
+            stack.pop()
+        depth[row] = len(stack)
+        stack.append(ends)
+    return depth

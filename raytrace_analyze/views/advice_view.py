@@ -50,11 +50,11 @@ def answer_text(advice: Advice) -> str:
         return f"{took}; nothing that was found would make it shorter."
     if first["first_run_only"]:
         return (
-            f"{took}, {duration_text(first['saved_ns'])} of it for what only a first run pays: {_title(first)}. "
+            f"{took}, {duration_text(first['saved_ns'])} of it for what only a first run pays: {title_text(first)}. "
             "Nothing else that is looked for costs it much."
         )
     instead = f"{duration_text(first['predicted_ns'])} instead of {duration_text(advice.observed_ns)}"
-    return f"Mend this first and the job takes {instead}: {_title(first)}."
+    return f"Mend this first and the job takes {instead}: {title_text(first)}."
 
 
 def _parts(advice: Advice, top: int) -> Iterator[RenderableType]:
@@ -95,7 +95,7 @@ def _summary(advice: Advice, top: int) -> Table:
 
 
 def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType]:
-    yield label(f"{finding['finding']}. {_title(finding)}", style="bold")
+    yield label(f"{finding['finding']}. {title_text(finding)}", style="bold")
     yield label(f"{finding['what']}.", indent=3)
     yield label(f"{finding['remedy']}.", indent=3)
     if finding["saved_ns"]:
@@ -114,7 +114,8 @@ def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType
         yield label(f"and {more} (--format json has them all)", style="dim", indent=3)
 
 
-def _title(finding: dict[str, Any]) -> str:
+def title_text(finding: dict[str, Any]) -> str:
+    """What a finding is, in a few words."""
     name = PATTERNS[finding["pattern"]]
     is_driver = finding["pattern"] == "driver-code"
     return name if is_driver else f"{name} (`{short_name(finding['function'])}`)"

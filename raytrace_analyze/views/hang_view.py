@@ -57,20 +57,16 @@ def hang_lines(hang: Hang, top: int) -> Iterator[RenderableType]:
         yield label("Nothing hangs here: every span has ended.", style="bold")
         return
     rows = hang.waits.to_dicts()
-    of = {row["waiter"]: row for row in rows} | {
-        row["waited_for"]: {name.replace("waited_for", "waiter"): value for name, value in row.items()} for row in rows
-    }
-    for circle in hang.circles:
-        yield label(_circle(circle, rows, of), style="bold")
+    yield from (label(text, style="bold") for text in circle_texts(hang))
     if not hang.circles and hang.blockers:
-        yield label(_blocked(hang.blockers[0]), style="bold")
+        yield label(blocked_text(hang.blockers[0]), style="bold")
     if not hang.circles and not hang.blockers:
         yield label(
             f"{count_text(hang.open_spans, 'span')} had not ended, but nothing waits for anything that is known.",
             style="bold",
         )
     for blocker in hang.blockers[0 if hang.circles else 1 : top]:
-        yield label(_blocked(blocker))
+        yield label(blocked_text(blocker))
     if rows:
         yield label("")
         yield label("Who waited for whom when the record ends.")
@@ -90,7 +86,13 @@ def hang_lines(hang: Hang, top: int) -> Iterator[RenderableType]:
         )
 
 
-def _circle(circle: tuple[str, ...], rows: list[Row], of: dict[str, Row]) -> str:
+def circle_texts(hang: Hang) -> Iterator[str]:
+    """Who waits for whom in each circle, in a sentence."""
+    rows = hang.waits.to_dicts()
+    yield from (_circle(circle, rows) for circle in hang.circles)
+
+
+def _circle(circle: tuple[str, ...], rows: list[Row]) -> str:
     steps = []
     for member, after in zip(circle, (*circle[1:], circle[0]), strict=True):
         row = next(row for row in rows if row["waiter"] == member and row["waited_for"] == after)
@@ -104,7 +106,8 @@ def _sentence(row: Row) -> str:
     return f"{_name(row, 'waiter')} {_REASONS[row['reason']].format(other=other)}"
 
 
-def _blocked(blocker: Blocker) -> str:
+def blocked_text(blocker: Blocker) -> str:
+    """What others wait for, and what that does, in a sentence."""
     row = {"x": blocker.key, "x_function": blocker.function, "x_actor_id": blocker.actor_id}
     waiters = count_text(blocker.waiters, "other", "others")
     verb = "waits" if blocker.waiters == 1 else "wait"

@@ -17,18 +17,19 @@ _ADVICE = {
 
 def show_report(report: IngestReport, console: Console) -> None:
     """Print what was read, skipped, lost and noticed."""
-    for line in _lines(report):
+    for line in report_lines(report):
         console.print(line, soft_wrap=True)
     show_problems(report.problems, console)
 
 
 def show_problems(problems: Sequence[Problem], console: Console) -> None:
     """Print what was wrong with the input, file by file."""
-    for line in _problems(problems):
+    for line in problem_lines(problems):
         console.print(line, style="yellow", soft_wrap=True)
 
 
-def _lines(report: IngestReport) -> Iterator[str]:
+def report_lines(report: IngestReport) -> Iterator[str]:
+    """Tell what was read and found, a line each."""
     copies = report.records - report.spans
     repeated = f" ({count_text(copies, 'copy', 'copies')} counted once)" if copies else ""
     yield f"read     {count_text(len(report.files), 'file')}, {count_text(report.spans, 'span')}{repeated}"
@@ -59,7 +60,7 @@ def _lines(report: IngestReport) -> Iterator[str]:
         yield f"         not readable: {names}{more}"
 
 
-def _problems(problems: Sequence[Problem]) -> Iterator[str]:
+def problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
     """Tell what was wrong, kind by kind, so that many problems of one kind do not hide those of another."""
     for kind in ProblemKind:
         of_kind = [problem for problem in problems if problem.kind is kind]

@@ -1,0 +1,96 @@
+"""The pieces that all sections are made of: sections, tables, swatches, bars."""
+
+from collections.abc import Iterable, Sequence
+
+from raytrace_analyze.report.kinds import Kind
+from raytrace_analyze.report.markup import Child, Markup, tag
+from raytrace_analyze.units import offset_text
+
+_AXIS = 4
+"""Into how many parts a time axis is divided."""
+
+
+def section(key: str, title: str, *content: Child, lead: Child = None) -> Markup:
+    """Make a section of the page; `lead` says in a sentence what it shows."""
+    return tag(
+        "section",
+        tag("h2", title, id=f"{key}-title"),
+        None if lead is None else tag("p", lead, class_="lead"),
+        *content,
+        id=key,
+        aria_labelledby=f"{key}-title",
+    )
+
+
+def data_table(
+    caption: str, heads: Sequence[str], rows: Iterable[Sequence[Child]], right: Sequence[str] = ()
+) -> Markup:
+    """Make a table that scrolls sideways where it is too wide; the columns named in `right` hold numbers.
+
+    The first cell of each row says what the row is about.
+    """
+    numeric = [head in right for head in heads]
+    head = tag(
+        "tr",
+        (tag("th", text, scope="col", class_="n" if is_n else None) for text, is_n in zip(heads, numeric, strict=True)),
+    )
+    body = [
+        tag(
+            "tr",
+            (
+                tag("th", cell, scope="row") if place == 0 else tag("td", cell, class_="n" if numeric[place] else None)
+                for place, cell in enumerate(cells)
+            ),
+        )
+        for cells in rows
+    ]
+    table = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", body))
+    return tag("div", table, class_="scroll", role="region", aria_label=caption, tabindex="0")
+
+
+def swatch(kind: Kind) -> Markup:
+    """Show the colour and pattern of a kind of time."""
+    patch = tag("rect", width="100%", height="100%", class_=f"k-{kind.key}")
+    return tag("svg", patch, class_="swatch", aria_hidden="true")
+
+
+def legend(kinds: Iterable[tuple[Kind, str]]) -> Markup:
+    """Name kinds of time beside their colours, each with a text such as its share."""
+    items = (tag("li", swatch(kind), tag("span", kind.label), tag("b", text)) for kind, text in kinds)
+    return tag("ul", items, class_="legend")
+
+
+def bar(parts: Iterable[tuple[Kind, float]], label: str) -> Markup:
+    """Draw parts of a whole (shares of 0 to 1) beside each other."""
+    left, drawn = 0.0, []
+    for kind, share in parts:
+        drawn.append(tag("rect", x=percent(left), width=percent(share), height="100%", class_=f"k-{kind.key}"))
+        left += share
+    return tag("svg", drawn, class_="bar", role="img", aria_label=label)
+
+
+def axis(makespan_ns: int) -> Markup:
+    """Name points in time below a drawing that is as wide as the job is long."""
+    marks = []
+    for part in range(_AXIS + 1):
+        anchor = "start" if part == 0 else "end" if part == _AXIS else "middle"
+        text = offset_text(makespan_ns * part // _AXIS, makespan_ns)
+        inner = "wide" if part % 2 else None
+        marks.append(tag("text", text, x=percent(part / _AXIS), y="12", text_anchor=anchor, class_=inner))
+    return tag("svg", marks, class_="axis", aria_hidden="true")
+
+
+def folded(summary: str, *content: Child, is_open: bool = False) -> Markup:
+    """Hide content behind a line that opens it."""
+    return tag("details", tag("summary", summary), *content, open=is_open)
+
+
+def notes(texts: Iterable[str]) -> Markup | None:
+    """List what a reader should know."""
+    items = [tag("li", text) for text in texts]
+    return tag("ul", items, class_="notes") if items else None
+
+
+def percent(share: float) -> str:
+    """Write a share (0 to 1) as a length of SVG."""
+    return f"{100 * share:.4f}".rstrip("0").rstrip(".") + "%"

@@ -1,0 +1,61 @@
+"""HTML and SVG, put together of elements: the one place where text becomes markup, and is escaped."""
+
+import html
+from collections.abc import Iterable
+
+from raytrace_analyze.printable import printable
+
+_VOID = frozenset({"meta", "link", "br", "hr", "input", "col", "rect", "line", "polyline", "path", "polygon", "use"})
+"""Elements that have no content."""
+
+
+class Markup(str):
+    """Text that is markup already: put into an element as it is."""
+
+    __slots__ = ()
+
+
+Child = str | int | None | Iterable["Child"]
+Attribute = str | int | float | bool | None
+
+
+def tag(name: str, *children: Child, **attributes: Attribute) -> Markup:
+    """Make an element; texts are escaped, `Markup` is not, None is left out, what is iterable is put in one by one.
+
+    An attribute `x_y` is written `x-y`, `class_` and `for_` as `class` and `for`; one that is None or False is left
+    out, one that is True has no value.
+    """
+    written = "".join(_attribute(key, value) for key, value in attributes.items())
+    if name in _VOID and not children:
+        return Markup(f"<{name}{written}/>")
+    return Markup(f"<{name}{written}>{join(children)}</{name}>")
+
+
+def join(children: Iterable[Child]) -> Markup:
+    """Put markup and texts one behind the other."""
+    return Markup("".join(map(_markup, children)))
+
+
+def escaped(text: str) -> Markup:
+    """Make markup of a text: nothing in it is an element, and nothing turns the line around or breaks it."""
+    return Markup(html.escape(printable(text)))
+
+
+def _markup(child: Child) -> str:
+    if isinstance(child, Markup):
+        return child
+    if child is None:
+        return ""
+    if isinstance(child, str | int):
+        return escaped(str(child))
+    return join(child)
+
+
+def _attribute(key: str, value: Attribute) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return f" {name}"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f' {name}="{escaped(text)}"'

@@ -1,0 +1,167 @@
+"""The page in a real browser: nothing asked for, nothing complained about, nothing that some cannot use."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import raytrace_analyze as rt
+from benchmarks.synthetic import fan_out_table
+from tests.report.browser import CHROMIUM, MUST_RUN, Seen, chromium, shown
+from tests.report.test_page import SAMPLES, hostile_copy
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and not MUST_RUN,
+    reason="THE PAGE IS NOT TESTED IN A BROWSER: there is no chromium here (apt install chromium)",
+)
+WIDTHS = (390, 820, 1280)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("page"), rt.html_report(rt.read_spans(SAMPLES / "failures-ours" / "spans")))
+
+
+def write(folder: Path, content: str) -> Path:
+    file = folder / "report.html"
+    file.write_text(content)
+    return file
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_quiet_and_fits_at_every_width(browser: Any, page: Path, scheme: str) -> None:
+    with shown(browser, page, scheme=scheme) as seen:
+        for width in WIDTHS:
+            seen.page.set_viewport_size({"width": width, "height": 900})
+            seen.page.wait_for_timeout(100)
+            assert seen.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+            assert seen.page.evaluate(CUT_LABELS) == []
+        assert seen.messages == []
+        assert seen.requests == [page.as_uri()]
+
+
+CUT_LABELS = """() => [...document.querySelectorAll('svg text')].filter((text) => {
+  if (getComputedStyle(text).visibility === 'hidden') return false;
+  const inner = text.getBoundingClientRect();
+  const outer = text.ownerSVGElement.getBoundingClientRect();
+  return inner.width > 0 && (inner.left < outer.left - 1 || inner.right > outer.right + 1);
+}).map((text) => text.textContent)"""
+
+
+def test_a_click_tells_all_attributes_and_keys_follow_the_path(browser: Any, page: Path) -> None:
+    with shown(browser, page) as seen:
+        scroll = seen.page.locator("#timeline-scroll")
+        scroll.focus()
+        seen.page.keyboard.press("n")
+        told(seen, "raytrace.entrypoint")
+        first = seen.page.locator("#details h3").text_content()
+        for _ in range(3):
+            seen.page.keyboard.press("n")
+        told(seen, "on the critical path")
+        assert seen.page.locator("#details h3").text_content() != first
+        for key in ("+", "-", "ArrowLeft", "ArrowRight", "Home", "Enter"):
+            seen.page.keyboard.press(key)
+        seen.page.keyboard.press("Escape")
+        assert not seen.page.locator("#details").is_visible()
+        box = scroll.bounding_box()
+        # Right below the first headings lies the driver's own span, from one end to the other.
+        seen.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 42 + 4 + 2 * 19 + 7)
+        told(seen, "raytrace.entrypoint")
+        assert seen.messages == []
+
+
+def told(seen: Seen, text: str) -> None:
+    """Wait until the details of the chosen span, which are unpacked meanwhile, hold a text."""
+    from playwright.sync_api import expect
+
+    expect(seen.page.locator("#details")).to_contain_text(text, timeout=30_000)
+
+
+def test_search_finds_and_the_table_of_tasks_sorts(browser: Any, page: Path) -> None:
+    with shown(browser, page) as seen:
+        seen.page.fill("#find", "convert")
+        assert "spans found" in seen.page.locator("#found").text_content()
+        seen.page.click("#all-tasks summary")
+        rows = seen.page.locator("#all-tasks tbody tr")
+        assert rows.count() == 8  # all seven runs, and the attempt that left no span
+        seen.page.click("#all-tasks th:nth-child(2) button")
+        assert seen.page.locator("#all-tasks th:nth-child(2)").get_attribute("aria-sort") == "descending"
+        assert "convert" in rows.first.text_content()
+        seen.page.fill("#all-tasks input", "download")
+        assert rows.count() == 3
+        assert seen.messages == []
+
+
+def test_hostile_names_do_nothing(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = rt.read_spans(hostile_copy(tmp_path, monkeypatch))
+    with shown(browser, write(tmp_path, rt.html_report(spans))) as seen:
+        seen.page.locator("#timeline-scroll").focus()
+        for _ in range(4):
+            seen.page.keyboard.press("n")
+        seen.page.click("#all-tasks summary")
+        told(seen, "span_id")
+        assert seen.page.evaluate("document.querySelectorAll('img, iframe, script').length") == 2
+        assert seen.page.title() != "owned"
+        assert seen.messages == [] and len(seen.requests) == 1
+
+
+def test_without_a_script_the_tables_are_read(browser: Any, page: Path) -> None:
+    with shown(browser, page, java_script_enabled=False) as seen:
+        for key in ("path", "functions", "tasks", "errors", "cluster"):
+            assert seen.page.locator(f"#{key} table").first.is_visible(), key
+        assert not seen.page.locator("#timeline-parts").is_visible()
+
+
+def test_many_spans_are_drawn(browser: Any, tmp_path: Path) -> None:
+    page = write(tmp_path, rt.html_report(fan_out_table(5_000)))
+    with shown(browser, page) as seen:
+        assert seen.messages == []
+        drawn = (
+            "[...document.querySelector('canvas').getContext('2d').getImageData(0, 60, 900, 200).data].some(Boolean)"
+        )
+        assert seen.page.evaluate(drawn)
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Deque's checker of accessibility, as npm gives it."""
+    npm = shutil.which("npm")
+    folder = tmp_path_factory.mktemp("axe")
+    command = [
+        npm or "npm",
+        "install",
+        "--silent",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+        str(folder),
+        "axe-core@4.10.3",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False) if npm else None
+    if done is None or done.returncode:
+        assert not MUST_RUN, done
+        pytest.skip("ACCESSIBILITY IS NOT TESTED: npm does not give axe-core here")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_it(browser: Any, page: Path, axe: str, scheme: str) -> None:
+    with shown(browser, page, scheme=scheme, bypass_csp=True) as seen:
+        seen.page.keyboard.press("Tab")
+        seen.page.evaluate(axe)
+        found = seen.page.evaluate("axe.run().then((told) => told.violations)")
+        serious = [
+            (each["id"], [node["html"][:200] for node in each["nodes"]][:3])
+            for each in found
+            if each["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
