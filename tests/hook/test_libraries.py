@@ -17,7 +17,7 @@ from .reader import free_port, run_program
 pytest.importorskip("pyarrow", reason="Ray Data is not installed")
 pytest.importorskip("pandas", reason="Ray Data is not installed")
 pytest.importorskip("fastapi", reason="Ray Serve is not installed")
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
 HOOK = "raytrace_hook:setup_tracing"
