@@ -23,7 +23,7 @@ class Cost:
     peak_bytes: int
     """The most that they were seen to have resident at one time, added up; pages that they share count in each.
 
-    Looked at again and again, as the system's own figure is of one process alone, and has its parent's before it started.
+    Looked at again and again: the system's own figure is of one process alone, with what its parent had before it.
     """
     output: str
     """What it wrote to standard output."""
