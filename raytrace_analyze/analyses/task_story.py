@@ -13,6 +13,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.split import causes_frame
+from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.scopes import find_job, find_runs
@@ -49,8 +50,8 @@ _SHORT_ID = 6
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
-class TaskStory:
+@dataclass(frozen=True, repr=False)
+class TaskStory(Shown):
     """What happened to one task, from its submit to whoever got its result."""
 
     function: str
@@ -71,6 +72,10 @@ class TaskStory:
     steps: pl.DataFrame
     """Columns of `STEPS`: submit, waits and attempts in order of time, then who waited for it."""
     notes: tuple[str, ...]
+
+    def in_short(self) -> str:
+        """Say which task this is about, and how long it took."""
+        return f"{short_name(self.function)}, {duration_text(self.duration_ns)} from its submit to its end"
 
     @property
     def duration_ns(self) -> int:

@@ -65,7 +65,7 @@ def diff(
 
 def _traces(tables: Tables, events: Events, clock_correct: bool) -> list[PreparedTrace]:
     """Give each table its task events, or none, and prepare it."""
-    listed = [tables] if isinstance(tables, pl.DataFrame | PreparedTrace) else list(tables)
+    listed = list(tables) if isinstance(tables, Sequence) and not isinstance(tables, str) else [tables]
     of_each = [events] if events is None or isinstance(events, pl.DataFrame) else list(events)
     if events is None:
         of_each = [None] * len(listed)
