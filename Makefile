@@ -1,5 +1,6 @@
 # make demo: see a real Ray job analysed.  make test: lint, types, layers, tests.
 # make bench: speed at a small size, beside what others take.
+# make docs: the documentation as a site, in .site.
 # make fuzz: damaged and hostile input for an hour (FUZZ_SECONDS, FUZZ_SEED).
 # make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
 # They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
@@ -17,7 +18,7 @@ endif
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
 ALL_TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test test-matrix lint types tests fuzz bench clean
+.PHONY: demo test test-matrix lint types tests fuzz docs bench clean
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -32,6 +33,10 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy --config-file hook/pyproject.toml
+
+# The documentation as a site; a link that leads nowhere is an error.
+docs: .venv/.test
+	$(BIN)/python -m zensical build --clean --strict
 
 # Ratios at a small size: a path's and a prediction's CPU time a span, decoding, what recording a span costs.
 bench: .venv/.test

@@ -11,6 +11,7 @@ import typer
 
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.commands.advise import advise
+from raytrace_analyze.commands.collect import collect
 from raytrace_analyze.commands.configuration import read_defaults
 from raytrace_analyze.commands.critical_path import critical_path
 from raytrace_analyze.commands.data import data
@@ -41,7 +42,7 @@ _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
 _COMMANDS = {
-    COLLECT: (record, merge, demo),
+    COLLECT: (record, collect, merge, demo),
     LOOK: (summary, critical_path, stats, jobs, traces, tree, watch),
     EXPLAIN: (advise, why, what_if, hang, diff),
     LIBRARIES: (data, serve),

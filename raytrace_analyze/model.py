@@ -13,6 +13,8 @@ class Compression(StrEnum):
     NONE = "none"
     GZIP = "gzip"
     ZSTD = "zstd"
+    ZIP = "zip"
+    """A file in a zip archive, unpacked or not."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class InputFile:
     """Whether the user named this very file, so that one we cannot read is an error and no mere problem."""
     encoding: str = "utf-8"
     """What its text is written in; `utf-16` and the like are turned into UTF-8 as they are read."""
+    archive: Path | None = None
+    """Of a file in a zip archive, that archive; `path` is then its path with the file's name in it behind."""
 
 
 class ProblemKind(StrEnum):

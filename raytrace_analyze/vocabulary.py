@@ -180,6 +180,13 @@ ONLY_OF_MANY = (PathGroup.ENTRYPOINT, PathGroup.HOUR)
 """Groups that only many scopes can differ by."""
 
 
+class Encoding(StrEnum):
+    """How OTLP is sent."""
+
+    JSON = "json"
+    PROTOBUF = "protobuf"
+
+
 class DiffGroup(StrEnum):
     """What the difference between runs can be broken down by."""
 

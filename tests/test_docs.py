@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from enum import EnumType
+from itertools import takewhile
 from pathlib import Path
 from typing import get_args
 
@@ -40,13 +41,48 @@ def run(command: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.splitlines())
 
 
-def test_the_readmes_output_is_real() -> None:
-    for command, shown in re.findall(r"```\n\$ (raytrace-analyze [^\n]+)\n(.*?)\n```", README, re.DOTALL):
-        real = run(command, 110)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def shown_commands(page: Path) -> list[tuple[str, str]]:
+    """The commands of a page with the output that it shows for them."""
+    return re.findall(r"```\n\$ (raytrace-analyze [^\n]+)\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if shown_commands(page)], ids=lambda page: page.name)
+def test_the_output_that_is_shown_is_real(page: Path) -> None:
+    for command, shown in shown_commands(page):
+        real = run(command, 110) + "\n"
         if REGENERATE:
-            (ROOT / "README.md").write_text((ROOT / "README.md").read_text().replace(shown, real))
+            text = page.read_text()
+            page.write_text(text.replace(f"$ {command}\n{shown}```", f"$ {command}\n{real}```"))
         else:
             assert shown == real, HOW
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_are_named_are_there(page: Path) -> None:
+    """Each command line of a page without output names a command, and options that this command has."""
+    for line in re.findall(r"^(?:\$ )?raytrace-analyze (.+?)(?: +#.*)?$", page.read_text(), re.MULTILINE):
+        name, *words = re.split(r"[|>]", line)[0].split()
+        assert name in COMMANDS, line
+        known = reference_options(COMMANDS[name]) | {"--help"}
+        # What stands behind a recorded script is the script's.
+        given = words if name != "record" else list(takewhile(lambda word: not word.endswith(".py"), words))
+        assert {word for word in given if re.match(r"--?[a-z]", word)} <= known, line
+
+
+def reference_options(command: Callable[..., None]) -> set[str]:
+    """All names of a command's options."""
+    return {word for text, _ in parameters(command) for word in re.findall(r"(?<![\w-])--?[a-z][\w-]*", text)}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```python\nimport" in page.read_text()], ids=str)
+def test_python_on_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    for code in re.findall(r"```python\n(import .*?)```", page.read_text(), re.DOTALL):
+        exec(code.replace('"/tmp/spans"', '"sample_spans/nested-ours/spans"'), {})
+    assert capsys.readouterr().out
 
 
 DEFAULTS = """\
@@ -75,11 +111,16 @@ def section(name: str, command: Callable[..., None]) -> str:
     text = inspect.cleandoc(command.__doc__ or "")
     examples = re.findall(r"^ +(raytrace-analyze.*)$", text, re.MULTILINE)
     prose = text[: text.index("Example")].strip()
-    parameters = inspect.signature(command, eval_str=True).parameters.values()
-    given = [described(parameter) for parameter in parameters if parameter.annotation is not typer.Context]
+    given = parameters(command)
     usage = " ".join(["raytrace-analyze", name, *(word for word, _ in given if not word.startswith("-"))])
     options = "\n".join(f"- `{word}`: {text}" for word, text in given)
     return f"## {name}\n\n`{usage}`\n\n{prose}\n\n{options}\n\n```\n" + "\n".join(examples) + "\n```"
+
+
+def parameters(command: Callable[..., None]) -> list[tuple[str, str]]:
+    """A command's arguments and options, as they are written on the command line, and what its help says of each."""
+    taken = inspect.signature(command, eval_str=True).parameters.values()
+    return [described(parameter) for parameter in taken if parameter.annotation is not typer.Context]
 
 
 def described(parameter: inspect.Parameter) -> tuple[str, str]:
@@ -109,32 +150,20 @@ def test_every_command_is_in_the_readme_or_its_neighbours() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/advise.md",
-        "docs/critical-path.md",
-        "docs/what-if.md",
-        "docs/diff.md",
-        "docs/exports.md",
-        "docs/formats.md",
-        "docs/hang.md",
-        "hook/README.md",
-        "sample_spans/README.md",
-    ],
+    [*PAGES, *(ROOT / name for name in ("CONTRIBUTING.md", "hook/README.md", "sample_spans/README.md"))],
+    ids=lambda page: page.name,
 )
-def test_links_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if not target.startswith("http"):
-            assert ((ROOT / page).parent / target).exists(), target
+            assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_sites_contents() -> None:
+    listed = set(re.findall(r"[\w-]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
 
 
 def test_every_public_name_is_there_and_has_a_docstring() -> None:
     for name in raytrace_analyze.__all__:
         assert getattr(raytrace_analyze, name).__doc__, name
-
-
-def test_the_library_example_of_the_readme_runs(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(import raytrace_analyze.*?)```", README, re.DOTALL)
-    spans = ROOT / "sample_spans" / "nested-ours" / "spans"
-    exec(code.replace('"/tmp/spans"', repr(str(spans))), {})

@@ -6,9 +6,11 @@ import io
 import json
 import shutil
 import subprocess
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import networkx as nx
 import polars as pl
 import pytest
@@ -208,3 +210,55 @@ def test_an_export_takes_the_place_of_no_input_and_of_no_program(tmp_path: Path)
     again = ["export", str(spans), "--to", "folded", "-o", str(tmp_path / "flame.folded")]
     for _ in range(2):
         assert CliRunner().invoke(app, again).exit_code == 0
+
+
+@pytest.fixture(scope="session")
+def speedscope_schema(tmp_path_factory):
+    """The schema that speedscope publishes, out of its package."""
+    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("speedscope")
+    if npm is None:
+        pytest.skip("needs npm")
+    packed = subprocess.run(
+        [npm, "pack", "speedscope@1.25.0"], cwd=folder, capture_output=True, check=False, timeout=240
+    )
+    if packed.returncode:
+        pytest.skip("speedscope's package cannot be had")
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        schema = package.extractfile("package/dist/release/file-format-schema.json")
+        assert schema is not None
+        return json.load(schema)
+
+
+def test_speedscope_is_as_its_published_schema_has_it(capture, speedscope_schema):
+    jsonschema.validate(json.loads(written(capture, "speedscope")), speedscope_schema)
+
+
+def test_graphviz_renders_the_graph(capture, tmp_path):
+    dot = shutil.which("dot")
+    if dot is None:
+        pytest.skip("needs graphviz")
+    (tmp_path / "spans.dot").write_bytes(written(capture, "dot"))
+    drawn = subprocess.run([dot, "-Tsvg", "spans.dot"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert drawn.stderr == ""
+    assert drawn.stdout.count('class="node"') == capture.spans.height
+    assert 'stroke="red"' in drawn.stdout
+
+
+FILTERS = ("", "--job 01", "--min-duration 100", "--until 2026-11-23T19:16:33")
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+def test_a_table_is_written_as_it_is_read_and_gives_the_same(filters, failures, tmp_path, monkeypatch):
+    monkeypatch.setattr("raytrace_analyze.exports.table_stream._SLICE", 3)
+    rt.write_table(rt.read_spans(CAPTURES / "failures-ours" / "spans"), tmp_path / "t.parquet")
+    written_by = {}
+    for name, source in (("streamed", tmp_path / "t.parquet"), ("loaded", CAPTURES / "failures-ours" / "spans")):
+        command = ["export", str(source), "--to", "otlp", "-o", str(tmp_path / name), *filters.split()]
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+        written_by[name] = rt.read_spans(tmp_path / name).drop("source")
+    assert written_by["streamed"].equals(written_by["loaded"])
+    assert (written_by["streamed"].height < failures.spans.height) == (filters in FILTERS[2:])
+    none = ["export", str(tmp_path / "t.parquet"), "--to", "otlp", "-o", str(tmp_path / "x"), "--until", "2020-01-01"]
+    assert isinstance(CliRunner().invoke(app, none).exception, NoSpansError)
+    assert not (tmp_path / "x").exists()

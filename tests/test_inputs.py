@@ -3,6 +3,7 @@
 import io
 import json
 import time
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -232,3 +233,37 @@ def test_export_to_a_stream_is_what_a_file_holds(tmp_path):
     rt.export(spans, "otlp", stream)
     rt.export(spans, "otlp", tmp_path / "f")
     assert stream.getvalue() == (tmp_path / "f").read_bytes()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("is_given", [True, False])
+def test_files_in_a_zip_are_read_as_files_are(compression, is_given, tmp_path):
+    capture = CAPTURES / "failures-ours" / "spans"
+    archive = tmp_path / "run.zip"
+    with zipfile.ZipFile(archive, "w", compression) as made:
+        for file in sorted(capture.iterdir()):
+            made.write(file, f"spans/{file.name}")
+        made.writestr("notes.txt", "nothing")
+    found, plain = rt.load(archive if is_given else tmp_path), rt.load(capture)
+    assert not found.report.is_damaged
+    assert found.spans.drop("source").equals(plain.spans.drop("source"))
+    assert found.report.skipped["not spans"] == 1
+    assert all(source.startswith(f"{archive}/spans/") for source in found.spans["source"].drop_nulls())
+
+
+def test_a_damaged_zip_is_named_and_gives_what_can_be_had(tmp_path):
+    archive = tmp_path / "run.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("whole.jsonl", one_line(span(1)))
+        made.writestr("broken.jsonl", b"".join(one_line(span(number)) for number in range(2, 2000)))
+    content = bytearray(archive.read_bytes())
+    place = content.index(b"broken.jsonl") + 2_000
+    content[place : place + 40] = bytes(40)
+    archive.write_bytes(content)
+    found = rt.load(archive)
+    assert span_id(1) in set(found.spans["span_id"])
+    assert found.report.is_damaged
+    assert any("broken.jsonl" in problem.path for problem in found.report.problems)
+    archive.write_bytes(bytes(content)[: len(content) // 2])
+    with pytest.raises(NoSpansError, match=r"run\.zip"):
+        rt.load(archive)

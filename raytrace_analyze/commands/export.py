@@ -2,16 +2,22 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from raytrace_analyze.commands import options
 from raytrace_analyze.commands.reading import open_spans, writing
-from raytrace_analyze.commands.standard_input import DASH
-from raytrace_analyze.errors import UsageError
+from raytrace_analyze.commands.standard_input import DASH, DEFAULT_SPANS
+from raytrace_analyze.errors import EXIT_OK, UsageError
+from raytrace_analyze.vocabulary import Encoding
+
+if TYPE_CHECKING:
+    from raytrace_analyze.exports.base import OutputFormat, Rows
 
 
 def export(
@@ -27,6 +33,7 @@ def export(
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="URL", help="With --to otlp: send there instead of writing.")
     ] = None,
+    encoding: Annotated[Encoding, typer.Option(help="How --endpoint sends.")] = Encoding.JSON,
     job: options.Job = None,
     trace: options.Trace = None,
     from_time: Annotated[
@@ -59,6 +66,7 @@ def export(
     from raytrace_analyze.exports.formats import is_export, output_format
     from raytrace_analyze.exports.result_file import result_file
     from raytrace_analyze.exports.select import select
+    from raytrace_analyze.exports.table_stream import TableStream
     from raytrace_analyze.files.output import check_output
 
     if (output is None) == (endpoint is None):
@@ -68,34 +76,52 @@ def export(
     format_ = output_format(to)
     if output is not None and output != DASH:
         check_output(output, is_export, force=force)
-    found, exit_code = open_spans(spans)
-    if output is not None and output != DASH:
-        inputs = {os.path.realpath(file) for file in found.report.files}
-        check_output(output, lambda path: os.path.realpath(path) not in inputs and is_export(path), force=force)
-    selection = select(
-        found.spans,
-        job=job,
-        trace=trace,
-        from_ns=_read_time(from_time, "from"),
-        to_ns=_read_time(to_time, "until"),
-        min_duration_ns=round(min_duration * 1e6),
-        on_path=on_path,
-        clock_correct=clock_correct,
-    )
+    chosen: dict[str, Any] = {
+        "job": job,
+        "trace": trace,
+        "from_ns": _read_time(from_time, "from"),
+        "to_ns": _read_time(to_time, "until"),
+        "min_duration_ns": round(min_duration * 1e6),
+    }
+    table = _streamable(spans, format_, on_path=on_path, clock_correct=clock_correct)
+    exit_code = EXIT_OK
+    if table is not None and format_.write_rows is not None:
+        rows: Rows = TableStream(table, **chosen)
+        inputs, write = {os.path.realpath(table)}, partial(format_.write_rows, rows)
+    else:
+        found, exit_code = open_spans(spans)
+        selection = select(found.spans, **chosen, on_path=on_path, clock_correct=clock_correct)
+        inputs, write = {os.path.realpath(file) for file in found.report.files}, partial(format_.write, selection)
+        rows = selection
     if endpoint is not None:
         from raytrace_analyze.exports.otlp import send
 
-        typer.echo(f"sent {send(selection, endpoint):,} spans to {endpoint}", err=True)
+        typer.echo(f"sent {send(rows, endpoint, encoding):,} spans to {endpoint}", err=True)
     elif output == DASH:
         with writing():
-            format_.write(selection, sys.stdout.buffer)
+            write(sys.stdout.buffer)
     elif output is not None:
+        check_output(output, lambda path: os.path.realpath(path) not in inputs and is_export(path), force=force)
         try:
             with result_file(output) as stream:
-                format_.write(selection, stream)
+                write(stream)
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     raise typer.Exit(exit_code)
+
+
+def _streamable(
+    spans: "Sequence[Path] | None", format_: "OutputFormat", *, on_path: bool, clock_correct: bool
+) -> Path | None:
+    """Give the table that can be written as it is read, which takes no more memory for more spans."""
+    from raytrace_analyze.exports.table_stream import has_one_clock
+    from raytrace_analyze.table.parquet_file import is_span_table
+
+    paths = list(spans or [DEFAULT_SPANS])
+    if format_.write_rows is None or on_path or len(paths) != 1 or not paths[0].is_file():
+        return None
+    is_one = is_span_table(paths[0]) and (not clock_correct or has_one_clock(paths[0]))
+    return paths[0] if is_one else None
 
 
 def _read_time(text: str | None, option: str) -> int | None:

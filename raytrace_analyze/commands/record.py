@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands.traced import check_installed, merge_and_show, run_traced
+from raytrace_analyze.commands.collect import collect
+from raytrace_analyze.commands.traced import check_installed, merge_and_show, run_traced, say_command
 from raytrace_analyze.errors import EXIT_OK, NoSpansError, NoWholeSpanError, RaytraceError, UsageError
 
 
@@ -26,9 +27,9 @@ def record(
     """Run a Ray program as it is, with tracing on, then merge its spans and show what decided its time.
 
     The cluster need not have been started with tracing: nothing is restarted or installed there, and other programs
-    on it stay untraced. Of a cluster of several machines, the spans of this one are shown. Ends with the program's
-    exit code. SIGINT, SIGTERM and SIGHUP are passed on to the program, which gets 20 s to end; what it did until then
-    is shown. The run before is kept in FOLDER/earlier.
+    on it stay untraced. The spans of all its machines are collected. Ends with the program's exit code. SIGINT,
+    SIGTERM and SIGHUP are passed on to the program, which gets 20 s to end; what it did until then is shown. The run
+    before is kept in FOLDER/earlier.
 
     Examples:
 
@@ -49,19 +50,20 @@ def record(
         *(arguments or []),
     ]
     exit_code = run_traced(command, raw)
-    shown = _show(raw, table)
+    shown = _show(raw, table, address)
     raise typer.Exit(exit_code or shown)
 
 
-def _show(raw: Path, table: Path) -> int:
+def _show(raw: Path, table: Path, address: str | None) -> int:
     """Show what the program did; gives the exit code that goes with it if the program's own is 0.
 
     What is wrong here is told, and does not take the place of the program's exit code.
     """
     try:
-        if not any(raw.iterdir()):
+        others = _other_machines(address, raw, table.parent / "nodes") if address else []
+        if not any(raw.iterdir()) and not others:
             raise NoSpansError("nothing was recorded")
-        merge_and_show(raw, table)
+        merge_and_show(raw, table, *others)
     except NoWholeSpanError as error:
         typer.echo(f"raytrace-analyze: {error}", err=True)
     except NoSpansError:
@@ -70,3 +72,20 @@ def _show(raw: Path, table: Path) -> int:
         typer.echo(f"raytrace-analyze: {error}", err=True)
         return error.exit_code
     return EXIT_OK
+
+
+def _other_machines(address: str, raw: Path, folder: Path) -> list[Path]:
+    """Collect what the program left on the machines of its cluster; gives the table of it, if there is any.
+
+    Where the cluster is gone by now, what lies on this machine is shown all the same.
+    """
+    say_command(f"collect --address {address} --path {raw.resolve()} -o {folder}")
+    try:
+        collect(str(folder), address, [str(raw.resolve())])
+    except NoSpansError:
+        return []
+    except (UsageError, typer.Exit) as error:
+        if isinstance(error, UsageError):
+            typer.echo(f"raytrace-analyze: {error}; only the spans of this machine are shown", err=True)
+    table = folder / "spans.parquet"
+    return [table] if table.exists() else []

@@ -35,10 +35,10 @@ def run_traced(command: Sequence[str], raw: Path) -> int:
     return run_program(command, {**os.environ, "RAYTRACE_DIR": str(raw.resolve())})
 
 
-def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
-    """Merge the span files in `raw` into `table`; show the summary and the path; says each command that would do so.
+def merge_and_show(raw: Path, table: Path, *others: Path) -> "PreparedTrace":
+    """Merge the span files in `raw` and `others` into `table`; show the summary and the path.
 
-    Gives what is in the table, as those commands read it.
+    Says each command that would do so. Gives what is in the table, as those commands read it.
     """
     from raytrace_analyze.files.output import strictest_mode
     from raytrace_analyze.ingest import load
@@ -51,8 +51,8 @@ def merge_and_show(raw: Path, table: Path) -> "PreparedTrace":
     from raytrace_analyze.views.path_view import show_path
     from raytrace_analyze.views.summary_view import show_summary
 
-    say_command(f"merge {raw} -o {table}")
-    found = load([raw])
+    say_command(f"merge {' '.join(map(str, (raw, *others)))} -o {table}")
+    found = load([raw, *others])
     try:
         write_table(found.spans, table, mode=strictest_mode(found.report.files))
     except OSError as error:

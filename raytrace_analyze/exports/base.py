@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 
@@ -52,6 +52,13 @@ class Selection:
         return frozenset(self.segments.select("trace_id", "span_id").drop_nulls().iter_rows())
 
 
+class Rows(Protocol):
+    """Something that gives spans one by one, as `Selection.rows` does."""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Give each span."""
+
+
 @dataclass(frozen=True)
 class OutputFormat:
     """One kind of file that `export` writes. A module states it as `FORMAT`; `exports.formats` lists all."""
@@ -62,6 +69,8 @@ class OutputFormat:
     """Write the selection to a binary stream, front to back, with no list of all spans in memory."""
     begins: re.Pattern[bytes]
     """How a file that `write` wrote begins, in its first 64 KiB: only such a file is replaced without being asked."""
+    write_rows: Callable[[Rows, BinaryIO], None] | None = None
+    """The same of spans one by one, for a format that needs neither the path nor any order of them."""
 
 
 @lru_cache(maxsize=1024)

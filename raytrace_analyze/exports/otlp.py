@@ -14,7 +14,9 @@ import msgspec
 
 from raytrace_analyze.attributes import json_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.exports.base import OutputFormat, Selection, resource_attributes
+from raytrace_analyze.exports.base import OutputFormat, Rows, resource_attributes
+from raytrace_analyze.exports.otlp_protobuf import encode_request
+from raytrace_analyze.vocabulary import Encoding
 
 KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}
@@ -26,15 +28,17 @@ _TIMEOUT_S = 30
 _INT64 = range(-(2**63), 2**63)
 _SCOPE = {"name": "raytrace-analyze"}
 
+_CONTENT_TYPES = {Encoding.JSON: "application/json", Encoding.PROTOBUF: "application/x-protobuf"}
+
 _encode = msgspec.json.Encoder().encode
 
 
-def write(selection: Selection, stream: BinaryIO) -> None:
+def write(selection: Rows, stream: BinaryIO) -> None:
     """Write it: one request a line."""
-    stream.writelines(request + b"\n" for request in requests(selection))
+    stream.writelines(_encode(request) + b"\n" for request in _requests(selection))
 
 
-def send(selection: Selection, endpoint: str) -> int:
+def send(selection: Rows, endpoint: str, encoding: Encoding = Encoding.JSON) -> int:
     """Send it to a collector's OTLP/HTTP `endpoint` (`http://host:4318`, `/v1/traces` is added); gives the spans sent.
 
     Raises UsageError where it cannot be reached, or refuses.
@@ -42,8 +46,10 @@ def send(selection: Selection, endpoint: str) -> int:
     if not endpoint.startswith(("http://", "https://")):
         raise UsageError(f"--endpoint takes an http:// or https:// URL, not {endpoint!r}")
     url = endpoint if endpoint.rstrip("/").endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
-    for body in requests(selection):
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    encode = encode_request if encoding is Encoding.PROTOBUF else _encode
+    sent = 0
+    for content in _requests(selection):
+        request = urllib.request.Request(url, encode(content), {"Content-Type": _CONTENT_TYPES[encoding]})
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
                 _check(answer.read(1 << 16), url)
@@ -52,7 +58,8 @@ def send(selection: Selection, endpoint: str) -> int:
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise UsageError(f"cannot send to {url}: {reason}") from error
-    return selection.spans.height
+        sent += sum(len(one["scopeSpans"][0]["spans"]) for one in content["resourceSpans"])
+    return sent
 
 
 def _check(answer: bytes, url: str) -> None:
@@ -61,13 +68,13 @@ def _check(answer: bytes, url: str) -> None:
         raise UsageError(f"{url} rejected {refused['rejectedSpans']} spans: {refused.get('errorMessage', '')}")
 
 
-def requests(selection: Selection) -> Iterator[bytes]:
+def _requests(selection: Rows) -> Iterator[dict[str, Any]]:
     """Give the spans as requests, in the order of the table; each resource once a request."""
     rows = selection.rows()
     while batch := list(islice(rows, _REQUEST_SPANS)):
         batch.sort(key=lambda row: row["resource"] or "")
         groups = groupby(batch, key=lambda row: row["resource"])
-        yield _encode({"resourceSpans": [_resource_spans(text, list(spans)) for text, spans in groups]})
+        yield {"resourceSpans": [_resource_spans(text, list(spans)) for text, spans in groups]}
 
 
 def _resource_spans(resource: str | None, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -165,6 +172,6 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-FORMAT = OutputFormat(
-    "otlp", write, re.compile(rb'\{"resourceSpans":\[.*"scope":\{"name":"raytrace-analyze"\}', re.DOTALL)
-)
+_BEGINS = re.compile(rb'\{"resourceSpans":\[.*"scope":\{"name":"raytrace-analyze"\}', re.DOTALL)
+
+FORMAT = OutputFormat("otlp", write, _BEGINS, write_rows=write)

@@ -36,16 +36,21 @@ def select(
         if wanted is not None:
             scope_of, keys = number_scopes(chosen, kind)
             chosen = chosen.filter(pl.Series(scope_of) == find(keys, wanted))
-    end = pl.col("end")
-    if from_ns is not None:
-        chosen = chosen.filter((end.to_physical() >= from_ns).fill_null(True))
-    if to_ns is not None:
-        chosen = chosen.filter(pl.col("start").to_physical() < to_ns)
-    if min_duration_ns:
-        duration = end.to_physical() - pl.col("start").to_physical()
-        chosen = chosen.filter((duration >= min_duration_ns).fill_null(True))
+    chosen = touching(chosen, from_ns, to_ns, min_duration_ns)
     if on_path:
         chosen = chosen.join(path.segments.select("trace_id", "span_id"), on=["trace_id", "span_id"], how="semi")
     if chosen.is_empty():
         raise NoSpansError("no span is left to export: the filters leave none")
     return Selection(chosen, path.segments, path.scope.name or path.scope.id)
+
+
+def touching(spans: pl.DataFrame, from_ns: int | None, to_ns: int | None, min_duration_ns: int) -> pl.DataFrame:
+    """Give the spans that touch a stretch of time and took long enough; one in flight counts as long."""
+    start, end = pl.col("start").to_physical(), pl.col("end").to_physical()
+    if from_ns is not None:
+        spans = spans.filter((end >= from_ns).fill_null(True))
+    if to_ns is not None:
+        spans = spans.filter(start < to_ns)
+    if min_duration_ns:
+        spans = spans.filter((end - start >= min_duration_ns).fill_null(True))
+    return spans

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files.archives import BrokenArchive, is_zip, members
 from raytrace_analyze.files.streams import (
     UTF_8,
     BrokenStream,
@@ -31,6 +32,10 @@ UNREADABLE = "not readable"
 _KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
 _HEAD_BYTES = 64 << 10
+_PARQUET = b"PAR1"
+
+_Key = tuple[int, int, str]
+"""Device and inode of a file, and the name of one in it where it is an archive."""
 
 Recognise = Callable[[Head], str | None]
 """Tells by the start of a file what it holds: the name of its format, None for none of ours."""
@@ -79,7 +84,7 @@ def find_files(paths: Sequence[Path], recognise: Recognise) -> Discovery:
     if paths and not any(stat.S_ISDIR(mode) or stat.S_ISREG(mode) for mode in modes):
         what = _KINDS.get(stat.S_IFMT(modes[0]), "device")
         raise UsageError(f"{readable(paths[0])} is a {what}, not a file; write what it gives to a file, or pipe it: -")
-    files: dict[tuple[int, int], InputFile | None] = {}
+    files: dict[_Key, InputFile | None] = {}
     for candidate in sorted(walk.candidates):
         _look_into(walk, candidate, recognise, files)
     found = (file for file in files.values() if file is not None)
@@ -150,24 +155,28 @@ def _add_entry(walk: _Walk, folders: list[str], entry: os.DirEntry[str]) -> None
         walk.skip_unreadable(entry.path)
 
 
-def _look_into(
-    walk: _Walk, candidate: _Candidate, recognise: Recognise, files: dict[tuple[int, int], InputFile | None]
-) -> None:
+def _look_into(walk: _Walk, candidate: _Candidate, recognise: Recognise, files: dict[_Key, InputFile | None]) -> None:
     """Open the file, and note under its (device, inode) what it is."""
     path = candidate.path
     try:
         descriptor = open_regular(path)
         try:
             status = os.fstat(descriptor)
-            key = (status.st_dev, status.st_ino)
+            key = (status.st_dev, status.st_ino, "")
             if key in files:
                 return
             files[key] = None
             head = os.read(descriptor, _HEAD_BYTES)
+            if is_zip(head) and _look_into_archive(walk, candidate, recognise, files, key, descriptor):
+                return
         finally:
             os.close(descriptor)
     except FileNotFoundError:
         walk.skipped[VANISHED] += 1
+    except BrokenArchive as error:
+        walk.skipped[CANNOT_UNPACK] += 1
+        if candidate.is_given:
+            walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, str(error)))
     except OSError as error:
         if candidate.is_given:
             raise _cannot_open(path, error) from error
@@ -182,14 +191,51 @@ def _look_into(
                 detail = f"looks like {compression} and cannot be unpacked: {error.detail.partition(';')[0]}"
                 walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, detail))
             return
-        encoding = encoding_of(content)
-        if encoding != UTF_8:
-            content = b"".join(in_utf_8(iter([content]), encoding))
-        format_ = recognise(Head(content, path, candidate.is_given))
-        if format_ is not None:
+        found = _recognised(walk, recognise, content, path, candidate.is_given)
+        if found is not None:
+            format_, encoding = found
             files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given, encoding)
-        else:
-            walk.skipped[NOT_SPANS if content else EMPTY] += 1
+
+
+def _recognised(walk: _Walk, recognise: Recognise, content: bytes, path: str, is_given: bool) -> tuple[str, str] | None:
+    """Give format and encoding of what starts like this; what is of no format is noted as skipped."""
+    encoding = encoding_of(content)
+    if encoding != UTF_8:
+        content = b"".join(in_utf_8(iter([content]), encoding))
+    format_ = recognise(Head(content, path, is_given))
+    if format_ is None:
+        walk.skipped[NOT_SPANS if content else EMPTY] += 1
+        return None
+    return format_, encoding
+
+
+def _look_into_archive(
+    walk: _Walk,
+    candidate: _Candidate,
+    recognise: Recognise,
+    files: dict[_Key, InputFile | None],
+    key: _Key,
+    descriptor: int,
+) -> bool:
+    """Note what each file in an archive is; tells whether there is any that can be read.
+
+    A table of ours in one is not read: it has to lie in a file of its own.
+    """
+    archive = Path(candidate.path)
+    is_any = False
+    for member in members(descriptor, _HEAD_BYTES):
+        is_any = True
+        path = archive / member.name
+        if not path.is_relative_to(archive) or path == archive or member.head.startswith(_PARQUET):
+            walk.skipped[NOT_SPANS] += 1
+            continue
+        found = _recognised(walk, recognise, member.head, str(path), False)
+        if found is not None:
+            format_, encoding = found
+            files[(*key[:2], member.name)] = InputFile(
+                path, format_, Compression.ZIP, member.size_bytes, candidate.is_given, encoding, archive
+            )
+    return is_any
 
 
 def start_of(path: Path) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import zstandard
 
+from raytrace_analyze.files.archives import BrokenArchive, read_member
 from raytrace_analyze.model import Compression, InputFile, ProblemKind
 
 BLOCK_BYTES = 4 << 20
@@ -123,15 +124,25 @@ def read_blocks(
     last byte that could be had, if the file cannot be opened or read, or its compressed data is cut or corrupt.
     """
     try:
-        descriptor = open_regular(file.path)
+        descriptor = open_regular(file.path if file.archive is None else file.archive)
     except OSError as error:
         raise BrokenStream(ProblemKind.UNREADABLE, _reason(error)) from error
     try:
-        plain = _read_plain(descriptor, start, stop, block_bytes)
-        unpacked = plain if file.compression is Compression.NONE else unpack(plain, file.compression, block_bytes)
+        if file.archive is not None:
+            unpacked = _read_member(descriptor, str(file.path.relative_to(file.archive)), block_bytes)
+        else:
+            plain = _read_plain(descriptor, start, stop, block_bytes)
+            unpacked = plain if file.compression is Compression.NONE else unpack(plain, file.compression, block_bytes)
         yield from unpacked if file.encoding == UTF_8 else in_utf_8(unpacked, file.encoding)
     finally:
         os.close(descriptor)
+
+
+def _read_member(descriptor: int, name: str, block_bytes: int) -> Iterator[bytes]:
+    try:
+        yield from read_member(descriptor, name, block_bytes)
+    except BrokenArchive as error:
+        raise BrokenStream(ProblemKind.UNREADABLE, f"{error}; what comes after this is lost") from error
 
 
 def _reason(error: OSError) -> str:

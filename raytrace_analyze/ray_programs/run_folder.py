@@ -9,7 +9,7 @@ from raytrace_analyze.errors import UsageError
 EARLIER = "earlier"
 """Where the runs before lie, each in a folder with its number."""
 
-_OF_A_RUN = ("spans", "spans.parquet", "spans.task_events.parquet")
+_OF_A_RUN = ("spans", "spans.parquet", "spans.task_events.parquet", "nodes")
 
 
 def prepare_run(raw: Path) -> Path | None:

@@ -1,0 +1,1 @@
+"""Span files that lie on the nodes of a Ray cluster: found and merged there, and brought together here."""

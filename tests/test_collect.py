@@ -1,0 +1,140 @@
+"""`collect` on a real cluster of three nodes, of which one dies."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from raytrace_analyze import read_spans
+from tests.real_ray import OPEN_CLUSTER
+
+pytestmark = pytest.mark.ray
+
+PROGRAM = """
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+ray.init(address={address!r})
+
+@ray.remote(num_cpus=0)
+def on_a_node(i):
+    return i
+
+nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+for i in range(2):
+    ray.get([
+        on_a_node.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(i)
+        for node in nodes
+    ])
+"""
+
+
+@dataclass
+class Nodes:
+    cluster: Any
+    folders: list[Path]
+    workers: list[Any]
+
+    @property
+    def address(self) -> str:
+        return str(self.cluster.address)
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Three nodes, each with a folder of its own for span files, and a job that ran on all of them."""
+    os.environ.update(OPEN_CLUSTER)
+    from ray.cluster_utils import Cluster
+
+    folder = tmp_path_factory.mktemp("cluster")
+    folders = [folder / name for name in ("head", "second", "third")]
+    for each in folders:
+        each.mkdir(0o700)
+    hook = "raytrace_hook:setup_tracing"
+    arguments = {"include_dashboard": False, "tracing_startup_hook": hook, "num_cpus": 1}
+    cluster = Cluster(initialize_head=True, head_node_args={**arguments, "env_vars": {"RAYTRACE_DIR": str(folders[0])}})
+    try:
+        workers = [cluster.add_node(num_cpus=1, env_vars={"RAYTRACE_DIR": str(each)}) for each in folders[1:]]
+        cluster.wait_for_nodes()
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM.format(address=cluster.address)],
+            env={**os.environ, "RAYTRACE_DIR": str(folders[0])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        yield Nodes(cluster, folders, workers)
+    finally:
+        cluster.shutdown()
+
+
+def collect(nodes: Nodes, destination: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
+    paths = [each for folder in nodes.folders for each in ("--path", str(folder))]
+    command = [sys.executable, "-m", "raytrace_analyze", "collect", "--address", nodes.address, "-o", str(destination)]
+    return subprocess.run([*command, *paths, *options], capture_output=True, text=True, check=False)
+
+
+def runs(table: Path) -> pl.DataFrame:
+    return read_spans(table).filter(pl.col("function").str.ends_with("on_a_node"), category="task")
+
+
+def test_a_cluster_is_collected_and_a_node_that_dies_is_named(nodes: Nodes, tmp_path: Path) -> None:
+    """Runs of all three nodes, once each; collecting itself leaves no span; what came from a dead node stays."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    files = [sorted(folder.iterdir()) for folder in nodes.folders]
+    done = collect(nodes, first)
+    assert done.returncode == 0, done.stderr
+    spans = runs(first / "spans.parquet")
+    assert spans.height == 6
+    assert spans.get_column("node_id").n_unique() == 3
+    before = (first / "spans.parquet").read_bytes()
+    again = collect(nodes, first)
+    assert again.returncode == 0
+    assert "nothing new" in again.stderr
+    assert (first / "spans.parquet").read_bytes() == before
+    assert [sorted(folder.iterdir()) for folder in nodes.folders] == files  # nothing removed, nothing traced
+
+    dead = nodes.workers.pop()
+    nodes.cluster.remove_node(dead, allow_graceful=False)
+    done = collect(nodes, first)
+    assert (first / "spans.parquet").read_bytes() == before, done.stderr
+    done = collect(nodes, second)
+    assert dead.node_id[:8] in done.stderr, done.stderr
+    assert runs(second / "spans.parquet").height == 6, "its folder lies on this machine, where other nodes find it"
+
+
+def test_the_nodes_write_to_shared_storage_themselves(nodes: Nodes, tmp_path: Path) -> None:
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        access = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**access, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+                patch.setenv(name, value)
+            import fsspec
+
+            files = fsspec.filesystem("s3", skip_instance_cache=True)
+            files.mkdir("traces")
+            done = collect(nodes, "s3://traces/run")
+            assert "wrote    s3://traces/run/spans.parquet" in done.stderr, done.stderr
+            files.get("traces/run/spans.parquet", str(tmp_path / "spans.parquet"))
+    finally:
+        server.stop()
+    assert runs(tmp_path / "spans.parquet").height == 6
+
+
+def test_no_cluster_and_no_ray_folder_is_one_line() -> None:
+    command = [sys.executable, "-m", "raytrace_analyze", "collect", "--address", "127.0.0.1:1", "-o", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no Ray cluster can be reached at 127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
