@@ -55,7 +55,7 @@ def _plot(name: str, levels: list[tuple[str, pl.Series]], ceiling: float, slots:
     level = levels[0][1]
     most = f"at most {_number(_max(level))}, on average {_number(float(str(level.mean() or 0)))}"
     if len(levels) > 1:
-        most += "; dark: holding a slot, light: without one (waiting inside for others, or an actor's method)"
+        most += "; strong: holding a slot, faint: without one (waiting inside for others, or an actor's method)"
     if slots is not None:
         most += f"; dashed: how many slots there were ({_number(slots)})"
     return tag(
