@@ -38,8 +38,12 @@ types: .venv/.test
 docs: .venv/.test
 	$(BIN)/python -m zensical build --clean --strict
 
-# Ratios at a small size: a path's and a prediction's CPU time a span, decoding, what recording a span costs.
+# Ratios beside named peers; SIZE=large for all of it, ARGS=--write for benchmarks/RESULTS.md. Then a path's and a
+# prediction's CPU time a span, and what recording a span costs.
+SIZE ?= small
+
 bench: .venv/.test
+	$(BIN)/python -m benchmarks.suite --size $(SIZE) $(ARGS)
 	$(BIN)/python -m benchmarks.path_speed --small
 	$(BIN)/python -m benchmarks.replay_speed 20000
 	$(BIN)/python -m benchmarks.hook_overhead

@@ -47,6 +47,7 @@ ACTOR_NAME = "raytrace.actor_name"
 CANCELLED = "raytrace.cancelled"
 CONCURRENCY_GROUP = "raytrace.concurrency_group"
 MAX_CONCURRENCY = "raytrace.max_concurrency"
+ON_EVENT_LOOP = "raytrace.on_event_loop"
 ITEMS = "raytrace.items"
 ITEM_READY = "raytrace.item_ready"
 

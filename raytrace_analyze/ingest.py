@@ -17,7 +17,7 @@ from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, NoWholeSpanError, UsageError
 from raytrace_analyze.files.streams import readable
-from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind
+from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind, Progress
 from raytrace_analyze.schema import DECODED, PROCESS
 from raytrace_analyze.table.assemble import assemble, in_order, read_table
 from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
@@ -71,6 +71,8 @@ class Ingested:
     spans: pl.DataFrame
     """The span table, with what Ray's task events say in its rows: columns of `schema.TABLE`."""
     report: IngestReport
+    inputs: tuple[InputFile, ...] = ()
+    """The files that were found to hold something of ours, as they were before they were read."""
 
     @property
     def task_events(self) -> pl.DataFrame:
@@ -81,10 +83,11 @@ class Ingested:
         return task_events_of(self.spans)
 
 
-def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested:
+def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]], *, progress: Progress | None = None) -> Ingested:
     """Read all span files among `paths` (files and folders), and Ray's task events beside them, into one span table.
 
-    Raises NoSpansError where there is no span in them; UsageError for a path that does not exist.
+    `progress` is told which share of the files is read. Raises NoSpansError where there is no span in them;
+    UsageError for a path that does not exist.
     """
     given = [paths] if isinstance(paths, str | PathLike) else paths
     listed = [Path(path) for path in given]
@@ -94,7 +97,7 @@ def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested
     sources = [file for file in discovery.files if format_of(file).holds_spans]
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
-    for decoded in decode_files(sources):
+    for decoded in decode_files(sources, progress=progress):
         frames.append(decoded.frame)
         problems += decoded.problems
     pieces, lost = _pieces(discovery.files)
@@ -107,7 +110,7 @@ def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Ingested
         raise _nothing_in(listed, discovery, [*discovery.problems, *problems])
     records = sum(frame.height for frame in frames)
     files = tuple(file.path for file in discovery.files if file in sources or format_of(file).read_pieces)
-    return Ingested(spans, _report(spans, files, discovery, [*problems, *noticed], records))
+    return Ingested(spans, _report(spans, files, discovery, [*problems, *noticed], records), discovery.files)
 
 
 def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:

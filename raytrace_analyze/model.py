@@ -1,10 +1,14 @@
 """The small value types that the layers hand to each other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 import polars as pl
+
+Progress = Callable[[float], None]
+"""Is told again and again which share (0 to 1) of a long piece of work is done."""
 
 
 class Compression(StrEnum):
@@ -44,6 +48,8 @@ class InputFile:
     """What its text is written in; `utf-16` and the like are turned into UTF-8 as they are read."""
     archive: Path | None = None
     """Of a file in a zip archive, that archive; `path` is then its path with the file's name in it behind."""
+    modified_ns: int = 0
+    """When it was last written to, as the file system says."""
 
 
 class ProblemKind(StrEnum):

@@ -17,9 +17,11 @@ from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.table.attempts import only_attempts, only_spans, with_event_columns, with_task_events
 from raytrace_analyze.table.lineage import Nanos
 from raytrace_analyze.trace.clipping import Scoped, scope_spans
+from raytrace_analyze.trace.idle_waits import with_idle_waits
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.scopes import Scopes, read_scopes
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.trace.waiting import Waiting, find_waiting
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +37,8 @@ class PreparedTrace:
 
     @cached_property
     def structure(self) -> Structure:
-        """The spans as arrays, clocks corrected."""
-        return self._corrected[0]
+        """The spans as arrays: clocks corrected, and waits as long as their threads were idle for them."""
+        return with_idle_waits(self._corrected[0], self.clock_shift)
 
     @property
     def spans(self) -> pl.DataFrame:
@@ -62,16 +64,21 @@ class PreparedTrace:
         return relate_runs(self.structure, self.clock_shift)
 
     @cached_property
+    def waiting(self) -> Waiting:
+        """What waits waited for, what let suspended methods go on, what ended runs."""
+        return find_waiting(self.runs)
+
+    @cached_property
     def clock_shift(self) -> Nanos:
         """By row of `spans`: what was added to its times (ns), and is to be added to others its process stamped."""
         recorded = only_spans(self.table).get_column("start").to_physical().to_numpy().astype(np.int64)
-        shift: Nanos = self.structure.start - recorded
+        shift: Nanos = self._corrected[0].start - recorded
         return shift
 
     @cached_property
     def rules(self) -> CauseRules:
         """What every run can have waited for, and Ray's task events of each."""
-        return CauseRules(self.structure, self.runs)
+        return CauseRules(self.structure, self.runs, self.waiting.turns)
 
     def scopes(self, kind: str) -> Scopes:
         """Give the scopes of a kind, `jobs` or `traces`."""

@@ -16,9 +16,11 @@ Version 1 had no task events in its rows: they lay beside it, in a second Parque
 """
 
 VERSION_KEY = "raytrace.schema_version"
+INPUTS_KEY = "raytrace.inputs"
 TABLE_KEY = "raytrace.table"
 EVENT_TABLE = "task_events"
-"""Keys of our Parquet files' metadata: the version, and of version 1's table of task events what it is."""
+"""Keys of our Parquet files' metadata: the version; which files it was made of (JSON, see `append`); and of version 1's
+table of task events what it is."""
 
 TIME = pl.Datetime("ns", "UTC")
 Kind = pl.Enum(vocabulary.SpanKind)

@@ -105,7 +105,11 @@ class Cause(StrEnum):
     TRANSFER = "transfer"
     FUNCTION_LOAD = "function-load"
     RETRY = "retry"
+    RESTORE = "restore"
+    STORE_FULL = "store-full"
+    PLACEMENT = "placement"
     DISPATCH = "dispatch"
+    UNKNOWN = "unknown"
 
 
 class Source(StrEnum):
@@ -127,6 +131,7 @@ class Via(StrEnum):
     SUBMIT = "submit"
     ACTOR = "actor"
     SLOT = "slot"
+    CANCEL = "cancel"
     INFERRED = "inferred"
 
 

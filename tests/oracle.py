@@ -17,10 +17,21 @@ from raytrace_analyze.schema import TABLE
 Scope = Literal["job", "trace", "task"]
 Queues = Literal["follow", "show"]
 Category = Literal["self", "submit", "queue", "wait", "fetch"]
-Via = Literal["join", "wait", "waker", "dependency", "attempt", "creation", "submit", "actor", "slot", "inferred"]
+Via = Literal[
+    "join", "wait", "waker", "dependency", "attempt", "creation", "submit", "actor", "slot", "cancel", "inferred"
+]
 
 SLOT_WITHIN_NS = 100_000_000
 """A run that ended longer ago than this on the same worker process did not hold the slot."""
+SAMPLED_FROM_NS = 100_000_000
+LOOKS_NS = 100_000_000
+"""How much longer than was seen a thread may have been idle."""
+LOOP_NS = 1_000_000_000
+"""How long a loop that looks again and again may sleep in between."""
+AFTER_NS = 20_000_000
+"""What begins so soon after a delivery is what its callback does."""
+CALL_WITHIN_NS = 1_000_000_000
+"""A call longer ago than this did not end a run that failed for reasons that nobody knows."""
 WAKER_WITHIN_NS = 5_000_000
 """A run that stopped executing longer ago than this did not let a suspended one go on."""
 
@@ -59,6 +70,9 @@ class Span:
     trace_id: str | None = None
     parent_id: str | None = None
     name: str = ""
+    status: str = "UNSET"
+    error_type: str | None = None
+    profile_store_outputs_end: int | None = None
     kind: str = "INTERNAL"
     category: str = "custom"
     session: str | None = None
@@ -82,6 +96,9 @@ class Span:
     parent: "Span | None" = None
     is_run: bool = False
     detached: bool = False
+    adopted: bool = False
+    is_idle_wait: bool = False
+    """Whether its times are those for which a thread was idle."""
 
     @property
     def is_submit(self) -> bool:
@@ -133,6 +150,17 @@ class Span:
     def run_above(self) -> "Span | None":
         """The run in whose control flow it lies."""
         return next((above for above in self.ancestors() if above.is_run), None)
+
+    @property
+    def group(self) -> str:
+        """Its concurrency group on its actor."""
+        return str(self.told.get("raytrace.concurrency_group", ""))
+
+    @property
+    def held_until(self) -> int:
+        """Until when a run held its slot."""
+        stored = None if self.actor is not None else self.profile_store_outputs_end
+        return max(self.end, stored or 0)
 
     @property
     def is_suspension(self) -> bool:
@@ -229,7 +257,7 @@ def critical_path(
 def prepare(table: pl.DataFrame) -> list[Span]:
     """Give the table's spans with ends and parents, the same for every scope."""
     columns = [column.name for column in fields(Span) if column.name in TABLE]
-    rows = table.select(columns).with_columns(pl.col("start", "end").to_physical())
+    rows = table.select(columns).with_columns(pl.col("start", "end", "profile_store_outputs_end").to_physical())
     spans = [_span(row) for row in rows.iter_rows(named=True)]
     _fill_ends(spans)
     for span in spans:
@@ -241,6 +269,7 @@ def prepare(table: pl.DataFrame) -> list[Span]:
         span.is_run = span.kind == "CONSUMER" and (span.parent is None or span.parent.is_submit)
     _adopt(spans)
     cut_circles(spans)
+    _IdleWaits(spans).lengthen()
     return spans
 
 
@@ -301,12 +330,100 @@ def _adopt(spans: list[Span]) -> None:
             of_task = [run for run in runs if own_task is not None and run.task == own_task]
             adopted[span] = _innermost_around(span, of_task) or _innermost_around(span, drivers)
     for span, parent in adopted.items():
-        span.parent = parent
+        span.parent, span.adopted = parent, parent is not None
 
 
 def _innermost_around(span: Span, others: list[Span]) -> Span | None:
     around = [other for other in others if _same_process(other, span) and other.start <= span.start <= other.end]
     return max(around, key=lambda other: (other.start, other.span_id), default=None)
+
+
+class _IdleWaits:
+    """Deliveries begin where a thread became idle for them; polls end where it was idle until the result was there."""
+
+    def __init__(self, spans: list[Span]) -> None:
+        self.spans = spans
+        self.runs = [span for span in spans if span.is_run]
+        self.waits = [span for span in spans if span.ready_task_ids is not None and not span.is_run]
+        self.stretches = {
+            span: json.loads(span.told.get("raytrace.idle", '{"stretches": []}'))["stretches"]
+            for span in spans
+            if (span.is_run or span.category == "driver") and span.end - span.start >= SAMPLED_FROM_NS
+            if "raytrace.cpu_ns" in span.told
+        }
+
+    def lengthen(self) -> None:
+        begins = {wait: begin for wait in self.waits if (begin := self._idle_since(wait)) is not None}
+        ends = {wait: end for wait in self.waits if (end := self._idle_until(wait)) is not None}
+        moved = {
+            wait: self._innermost(self._flow(wait), ends.get(wait, wait.end))
+            for wait in self.waits
+            if wait in begins | ends
+        }
+        for wait, parent in moved.items():
+            wait.start, wait.end = begins.get(wait, wait.start), ends.get(wait, wait.end)
+            wait.parent, wait.is_idle_wait = parent, True
+
+    def _flow(self, span: Span, *, of_any_thread: bool = False) -> Span | None:
+        """The run or driver whose thread it was in, if that was looked at."""
+        above: Span | None = span
+        while above is not None and above not in self.stretches:
+            is_other_thread = above.adopted and not (of_any_thread or span.name == "ray.delivery")
+            above = None if above.is_run or is_other_thread else above.parent
+        return above
+
+    def _stretch(self, flow: Span | None, time: int) -> dict[str, Any] | None:
+        if flow is None:
+            return None
+        before = [one for one in self.stretches[flow] if one["start_ns"] < time]
+        last = max(before, key=lambda one: one["start_ns"], default=None)
+        return last if last is not None and last["end_ns"] + LOOKS_NS >= time else None
+
+    def _idle_since(self, wait: Span) -> int | None:
+        flow = self._flow(wait)
+        stretch = self._stretch(flow, wait.end)
+        if wait.name != "ray.delivery" or stretch is None:
+            return None
+        slept_on = stretch["end_ns"] - wait.end
+        goes_on = slept_on <= (LOOP_NS if stretch.get("loops") else LOOKS_NS)
+        submits = [span for span in self.spans if span.is_submit and wait.end <= span.start <= wait.end + AFTER_NS]
+        if not goes_on and not any(self._flow(span, of_any_thread=True) is flow for span in submits):
+            return None
+        ended = [run.end for run in self.runs if run.task in wait.ready and run.start < wait.end]
+        since: int = stretch["start_ns"]
+        return since if max(ended, default=since) > since else None
+
+    def _idle_until(self, wait: Span) -> int | None:
+        flow = self._flow(wait)
+        if not wait.ended or flow is None:
+            return None
+        missing = _missing(wait) - wait.ready
+        runs = [run for run in self.runs if run.task in missing and run.end > wait.end]
+        ends = [run.end for run in runs if self._asks_again(wait, run) and self._stretch(flow, run.end) is not None]
+        return max(ends, default=None)
+
+    def _asks_again(self, wait: Span, run: Span) -> bool:
+        """Tell whether the next wait of the same thread for a run began when that had ended."""
+        flow = self._flow(wait)
+        others = [
+            (other.start, other.span_id)
+            for other in self.waits
+            if (run.task in other.ready or (other.ended and run.task in _missing(other))) and self._flow(other) is flow
+        ]
+        later = [start for start, span_id in others if (start, span_id) > (wait.start, wait.span_id)]
+        return bool(later) and min(later) >= run.end
+
+    def _innermost(self, flow: Span | None, time: int) -> Span | None:
+        """The innermost span that a thread was in at a time."""
+        steps = [span for span in self.spans if not (span in self.waits or span.is_submit or span.is_run)]
+        begun = [span for span in steps if self._flow(span) is flow and span.start < time]
+        above: Span | None = begun[-1] if begun else flow
+        latest_start = max((span.start for span in begun), default=0)
+        for span in begun:
+            above = span if span.start == latest_start else above
+        while above is not None and above.end < time:
+            above = None if above.is_run else above.parent
+        return above if above is not None and self._flow(above) is flow else flow
 
 
 def _clip(members: list[Span]) -> None:
@@ -412,7 +529,9 @@ class Walk:
         return OraclePath(min(stop, begin.time), begin.time, segments[::-1])
 
     def _step(self, at: State) -> Step:
-        return self._through_wait(at) or self._to_waker(at) or self._into_child(at) or self._back(at)
+        return (
+            self._through_wait(at) or self._to_waker(at) or self._to_call(at) or self._into_child(at) or self._back(at)
+        )
 
     def _through_wait(self, at: State) -> Step | None:
         """Walk rule 1: what the wait came back with."""
@@ -452,6 +571,29 @@ class Walk:
             return None
         self.led_to_by_wait.add(then)
         return Step([(stopped, "fetch")], State(*then, "waker", False))
+
+    def _to_call(self, at: State) -> Step | None:
+        """From the end of a run that was cut short to the call that ended it."""
+        run = at.span
+        if not run.is_run or at.time != run.end:
+            return None
+        call = self._ended_by(run, set())
+        if call is None or call not in self.in_scope or call.detached:
+            return None
+        time = min(call.start, run.end - 1)
+        return Step([(time, "self")], State(self._parent(call), time, "cancel", at.inferred))
+
+    def _ended_by(self, run: Span, asked: set[Span]) -> Span | None:
+        """The last call for a run while it ran, else the one that ended the run that submitted it."""
+        calls = [call for call in self.everything if not call.is_run and _is_call_to_end(call, run)]
+        fitting = [(call.began, call.span_id, call) for call in calls if _can_have_ended(call, run)]
+        if fitting:
+            return max(fitting, key=lambda one: one[:2])[2]
+        submitter = None if run.submit is None else run.submit.run_above
+        if submitter is None or submitter in asked or not _was_cut(run):
+            return None
+        above = self._ended_by(submitter, asked | {run})
+        return above if above is not None and _can_have_ended(above, run) else None
 
     def _stops(self, run: Span) -> list[int]:
         """Give when a run stopped executing: its end, and where it was suspended."""
@@ -554,20 +696,42 @@ class Walk:
 
     def _holder(self, run: Span, after: int, begin: int) -> State | None:
         """--queues follow: what held the actor or the worker process."""
-        between = self._runs_between(after, begin)
         if run.actor is not None:
-            via: Via = "actor"
-            serial = self._never_overlaps(run.actor)
-            held = [other for other in between if serial and other.actor == run.actor]
-        else:
-            via = "slot"
-            worker = run.worker_process
-            held = [other for other in between if worker is not None and other.worker_process == worker]
-            held = [other for other in held if begin - other.end <= SLOT_WITHIN_NS]
-            if not held and self.slots is not None and self.slots.waited(run, after, begin):
-                held = [other for other in between if _holds_slot_on(other, run.session, run.node_id)]
-                held = [other for other in held if begin - other.end <= SLOT_WITHIN_NS]
-        return self._into_run(latest(held), via, inferred=False)
+            return self._turn(run, after, begin)
+        worker = run.worker_process
+        held = self._released(lambda other: worker is not None and other.worker_process == worker, after, begin)
+        if held is None and self.slots is not None and self.slots.waited(run, after, begin):
+            held = self._released(lambda other: _holds_slot_on(other, run.session, run.node_id), after, begin)
+        return self._into_run(held, "slot", inferred=False)
+
+    def _released(self, fits: Callable[[Span], bool], after: int, begin: int) -> Span | None:
+        """The last to give its slot back shortly before; what had ended too early did not hold it."""
+        since = max(after, begin - SLOT_WITHIN_NS - 1)
+        held = [run for run in self.runs if fits(run) and run.start < begin and since < run.held_until <= begin]
+        last = max(held, key=lambda run: (run.held_until, -run.start, run.span_id), default=None)
+        return last if last is not None and last.end > after else None
+
+    def _turn(self, run: Span, after: int, begin: int) -> State | None:
+        """The last to let go of a turn on the run's actor, in its group, when none was free."""
+        lane = [other for other in self.runs if (other.actor, other.group) == (run.actor, run.group)]
+        limit = max(other.told.get("raytrace.max_concurrency", 0) for other in lane)
+        if not limit and run.actor is not None and self._never_overlaps(run.actor):
+            limit = 1
+        if not limit:
+            return None
+        shares_loop = any(other.told.get("raytrace.on_event_loop") for other in lane)
+        stops = [
+            (time, -other.start, other.span_id, other)
+            for other in lane
+            if other.start < begin
+            for time in (self._stops(other) if shares_loop else [other.end])
+            if after < time <= begin
+            if shares_loop or sum(one.start < time <= one.end for one in lane) >= limit
+        ]
+        if not stops:
+            return None
+        time, _, _, holder = max(stops, key=lambda stop: stop[:3])
+        return State(holder, time, "actor", False) if holder in self.in_scope else None
 
     def _never_overlaps(self, actor: tuple[str | None, str]) -> bool:
         runs = [run for run in self.runs if run.actor == actor]
@@ -587,6 +751,28 @@ class Walk:
 
     def _into_run(self, run: Span | None, via: Via, *, inferred: bool) -> State | None:
         return State(run, run.end, via, inferred) if run is not None and run in self.in_scope else None
+
+
+def _is_call_to_end(call: Span, run: Span) -> bool:
+    if call.name == "ray.kill" and run.actor is not None and call.actor == run.actor:
+        return True
+    target = call.told.get("raytrace.target_task_id") if call.name in ("ray.cancel", "ray.kill") else None
+    return target is not None and run.task == (call.session, target)
+
+
+def _was_cut(run: Span) -> str | None:
+    """Whether something else than itself ended a run: `certain`, `likely`, None."""
+    if run.told.get("raytrace.cancelled") is True:
+        return "certain"
+    if run.error_type is not None:
+        return None if run.error_type == "TASK_EXECUTION_EXCEPTION" else "certain"
+    return "likely" if run.status == "ERROR" or not run.ended else None
+
+
+def _can_have_ended(call: Span, run: Span) -> bool:
+    cut = _was_cut(run)
+    in_time = run.start < call.began < run.end and (cut == "certain" or call.began >= run.end - CALL_WITHIN_NS)
+    return cut is not None and in_time and call.run_above is not run
 
 
 def _missing(wait: Span) -> set[tuple[str | None, str]]:

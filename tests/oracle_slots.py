@@ -55,7 +55,13 @@ class Slots:
                 changes[place] += _held(run, self._held_from(run), self._held_until(run), amount, is_grant=True)
         for wait in spans:
             flow = next((above for above in wait.ancestors() if above.is_run), None)
-            if wait.is_run or wait.ready_task_ids is None or flow is None or flow.actor is not None:
+            if (
+                wait.is_run
+                or wait.ready_task_ids is None
+                or flow is None
+                or flow.actor is not None
+                or wait.is_idle_wait
+            ):
                 continue
             since, until = max(wait.start, self._held_from(flow)), min(wait.end, flow.end)
             for place, amount in self._holds(flow).items():
@@ -73,11 +79,11 @@ class Slots:
         ready = told.assigned if told.assigned is not None else self._dependencies_done(run, until)
         granted = next((time for time in (told.submitted, told.running) if time is not None), until)
         ready = since if ready is None else ready
-        room = self._room_from(run, granted)
+        room = self._room_from(run, max(since, ready), granted)
         return room is not None and room > max(since, ready) and min(room, until) > max(min(ready, until), since)
 
-    def _room_from(self, run: Span, until: int) -> int | None:
-        """Since when its process was free and its node had room for it."""
+    def _room_from(self, run: Span, since: int, until: int) -> int | None:
+        """Since when its process was free and its node had room for it; None where that was all the time."""
         worker = run.worker_process
         mates = [other for other in self.runs if other is not run and worker and other.worker_process == worker]
         before = latest(other for other in mates if other.end <= until)
@@ -90,6 +96,8 @@ class Slots:
             for place, amount in self._demand(run).items()
         ]
         last = max((step for step in freed if step is not None), key=lambda step: step.time, default=None)
+        if run.node_id is not None and (last is None or last.time <= since):
+            return None
         if last is not None and (before is None or last.time > before.end):
             time, holder = last.time, last.owner
         elif before is not None:
@@ -122,7 +130,7 @@ class Slots:
     def _held_until(self, run: Span) -> int:
         """To its end; an actor holds what it asked for to the end of the last run on it."""
         ends = [other.end for other in self.runs if run.is_creation and other.actor == run.actor]
-        return max([run.end, *ends])
+        return max([run.held_until, *ends])
 
     def _holds(self, run: Span) -> dict[Place, int]:
         is_placed_only = run.is_creation and not self._asked(run)

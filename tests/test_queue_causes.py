@@ -10,16 +10,14 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import NoSpansError, critical_path, critical_paths, latency_stats, load, queue_causes
+from raytrace_analyze.vocabulary import Cause
 from tests.random_spans import random_table
 from tests.simulated_events import Observed, event_table, observe
 from tests.simulator import simulate
 from tests.tables import run, span, submit, table, wait, whole
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
-CAUSES = {
-    *("dependency", "actor-busy", "actor-start", "worker-start", "no-slot"),
-    *("transfer", "function-load", "retry", "dispatch"),
-}
+CAUSES = set(Cause)
 MS = 1_000_000
 
 Piece = tuple[str, int, int, str | None]

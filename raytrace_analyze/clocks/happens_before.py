@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.trace.relations import number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.units import duration_text
 
@@ -213,12 +214,14 @@ def _attempts(structure: Structure) -> Pairs | None:
     """Pair each attempt of a task with the next one."""
     if not (structure.spans.get_column("attempt") > 0).any():
         return None
-    task = ("session", "task_id")
+    task = pl.Series("task", number_tasks(structure))
     runs = (
-        structure.spans.select("session", structure.run_task, "attempt", run=pl.int_range(pl.len(), dtype=pl.Int64))
-        .filter(pl.col("task_id").is_not_null(), (pl.col("attempt") > 0).any().over(task))
-        .sort(*task, "attempt", "run")
-        .with_columns(before=pl.when(pl.col("attempt").diff().over(task) > 0).then(pl.col("run").shift().over(task)))
+        structure.spans.select(task, "attempt", run=pl.int_range(pl.len(), dtype=pl.Int64))
+        .filter(pl.col("task") >= 0, (pl.col("attempt") > 0).any().over("task"))
+        .sort("task", "attempt", "run")
+        .with_columns(
+            before=pl.when(pl.col("attempt").diff().over("task") > 0).then(pl.col("run").shift().over("task"))
+        )
         .drop_nulls("before")
     )
     first, second = runs.get_column("before").to_numpy(), runs.get_column("run").to_numpy()

@@ -15,8 +15,12 @@ from raytrace_analyze.commands.standard_input import DASH, load_given
 from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
 
 if TYPE_CHECKING:
+    from raytrace_analyze.append import Known
     from raytrace_analyze.ingest import Ingested
-    from raytrace_analyze.model import Problem
+    from raytrace_analyze.model import Problem, Progress
+
+_READING = 0.8
+"""The share of a merge that reading takes, about."""
 
 
 def merge(
@@ -30,6 +34,10 @@ def merge(
     ] = Path("spans.parquet"),
     force: Annotated[
         bool, typer.Option("--force", help="Replace FILE also where no merge wrote it, such as an input.")
+    ] = False,
+    append: Annotated[
+        bool,
+        typer.Option("--append", help="Add to FILE what is new: only files that are new or have changed are read."),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing if any input is damaged.")] = False,
 ) -> None:
@@ -45,32 +53,61 @@ def merge(
 
       raytrace-analyze merge node1/ node2/ -o job.parquet
 
+      raytrace-analyze merge /tmp --append
+
       zcat spans.jsonl.gz | raytrace-analyze merge - -o - > job.parquet
     """
     from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.merge_view import show_report
+    from raytrace_analyze.views.progress import progress_shown
 
     is_stream = output == DASH
     if is_stream:
         check_not_a_terminal(sys.stdout, "a table")
     else:
         _check(output, force, ())
-    found = load_given(paths)
-    report = found.report
-    if strict and report.is_damaged:
-        show_report(report, messages())
+    known = _known(output) if append else None
+    with progress_shown("merging") as progress:
+        found = _read(paths, output, known, lambda share: progress(share * _READING))
+        is_refused = found is not None and strict and found.report.is_damaged
+        if found is not None and not is_refused:
+            if is_stream:
+                _write_to_standard_output(found)
+            else:
+                _check(output, force, found.report.problems)  # reading took a while
+                _write(found, output, known)
+    if found is None:
+        messages().print(f"nothing new for {output}", soft_wrap=True)
+        return
+    if is_refused:
+        show_report(found.report, messages())
         raise DamagedInputError("some input is damaged, so nothing was written (--strict)")
-    if is_stream:
-        _write_to_standard_output(found)
-    else:
-        _check(output, force, report.problems)  # reading took a while
-        _write(found, output)
     with writing():
-        show_report(report, messages())
+        show_report(found.report, messages())
         if not is_stream:
             messages().print(f"wrote    {output}", soft_wrap=True)
-    if report.is_damaged:
+    if found.report.is_damaged:
         raise typer.Exit(EXIT_DAMAGED)
+
+
+def _known(output: Path) -> "Known | None":
+    """Tell which files are in the table that is added to, None if there is none yet."""
+    from raytrace_analyze.append import known_inputs
+
+    if output == DASH:
+        raise UsageError("--append adds to a file; name it with -o FILE")
+    return known_inputs(output) if output.exists() else None
+
+
+def _read(paths: list[Path], output: Path, known: "Known | None", progress: "Progress") -> "Ingested | None":
+    """Read all that is given, or the table and what is new; None where nothing is."""
+    from raytrace_analyze.append import load_new
+
+    if known is None:
+        return load_given(paths, progress)
+    if DASH in paths:
+        raise UsageError("--append knows files by their names, and standard input has none")
+    return load_new(output, paths, known, progress=progress)
 
 
 def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
@@ -88,12 +125,14 @@ def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
     check_output(output, lambda path: is_span_table(path) and not is_lost, force=force)
 
 
-def _write(found: "Ingested", output: Path) -> None:
+def _write(found: "Ingested", output: Path, known: "Known | None") -> None:
+    from raytrace_analyze.append import about_inputs
     from raytrace_analyze.files.output import strictest_mode
     from raytrace_analyze.table.assemble import write_table
 
     try:
-        write_table(found.spans, output, mode=strictest_mode(found.report.files))
+        about = about_inputs(found.inputs, known)
+        write_table(found.spans, output, mode=strictest_mode(found.report.files), about=about)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
 

@@ -28,6 +28,7 @@ def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
     """
     from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.merge_view import show_problems
+    from raytrace_analyze.views.progress import progress_shown
 
     if not given and not DEFAULT_SPANS.exists():
         raise UsageError(
@@ -35,7 +36,8 @@ def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
             "raytrace-analyze merge FOLDER"
         )
     check_paths(given or (), DEFAULT_SPANS)
-    found = load_given(given or [DEFAULT_SPANS])
+    with progress_shown("reading spans") as progress:
+        found = load_given(given or [DEFAULT_SPANS], progress)
     report = found.report
     if told := [problem for problem in report.problems if problem.changes_results]:
         show_problems(told, messages())

@@ -13,20 +13,21 @@ from raytrace_analyze.errors import RaytraceError, UsageError
 
 if TYPE_CHECKING:
     from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.model import Progress
 
 DEFAULT_SPANS = Path("spans.parquet")
 DASH = Path("-")
 NAME = "standard input"
 
 
-def load_given(paths: Sequence[Path]) -> "Ingested":
+def load_given(paths: Sequence[Path], progress: "Progress | None" = None) -> "Ingested":
     """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises."""
     from raytrace_analyze.ingest import load
 
     if DASH not in paths:
-        return load(list(paths))
+        return load(list(paths), progress=progress)
     with _spooled() as file:
-        return _renamed(load([file if path == DASH else path for path in paths]), str(file))
+        return _renamed(load([file if path == DASH else path for path in paths], progress=progress), str(file))
 
 
 @contextmanager

@@ -43,6 +43,11 @@ _RESOURCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 """In the order of the fields of `Resource`."""
 
+_FILLED = ("job_id", "node_id", "worker_id", "pid", "host", "function", "task_id", "actor_id", "attempt")
+"""What a finished table may have from elsewhere than from a span's own record."""
+
+_RECORDED = '"telemetry.sdk.'
+
 _NO_STATUS = Status()
 
 _BETWEEN = "\n"
@@ -71,9 +76,9 @@ def build_frame(records: Sequence[Record], sources: Sequence[str]) -> tuple[pl.D
     """
     if not records:
         return empty_frame(), {}
-    own = [*_own_columns(records), *_attribute_columns(records)]
+    own = [*_own_columns(records), *_attribute_columns(_each("attributes", records))]
     own.append(pl.Series("source", sources, dtype=pl.String))
-    raw = pl.DataFrame(own).hstack(_resource_columns(records))
+    raw = pl.DataFrame(own).hstack(_resource_columns(_each("resource", records)))
     # One pass over all columns: each call into polars costs as much as decoding a hundred spans.
     frame = raw.select(_COLUMNS)
     if frame["start"].null_count() or frame["end"].null_count() > raw["end_time"].null_count():
@@ -86,6 +91,28 @@ def build_frame(records: Sequence[Record], sources: Sequence[str]) -> tuple[pl.D
         return frame, {}
     wrong = dict.fromkeys(no_time.arg_true().to_list(), _NO_TIME) | dict.fromkeys(no_id.arg_true().to_list(), _NO_ID)
     return frame.filter(~(no_id | no_time)), dict(sorted(wrong.items()))
+
+
+def as_recorded(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give rows of a finished table (`name`, `attributes`, `resource`) the values that their records told themselves.
+
+    What they have from their surroundings goes: job, task, process. Rows that no OpenTelemetry SDK recorded stay as
+    they are.
+    """
+    if rows.is_empty():
+        return rows
+    attributes, resource = (
+        [msgspec.Raw((text or "{}").encode()) for text in rows.get_column(name)] for name in ("attributes", "resource")
+    )
+    told = pl.DataFrame([rows.get_column("name"), *_attribute_columns(attributes)]).hstack(
+        _resource_columns(resource).drop("resource")
+    )
+    derived = _derived_columns()
+    values = told.select(derived.get(name, pl.col(name)).alias(name) for name in _FILLED)
+    is_recorded = pl.col("resource").str.contains(_RECORDED, literal=True)
+    return rows.with_columns(
+        pl.when(is_recorded).then(values.get_column(name)).otherwise(name).alias(name) for name in _FILLED
+    )
 
 
 def _own_columns(records: Sequence[Record]) -> list[pl.Series]:
@@ -125,8 +152,8 @@ def _json_texts(name: str, values: list[bytes]) -> pl.Series:
     return column
 
 
-def _attribute_columns(records: Sequence[Record]) -> list[pl.Series]:
-    attributes = attributes_of(records)
+def _attribute_columns(raws: Sequence[msgspec.Raw]) -> list[pl.Series]:
+    attributes = attributes_of(raws)
     return [
         _column(column, _each(field, attributes), dtype)
         for field, (column, dtype) in zip(Attributes.__struct_fields__, _ATTRIBUTE_SCHEMA.items(), strict=True)
@@ -149,13 +176,13 @@ def _lists(name: str, values: list[list[str] | None]) -> pl.Series:
     return pl.concat([pl.Series(name, [[]], dtype=known.dtype), known]).gather(pl.Series(rows, dtype=pl.UInt32))
 
 
-def _resource_columns(records: Sequence[Record]) -> pl.DataFrame:
+def _resource_columns(raws: Sequence[msgspec.Raw]) -> pl.DataFrame:
     """Build them from the few distinct resources, then spread these over the rows."""
     numbers: dict[bytes, int] = {}
     rows: list[int] = []
     last: msgspec.Raw | None = None
     number = 0
-    for raw in _each("resource", records):
+    for raw in raws:
         if raw != last:  # comparing with the one before takes a fifth of the time of looking it up
             number = numbers.setdefault(bytes(raw), len(numbers))
             last = raw

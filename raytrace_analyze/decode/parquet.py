@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from raytrace_analyze.decode.column_types import check_times, check_types
-from raytrace_analyze.decode.columns import empty_frame
+from raytrace_analyze.decode.columns import as_recorded, empty_frame
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.record import resource_of
 from raytrace_analyze.errors import UsageError
@@ -16,6 +16,7 @@ from raytrace_analyze.schema import (
     EVENT_COLUMNS,
     EVENT_TABLE,
     FROM_EVENTS,
+    INPUTS_KEY,
     SCHEMA_VERSION,
     TABLE,
     TABLE_KEY,
@@ -49,10 +50,12 @@ def decode_parquet(file: InputFile) -> Iterator[Decoded]:
         source = whole_content(file.path)
         check_version(source, path)  # every version up to ours has a subset of our columns
         table = pl.scan_parquet(source, glob=False)
+        is_merged = INPUTS_KEY in pl.read_parquet_metadata(source)
         check_types(table.head(0).collect(), TABLE, path)
         height = table.select(pl.len()).collect().item()
         for start in range(0, height, _ROWS):
-            yield Decoded(_as_decoded(_only_spans(table.slice(start, _ROWS)).collect(), path))
+            rows = _only_spans(_open_again(table, is_merged).slice(start, _ROWS)).collect()
+            yield Decoded(as_recorded(_as_decoded(rows, path)) if is_merged else _as_decoded(rows, path))
         if not height:
             check_columns(table.collect(), _NEEDED, path)
     except CANNOT_READ as error:
@@ -62,6 +65,18 @@ def decode_parquet(file: InputFile) -> Iterator[Decoded]:
             raise
         detail = str(error).removeprefix(f"{path} ")
         yield Decoded(empty_frame(), (Problem(ProblemKind.UNREADABLE, path, None, detail),))
+
+
+def _open_again(table: pl.LazyFrame, is_merged: bool) -> pl.LazyFrame:
+    """Take back the ends that `merge` had from task events: they are told anew, and the record may be there by now."""
+    if not is_merged:
+        return table
+    closed = (pl.col("kind") == "CONSUMER") & (pl.col("end") == pl.coalesce("state_failed", "state_finished"))
+    nothing = {"end": None, "status": "UNSET", "status_message": None}
+    return table.with_columns(
+        pl.when(closed).then(pl.lit(value)).otherwise(name).cast(TABLE[name]).alias(name)
+        for name, value in nothing.items()
+    )
 
 
 def _only_spans(table: pl.LazyFrame) -> pl.LazyFrame:

@@ -90,12 +90,12 @@ _decode_attributes = msgspec.json.Decoder(Attributes).decode
 _decode_all_attributes = msgspec.json.Decoder(list[Attributes]).decode
 
 
-def attributes_of(records: Sequence[Record]) -> list[Attributes]:
-    """Decode the attributes of every record; a value of a wrong type is coerced or null, never an error."""
+def attributes_of(raws: Sequence[msgspec.Raw]) -> list[Attributes]:
+    """Decode the attributes of records; a value of a wrong type is coerced or null, never an error."""
     try:
-        return _decode_all_attributes(b"[" + b",".join([record.attributes for record in records]) + b"]")
+        return _decode_all_attributes(b"[" + b",".join(raws) + b"]")
     except NOT_AS_TYPED:
-        return [_attributes_of_one(record.attributes) for record in records]
+        return [_attributes_of_one(raw) for raw in raws]
 
 
 def _attributes_of_one(raw: msgspec.Raw) -> Attributes:

@@ -1,23 +1,21 @@
 """Decodes files with several processes of this machine, where that is faster than with one."""
 
-import io
 import os
 import pickle
 import queue
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-
-import polars as pl
+from functools import partial
 
 from raytrace_analyze.decode import format_of
 from raytrace_analyze.engines.plan import Task, plan
-from raytrace_analyze.engines.worker import Reply
+from raytrace_analyze.engines.worker import Reply, unpacked
 from raytrace_analyze.errors import RaytraceError
-from raytrace_analyze.model import Compression, Decoded, InputFile
+from raytrace_analyze.model import Compression, Decoded, InputFile, Progress
 
 PARALLEL_BYTES = 256 << 20
 """From this much span JSON on several processes are faster than one. Measured with two, which gain least."""
@@ -28,22 +26,39 @@ _PACKED_RATIO = 10
 _COMMAND = [sys.executable, "-P", "-c", "from raytrace_analyze.engines.worker import serve; serve()"]
 
 
-def decode_files(files: Sequence[InputFile], *, workers: int | None = None) -> Iterator[Decoded]:
+def decode_files(
+    files: Sequence[InputFile], *, workers: int | None = None, progress: Progress | None = None
+) -> Iterator[Decoded]:
     """Give the spans of all files, in the order of the files (and of the bytes in them).
 
     `workers` is the number of processes; by default as many as there are CPUs for us, and just this one
     if there is little to decode. Files that hold no spans are passed over. At most `workers` + 2 tasks (of
-    some 32 MiB of JSON, or one packed file or table) are in memory besides what was given.
+    some 32 MiB of JSON, or one packed file or table) are in memory besides what was given. `progress` is told which
+    share of the bytes is decoded.
 
     Raises UsageError like `decode_file`, and RaytraceError if a process dies.
     """
     tasks = list(plan([file for file in files if format_of(file).holds_spans]))
     count = min(workers or _cpus(), len(tasks))
     if count < 2 or (workers is None and _json_bytes(files) < PARALLEL_BYTES):
-        for task in tasks:
+        for task, told in zip(tasks, _shares(tasks, progress), strict=True):
             yield from task.run()
+            told()
     else:
-        yield from _decode_in_workers(tasks, count)
+        yield from _decode_in_workers(tasks, count, progress)
+
+
+def _shares(tasks: Sequence[Task], progress: Progress | None) -> Iterator[Callable[[], None]]:
+    """Give for each task what to call when it is done."""
+    whole = max(sum(task.size_bytes for task in tasks), 1)
+    done = 0
+    for task in tasks:
+        done += task.size_bytes
+        yield partial(progress, done / whole) if progress is not None else _say_nothing
+
+
+def _say_nothing() -> None:
+    pass
 
 
 def _cpus() -> int:
@@ -58,7 +73,7 @@ def _json_bytes(files: Sequence[InputFile]) -> int:
     )
 
 
-def _decode_in_workers(tasks: Sequence[Task], count: int) -> Iterator[Decoded]:
+def _decode_in_workers(tasks: Sequence[Task], count: int, progress: Progress | None) -> Iterator[Decoded]:
     """Decode with `count` processes, each of which a thread of ours talks to."""
     workers = [_Worker() for _ in range(count)]
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -74,12 +89,14 @@ def _decode_in_workers(tasks: Sequence[Task], count: int) -> Iterator[Decoded]:
 
     threads = ThreadPoolExecutor(count, thread_name_prefix="decode")
     waiting = deque(tasks)
+    shares = _shares(tasks, progress)
     running: deque[Future[list[Decoded]]] = deque()
     try:
         while waiting or running:
             while waiting and len(running) < count + 2:
                 running.append(threads.submit(decode, waiting.popleft()))
             yield from running.popleft().result()
+            next(shares)()
     finally:
         for worker in workers:
             worker.end()
@@ -138,4 +155,4 @@ class _Worker:
 def _unpacked(reply: Reply) -> Decoded:
     assert isinstance(reply, tuple)
     frame, problems = reply
-    return Decoded(pl.read_ipc(io.BytesIO(frame)), problems)
+    return Decoded(unpacked(frame), problems)

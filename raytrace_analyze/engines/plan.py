@@ -30,6 +30,13 @@ class Task:
     stop: int | None = None
     """Byte offsets of a part; None: to the end."""
 
+    @property
+    def size_bytes(self) -> int:
+        """How much of the files on disk it reads."""
+        if self.stop is not None:
+            return self.stop - self.start
+        return max(sum(file.size_bytes for file in self.files) - self.start, 0)
+
     def run(self) -> Iterator[Decoded]:
         """Decode; the same spans as `decode_file` gives for the files."""
         if len(self.files) > 1:

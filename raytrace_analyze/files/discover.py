@@ -194,7 +194,15 @@ def _look_into(walk: _Walk, candidate: _Candidate, recognise: Recognise, files: 
         found = _recognised(walk, recognise, content, path, candidate.is_given)
         if found is not None:
             format_, encoding = found
-            files[key] = InputFile(Path(path), format_, compression, status.st_size, candidate.is_given, encoding)
+            files[key] = InputFile(
+                Path(path),
+                format_,
+                compression,
+                status.st_size,
+                candidate.is_given,
+                encoding,
+                modified_ns=status.st_mtime_ns,
+            )
 
 
 def _recognised(walk: _Walk, recognise: Recognise, content: bytes, path: str, is_given: bool) -> tuple[str, str] | None:

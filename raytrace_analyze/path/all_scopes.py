@@ -15,7 +15,6 @@ from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
-from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.vocabulary import Scopes, choose
 
 
@@ -47,7 +46,7 @@ def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.Data
     """Find the paths of all `jobs`, `traces` or `requests`; gives what `critical_paths` does."""
     keys, scoped, rules = trace.scopes(scopes).table, trace.scoped(scopes), trace.rules
     frames = []
-    for segments in find_segments(scoped, rules.runs, options, slot_waits(rules)):
+    for segments in find_segments(trace, scoped, options):
         split, places = tell_activities(split_queues(segments, rules), trace)
         about = keys.select(scope="id", session="session")[split.scope]
         frames.append(about.hstack(columns_frame(split, scoped, places)))
@@ -57,18 +56,20 @@ def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.Data
 
 
 def find_segments(
-    scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None = None, scopes: RowIds | None = None
+    trace: PreparedTrace, scoped: Scoped, options: PathOptions, scopes: RowIds | None = None
 ) -> Iterator[Segments]:
-    """Walk every scope, or some; gives the segments of some scopes at a time, in order.
-
-    `slots` tells from task events who waited for a slot of its node.
-    """
+    """Walk every scope of a trace, or some; gives the segments of some scopes at a time, in order."""
     if scopes is None:
         scopes = np.arange(scoped.start.size - scoped.span_count)
-    for paths in find_paths(Stepper(scoped, runs, options, slots), scopes):
+    for paths in find_paths(stepper_of(trace, scoped, options), scopes):
         yield segments_of_paths(paths, scoped.structure)
 
 
-def slot_waits(rules: CauseRules) -> SlotWaits | None:
+def stepper_of(trace: PreparedTrace, scoped: Scoped, options: PathOptions) -> Stepper:
+    """Give what finds the steps of walks through scopes of a trace."""
+    return Stepper(scoped, trace.runs, options, _slot_waits(trace.rules), trace.waiting)
+
+
+def _slot_waits(rules: CauseRules) -> SlotWaits | None:
     """Give what task events tell of waits for slots, None where there are none."""
     return SlotWaits(rules) if rules.states.known.any() else None

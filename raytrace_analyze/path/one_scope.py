@@ -9,7 +9,7 @@ import polars as pl
 from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.path.all_scopes import find_segments, slot_waits
+from raytrace_analyze.path.all_scopes import find_segments, stepper_of
 from raytrace_analyze.path.chains import Chains
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.outcome import how_a_run_ended, how_it_ended
@@ -22,7 +22,6 @@ from raytrace_analyze.path.segments import (
     split_queues,
     tell_activities,
 )
-from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
@@ -90,8 +89,7 @@ def _of_scope(
         number = longest(scoped, keys)
         if len(keys) > 1:
             notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
-    slots = slot_waits(trace.rules)
-    segments = next(find_segments(scoped, trace.runs, options, slots, np.array([number])))
+    segments = next(find_segments(trace, scoped, options, np.array([number])))
     root = scoped.root(number)
     inside = np.flatnonzero(trace.scopes(kind).of_row == number)
     within = structure.spans[inside]
@@ -158,7 +156,7 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
     if runs.size > 1:
         notes = (f"of {count_text(runs.size, 'run')} of this task, this is the slowest from submit to end",)
     scope, begin = scoped.scope_of[[run]], np.array([run])
-    chains = Chains(Stepper(scoped, trace.runs, options, slot_waits(trace.rules)), scope)
+    chains = Chains(stepper_of(trace, scoped, options), scope)
     paths = chains.follow(scope, begin, scoped.end[begin], floor=start)
     return _path(
         trace,

@@ -11,6 +11,7 @@ from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.turns import Turns
 from raytrace_analyze.vocabulary import Queues, Via
 
 
@@ -19,19 +20,22 @@ class Found:
     """Runs that explain why others started when they did: rows (-1: none), and how."""
 
     row: RowIds
+    time: Nanos
+    """When what explains it happened: the run's end, or where it was suspended."""
     via: Codes
 
-    def put(self, chosen: RowIds, row: RowIds, via: Via) -> None:
+    def put(self, chosen: RowIds, row: RowIds, via: Via, time: Nanos) -> None:
         """Take what was found for some, if anything was."""
         there = row >= 0
         self.row[chosen[there]] = row[there]
+        self.time[chosen[there]] = time[there]
         self.via[chosen[there]] = code(via)
 
-    def put_later(self, chosen: RowIds, row: RowIds, via: Via, lateness: Nanos) -> None:
+    def put_later(self, chosen: RowIds, row: RowIds, via: Via, lateness: Nanos, end: Nanos) -> None:
         """Take what was found for some where it is later than what is there."""
         present = self.row[chosen]
         later = (row >= 0) & ((present < 0) | (lateness[row] > lateness[present]))
-        self.put(chosen[later], row[later], via)
+        self.put(chosen[later], row[later], via, end[row[later]])
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,24 @@ class Asked:
 
     def latest(self, runs: Latest, group: RowIds, *, within_ns: int | None = None) -> RowIds:
         """Give each group's latest run that fits, at most `within_ns` before `until`; -1 where there is none."""
+        return runs.members_at(self.position(runs, group, within_ns=within_ns))
+
+    def position(self, runs: Latest, group: RowIds, *, within_ns: int | None = None) -> RowIds:
+        """Give the position of that run in `runs`."""
         since = self.since if within_ns is None else np.maximum(self.since, self.until - within_ns - 1)
-        return runs.members_at(runs.before(group, since, self.until))
+        return runs.before(group, since, self.until)
+
+    def released(self, runs: Latest, group: RowIds, end: Nanos) -> RowIds:
+        """Give each group's latest run to give its slot back shortly before `until`, if it ended after `since`."""
+        run = self.latest(runs, group, within_ns=SLOT_WITHIN_NS)
+        return np.where((run >= 0) & (end[run] > self.since), run, -1)
 
 
 class Origins:
     """Finds where runs came from."""
 
-    def __init__(self, runs: Runs, options: PathOptions, slots: SlotWaits | None = None) -> None:
+    def __init__(self, runs: Runs, turns: Turns, options: PathOptions, slots: SlotWaits | None = None) -> None:
+        self._turns, self._freed = turns, Latest(turns.freed, runs.structure.start)
         self._runs, self._structure = runs, runs.structure
         self._follow = options.queues is Queues.FOLLOW
         self._guess = options.infer and self._follow
@@ -67,7 +81,7 @@ class Origins:
 
     def find(self, run: RowIds, submit: RowIds, since: Nanos, until: Nanos) -> Found:
         """Find the runs whose ends in (since, until] let others start."""
-        found = Found(np.full(run.size, -1, dtype=np.int64), np.full(run.size, -1, dtype=np.int8))
+        found = Found(np.full(run.size, -1, dtype=np.int64), since.copy(), np.full(run.size, -1, dtype=np.int8))
         asked = Asked(run, submit, since, until)
         recorded = self._runs.recorded[run]
         named = recorded if self._guess else np.ones(run.size, dtype=np.bool_)
@@ -76,8 +90,7 @@ class Origins:
         if (some := positions(named)).size:
             self._named(found, some, asked[some])
         if self._follow and (some := positions(recorded)).size:
-            after = np.where(found.row >= 0, self._structure.end[found.row], since)
-            self._holders(found, some, Asked(run, submit, after, until)[some])
+            self._holders(found, some, Asked(run, submit, found.time.copy(), until)[some])
         return found
 
     def _latest(self, name: str) -> Latest:
@@ -92,15 +105,15 @@ class Origins:
         on_actor = self._runs.actor[asked.run] >= 0
         if (calls := positions(on_actor)).size:
             run = asked[calls].latest(self._latest("on_actor"), self._runs.actor[asked.run[calls]])
-            found.put(some[calls], run, Via.INFERRED)
+            found.put(some[calls], run, Via.INFERRED, self._structure.end[run])
         if (tasks := positions(~on_actor)).size:
             job = self._runs.job[asked.run[tasks]]
             run = asked[tasks].latest(self._latest("in_job"), job, within_ns=self._infer_within_ns)
-            found.put(some[tasks], run, Via.INFERRED)
+            found.put(some[tasks], run, Via.INFERRED, self._structure.end[run])
 
     def _named(self, found: Found, some: RowIds, asked: Asked) -> None:
         """The latest of a submit's dependencies, earlier attempts, and what made the actor."""
-        lateness = self._structure.lateness
+        lateness, end = self._structure.lateness, self._structure.end
         # The run itself began too late to be found among its attempts.
         for name, group, via in (
             ("dependencies", asked.submit, Via.DEPENDENCY),
@@ -109,32 +122,34 @@ class Origins:
         ):
             runs = self._latest(name)
             if runs.members.size and (chosen := positions(runs.sizes(group))).size:
-                found.put_later(some[chosen], asked[chosen].latest(runs, group[chosen]), via, lateness)
+                found.put_later(some[chosen], asked[chosen].latest(runs, group[chosen]), via, lateness, end)
         actor = self._runs.actor[asked.run]
         is_creation = self._runs.is_creation[asked.run]
         if (calls := positions((actor >= 0) & ~is_creation)).size:
             run = asked[calls].latest(self._creations, actor[calls])
-            found.put_later(some[calls], run, Via.CREATION, lateness)
+            found.put_later(some[calls], run, Via.CREATION, lateness, end)
         if (made := positions(is_creation)).size:
             again = made[self._created_at[actor[made]] < self._structure.start[asked.run[made]]]
             run = asked[again].latest(self._latest("on_actor"), actor[again])
-            found.put_later(some[again], run, Via.CREATION, lateness)
+            found.put_later(some[again], run, Via.CREATION, lateness, end)
 
     def _holders(self, found: Found, some: RowIds, asked: Asked) -> None:
         """What held the actor, or the worker, until the run could start."""
-        actor = self._runs.actor[asked.run]
-        on_actor = actor >= 0
+        on_actor = self._runs.actor[asked.run] >= 0
         if (calls := positions(on_actor)).size:
-            calls = calls[self._runs.serial_actor[actor[calls]]]
-            found.put(some[calls], asked[calls].latest(self._latest("on_actor"), actor[calls]), Via.ACTOR)
+            lane = self._turns.lane[asked.run[calls]]
+            calls, lane = calls[self._turns.is_known[lane]], lane[self._turns.is_known[lane]]
+            position = asked[calls].position(self._freed, lane)
+            found.put(some[calls], self._freed.members_at(position), Via.ACTOR, self._freed.times_at(position))
         if (tasks := positions(~on_actor)).size:
             worker = self._runs.worker[asked.run[tasks]]
-            run = asked[tasks].latest(self._latest("on_worker"), worker, within_ns=SLOT_WITHIN_NS)
-            found.put(some[tasks], run, Via.SLOT)
+            run = asked[tasks].released(self._latest("released_on_worker"), worker, self._structure.end)
+            found.put(some[tasks], run, Via.SLOT, self._structure.end[run])
             if self._slots is not None and self._on_node is not None:
                 tasks = tasks[run < 0]
                 node = self._slots.nodes(asked.run[tasks], asked.since[tasks], asked.until[tasks])
-                found.put(some[tasks], asked[tasks].latest(self._on_node, node, within_ns=SLOT_WITHIN_NS), Via.SLOT)
+                run = asked[tasks].released(self._on_node, node, self._structure.end)
+                found.put(some[tasks], run, Via.SLOT, self._structure.end[run])
 
 
 def _creations(runs: Runs) -> tuple[Latest, RowIds]:

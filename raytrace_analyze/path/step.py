@@ -18,8 +18,7 @@ from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs, joins
-from raytrace_analyze.trace.waited import find_waited
-from raytrace_analyze.trace.wakers import find_wakers
+from raytrace_analyze.trace.waiting import Waiting, find_waiting
 from raytrace_analyze.vocabulary import Category, Via
 
 CATEGORIES = tuple(Category)
@@ -85,14 +84,23 @@ class Hops(Visited):
 class Stepper:
     """Finds what states lead to."""
 
-    def __init__(self, scoped: Scoped, runs: Runs, options: PathOptions, slots: SlotWaits | None = None) -> None:
+    def __init__(
+        self,
+        scoped: Scoped,
+        runs: Runs,
+        options: PathOptions,
+        slots: SlotWaits | None = None,
+        waiting: Waiting | None = None,
+    ) -> None:
+        waiting = waiting or find_waiting(runs)
         self.scoped, self.structure = scoped, scoped.structure
         by_end = joins(scoped, runs, infer=options.infer)
         self._joins = Latest(by_end, scoped.start)
         self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
-        self._ready = Latest(find_waited(runs), self.structure.start)
-        self._origins = Origins(runs, options, slots)
-        self._wakers = find_wakers(runs)
+        self._ready = waiting.waited
+        self._origins = Origins(runs, waiting.turns, options, slots)
+        self._wakers = waiting.wakers
+        self._ended_by = waiting.ended_by
         roots = np.zeros(scoped.start.size - scoped.span_count, dtype=np.bool_)
         self._is_wait = np.concatenate([runs.is_wait, roots])
         self._is_run = np.concatenate([self.structure.is_run, roots])
@@ -106,6 +114,8 @@ class Stepper:
         if waits.size:
             self._through_waits(hops, waits, start[waits])
             self._to_wakers(hops, waits, start[waits])
+        if self._ended_by is not None:
+            self._to_calls(hops, positions(hops.next_row < 0), self._ended_by)
         rest = positions(hops.next_row < 0)
         self._into_children(hops, rest, start[rest])
         rest = positions(hops.next_row < 0)
@@ -149,6 +159,21 @@ class Stepper:
         run, stopped = self._wakers.find(row[asked], start[asked], hops.time[waits[asked]])
         found = positions(run >= 0)
         self._to_run(hops, waits[asked[found]], run[found], stopped[found], Via.WAKER)
+
+    def _to_calls(self, hops: Hops, asked: RowIds, ended_by: RowIds) -> None:
+        """Go from the end of a run to where the call was made that ended it; calls themselves take no time."""
+        row = hops.row[asked]
+        asked = asked[(row < ended_by.size) & (hops.time[asked] == self.scoped.end[row])]
+        row = hops.row[asked]
+        call = ended_by[row]
+        inside = (call >= 0) & (self.scoped.scope_of[call] == self.scoped.scope_of[row]) & ~self.scoped.detached[call]
+        asked, call = asked[inside], call[inside]
+        # Strictly earlier, whatever the call's own times say: so the walk ends.
+        called = np.minimum(self.scoped.start[call], hops.time[asked] - 1)
+        hops.down[asked] = hops.queue_from[asked] = hops.next_time[asked] = called
+        hops.next_row[asked] = self.scoped.parent[call]
+        hops.blocker[asked] = -1
+        hops.via[asked] = code(Via.CANCEL)
 
     def _still_running(self, wait: RowIds, time: Nanos, start: Nanos) -> RowIds:
         """Give for each wait the best ready run that was running when it came back, -1 where none was.
@@ -216,7 +241,7 @@ class Stepper:
         found = self._origins.find(run, submit, since, until)
         there = found.row >= 0
         inside = there & (self.scoped.scope_of[found.row] == self.scoped.scope_of[run])
-        time = np.where(inside, self.structure.end[found.row], since)
+        time = np.where(inside, found.time, since)
         hops.queue_from[asked] = hops.next_time[asked] = time
         hops.queue_blocker[asked] = np.where(there & ~inside, found.row, -1)
         hops.next_row[asked] = np.where(inside, found.row, submit)

@@ -105,17 +105,17 @@ class NodeSlots:
 def node_slots(structure: Structure, runs: Runs, demands: Demands, held_from: Nanos, flow: RowIds) -> NodeSlots:
     """Work out who held what of each node.
 
-    `held_from` (ns): since when a run had its slot; a task holds it to its end, but
+    `held_from` (ns): since when a run had its slot; a task holds it until its results are stored, but
     for its waits; an actor with a demand holds it to the end of its last run. `flow`: the run in whose control flow
     each span lies.
     """
     row, place, amount, holds = demands.row, demands.place, demands.amount, demands.holds
-    end = structure.end.copy()
+    end = runs.held_until.copy()
     creations = np.flatnonzero(runs.is_creation)
     last = runs.on_actor.first[runs.actor[creations] + 1] - 1
     end[creations] = np.maximum(end[creations], runs.on_actor.times[last])
     waits = np.flatnonzero(runs.is_wait & (flow >= 0))
-    waits = waits[runs.actor[flow[waits]] < 0]
+    waits = waits[(runs.actor[flow[waits]] < 0) & ~structure.keeps_slot[waits]]
     paused, of_wait = demands.of(flow[waits])
     wait, at_rest = waits[of_wait], row[paused]
     nodes = occupancy(

@@ -10,15 +10,20 @@ import numpy as np
 
 from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.demands import read_demands
-from raytrace_analyze.queueing.occupancy import NodeSlots, node_slots, occupancy
+from raytrace_analyze.queueing.occupancy import NodeSlots, node_slots
 from raytrace_analyze.queueing.task_states import read_states
-from raytrace_analyze.table.lineage import Nanos, RowIds, flags
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.relations import Runs, by_end, number_pairs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.trace.turns import Turns, find_turns
 from raytrace_analyze.vocabulary import Cause
 
+_IN_GROUP = r"_group_(?:\d+_)?([0-9a-f]{12,})"
+"""How Ray names the resources of a placement group."""
+UNKNOWN_FROM_NS = 50_000_000
+"""Ray's own way takes milliseconds: what takes longer is something else."""
 TRANSFER_FROM_NS = 10_000_000
 """From how long on an unexplained wait of a task with arguments from another node is taken for their transfer."""
 
@@ -26,9 +31,10 @@ TRANSFER_FROM_NS = 10_000_000
 class CauseRules:
     """Knows what every run of a table could have waited for."""
 
-    def __init__(self, structure: Structure, runs: Runs) -> None:
+    def __init__(self, structure: Structure, runs: Runs, turns: Turns | None = None) -> None:
         self.structure = structure
         self.runs = runs
+        self.turns = turns or find_turns(runs)
         self.states = read_states(structure)
         self.held_from = self._held_from()
         self.node = _nodes(structure, runs)
@@ -47,7 +53,7 @@ class CauseRules:
     @cached_property
     def on_node(self) -> Timed:
         """By number of the node: the runs of tasks there."""
-        return _by_end(self.structure, np.where(self.runs.actor < 0, self.node, -1))
+        return self.runs.by_release(np.where(self.runs.actor < 0, self.node, -1))
 
     @cached_property
     def slots(self) -> NodeSlots:
@@ -55,14 +61,6 @@ class CauseRules:
         flow = self.structure.run_above
         demands = read_demands(self.structure, self.runs, self.node, self.states.resources)
         return node_slots(self.structure, self.runs, demands, self.held_from, flow)
-
-    @cached_property
-    def turns(self) -> Timed:
-        """By number of the actor: when a turn came free, and the calls that had it."""
-        rows, actors = np.flatnonzero(self.runs.actor >= 0), self.runs.serial_actor.size
-        start, end, one = self.structure.start[rows], self.structure.end[rows], np.ones(rows.size, dtype=np.int64)
-        taken = occupancy(self.runs.actor[rows], actors, start, end, one, rows, one > 0)
-        return taken.freed(np.arange(actors), np.ones(actors, dtype=np.int64))
 
     def earlier(self, run: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
         """Give the attempt before each run, or for an actor's restart what ran on it last: its end and its row."""
@@ -106,7 +104,8 @@ class CauseRules:
         granted = _first_known(states.submitted[run], running, waits.until)
         since = np.maximum(waits.since, ready.time)
         loading = self._loading(waits, np.maximum(granted, running))
-        return [ready, *self._slot(run, since, granted), *loading]
+        slot, last = self._slot(run, since, granted)
+        return [ready, self._placed(run, granted), slot, *self._lease(run, last), *loading]
 
     def of_methods_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods whose states are known."""
@@ -128,7 +127,8 @@ class CauseRules:
                 np.where(states.args_fetch[run] > NEVER, states.ordering[run], NEVER),
                 nobody,
             ),
-            self._busy(run, turn),
+            # On an event loop Ray says RUNNING long before a call gets its turn.
+            self._busy(run, waits.until),
             *self._loading(waits, turn),
         ]
 
@@ -183,9 +183,10 @@ class CauseRules:
         )
 
     def _busy(self, run: RowIds, until: Nanos) -> CauseBound:
-        """The calls that held the actor's turns."""
-        found = latest_until(self.turns, self.runs.actor[run], until)
-        return CauseBound(_code(Cause.ACTOR_BUSY, run), times_at(self.turns, found), members_at(self.turns, found))
+        """The calls of its group that held the turns: as many as may run at once, or the one on the event loop."""
+        freed = self.turns.freed
+        found = latest_until(freed, self.turns.lane[run], until)
+        return CauseBound(_code(Cause.ACTOR_BUSY, run), times_at(freed, found), members_at(freed, found))
 
     def _slot(self, run: RowIds, since: Nanos, until: Nanos) -> list[CauseBound]:
         """A slot of the node, then the worker process if it was still to come.
@@ -196,20 +197,67 @@ class CauseRules:
         before = latest_other(runs.on_worker, runs.worker[run], until, run)
         time, holder = times_at(runs.on_worker, before), members_at(runs.on_worker, before)
         freed, owner = self.slots.waited(run, until)
+        # While the node had room nobody waited for a slot, whoever used the same process in the meantime.
+        has_room = (self.node[run] >= 0) & (freed <= since)
         holder = np.where(freed > time, owner, holder)
         # The slot is given on when the one who submitted the task that had it knows that it is over.
         time = np.maximum(np.maximum(time, freed), np.minimum(self._done(holder), until))
-        waited = time > since
+        waited = (time > since) & ~has_room
         last = _code(Cause.DISPATCH, run)
-        last[self._first_beside(run) == run] = CAUSES.index(Cause.WORKER_START)
+        is_late = until - np.where(waited, time, since) > UNKNOWN_FROM_NS
+        last[is_late & self._takes_results[run] & self.states.known[run]] = CAUSES.index(Cause.RESTORE)
+        last[self.begins_process(run)] = CAUSES.index(Cause.WORKER_START)
         return [
             CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, time, NEVER), np.where(waited, holder, -1)),
             CauseBound(last, until, np.full(run.size, -1, dtype=np.int64)),
         ]
 
+    def _lease(self, run: RowIds, last: CauseBound) -> list[CauseBound]:
+        """Where Ray says it, room in the object store and the arguments, before a worker was given."""
+        full, fetching = self.states.store_memory[run], self.states.lease_args[run]
+        first = np.where(full > NEVER, full, fetching)
+        stored = np.where(fetching > full, fetching, last.time)
+        return [
+            CauseBound(last.cause, first, last.holder),
+            CauseBound(_code(Cause.STORE_FULL, run), np.where(full > NEVER, stored, NEVER), last.holder),
+            CauseBound(_code(Cause.RESTORE, run), np.where(fetching > NEVER, last.time, NEVER), last.holder),
+            last,
+        ]
+
+    def _placed(self, run: RowIds, until: Nanos) -> CauseBound:
+        """The placement group of the first run in it, and the last run on its node that can have made room for it."""
+        first = self._first_in_group[run]
+        found = latest_until(self.on_node, np.where(first, self.node[run], -1), until)
+        holder = members_at(self.on_node, found)
+        return CauseBound(_code(Cause.PLACEMENT, run), np.where(first, until, NEVER), np.where(first, holder, -1))
+
+    @cached_property
+    def _first_in_group(self) -> Flags:
+        """Of runs: the first that ran in its placement group."""
+        resources = self.states.resources
+        first = np.zeros(len(resources), dtype=np.bool_)
+        group = resources.str.extract(_IN_GROUP) if resources.null_count() < len(resources) else resources
+        number, _ = number_pairs(self.structure, group, self.structure.is_run)
+        rows = np.flatnonzero(number >= 0)
+        order = rows[np.lexsort((self.structure.start[rows], number[rows]))]
+        first[order[np.diff(number[order], prepend=-1) != 0]] = True
+        return first
+
+    @cached_property
+    def _takes_results(self) -> Flags:
+        """Of runs: results of other tasks are among their arguments."""
+        lists = self.structure.spans.get_column("dependency_task_ids")
+        submit = self.structure.submit
+        return (submit >= 0) & flags(lists.list.len() > 0)[submit]
+
     def _done(self, run: RowIds) -> RowIds:
         """When whoever submitted a run (-1: none) knew that it was over, NEVER where that is not told."""
         return np.where(run >= 0, self.states.done[run], NEVER)
+
+    def begins_process(self, run: RowIds) -> Flags:
+        """Tell the runs that their worker processes began with."""
+        first: Flags = self._first_beside(run) == run
+        return first
 
     def _first_beside(self, run: RowIds) -> RowIds:
         """The run that each run's worker process began with, -1 where the process is not known."""
@@ -220,7 +268,7 @@ class CauseRules:
     def _loading(self, waits: QueueIntervals, running: Nanos) -> list[CauseBound]:
         """From the worker to the function's body: the way there, code and arguments, the span's own start."""
         states, runs, run = self.states, self.runs, waits.run
-        is_first, on_actor = self._first_beside(run) == run, runs.actor[run] >= 0
+        is_first, on_actor = self.begins_process(run), runs.actor[run] >= 0
         # Several calls of an async actor share one profile: theirs says nothing of this one.
         shares = np.zeros(run.size, dtype=np.bool_)
         shares[on_actor] = ~runs.serial_actor[runs.actor[run[on_actor]]]

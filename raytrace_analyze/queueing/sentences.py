@@ -64,7 +64,16 @@ def _phrases() -> dict[str, pl.Expr]:
             pl.col("attempt").fill_null(1),
             _node("holder_node_id", "; the one before ran on node {}"),
         ),
+        "restore": pl.format(" for its arguments to be pulled, or restored from disk{}", on_node),
+        "store-full": pl.format(" for room in the object store{}", on_node),
+        "placement": known(
+            pl.format(" for its placement group: {}{} held what that needs", holder, holder_on),
+            pl.lit(" for its placement group, which needs what nobody had free"),
+        ),
         "dispatch": pl.lit(" for the way to its worker"),
+        "unknown": pl.when(pl.col("on_actor"))
+        .then(pl.lit(", and nothing tells for what: its actor had a turn free"))
+        .otherwise(pl.format(", and nothing tells for what: there was room{}", on_node)),
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
-from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.queueing.rules import UNKNOWN_FROM_NS, CauseRules
 from raytrace_analyze.queueing.sentences import cause_sentences
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
@@ -79,7 +79,8 @@ def _split(rules: CauseRules, waits: QueueIntervals, first: int) -> Pieces:
         (is_method & known, rules.of_methods_with_events),
     ):
         if chosen.any():
-            parts.append(_tile(np.flatnonzero(chosen), chunk[chosen], answers(chunk[chosen])))
+            tiled = _tile(np.flatnonzero(chosen), chunk[chosen], answers(chunk[chosen]))
+            parts.append(_without_long_ways(rules, chunk.run, tiled))
     if not parts:
         none = np.empty(0, dtype=np.int64)
         return Pieces(none, none, none, none.astype(np.int8), none, none.astype(np.bool_))
@@ -89,9 +90,24 @@ def _split(rules: CauseRules, waits: QueueIntervals, first: int) -> Pieces:
     return Pieces(wait + first, start[order], end[order], cause[order], holder[order], known[wait])
 
 
-def _tile(
-    number: RowIds, waits: QueueIntervals, answers: Sequence[CauseBound]
-) -> tuple[RowIds, RowIds, RowIds, Codes, RowIds]:
+_Tiles = tuple[RowIds, Nanos, Nanos, Codes, RowIds]
+"""Pieces as parallel arrays: wait, start, end, cause, holder."""
+
+
+def _without_long_ways(rules: CauseRules, run: RowIds, tiles: _Tiles) -> _Tiles:
+    """Call what took too long for Ray's own way by another name; `run` is that of each wait.
+
+    In a process that has just begun, that is loading code, else it is not known.
+    """
+    wait, start, end, cause, holder = tiles
+    is_long = (cause == CAUSES.index(Cause.DISPATCH)) & (end - start > UNKNOWN_FROM_NS)
+    if not is_long.any():
+        return tiles
+    named = np.where(rules.begins_process(run[wait]), CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.UNKNOWN))
+    return _joined(wait, start, end, np.where(is_long, named, cause).astype(np.int8), holder)
+
+
+def _tile(number: RowIds, waits: QueueIntervals, answers: Sequence[CauseBound]) -> _Tiles:
     """Clip answers to one another and to their wait, whatever the clocks say, and join what has the same cause."""
     ends = np.stack([np.clip(answer.time, waits.since, np.maximum(waits.until, waits.since)) for answer in answers])
     ends = np.maximum.accumulate(ends, axis=0)
@@ -100,6 +116,11 @@ def _tile(
     wait, start, end = (np.broadcast_to(number, ends.shape).T[kept], starts.T[kept], ends.T[kept])
     cause = np.stack([answer.cause for answer in answers]).T[kept]
     holder = np.stack([answer.holder for answer in answers]).T[kept]
+    return _joined(wait, start, end, cause, holder)
+
+
+def _joined(wait: RowIds, start: Nanos, end: Nanos, cause: Codes, holder: RowIds) -> _Tiles:
+    """Make one of neighbours that have the same cause."""
     begins = np.ones(wait.size, dtype=np.bool_)
     begins[1:] = (wait[1:] != wait[:-1]) | (cause[1:] != cause[:-1])
     lasts = np.append(begins[1:], True)[: wait.size]
@@ -141,6 +162,7 @@ def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
         holder_ns=_held(rules, pieces),
         ended_meanwhile=_ended(rules, run, pieces),
         node_id=spans.get_column("node_id").gather(pl.Series(run)),
+        on_actor=pl.Series(rules.runs.actor[run] >= 0) & ~pl.Series(rules.runs.is_creation[run]),
     )
     frame = frame.with_columns(duration_ns=pl.col("end_ns") - pl.col("start_ns"))
     return frame.with_columns(sentence=cause_sentences(frame)).select(QUEUE_CAUSES.names()).cast(QUEUE_CAUSES)

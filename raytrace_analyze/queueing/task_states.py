@@ -20,6 +20,10 @@ class States:
     """PENDING_NODE_ASSIGNMENT: the arguments are there."""
     submitted: Nanos
     """SUBMITTED_TO_WORKER: the slot and the worker, or the actor, are there."""
+    store_memory: Nanos
+    """PENDING_OBJ_STORE_MEM_AVAIL: the node's object store has no room for the arguments."""
+    lease_args: Nanos
+    """PENDING_ARGS_FETCH: the arguments are pulled to the node, or restored from disk."""
     args_fetch: Nanos
     """Of actors' methods: the actor fetches the arguments."""
     ordering: Nanos
@@ -55,6 +59,8 @@ def read_states(structure: Structure) -> States:
         known=(np.maximum(np.maximum(node_assignment, submitted), running) > NEVER),
         node_assignment=node_assignment,
         submitted=submitted,
+        store_memory=times("state_pending_obj_store_mem_avail"),
+        lease_args=times("state_pending_args_fetch"),
         args_fetch=times("state_pending_actor_task_args_fetch"),
         ordering=times("state_pending_actor_task_ordering_or_concurrency"),
         running=running,

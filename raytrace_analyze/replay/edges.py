@@ -4,13 +4,17 @@ Each edge leads from a event to a barrier that came no earlier. Where clocks say
 come from an earlier event of the same flow.
 """
 
+from bisect import bisect_right, insort
+from itertools import groupby
+
 import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
-from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, ITEM, JOIN, START, Events
+from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, JOIN, SIGNAL, START, Events
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_other, latest_until, members_at, times_at
+from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, numbers_within
 
 Edges = tuple[RowIds, RowIds]
@@ -24,7 +28,8 @@ def program_edges(events: Events, options: PathOptions) -> Edges:
         _forks(events),
         _joins(events),
         _waits(events),
-        _items(events),
+        _signals(events),
+        _calls(events),
         _horizon(events),
         *_starts(events, options),
     ]
@@ -91,20 +96,30 @@ def _joins(events: Events) -> Edges:
 
 
 def _waits(events: Events) -> Edges:
-    """From the ends of the tasks that a wait came back with to its end."""
-    ready = events.runs.ready
-    wait = np.repeat(np.arange(ready.first.size - 1), np.diff(ready.first))
-    kept = _inside(events, wait) & _inside(events, ready.members)
-    first, second = events.end_of[ready.members[kept]], events.end_of[wait[kept]]
+    """From the ends of the tasks that a wait waited for to its end; what gave it an item before is a signal."""
+    waited = events.waiting.waited
+    wait = np.repeat(np.arange(waited.first.size - 1), np.diff(waited.first))
+    run = waited.members
+    kept = _inside(events, wait) & _inside(events, run) & (waited.times >= events.scoped.structure.end[run])
+    first, second = events.end_of[run[kept]], events.end_of[wait[kept]]
     in_time = events.is_barrier[second] & (events.time[first] <= events.time[second])
     return first[in_time], second[in_time]
 
 
-def _items(events: Events) -> Edges:
-    items = np.flatnonzero(events.kind == ITEM)
-    waits = events.end_of[events.other[items]]
-    kept = events.is_barrier[waits]
-    return items[kept], waits[kept]
+def _signals(events: Events) -> Edges:
+    """From what a run did to the start of the run that waited for it, or to the end of the wait."""
+    signals = np.flatnonzero(events.kind == SIGNAL)
+    waiter = events.other[signals]
+    is_run = events.scoped.structure.is_run[waiter]
+    after = np.where(is_run, events.start_of[waiter], events.end_of[waiter])
+    kept = events.is_barrier[after] & (events.time[signals] <= events.time[after])
+    return signals[kept], after[kept]
+
+
+def _calls(events: Events) -> Edges:
+    """From the calls that ended runs to the ends of these."""
+    rows = events.rows[:-1][events.ended_by[events.rows[:-1]] >= 0]
+    return events.start_of[events.ended_by[rows]], events.end_of[rows]
 
 
 def _horizon(events: Events) -> Edges:
@@ -190,11 +205,57 @@ def _creations(events: Events, methods: RowIds) -> Edges:
 
 
 def _turns(events: Events, methods: RowIds) -> Edges:
-    """From each run of a serial actor to the next one, in the order that was observed."""
-    runs = events.runs
-    methods = methods[runs.serial_actor[runs.actor[methods]]]
-    before = _latest(runs.on_actor, runs.actor[methods], events.scoped.start[methods], methods)[0]
-    return _from_ends(events, before, methods)
+    """From runs on actors to those that got their turn, in the order that was observed.
+
+    With one at a time, and for what executes on an event loop, that is the last to let go; where more may be open, each
+    takes the turn of the one that ended last before it, of which no other one has taken the turn.
+    """
+    turns = events.waiting.turns
+    lane = turns.lane[methods]
+    one = turns.is_known[lane] & ((turns.limit[lane] == 1) | turns.on_loop[lane])
+    freed = Latest(turns.freed, events.scoped.structure.start)
+    start = events.scoped.start[methods[one]]
+    position = freed.before(lane[one], np.full(start.size, np.iinfo(np.int64).min), start)
+    last = freed.members_at(position)
+    is_end = freed.times_at(position) == events.scoped.structure.end[last]
+    several = methods[turns.is_known[lane] & (turns.limit[lane] > 1)]
+    return _join_up(
+        [_from_ends(events, last[is_end], methods[one][is_end]), _from_ends(events, *_turns_taken(events, several))]
+    )
+
+
+def _turns_taken(events: Events, methods: RowIds) -> Edges:
+    """Pair runs with those of the same lane that took their turns; none where there were turns for all."""
+    turns, scoped = events.waiting.turns, events.scoped
+    order = methods[np.lexsort((scoped.end[methods], scoped.start[methods], turns.lane[methods]))]
+    before: list[int] = []
+    after: list[int] = []
+    for lane, some in groupby(order.tolist(), key=lambda row: int(turns.lane[row])):
+        limit, free, opened = int(turns.limit[lane]), SortedEnds(), 0
+        for row in some:
+            last = free.take_until(int(scoped.start[row])) if opened >= limit else None
+            opened += last is None
+            if last is not None:
+                before.append(last)
+                after.append(row)
+            free.add(int(scoped.end[row]), row)
+    return np.array(before, dtype=np.int64), np.array(after, dtype=np.int64)
+
+
+class SortedEnds:
+    """The ends of runs whose turns nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._ends: list[tuple[int, int]] = []
+
+    def add(self, end: int, row: int) -> None:
+        """Note when a run ended."""
+        insort(self._ends, (end, row))
+
+    def take_until(self, time: int) -> int | None:
+        """Take the turn of the run that ended last by a time, if there is one."""
+        place = bisect_right(self._ends, (time, 1 << 62)) - 1
+        return self._ends.pop(place)[1] if place >= 0 else None
 
 
 def _inferred(events: Events, unrecorded: RowIds, within_ns: int) -> list[Edges]:

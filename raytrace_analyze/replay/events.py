@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from raytrace_analyze.replay.signals import find_signals
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_ancestor
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, joins
+from raytrace_analyze.trace.waiting import Waiting
 
-START, END, FORK, JOIN, INFERRED_JOIN, ITEM = range(6)
+START, END, FORK, JOIN, INFERRED_JOIN, SIGNAL = range(6)
 """Kinds of events: of a span's own flow its start and end; of another flow where a row is forked off or joined; where
-a run is joined that nobody claims; where a generator had an item ready."""
+a run is joined that nobody claims; where a run did what another span waited for (see `signals`)."""
 
 _FAR = 1 << 40
-_ITEM_AFTER_NS = 1_000_000
-"""From how long on a wait for a generator was held up by it, and did not just fetch what was there."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Events:
 
     scoped: Scoped
     runs: Runs
+    waiting: Waiting
     root: int
     """Row of the scope's virtual root."""
     rows: RowIds
@@ -44,20 +45,22 @@ class Events:
     owner: RowIds
     """The innermost span of the stretch before the event."""
     is_barrier: Flags
-    """Events that wait for other flows: the start of a flow, joins, ends of waits. A stretch before one is time
-    spent waiting; any other takes as long as it takes."""
+    """Events that wait for other flows: the start of a flow, joins, ends of waits and of runs that a call ended. A
+    stretch before one is time spent waiting; any other takes as long as it takes."""
     start_of: RowIds
     """By row: the event where it starts in its own flow, -1 outside the scope."""
     end_of: RowIds
     other: RowIds
-    """Of JOIN and INFERRED_JOIN events what is joined, of ITEM events the wait that got the item: rows, or -1."""
+    """Of JOIN and INFERRED_JOIN events what is joined, of SIGNAL events the span that waits for it: rows, or -1."""
+    ended_by: RowIds
+    """By row: the call that ended a run, -1 for none."""
     head: RowIds
     """By row: the row that heads its flow."""
     run_above: RowIds
     """By row: the run in whose body it lies, itself for a run, -1 for the driver's."""
 
 
-def lay_events(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) -> Events:
+def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infer: bool = True) -> Events:
     """Find the events of one scope."""
     # Where clocks contradict each other, a span can end before it starts: it takes no time then.
     scoped = replace(scoped, end=np.maximum(scoped.end, scoped.start))
@@ -78,7 +81,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
     guest, claimant = _guests(scoped, runs, rows, infer=infer)
     inner = _child_at(scoped, above, head, rows, guest, claimant)
     guest_time = np.where(inner >= 0, scoped.end[inner], scoped.end[guest])
-    waits, item_runs = _items(scoped, runs, rows)
+    signals = find_signals(scoped, runs, waiting, rows)
     parts = [
         _spans(scoped, rows, head, level, above, START),
         _spans(scoped, rows, head, level, above, END),
@@ -86,11 +89,11 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
         _part(FORK, np.full(lost.size, root), scoped.start[lost], lost, np.full(lost.size, 2 * _FAR)),
         _part(JOIN, head[above[in_time]], scoped.end[in_time], in_time, _key(level[above[in_time]] + 1, 0)),
         _part(INFERRED_JOIN, head[claimant], guest_time, claimant, _key(level[claimant] + 1, 1)),
-        _part(ITEM, item_runs, scoped.end[waits], item_runs, np.full(waits.size, 2 * _FAR)),
+        _part(SIGNAL, signals.run, signals.time, signals.run, np.full(signals.run.size, 2 * _FAR)),
     ]
     kind, flow, time, row, key = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     none = [np.full(part[0].size, -1) for part in parts]
-    other = np.concatenate([*none[:4], in_time, guest, waits])
+    other = np.concatenate([*none[:4], in_time, guest, signals.waiter])
     order = _sorted(flow, time, key)
     kind, flow, time, row, other = kind[order], flow[order], time[order], row[order], other[order]
     start_of, end_of = np.full(is_run.size, -1), np.full(is_run.size, -1)
@@ -98,10 +101,12 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
         found = np.flatnonzero(kind == kept)
         which[row[found]] = found
     is_wait = np.append(runs.is_wait, np.zeros(is_run.size - runs.is_wait.size, dtype=np.bool_))
+    ended_by = ended_in_scope(scoped, waiting, rows)
     ends_freely = not (scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver").any()
     return Events(
         scoped=scoped,
         runs=runs,
+        waiting=waiting,
         root=root,
         rows=rows,
         flow=flow,
@@ -113,10 +118,12 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, *, infer: bool = True) ->
         | (kind == JOIN)
         | (kind == INFERRED_JOIN)
         | ((kind == END) & is_wait[row] & ~is_run[row])
+        | ((kind == END) & (ended_by[row] >= 0))
         | ((kind == END) & (row == root) & ends_freely),
         start_of=start_of,
         end_of=end_of,
         other=other,
+        ended_by=ended_by,
         head=head,
         run_above=run_above,
     )
@@ -226,22 +233,23 @@ def _child_at(scoped: Scoped, above: RowIds, head: RowIds, rows: RowIds, guest: 
     return found
 
 
-def _items(scoped: Scoped, runs: Runs, rows: RowIds) -> tuple[RowIds, RowIds]:
-    """Pair waits that were held up by a generator that had not ended when they had, with its run."""
-    wait = np.repeat(np.arange(runs.ready.first.size - 1), np.diff(runs.ready.first))
-    run = runs.ready.members
-    scope = scoped.scope_of[rows[-1]]
-    kept = (scoped.scope_of[wait] == scope) & (scoped.scope_of[run] == scope)
-    kept &= (scoped.end[run] > scoped.end[wait]) & (scoped.start[run] < scoped.end[wait])
-    kept &= scoped.end[wait] - scoped.start[wait] >= _ITEM_AFTER_NS
-    return wait[kept], run[kept]
+def ended_in_scope(scoped: Scoped, waiting: Waiting, rows: RowIds) -> RowIds:
+    """Give by row the call of the same scope that ended a run, -1 for none."""
+    found = np.full(scoped.start.size, -1, dtype=np.int64)
+    if waiting.ended_by is not None:
+        within = rows[:-1]
+        call = waiting.ended_by[within]
+        kept = (call >= 0) & (scoped.scope_of[call] == scoped.scope_of[within]) & ~scoped.detached[call]
+        kept &= scoped.start[call] < scoped.end[within]
+        found[within[kept]] = call[kept]
+    return found
 
 
 def _owners(kind: npt.NDArray[np.int8], flow: RowIds, row: RowIds, above: RowIds) -> RowIds:
     """Give the innermost span before each event, told by the event before it; for a flow's first event itself."""
     inner = np.where(kind == START, row, np.where(kind == INFERRED_JOIN, row, above[row]))
     # A event of another flow can lie anywhere: what was the innermost span before it still is.
-    is_passing = (kind == ITEM) | ((kind == FORK) & (above[row] < 0))
+    is_passing = (kind == SIGNAL) | ((kind == FORK) & (above[row] < 0))
     told = np.maximum.accumulate(np.where(is_passing, 0, np.arange(row.size)))
     inner = inner[told]
     is_first = np.concatenate([[True], flow[1:] != flow[:-1]])

@@ -19,6 +19,7 @@ from raytrace_analyze.replay.slot_model import Demand, SlotModel, cpu_demands, f
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, relate_runs
+from raytrace_analyze.trace.waiting import Waiting, find_waiting
 
 _ROUNDS = 64
 """How often activities that begin at one time are put in order before the rest is taken to be a circle."""
@@ -85,6 +86,7 @@ def build_graph(
     runs: Runs | None = None,
     options: PathOptions | None = None,
     *,
+    waiting: Waiting | None = None,
     had_slots: int | None = None,
     at_most: int | None = None,
 ) -> Graph:
@@ -93,7 +95,8 @@ def build_graph(
     `had_slots`: how many slots there were, told from times if None; `at_most`: how many where these tell of none.
     """
     options = options or PathOptions()
-    events = lay_events(scoped, runs or relate_runs(scoped.structure), scope, infer=options.infer)
+    runs = runs or relate_runs(scoped.structure)
+    events = lay_events(scoped, runs, scope, waiting or find_waiting(runs), infer=options.infer)
     activity = np.cumsum(events.is_barrier) - 1
     first = np.flatnonzero(events.is_barrier)
     gap = np.diff(events.time, prepend=events.time[:1])
@@ -238,7 +241,12 @@ def rests(graph: Graph, runs: RowIds) -> tuple[RowIds, RowIds]:
     holds = np.zeros(events.start_of.size, dtype=np.bool_)
     holds[runs] = True
     waits = events.rows[:-1]
-    waits = waits[events.runs.is_wait[waits] & holds[events.head[waits]] & (events.head[waits] != waits)]
+    waits = waits[
+        events.runs.is_wait[waits]
+        & ~events.scoped.structure.keeps_slot[waits]
+        & holds[events.head[waits]]
+        & (events.head[waits] != waits)
+    ]
     ended, begun = graph.activity[events.end_of[waits]], events.start_of[waits]
     kept = (graph.first[ended] == events.end_of[waits]) & (graph.activity[begun] == ended - 1)
     inferred_joins = np.flatnonzero((events.kind == INFERRED_JOIN) & holds[events.flow])

@@ -75,7 +75,9 @@ def read_job(
     if had_slots is None and cluster is not None and not cluster.held_by_actors:
         had_slots = cluster.slots
     at_most = None if cluster is None else cluster.slots
-    graph = build_graph(scoped, number, trace.runs, options, had_slots=had_slots, at_most=at_most)
+    graph = build_graph(
+        scoped, number, trace.runs, options, waiting=trace.waiting, had_slots=had_slots, at_most=at_most
+    )
     notes = list(clock_notes(trace.offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")

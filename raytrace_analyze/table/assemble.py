@@ -1,6 +1,6 @@
 """From decoded records to the span table, and the table's Parquet file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -55,15 +55,20 @@ def in_order(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def write_table(
-    spans: pl.DataFrame, path: Path, task_events: pl.DataFrame | None = None, *, mode: int | None = None
+    spans: pl.DataFrame,
+    path: Path,
+    task_events: pl.DataFrame | None = None,
+    *,
+    mode: int | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> None:
     """Write the span table as Parquet, with the schema version in its metadata.
 
     The file appears whole or not at all, with this mode (less the umask). The task events that version 1 kept beside a
     table of this name go then. `task_events`, as version 0.1.0 gave them, are put into the rows first; the argument
-    goes with the next version. Raises OSError where the place cannot be written.
+    goes with the next version. `about` goes to the file's metadata. Raises OSError where the place cannot be written.
     """
-    write_parquet(with_event_columns(with_task_events(spans, task_events)), path, mode)
+    write_parquet(with_event_columns(with_task_events(spans, task_events)), path, mode, about)
     older = events_path(path)
     if is_event_table(older):
         older.unlink(missing_ok=True)

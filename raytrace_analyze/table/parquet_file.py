@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -20,8 +21,10 @@ _ROW_GROUP = 1 << 16
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
-def write_parquet(table: pl.DataFrame, path: Path, mode: int | None = None) -> None:
-    """Write a table of ours (see `files.output.whole_file`). Raises OSError."""
+def write_parquet(
+    table: pl.DataFrame, path: Path, mode: int | None = None, about: Mapping[str, str] | None = None
+) -> None:
+    """Write a table of ours (see `files.output.whole_file`), `about` in its metadata. Raises OSError."""
     with whole_file(path, mode) as file:  # polars takes no path that is not UTF-8
         try:
             table.write_parquet(
@@ -29,7 +32,7 @@ def write_parquet(table: pl.DataFrame, path: Path, mode: int | None = None) -> N
                 compression="zstd",
                 compression_level=_LEVEL,
                 row_group_size=_ROW_GROUP,
-                metadata={VERSION_KEY: str(SCHEMA_VERSION)},
+                metadata={VERSION_KEY: str(SCHEMA_VERSION), **(about or {})},
             )
         except pl.exceptions.ComputeError as error:  # how polars tells of a full disk, not always with the reason
             found = _OS_ERROR.search(str(error))

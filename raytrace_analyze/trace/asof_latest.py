@@ -88,6 +88,10 @@ class Latest:
         """Give the members at positions, -1 for -1."""
         return np.where(position >= 0, self.members[position], -1) if self.members.size else position
 
+    def times_at(self, position: RowIds) -> Nanos:
+        """Give the times at positions, any for -1."""
+        return self.times[position] if self.members.size else position
+
     def _last_until(self, low: RowIds, high: RowIds, until: Nanos) -> RowIds:
         """Give the last position in [low, high) with a time of at most `until`, low - 1 where there is none."""
         position = high - 1

@@ -107,6 +107,31 @@ class Runs:
         return number_pairs(self.structure, worker, self.structure.is_run)
 
     @cached_property
+    def held_until(self) -> Nanos:
+        """By row: until when a run of a task held its slot: its end, or when its results were stored (ns)."""
+        structure = self.structure
+        stored = structure.spans.get_column("profile_store_outputs_end")
+        if stored.null_count() == len(stored):
+            return structure.end
+        after = stored.to_physical().fill_null(0).to_numpy().astype(np.int64)
+        return np.where(structure.is_run & (self.actor < 0), np.maximum(structure.end, after), structure.end)
+
+    def by_release(self, group: RowIds) -> Timed:
+        """Group runs (`group` is that of every row, -1 for none) in order of when they gave their slots back."""
+        structure, count = self.structure, int(group.max(initial=-1)) + 1
+        if self.held_until is structure.end:
+            return by_end(structure, group, count)
+        rows = np.flatnonzero((group >= 0) & structure.is_run)
+        held = self.held_until[rows]
+        order = latest_last(held, (-structure.start[rows],), lambda some: structure.id_ranks(rows[some]))
+        return group_sorted(group[rows[order]], count, rows[order], held[order])
+
+    @cached_property
+    def released_on_worker(self) -> Timed:
+        """By number of the worker process: the runs there, in order of when they gave their slots back."""
+        return self.by_release(self.worker)
+
+    @cached_property
     def in_job(self) -> Timed:
         """By number of the job: its runs."""
         return by_end(self.structure, *self._numbered_jobs)

@@ -47,11 +47,20 @@ class Structure:
     """Rows that found a parent by task id or driver span, having none of their own."""
     circles: RowIds
     """Rows that lost their parent because it was their own descendant."""
+    idle_waits: RowIds
+    """Waits that have the times for which their threads were idle: all the while the runs keep their slots."""
 
     def id_ranks(self, rows: RowIds) -> RowIds:
         """Rank the span ids of some rows among each other: the greater id wins a tie."""
         ids = self.spans.get_column("span_id").gather(rows)
         return ids.rank("dense").to_numpy().astype(np.int64)
+
+    @cached_property
+    def keeps_slot(self) -> Flags:
+        """Tell the waits in which Ray does not take the slot back."""
+        keeps = np.zeros(self.start.size, dtype=np.bool_)
+        keeps[self.idle_waits] = True
+        return keeps
 
     @cached_property
     def mixed_session(self) -> Hashes:
@@ -136,6 +145,7 @@ def build_structure(spans: pl.DataFrame) -> Structure:
         run_task=run_task,
         adopted=adopted,
         circles=circles,
+        idle_waits=np.empty(0, dtype=np.int64),
     )
 
 

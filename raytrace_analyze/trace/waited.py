@@ -1,16 +1,15 @@
 """What waits waited for, and when that was there: results, items of generators, what did not come in time."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_TASK_IDS, ITEM, ITEM_READY, ITEMS, TIMED_OUT, json_of
+from raytrace_analyze.attributes import ITEM, ITEM_READY, ITEMS
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.unanswered import about_rows, unanswered_runs
 
 _About = dict[str, Any]
 
@@ -25,40 +24,28 @@ def find_waited(runs: Runs) -> Timed:
     waits = positions(runs.is_wait)
     texts = structure.spans.get_column("attributes").gather(waits)
     items = waits[flags(texts.str.contains(f'"{ITEM}"', literal=True))]
-    missing = waits[flags(texts.str.contains(AWAITED_TASK_IDS, literal=True))]
-    if items.size == 0 and missing.size == 0:
+    late_wait, late_run = unanswered_runs(structure, waits)
+    if items.size == 0 and late_wait.size == 0:
         return runs.ready
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
     run = runs.ready.members
     there = _items_ready(runs, items, wait, run)
-    late_wait, late_run = structure.runs_named(_missing(runs, missing))
     wait, run = np.concatenate([wait, late_wait]), np.concatenate([run, late_run])
     there = np.concatenate([there, structure.end[late_run]])
     order = latest_last(there, (-structure.start[run],), lambda some: structure.id_ranks(run[some]))
     return group_sorted(wait[order], structure.start.size, run[order], there[order])
 
 
-def _missing(runs: Runs, rows: RowIds) -> pl.Series:
-    """Give by row the ids of the tasks that a wait did not get in time; null for waits that something else ended."""
-    lists: list[list[str] | None] = [None] * runs.structure.start.size
-    for row, about in _read(runs, rows):
-        asked = about.get(AWAITED_TASK_IDS)
-        is_cut = about.get(TIMED_OUT) is True or runs.structure.in_flight[row]
-        if is_cut and isinstance(asked, list):
-            lists[row] = [one for one in asked if isinstance(one, str)]
-    return pl.Series(lists, dtype=pl.List(pl.String))
-
-
 def _items_ready(runs: Runs, items: RowIds, wait: RowIds, run: RowIds) -> Nanos:
     """Give for pairs of waits and runs when the run had ended, or had the item that was waited for."""
     structure = runs.structure
     number = np.full(structure.start.size, -1, dtype=np.int64)
-    for row, about in _read(runs, items):
+    for row, about in about_rows(structure, items):
         item = about.get(ITEM)
         number[row] = item if isinstance(item, int) and 0 <= item < 2**62 else -1
     there = structure.end[run]
     pairs = positions(number[wait] >= 0)
-    told = {row: _times(about) for row, about in _read(runs, np.unique(run[pairs]))}
+    told = {row: _times(about) for row, about in about_rows(structure, np.unique(run[pairs]))}
     for pair in pairs.tolist():
         row = int(run[pair])
         every, times = told[row]
@@ -81,9 +68,3 @@ def _times(about: _About) -> tuple[int, list[int]]:
     while times and -(-count // every) > len(times):
         every *= 2
     return every, times
-
-
-def _read(runs: Runs, rows: RowIds) -> Iterator[tuple[int, _About]]:
-    texts = runs.structure.spans.get_column("attributes").gather(rows)
-    for row, text in zip(rows.tolist(), texts, strict=True):
-        yield row, json_of(text, {})

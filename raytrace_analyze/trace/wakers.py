@@ -11,13 +11,12 @@ import numpy as np
 from raytrace_analyze.attributes import AWAITED, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
-from raytrace_analyze.trace.groups import group_sorted, latest_last, positions
+from raytrace_analyze.trace.groups import group_sorted, latest_last
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.suspensions import find_suspensions
 
 WITHIN_NS = 5_000_000
 """How long before a method went on the run that let it must have been executing."""
-SUSPENSION = "await"
-"""The name of the spans in which methods are suspended."""
 TIMERS = ("asyncio.sleep",)
 """What nobody has to wake."""
 
@@ -50,13 +49,9 @@ class Wakers:
 def find_wakers(runs: Runs) -> Wakers | None:
     """Read the suspensions of a table; None where there are none that a run may have ended."""
     structure, spans = runs.structure, runs.structure.spans
-    waits = positions(runs.is_wait & ~structure.is_run)
-    suspensions = waits[(spans.get_column("name").gather(waits) == SUSPENSION).to_numpy()]
+    suspensions, suspended, paused = find_suspensions(runs)
     if suspensions.size == 0:
         return None
-    run = structure.run_above
-    suspensions = suspensions[run[suspensions] >= 0]
-    suspensions = suspensions[runs.actor[run[suspensions]] >= 0]
     rows = spans.select("ready_task_ids", "attributes")[suspensions]
     awaited = told(rows.get_column("attributes"), AWAITED)
     named = (awaited.is_not_null() & ~awaited.is_in(TIMERS)).fill_null(value=False).to_numpy()
@@ -66,11 +61,9 @@ def find_wakers(runs: Runs) -> Wakers | None:
         return None
     is_asked = np.zeros(spans.height, dtype=np.bool_)
     is_asked[asked] = True
-    suspended = run[suspensions]
-    paused = np.clip(structure.start[suspensions], structure.start[suspended], structure.end[suspended])
     ended = runs.on_actor.members
     members, times = np.concatenate([ended, suspended]), np.concatenate([structure.end[ended], paused])
     order = latest_last(times, (-structure.start[members],), lambda some: structure.id_ranks(members[some]))
     members, times = members[order], times[order]
     stops = group_sorted(runs.actor[members], runs.on_actor.first.size - 1, members, times)
-    return Wakers(is_asked, run, runs.actor, Latest(stops, structure.start))
+    return Wakers(is_asked, structure.run_above, runs.actor, Latest(stops, structure.start))

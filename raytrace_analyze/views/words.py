@@ -20,7 +20,11 @@ CAUSES: dict[str, str] = {
     Cause.TRANSFER: "its arguments are fetched",
     Cause.FUNCTION_LOAD: "its code is loaded",
     Cause.RETRY: "before another attempt",
+    Cause.RESTORE: "its arguments are pulled, or restored from disk",
+    Cause.STORE_FULL: "no room in the object store",
+    Cause.PLACEMENT: "its placement group is not there yet",
     Cause.DISPATCH: "on the way to its worker",
+    Cause.UNKNOWN: "nothing tells for what",
 }
 SPENT: dict[str, str] = {
     Spent.CPU: "on the CPU",

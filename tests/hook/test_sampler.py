@@ -252,6 +252,18 @@ def test_a_profile_stays_small_and_tells_what_it_leaves_out() -> None:
     assert json.loads(short["raytrace.idle"])["left_out"] > 950
 
 
+def test_a_thread_that_wakes_up_to_look_is_told_from_one_that_sleeps() -> None:
+    place, twentieth = place_of(sys._getframe()), 50_000_000
+    for used, loops in ((0, False), (20_000, True)):
+        profile = Profile()
+        for at in range(0, 500_000_000, twentieth):
+            profile.add(Look(at, at + twentieth, used, used, 1, False, place, "time.sleep"))
+        assert profile.stays(550_000_000, 1, used)
+        profile.pause()
+        (stretch,) = json.loads(profile.attributes()["raytrace.idle"])["stretches"]
+        assert stretch.get("loops", False) is loops
+
+
 def test_a_recorded_wait_is_not_told_as_idle() -> None:
     profile = Profile()
     place = place_of(sys._getframe())

@@ -56,6 +56,8 @@ class _Stretch:
     end_ns: int
     place: Place
     wait: str
+    loops: bool = False
+    """Whether the thread woke up in between, looked at something, and went on waiting."""
 
 
 class Profile:
@@ -85,12 +87,13 @@ class Profile:
             self._count(self._idle, look)
         self._follow(look)
 
-    def stays(self, at_ns: int, weight: int) -> bool:
+    def stays(self, at_ns: int, weight: int, cpu_ns: int) -> bool:
         """Take a look at a thread that is where it was idle at the last one; False where it was not idle then."""
         stretch = self._open
         if stretch is None:
             return False
         stretch.end_ns = at_ns
+        stretch.loops = stretch.loops or cpu_ns > 0
         if stretch.place in self._idle:
             self._idle[stretch.place] += weight
         return True
@@ -111,7 +114,9 @@ class Profile:
         What is idle between two looks at different places is the first's, the second's, or half of each.
         """
         if look.was_idle and look.place and look.place == self._place:
-            if self._open is None and look.wait is not None:
+            if self._open is not None:
+                self._open.loops = self._open.loops or look.cpu_ns > 0
+            elif look.wait is not None:
                 start = look.before_ns if self._free_from_ns is None else self._free_from_ns
                 self._open = _Stretch(start, look.at_ns, look.place, look.wait)
             if self._open is not None:
@@ -176,15 +181,15 @@ class Profile:
 
 
 def _encoded(stretch: _Stretch) -> str:
-    return json.dumps(
-        {
-            "start_ns": stretch.start_ns,
-            "end_ns": stretch.end_ns,
-            "in": stretch.wait,
-            "at": places.site(stretch.place),
-        },
-        separators=(",", ":"),
-    )
+    told: dict[str, Any] = {
+        "start_ns": stretch.start_ns,
+        "end_ns": stretch.end_ns,
+        "in": stretch.wait,
+        "at": places.site(stretch.place),
+    }
+    if stretch.loops:
+        told["loops"] = True
+    return json.dumps(told, separators=(",", ":"))
 
 
 def _fitting(texts: Iterable[str], longest: int) -> Iterable[str]:

@@ -1,0 +1,123 @@
+"""What others do with the same files: the named peers of the benchmarks, each a program of its own.
+
+    python -m benchmarks.peers duckdb FOLDER OUTPUT       # bare read_json into zstd Parquet, the columns given
+    python -m benchmarks.peers pandas FOLDER              # every line to a row, the nested fields normalised
+    python -m benchmarks.peers quantiles TABLE            # the quantiles of `stats`, as a bare polars query
+    python -m benchmarks.peers copy TABLE OUTPUT          # DuckDB's zstd Parquet of the same columns
+    python -m benchmarks.peers jaeger TABLE               # Jaeger's rule, trace by trace, in Python
+    python -m benchmarks.peers networkx TABLE             # networkx's longest path, trace by trace
+
+Each imports only what it needs, and prints how many spans it has seen.
+"""
+
+import sys
+from pathlib import Path
+
+_COLUMNS = {
+    "name": "VARCHAR",
+    "context": "STRUCT(trace_id VARCHAR, span_id VARCHAR)",
+    "kind": "VARCHAR",
+    "parent_id": "VARCHAR",
+    "start_time": "VARCHAR",
+    "end_time": "VARCHAR",
+    "status": "STRUCT(status_code VARCHAR, description VARCHAR)",
+    "attributes": "JSON",
+    "events": "JSON",
+    "links": "JSON",
+    "resource": "JSON",
+}
+_LARGEST_OBJECT = 1 << 28
+
+
+def duckdb_ingest(folder: str, output: str) -> int:
+    """Read all files as JSON with the columns given, and write zstd Parquet: no checks, no copies counted once."""
+    import duckdb
+
+    names = sorted(map(str, Path(folder).iterdir()))
+    is_lines = names[0].endswith(("l", "txt"))
+    shape = "newline_delimited" if is_lines else "unstructured"
+    columns = ", ".join(f"{name}: '{dtype}'" for name, dtype in _COLUMNS.items())
+    source = f"read_json({names!r}, format='{shape}', columns={{{columns}}}, maximum_object_size={_LARGEST_OBJECT})"
+    query = f"COPY (SELECT * FROM {source}) TO '{output}' (FORMAT parquet, COMPRESSION zstd)"
+    return int(duckdb.execute(query).fetchone()[0])  # type: ignore[index]
+
+
+def pandas_ingest(folder: str) -> int:
+    """Read all files line by line into frames, and their nested fields into columns."""
+    import pandas as pd
+
+    frames = [pd.read_json(file, lines=True) for file in sorted(Path(folder).iterdir())]
+    rows = pd.concat(frames, ignore_index=True)
+    nested = [pd.json_normalize(rows[name].tolist()) for name in ("context", "attributes", "resource")]
+    return len(pd.concat([rows, *nested], axis=1))
+
+
+def quantiles(table: str) -> int:
+    """Compute what `stats` shows of run times, and nothing else."""
+    import polars as pl
+
+    took = (pl.col("end") - pl.col("start")).dt.total_nanoseconds()
+    found = (
+        pl.scan_parquet(table)
+        .filter(pl.col("category") == "task")
+        .group_by("function")
+        .agg(pl.len(), *(took.quantile(q, "linear").alias(f"q{q}") for q in (0.5, 0.9, 0.95, 0.99, 1.0)))
+        .collect()
+    )
+    return int(found.get_column("len").sum())
+
+
+def copy(table: str, output: str) -> int:
+    """Have DuckDB write the same columns."""
+    import duckdb
+
+    query = f"COPY (SELECT * FROM '{table}') TO '{output}' (FORMAT parquet, COMPRESSION zstd)"
+    return int(duckdb.execute(query).fetchone()[0])  # type: ignore[index]
+
+
+def jaeger(table: str) -> int:
+    """Find the path of every trace by Jaeger's rule."""
+    import polars as pl
+
+    from benchmarks.path_speed import peer_paths
+
+    spans = pl.read_parquet(table, columns=["trace_id", "span_id", "parent_id", "start", "end"])
+    peer_paths(spans)
+    return spans.height
+
+
+def networkx_paths(table: str) -> int:
+    """Find the longest path of every trace: spans are edges from start to end, children hang between."""
+    import networkx as nx
+    import polars as pl
+
+    rows = pl.read_parquet(table, columns=["trace_id", "span_id", "parent_id", "start", "end"])
+    for trace in rows.partition_by("trace_id"):
+        graph = nx.DiGraph()
+        for span_id, parent_id, start, end in trace.select(
+            "span_id", "parent_id", pl.col("start", "end").to_physical()
+        ).iter_rows():
+            graph.add_edge((span_id, 0), (span_id, 1), weight=end - start)
+            if parent_id is not None:
+                graph.add_edge((parent_id, 0), (span_id, 0), weight=0)
+        nx.dag_longest_path(graph)
+    return rows.height
+
+
+PEERS = {
+    "duckdb": duckdb_ingest,
+    "pandas": pandas_ingest,
+    "quantiles": quantiles,
+    "copy": copy,
+    "jaeger": jaeger,
+    "networkx": networkx_paths,
+}
+
+
+def main() -> None:
+    """Run the peer that was named."""
+    print(PEERS[sys.argv[1]](*sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    main()

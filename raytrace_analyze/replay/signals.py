@@ -1,0 +1,80 @@
+"""Points within runs that others wait for: an item that was ready, a suspended method that is let go on, a turn.
+
+Each is a run, a time in it, and the span that waits for that: a wait for its end, a run for its start.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.trace.asof_latest import Latest
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.waiting import Waiting
+
+_ITEM_AFTER_NS = 1_000_000
+"""From how long on a wait for a generator that still ran was held up by it, and did not just fetch what was there."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Parallel arrays; rows are positions in the arrays of `Scoped`."""
+
+    run: RowIds
+    time: Nanos
+    waiter: RowIds
+
+    def joined(self, other: "Signals") -> "Signals":
+        """Put both together."""
+        pairs = zip((self.run, self.time, self.waiter), (other.run, other.time, other.waiter), strict=True)
+        return Signals(*(np.concatenate(pair) for pair in pairs))
+
+
+def find_signals(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> Signals:
+    """Find those of one scope; `rows` are its rows.
+
+    Where an actor's turn or an item came with the end of a run, that is a point already.
+    """
+    inside = np.zeros(scoped.start.size, dtype=np.bool_)
+    inside[rows] = True
+    found = _items(scoped, waiting).joined(_wakers(scoped, waiting, rows)).joined(_turns(scoped, runs, waiting, rows))
+    kept = inside[found.run] & inside[found.waiter] & (found.run != found.waiter)
+    kept &= (found.time <= scoped.end[found.run]) & (found.time >= scoped.start[found.run])
+    return Signals(found.run[kept], found.time[kept], found.waiter[kept])
+
+
+def _items(scoped: Scoped, waiting: Waiting) -> Signals:
+    """When what a wait waited for was there before the run had ended; by the wait's end where that is not told."""
+    waited = waiting.waited
+    wait = np.repeat(np.arange(waited.first.size - 1), np.diff(waited.first))
+    run, there = waited.members, waited.times
+    is_told = there < scoped.structure.end[run]
+    held_up = (scoped.end[run] > scoped.end[wait]) & (scoped.start[run] < scoped.end[wait])
+    held_up &= scoped.end[wait] - scoped.start[wait] >= _ITEM_AFTER_NS
+    kept = np.where(is_told, there <= scoped.end[wait], held_up)
+    time = np.where(is_told, there, scoped.end[wait])
+    return Signals(run[kept], time[kept], wait[kept])
+
+
+def _wakers(scoped: Scoped, waiting: Waiting, rows: RowIds) -> Signals:
+    """What was executing last on its event loop when a suspended method went on."""
+    none = np.empty(0, dtype=np.int64)
+    if waiting.wakers is None:
+        return Signals(none, none, none)
+    waits = rows[:-1][waiting.wakers.is_asked[rows[:-1]]]
+    run, time = waiting.wakers.find(waits, scoped.start[waits], scoped.end[waits])
+    return Signals(run[run >= 0], time[run >= 0], waits[run >= 0])
+
+
+def _turns(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> Signals:
+    """On an event loop, where the method that executed last before a run was suspended."""
+    turns = waiting.turns
+    methods = rows[:-1][turns.lane[rows[:-1]] >= 0]
+    methods = methods[turns.on_loop[turns.lane[methods]] & ~runs.is_creation[methods]]
+    freed = Latest(turns.freed, scoped.structure.start)
+    start = scoped.start[methods]
+    position = freed.before(turns.lane[methods], np.full(methods.size, np.iinfo(np.int64).min), start)
+    run, time = freed.members_at(position), freed.times_at(position)
+    kept = (position >= 0) & (time < scoped.structure.end[run])
+    return Signals(run[kept], time[kept], methods[kept])

@@ -1,0 +1,122 @@
+"""What our hook's sampler saw of the threads of long runs and of the driver: CPU time, and stretches of idleness."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from raytrace_analyze.attributes import CPU_NS, IDLE, json_of
+from raytrace_analyze.table.lineage import Nanos, RowIds, flags
+from raytrace_analyze.trace.ancestors import first_above
+from raytrace_analyze.trace.span_arrays import Structure
+
+SAMPLED_FROM_NS = 100_000_000
+"""Spans shorter than this are not looked at."""
+_MOST = 0.5
+"""What part of the time that is not idle must have been CPU time for all of it to count as that."""
+
+
+@dataclass(frozen=True)
+class Idle:
+    """A stretch in which a thread was idle; times in ns since the epoch."""
+
+    start: int
+    end: int
+    place: tuple[str, str]
+    """In what, and where in the program."""
+    loops: bool
+    """Whether the thread woke up in between, and went on waiting in the same place."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What the sampler saw of a span's thread."""
+
+    idle: tuple[Idle, ...]
+    """In order, none of them overlapping."""
+    is_busy: bool
+    """Whether it was on the CPU for most of the time in which it neither waited nor was idle."""
+
+
+def sampled_above(structure: Structure, row: RowIds, *, of_any_thread: bool = False) -> RowIds:
+    """Give for each span the nearest of itself and what it is nested in that the sampler looked at, -1 for none.
+
+    Spans that were adopted are other threads' (they lost the context), about which it says nothing; they count
+    only with `of_any_thread`.
+    """
+    spans = structure.spans
+    is_flow = structure.is_run | (spans.get_column("category") == "driver").to_numpy()
+    flows = np.flatnonzero(is_flow & (structure.end - structure.start >= SAMPLED_FROM_NS))
+    is_sampled = np.zeros(is_flow.size, dtype=np.int64)
+    told = flags(spans.get_column("attributes").gather(flows).str.contains(CPU_NS, literal=True))
+    is_sampled[flows[told]] = 1
+    nest_parent = structure.nest_parent
+    if not of_any_thread:
+        nest_parent = nest_parent.copy()
+        nest_parent[structure.adopted] = -1
+    return first_above(nest_parent, is_sampled, row, np.ones(row.size, dtype=np.int64))
+
+
+def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict[int, Sampled]:
+    """Read what the sampler saw of some spans (rows); those of which that cannot be read are left out.
+
+    `clock_shift` is what was added to the times of each row of the table (ns): the samples' times need the same.
+    """
+    waits = _waits_in(structure, rows)
+    found = {}
+    for row, text in zip(rows.tolist(), structure.spans.get_column("attributes").gather(rows), strict=True):
+        about = json_of(text, {})
+        cpu_ns = about.get(CPU_NS)
+        if not isinstance(cpu_ns, int):
+            continue
+        idle, left_out_ns = _idle(about.get(IDLE), int(clock_shift[row]))
+        idle_or_waiting = _covered([*waits.get(row, ()), *((one.start, one.end) for one in idle)])
+        rest = int(structure.end[row] - structure.start[row]) - idle_or_waiting - left_out_ns
+        found[row] = Sampled(idle, cpu_ns >= _MOST * max(rest, 1))
+    return found
+
+
+def _covered(intervals: list[tuple[int, int]]) -> int:
+    """Sum the time (ns) that intervals cover together."""
+    covered, until = 0, min((start for start, _ in intervals), default=0)
+    for start, end in sorted(intervals):
+        covered += max(end - max(start, until), 0)
+        until = max(until, end)
+    return covered
+
+
+def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], int]:
+    """Read idle stretches, and how long those were that were left out (ns); nothing of what is none."""
+    try:
+        told = json.loads(text)
+        stretches = [
+            Idle(
+                start=int(one["start_ns"]) + shift,
+                end=int(one["end_ns"]) + shift,
+                place=(str(one.get("in", "")), str(one.get("at", ""))),
+                loops=one.get("loops") is True,
+            )
+            for one in told["stretches"]
+        ]
+        left_out_ns = int(told.get("left_out_ns", 0))
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return (), 0
+    kept: list[Idle] = []
+    for stretch in sorted(stretches, key=lambda one: (one.start, one.end)):
+        begin = max(stretch.start, kept[-1].end) if kept else stretch.start
+        if begin < stretch.end:
+            kept.append(Idle(begin, stretch.end, stretch.place, stretch.loops))
+    return tuple(kept), max(left_out_ns, 0)
+
+
+def _waits_in(structure: Structure, rows: RowIds) -> dict[int, list[tuple[int, int]]]:
+    """Give the start and end of the waits right in some spans."""
+    is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~structure.is_run
+    waits = np.flatnonzero(is_wait & np.isin(structure.nest_parent, rows))
+    found: dict[int, list[tuple[int, int]]] = {}
+    for row, start, end in zip(
+        *(values[waits].tolist() for values in (structure.nest_parent, structure.start, structure.end)), strict=True
+    ):
+        found.setdefault(row, []).append((start, end))
+    return found

@@ -1,0 +1,31 @@
+"""What waits waited for, what let suspended methods go on, what ended runs: found once for all that asks."""
+
+from dataclasses import dataclass
+
+from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.asof_latest import Latest
+from raytrace_analyze.trace.ends import find_ends
+from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.turns import Turns, find_turns
+from raytrace_analyze.trace.waited import find_waited
+from raytrace_analyze.trace.wakers import Wakers, find_wakers
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why spans went on, or ended, by what the hook recorded."""
+
+    waited: Latest
+    """By wait: the runs that it waited for, each with the time at which what it waited for was there."""
+    wakers: Wakers | None
+    """None where nothing was suspended."""
+    turns: Turns
+    """When turns on actors came free."""
+    ended_by: RowIds | None
+    """By row: the call that ended a run, -1 for none; None where there are no such calls."""
+
+
+def find_waiting(runs: Runs) -> Waiting:
+    """Find it for a whole table."""
+    waited = Latest(find_waited(runs), runs.structure.start)
+    return Waiting(waited, find_wakers(runs), find_turns(runs), find_ends(runs))

@@ -1,0 +1,171 @@
+"""Small programs, one for each kind of wait, and what each function wins if it takes no time; times in ns."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tests.tables import Row, run, span, submit, table, wait
+
+MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program's spans, and what making a function infinitely fast wins."""
+
+    spans: pl.DataFrame
+    wins: Mapping[str, int]
+
+
+def _driver(*rows: Row, **columns: Any) -> pl.DataFrame:
+    """A driver from 0 to 1000 ms that does these things."""
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **columns)
+    return table(driver, *rows, recorded=True)
+
+
+def _call(number: int, at: int, start: int, end: int, function: str, **columns: Any) -> list[Row]:
+    """A submit by the driver at a time, and its run (ms)."""
+    task = f"T{number}"
+    about = {"function": function, **columns}
+    return [
+        submit(f"s{number}", at * MS, (at + 1) * MS, "driver", submitted_task_id=task, function=function),
+        run(f"r{number}", start * MS, end * MS, f"s{number}", task, **about),
+    ]
+
+
+def _get(start: int, end: int, *tasks: int, **columns: Any) -> Row:
+    return wait("get", start * MS, end * MS, "driver", [f"T{task}" for task in tasks], **columns)
+
+
+def _actor(limit: int, *, loop: bool = False, group: str | None = None) -> dict[str, Any]:
+    told = {"raytrace.max_concurrency": limit, "raytrace.on_event_loop": loop}
+    told |= {} if group is None else {"raytrace.concurrency_group": group}
+    return {"actor_id": "A", "worker_id": "w", "pid": 77, "attributes": json.dumps(told), "concurrent": True}
+
+
+def _idle(start: int, end: int) -> dict[str, Any]:
+    stretch = {"start_ns": start * MS, "end_ns": end * MS, "in": "time.sleep", "at": "f.py:1"}
+    told = {"raytrace.cpu_ns": MS, "raytrace.idle": json.dumps({"stretches": [stretch]})}
+    return {"attributes": json.dumps(told)}
+
+
+PROGRAMS = {
+    # driver [s]~~~~~~~~~~~~~~~~~~~~~~~~~~~^[===]      idle until the delivery of fit's result
+    "a delivery": Case(
+        _driver(
+            *_call(1, 5, 10, 800, "fit"),
+            wait("delivery", 810 * MS, 810 * MS, "driver", ["T1"], name="ray.delivery"),
+            **_idle(20, 808),
+        ),
+        {"fit": 780 * MS},
+    ),
+    # load  [====]            one at a time in its group; crunch, of another group, is in nobody's way
+    # load        [=====]
+    # crunch [=======]
+    "groups": Case(
+        _driver(
+            *_call(1, 1, 10, 410, "A.load", **_actor(1, group="io")),
+            *_call(2, 3, 411, 900, "A.load", **_actor(1, group="io")),
+            *_call(3, 5, 10, 800, "A.crunch", **_actor(2, group="cpu")),
+            _get(20, 905, 1, 2, 3),
+        ),
+        # Without load only crunch, 105 ms sooner, is left.
+        {"A.load": 100 * MS, "A.crunch": 0},
+    ),
+    # a [==][await sleep ......................][=]     b executes while a is suspended, and c after it
+    # b      [============]
+    # c                    [=========]
+    "an event loop": Case(
+        _driver(
+            *_call(1, 1, 10, 700, "A.a", **_actor(100, loop=True)),
+            wait(
+                "pause", 20 * MS, 690 * MS, "r1", [], name="await", attributes='{"raytrace.awaited": "asyncio.sleep"}'
+            ),
+            *_call(2, 3, 21, 400, "A.b", **_actor(100, loop=True)),
+            *_call(3, 5, 401, 900, "A.c", **_actor(100, loop=True)),
+            _get(20, 905, 2, 3),
+        ),
+        {"A.b": 379 * MS, "A.c": 499 * MS},
+    ),
+    # wait [=][await Event.wait ............][=]      goes on because of send
+    # send                               [==]
+    "a signal": Case(
+        _driver(
+            *_call(1, 1, 10, 705, "A.wait", **_actor(100, loop=True)),
+            wait(
+                "p", 20 * MS, 701 * MS, "r1", [], name="await", attributes='{"raytrace.awaited": "asyncio.Event.wait"}'
+            ),
+            *_call(2, 3, 21, 700, "A.send", **_actor(100, loop=True)),
+            _get(20, 710, 1),
+        ),
+        {"A.send": 679 * MS},
+    ),
+    # two threads: c takes the turn of a, which ended first
+    # a [=====]
+    # b [============================]
+    # c        [===============]
+    "threads": Case(
+        _driver(
+            *_call(1, 1, 10, 300, "A.a", **_actor(2)),
+            *_call(2, 3, 10, 850, "A.b", **_actor(2)),
+            *_call(3, 5, 301, 900, "A.c", **_actor(2)),
+            _get(20, 905, 3),
+        ),
+        {"A.a": 290 * MS, "A.b": 0},
+    ),
+    # driver [s]=========[cancel][get]==]         the driver decides when loop ends
+    # loop      [===============x
+    "a call that ends a run": Case(
+        _driver(
+            *_call(1, 1, 10, 610, "loop", status="ERROR", error_type=None),
+            span(
+                "cancel",
+                600 * MS,
+                600 * MS,
+                "driver",
+                name="ray.cancel",
+                attributes='{"raytrace.target_task_id": "T1"}',
+            ),
+            _get(601, 615, 1),
+        ),
+        {"loop": 0, "(driver)": 976 * MS},
+    ),
+    # driver [s][get, timed out][s][get .........]     waited for slow, then for backup
+    # slow      [=================================...
+    "a timeout": Case(
+        _driver(
+            *_call(1, 1, 5, 990, "slow"),
+            wait(
+                "late",
+                10 * MS,
+                400 * MS,
+                "driver",
+                [],
+                attributes=json.dumps({"raytrace.timed_out": True, "raytrace.awaited_task_ids": ["T1"]}),
+            ),
+            *_call(2, 410, 420, 800, "backup"),
+            _get(430, 805, 2),
+        ),
+        {"slow": 390 * MS, "backup": 370 * MS},
+    ),
+    # consume [next]==========[next]===     the second item was there: only the first was waited for
+    # produce [==1==2==========]
+    "items": Case(
+        _driver(
+            *_call(
+                1,
+                1,
+                10,
+                400,
+                "produce",
+                attributes=json.dumps({"raytrace.items": 2, "raytrace.item_ready": json.dumps([100 * MS, 150 * MS])}),
+            ),
+            wait("n0", 20 * MS, 110 * MS, "driver", ["T1"], name="ray.next", attributes='{"raytrace.item": 0}'),
+            wait("n1", 500 * MS, 505 * MS, "driver", ["T1"], name="ray.next", attributes='{"raytrace.item": 1}'),
+        ),
+        {"produce": 80 * MS},
+    ),
+}

@@ -1,0 +1,125 @@
+"""What Ray itself needs is milliseconds: longer waits have a cause of their own, or are said to be unknown."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from raytrace_analyze import critical_path, queue_causes
+from raytrace_analyze.schema import TIME
+from tests.tables import Row, chain, run, span, submit, table, wait
+
+MS = 1_000_000
+
+
+def job(*rows: Row, **stamps: dict[str, Any]) -> pl.DataFrame:
+    """A driver with these spans, and by span what Ray's task events say of it: times in ms, or words."""
+    spans = table(span("driver", 0, 3000 * MS, name="ray.driver"), *rows, recorded=True)
+    for span_id, told in stamps.items():
+        for column, value in told.items():
+            is_time = spans.schema[column] == TIME
+            said = pl.lit(value * MS).cast(TIME) if is_time else pl.lit(value)
+            spans = spans.with_columns(
+                pl.when(pl.col("span_id") == span_id).then(said).otherwise(pl.col(column)).alias(column)
+            )
+    return spans
+
+
+def stamped(ready: int, submitted: int, **more: Any) -> dict[str, Any]:
+    return {"state_pending_node_assignment": ready, "state_submitted_to_worker": submitted, **more}
+
+
+def task(number: int, start: int, end: int, worker: str, **columns: Any) -> list[Row]:
+    needs = columns.pop("needs", [])
+    return [
+        submit(f"s{number}", 10 * number * MS, (10 * number + 1) * MS, "driver", submitted_task_id=f"T{number}",
+               dependency_task_ids=needs),
+        run(f"r{number}", start * MS, end * MS, f"s{number}", f"T{number}", worker_id=worker, **columns),
+    ]  # fmt: skip
+
+
+def causes(spans: pl.DataFrame, span_id: str) -> list[tuple[str, int]]:
+    """What a run waited for, and for how many ms; what took less than 5 left out."""
+    rows = queue_causes(spans).filter(pl.col("span_id") == span_id)
+    return [(cause, took) for cause, took in rows.select("cause", pl.col("duration_ns") // MS).iter_rows() if took >= 5]
+
+
+def test_a_free_slot_is_not_waited_for_whoever_used_the_process() -> None:
+    # node: two slots, both in use at first
+    # r1 [=====]  r3 [...................]   another process, idle since; its slot is free
+    # r2 [===================]  r4 starts in the process of r2 when that ends, and had room all the while
+    spans = job(
+        *task(1, 40, 100, "w1"),
+        *task(2, 40, 900, "w2"),
+        *task(20, 901, 1000, "w2"),
+        r1=stamped(11, 39),
+        r2=stamped(21, 39),
+        r20=stamped(202, 900),
+    )
+    assert causes(spans, "r20") == [("unknown", 699)]
+    assert "room" in queue_causes(spans).filter(span_id="r20", cause="unknown")["sentence"].item()
+
+
+def test_arguments_that_come_late_though_slots_are_free_are_restored() -> None:
+    spans = job(
+        *task(1, 40, 100, "w1"),
+        *task(2, 110, 150, "w1"),
+        *task(20, 901, 1000, "w1", needs=["T1"]),
+        r1=stamped(11, 39),
+        r2=stamped(21, 105),
+        r20=stamped(202, 900),
+    )
+    assert causes(spans, "r20") == [("restore", 698)]
+
+
+@pytest.mark.parametrize(
+    ("state", "cause"), [("state_pending_obj_store_mem_avail", "store-full"), ("state_pending_args_fetch", "restore")]
+)
+def test_ray_says_that_the_store_is_full_or_arguments_are_fetched(state: str, cause: str) -> None:
+    spans = job(
+        *task(1, 40, 100, "w1"), *task(20, 901, 1000, "w1"), r1=stamped(11, 39), r20=stamped(202, 900, **{state: 240})
+    )
+    assert causes(spans, "r20") == [("dispatch", 38), (cause, 660)]
+
+
+def test_the_first_run_of_a_placement_group_waited_for_it() -> None:
+    # train  [=================]      holds what the group of r20 needs
+    # r20                       [==]  the first in its group;  r30 [==] is not
+    group = '{"CPU_group_0_5e1f0a7b9c3d4e5f60718293a4b5c6d7e8f9": 1.0}'
+    spans = job(
+        *task(1, 40, 890, "w1"),
+        *task(20, 901, 1000, "w2"),
+        *task(30, 1002, 1100, "w2"),
+        r1=stamped(11, 39),
+        r20=stamped(202, 900, required_resources=group),
+        r30=stamped(302, 1001, required_resources=group),
+    )
+    assert causes(spans, "r20") == [("placement", 698)]
+    assert queue_causes(spans).filter(span_id="r20", cause="placement")["holder_span_id"].item() == "r1"
+    assert "placement" not in dict(causes(spans, "r30"))
+
+
+def test_a_slot_is_held_until_results_are_stored() -> None:
+    # r1 [====]~~~~~ stored ~~~~~]
+    # r2                          [====]   one slot: had to wait until then
+    spans = job(
+        *task(1, 40, 200, "w1"),
+        *task(2, 905, 1000, "w1"),
+        wait("get", 30 * MS, 1005 * MS, "driver", ["T2"]),
+        r1=stamped(11, 39, profile_store_outputs_end=900),
+        r2=stamped(21, 901),
+    )
+    assert causes(spans, "r2")[0] == ("no-slot", 879)
+    assert ("r1", 40 * MS, 200 * MS, "self") in chain(critical_path(spans).segments)
+
+
+def test_a_call_that_waits_though_its_actor_is_free_waits_for_nobody_knows_what() -> None:
+    actor = {"actor_id": "A", "worker_id": "w", "attributes": '{"raytrace.max_concurrency": 1}'}
+    spans = job(
+        submit("s1", 10 * MS, 11 * MS, "driver", submitted_task_id="T1"),
+        run("r1", 20 * MS, 100 * MS, "s1", "T1", **actor),
+        submit("s2", 200 * MS, 201 * MS, "driver", submitted_task_id="T2"),
+        run("r2", 900 * MS, 950 * MS, "s2", "T2", **actor),
+    )
+    assert causes(spans, "r2") == [("unknown", 699)]
+    assert "turn free" in queue_causes(spans).filter(span_id="r2")["sentence"].item()

@@ -1,0 +1,56 @@
+"""A run that a call ended, ended because of that call: the path goes on to where it was made."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from raytrace_analyze import critical_path
+from tests.tables import chain, run, span, submit, table, wait
+
+
+@pytest.mark.parametrize(
+    ("about", "is_cut"),
+    [
+        ({"status": "ERROR"}, True),
+        ({"status": "OK"}, False),
+        ({"status": "UNSET", "attributes": '{"raytrace.cancelled": true}'}, True),
+        ({"status": "ERROR", "error_type": "TASK_EXECUTION_EXCEPTION"}, False),
+    ],
+)
+def test_a_run_that_was_cancelled_ended_because_of_the_call(about: dict[str, Any], is_cut: bool) -> None:
+    # driver [s]------[cancel]  [get ..]---]
+    # run        [==================]          failed because of the call, or came to its own end
+    error = about.pop("error_type", None)
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T"),
+        run("r", 10, 70, "s", "T", **about),
+        span("call", 50, 50, "driver", name="ray.cancel", attributes='{"raytrace.target_task_id": "T"}'),
+        wait("get", 60, 75, "driver", ["T"]),
+        recorded=True,
+    )
+    spans = spans.with_columns(error_type=pl.when(pl.col("span_id") == "r").then(pl.lit(error, pl.String)))
+    path = critical_path(spans).segments
+    assert (("driver", 4, 50, "self") in chain(path)) == is_cut
+    assert ("r", 50 if is_cut else 10, 70, "self") in chain(path)
+    assert ("cancel" in path["via"].to_list()) == is_cut
+
+
+def test_what_a_cancelled_task_submitted_ended_because_of_the_same_call() -> None:
+    # driver [s]-------[kill]  [get of the inner task ]--]
+    # outer      [==s2====x                                 its actor is killed
+    # inner            [========x
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T"),
+        run("outer", 10, 52, "s", "T", status="ERROR", actor_id="A", function="A.m"),
+        submit("s2", 15, 16, "outer", submitted_task_id="U"),
+        run("inner", 20, 60, "s2", "U", status="ERROR"),
+        span("call", 50, 50, "driver", name="ray.kill", actor_id="A"),
+        wait("get", 55, 75, "driver", ["U"]),
+        recorded=True,
+    )
+    path = chain(critical_path(spans).segments)
+    assert ("inner", 50, 60, "self") in path
+    assert ("driver", 4, 50, "self") in path

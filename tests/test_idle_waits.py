@@ -1,0 +1,130 @@
+"""A thread that is idle until a result is there waits for it: deliveries by callback, and polls between other calls."""
+
+import json
+from typing import Any
+
+import polars as pl
+
+from raytrace_analyze import critical_path
+from tests.tables import run, span, submit, table, wait
+
+MS = 1_000_000
+
+
+def idle(*stretches: tuple[int, int], loops: bool = False) -> str:
+    """Attributes of a driver whose thread was idle in these stretches (ms)."""
+    told = [
+        {"start_ns": start * MS, "end_ns": end * MS, "in": "time.sleep", "at": "fit.py:7", "loops": loops}
+        for start, end in stretches
+    ]
+    return json.dumps({"raytrace.cpu_ns": MS, "raytrace.idle": json.dumps({"stretches": told})})
+
+
+def job(attributes: str, *more: dict[str, Any], run_end: int = 800) -> pl.DataFrame:
+    return table(
+        span("driver", 0, 1000 * MS, name="ray.driver", attributes=attributes),
+        submit("s", 5 * MS, 10 * MS, "driver", submitted_task_id="T"),
+        run("r", 20 * MS, run_end * MS, "s", "T"),
+        *more,
+        recorded=True,
+    )
+
+
+def delivery(at: int, parent: str = "driver") -> dict[str, Any]:
+    return wait("delivery", at * MS, at * MS, parent, ["T"], name="ray.delivery")
+
+
+def poll(span_id: str, start: int, ready: list[str], parent: str = "driver") -> dict[str, Any]:
+    late = json.dumps({"raytrace.timed_out": True, "raytrace.awaited_task_ids": ["T"]})
+    attributes = "{}" if ready else late
+    end = (start + 50) * MS
+    return wait(span_id, start * MS, end, parent, ready, name="ray.wait", attributes=attributes)
+
+
+def shares(spans: pl.DataFrame) -> dict[str, int]:
+    """How much of the path each span has, in ms."""
+    path = critical_path(spans)
+    assert path.segments["duration_ns"].sum() == path.makespan_ns
+    found = path.segments.group_by("span_id").agg(pl.col("duration_ns").sum() // MS)
+    return {str(span_id): took for span_id, took in found.iter_rows()}
+
+
+def test_a_driver_that_is_idle_until_a_delivery_waits_for_the_run() -> None:
+    # driver [s]~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~[===]
+    # r         [===========================]     ^ delivery at 820
+    #          20                          800              1000 ms
+    found = shares(job(idle((30, 815)), delivery(820)))
+    assert found["r"] == 780 + 10  # it runs, and waits to start
+    assert found["delivery"] == 20
+    path = critical_path(job(idle((30, 815)), delivery(820))).segments
+    assert path.filter(span_id="delivery")["category"].to_list() == ["fetch"]
+
+
+def test_a_driver_that_works_until_a_delivery_does_not_wait_for_it() -> None:
+    # driver [s]==============~~~~================[===]
+    # r         [===========================]     ^ delivery at 820
+    assert "r" not in shares(job(idle((300, 500)), delivery(820)))
+
+
+def test_a_driver_that_sleeps_on_after_a_delivery_does_not_wait_for_it() -> None:
+    # driver [s]~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~[===]
+    # r         [======]  ^ delivery at 320; nothing happens then
+    assert "r" not in shares(job(idle((30, 900)), delivery(320), run_end=300))
+
+
+def test_a_loop_that_looks_again_may_sleep_on_for_a_while() -> None:
+    # driver [s]~~~~.~~~~.~~~~.~~~~.~~~~.~~~~.[===]     looks every now and then: the last time at 900
+    # r         [===================]  ^ delivery at 600
+    spans = job(idle((30, 900), loops=True), delivery(600), run_end=590)
+    assert shares(spans)["r"] == 570 + 10
+    assert "r" not in shares(job(idle((30, 900)), delivery(600), run_end=590))
+
+
+def test_what_a_callback_submits_follows_from_the_delivery() -> None:
+    # driver [s]~~~~~~~~~~~~~~~~~~~~[s2]~~~~~~~~~~~~~~~~~~[get][]
+    # r         [============]      ^ delivery at 500: its callback submits the second
+    # r2                                [==============]
+    spans = job(
+        idle((30, 900)),
+        delivery(500),
+        submit("s2", 505 * MS, 510 * MS, "driver", submitted_task_id="T2"),
+        run("r2", 520 * MS, 890 * MS, "s2", "T2"),
+        wait("get", 880 * MS, 900 * MS, "driver", ["T2"]),
+        run_end=490,
+    )
+    found = shares(spans)
+    assert found["r"] == 470 + 10
+    assert found["r2"] == 370 + 10
+
+
+def test_a_delivery_counts_in_the_span_that_its_thread_was_in() -> None:
+    # driver [s][collect ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~]
+    # r         [===========================]     ^ delivery, recorded under the driver
+    spans = job(idle((30, 815)), delivery(820), span("collect", 25 * MS, 990 * MS, "driver"))
+    assert shares(spans)["r"] == 790
+
+
+def test_between_polls_a_thread_is_idle_for_what_it_asked_for() -> None:
+    # driver [s][poll][s2]~~~~~~~~[poll][s3]~~~~~~~~~~~~~~[poll][]
+    # r         [======================================]
+    #           20      100       300   400          700  900    1000 ms
+    spans = job(
+        idle((120, 290), (420, 890)),
+        poll("first", 50, []),
+        submit("s2", 105 * MS, 110 * MS, "driver", submitted_task_id="B"),
+        poll("second", 300, []),
+        submit("s3", 405 * MS, 410 * MS, "driver", submitted_task_id="C"),
+        poll("third", 900, ["T"]),
+        run_end=700,
+    )
+    found = shares(spans)
+    assert found["r"] == 680 + 10
+    assert found["driver"] == 5 + 200 + 50  # before its submit, from the end of the run to the poll that sees it, after
+
+
+def test_what_is_given_up_after_a_poll_is_not_waited_for() -> None:
+    # driver [s][poll]=====[s2]~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~]
+    # r         [======================================]             nobody asks for it again
+    spans = job(idle((120, 990)), poll("first", 50, []), run_end=700)
+    found = shares(spans)
+    assert found["driver"] >= 890

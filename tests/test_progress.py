@@ -1,0 +1,41 @@
+"""The bar that shows how far work is: on a terminal only, after a second only, and gone in the end."""
+
+import io
+import sys
+
+import pytest
+
+from raytrace_analyze.engines.local import decode_files
+from raytrace_analyze.views import progress
+from tests.span_files import one_line, span, span_file
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "quiet_s", "is_shown"), [(Terminal, 0, True), (Terminal, 60, False), (io.StringIO, 0, False)]
+)
+def test_it_is_shown_to_somebody_who_waits(
+    stream: type[io.StringIO], quiet_s: float, is_shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream())
+    monkeypatch.setattr(progress, "_QUIET_S", quiet_s)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.progress_shown("merging") as tell:
+        tell(0.25)
+        tell(0.5)
+    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert ("merging" in shown) == is_shown
+    assert bool(shown) == is_shown
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_decoding_tells_its_share_of_the_bytes(workers: int, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    files = [span_file(tmp_path / str(number), one_line(span(number)) * 9000 * number) for number in range(1, 4)]
+    shares: list[float] = []
+    for _ in decode_files(files, workers=workers, progress=shares.append):
+        pass
+    assert shares == pytest.approx([1 / 6, 3 / 6, 1])
