@@ -27,6 +27,7 @@ from raytrace_analyze.report.sections.difference import difference_tables
 from raytrace_analyze.report.sections.flame import flame_graph
 from raytrace_analyze.report.sections.functions import STATS_NEEDED, latency_table
 from raytrace_analyze.report.sections.path import path_bar, path_functions
+from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import duration_text, offset_text
 from raytrace_analyze.verdict.result import Summary
 from raytrace_analyze.views.diff_view import answer
@@ -38,15 +39,16 @@ _ROOT = ":root"
 
 
 @dataclass(frozen=True, repr=False)
-class Plot:
+class Plot(Shown):
     """A drawing that a notebook shows."""
 
     title: str
     html: str
     """A piece of HTML, with its style."""
 
-    def __repr__(self) -> str:
-        return f"<Plot: {self.title}; a notebook shows it, save(FILE) writes it>"
+    def in_short(self) -> str:
+        """Say what is drawn, and how to see it."""
+        return f"{self.title}; a notebook shows it, save(FILE) writes it"
 
     def _repr_html_(self) -> str:
         return self.html
