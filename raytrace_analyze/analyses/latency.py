@@ -18,7 +18,10 @@ TIMES = ("run", "queue", "submit")
 
 
 class LatencyStats(pl.DataFrame):
-    """What `latency_stats` gives: a DataFrame that can draw itself."""
+    """What `latency_stats` gives: a DataFrame that can draw itself.
+
+    So can its `head` and `slice`; of what `filter` gives, which is a plain DataFrame, `LatencyStats(frame).plot()`.
+    """
 
     def plot(self) -> Any:  # type: ignore[override] # in place of the plots that polars makes with another library
         """Draw run, queue and submit time from p50 to the maximum: a `Plot`, which a notebook shows.

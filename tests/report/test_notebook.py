@@ -56,7 +56,7 @@ def test_path_and_latencies_draw(trace: rt.PreparedTrace, tmp_path: Path) -> Non
     for drawn in (stats, stats.head(1), rt.latency_stats(trace, by="node")):
         assert "<svg" in drawn.plot()._repr_html_()
     with pytest.raises(rt.UsageError, match="run_p50_ns"):
-        stats.select("function").plot()
+        rt.LatencyStats(stats.select("function")).plot()
     stats.plot().save(tmp_path / "latencies.html")
     assert (tmp_path / "latencies.html").read_text().startswith("<!DOCTYPE html>")
 
