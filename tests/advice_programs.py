@@ -263,6 +263,13 @@ ray.get(x)
 """,
     "driver between stages": """
 ray.get([work.remote(i) for i in range(4)])
+until = time.process_time() + 1.2
+while time.process_time() < until:
+    pass
+ray.get([work.remote(i) for i in range(4)])
+""",
+    "driver sleeps between stages": """
+ray.get([work.remote(i) for i in range(4)])
 time.sleep(1.5)
 ray.get([work.remote(i) for i in range(4)])
 """,
@@ -317,7 +324,8 @@ PATTERNS = (
     ("nested-get", "tasks that wait for their own", ("tasks that depend",)),
     ("nested-get", "actors that hold a CPU and wait", ("actors that hold none and wait",)),
     ("retries", "fails once", ("fails once off the path",)),
-    ("driver-code", "driver between stages", ("driver beside its tasks",)),
+    ("driver-code", "driver between stages", ("driver beside its tasks", "driver sleeps between stages")),
+    ("driver-idle", "driver sleeps between stages", ("driver beside its tasks", "driver between stages")),
 )
 """The pattern, the program that has it, and its innocent twins."""
 

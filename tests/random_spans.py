@@ -30,9 +30,10 @@ _NAMES = {"driver": "ray.driver", "put": "ray.put", "wait": "ray.get"}
 
 def span_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Make a span table (columns of `schema.TABLE`) of rows with times in whole nanoseconds."""
-    columns = {name: pl.Int64 if name in ("start", "end") else dtype for name, dtype in TABLE.items()}
+    times = ("start", "end", "profile_store_outputs_end")
+    columns = {name: pl.Int64 if name in times else dtype for name, dtype in TABLE.items()}
     whole = [dict.fromkeys(TABLE) | _DEFAULTS | dict(row) for row in rows]
-    table = pl.DataFrame(whole, schema=columns).with_columns(pl.col("start", "end").cast(TABLE["start"]))
+    table = pl.DataFrame(whole, schema=columns).with_columns(pl.col(times).cast(TABLE["start"]))
     return table.sort("start", "trace_id", "span_id")
 
 
@@ -73,6 +74,9 @@ def _table(choose: Choose[Any], size: int) -> pl.DataFrame:
     for row in rows:
         if choose((True, True, True, True, False)):
             row["trace_id"] = traces.get(row["parent_id"], row["trace_id"])
+        if row["kind"] == "CONSUMER" and row["end"] is not None and row["end"] > 0:
+            stored = choose((None, None, 0, 1, 3, 8))
+            row["profile_store_outputs_end"] = stored and (row["start"] + row["end"] + stored) * scale
         row["end"] = None if row["end"] is None else (row["start"] + row["end"]) * scale
         row["start"] *= scale
     return _with_categories(rows)

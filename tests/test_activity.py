@@ -5,8 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze import critical_path
-from raytrace_analyze.views.chain import say
+from raytrace_analyze import critical_path, latency_stats, tell_story
+from raytrace_analyze.table.attempts import with_event_columns
+from raytrace_analyze.views.chain import activity_text, say
 from tests.random_spans import random_table
 from tests.tables import run, span, submit, table, wait
 
@@ -116,3 +117,51 @@ def test_attributes_that_are_no_json_tell_nothing() -> None:
     segments = critical_path(spans).segments
     assert segments["duration_ns"].sum() == 400
     assert set(segments["activity"].drop_nulls()) == {"unknown"}
+
+
+def test_a_run_is_told_in_a_sentence_down_to_the_line() -> None:
+    spans = job(sampled(200, (50, 400, "socket.recv", "/p/etl.py:42"), (500, 950, "socket.recv", "/p/etl.py:42")))
+    row = critical_path(spans).activity().filter(span_id="r").row(0, named=True)
+    assert (row["self_ns"], row["cpu_ns"], row["idle_ns"]) == (990 * MS, 190 * MS, 800 * MS)
+    assert (row["idle_in"], row["idle_at"], row["idle_times"]) == ("socket.recv", "/p/etl.py:42", 2)
+    assert activity_text(row) == "`f` ran 990 ms: 190 ms on the CPU, 800 ms idle in socket.recv at etl.py:42."
+
+
+def test_why_shows_the_lines_with_their_share() -> None:
+    stacks = (
+        "cpu;main (/p/a.py:1);load (/p/etl.py:7) 3\nidle;main (/p/a.py:1);load (/p/etl.py:42) 6\ncpu;x (/p/b.py:2) 1"
+    )
+    told = json.dumps({"raytrace.cpu_ns": 5, "raytrace.stacks": stacks})
+    lines = tell_story(job(told), "r").lines
+    assert lines.select("activity", "function", "place", "samples", pl.col("share").round(6)).rows() == [
+        ("idle", "load", "/p/etl.py:42", 6, 0.6),
+        ("cpu", "load", "/p/etl.py:7", 3, 0.3),
+        ("cpu", "x", "/p/b.py:2", 1, 0.1),
+    ]
+    for damaged in ("cpu", "x 3", "cpu;f 1\x00", "cpu; 99999999999999999999", "gpu;f (/p/b.py:2) 1"):
+        assert tell_story(job(json.dumps({"raytrace.stacks": damaged})), "r").lines.is_empty()
+
+
+def test_stats_has_cpu_time_and_unknown_is_not_0() -> None:
+    known, unknown = latency_stats(job(sampled(650))), latency_stats(job())
+    assert known.select("cpu_total_ns", "cpu_run_ns").row(0) == (650 * MS, 990 * MS)
+    assert unknown.select("cpu_total_ns", "cpu_run_ns").row(0) == (None, None)
+
+
+def test_stats_counts_every_attempt_that_gave_no_result() -> None:
+    frame = table(
+        span("driver", 0, 1010 * MS, name="ray.driver"),
+        submit("s", 0, 5 * MS, "driver", submitted_task_id="T"),
+        run("r1", 10 * MS, 100 * MS, "s", "T", status="ERROR", attempt=0),
+        run("r2", 200 * MS, 300 * MS, "s", "T", status="OK", attempt=1),
+        submit("s2", 6 * MS, 7 * MS, "driver", submitted_task_id="U"),
+        run("r3", 10 * MS, 100 * MS, "s2", "U", attributes='{"raytrace.cancelled": true}'),
+        recorded=True,
+    )
+    stats = latency_stats(frame).row(0, named=True)
+    assert [stats[name] for name in ("count", "errors", "cancelled", "killed", "retried")] == [3, 2, 1, 0, 1]
+    died = with_event_columns(frame).with_columns(
+        error_type=pl.when(pl.col("span_id") == "r1").then(pl.lit("WORKER_DIED"))
+    )
+    stats = latency_stats(died).row(0, named=True)
+    assert [stats[name] for name in ("errors", "cancelled", "killed")] == [2, 1, 1]

@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from raytrace_analyze import critical_path, prepare, read_spans
+from raytrace_analyze import advise, critical_path, prepare, read_spans
+from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
@@ -23,6 +24,16 @@ _LEAST = 0.05
 _NOISE = 0.001
 
 
+def check_advice(trace: PreparedTrace) -> None:
+    """What a finding would save lies on the path: in the spans that it is about, or in a queue that they held up."""
+    path = critical_path(trace)
+    at_most = path.makespan_ns
+    queued = path.by("category").filter(pl.col("category") == "queue")["total_ns"].sum()
+    for row in advise(trace).iter_rows(named=True):
+        assert 0 <= row["saved_ns"] <= at_most
+        assert row["saved_ns"] == 0 or row["cost_ns"] + queued > 0, row["what"]
+
+
 def check_agreement(spans: pl.DataFrame) -> int:
     """Compare path and replay of the longest job; gives how many functions were on the path for long enough."""
     trace = prepare(spans)
@@ -31,6 +42,7 @@ def check_agreement(spans: pl.DataFrame) -> int:
     on_path = {}
     for row in path.by("function").iter_rows(named=True):
         on_path[row["function"]] = (row["self_ns"] + row["submit_ns"], row["self_ns"] / max(path.makespan_ns, 1))
+    check_advice(trace)
     compared = 0
     for function in filter(None, job.graph.functions):
         won = path.makespan_ns - replay(job.graph, Change({function: math.inf})).makespan_ns

@@ -141,3 +141,14 @@ def test_where_everything_ended_nothing_hangs() -> None:
     )
     found = rt.hang(spans)
     assert (found.is_hung, found.open_spans, found.waits.height, found.blockers) == (False, 0, 0, ())
+
+
+def test_a_task_that_never_started_has_a_story() -> None:
+    story = rt.tell_story(two_that_wait_for_each_other(), "A.answer")
+    assert (story.function, story.task_id, story.run_ns) == ("A.answer", method(4, "a"), 0)
+    submitted, waiting = story.steps.to_dicts()
+    assert submitted["step"] == "submit"
+    assert (waiting["cause"], waiting["holder_function"]) == ("actor-busy", "A.ask")
+    assert "for its actor, which runs `A.ask`" in waiting["sentence"]
+    with pytest.raises(rt.UsageError, match=r"A\.nothing"):
+        rt.tell_story(two_that_wait_for_each_other(), "A.nothing")

@@ -9,13 +9,16 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.arguments import argument_candidates
-from raytrace_analyze.advice.bottlenecks import actor_candidates, driver_candidates
+from raytrace_analyze.advice.bottlenecks import actor_candidates
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candidates
+from raytrace_analyze.advice.idling import idling_candidates, thread_candidates
 from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candidates
 from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.nested import nested_candidates
+from raytrace_analyze.advice.own_driver import driver_candidates
 from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
+from raytrace_analyze.advice.polling import store_candidates, wait_candidates
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.source_files import SourceFiles, place_of
 from raytrace_analyze.advice.starts import cold_candidates
@@ -44,7 +47,11 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     nested_candidates,
     retry_candidates,
     driver_candidates,
+    idling_candidates,
+    thread_candidates,
     argument_candidates,
+    wait_candidates,
+    store_candidates,
 )
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "finding": pl.Int64,

@@ -1,4 +1,4 @@
-"""What does one thing at a time while others wait: an actor, or the driver's own code."""
+"""Actors that do one thing at a time while others wait."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,7 @@ import numpy as np
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.pools import uneven_pool
-from raytrace_analyze.advice.words import place_text
-from raytrace_analyze.function_names import DRIVER, name_of
-from raytrace_analyze.replay.rewrite import drop_driver_work, is_driver_work, take_turns_of
+from raytrace_analyze.replay.rewrite import take_turns_of
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.vocabulary import Cause
@@ -54,29 +52,3 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
             mended,
             calls[np.argsort(-queued[calls], kind="stable")],
         )
-
-
-def driver_candidates(facts: Facts) -> Iterator[Candidate]:
-    """Find the driver's own code on the critical path."""
-    graph, events = facts.graph, facts.graph.events
-    stretch, _ = facts.critical
-    own = stretch[is_driver_work(graph)[stretch]]
-    if own.size == 0:
-        return
-    longest = int(own[np.argmax(graph.fixed[own])])
-    before = (
-        next((row for row in events.row[longest - 1 :: -1].tolist() if row in facts.sites), -1) if longest > 0 else -1
-    )
-    site = facts.sites.get(before)
-    after = f", after the call at {place_text(site)[2:-1]}" if site else ""
-    yield Candidate(
-        Pattern.DRIVER_CODE,
-        DRIVER,
-        f"{name_of(DRIVER)} itself is what the job waits for during {duration_text(int(graph.fixed[own].sum()))}; the "
-        f"longest stretch takes {duration_text(int(graph.fixed[longest]))}{after}",
-        "move that work into tasks, or submit what does not need it before (this is what taking all of it off the "
-        "critical path would save)",
-        drop_driver_work(graph),
-        np.unique(events.owner[own]),
-        site,
-    )

@@ -18,6 +18,7 @@ from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
+from raytrace_analyze.replay.slot_model import cpu_demands
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
@@ -222,6 +223,13 @@ class Facts:
         run = work_of_runs(self.graph)
         sums = np.bincount(run[run >= 0], self.graph.fixed[run >= 0], minlength=self.spans.height)
         return np.rint(sums).astype(np.int64)
+
+    def cpus_of(self, runs: RowIds) -> RowIds:
+        """Give how much CPU runs ask for, in ten-thousandths; 1 CPU where nobody says, none for an actor's methods."""
+        submit = self.structure.submit[runs]
+        told_by = self.spans.get_column("attributes").gather(pl.Series(submit).set(pl.Series(submit < 0), None))
+        asked = cpu_demands(told_by, self.spans.get_column("required_resources").gather(runs))
+        return np.where(self.relations.actor[runs] >= 0, 0, asked)
 
     @cached_property
     def lag_ns(self) -> Nanos:

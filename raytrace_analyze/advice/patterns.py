@@ -41,6 +41,12 @@ class Pattern(StrEnum):
     DRIVER_CODE = "driver-code"
     LARGE_ARGUMENTS = "large-arguments"
     UNEVEN_POOL = "uneven-pool"
+    DRIVER_IDLE = "driver-idle"
+    IDLE_TASKS = "idle-tasks"
+    MORE_THREADS = "more-threads"
+    LOCK = "lock"
+    WAIT_FOR_MANY = "wait-for-many"
+    STORE_FULL = "store-full"
 
 
 REFERENCES = {
@@ -70,6 +76,15 @@ REFERENCES = {
     Pattern.LARGE_ARGUMENTS: _pattern(
         "pass-large-arg-by-value", "Anti-pattern: Passing the same large argument by value repeatedly harms performance"
     ),
+    Pattern.DRIVER_IDLE: _pattern(
+        "ray-get-submission-order",
+        "Anti-pattern: Processing results in submission order using ray.get increases runtime",
+    ),
+    Pattern.IDLE_TASKS: Reference("Resources: Fractional Resource Requirements", f"{_DOCS}/scheduling/resources.html"),
+    Pattern.MORE_THREADS: Reference("Configuring Ray: Resources and threads", f"{_DOCS}/configure.html"),
+    Pattern.LOCK: Reference("AsyncIO / Concurrency for Actors", f"{_DOCS}/actors/async_api.html"),
+    Pattern.WAIT_FOR_MANY: _LIMIT_PENDING,
+    Pattern.STORE_FULL: Reference("Object Spilling", f"{_DOCS}/objects/object-spilling.html"),
     Pattern.UNEVEN_POOL: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),
 }
 

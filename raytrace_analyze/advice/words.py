@@ -13,6 +13,11 @@ def place_text(site: str | None) -> str:
     return f" ({PurePath(file).name}:{line})"
 
 
+def at_text(place: str | None) -> str:
+    """Where in the program, as ` at train.py:42`; nothing where that is not known."""
+    return f" at {PurePath(place).name}" if place else ""
+
+
 def times_text(count: int) -> str:
     """How often."""
     return "once" if count == 1 else f"{count:,} times"

@@ -8,13 +8,17 @@ import polars as pl
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.shown import notebook
 from raytrace_analyze.trace.asof import NEVER
-from raytrace_analyze.vocabulary import LatencyGroup, choose, column_of
+from raytrace_analyze.trace.samples import cpu_ns
+from raytrace_analyze.vocabulary import Ending, LatencyGroup, choose, column_of
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 TIMES = ("run", "queue", "submit")
+_OF_ENDING = {"cancelled": Ending.CANCELLED, "killed": Ending.KILLED}
+_ENDINGS = ("errors", *_OF_ENDING)
 
 
 class LatencyStats(pl.DataFrame):
@@ -42,11 +46,14 @@ def latency_stats(
 
     Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one (`task_events`: as version 0.1.0 gave
     them beside the spans). One row a group, the one with the most run time first. Columns: the group; `count` of runs,
-    `errors`, `in_flight` (runs that never ended: they count, their time does not), `without_span` (attempts that only
-    Ray's task events know: killed, never started, queued still; in no other figure); for
-    each of `run`, `queue` and `submit` the total `*_total_ns` and the quantiles `*_p50_ns`, `*_p90_ns`, `*_p95_ns`,
-    `*_p99_ns`, `*_max_ns` (linear interpolation, rounded to whole ns); `path_ns` and `path_share` (0 to 1): what
-    the group has of the critical paths of all jobs.
+    `errors` (those that failed, were cancelled or killed, with a span or without), `cancelled` and `killed` of them,
+    `retried` (attempts that another one followed), `in_flight` (runs that never ended: they count, their time does
+    not), `without_span` (attempts that only Ray's task events know: killed, never started, queued still; in no other
+    figure but the errors); `cpu_total_ns`, the CPU time of those runs of which the hook's sampler tells it, and
+    `cpu_run_ns`, how long those ran (both null where it tells of none); for each of `run`, `queue` and `submit` the
+    total `*_total_ns` and the quantiles `*_p50_ns`, `*_p90_ns`, `*_p95_ns`, `*_p99_ns`, `*_max_ns` (linear
+    interpolation, rounded to whole ns); `path_ns` and `path_share` (0 to 1): what the group has of the critical paths
+    of all jobs.
 
     A run's queue time is from the end of its submit (of a retry: from the end of the attempt before) to its start,
     at least 0; both are null for spans that nobody submitted. With `clock_correct`, times of hosts whose clocks are
@@ -61,7 +68,10 @@ def latency_stats(
     if by == "actor":
         timed, attempts = (rows.filter(pl.col("actor_id").is_not_null()) for rows in (timed, attempts))
     on_path = _on_path(trace, column)
-    without = attempts.group_by(pl.col(column).alias(by)).agg(without_span=pl.len().cast(pl.Int64))
+    without = attempts.group_by(pl.col(column).alias(by)).agg(
+        without_span=pl.len().cast(pl.Int64),
+        **{f"lost_{name}": count for name, count in _counted_endings().items()},
+    )
     quantiles = [
         pl.col(f"{time}_ns").quantile(q, "linear").round().cast(pl.Int64).alias(f"{time}_{name}_ns")
         for time in TIMES
@@ -75,16 +85,37 @@ def latency_stats(
             *totals,
             *quantiles,
             count=pl.len().cast(pl.Int64),
-            errors=(pl.col("status") == "ERROR").sum().cast(pl.Int64),
+            **_counted_endings(),
+            cpu_total_ns=_sum_or_null("cpu_ns"),
+            cpu_run_ns=_sum_or_null("cpu_run_ns"),
+            retried=pl.col("is_retried").sum().cast(pl.Int64),
             in_flight=pl.col("end").is_null().sum().cast(pl.Int64),
         )
         .join(without, on=by, how="full", coalesce=True, nulls_equal=True)
-        .with_columns(pl.col("count", "errors", "in_flight", "without_span", "^.*_total_ns$").fill_null(0))
+        .with_columns(
+            pl.col("count", *_ENDINGS, "retried", "in_flight", "without_span").fill_null(0),
+            *(pl.col(f"{time}_total_ns").fill_null(0) for time in TIMES),
+        )
+        .with_columns(pl.col(name) + pl.col(f"lost_{name}").fill_null(0) for name in _ENDINGS)
         .join(on_path, left_on=by, right_on=column, how="left", nulls_equal=True)
         .with_columns(pl.col("path_ns").fill_null(0), pl.col("path_share").fill_null(0.0))
         .sort("run_total_ns", by, descending=[True, False], nulls_last=True)
-        .select(by, "count", "errors", "in_flight", *times, "path_ns", "path_share", "without_span")
+        .select(
+            *(by, "count", *_ENDINGS, "retried", "in_flight", "cpu_total_ns", "cpu_run_ns"),
+            *(*times, "path_ns", "path_share", "without_span"),
+        )
     )
+
+
+def _counted_endings() -> dict[str, pl.Expr]:
+    """Count what gave no result: spans in error of any kind, and of attempts those that were cancelled or killed."""
+    is_error = (pl.col("status") == "ERROR") | failures()
+    of = {name: endings() == ending for name, ending in _OF_ENDING.items()}
+    return {name: each.sum().cast(pl.Int64) for name, each in {"errors": is_error, **of}.items()}
+
+
+def _sum_or_null(column: str) -> pl.Expr:
+    return pl.when(pl.col(column).is_not_null().any()).then(pl.col(column).sum())
 
 
 def timed_spans(trace: PreparedTrace) -> pl.DataFrame:
@@ -114,7 +145,16 @@ def timed_spans(trace: PreparedTrace) -> pl.DataFrame:
             submit_ns=pl.when(pl.col("has_submit") & is_first).then(submit_ns.clip(lower_bound=0)),
         ),
         run_ns=(pl.col("end") - pl.col("start")).dt.total_nanoseconds(),
-    )
+        is_retried=_is_retried(trace),
+        cpu_ns=cpu_ns(structure.spans.get_column("attributes")),
+    ).with_columns(cpu_run_ns=pl.when(pl.col("cpu_ns").is_not_null()).then("run_ns"))
+
+
+def _is_retried(trace: PreparedTrace) -> pl.Series:
+    earlier, _ = trace.runs.next_attempts(np.flatnonzero(trace.structure.is_run))
+    found = np.zeros(trace.structure.is_run.size, dtype=np.bool_)
+    found[earlier] = True
+    return pl.Series(found)
 
 
 def _attempt_before(trace: PreparedTrace) -> tuple[pl.Series, pl.Series]:

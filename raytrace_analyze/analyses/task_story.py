@@ -1,13 +1,15 @@
 """The story of one task: submitted by whom, waited for what in turn, ran where, and who waited for it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.lost_attempts import LostAttempt, lost_attempts
+from raytrace_analyze.analyses.never_started import never_started, waits_in_vain
+from raytrace_analyze.analyses.stack_lines import LINES, stack_lines
 from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_name
@@ -72,6 +74,8 @@ class TaskStory(Shown):
     steps: pl.DataFrame
     """Columns of `STEPS`: submit, waits and attempts in order of time, then who waited for it."""
     notes: tuple[str, ...]
+    lines: pl.DataFrame = field(default_factory=LINES.to_frame)
+    """Where in the program the run was, line by line, as far as somebody looked: columns of `LINES`."""
 
     def in_short(self) -> str:
         """Say which task this is about, and how long it took."""
@@ -103,9 +107,12 @@ def tell_story(
         candidates = _runs_meant(trace, task, job)
     except UsageError:
         lost = _lost_meant(trace, task, job)
-        if not lost.height:
+        if lost.height:
+            return _Teller(trace).tell_lost(lost)
+        pending = never_started(trace, task, job)
+        if not pending.size:
             raise
-        return _Teller(trace).tell_lost(lost)
+        return _Teller(trace).tell_pending(pending)
     structure, runs = trace.structure, trace.runs
     submit = structure.submit[candidates]
     since = np.where(submit >= 0, structure.start[submit], structure.start[candidates])
@@ -184,6 +191,7 @@ class _Teller:
             other_runs=others,
             steps=steps,
             notes=(*clock_notes(self.trace.offsets, about["session"]), *notes),
+            lines=stack_lines(about["attributes"]),
         )
 
     def tell_lost(self, candidates: pl.DataFrame) -> TaskStory:
@@ -210,6 +218,27 @@ class _Teller:
                 *clock_notes(self.trace.offsets, about["session"]),
                 "no span tells of it; what is told here is from Ray's task events",
             ),
+        )
+
+    def tell_pending(self, submits: RowIds) -> TaskStory:
+        """Tell of a task that never started, of several the one that was submitted first."""
+        submit = int(submits[0])
+        about = self.structure.spans.row(submit, named=True)
+        end, waiting = waits_in_vain(self.trace, submit)
+        steps = pl.DataFrame([*self._submit(submit), *waiting], schema=STEPS)
+        return TaskStory(
+            function=about["function"] or about["name"],
+            task_id=about["submitted_task_id"],
+            span_id=about["span_id"],
+            session=about["session"],
+            job_id=about["job_id"],
+            start_ns=int(self.structure.start[submit]),
+            end_ns=end,
+            queue_ns=_total(steps, "queue"),
+            run_ns=0,
+            other_runs=submits.size - 1,
+            steps=steps,
+            notes=(*clock_notes(self.trace.offsets, about["session"]), "it never started, as far as is recorded"),
         )
 
     def _step(self, step: str, row: int, start: int, end: int, sentence: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from raytrace_analyze.commands.standard_input import DEFAULT_SPANS
+from raytrace_analyze.function_names import short_name
 
 _SHELL_SAFE = re.compile(r"[\w.:/-]+")
 """Names of anything else are not offered: a shell would act on what stands in them."""
@@ -16,7 +17,7 @@ _MOST = 200
 
 def functions(ctx: typer.Context, incomplete: str) -> list[str]:
     """Give the functions of the table, without Ray's `__main__.`."""
-    names = (name.removeprefix("__main__.") for name in _values(ctx, "function"))
+    names = (short_name(name) for name in _values(ctx, "function"))
     return _offered(names, incomplete)
 
 

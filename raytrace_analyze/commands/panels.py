@@ -1,11 +1,14 @@
 """The program's help: its commands by what one wants to do, each with its whole first sentence."""
 
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
-from raytrace_analyze.errors import EXIT_CODES
+from raytrace_analyze.errors import EXIT_CODES, EXIT_DAMAGED, EXIT_OK
 
 COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE = "Collect", "Look", "Explain", "Libraries of Ray", "Share"
 PANELS = (COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE)
@@ -19,6 +22,18 @@ class Program(TyperGroup):
         if args and args[0] not in self.commands and not args[0].startswith("-") and Path(args[0]).exists():
             args = ["summary", *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; where that went well, say on a terminal what to do next."""
+        given = [*getattr(ctx, "_protected_args", ()), *ctx.args]
+        try:
+            result = super().invoke(ctx)
+        except typer.Exit as end:
+            if end.exit_code in (EXIT_OK, EXIT_DAMAGED):
+                _say_next(given)
+            raise
+        _say_next(given)
+        return result
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section a panel, commands in the order in which they were registered."""
@@ -36,6 +51,17 @@ class Program(TyperGroup):
         """Write what the exit codes mean."""
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
+
+
+def _say_next(given: list[str]) -> None:
+    """Write one line to standard error, where that is a terminal."""
+    if not given or sys.stderr is None or not sys.stderr.isatty():
+        return
+    from raytrace_analyze.views.console import messages
+    from raytrace_analyze.views.next_step import next_step
+
+    with suppress(OSError):
+        messages().print(next_step(given[0], given[1:]), style="dim", soft_wrap=True)
 
 
 def first_sentence(text: str) -> str:

@@ -123,7 +123,7 @@ def attempts_of(trace: PreparedTrace, key: ScopeKey) -> pl.DataFrame:
     if key.kind == "trace":
         return trace.attempts.filter(pl.col("trace_id") == key.id)
     job = pl.col("job_id") == key.id if key.kind == "job" else pl.col("job_id").is_null()
-    return trace.attempts.filter(pl.col("session") == key.session, job)
+    return trace.attempts.filter(pl.col("session").eq_missing(pl.lit(key.session, pl.String)), job)
 
 
 def longest(scoped: Scoped, keys: list[ScopeKey]) -> int:

@@ -9,6 +9,7 @@ import polars as pl
 
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
+from raytrace_analyze.path.run_activity import run_activity
 from raytrace_analyze.shown import Shown, notebook
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import count_text, duration_text
@@ -139,6 +140,10 @@ class CriticalPath(Shown):
         `segments` (a count). What is certain comes first, then the largest total.
         """
         return confidence(self.segments, self.makespan_ns)
+
+    def activity(self) -> pl.DataFrame:
+        """Tell what each span with own time on the path did in it: columns of `RUN_ACTIVITY`, the longest first."""
+        return run_activity(self.segments)
 
     def by(self, group: str = "function") -> pl.DataFrame:
         """Sum the path by `function`, `name`, `category`, `cause`, `node`, `actor` or `worker`.

@@ -224,7 +224,7 @@ def _demand(graph: Graph) -> Demand:
         submit=over,
         submitted=events.time[over],
         start=events.scoped.start[rows],
-        end=events.scoped.end[rows],
+        end=np.maximum(events.runs.held_until[rows], events.scoped.end[rows]),
         pause_of=element[events.flow[begun]],
         pause_start=events.time[begun],
         pause_end=graph.ready[ended],

@@ -81,9 +81,24 @@ def scale_spans(graph: Graph, rows: RowIds, factor: float | npt.NDArray[np.float
     return _scaled(graph, graph.events.owner, rows, factor)
 
 
-def drop_driver_work(graph: Graph) -> Graph:
-    """Let what the driver does itself take no time."""
-    return replace(graph, fixed=np.where(is_driver_work(graph), 0, graph.fixed))
+def shorten_stretches(graph: Graph, events: RowIds, by_ns: Nanos) -> Graph:
+    """Let the stretches before events take so much less time; at most all of it."""
+    fixed = graph.fixed.copy()
+    np.subtract.at(fixed, events, by_ns)
+    return replace(graph, fixed=np.maximum(fixed, 0))
+
+
+def shorten_waits(graph: Graph, waits: RowIds, factor: npt.NDArray[np.float64]) -> Graph:
+    """Let waits (rows) take `factor` times as long to come back once all that they wait for is there."""
+    lag, ends = graph.lag.copy(), _ends(graph, waits)
+    lag[ends] = np.rint(lag[ends] * factor).astype(np.int64)
+    return replace(graph, lag=lag)
+
+
+def ask_for_cpus(graph: Graph, runs: RowIds, amount: int) -> Graph:
+    """Let runs (rows) ask for so many ten-thousandths of a CPU."""
+    demand = graph.demand
+    return replace(graph, demand=replace(demand, amount=np.where(np.isin(demand.run, runs), amount, demand.amount)))
 
 
 def is_driver_work(graph: Graph) -> Flags:

@@ -82,8 +82,9 @@ class _Stage:
         self.put_back = self._by_piece(start, put_back, 0)
         self.submit_piece = self._by_piece(start, graph.activity[demand.submit], -1)
         self.submit_offset = self._by_piece(start, plan.offset[demand.submit], 0)
+        stores = demand.end - events.scoped.end[demand.run]
         self.frees = self._by_piece(graph.activity[end], demand.amount, 0)
-        self.frees_after = self._by_piece(graph.activity[end], plan.offset[end], 0)
+        self.frees_after = self._by_piece(graph.activity[end], plan.offset[end] + stores, 0)
         self.end_point = self._by_piece(graph.activity[end], end, -1)
         ended, begun = rests(graph, demand.run)
         held = np.zeros(events.start_of.size, dtype=np.int64)

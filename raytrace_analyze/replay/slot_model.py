@@ -41,6 +41,7 @@ class Demand:
     """When that was."""
     start: Nanos
     end: Nanos
+    """When it gave its slot back: at its end, or once its results were stored."""
     pause_of: RowIds
     """The element of the run of each wait within which its slot was free."""
     pause_start: Nanos

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
-from raytrace_analyze.attributes import CPU_NS, IDLE, json_of
+from raytrace_analyze.attributes import CPU_NS, IDLE, json_of, told
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.span_arrays import Structure
@@ -39,6 +40,15 @@ class Sampled:
     """Whether it was on the CPU for most of the time in which it neither waited nor was idle."""
 
 
+def cpu_ns(attributes: pl.Series) -> pl.Series:
+    """Read the CPU time (ns) that the sampler tells of spans, from their attributes; null where it tells none."""
+    sampled = np.flatnonzero(flags(attributes.str.contains(CPU_NS, literal=True)))
+    found = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(attributes))
+    if not sampled.size:
+        return found
+    return found.scatter(sampled, told(attributes.gather(sampled), CPU_NS).cast(pl.Int64, strict=False))
+
+
 def sampled_above(structure: Structure, row: RowIds, *, of_any_thread: bool = False) -> RowIds:
     """Give for each span the nearest of itself and what it is nested in that the sampler looked at, -1 for none.
 
@@ -49,8 +59,8 @@ def sampled_above(structure: Structure, row: RowIds, *, of_any_thread: bool = Fa
     is_flow = structure.is_run | (spans.get_column("category") == "driver").to_numpy()
     flows = np.flatnonzero(is_flow & (structure.end - structure.start >= SAMPLED_FROM_NS))
     is_sampled = np.zeros(is_flow.size, dtype=np.int64)
-    told = flags(spans.get_column("attributes").gather(flows).str.contains(CPU_NS, literal=True))
-    is_sampled[flows[told]] = 1
+    is_told = flags(spans.get_column("attributes").gather(flows).str.contains(CPU_NS, literal=True))
+    is_sampled[flows[is_told]] = 1
     nest_parent = structure.nest_parent
     if not of_any_thread:
         nest_parent = nest_parent.copy()

@@ -26,6 +26,8 @@ class Remedy:
     """How long the job would take."""
     certain: bool
     """False where it depends on the program whether it can be changed so."""
+    idle_in: str | None = None
+    """Of a function to be made faster that is idle most of the time: in what; `place` is where."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import polars as pl
 
 from raytrace_analyze.advice.analysis import Advice, advise_on
 from raytrace_analyze.analyses.what_if import best_speedup
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath
@@ -69,7 +70,7 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         decided_share=first["share"],
         time=time,
         idle=_idle(segments, path.makespan_ns),
-        remedies=tuple(_remedies(read, advice, path.makespan_ns)),
+        remedies=tuple(_remedies(read, advice, path)),
         start_up_ns=spent.get(Spent.START_UP, 0),
         start_up_saved_ns=max(cold, default=0),
         inferred_ns=int(segments.filter("inferred").get_column("duration_ns").sum()),
@@ -94,8 +95,9 @@ def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
     return IdlePlace(row["function"], row["idle_in"] or "", row["idle_at"] or None, row["total_ns"], row["times"])
 
 
-def _remedies(read: Job, advice: Advice, makespan_ns: int) -> Iterator[Remedy]:
+def _remedies(read: Job, advice: Advice, path: CriticalPath) -> Iterator[Remedy]:
     """Give what `advise` finds, and where that is little the function that `what_if` ranks first."""
+    makespan_ns = path.makespan_ns
     patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= max(_WORTH * makespan_ns, 1))
     for row in patterns.head(_MOST_REMEDIES).iter_rows(named=True):
         yield Remedy(
@@ -110,7 +112,22 @@ def _remedies(read: Job, advice: Advice, makespan_ns: int) -> Iterator[Remedy]:
     if patterns.height >= _MOST_REMEDIES:
         return
     best = best_speedup(read)
-    if best is not None and read.makespan_ns - best[1] >= max(_WORTH * makespan_ns, 1):
-        function, predicted = best
-        saved = read.makespan_ns - predicted
-        yield Remedy(RemedyKind.SPEEDUP, None, function, None, saved, predicted, certain=True)
+    if best is None or read.makespan_ns - best[1] < max(_WORTH * makespan_ns, 1):
+        return
+    function, predicted = best
+    own = path.activity().filter(pl.col("function") == function)
+    total, cpu, idle = own.select(pl.col("self_ns", "cpu_ns", "idle_ns").sum()).row(0)
+    if function == DRIVER and 2 * cpu < total:
+        return  # what it does is not known, or it is idle: nothing to be made faster
+    longest = own.sort("idle_there_ns", descending=True, nulls_last=True).row(0, named=True)
+    is_idle = 2 * idle >= total > 0
+    yield Remedy(
+        kind=RemedyKind.SPEEDUP,
+        pattern=None,
+        function=function,
+        place=longest["idle_at"] if is_idle else None,
+        saved_ns=read.makespan_ns - predicted,
+        predicted_ns=predicted,
+        certain=True,
+        idle_in=longest["idle_in"] if is_idle else None,
+    )

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.advice import Advice
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
@@ -86,7 +86,7 @@ def _summary(advice: Advice, top: int) -> Table:
             str(row["finding"]),
             PATTERNS[row["pattern"]] + (" (first run only)" if row["first_run_only"] else ""),
             short_name(row["function"]),
-            duration_text(row["saved_ns"]) if row["saved_ns"] else "memory",
+            duration_text(row["saved_ns"]) if row["saved_ns"] else _instead_of_time(row["pattern"]),
             share_text(row["saved_ns"], advice.observed_ns) if row["saved_ns"] else "",
             duration_text(row["cost_ns"]),
             where,
@@ -114,8 +114,12 @@ def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType
         yield label(f"and {more} (--format json has them all)", style="dim", indent=3)
 
 
+def _instead_of_time(pattern: str) -> str:
+    """Say what mending a pattern brings where no time is predicted."""
+    return "memory" if pattern == "too-many-in-flight" else "not known"
+
+
 def title_text(finding: dict[str, Any]) -> str:
     """What a finding is, in a few words."""
     name = PATTERNS[finding["pattern"]]
-    is_driver = finding["pattern"] == "driver-code"
-    return name if is_driver else f"{name} (`{short_name(finding['function'])}`)"
+    return name if finding["function"] == DRIVER else f"{name} (`{short_name(finding['function'])}`)"

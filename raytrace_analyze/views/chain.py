@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.function_names import DRIVER, short_name
+from raytrace_analyze.function_names import DRIVER, name_of, short_name
 from raytrace_analyze.serve_names import ROUTE_SPAN
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.views.words import CAUSES
+from raytrace_analyze.views.words import CAUSES, place_name
 from raytrace_analyze.vocabulary import Activity
 
 _SHARE_OF_QUEUES = 20
@@ -119,9 +119,25 @@ def _does(segment: Segment) -> str | None:
     if segment["activity"] == Activity.CPU:
         return "works"
     if segment["activity"] == Activity.IDLE:
-        at = f" at {segment['idle_at']}" if segment["idle_at"] else ""
+        at = f" at {place_name(segment['idle_at'])}" if segment["idle_at"] else ""
         return f"is idle in {segment['idle_in'] or 'something'}{at}"
     return None
+
+
+def activity_text(row: dict[str, Any]) -> str:
+    """Say how much of its own time a span was on the CPU, idle and in what, unknown (a row of `RUN_ACTIVITY`)."""
+    parts = []
+    if row["cpu_ns"]:
+        parts.append(f"{duration_text(row['cpu_ns'])} on the CPU")
+    if row["idle_ns"]:
+        at = f" at {place_name(row['idle_at'])}" if row["idle_at"] else ""
+        elsewhere = row["idle_ns"] - row["idle_there_ns"]
+        rest = f" ({duration_text(elsewhere)} of it elsewhere)" if elsewhere * _SHARE_SHOWN > row["idle_ns"] else ""
+        parts.append(f"{duration_text(row['idle_ns'])} idle in {row['idle_in'] or 'something'}{at}{rest}")
+    if row["unknown_ns"] * _SHARE_SHOWN > row["self_ns"]:
+        parts.append(f"{duration_text(row['unknown_ns'])} unknown")
+    inside = "" if _is_run(row) or row["name"] == "ray.driver" else f" (in {row['name']})"
+    return f"{name_of(row['function'])}{inside} ran {duration_text(row['self_ns'])}: {', '.join(parts)}."
 
 
 def _is_run(segment: Segment) -> bool:

@@ -91,6 +91,7 @@ def path_document(path: CriticalPath, by: str) -> dict[str, Any]:
         "ended": asdict(path.ended),
         "inferred_ns": int(path.segments.filter(pl.col("inferred")).get_column("duration_ns").sum()),
         "notes": list(path.notes),
+        "activity": records(path.activity()),
         "segments": records(path.segments),
         **groups,
     }

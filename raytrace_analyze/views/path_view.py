@@ -9,12 +9,15 @@ from rich.table import Table
 from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import chain_lines
+from raytrace_analyze.views.chain import activity_text, chain_lines
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import CATEGORIES
 
 INFERRED = "~"
+_LONGEST_RUNS = 3
+_LONG = 0.05
+"""From what part of the time on it is said of a run what it did."""
 _BAR_WIDTHS = ((100, 24), (0, 10))
 """How long the longest bar may be, from which width of the screen on."""
 _HEADS = {
@@ -43,6 +46,7 @@ def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[Render
     yield label("Where the time on the chain went.", style="bold")
     yield path_sums(path, top, by)
     yield label("")
+    yield from _activity(path)
     yield label("The chain, oldest first: each line had to end before the next could start.", style="bold")
     yield _chain(path, top, next(bar for least, bar in _BAR_WIDTHS if width >= least))
     yield from _legend(path)
@@ -101,6 +105,18 @@ def path_sums(path: CriticalPath, top: int, by: str) -> Table:
     shares = [share_text(int(groups.get_column(f"{kind}_ns").sum()), path.makespan_ns) for kind in used]
     shown.add_row("", "", "", *shares, style="dim")
     return shown
+
+
+def _activity(path: CriticalPath) -> Iterator[RenderableType]:
+    """Say of the longest runs on the chain what they did, where somebody looked."""
+    told = path.activity().filter(pl.col("self_ns") >= _LONG * path.makespan_ns)
+    told = told.filter(pl.col("cpu_ns") + pl.col("idle_ns") > 0).head(_LONGEST_RUNS)
+    if told.is_empty():
+        return
+    yield label("What ran longest on it, and how.", style="bold")
+    for row in told.iter_rows(named=True):
+        yield label(activity_text(row))
+    yield label("")
 
 
 def _total(groups: pl.DataFrame, kind: str) -> str:

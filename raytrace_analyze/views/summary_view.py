@@ -137,10 +137,11 @@ def _time(summary: Summary) -> str:
 
 
 def _remedy(remedy: Remedy) -> str:
+    at = f" at {place_name(remedy.place)}" if remedy.place else ""
     then = f"would take {duration_text(remedy.predicted_ns)}, {duration_text(remedy.saved_ns)} less"
     if remedy.pattern is None:
-        return f"make {name_of(remedy.function)} twice as fast, and the job {then}"
-    at = f" at {place_name(remedy.place)}" if remedy.place else ""
+        idle = f" (it is idle in {remedy.idle_in}{at})" if remedy.idle_in else ""
+        return f"make {name_of(remedy.function)} twice as fast{idle}, and the job {then}"
     maybe = "" if remedy.certain else ", if the program allows it"
     return f"{PATTERNS[remedy.pattern]} ({name_of(remedy.function)}{at}); with that mended the job {then}{maybe}"
 

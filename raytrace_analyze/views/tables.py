@@ -31,15 +31,17 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
 
     A narrow screen shows fewer figures; JSON and CSV have them all.
     """
-    counts = ("count", "errors", "of the\npath")
+    has_cpu = stats.get_column("cpu_total_ns").is_not_null().any()
+    counts = ("count", "errors", *(("cpu",) if has_cpu else ()), "of the\npath")
     shown = table(by, *counts, "time to", *_FIGURES, right=(*counts, *_FIGURES), drop=_LESS)
     for row in stats.head(top).iter_rows(named=True):
         for time in TIMES:
             if row[f"{time}_p50_ns"] is None and time != "run":
                 continue
-            first = (_label(row[by], by), f"{row['count']:,}", _count(row["errors"]), share_text(row["path_share"], 1))
+            cpu = (_cpu(row),) if has_cpu else ()
+            first = (_label(row[by], by), f"{row['count']:,}", _errors(row), *cpu, share_text(row["path_share"], 1))
             shown.add_row(
-                *(first if time == "run" else ("", "", "", "")),
+                *(first if time == "run" else ("",) * len(first)),
                 _TIME_NAMES[time],
                 *(_time(row[f"{time}_{name}_ns"]) for name in _FIGURES),
                 style="" if time == "run" else "dim",
@@ -111,9 +113,26 @@ def _label(value: str | None, by: str) -> str:
     return short_name(value) if by in ("function", "name") else value
 
 
+def _errors(row: dict[str, Any]) -> str:
+    """How many attempts gave no result, and what became of them where that is not just that they failed."""
+    of = [f"{row[name]:,} {name}" for name in ("cancelled", "killed") if row[name]]
+    return f"{_count(row['errors'])}{_in_brackets(of)}"
+
+
+def _cpu(row: dict[str, Any]) -> str:
+    """CPU time and its share of the run time in which it is known; unknown is not 0."""
+    if row["cpu_total_ns"] is None:
+        return "-"
+    return f"{duration_text(row['cpu_total_ns'])} ({share_text(row['cpu_total_ns'], row['cpu_run_ns'])})"
+
+
 def _count(count: int) -> str:
     return f"{count:,}" if count else ""
 
 
 def _time(duration_ns: int | None) -> str:
     return "-" if duration_ns is None else duration_text(duration_ns)
+
+
+def _in_brackets(parts: list[str]) -> str:
+    return f" ({', '.join(parts)})" if parts else ""

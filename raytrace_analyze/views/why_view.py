@@ -10,10 +10,11 @@ from rich.table import Table
 
 from raytrace_analyze.analyses.task_story import TaskStory
 from raytrace_analyze.function_names import short_name
-from raytrace_analyze.units import count_text, duration_text, offset_text
+from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.words import ACTIVITIES, place_name
 
 _BAR_WIDTH = 24
 _STYLES = {"submit": "cyan", "queue": "yellow", "run": "green", "wait": "magenta", "dependant": "magenta"}
@@ -47,6 +48,7 @@ def story_document(story: TaskStory) -> dict[str, Any]:
         "run_ns": story.run_ns,
         "notes": list(story.notes),
         "steps": records(story.steps),
+        "lines": records(story.lines),
     }
 
 
@@ -59,6 +61,10 @@ def _parts(story: TaskStory) -> Iterator[RenderableType]:
     yield label("")
     happened = story.steps.filter(pl.col("step").is_in(["submit", "queue", "run"]))
     yield _steps(story, happened)
+    if not story.lines.is_empty():
+        yield label("")
+        yield label("Where it was, line by line", style="bold")
+        yield _lines(story)
     after = story.steps.filter(pl.col("step").is_in(["wait", "dependant"]))
     if not after.is_empty():
         yield label("")
@@ -71,6 +77,9 @@ def _parts(story: TaskStory) -> Iterator[RenderableType]:
 
 
 def _answer(story: TaskStory) -> str:
+    if not story.run_ns and story.steps.filter(step="run").is_empty():
+        waited = duration_text(story.duration_ns)
+        return f"Task {short_name(story.function)} never started: {waited} after its submit the record ends."
     took = f"Task {short_name(story.function)} took {duration_text(story.duration_ns)} from its submit to its end"
     runs = story.steps.filter(step="run").height
     tries = f" in {count_text(runs, 'attempt')}" if runs > 1 else ""
@@ -105,6 +114,21 @@ def _steps(story: TaskStory, steps: pl.DataFrame) -> Table:
                 label(bar or "·", style=_STYLES[step["step"]]),
                 label(step["sentence"]),
             )
+    return shown
+
+
+def _lines(story: TaskStory) -> Table:
+    shown = table("share", "", "at", "in", right=("share",))
+    for row in story.lines.head(_SHOWN).iter_rows(named=True):
+        shown.add_row(
+            share_text(row["share"], 1),
+            ACTIVITIES[row["activity"]],
+            place_name(row["place"]) if row["place"] else "-",
+            row["function"] or "-",
+        )
+    rest = story.lines.slice(_SHOWN)
+    if not rest.is_empty():
+        shown.add_row(share_text(float(rest.get_column("share").sum()), 1), "", f"{rest.height} more", "", style="dim")
     return shown
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-from raytrace_analyze.vocabulary import Category, Cause, Ending, Spent
+from raytrace_analyze.vocabulary import Activity, Category, Cause, Ending, Spent
 
 CATEGORIES: dict[str, str] = {
     Category.SELF: "running",
@@ -25,6 +25,11 @@ CAUSES: dict[str, str] = {
     Cause.PLACEMENT: "its placement group is not there yet",
     Cause.DISPATCH: "on the way to its worker",
     Cause.UNKNOWN: "nothing tells for what",
+}
+ACTIVITIES: dict[str, str] = {
+    Activity.CPU: "on the CPU",
+    Activity.IDLE: "idle",
+    Activity.UNKNOWN: "unknown",
 }
 SPENT: dict[str, str] = {
     Spent.CPU: "on the CPU",
@@ -51,6 +56,12 @@ PATTERNS = {
     "driver-code": "the driver's own code",
     "large-arguments": "large arguments by value",
     "uneven-pool": "one of several actors has most of the work",
+    "driver-idle": "the driver is idle",
+    "idle-tasks": "tasks that hold CPUs while they are idle",
+    "more-threads": "tasks that use more CPUs than they ask for",
+    "lock": "a lock that several runs wait for",
+    "wait-for-many": "ray.wait over very many references",
+    "store-full": "a full object store",
 }
 ENDINGS: dict[str, str] = {
     Ending.EXCEPTION: "failed",

@@ -27,9 +27,9 @@ def judge_single_runs(parts: pl.DataFrame, run_parts: pl.DataFrame, functions: p
     """Add `spread_ns`, `p_value` (null) and `is_noise` to the parts by function of one run each.
 
     The spread between runs is unknown then. What stands in for it is the spread of a function's own task runs,
-    as far as they are on the path: of `k` that vary by `s`, the sum varies by `s * sqrt(k)`. A difference within
-    that is noise; running time that differs by more is none; of queues nothing is known. A function that is new or
-    gone is no noise.
+    as far as they are on the path: of `k` that vary by `s`, the sum varies by `s * sqrt(k)`. Running time that differs
+    by more is no noise; of a difference within that nothing can be said (a straggler that is fixed looks like one that
+    did not come this time), and of queues neither. A function that is new or gone is no noise.
     """
     known = parts.join(functions, on="function", how="left", nulls_equal=True, maintain_order="left").join(
         _running(run_parts), on="function", how="left", nulls_equal=True, maintain_order="left"
@@ -48,7 +48,7 @@ def judge_single_runs(parts: pl.DataFrame, run_parts: pl.DataFrame, functions: p
         is_noise=pl.when(pl.col("presence") != "both")
         .then(False)
         .when(has_spread & (difference <= bound))
-        .then(True)
+        .then(None)
         .when(has_spread & (running > bound) & (2 * running >= difference))
         .then(False),
     )

@@ -19,8 +19,9 @@ def comparison_notes(base: RunGroup, new: RunGroup) -> tuple[str, ...]:
 def _of_both(base: RunGroup, new: RunGroup) -> Iterator[str]:
     if base.about.height == new.about.height == 1:
         yield (
-            "one run each: no run-to-run spread known; a function's change is called noise where the spread of its own "
-            "task runs explains it, which says less"
+            "one run each: a change that is larger than the spread of a function's own task runs is told; of a smaller "
+            "one, such as a straggler that is gone, one run cannot tell whether it was mended or did not come this "
+            "time. Two more runs of each would tell"
         )
     functions = [set(runs.tasks.get_column("function").drop_nulls()) for runs in (base, new)]
     if all(functions) and functions[0].isdisjoint(functions[1]):

@@ -1,0 +1,141 @@
+"""Tasks that hold CPUs without using them, use more than they asked for, or wait for one lock."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.words import at_text
+from raytrace_analyze.attributes import PROCESS_CPU_NS, UNIT, told
+from raytrace_analyze.function_names import name_of
+from raytrace_analyze.replay.rewrite import ask_for_cpus
+from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.samples import Sampled, cpu_ns, read_samples
+from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.vocabulary import Cause
+
+_MOSTLY = 0.8
+"""What part of their own time runs are idle that mostly wait."""
+_FEW_CPUS = UNIT // 10
+"""What a task that mostly waits could ask for."""
+_MORE = 1.5
+"""How many times what it asked for a task uses that uses more."""
+_LOCKS = ("lock", "acquire", "semaphore", "flock", "lockf")
+_FEWEST = 2
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the runs of a function are idle longest, all together."""
+
+    what: str
+    where: str
+    total_ns: int
+    runs: RowIds
+
+
+def idling_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find functions whose runs are idle most of their time, in what and where, and locks that several wait for."""
+    sampled = facts.runs[~cpu_ns(facts.spans.get_column("attributes").gather(facts.runs)).is_null().to_numpy()]
+    if sampled.size == 0:
+        return
+    samples = read_samples(facts.structure, facts.job.trace.clock_shift, sampled)
+    for function, all_runs in facts.runs_by_function.items():
+        runs = np.array([row for row in all_runs.tolist() if row in samples], dtype=np.int64)
+        if runs.size:
+            yield from _of_function(facts, function, runs, samples)
+
+
+def thread_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find functions whose processes use far more CPU than they ask for."""
+    attributes = facts.spans.get_column("attributes")
+    for function, all_runs in facts.runs_by_function.items():
+        runs = all_runs[(facts.end - facts.start)[all_runs] >= facts.floor_ns]
+        used = told(attributes.gather(runs), PROCESS_CPU_NS).cast(float, strict=False).fill_null(0).to_numpy()
+        took = (facts.end - facts.start)[runs]
+        asked = facts.cpus_of(runs)
+        more = (asked > 0) & (used >= _MORE * took * np.maximum(asked, UNIT) / UNIT)
+        found = runs[more]
+        if 2 * found.size <= runs.size or not facts.cost_ns(found):
+            continue
+        at_a_time = float(used[more].sum() / took[more].sum())
+        yield Candidate(
+            Pattern.MORE_THREADS,
+            function,
+            f"{name_of(function)} asks for {count_text(round(float(np.median(asked[more])) / UNIT), 'CPU')} and uses "
+            f"{at_a_time:.1f} on average",
+            f"say so (`num_cpus={round(at_a_time)}`), so that not more run at a time than there are CPUs for, or "
+            "hold its libraries to one thread each (OMP_NUM_THREADS=1)",
+            None,
+            found[np.argsort(-used[more], kind="stable")],
+            certain=False,
+        )
+
+
+def _of_function(facts: Facts, function: str, runs: RowIds, samples: dict[int, Sampled]) -> Iterator[Candidate]:
+    place = _longest(facts, runs, samples)
+    if place is None or place.total_ns < facts.floor_ns:
+        return
+    own = int(facts.work_ns[runs].sum())
+    there = f"idle in {place.what or 'something'}{at_text(place.where)}"
+    if any(word in place.what.lower() for word in _LOCKS):
+        if place.runs.size >= _FEWEST:
+            yield Candidate(
+                Pattern.LOCK,
+                function,
+                f"{count_text(place.runs.size, 'run')} of {name_of(function)} are {there}, a lock: "
+                f"{duration_text(place.total_ns)} in all",
+                "hold it for less time, or have a lock for each thing that it protects; one actor that owns that thing "
+                "makes the order visible",
+                None,
+                place.runs,
+                place.where or None,
+                certain=False,
+            )
+        return
+    idle = sum(took for _, _, took in _stretches(facts, runs, samples))
+    if idle < _MOSTLY * own:
+        return
+    asked = facts.cpus_of(runs)
+    holding = runs[asked > _FEW_CPUS]
+    starved = facts.runs[facts.waited_ns(Cause.NO_SLOT)[facts.runs] > 0]
+    if holding.size == 0 or starved.size == 0:
+        return
+    yield Candidate(
+        Pattern.IDLE_TASKS,
+        function,
+        f"{name_of(function)} holds {float(np.median(asked[asked > _FEW_CPUS])) / UNIT:g} CPU and is idle "
+        f"{share_text(idle, own)} of its own time, most of it in {place.what or 'something'}{at_text(place.where)}; "
+        f"meanwhile {count_text(starved.size, 'run')} waited for a CPU",
+        f"let it ask for less (`num_cpus={_FEW_CPUS / UNIT:g}`), or make it async in an actor, so that many can wait "
+        "at a time (this is what asking for less would save)",
+        ask_for_cpus(facts.graph, holding, _FEW_CPUS),
+        holding,
+        place.where or None,
+        certain=False,
+    )
+
+
+def _stretches(facts: Facts, runs: RowIds, samples: dict[int, Sampled]) -> Iterator[tuple[int, tuple[str, str], int]]:
+    """Give the idle stretches of runs: whose (a row), in what and where, how long (ns)."""
+    for row in runs.tolist():
+        start, end = int(facts.start[row]), int(facts.end[row])
+        for stretch in samples[row].idle:
+            yield row, stretch.place, max(min(stretch.end, end) - max(stretch.start, start), 0)
+
+
+def _longest(facts: Facts, runs: RowIds, samples: dict[int, Sampled]) -> _Place | None:
+    """Give the place where runs are idle longest."""
+    totals: dict[tuple[str, str], int] = {}
+    by_place: dict[tuple[str, str], dict[int, int]] = {}
+    for row, there, took in _stretches(facts, runs, samples):
+        totals[there] = totals.get(there, 0) + took
+        of = by_place.setdefault(there, {})
+        of[row] = of.get(row, 0) + took
+    if not totals:
+        return None
+    (what, where), total = max(totals.items(), key=lambda item: item[1])
+    of = by_place[what, where]
+    return _Place(what, where, total, np.array(sorted(of, key=lambda row: -of[row]), dtype=np.int64))

@@ -1,0 +1,69 @@
+"""What waiting for very many things costs: `ray.wait` over thousands of references, and a full object store."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze import attributes
+from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.words import place_text, times_text
+from raytrace_analyze.function_names import name_of
+from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
+from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Cause
+
+_MANY = 1_000
+"""From how many references a wait asks for very many."""
+_ENOUGH = 100
+"""How many it could ask for at a time."""
+_FEWEST_WAITS = 10
+_NOTABLE_NS = 50_000_000
+
+
+def wait_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find loops of `ray.wait` that ask for thousands of references each time: each call looks at all of them."""
+    waits = facts.waits[(facts.spans.get_column("name").gather(facts.waits) == "ray.wait").to_numpy()]
+    if waits.size < _FEWEST_WAITS:
+        return
+    told = attributes.told(facts.spans.get_column("attributes").gather(waits), attributes.AWAITED_COUNT)
+    asked = told.cast(pl.Int64, strict=False).fill_null(0).to_numpy()
+    many, counts = waits[asked >= _MANY], asked[asked >= _MANY]
+    sites = np.array([facts.sites.get(row, "") for row in many.tolist()], dtype=np.str_)
+    for site in np.unique(sites).tolist():
+        rows, count = many[sites == site], counts[sites == site]
+        if rows.size < _FEWEST_WAITS:
+            continue
+        took = facts.end[rows] - facts.start[rows]
+        yield Candidate(
+            Pattern.WAIT_FOR_MANY,
+            facts.caller(int(rows[0])),
+            f"`ray.wait`{place_text(site)} is called {times_text(rows.size)} with up to {int(count.max()):,} "
+            f"references, {duration_text(int(took.sum()))} in all; each call looks at all of them",
+            f"wait for some of them at a time (such as {_ENOUGH}), or take many at once (`num_returns`)",
+            shorten_waits(facts.graph, rows, _ENOUGH / count),
+            rows[np.argsort(-took, kind="stable")],
+            site or None,
+        )
+
+
+def store_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find runs that waited for room in the object store."""
+    waited = facts.waited_ns(Cause.STORE_FULL)
+    rows = np.flatnonzero(waited >= _NOTABLE_NS)
+    if rows.size == 0:
+        return
+    waited = waited[rows]
+    first = int(rows[np.argmax(waited)])
+    yield Candidate(
+        Pattern.STORE_FULL,
+        facts.functions[first],
+        f"{count_text(rows.size, 'run')} waited for room in the object store, {duration_text(int(waited.sum()))} in "
+        f"all, {name_of(facts.functions[first])} longest",
+        "keep fewer results at a time (let go of references, submit new tasks only when results have been used), or "
+        "give the store more memory (`object_store_memory`)",
+        shorten_lags(facts.graph, rows, waited),
+        rows[np.argsort(-waited, kind="stable")],
+        certain=False,
+    )

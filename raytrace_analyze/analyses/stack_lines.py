@@ -1,0 +1,50 @@
+"""Where in the program a span's thread was, line by line, as the hook's sampler saw it."""
+
+import re
+from typing import Any
+
+import polars as pl
+
+from raytrace_analyze.attributes import STACKS, json_of
+from raytrace_analyze.vocabulary import Activity
+
+LINES = pl.Schema(
+    {
+        "activity": pl.String,
+        "function": pl.String,
+        "place": pl.String,
+        "samples": pl.Int64,
+        "share": pl.Float64,
+    }
+)
+"""Columns of `TaskStory.lines`: `activity` is `cpu` or `idle`; `function` and `place` (`file:line`) are the innermost
+of the program's own frames; `samples` how many looks found it there, `share` of all looks at the span (0 to 1)."""
+
+_FRAME = re.compile(r"(?P<function>[^;]*) \((?P<place>[^();]*:\d+)\)$")
+
+
+def stack_lines(attributes: str | None) -> pl.DataFrame:
+    """Read the lines from a span's attributes (JSON): columns of `LINES`, the most frequent first; none of nothing."""
+    told = json_of(attributes, {}).get(STACKS)
+    rows = [row for line in told.splitlines() if (row := _row(line))] if isinstance(told, str) else []
+    if not rows:
+        return LINES.to_frame()
+    frame = pl.DataFrame(rows, schema={name: kind for name, kind in LINES.items() if name != "share"})
+    return (
+        frame.group_by("activity", "function", "place")
+        .agg(pl.col("samples").sum())
+        .with_columns(share=pl.col("samples") / pl.col("samples").sum())
+        .sort("samples", "place", "function", "activity", descending=[True, False, False, False])
+        .select(LINES.names())
+    )
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """Read `cpu;main (/p/train.py:70);load (/p/etl.py:42) 17`; nothing of what is none."""
+    stack, _, count = line.rpartition(" ")
+    activity, *frames = stack.split(";")
+    if activity not in (Activity.CPU, Activity.IDLE) or not count.isascii() or not count.isdigit() or len(count) > 15:
+        return None
+    found = _FRAME.match(frames[-1]) if frames else None
+    function, place = (found["function"], found["place"]) if found else (frames[-1] if frames else None, None)
+    return {"activity": activity, "function": function, "place": place, "samples": int(count)}

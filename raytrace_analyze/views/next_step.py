@@ -1,0 +1,42 @@
+"""What to do after a command: one line, for whoever sits at a terminal."""
+
+import shlex
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+_NEXT = {
+    "summary": ("critical-path {spans}", "the chain behind it, step by step"),
+    "critical-path": ("advise {spans}", "what to change first, and what that would save"),
+    "advise": ("what-if {spans}", "which function to make faster, and how far that helps"),
+    "what-if": ("critical-path {spans} --near 5%", "what becomes critical next"),
+    "why": ("critical-path {spans} --task {task}", "the chain that decided that task's time"),
+    "hang": ("why TASK {spans}", "the story of one task"),
+    "diff": ("critical-path {last}", "the chain of the newer run"),
+    "stats": ("why FUNCTION {spans}", "the slowest run of one function"),
+    "jobs": ("summary {spans} --job ID", "one of them in ten lines"),
+    "traces": ("critical-path {spans} --trace ID", "what decided one of them"),
+    "tree": ("critical-path {spans}", "the marked spans, step by step"),
+    "watch": ("hang {spans}", "who waits for whom"),
+    "merge": ("summary", "all that matters, in ten lines"),
+    "man": ("--help", "all commands"),
+    "export": ("advise {spans}", "what to change first"),
+    "demo": ("advise {table}", "what to change first, and what that would save"),
+    "record": ("advise {table}", "what to change first, and what that would save"),
+}
+_ANY = ("--help", "all commands")
+
+
+def next_step(command: str, arguments: Sequence[str]) -> str:
+    """Say what to do after a command that was given these arguments."""
+    then, why = _NEXT.get(command, _ANY)
+    given = [each for each in arguments if each == "-" or (not each.startswith("-") and Path(each).exists())]
+    folder = next((after for each, after in pairwise(arguments) if each == "--dir"), f"raytrace-{command}")
+    task = next((each for each in arguments if not each.startswith("-")), "TASK")
+    words = then.format(
+        spans=" ".join(map(shlex.quote, given)),
+        last=shlex.quote(given[-1]) if given else "",
+        task=shlex.quote(task),
+        table=shlex.quote(str(Path(folder) / "spans.parquet")),
+    )
+    return f"next: raytrace-analyze {' '.join(words.split())} ({why})"

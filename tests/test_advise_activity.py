@@ -1,0 +1,158 @@
+"""Advice on what the sampler and the task events tell: idle drivers and tasks, locks, threads, polls, a full store."""
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+
+import raytrace_analyze as rt
+from raytrace_analyze.schema import TIME
+from raytrace_analyze.table.attempts import with_event_columns
+from tests.tables import Row, run, span, submit, table, wait
+from tests.test_activity import sampled
+
+MS = 1_000_000
+
+
+def findings(spans: pl.DataFrame, **options: Any) -> dict[str, dict[str, Any]]:
+    return {row["pattern"]: row for row in rt.advise(spans, **options).iter_rows(named=True)}
+
+
+def with_driver(attributes: str) -> pl.DataFrame:
+    """
+    d  [s][get of r..][ own: 600 ms ..................]
+    r     [==========]
+    """
+    return table(
+        span("driver", 0, 1000 * MS, name="ray.driver", attributes=attributes),
+        submit("s", 0, 5 * MS, "driver", submitted_task_id="T"),
+        run("r", 10 * MS, 390 * MS, "s", "T"),
+        wait("get", 5 * MS, 400 * MS, "driver", ["T"]),
+        recorded=True,
+    )
+
+
+def test_a_driver_that_sleeps_is_not_called_its_own_code() -> None:
+    naps = [(400 + 200 * nap, 600 + 200 * nap, "time.sleep", "/p/train.py:41") for nap in range(3)]
+    found = findings(with_driver(sampled(20, *naps)))
+    assert "driver-code" not in found
+    idle = found["driver-idle"]
+    assert "sleeps at train.py:41, 3 times, 200 ms each" in idle["what"]
+    assert (idle["file"], idle["line"], idle["certain"]) == ("/p/train.py", 41, False)
+    assert idle["saved_ns"] == 3 * 200 * MS
+
+
+def test_a_driver_that_works_is_to_move_only_what_is_on_the_cpu() -> None:
+    found = findings(with_driver(sampled(420, (400, 600, "socket.recv", "/p/train.py:7"))))
+    assert found["driver-code"]["saved_ns"] == 400 * MS
+    assert "works" in found["driver-code"]["what"]
+    assert found["driver-idle"]["saved_ns"] == 200 * MS
+    assert "is idle in socket.recv at train.py:7" in found["driver-idle"]["what"]
+
+
+def test_no_saving_is_claimed_for_what_is_not_known() -> None:
+    found = findings(with_driver("{}"))
+    assert found["driver-code"]["saved_ns"] == 0
+    assert "not known" in found["driver-code"]["what"]
+    summary = rt.summary(with_driver("{}"))
+    assert "(driver)" not in [remedy.function for remedy in summary.remedies]
+
+
+def tasks(count: int, attributes: str, at_a_time: int = 1, resources: str = '{"CPU": 1}') -> pl.DataFrame:
+    """So many runs of 200 ms, `at_a_time` of them side by side, for as many slots."""
+    cluster = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": at_a_time})})
+    end = 10 + 210 * -(-count // at_a_time)
+    rows: list[Row] = [span("driver", 0, (end + 5) * MS, name="ray.driver", attributes=cluster)]
+    asked = json.dumps({"raytrace.resources": resources})
+    for number in range(count):
+        began = 10 + 210 * (number // at_a_time)
+        at, task, worker = number * MS // 10, f"T{number}", f"w{number % at_a_time}"
+        of_run = {"attributes": attributes, "worker_id": worker}
+        rows += [
+            submit(f"s{number}", at, at + MS // 10, "driver", submitted_task_id=task, attributes=asked),
+            run(f"r{number}", began * MS, (began + 200) * MS, f"s{number}", task, **of_run),
+        ]
+    rows.append(wait("get", 5 * MS, end * MS, "driver", [f"T{number}" for number in range(count)]))
+    return table(*rows, recorded=True)
+
+
+def idle_run(what: str, cpu_ms: int = 2) -> str:
+    """Attributes of a run that is idle for all of its 200 ms; the stretch is laid over everything."""
+    return sampled(cpu_ms, (0, 10_000, what, "/p/etl.py:42"))
+
+
+def test_tasks_that_wait_for_the_network_could_hold_fewer_cpus() -> None:
+    found = findings(tasks(6, idle_run("socket.recv"), at_a_time=2))["idle-tasks"]
+    assert "holds 1 CPU and is idle" in found["what"]
+    assert "socket.recv at etl.py:42" in found["what"]
+    # All six side by side in place of three rounds of two.
+    assert found["saved_ns"] == pytest.approx(2 * 210 * MS, rel=0.1)
+    assert "idle-tasks" not in findings(tasks(6, sampled(190), at_a_time=2))
+    assert "idle-tasks" not in findings(tasks(2, idle_run("socket.recv"), at_a_time=2))
+
+
+def test_a_lock_that_several_runs_wait_for() -> None:
+    found = findings(tasks(4, idle_run("fcntl.flock"), at_a_time=2))["lock"]
+    assert "4 runs of `f` are idle in fcntl.flock at etl.py:42" in found["what"]
+    assert found["saved_ns"] == 0
+
+
+def test_a_task_of_one_cpu_that_uses_four() -> None:
+    four = json.dumps({"raytrace.cpu_ns": 200 * MS, "raytrace.process_cpu_ns": 760 * MS})
+    found = findings(tasks(2, four, at_a_time=2))["more-threads"]
+    assert "asks for 1 CPU and uses 3.8 on average" in found["what"]
+    assert "num_cpus=4" in found["remedy"]
+    assert "more-threads" not in findings(tasks(2, four, at_a_time=2, resources='{"CPU": 4}'))
+
+
+def polls(asked: int) -> pl.DataFrame:
+    told = json.dumps({"raytrace.awaited_count": asked, "raytrace.call_site": "/p/main.py:9"})
+    rows: list[Row] = [span("driver", 0, 1100 * MS, name="ray.driver")]
+    for number in range(20):
+        at = 50 * number
+        rows += [
+            submit(f"s{number}", number * MS // 10, (number + 1) * MS // 10, "driver", submitted_task_id=f"T{number}"),
+            run(f"r{number}", 5 * MS, (at + 10) * MS, f"s{number}", f"T{number}"),
+            wait(
+                f"w{number}", (at + 5) * MS, (at + 50) * MS, "driver", [f"T{number}"], name="ray.wait", attributes=told
+            ),
+        ]
+    return table(*rows, recorded=True)
+
+
+def test_a_loop_of_ray_wait_over_thousands_of_references() -> None:
+    found = findings(polls(5000))["wait-for-many"]
+    assert "(main.py:9) is called 20 times with up to 5,000 references" in found["what"]
+    assert found["saved_ns"] > 0
+    assert "wait-for-many" not in findings(polls(50))
+
+
+def test_a_full_object_store() -> None:
+    spans = with_event_columns(
+        table(
+            span("driver", 0, 410 * MS, name="ray.driver"),
+            submit("s", 0, MS, "driver", submitted_task_id="T"),
+            run("r", 200 * MS, 400 * MS, "s", "T"),
+            wait("get", 2 * MS, 405 * MS, "driver", ["T"]),
+            recorded=True,
+        )
+    )
+    assert "store-full" not in findings(spans)
+    is_run = pl.col("span_id") == "r"
+    at_ms = {
+        "pending_node_assignment": 2,
+        "pending_obj_store_mem_avail": 40,
+        "submitted_to_worker": 190,
+        "running": 199,
+    }
+    states = {f"state_{state}": pl.when(is_run).then(at * MS).cast(TIME) for state, at in at_ms.items()}
+    found = findings(spans.with_columns(**states))["store-full"]
+    assert "1 run waited for room in the object store, 150 ms in all" in found["what"]
+    assert found["saved_ns"] > 0
+
+
+def test_cold_starts_never_tell_actors_to_be_reused() -> None:
+    from raytrace_analyze.advice import starts
+
+    assert "reuse" not in starts._REMEDY_OF_ACTORS
