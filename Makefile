@@ -3,6 +3,9 @@
 # make docs: the documentation as a site, in .site.
 # make fuzz: damaged and hostile input for an hour (FUZZ_SECONDS, FUZZ_SEED).
 # make screenshots: the pictures of the docs.
+# make torture: merges, traced processes and clusters killed in all ways (TORTURE_SCALE); writes docs/reliability.md.
+# make audit: known weaknesses of the dependencies, their licences, and sbom.json.
+# make test-lowest: a quick part of the tests with the oldest versions of all dependencies that pyproject.toml allows.
 # make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
 # They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
 
@@ -19,7 +22,7 @@ endif
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
 ALL_TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test test-matrix lint types tests fuzz docs bench clean browser screenshots
+.PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit docs bench clean browser screenshots
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -68,6 +71,36 @@ FUZZ_SEED ?= $(shell date +%s)
 
 fuzz: .venv/.test
 	$(BIN)/python -m tests.faults.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+
+TORTURE_SCALE ?= 1
+
+torture: .venv/.test
+	$(BIN)/python -m tests.torture --scale $(TORTURE_SCALE) --write
+
+# The audit asks a registry of known weaknesses; where that cannot be reached it says so, and the rest is made all the same.
+audit: .venv/.test .venv/audit/.ready
+	-.venv/audit/bin/pip-audit --progress-spinner off --skip-editable --path .venv/lib/python3.*/site-packages
+	$(BIN)/python -m tests.dependencies licences
+	$(BIN)/python -m tests.dependencies sbom > sbom.json
+
+.venv/audit/.ready: | .venv/bin/python
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@touch $@
+
+LOWEST_TESTS ?= tests/test_table.py tests/test_critical_path.py tests/test_decode_span_json.py tests/test_exports.py \
+	tests/test_cli.py tests/test_inputs.py tests/hook/test_files.py tests/faults/test_cases.py
+LOWEST_PYTHON ?= python3.11
+
+test-lowest: .venv/lowest/.ready
+	.venv/lowest/bin/python -m pytest -m 'not slow and not ray' $(or $(ARGS),$(LOWEST_TESTS))
+
+.venv/lowest/.ready: pyproject.toml hook/pyproject.toml | .venv/bin/python
+	"$(LOWEST_PYTHON)" -m venv $(@D)
+	$(BIN)/python -m tests.dependencies lowest > $(@D)/lowest.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis jsonschema pydot duckdb \
+	  -c $(@D)/lowest.txt -e ./hook -e .
+	@touch $@
 
 .venv/bin/python:
 ifeq ($(UV),)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.clock_offsets import clock_offsets
     from raytrace_analyze.analyses.cluster_use import ClusterUse, cluster_use
     from raytrace_analyze.analyses.diff import RunDiff, diff
+    from raytrace_analyze.analyses.evidence import Evidence, evidence
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import LatencyStats, latency_stats
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.trace_tree import TraceTree, trace_tree
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
     from raytrace_analyze.clocks.correction import correct_clocks
+    from raytrace_analyze.diagnosis.doctor import doctor
+    from raytrace_analyze.diagnosis.finding import Diagnosis, Finding
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.exports.export import export
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
@@ -67,6 +70,11 @@ _HOME = {
     "RaytraceError": "errors",
     "UsageError": "errors",
     "export": "exports.export",
+    "Diagnosis": "diagnosis.finding",
+    "Finding": "diagnosis.finding",
+    "doctor": "diagnosis.doctor",
+    "Evidence": "analyses.evidence",
+    "evidence": "analyses.evidence",
     "Hang": "analyses.hang",
     "hang": "analyses.hang",
     "html_report": "report.build",
@@ -98,6 +106,9 @@ __all__ = [
     "ClusterUse",
     "CriticalPath",
     "DamagedInputError",
+    "Diagnosis",
+    "Evidence",
+    "Finding",
     "Hang",
     "IngestReport",
     "Ingested",
@@ -121,6 +132,8 @@ __all__ = [
     "critical_paths",
     "data",
     "diff",
+    "doctor",
+    "evidence",
     "export",
     "hang",
     "html_report",

@@ -40,5 +40,6 @@ def stats(
         table=lambda: show_stats(result, by, output(), top=top),
         document=lambda: {"by": str(by), "stats": records(result)},
         frame=lambda: result,
+        found=found,
     )
     raise typer.Exit(exit_code)
