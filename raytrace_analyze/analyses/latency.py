@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, RAYS_OWN, is_rays_own
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.outcome import endings, failures
@@ -41,6 +41,7 @@ def latency_stats(
     task_events: pl.DataFrame | None = None,
     *,
     clock_correct: bool = True,
+    internals: bool = True,
 ) -> LatencyStats:
     """Sum up how long tasks took, by `function`, `node`, `worker` or `actor`, or every span by `name`.
 
@@ -56,8 +57,9 @@ def latency_stats(
     of all jobs.
 
     A run's queue time is from the end of its submit (of a retry: from the end of the attempt before) to its start,
-    at least 0; both are null for spans that nobody submitted. With `clock_correct`, times of hosts whose clocks are
-    proven to be off are shifted first. Raises UsageError for any other `by`.
+    at least 0; both are null for spans that nobody submitted. Without `internals`, what Ray's libraries run for
+    themselves (controllers, proxies, statistics) is one group by function, `(Ray's own)`. With `clock_correct`, times
+    of hosts whose clocks are proven to be off are shifted first. Raises UsageError for any other `by`.
     """
     column = column_of(choose(LatencyGroup, by, "group"))
     trace = prepare(spans, task_events, clock_correct=clock_correct)
@@ -68,6 +70,9 @@ def latency_stats(
     if by == "actor":
         timed, attempts = (rows.filter(pl.col("actor_id").is_not_null()) for rows in (timed, attempts))
     on_path = _on_path(trace, column)
+    if by == "function" and not internals:
+        timed, attempts, on_path = (_folded(rows) for rows in (timed, attempts, on_path))
+        on_path = on_path.group_by(column).agg(pl.all().sum())
     without = attempts.group_by(pl.col(column).alias(by)).agg(
         without_span=pl.len().cast(pl.Int64),
         **{f"lost_{name}": count for name, count in _counted_endings().items()},
@@ -105,6 +110,12 @@ def latency_stats(
             *(*times, "path_ns", "path_share", "without_span"),
         )
     )
+
+
+def _folded(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give all that is Ray's own one name."""
+    function = pl.col("function")
+    return rows.with_columns(function=pl.when(is_rays_own(function)).then(pl.lit(RAYS_OWN)).otherwise(function))
 
 
 def _counted_endings() -> dict[str, pl.Expr]:
