@@ -2,6 +2,7 @@
 # make bench: speed at a small size, beside what others take.
 # make docs: the documentation as a site, in .site.
 # make fuzz: damaged and hostile input for an hour (FUZZ_SECONDS, FUZZ_SEED).
+# make screenshots: the pictures of the docs.
 # make torture: merges, traced processes and clusters killed in all ways (TORTURE_SCALE); writes docs/reliability.md.
 # make audit: known weaknesses of the dependencies, their licences, and sbom.json.
 # make test-lowest: a quick part of the tests with the oldest versions of all dependencies that pyproject.toml allows.
@@ -21,7 +22,7 @@ endif
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
 ALL_TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit docs bench clean
+.PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit docs bench clean browser screenshots
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -51,8 +52,19 @@ bench: .venv/.test
 	$(BIN)/python -m benchmarks.replay_speed 20000
 	$(BIN)/python -m benchmarks.hook_overhead
 
-tests: .venv/.test
+tests: .venv/.test browser
 	$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+
+# The tests of the page need a Chromium; without one they are skipped, which they say.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || \
+	{ command -v apt-get >/dev/null && test "$$(id -u)" = 0 && apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	echo "make: no Chromium here, and none can be installed: the report is NOT tested in a browser" >&2
+
+# The pictures of the docs, from the sample spans.
+screenshots: .venv/.test browser
+	$(BIN)/python -m docs.screenshots
 
 FUZZ_SECONDS ?= 3600
 FUZZ_SEED ?= $(shell date +%s)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.evidence import Evidence, evidence
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
-    from raytrace_analyze.analyses.latency import latency_stats
+    from raytrace_analyze.analyses.latency import LatencyStats, latency_stats
     from raytrace_analyze.analyses.libraries.data import data
     from raytrace_analyze.analyses.libraries.serve import serve
     from raytrace_analyze.analyses.libraries.steps import steps
@@ -90,6 +90,7 @@ _HOME = {
     "traces": "analyses.inventory",
     "data": "analyses.libraries.data",
     "serve": "analyses.libraries.serve",
+    "LatencyStats": "analyses.latency",
     "latency_stats": "analyses.latency",
     "steps": "analyses.libraries.steps",
     "train": "analyses.libraries.train",
@@ -117,6 +118,7 @@ __all__ = [
     "Hang",
     "IngestReport",
     "Ingested",
+    "LatencyStats",
     "NoSpansError",
     "PathOptions",
     "PreparedTrace",
@@ -166,6 +168,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("raytrace-analyze")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
@@ -174,4 +180,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])

@@ -126,11 +126,11 @@ def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
     """Read span files, folders of them, or what `merge` wrote, into one span table.
 
     One row a span, and one an attempt that only Ray's task events know (`from_events`); the columns are those of
-    `schema.TABLE`, times are Datetime(ns, UTC). A record that is damaged
+    `schema.TABLE`, times are Datetime(ns, UTC), and `duration_ns` (null for what never ended). A record that is damaged
     or cut off is left out; `load` tells of it. Raises NoSpansError where there is no span, UsageError for a path
     that does not exist.
     """
-    return load(paths).spans
+    return load(paths).spans.with_columns(duration_ns=(pl.col("end") - pl.col("start")).dt.total_nanoseconds())
 
 
 def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:

@@ -1,5 +1,7 @@
 """Latency per task: how long runs, submits and queues took, by function or by place."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -8,6 +10,7 @@ from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.shown import notebook
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.samples import cpu_ns
 from raytrace_analyze.vocabulary import Ending, LatencyGroup, choose, column_of
@@ -18,6 +21,20 @@ _OF_ENDING = {"cancelled": Ending.CANCELLED, "killed": Ending.KILLED}
 _ENDINGS = ("errors", *_OF_ENDING)
 
 
+class LatencyStats(pl.DataFrame):
+    """What `latency_stats` gives: a DataFrame that can draw itself.
+
+    So can its `head` and `slice`; of what `filter` gives, which is a plain DataFrame, `LatencyStats(frame).plot()`.
+    """
+
+    def plot(self) -> Any:  # type: ignore[override] # in place of the plots that polars makes with another library
+        """Draw run, queue and submit time from p50 to the maximum: a `Plot`, which a notebook shows.
+
+        Raises UsageError where columns of `latency_stats` by function lack.
+        """
+        return notebook().plot_latencies(self)
+
+
 def latency_stats(
     spans: Trace,
     by: str = "function",
@@ -25,7 +42,7 @@ def latency_stats(
     *,
     clock_correct: bool = True,
     internals: bool = True,
-) -> pl.DataFrame:
+) -> LatencyStats:
     """Sum up how long tasks took, by `function`, `node`, `worker` or `actor`, or every span by `name`.
 
     Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one (`task_events`: as version 0.1.0 gave
@@ -67,7 +84,7 @@ def latency_stats(
     ]
     times = [f"{time}_{name}_ns" for time in TIMES for name in ("total", *(name for name, _ in QUANTILES))]
     totals = [pl.col(f"{time}_ns").sum().alias(f"{time}_total_ns") for time in TIMES]
-    return (
+    return LatencyStats(
         timed.group_by(pl.col(column).alias(by))
         .agg(
             *totals,

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,8 +11,10 @@ import polars as pl
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.path.run_activity import run_activity
+from raytrace_analyze.shown import Shown, notebook
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.actor_labels import LABELS, actor_labels
+from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, choose, column_of
 
 SEGMENTS = pl.Schema(
@@ -65,9 +68,14 @@ class Scope:
     """What a person calls it: the program's entry point, the root span's or the task's name."""
     session: str
 
+    @property
+    def title(self) -> str:
+        """Its name; of what has none what it is, and its id."""
+        return self.name or f"{self.kind} {self.id}"
 
-@dataclass(frozen=True)
-class CriticalPath:
+
+@dataclass(frozen=True, repr=False)
+class CriticalPath(Shown):
     """The chain that decided how long a scope took."""
 
     scope: Scope
@@ -95,6 +103,14 @@ class CriticalPath:
         """What the actors of the scope's session are called: columns of `actor_labels`, but for the session."""
         named = actor_labels(self.spans) if self.spans.width else pl.DataFrame(schema=LABELS)
         return named.filter(pl.col("session") == self.scope.session).drop("session")
+
+    def in_short(self) -> str:
+        """Say what this is the path of, and how long it took."""
+        return f"{self.scope.title}, {duration_text(self.makespan_ns)}, {count_text(self.segments.height, 'segment')}"
+
+    def plot(self) -> Any:
+        """Draw it by cause, and by function as a flame graph: a `Plot`, which a notebook shows."""
+        return notebook().plot_path(self)
 
     def ancestry(self, segment: int) -> list[int]:
         """Give the rows of `spans` from the outermost ancestor of a segment's span to that span itself.
