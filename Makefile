@@ -2,6 +2,10 @@
 # make bench: speed at a small size, beside what others take.
 # make docs: the documentation as a site, in .site.
 # make fuzz: damaged and hostile input for an hour (FUZZ_SECONDS, FUZZ_SEED).
+# make screenshots: the pictures of the docs.
+# make torture: merges, traced processes and clusters killed in all ways (TORTURE_SCALE); writes docs/reliability.md.
+# make audit: known weaknesses of the dependencies, their licences, and sbom.json.
+# make test-lowest: a quick part of the tests with the oldest versions of all dependencies that pyproject.toml allows.
 # make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
 # They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
 
@@ -18,7 +22,7 @@ endif
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
 ALL_TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test test-matrix lint types tests fuzz docs bench clean
+.PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit docs bench clean browser screenshots
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -48,14 +52,55 @@ bench: .venv/.test
 	$(BIN)/python -m benchmarks.replay_speed 20000
 	$(BIN)/python -m benchmarks.hook_overhead
 
-tests: .venv/.test
+tests: .venv/.test browser
 	$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+
+# The tests of the page need a Chromium; without one they are skipped, which they say.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || \
+	{ command -v apt-get >/dev/null && test "$$(id -u)" = 0 && apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	echo "make: no Chromium here, and none can be installed: the report is NOT tested in a browser" >&2
+
+# The pictures of the docs, from the sample spans.
+screenshots: .venv/.test browser
+	$(BIN)/python -m docs.screenshots
 
 FUZZ_SECONDS ?= 3600
 FUZZ_SEED ?= $(shell date +%s)
 
 fuzz: .venv/.test
 	$(BIN)/python -m tests.faults.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+
+TORTURE_SCALE ?= 1
+
+torture: .venv/.test
+	$(BIN)/python -m tests.torture --scale $(TORTURE_SCALE) --write
+
+# The audit asks a registry of known weaknesses; where that cannot be reached it says so, and the rest is made all the same.
+audit: .venv/.test .venv/audit/.ready
+	-.venv/audit/bin/pip-audit --progress-spinner off --skip-editable --path .venv/lib/python3.*/site-packages
+	$(BIN)/python -m tests.dependencies licences
+	$(BIN)/python -m tests.dependencies sbom > sbom.json
+
+.venv/audit/.ready: | .venv/bin/python
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@touch $@
+
+LOWEST_TESTS ?= tests/test_table.py tests/test_critical_path.py tests/test_decode_span_json.py tests/test_exports.py \
+	tests/test_cli.py tests/test_inputs.py tests/hook/test_files.py tests/faults/test_cases.py
+LOWEST_PYTHON ?= python3.11
+
+test-lowest: .venv/lowest/.ready
+	.venv/lowest/bin/python -m pytest -m 'not slow and not ray' $(or $(ARGS),$(LOWEST_TESTS))
+
+.venv/lowest/.ready: pyproject.toml hook/pyproject.toml | .venv/bin/python
+	"$(LOWEST_PYTHON)" -m venv $(@D)
+	$(BIN)/python -m tests.dependencies lowest > $(@D)/lowest.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis jsonschema pydot duckdb \
+	  -c $(@D)/lowest.txt -e ./hook -e .
+	@touch $@
 
 .venv/bin/python:
 ifeq ($(UV),)

@@ -21,7 +21,10 @@ class Cost:
     cpu_s: float
     """User and system time of its processes together."""
     peak_bytes: int
-    """The most that they had resident at one time, added up; pages that they share count in each."""
+    """The most that they were seen to have resident at one time, added up; pages that they share count in each.
+
+    Looked at again and again: the system's own figure is of one process alone, with what its parent had before it.
+    """
     output: str
     """What it wrote to standard output."""
 
@@ -70,7 +73,7 @@ def _run(command: Sequence[str]) -> Cost:
         raise CommandError(
             f"{' '.join(command)}: exit code {process.returncode}\n{complaints[0].decode(errors='replace')}"
         )
-    return Cost(wall, used.ru_utime + used.ru_stime, max(peak.stop(), used.ru_maxrss * 1024), output)
+    return Cost(wall, used.ru_utime + used.ru_stime, peak.stop(), output)
 
 
 class _Peak:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.clock_offsets import clock_offsets
     from raytrace_analyze.analyses.cluster_use import ClusterUse, cluster_use
     from raytrace_analyze.analyses.diff import RunDiff, diff
+    from raytrace_analyze.analyses.evidence import Evidence, evidence
     from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
-    from raytrace_analyze.analyses.latency import latency_stats
+    from raytrace_analyze.analyses.latency import LatencyStats, latency_stats
     from raytrace_analyze.analyses.libraries.data import data
     from raytrace_analyze.analyses.libraries.serve import serve
     from raytrace_analyze.analyses.queue_causes import queue_causes
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.trace_tree import TraceTree, trace_tree
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
     from raytrace_analyze.clocks.correction import correct_clocks
+    from raytrace_analyze.diagnosis.doctor import doctor
+    from raytrace_analyze.diagnosis.finding import Diagnosis, Finding
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.exports.export import export
     from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
@@ -67,6 +70,11 @@ _HOME = {
     "RaytraceError": "errors",
     "UsageError": "errors",
     "export": "exports.export",
+    "Diagnosis": "diagnosis.finding",
+    "Finding": "diagnosis.finding",
+    "doctor": "diagnosis.doctor",
+    "Evidence": "analyses.evidence",
+    "evidence": "analyses.evidence",
     "Hang": "analyses.hang",
     "hang": "analyses.hang",
     "html_report": "report.build",
@@ -79,6 +87,7 @@ _HOME = {
     "traces": "analyses.inventory",
     "data": "analyses.libraries.data",
     "serve": "analyses.libraries.serve",
+    "LatencyStats": "analyses.latency",
     "latency_stats": "analyses.latency",
     "advise": "advice",
     "Running": "analyses.running",
@@ -97,9 +106,13 @@ __all__ = [
     "ClusterUse",
     "CriticalPath",
     "DamagedInputError",
+    "Diagnosis",
+    "Evidence",
+    "Finding",
     "Hang",
     "IngestReport",
     "Ingested",
+    "LatencyStats",
     "NoSpansError",
     "PathOptions",
     "PreparedTrace",
@@ -119,6 +132,8 @@ __all__ = [
     "critical_paths",
     "data",
     "diff",
+    "doctor",
+    "evidence",
     "export",
     "hang",
     "html_report",
@@ -144,6 +159,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("raytrace-analyze")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
@@ -152,4 +171,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])

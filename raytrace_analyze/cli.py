@@ -17,10 +17,12 @@ from raytrace_analyze.commands.critical_path import critical_path
 from raytrace_analyze.commands.data import data
 from raytrace_analyze.commands.demo import demo
 from raytrace_analyze.commands.diff import diff
+from raytrace_analyze.commands.doctor import doctor
 from raytrace_analyze.commands.export import export
 from raytrace_analyze.commands.hang import hang
 from raytrace_analyze.commands.jobs import jobs
 from raytrace_analyze.commands.man import man
+from raytrace_analyze.commands.memory import set_limit
 from raytrace_analyze.commands.merge import merge
 from raytrace_analyze.commands.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
 from raytrace_analyze.commands.record import record
@@ -42,7 +44,7 @@ _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
 _COMMANDS = {
-    COLLECT: (record, collect, merge, demo),
+    COLLECT: (record, collect, merge, doctor, demo),
     LOOK: (summary, critical_path, stats, jobs, traces, tree, watch),
     EXPLAIN: (advise, why, what_if, hang, diff),
     LIBRARIES: (data, serve),
@@ -80,11 +82,18 @@ def _program(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="End a command that takes more memory: 4G, 80%, 0 for no limit. Default: half of it."
+        ),
+    ] = None,
 ) -> None:
     """Tell from span files why a Ray job took as long as it did.
 
     Start with: raytrace-analyze record yourscript.py, or, with span files: raytrace-analyze FOLDER
     """
+    set_limit(max_memory)
 
 
 def main() -> None:

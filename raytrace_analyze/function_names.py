@@ -8,7 +8,20 @@ import polars as pl
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
 
+WORKER = "(worker)"
+"""What the time of a worker process is booked under that belongs to none of its tasks."""
+RAYS_OWN = "(Ray's own)"
+"""What stands for functions that Ray's libraries run for themselves, where they are one line together."""
+
 _PROGRAM = "__main__."
+_OWN = (
+    r"(^|\.)(ServeController|ProxyActor|HAProxyManager|ServeReplica:.*|_?StatsActor|_StatsSummaryActor|"
+    r"_?ActorLocationTracker|_?AutoscalingRequester|_?AutoscalingCoordinatorActor|_UsageCollectionActor|"
+    r"TelemetryStorage|MapWorker\(.*\)\.(__ray_ready__|get_location|__ray_terminate__))(\.[A-Za-z_]+)?$"
+)
+"""Controllers, proxies, statistics and autoscalers of Ray's libraries, with or without their module."""
+_FOR_THE_PROGRAM = r"ServeReplica:.*\.handle_request"
+"""What brings a request to its handler."""
 
 
 def short_name(function: str | None) -> str:
@@ -28,3 +41,8 @@ def short_names(functions: pl.Expr) -> pl.Expr:
 def name_of(function: str | None) -> str:
     """A function in a sentence: `the driver`, or its short name between backticks."""
     return "the driver" if function in (None, DRIVER) else f"`{short_name(function)}`"
+
+
+def is_rays_own(functions: pl.Expr) -> pl.Expr:
+    """Tell the functions that Ray's libraries run for themselves: they are nothing that a program asks for."""
+    return functions.str.contains(_OWN) & ~functions.str.contains(_FOR_THE_PROGRAM)

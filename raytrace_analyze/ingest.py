@@ -16,6 +16,7 @@ from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, NoWholeSpanError, UsageError
+from raytrace_analyze.files.discover import NO_KIND
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind, Progress
 from raytrace_analyze.schema import DECODED, PROCESS
@@ -23,6 +24,7 @@ from raytrace_analyze.table.assemble import assemble, in_order, read_table
 from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
 from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.event_spans import spans_of_events, split_by_hook
+from raytrace_analyze.table.kept_problems import kept_problems
 from raytrace_analyze.table.losses import lost_spans
 from raytrace_analyze.table.row_events import has_row_events, read_row_events
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
@@ -52,11 +54,18 @@ class IngestReport:
     end: datetime.datetime | None
     attempts_without_span: int = 0
     """Attempts of tasks that only Ray's task events know; no spans, and counted nowhere else."""
+    earlier: tuple[Problem, ...] = ()
+    """What was wrong with the files that the tables among the input were made of, as these say."""
 
     @property
     def lost_spans(self) -> int:
         """How many spans the hook could not write, as it says itself."""
-        return sum(problem.lost for problem in self.problems)
+        return sum(problem.lost for problem in self.problems if problem.kind is ProblemKind.LOST_SPANS)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """What was wrong now, and what tables among the input say of earlier: what a table made of it has to tell."""
+        return self.problems + self.earlier
 
     @property
     def is_damaged(self) -> bool:
@@ -117,11 +126,11 @@ def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
     """Read span files, folders of them, or what `merge` wrote, into one span table.
 
     One row a span, and one an attempt that only Ray's task events know (`from_events`); the columns are those of
-    `schema.TABLE`, times are Datetime(ns, UTC). A record that is damaged
+    `schema.TABLE`, times are Datetime(ns, UTC), and `duration_ns` (null for what never ended). A record that is damaged
     or cut off is left out; `load` tells of it. Raises NoSpansError where there is no span, UsageError for a path
     that does not exist.
     """
-    return load(paths).spans
+    return load(paths).spans.with_columns(duration_ns=(pl.col("end") - pl.col("start")).dt.total_nanoseconds())
 
 
 def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
@@ -212,7 +221,11 @@ def _report(
 ) -> IngestReport:
     attempts = spans.height
     spans = only_spans(spans)
-    headers = [problem for problem in problems if problem.kind is ProblemKind.LOST_SPANS]
+    earlier = [
+        problem for file in discovery.files if file.format == SPAN_TABLE.name for problem in kept_problems(file.path)
+    ]
+    # Losses are counted by process, whoever tells of them: once.
+    headers = [problem for problem in (*problems, *earlier) if problem.kind is ProblemKind.LOST_SPANS]
     others = [problem for problem in problems if problem.kind is not ProblemKind.LOST_SPANS]
     return IngestReport(
         files=files,
@@ -229,6 +242,7 @@ def _report(
         start=_moment(spans.get_column("start").min()),
         end=_moment(spans.select(pl.max_horizontal("start", "end").max()).item()),
         attempts_without_span=attempts - spans.height,
+        earlier=tuple(problem for problem in earlier if problem.kind is not ProblemKind.LOST_SPANS),
     )
 
 
@@ -243,6 +257,11 @@ def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[
     if damaged:
         first = damaged[0]
         return NoWholeSpanError(f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})")
+    kinds = [f"{reason} ({count:,})" for reason, count in discovery.skipped.items() if reason not in NO_KIND]
+    if kinds:
+        return NoSpansError(
+            f"no spans that can be read in {where}, but {', '.join(kinds)}; docs/formats.md says what can be read"
+        )
     return NoSpansError(
         f"no spans in {where} ({count_text(looked, 'file')} looked at); is tracing on? start Ray with "
         "--tracing-startup-hook, or ray.init(_tracing_startup_hook=...)"

@@ -66,6 +66,8 @@ class ProblemKind(StrEnum):
     """Spans that end before they start; they are taken to end as they start."""
     LOST_SPANS = "lost spans"
     """Spans that the hook could not write when they ended, as it says itself."""
+    FORGOTTEN_EVENTS = "forgotten task events"
+    """Task attempts that Ray's head had dropped before the hook could save what it knew of them."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ class Problem:
     """Byte offset in the (decompressed) file, where there is one."""
     detail: str
     lost: int = 0
-    """How many spans are LOST_SPANS."""
+    """How many spans are LOST_SPANS, how many attempts FORGOTTEN_EVENTS, how many spans BACKWARDS."""
+    places: int = 1
+    """How many places of this kind it stands for."""
 
     @property
     def is_damage(self) -> bool:

@@ -12,6 +12,7 @@ import polars as pl
 
 from raytrace_analyze.clocks.correction import build_corrected, correct_clocks
 from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.given import table_of
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.table.attempts import only_attempts, only_spans, with_event_columns, with_task_events
 from raytrace_analyze.table.lineage import Nanos
@@ -104,7 +105,9 @@ class PreparedTrace:
 
 
 Trace = pl.DataFrame | PreparedTrace
-"""What every public analysis takes: a span table (columns of `schema.TABLE`), or what `prepare` made of one."""
+"""What every public analysis takes: a span table (columns of `schema.TABLE`), or what `prepare` made of one.
+
+In place of a table what `given.table_of` makes one of does, too: a path, a pandas DataFrame."""
 
 
 def prepare(spans: Trace, task_events: pl.DataFrame | None = None, *, clock_correct: bool = True) -> PreparedTrace:
@@ -114,7 +117,8 @@ def prepare(spans: Trace, task_events: pl.DataFrame | None = None, *, clock_corr
     trace stays as it is. `task_events`, as version 0.1.0 gave them beside the spans, are put into the rows first.
     """
     if not isinstance(spans, PreparedTrace):
-        return PreparedTrace(with_event_columns(with_task_events(spans, task_events)), clock_correct)
+        table = table_of(spans)
+        return PreparedTrace(with_event_columns(with_task_events(table, task_events)), clock_correct)
     if task_events is None or task_events.is_empty():
         return spans
     return PreparedTrace(with_task_events(spans.table, task_events), spans.clock_correct)

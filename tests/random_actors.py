@@ -29,7 +29,8 @@ def random_actors(seed: int) -> pl.DataFrame:
         submit = {"kind": "PRODUCER", "category": "submit", "submitted_task_id": f"{number}"}
         run = {"kind": "CONSUMER", "category": "task", "task_id": f"{number}", "pid": 100, "concurrent": True}
         run |= {"status": chosen.choice(("OK", "ERROR")), "error_type": chosen.choice(_ERRORS)}
-        start = chosen.randint(2, 50)
+        submitted = chosen.randint(2, 45)
+        start = submitted + chosen.randint(1, 12)
         end = start + chosen.randint(1, 25)
         ends.append((start, end))
         actor = {
@@ -38,7 +39,7 @@ def random_actors(seed: int) -> pl.DataFrame:
             "job_id": chosen.choice(("j1", "j1", "j1", "j2")),
         }
         rows += [
-            _span(f"s{number}", _submitter(chosen, ends, start), start - 2, start - 1, **submit),
+            _span(f"s{number}", _submitter(chosen, ends, submitted), submitted - 1, submitted, **submit),
             _span(f"r{number}", f"s{number}", start, end, **run, **actor),
         ]
         del actor["attributes"]
@@ -77,7 +78,7 @@ def _wait(chosen: random.Random, span_id: str, parent: str, start: int, calls: i
 
 def _submitter(chosen: random.Random, ends: list[tuple[int, int]], time: int) -> str:
     """Who submits something at a time: the driver, or a run that runs then."""
-    running = [f"r{number}" for number, (start, end) in enumerate(ends) if start < time - 2 < end]
+    running = [f"r{number}" for number, (start, end) in enumerate(ends) if start < time - 1 < end]
     return chosen.choice(("d", *running))
 
 

@@ -267,3 +267,22 @@ def test_a_damaged_zip_is_named_and_gives_what_can_be_had(tmp_path):
     archive.write_bytes(bytes(content)[: len(content) // 2])
     with pytest.raises(NoSpansError, match=r"run\.zip"):
         rt.load(archive)
+
+
+def test_the_files_of_serves_own_exporter_are_read(tmp_path, monkeypatch):
+    """What Ray Serve's exporter, which Anyscale's is as well, writes to `logs/serve/spans`; it appends."""
+    serve = pytest.importorskip("ray.serve._private.tracing_utils")
+    trace = pytest.importorskip("opentelemetry.sdk.trace")
+    monkeypatch.setattr("ray.serve._private.logging_utils.get_serve_logs_dir", lambda: str(tmp_path / "logs" / "serve"))
+    for run in range(2):
+        provider = trace.TracerProvider()
+        for processor in serve.default_tracing_exporter("replica_app_1.json"):
+            provider.add_span_processor(processor)
+        tracer = provider.get_tracer("serve")
+        with tracer.start_as_current_span("proxy_http_request", attributes={"run": run}):
+            tracer.start_span("route_to_replica").end()
+        provider.shutdown()
+    found = rt.load(tmp_path)
+    assert not found.report.is_damaged
+    assert sorted(found.spans["name"]) == ["proxy_http_request"] * 2 + ["route_to_replica"] * 2
+    assert found.spans["parent_id"].null_count() == 2

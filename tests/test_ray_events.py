@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from google.protobuf import json_format
 
 import raytrace_analyze as rt
 from raytrace_analyze.model import ProblemKind
@@ -365,3 +366,65 @@ def replaced(event: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[s
         inner = inner[key]
     inner[path[-1]] = value
     return copy
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_what_rays_own_encoder_writes_is_read(words: bool, tmp_path: Path) -> None:
+    """The events as Ray's classes hold them, in the JSON that its aggregator and its export logs make of them."""
+    base = pytest.importorskip("ray.core.generated.events_base_event_pb2")
+    exported = pytest.importorskip("ray.core.generated.export_task_event_pb2")
+    compat = pytest.importorskip("ray._private.protobuf_compat")
+    text = [
+        compat.message_to_json(
+            json_format.ParseDict(event, base.RayEvent()),
+            always_print_fields_with_no_presence=True,
+            preserving_proto_field_name=words,
+        )
+        for event in history()
+    ]
+    write(tmp_path / "posted" / "a", lines(map(json.loads, text)))
+    events = list(export_log())[:-1]
+    for event in events:
+        message = json_format.ParseDict(event["event_data"], exported.ExportTaskEventData())
+        event["event_data"] = json.loads(json_format.MessageToJson(message, preserving_proto_field_name=True))
+    write(tmp_path / SESSION / "logs" / "event_EXPORT_TASK_1.log", lines(events))
+    sources("history", tmp_path / "plain")
+    plain = rt.read_spans(tmp_path / "plain")
+    same = ["span_id", "parent_id", "category", "function", "start", "end", "pid", "node_id", "worker_id", "status"]
+    posted = rt.load(tmp_path / "posted")
+    assert not posted.report.is_damaged
+    assert posted.spans.select(same).equals(plain.select(same))
+    log = rt.read_spans(tmp_path / SESSION).filter(category="task")
+    runs = plain.filter(category="task")
+    times = ["task_id", "start", "end", "pid", "worker_id", "state_pending_args_avail"]
+    assert log.select(times).equals(runs.select(times))
+
+
+REAL = Path(__file__).parent.parent / "sample_events" / "map_reduce"
+
+
+@pytest.mark.parametrize("source", ["history", "timeline"])
+def test_every_body_of_a_real_program_lies_in_its_run(source: str) -> None:
+    found = rt.load(REAL / source)
+    assert not found.report.is_damaged
+    runs = {row["task_id"]: row for row in found.spans.filter(category="task").iter_rows(named=True)}
+    bodies = json.loads((REAL / "truth.json").read_text())["task_bodies"]
+    assert len(runs) == len(bodies) == 15
+    for body in bodies:
+        run = runs[body["task_id"]]
+        assert run["function"].endswith(body["function"].removeprefix("__main__."))
+        assert run["start"].timestamp() * 1e9 <= body["start_ns"] + 1e6
+        assert run["end"].timestamp() * 1e9 >= body["end_ns"] - 1e6
+        assert source == "timeline" or run["pid"] == body["pid"]
+
+
+def test_a_real_program_is_told_from_its_events() -> None:
+    spans = rt.read_spans(REAL / "history")
+    path = rt.critical_path(spans)
+    assert path.segments["duration_ns"].sum() == path.makespan_ns
+    assert path.segments["inferred"].any()
+    assert path.segments["function"].str.contains("reduce_pair").any()
+    stats = {row["function"].rpartition(".")[2]: row for row in rt.latency_stats(spans).iter_rows(named=True)}
+    assert (stats["map_part"]["count"], stats["reduce_pair"]["count"]) == (8, 7)
+    assert stats["map_part"]["queue_p50_ns"] > 0
+    assert rt.tell_story(spans, "map_part").steps.height > 0

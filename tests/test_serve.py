@@ -9,12 +9,15 @@ another                          |=H2=|
 """
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 import raytrace_analyze as rt
 
+from .span_files import RESOURCE, pretty
 from .tables import Row, run, span, submit, table
 
 PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
@@ -28,17 +31,20 @@ def told(deployment: str, **more: str) -> str:
 def request(number: int, at: int, wait: int = 300, *, hook: bool = True) -> list[Row]:
     """A request at `at`, which waited so long in the router's queue; with what the hook records of its sends."""
     of = {"trace_id": f"t{number}", "status": "OK"}
+    front, back = {**of, "function": "Front.__call__"}, {**of, "function": "Back.infer"}
     name, began = f"r{number}", at + 20 + wait
+    asked, inner = told("Front", request_id=name), told("Back", call_method="infer", request_id=name)
     spans = [
-        span(f"P{name}", at, began + 500, None, **of, name="proxy_http_request Front GET /", attributes=told("Front")),
-        span(f"R{name}", at + 20, began + 10, f"P{name}", **of, name="route_to_replica Front __call__",
-             attributes=told("Front", request_id=name)),
-        span(f"H{name}", began, began + 400, f"R{name}", **of, pid=2, name="replica_handle_request Front __call__",
-             attributes=told("Front", request_id=name)),
-        span(f"R2{name}", began + 100, began + 150, f"H{name}", **of, pid=2, name="route_to_replica Back infer",
-             attributes=told("Back", call_method="infer", request_id=name)),
-        span(f"H2{name}", began + 140, began + 300, f"R2{name}", **of, pid=3, name="replica_handle_request Back infer",
-             attributes=told("Back", call_method="infer", request_id=name)),
+        span(f"P{name}", at, began + 500, None, **of, function="(proxy)", name="proxy_http_request Front GET /",
+             attributes=asked),
+        span(f"R{name}", at + 20, began + 10, f"P{name}", **front, name="route_to_replica Front __call__",
+             attributes=asked),
+        span(f"H{name}", began, began + 400, f"R{name}", **front, pid=2, attributes=asked,
+             name="replica_handle_request Front __call__"),
+        span(f"R2{name}", began + 100, began + 150, f"H{name}", **back, pid=2, name="route_to_replica Back infer",
+             attributes=inner),
+        span(f"H2{name}", began + 140, began + 300, f"R2{name}", **back, pid=3, attributes=inner,
+             name="replica_handle_request Back infer"),
     ]  # fmt: skip
     send = {"trace_id": f"t{number}", "name": "ServeReplica:app:Front.handle_request_with_rejection ray.remote"}
     sends = [submit(f"s{k}{name}", at + 20 + k * wait - 5 * k, at + 20 + k * wait, f"R{name}", **send) for k in (0, 1)]
@@ -109,3 +115,96 @@ def test_how_long_replicas_took_to_start() -> None:
 
 def test_no_requests_is_an_empty_table() -> None:
     assert rt.serve(table(submit("s", 0, 1), run("r", 1, 2, "s"))).is_empty()
+
+
+def nested(number: int, at: int) -> list[Row]:
+    """The same request as the hook records it where the handler's part lies in the run of the call that brought it."""
+    name = f"r{number}"
+    rows = request(number, at)
+    began = at + 320
+    for row in rows:
+        if row["span_id"] == f"H{name}":
+            row["parent_id"] = f"C{name}"
+        if row["span_id"].startswith("s1"):
+            row["submitted_task_id"] = f"task{number}"
+    own = {"function": "ServeReplica:app:Front.handle_request_with_rejection", "trace_id": f"t{number}"}
+    return [*rows, run(f"C{name}", began - 1, began + 405, f"s1{name}", f"task{number}", **{**own, "pid": 2})]
+
+
+@pytest.mark.parametrize("how", [request, nested])
+def test_the_path_of_a_request_goes_through_its_replica(how: Callable[[int, int], list[Row]]) -> None:
+    other = [submit("x", 0, 1, trace_id="control"), run("y", 1, 90_000, "x", trace_id="control")]
+    spans = table(*how(0, 0), *how(1, 10_000), *other, recorded=True)
+    path = rt.critical_path(spans, request="r1")
+    assert (path.scope.kind, path.scope.id, path.makespan_ns) == ("request", "r1", 820)
+    by = dict(path.by("function").select("function", "total_ns").iter_rows())
+    assert by["(proxy)"] == 20 + (100 if how is request else 95)
+    assert by["Front.__call__"] >= 295 + 100
+    assert not path.segments.get_column("inferred").any() or how is request
+    everything = rt.critical_paths(spans, scopes="requests")
+    assert everything.get_column("scope").unique().sort().to_list() == ["r0", "r1"]
+    sums = rt.path_aggregates(spans, scopes="requests", tail="p50")
+    assert sums.filter(pl.col("function") == "Front.__call__").get_column("scopes").item() == 2
+    (front,) = rt.serve(spans).filter(pl.col("deployment") == "Front").to_dicts()
+    assert (front["router_mean_ns"], front["downstream_mean_ns"], front["requests"]) == (295, 200, 2)
+
+
+def test_the_files_of_serves_own_tracing_are_enough(tmp_path: Path) -> None:
+    def record(number: int, above: int | None, name: str, start: int, end: int) -> bytes:
+        clock = "2026-11-23T08:55:46.{:06d}Z"
+        return pretty(
+            {
+                "name": name,
+                "context": {"trace_id": f"0x{7:032x}", "span_id": f"0x{number:016x}", "trace_state": "[]"},
+                "kind": "SpanKind.SERVER",
+                "parent_id": None if above is None else f"0x{above:016x}",
+                "start_time": clock.format(start),
+                "end_time": clock.format(end),
+                "status": {"status_code": "OK"},
+                "attributes": {"deployment": "Front", "app": "app", "call_method": "__call__", "request_id": "r7"},
+                "events": [],
+                "links": [],
+                "resource": RESOURCE,
+            }
+        )
+
+    proxy = record(1, None, "proxy_http_request Front GET /", 0, 900) + record(
+        2, 1, "route_to_replica Front __call__", 20, 320
+    )
+    (tmp_path / "proxy_1_tracing.json").write_bytes(proxy)
+    (tmp_path / "replica_tracing.json").write_bytes(record(3, 2, "replica_handle_request Front __call__", 310, 800))
+    spans = rt.read_spans(tmp_path)
+    assert spans.sort("start").get_column("function").to_list() == ["(proxy)", "Front.__call__", "Front.__call__"]
+    (front,) = rt.serve(spans).to_dicts()
+    told_us = {part: front[f"{part}_mean_ns"] for part in PARTS}
+    assert told_us == {
+        "proxy": 20_000, "router": 290_000, "way": None, "handler": 490_000, "downstream": 0, "back": 100_000,
+    }  # fmt: skip
+    path = rt.critical_path(spans, request="r7")
+    by = dict(path.by("function").select("function", "total_ns").iter_rows())
+    assert by == {"Front.__call__": 780_000, "(proxy)": 120_000}
+
+
+def test_an_unknown_request_is_a_message() -> None:
+    with pytest.raises(rt.UsageError, match="no request 'zz' in these spans; there is r0"):
+        rt.critical_path(table(*request(0, 0)), request="zz")
+    with pytest.raises(rt.UsageError, match="no requests of Ray Serve"):
+        rt.critical_path(table(submit("s", 0, 1), run("r", 1, 2, "s")), request="r0")
+    assert rt.critical_paths(table(submit("s", 0, 1), run("r", 1, 2, "s")), scopes="requests").is_empty()
+
+
+def test_what_serve_runs_for_itself_is_one_line() -> None:
+    control = [
+        row
+        for number, name in enumerate(("ServeController.listen_for_change", "ProxyActor.ready"))
+        for row in (
+            submit(f"x{number}", 0, 1, function=f"ray.serve.{name}"),
+            run(f"y{number}", 2, 9_000, f"x{number}", function=name),
+        )
+    ]
+    spans = table(*nested(0, 10), *control, recorded=True)
+    functions = rt.latency_stats(spans, internals=False).get_column("function")
+    assert "(Ray's own)" in functions and not functions.str.contains("Controller|ProxyActor").any()
+    assert rt.latency_stats(spans).get_column("function").str.contains("Controller").any()
+    own = rt.latency_stats(spans, internals=False).filter(pl.col("function") == "(Ray's own)")
+    assert own.get_column("count").item() == 2

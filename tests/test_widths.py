@@ -29,6 +29,7 @@ COMMANDS = {
     "what-if-change": "what-if {0} --speedup {1}=2",
     "diff": "diff {0} sample_spans/map_reduce-stock/spans",
     "hang": "hang {0}",
+    "tree": "tree {0}",
 }
 CAPTURES = {"failures-ours": "convert", "actor_pipeline-doc-old": "Writer.write"}
 ID = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{48}|session_[\d_-]+(?:/[0-9a-f]{8})?)(?![0-9a-f])")
@@ -87,7 +88,7 @@ def test_a_name_that_is_wider_than_the_screen_is_whole(monkeypatch: pytest.Monke
         assert not [word for word in text.split() if word.startswith("package.module") and len(word) < len(name)]
 
 
-@pytest.mark.parametrize("command", ["critical-path", "stats", "diff", "advise"])
+@pytest.mark.parametrize("command", ["stats", "traces", "tree"])
 def test_screens_are_as_they_were(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     capture, task = "failures-ours", "convert"
     for width in WIDTHS:

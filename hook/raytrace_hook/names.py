@@ -10,6 +10,8 @@ RECORDS_WAITS = "raytrace.records_waits"
 SESSION = "raytrace.session"
 LOST_SPANS = "raytrace.lost_spans"
 LOST_BECAUSE = "raytrace.lost_because"
+SAMPLER = "raytrace.sampler"
+"""What decides which spans are kept; only where not all are."""
 
 # A submission (PRODUCER).
 SUBMITTED_TASK_ID = "raytrace.submitted_task_id"

@@ -46,6 +46,7 @@ from raytrace_hook.record.waits import Waits
 
 _lock = threading.Lock()
 _PRESENT = "_raytrace_processors"
+_KEEPS_ALL = ("AlwaysOn", "ParentBased{root:AlwaysOn")
 _driver: Driver | None = None
 _recorder: _Recorder | None = None
 
@@ -128,6 +129,9 @@ def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
         return None
     recorder = _recorder
     recorder.resource = provider.resource
+    sampler = provider.sampler.get_description()
+    if not sampler.startswith(_KEEPS_ALL):
+        recorder.process.note_sampler(sampler)
     provider.add_span_processor(recorder.processor)
     setattr(provider, _PRESENT, {SpanFileProcessor})
     sending = live.otlp_processor()

@@ -3,7 +3,7 @@
 import polars as pl
 
 from raytrace_analyze.clocks.correction import estimate_offsets
-from raytrace_analyze.prepared import PreparedTrace, Trace
+from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.table.attempts import only_spans
 from raytrace_analyze.trace.span_arrays import build_structure
 
@@ -26,5 +26,5 @@ def clock_offsets(spans: Trace) -> pl.DataFrame:
     - `violations`: how many pairs of an event here and one elsewhere are in an order that cannot be; `evidence`: the
       worst of them in words, null where there is none.
     """
-    table = spans.table if isinstance(spans, PreparedTrace) else spans
+    table = prepare(spans).table
     return estimate_offsets(build_structure(only_spans(table)))

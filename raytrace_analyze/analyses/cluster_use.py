@@ -13,7 +13,9 @@ from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.split import Pieces, split_waits
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import Nanos
+from raytrace_analyze.units import duration_text, share_text
 from raytrace_analyze.vocabulary import Cause
 
 Levels = npt.NDArray[np.float64]
@@ -43,8 +45,8 @@ IDLE = pl.Schema({"cause": pl.String, "slot_ns": pl.Int64, "share": pl.Float64})
 there was no task), the slot time, and its share of all slot time of the job (0 to 1)."""
 
 
-@dataclass(frozen=True)
-class ClusterUse:
+@dataclass(frozen=True, repr=False)
+class ClusterUse(Shown):
     """How much of the cluster a job used."""
 
     scope: Scope
@@ -58,6 +60,11 @@ class ClusterUse:
     """Slot time that tasks held, without the waits in which they gave their slot back."""
     idle: pl.DataFrame
     """Columns of `IDLE`, most first; no rows where the number of slots is not known."""
+
+    def in_short(self) -> str:
+        """Say which job this is about, and how much of the slots it used."""
+        used = "" if self.used_share is None else f", {share_text(self.used_share, 1)} of {self.slots:g} slots used"
+        return f"{self.scope.title}, {duration_text(self.end_ns - self.start_ns)}{used}"
 
     @property
     def used_share(self) -> float | None:

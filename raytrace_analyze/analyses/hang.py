@@ -8,6 +8,8 @@ import polars as pl
 
 from raytrace_analyze.analyses.open_work import WAITER, Open, read_open
 from raytrace_analyze.prepared import Trace, prepare
+from raytrace_analyze.shown import Shown
+from raytrace_analyze.units import count_text
 
 WAITS = pl.Schema(
     {
@@ -50,8 +52,8 @@ class Blocker:
     """Of a task that never started: what it asks for and no node of the cluster has."""
 
 
-@dataclass(frozen=True)
-class Hang:
+@dataclass(frozen=True, repr=False)
+class Hang(Shown):
     """Who waited for whom when the record ends."""
 
     waits: pl.DataFrame
@@ -64,6 +66,13 @@ class Hang:
     """How many spans had not ended."""
     unknown_waits: int
     """Waits that had not ended and whose record does not say what was waited for."""
+
+    def in_short(self) -> str:
+        """Say how much had not ended, and how many wait in circles."""
+        open_spans = count_text(self.open_spans, "span")
+        return (
+            f"{open_spans} had not ended, {count_text(len(self.circles), 'circle')} of those that wait for each other"
+        )
 
     @property
     def is_hung(self) -> bool:

@@ -1,13 +1,16 @@
 """Latency per task: how long runs, submits and queues took, by function or by place."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, RAYS_OWN, is_rays_own
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.shown import notebook
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.samples import cpu_ns
 from raytrace_analyze.vocabulary import Ending, LatencyGroup, choose, column_of
@@ -18,13 +21,28 @@ _OF_ENDING = {"cancelled": Ending.CANCELLED, "killed": Ending.KILLED}
 _ENDINGS = ("errors", *_OF_ENDING)
 
 
+class LatencyStats(pl.DataFrame):
+    """What `latency_stats` gives: a DataFrame that can draw itself.
+
+    So can its `head` and `slice`; of what `filter` gives, which is a plain DataFrame, `LatencyStats(frame).plot()`.
+    """
+
+    def plot(self) -> Any:  # type: ignore[override] # in place of the plots that polars makes with another library
+        """Draw run, queue and submit time from p50 to the maximum: a `Plot`, which a notebook shows.
+
+        Raises UsageError where columns of `latency_stats` by function lack.
+        """
+        return notebook().plot_latencies(self)
+
+
 def latency_stats(
     spans: Trace,
     by: str = "function",
     task_events: pl.DataFrame | None = None,
     *,
     clock_correct: bool = True,
-) -> pl.DataFrame:
+    internals: bool = True,
+) -> LatencyStats:
     """Sum up how long tasks took, by `function`, `node`, `worker` or `actor`, or every span by `name`.
 
     Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one (`task_events`: as version 0.1.0 gave
@@ -39,8 +57,9 @@ def latency_stats(
     of all jobs.
 
     A run's queue time is from the end of its submit (of a retry: from the end of the attempt before) to its start,
-    at least 0; both are null for spans that nobody submitted. With `clock_correct`, times of hosts whose clocks are
-    proven to be off are shifted first. Raises UsageError for any other `by`.
+    at least 0; both are null for spans that nobody submitted. Without `internals`, what Ray's libraries run for
+    themselves (controllers, proxies, statistics) is one group by function, `(Ray's own)`. With `clock_correct`, times
+    of hosts whose clocks are proven to be off are shifted first. Raises UsageError for any other `by`.
     """
     column = column_of(choose(LatencyGroup, by, "group"))
     trace = prepare(spans, task_events, clock_correct=clock_correct)
@@ -51,6 +70,9 @@ def latency_stats(
     if by == "actor":
         timed, attempts = (rows.filter(pl.col("actor_id").is_not_null()) for rows in (timed, attempts))
     on_path = _on_path(trace, column)
+    if by == "function" and not internals:
+        timed, attempts, on_path = (_folded(rows) for rows in (timed, attempts, on_path))
+        on_path = on_path.group_by(column).agg(pl.all().sum())
     without = attempts.group_by(pl.col(column).alias(by)).agg(
         without_span=pl.len().cast(pl.Int64),
         **{f"lost_{name}": count for name, count in _counted_endings().items()},
@@ -62,7 +84,7 @@ def latency_stats(
     ]
     times = [f"{time}_{name}_ns" for time in TIMES for name in ("total", *(name for name, _ in QUANTILES))]
     totals = [pl.col(f"{time}_ns").sum().alias(f"{time}_total_ns") for time in TIMES]
-    return (
+    return LatencyStats(
         timed.group_by(pl.col(column).alias(by))
         .agg(
             *totals,
@@ -88,6 +110,12 @@ def latency_stats(
             *(*times, "path_ns", "path_share", "without_span"),
         )
     )
+
+
+def _folded(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give all that is Ray's own one name."""
+    function = pl.col("function")
+    return rows.with_columns(function=pl.when(is_rays_own(function)).then(pl.lit(RAYS_OWN)).otherwise(function))
 
 
 def _counted_endings() -> dict[str, pl.Expr]:

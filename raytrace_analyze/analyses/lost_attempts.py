@@ -44,6 +44,8 @@ def lost_attempts(trace: PreparedTrace, session: str, task_id: str | None) -> li
 
 
 def _submit_of(spans: pl.DataFrame, row: dict[str, Any]) -> int:
+    if row["parent_id"] is None:
+        return -1
     found = (spans.get_column("trace_id") == row["trace_id"]) & (spans.get_column("span_id") == row["parent_id"])
     rows = np.flatnonzero(found.fill_null(False).to_numpy())
     return int(rows[0]) if rows.size else -1

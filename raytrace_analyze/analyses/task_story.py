@@ -15,6 +15,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.split import causes_frame
+from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.scopes import find_job, find_runs
@@ -51,8 +52,8 @@ _SHORT_ID = 6
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
-class TaskStory:
+@dataclass(frozen=True, repr=False)
+class TaskStory(Shown):
     """What happened to one task, from its submit to whoever got its result."""
 
     function: str
@@ -75,6 +76,10 @@ class TaskStory:
     notes: tuple[str, ...]
     lines: pl.DataFrame = field(default_factory=LINES.to_frame)
     """Where in the program the run was, line by line, as far as somebody looked: columns of `LINES`."""
+
+    def in_short(self) -> str:
+        """Say which task this is about, and how long it took."""
+        return f"{short_name(self.function)}, {duration_text(self.duration_ns)} from its submit to its end"
 
     @property
     def duration_ns(self) -> int:

@@ -16,6 +16,8 @@ from raytrace_analyze.replay.change import Change, check_change, find_name
 from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.shown import Shown
+from raytrace_analyze.units import duration_text
 
 _SPEEDS = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, math.inf)
 _ALL_OF_IT = 0.98
@@ -41,8 +43,8 @@ RANKING = pl.Schema(
 """Columns of `WhatIf.functions`; see `what_if`."""
 
 
-@dataclass(frozen=True)
-class WhatIf:
+@dataclass(frozen=True, repr=False)
+class WhatIf(Shown):
     """A job as it would be after a change."""
 
     scope: Scope
@@ -68,6 +70,10 @@ class WhatIf:
     notes: tuple[str, ...]
     functions: pl.DataFrame
     """Where no change was asked for: what would help most, a row a function; else no rows. See `what_if`."""
+
+    def in_short(self) -> str:
+        """Say how long the job took, and would take."""
+        return f"{self.scope.title}, {duration_text(self.predicted_ns)} instead of {duration_text(self.observed_ns)}"
 
     @property
     def saved_ns(self) -> int:

@@ -53,5 +53,6 @@ def advise(
         table=lambda: show_advice(advice, output(), top=top),
         document=lambda: advice_document(advice),
         frame=lambda: advice.findings.drop("span_ids"),
+        found=found,
     )
     raise typer.Exit(exit_code)

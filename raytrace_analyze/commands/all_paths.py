@@ -9,6 +9,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Scopes
 
 if TYPE_CHECKING:
+    from raytrace_analyze.ingest import Ingested
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import PreparedTrace
 
@@ -29,6 +30,7 @@ def check_scopes(all_scopes: Scopes | None, one_scope: Mapping[str, object], tai
 
 def sum_up(
     trace: "PreparedTrace",
+    found: "Ingested",
     scopes: Scopes,
     how: "PathOptions",
     *,
@@ -37,7 +39,7 @@ def sum_up(
     top: int,
     output_format: OutputFormat,
 ) -> None:
-    """Write what holds the paths of all scopes."""
+    """Write what holds the paths of all scopes of a trace, which was prepared from what was `found`."""
     from raytrace_analyze.path.aggregate import aggregate_paths
     from raytrace_analyze.views.aggregate_view import aggregates_document, show_aggregates
     from raytrace_analyze.views.console import output
@@ -48,4 +50,5 @@ def sum_up(
         table=lambda: show_aggregates(sums, output(), scopes=scopes, by=by, top=top),
         document=lambda: aggregates_document(sums, scopes=str(scopes), by=str(by)),
         frame=lambda: sums.frame,
+        found=found,
     )

@@ -99,7 +99,7 @@ def critical_path(
     found, exit_code = open_spans(spans)
     prepared = prepare(found.spans, clock_correct=clock_correct)
     if all_scopes is not None:
-        sum_up(prepared, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)
+        sum_up(prepared, found, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)
         raise typer.Exit(exit_code)
     path = find_path(prepared, job=job, trace=trace, task=task, request=request, options=how)
     chains = None
@@ -127,5 +127,6 @@ def critical_path(
         table=show,
         document=document,
         frame=lambda: path.segments,
+        found=found,
     )
     raise typer.Exit(exit_code)

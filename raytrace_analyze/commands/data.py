@@ -41,5 +41,6 @@ def data(
         table=lambda: show_data(result, output(), top=top),
         document=document,
         frame=lambda: result,
+        found=found,
     )
     raise typer.Exit(exit_code)

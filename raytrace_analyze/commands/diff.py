@@ -77,6 +77,7 @@ def diff(
         table=lambda: show_diff(found, names, output(), top=top, by=by),
         document=lambda: diff_document(found, names, by),
         frame=lambda: found.by(by),
+        found={"base": of_base, "new": of_new},
     )
     has_failed = limit is not None and _gate_fails(found, limit)
     raise typer.Exit(EXIT_GATE_FAILED if has_failed else max(base_code, new_code))

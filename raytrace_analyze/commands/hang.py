@@ -35,5 +35,6 @@ def hang(
         table=lambda: show_hang(result, output(), top=top),
         document=lambda: hang_document(result),
         frame=lambda: result.waits,
+        found=found,
     )
     raise typer.Exit(exit_code)

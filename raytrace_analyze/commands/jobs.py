@@ -31,5 +31,6 @@ def jobs(
         table=lambda: show_jobs(listed, output()),
         document=lambda: {"jobs": records(listed)},
         frame=lambda: listed,
+        found=found,
     )
     raise typer.Exit(exit_code)

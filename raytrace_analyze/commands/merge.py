@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,13 @@ def merge(
         typer.Option("--append", help="Add to FILE what is new: only files that are new or have changed are read."),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Write nothing if any input is damaged.")] = False,
+    drop_attributes: Annotated[
+        bool,
+        typer.Option(
+            "--drop-attributes",
+            help="Leave out what the program wrote: attributes, events, messages of exceptions, places in code.",
+        ),
+    ] = False,
 ) -> None:
     """Merge span files into one table.
 
@@ -54,6 +62,8 @@ def merge(
       raytrace-analyze merge node1/ node2/ -o job.parquet
 
       raytrace-analyze merge /tmp --append
+
+      raytrace-analyze merge /tmp --drop-attributes -o to_send.parquet
 
       zcat spans.jsonl.gz | raytrace-analyze merge - -o - > job.parquet
     """
@@ -71,6 +81,7 @@ def merge(
         found = _read(paths, output, known, lambda share: progress(share * _READING))
         is_refused = found is not None and strict and found.report.is_damaged
         if found is not None and not is_refused:
+            found = _without_attributes(found) if drop_attributes else found
             if is_stream:
                 _write_to_standard_output(found)
             else:
@@ -110,6 +121,12 @@ def _read(paths: list[Path], output: Path, known: "Known | None", progress: "Pro
     return load_new(output, paths, known, progress=progress)
 
 
+def _without_attributes(found: "Ingested") -> "Ingested":
+    from raytrace_analyze.table.without_attributes import drop_attributes
+
+    return replace(found, spans=drop_attributes(found.spans))
+
+
 def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
     """Raise UsageError where the table would take the place of something that is not in it.
 
@@ -132,7 +149,13 @@ def _write(found: "Ingested", output: Path, known: "Known | None") -> None:
 
     try:
         about = about_inputs(found.inputs, known)
-        write_table(found.spans, output, mode=strictest_mode(found.report.files), about=about)
+        write_table(
+            found.spans,
+            output,
+            mode=strictest_mode(found.report.files),
+            about=about,
+            problems=found.report.all_problems,
+        )
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
 
@@ -143,6 +166,6 @@ def _write_to_standard_output(found: "Ingested") -> None:
 
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder, writing():
         file = Path(folder) / "spans.parquet"
-        write_table(found.spans, file)
+        write_table(found.spans, file, problems=found.report.all_problems)
         with file.open("rb") as stream:
             shutil.copyfileobj(stream, sys.stdout.buffer, 1 << 20)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -50,8 +50,35 @@ def write_result(
     table: Callable[[], None],
     document: Callable[[], dict[str, Any]],
     frame: "Callable[[], pl.DataFrame]",
+    found: "Ingested | Mapping[str, Ingested]",
 ) -> None:
-    """Write a result to standard output in the format asked for."""
+    """Write a result to standard output in the format asked for, and what it rests on: `found`, or each by its name."""
+    from raytrace_analyze.analyses.evidence import evidence
+    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.evidence_view import evidence_document, show_evidence
+
+    several = found if isinstance(found, Mapping) else {"": found}
+
+    def show() -> None:
+        table()
+        for name, each in several.items():
+            show_evidence(evidence(each), output(), of=name)
+
+    def full_document() -> dict[str, Any]:
+        told = {name: evidence_document(evidence(each)) for name, each in several.items()}
+        return {**document(), "evidence": told.get("", told)}
+
+    write_plain(output_format, table=show, document=full_document, frame=frame)
+
+
+def write_plain(
+    output_format: OutputFormat,
+    *,
+    table: Callable[[], None],
+    document: Callable[[], dict[str, Any]],
+    frame: "Callable[[], pl.DataFrame]",
+) -> None:
+    """Write a result to standard output in the format asked for, as it is."""
     from raytrace_analyze.views.documents import write_csv, write_json
 
     with writing():

@@ -47,5 +47,6 @@ def serve(
         table=lambda: show_serve(result, trace.spans, output(), top=top),
         document=document,
         frame=lambda: result,
+        found=found,
     )
     raise typer.Exit(exit_code)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raytrace_analyze.commands.memory import watch_memory
 from raytrace_analyze.errors import RaytraceError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ NAME = "standard input"
 
 def load_given(paths: Sequence[Path], progress: "Progress | None" = None) -> "Ingested":
     """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises."""
+    watch_memory()
     from raytrace_analyze.ingest import load
 
     if DASH not in paths:

@@ -15,12 +15,16 @@ def stats(
         LatencyGroup, typer.Option(help="What to sum by; name takes every span, the others task runs.")
     ] = LatencyGroup.FUNCTION,
     clock_correct: options.ClockCorrect = True,
+    internals: Annotated[
+        bool, typer.Option("--internals", help="Show each function of Ray's own controllers, proxies and statistics.")
+    ] = False,
     top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many groups to show in the table.")] = 20,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
     """Show how long tasks ran, waited to start, and took to submit.
 
     Count, errors, p50 to p99 and max per function, and each function's share of the critical path (of all jobs).
+    What Ray's libraries run for themselves is one line, unless --internals.
 
     Examples:
 
@@ -34,11 +38,12 @@ def stats(
     from raytrace_analyze.views.tables import show_stats
 
     found, exit_code = open_spans(spans)
-    result = latency_stats(found.spans, by, clock_correct=clock_correct)
+    result = latency_stats(found.spans, by, clock_correct=clock_correct, internals=internals)
     write_result(
         output_format,
         table=lambda: show_stats(result, by, output(), top=top),
         document=lambda: {"by": str(by), "stats": records(result)},
         frame=lambda: result,
+        found=found,
     )
     raise typer.Exit(exit_code)

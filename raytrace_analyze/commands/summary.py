@@ -44,5 +44,6 @@ def summary(
         table=lambda: show_summary(result, output()),
         document=lambda: summary_document(result),
         frame=lambda: summary_frame(result),
+        found=found,
     )
     raise typer.Exit(exit_code)

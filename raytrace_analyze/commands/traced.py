@@ -54,7 +54,7 @@ def merge_and_show(raw: Path, table: Path, *others: Path) -> "PreparedTrace":
     say_command(f"merge {' '.join(map(str, (raw, *others)))} -o {table}")
     found = load([raw, *others])
     try:
-        write_table(found.spans, table, mode=strictest_mode(found.report.files))
+        write_table(found.spans, table, mode=strictest_mode(found.report.files), problems=found.report.all_problems)
     except OSError as error:
         raise UsageError(f"cannot write {table}: {error.strerror or error}") from error
     show_report(found.report, messages())

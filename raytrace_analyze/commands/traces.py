@@ -34,5 +34,6 @@ def traces(
         table=lambda: show_traces(listed, output(), top=top),
         document=lambda: {"traces": records(listed)},
         frame=lambda: listed,
+        found=found,
     )
     raise typer.Exit(exit_code)

@@ -46,5 +46,6 @@ def tree(
         table=lambda: show_tree(result, output(), top=top),
         document=lambda: tree_document(result),
         frame=lambda: result.spans,
+        found=found,
     )
     raise typer.Exit(exit_code)

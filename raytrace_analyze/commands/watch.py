@@ -60,6 +60,7 @@ def _look_once(directory: Path, job: str | None, top: int, output_format: option
         table=lambda: output().print(running_screen(now, now.last_ns, top=top)),
         document=lambda: running_document(now),
         frame=lambda: now.runs,
+        found=found,
     )
     raise typer.Exit(exit_code)
 

@@ -71,6 +71,7 @@ def what_if(
             table=lambda: view.show_ranking(answer, output(), top=top),
             document=lambda: view.ranking_document(answer),
             frame=lambda: answer.functions,
+            found=found,
         )
     else:
         write_result(
@@ -78,6 +79,7 @@ def what_if(
             table=lambda: view.show_what_if(answer, output(), top=top),
             document=lambda: view.what_if_document(answer),
             frame=lambda: answer.changed,
+            found=found,
         )
     raise typer.Exit(exit_code)
 

@@ -48,5 +48,6 @@ def why(
         table=lambda: show_story(story, output()),
         document=lambda: story_document(story),
         frame=lambda: story.steps,
+        found=found,
     )
     raise typer.Exit(exit_code)

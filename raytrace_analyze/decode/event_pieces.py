@@ -29,12 +29,15 @@ UNNAMED = "events-"
 """How the sessions of files begin that name none: such a name only keeps clusters apart."""
 
 _NO_ACTOR = "f" * 24
+_OF_DRIVER = "f" * 40
 _UNIQUE_DIGITS = 16
 _FULL_TASK_DIGITS = 48
 
 
 def piece(task_id: str, **told: Any) -> dict[str, Any]:
     """Make a row of `PIECES`: times are integers (ns), and what is not told is null."""
+    if task_id.startswith(_OF_DRIVER):
+        told["type"] = DRIVER
     tail = task_id[_UNIQUE_DIGITS:] if len(task_id) == _FULL_TASK_DIGITS else _NO_ACTOR
     if not tail.startswith(_NO_ACTOR):  # a task id of Ray's ends with the id of its actor
         told.setdefault("actor_id", tail)

@@ -15,6 +15,7 @@ from raytrace_analyze.decode import (
     task_events,
 )
 from raytrace_analyze.decode.batch import Batch, decode_batches, frame_of
+from raytrace_analyze.decode.foreign import foreign_kind
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.files.discover import find_files
@@ -42,7 +43,7 @@ def find_span_files(paths: Sequence[Path]) -> Discovery:
 
     Raises UsageError as `find_files` does, and for a given Parquet file that is damaged or none of ours.
     """
-    return find_files(paths, _recognise)
+    return find_files(paths, _recognise, foreign_kind)
 
 
 def _recognise(head: Head) -> str | None:

@@ -18,6 +18,10 @@ be text. `\n{` can still be inside a record (in an indent of 0), which costs onl
 _CANDIDATE = re.compile(r'\{\s*"(?:name|context|attributes)"\s*:')
 """How a record can start that is glued to something: the first key, as exported or sorted."""
 
+_BAD_BYTE = re.compile("[\ud800-\udfff]")
+_BAD_BYTES = re.compile("[\ud800-\udfff]+")
+"""Bytes that are no UTF-8, as `surrogateescape` shows them."""
+
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _CUT_TOKEN = re.compile(r"\.|[eE][+-]?|\\?u?[0-9a-fA-F]{0,4}")
 """What is left of a number or an escape at the place where Python's decoder gives up on it."""
@@ -124,11 +128,8 @@ def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
             if text[position] != "{":
                 raise ValueError("no record starts here")
             end = _object_end(text, position, decode)
-            text[position:end].encode()
-            record = record_of(text, position)
+            record = record_of(*_in_unicode(text, position, end))
             reason = reason or ("" if record else "JSON, but not a span")
-        except UnicodeEncodeError:
-            reason = reason or "not valid UTF-8"
         except RecursionError:
             failed_at = position + _DEEPEST
             reason = reason or "nested too deeply"
@@ -149,6 +150,7 @@ def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
             if damage_start is not None:
                 yield Damage(damage_start, position - damage_start, reason)
             yield Found(position, record)
+            yield from _bad_bytes(text, position, end)
             damage_start, unfinished, reason = None, None, ""
         position = skip_blank(text, end) if record is None else _skip_separators(text, end)
     if damage_start is not None:
@@ -157,6 +159,19 @@ def _scan_text(text: str) -> Iterator[Found | Damage | Unfinished]:
             yield Damage(damage_start, damage_end - damage_start, reason)
     if unfinished is not None:
         yield Unfinished(unfinished)
+
+
+def _in_unicode(text: str, start: int, end: int) -> tuple[str, int]:
+    """Give the text and where the object in it starts, with U+FFFD for each byte of the object that is no UTF-8."""
+    if _BAD_BYTE.search(text, start, end) is None:
+        return text, start
+    return _BAD_BYTE.sub("\N{REPLACEMENT CHARACTER}", text[start:end]), 0
+
+
+def _bad_bytes(text: str, start: int, end: int) -> Iterator[Damage]:
+    """Give the bytes of a record that are no UTF-8: they cost the field that they stand in, not the record."""
+    for found in _BAD_BYTES.finditer(text, start, end):
+        yield Damage(found.start(), len(found[0]), "not valid UTF-8; U+FFFD stands for it")
 
 
 def _next_candidate(text: str, position: int) -> int:

@@ -41,6 +41,11 @@ class ProblemList:
         """Note that the file says how many spans its process could not write, and why."""
         self._ready.append(loss(self._path, lost, because))
 
+    def add_forgotten(self, attempts: int) -> None:
+        """Note that the file says of how many task attempts Ray's head knew nothing any more."""
+        detail = f"Ray's head had dropped {count_text(attempts, 'task attempt')} before they could be saved"
+        self._ready.append(Problem(ProblemKind.FORGOTTEN_EVENTS, self._path, None, detail, attempts))
+
     def take(self) -> tuple[Problem, ...]:
         """Give what is certain by now: not the latest damage, as it may go on."""
         ready, self._ready = self._ready, []
@@ -51,7 +56,8 @@ class ProblemList:
         self._close_damage()
         if self._not_given:
             detail = f"{self._not_given} more damaged places in this file"
-            self._ready.append(Problem(ProblemKind.DAMAGED_RECORD, self._path, None, detail))
+            more = Problem(ProblemKind.DAMAGED_RECORD, self._path, None, detail, places=self._not_given)
+            self._ready.append(more)
         return self.take()
 
     def _close_damage(self) -> None:

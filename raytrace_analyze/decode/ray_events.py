@@ -5,6 +5,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -76,7 +77,12 @@ def read_pieces(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
 
 def _in_words(event: _Told) -> _Told:
     """Give an event with its names in snake_case: by a flag Ray writes camelCase."""
-    return {_HUMP.sub("_", key).lower(): value for key, value in event.items()}
+    return {_word(key): value for key, value in event.items()}
+
+
+@lru_cache(maxsize=4096)
+def _word(key: str) -> str:
+    return _HUMP.sub("_", key).lower()
 
 
 def _part(event: _Told, key: str) -> _Told:

@@ -68,10 +68,12 @@ def decode_task_events(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ..
     rows: list[dict[str, Any]] = []
     header: dict[str, Any] = {}
     try:
-        for offset, line in read_lines(file):
+        for offset, read in read_lines(file):
+            line = _in_utf_8(read, offset, problems)
             values = _line_values(line)
             if offset == 0:
                 header = values or {}
+                _note_dropped(header, problems)
             row = _row(values, header) if values and offset else None
             if row:
                 rows.append(row)
@@ -82,9 +84,25 @@ def decode_task_events(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ..
     return _frame(rows), problems.finish()
 
 
-def _line_values(line: bytes) -> dict[str, msgspec.Raw] | None:
+def _note_dropped(header: dict[str, msgspec.Raw], problems: ProblemList) -> None:
+    dropped = _value(header, "dropped")
+    attempts = as_int(dropped.get("attempts"), _INT64_MAX) if isinstance(dropped, dict) else None
+    if attempts:
+        problems.add_forgotten(attempts)
+
+
+def _in_utf_8(line: bytes, offset: int, problems: ProblemList) -> bytes:
+    """Put U+FFFD in place of what is no UTF-8, which costs the field that it stands in, and note it."""
     try:
         line.decode()
+    except UnicodeDecodeError as error:
+        problems.damage(offset + error.start, 1, "not valid UTF-8; U+FFFD stands for it")
+        return line.decode("utf-8", "replace").encode()
+    return line
+
+
+def _line_values(line: bytes) -> dict[str, msgspec.Raw] | None:
+    try:
         return _decode_line(line)
     except NOT_AS_TYPED:
         return None

@@ -28,6 +28,8 @@ NOT_REGULAR = "not a regular file"
 FOLDER_LINK = "link to a folder"
 VANISHED = "vanished"
 UNREADABLE = "not readable"
+NO_KIND = frozenset({NOT_SPANS, EMPTY, CANNOT_UNPACK, NOT_REGULAR, FOLDER_LINK, VANISHED, UNREADABLE})
+"""Reasons to pass a file over that say nothing of what it holds."""
 
 _KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
@@ -37,8 +39,14 @@ _PARQUET = b"PAR1"
 _Key = tuple[int, int, str]
 """Device and inode of a file, and the name of one in it where it is an archive."""
 
+_MOST_NULS = 64 << 20
+"""So much is passed over at the start of a file that a crash has left empty."""
+
 Recognise = Callable[[Head], str | None]
 """Tells by the start of a file what it holds: the name of its format, None for none of ours."""
+
+NameForeign = Callable[[bytes], str | None]
+"""Tells by the start of a file that is none of ours what it is; None where that is not known."""
 
 
 @dataclass(frozen=True, order=True)
@@ -59,6 +67,7 @@ class _Candidate:
 class _Walk:
     """What a walk has come across so far."""
 
+    name_foreign: NameForeign
     candidates: list[_Candidate] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
@@ -69,17 +78,21 @@ class _Walk:
         self.unreadable.append(readable(path))
 
 
-def find_files(paths: Sequence[Path], recognise: Recognise) -> Discovery:
+def _nameless(_: bytes) -> str | None:
+    return None
+
+
+def find_files(paths: Sequence[Path], recognise: Recognise, name_foreign: NameForeign = _nameless) -> Discovery:
     """Find the files that `recognise` knows among the given files and in the given folders, recursively.
 
     Looks at the first 64 KiB of every regular file, unpacked; opens nothing else, and does not follow
-    links to folders, except one that is given.
+    links to folders, except one that is given. Others are counted by what `name_foreign` calls them.
 
     Folders and files that may not be opened are normal among other people's (`Discovery.unreadable`,
     counted in `skipped` too) and no damage. Raises UsageError for a given path that does not exist or
     cannot be opened, and if nothing is given but pipes and the like.
     """
-    walk = _Walk()
+    walk = _Walk(name_foreign)
     modes = [_add_given(walk, path) for path in paths]
     if paths and not any(stat.S_ISDIR(mode) or stat.S_ISREG(mode) for mode in modes):
         what = _KINDS.get(stat.S_IFMT(modes[0]), "device")
@@ -166,7 +179,7 @@ def _look_into(walk: _Walk, candidate: _Candidate, recognise: Recognise, files: 
             if key in files:
                 return
             files[key] = None
-            head = os.read(descriptor, _HEAD_BYTES)
+            head = _past_nuls(descriptor, os.read(descriptor, _HEAD_BYTES))
             if is_zip(head) and _look_into_archive(walk, candidate, recognise, files, key, descriptor):
                 return
         finally:
@@ -205,6 +218,15 @@ def _look_into(walk: _Walk, candidate: _Candidate, recognise: Recognise, files: 
             )
 
 
+def _past_nuls(descriptor: int, head: bytes) -> bytes:
+    """Give the start of what stands behind NULs, where there is nothing else in the head: a crash leaves such files."""
+    passed = len(head)
+    while head and not head.strip(b"\0") and passed < _MOST_NULS:
+        head = os.read(descriptor, _HEAD_BYTES)
+        passed += len(head)
+    return head.lstrip(b"\0") if passed > _HEAD_BYTES else head
+
+
 def _recognised(walk: _Walk, recognise: Recognise, content: bytes, path: str, is_given: bool) -> tuple[str, str] | None:
     """Give format and encoding of what starts like this; what is of no format is noted as skipped."""
     encoding = encoding_of(content)
@@ -212,7 +234,7 @@ def _recognised(walk: _Walk, recognise: Recognise, content: bytes, path: str, is
         content = b"".join(in_utf_8(iter([content]), encoding))
     format_ = recognise(Head(content, path, is_given))
     if format_ is None:
-        walk.skipped[NOT_SPANS if content else EMPTY] += 1
+        walk.skipped[walk.name_foreign(content) or NOT_SPANS if content else EMPTY] += 1
         return None
     return format_, encoding
 

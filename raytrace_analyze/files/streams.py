@@ -20,6 +20,12 @@ _PACKED_BYTES = 256
 
 _MAGIC_BYTES = 4
 
+MAX_RATIO = 1000
+"""No text of spans unpacks to so many times its size: ids and times alone are a tenth of it."""
+
+_UNSUSPICIOUS_BYTES = 256 << 20
+"""So much may come of however little."""
+
 UTF_8 = "utf-8"
 _ENCODING_MARKS = (
     (b"\xff\xfe\0\0", "utf-32"),
@@ -182,7 +188,7 @@ def unpack(blocks: Iterator[bytes], compression: Compression, block_bytes: int) 
     """Unpack gzip members or zstd frames that stand one after another, into blocks of about `block_bytes`.
 
     Raises BrokenStream after the last byte that could be had, if the data is cut, corrupt or followed by
-    something else. After corrupt data nothing more is tried.
+    something else, or unpacks to more than 1000 times its size (and 256 MiB). After corrupt data nothing more is tried.
     """
     return _gather(_unpack(blocks, compression), block_bytes)
 
@@ -190,8 +196,10 @@ def unpack(blocks: Iterator[bytes], compression: Compression, block_bytes: int) 
 def _unpack(blocks: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
     unpacker: _Unpacker | None = None
     packed = b""
+    size_packed = size = 0
     for piece in _pieces(blocks):
         packed += piece
+        size_packed += len(piece)
         while unpacker is not None or len(packed) >= _MAGIC_BYTES:
             if unpacker is None:
                 if not packed.strip(b"\0"):  # padding after the last member, which gzip allows
@@ -200,7 +208,13 @@ def _unpack(blocks: Iterator[bytes], compression: Compression) -> Iterator[bytes
                 if compression_of(packed) is not compression:
                     raise BrokenStream(ProblemKind.DAMAGED_RECORD, "foreign bytes after the compressed data")
                 unpacker = _new_unpacker(compression)
-            yield _unpack_piece(unpacker, packed)
+            unpacked = _unpack_piece(unpacker, packed)
+            yield unpacked
+            size += len(unpacked)
+            if size > max(_UNSUSPICIOUS_BYTES, MAX_RATIO * size_packed):
+                raise BrokenStream(
+                    ProblemKind.UNREADABLE, f"it unpacks to more than {MAX_RATIO:,} times its size; read up to there"
+                )
             packed = b""
             if not unpacker.eof:
                 break

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,9 @@ import polars as pl
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.path.run_activity import run_activity
+from raytrace_analyze.shown import Shown, notebook
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, choose, column_of
 
 SEGMENTS = pl.Schema(
@@ -63,9 +66,14 @@ class Scope:
     """What a person calls it: the program's entry point, the root span's or the task's name."""
     session: str
 
+    @property
+    def title(self) -> str:
+        """Its name; of what has none what it is, and its id."""
+        return self.name or f"{self.kind} {self.id}"
 
-@dataclass(frozen=True)
-class CriticalPath:
+
+@dataclass(frozen=True, repr=False)
+class CriticalPath(Shown):
     """The chain that decided how long a scope took."""
 
     scope: Scope
@@ -87,6 +95,14 @@ class CriticalPath:
     """The spans that `rows` and `ancestry` speak of: those of the table, clocks corrected."""
     parents: RowIds = field(default_factory=_no_rows, repr=False, compare=False)
     """By row of `spans`: its parent's, as the path's rules have it, -1 for none."""
+
+    def in_short(self) -> str:
+        """Say what this is the path of, and how long it took."""
+        return f"{self.scope.title}, {duration_text(self.makespan_ns)}, {count_text(self.segments.height, 'segment')}"
+
+    def plot(self) -> Any:
+        """Draw it by cause, and by function as a flame graph: a `Plot`, which a notebook shows."""
+        return notebook().plot_path(self)
 
     def ancestry(self, segment: int) -> list[int]:
         """Give the rows of `spans` from the outermost ancestor of a segment's span to that span itself.

@@ -6,6 +6,8 @@ from raytrace_analyze.report.kinds import Kind
 from raytrace_analyze.report.markup import Child, Markup, tag
 from raytrace_analyze.units import offset_text
 
+_LONG = 40
+"""From so many characters on a text gets a wide column."""
 _AXIS = 4
 """Into how many parts a time axis is divided."""
 
@@ -38,7 +40,7 @@ def data_table(
         tag(
             "tr",
             (
-                tag("th", cell, scope="row") if place == 0 else tag("td", cell, class_="n" if numeric[place] else None)
+                tag("th", cell, scope="row") if place == 0 else tag("td", cell, class_=_kind(cell, numeric[place]))
                 for place, cell in enumerate(cells)
             ),
         )
@@ -46,6 +48,12 @@ def data_table(
     ]
     table = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", body))
     return tag("div", table, class_="scroll", role="region", aria_label=caption, tabindex="0")
+
+
+def _kind(cell: Child, is_number: bool) -> str | None:
+    """Give the class of a cell: a number, or a text that needs room."""
+    is_long = isinstance(cell, str) and len(cell) >= _LONG
+    return "n" if is_number else "long" if is_long else None
 
 
 def swatch(kind: Kind) -> Markup:

@@ -61,8 +61,7 @@ def page(facts: ReportFacts, difference: RunDiff | None = None, names: tuple[str
         missing_section(facts),
     ]
     style, script = _asset(*_STYLES), _script()
-    scope = facts.path.scope
-    subject = scope.name or f"{scope.kind} {scope.id}"
+    subject = facts.path.scope.title
     return Template(_asset("page.html")).substitute(
         policy=_policy(style, script),
         title=escaped(f"{subject}: raytrace-analyze"),

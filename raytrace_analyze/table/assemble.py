@@ -1,6 +1,6 @@
 """From decoded records to the span table, and the table's Parquet file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +15,7 @@ from raytrace_analyze.schema import DECODED, FROM_EVENTS, TABLE
 from raytrace_analyze.table.attempts import put_events, with_event_columns, with_task_events
 from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.inherit import inherit
+from raytrace_analyze.table.kept_problems import PROBLEMS_KEY, problems_text
 from raytrace_analyze.table.parquet_file import write_parquet
 from raytrace_analyze.table.sessions import assign_sessions
 from raytrace_analyze.table.task_events import close_attempts, events_path, is_event_table
@@ -61,14 +62,18 @@ def write_table(
     *,
     mode: int | None = None,
     about: Mapping[str, str] | None = None,
+    problems: Iterable[Problem] = (),
 ) -> None:
     """Write the span table as Parquet, with the schema version in its metadata.
 
-    The file appears whole or not at all, with this mode (less the umask). The task events that version 1 kept beside a
+    The file appears whole or not at all, with this mode (less the umask). `problems`, what was wrong with the input,
+    are kept in it for those who read it (`IngestReport.earlier`). The task events that version 1 kept beside a
     table of this name go then. `task_events`, as version 0.1.0 gave them, are put into the rows first; the argument
     goes with the next version. `about` goes to the file's metadata. Raises OSError where the place cannot be written.
     """
-    write_parquet(with_event_columns(with_task_events(spans, task_events)), path, mode, about)
+    kept = problems_text(problems)
+    metadata = {**(about or {}), **({PROBLEMS_KEY: kept} if kept else {})}
+    write_parquet(with_event_columns(with_task_events(spans, task_events)), path, mode, metadata)
     older = events_path(path)
     if is_event_table(older):
         older.unlink(missing_ok=True)

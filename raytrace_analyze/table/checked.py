@@ -21,5 +21,5 @@ def clamp_ends(spans: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
         f"{backwards.height:,} of {spans.height:,} spans end before they start, by up to {duration_text(most)} (first: "
         f"span {first['span_id']}, {first['name']}): a clock was set back; they are taken to end as they start"
     )
-    problem = Problem(ProblemKind.BACKWARDS, first["source"] or "", None, detail)
+    problem = Problem(ProblemKind.BACKWARDS, first["source"] or "", None, detail, backwards.height)
     return spans.with_columns(end=pl.when(pl.col("end") < pl.col("start")).then("start").otherwise("end")), (problem,)

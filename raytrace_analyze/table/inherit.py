@@ -3,14 +3,17 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.function_names import WORKER
 from raytrace_analyze.schema import Category, Kind
 from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, nearest_ancestor, parent_rows
+from raytrace_analyze.table.operators import name_operators
 from raytrace_analyze.table.served import relate_requests
 
 _FROM_TASK = ("task_id", "node_id", "worker_id", "job_id", "pid", "host")
 """What every span within a task shares with it."""
 _FROM_TASK_UNLESS_SUBMIT = ("function", "actor_id")
 """What a submit has of its own: there it means the callee's."""
+_OF_DRIVER = "^[0-9a-f]{8}f{40,}$"
 _FROM_PROCESS = ("pid", "host", "node_id", "worker_id")
 
 
@@ -47,12 +50,20 @@ def inherit(spans: pl.DataFrame) -> pl.DataFrame:
     """
     start_ns = spans.get_column("start").to_physical().to_numpy()
     parent, _ = cut_circles(parent_rows(spans), start_ns, spans.get_column("span_id"))
-    spans = relate_requests(spans, parent)
+    spans = name_operators(relate_requests(spans, parent), parent)
     is_run = run_flags(spans.get_column("kind"), parent)
     spans = add_category(spans, is_run)
     task_row = np.where(is_run, -1, nearest_ancestor(parent, is_run))
     spans = _fill_job(_fill_process(_fill_by_task_id(_fill_from_task(spans, task_row), is_run)))
-    return _follow_submitter(spans, parent, is_run, task_row)
+    return _name_workers(_follow_submitter(spans, parent, is_run, task_row))
+
+
+def _name_workers(spans: pl.DataFrame) -> pl.DataFrame:
+    """Book what belongs to no task under its worker process: it is no driver's, whose id begins with its job's."""
+    in_worker = pl.col("worker_id").is_not_null() & ~pl.col("worker_id").str.contains(_OF_DRIVER)
+    return spans.with_columns(
+        function=pl.when(pl.col("function").is_null() & in_worker).then(pl.lit(WORKER)).otherwise("function")
+    )
 
 
 def _fill_from_task(spans: pl.DataFrame, task_row: RowIds) -> pl.DataFrame:

@@ -6,6 +6,8 @@ import polars as pl
 
 from raytrace_analyze.path.outcome import Ended
 from raytrace_analyze.path.result import Scope
+from raytrace_analyze.shown import Shown
+from raytrace_analyze.units import duration_text
 from raytrace_analyze.vocabulary import RemedyKind
 
 
@@ -40,8 +42,8 @@ class IdlePlace:
     times: int
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, repr=False)
+class Summary(Shown):
     """The whole answer about a job. Times are ns, durations unless they say so."""
 
     scope: Scope
@@ -76,3 +78,7 @@ class Summary:
     open_spans: int
     """How many spans of the job never ended."""
     notes: tuple[str, ...]
+
+    def in_short(self) -> str:
+        """Say which job this is about, and how it ended."""
+        return f"{self.scope.title}, {self.ended.outcome} after {duration_text(self.makespan_ns)}"

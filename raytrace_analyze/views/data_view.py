@@ -7,7 +7,7 @@ import polars as pl
 from rich.console import Console
 
 from raytrace_analyze.function_names import DRIVER
-from raytrace_analyze.units import bytes_text, count_text, duration_text, share_text
+from raytrace_analyze.units import bytes_text, duration_text, share_text
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import CAUSES
@@ -47,7 +47,7 @@ def show_data(operators: pl.DataFrame, console: Console, *, top: int) -> None:
     if len(executions) > top:
         console.print(f"{len(executions) - top:,} shorter ones; --top {len(executions)} shows them all", style="dim")
     for note in notes(operators):
-        console.print(f"Note: {note}.", style="dim")
+        console.print(f"Note: {note.removesuffix('.')}.", style="dim")
 
 
 def _show_execution(rows: list[Row], console: Console) -> None:
@@ -97,7 +97,7 @@ def _time(column: str) -> Callable[[Row], str]:
 
 _Column = tuple[str, Callable[[Row], str]]
 _COLUMNS: list[_Column] = [
-    ("tasks", lambda row: count_text(row["tasks"], "").strip() if row["tasks"] else ""),
+    ("tasks", lambda row: f"{row['tasks']:,}" if row["tasks"] else ""),
     ("errors", lambda row: f"{row['errors']:,}" if row["errors"] else ""),
     ("rows out", lambda row: "" if row["rows_out"] is None else f"{row['rows_out']:,}"),
     ("bytes out", lambda row: bytes_text(row["bytes_out"]) if row["bytes_out"] else ""),

@@ -47,7 +47,7 @@ def report_lines(report: IngestReport) -> Iterator[str]:
         lost = count_text(report.attempts_without_span, "more attempt")
         yield f"events   {lost} left no span, only task events: killed, never started or queued still"
     if report.lost_spans:
-        losses = [problem for problem in report.problems if problem.lost]
+        losses = [problem for problem in report.problems if problem.kind is ProblemKind.LOST_SPANS]
         yield (
             f"lost     {count_text(report.lost_spans, 'span')} could not be written by "
             f"{count_text(len(losses), 'process', 'processes')}: what is told of them is not all that they did"

@@ -141,15 +141,21 @@ def _chain(path: CriticalPath, top: int, bar_width: int) -> Table:
     return shown
 
 
+def _why_inferred(path: CriticalPath) -> str:
+    """Say what is missing: our hook records waits, but not each of every library."""
+    if path.spans.get_column("records_waits").any():
+        return "what was waited for there was not recorded, so it is told from what ended just before."
+    return (
+        "these files do not record what was waited for, so it is told from what ended just before. "
+        "Trace with raytrace_hook to know it."
+    )
+
+
 def _legend(path: CriticalPath) -> Iterator[RenderableType]:
     inferred = int(path.segments.filter(pl.col("inferred")).get_column("duration_ns").sum())
     if inferred:
         yield label("")
-        yield label(
-            f"{INFERRED} inferred ({share_text(inferred, path.makespan_ns)} of the time): these files do not "
-            "record what was waited for, so it is told from what ended just before. "
-            "Trace with raytrace_hook to know it.",
-            style="yellow",
-        )
+        share = share_text(inferred, path.makespan_ns)
+        yield label(f"{INFERRED} inferred ({share} of the time): {_why_inferred(path)}", style="yellow")
     for note in path.notes:
         yield label(f"Note: {note}.", style="dim")

@@ -5,8 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from raytrace_analyze.model import Progress as Told
 from raytrace_analyze.views.console import messages
 
@@ -23,6 +21,8 @@ def progress_shown(what: str) -> Iterator[Told]:
     if not sys.stderr.isatty():
         yield _say_nothing
         return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=messages(), transient=True, redirect_stdout=False, redirect_stderr=False)
     work = bar.add_task(what, total=_WHOLE)

@@ -71,16 +71,13 @@ def cluster(cpus: int = 2) -> Iterator[None]:
         log_to_driver=False,
         logging_level="ERROR",
         _temp_dir=os.environ["CAPTURE_RAY_DIR"],
-        _tracing_startup_hook=os.environ["CAPTURE_HOOK"] or None,
+        _tracing_startup_hook=os.environ["CAPTURE_HOOK"],
     )
     mark("ray_init_end", node_ip=ray.util.get_node_ip_address())
     try:
         yield
     finally:
         mark("driver_end")
-        time.sleep(float(os.environ.get("CAPTURE_LINGER", "0")))
-        if timeline := os.environ.get("CAPTURE_TIMELINE"):
-            ray.timeline(timeline)
         ray.shutdown()
 
 

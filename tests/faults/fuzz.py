@@ -5,8 +5,6 @@ takes longer than 20 s, and every path tiles its scope.
 """
 
 import argparse
-import gzip
-import json
 import random
 import sys
 import tempfile
@@ -15,31 +13,18 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import polars as pl
 
 import raytrace_analyze as rt
 from raytrace_analyze.path.result import CriticalPath
+from tests.faults.commands import asked_of
+from tests.faults.making import make_case
 
-SAMPLES = Path(__file__).parents[2] / "sample_spans"
 LONGEST_S = 20.0
-_FILES = 2
-"""Files of a capture in one case, besides the largest."""
+"""Of CPU time: how long it takes else depends on what runs beside."""
+_COMMANDS = 2
+"""How many commands are run on one case."""
 _ASKED = 5
 """How many of the analyses are made in one case: many cases find more than much about a few."""
-
-HOSTILE: list[Any] = [
-    *(None, True, -1, 0, 1e30, float("nan"), float("inf"), 2**63, 2**70, 10**400, [], {}, [[]], {"a": {}}),
-    *("", "²", "x" * 5000, "\0", "\ud800", "0x", "0x" + "f" * 40, "ffffffff", ["\u202e", None, 7]),
-    *("1677-09-21T00:12:43.000000Z", "1969-12-31T23:59:59Z", "2261-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59Z"),
-    *("2026-02-30T00:00:00Z", "2026-11-23T08:55:46", '{"CPU": 1e30}', '{"CPU": NaN}', '{"CPU": -1, "GPU": "x"}'),
-    *("/dev/zero:²", "/proc/self/mem:1"),
-]
-TOKENS = [
-    *(b"{", b"}", b"[" * 300, b'"', b"\\", b"\n", b"\0" * 70, b"\xff\xfe", b"\xef\xbb\xbf", b"NaN", b"1e400"),
-    *(b",,", b"}{"),
-]
 
 
 @dataclass(frozen=True)
@@ -65,9 +50,13 @@ def run(numbers: Iterator[int], until: float) -> tuple[int, list[Failure]]:
 
 def check_case(number: int, folder: Path) -> list[Failure]:
     """Make a case and put it through everything."""
-    make_case(random.Random(number), folder)
+    given = folder / "given"
+    given.mkdir()
+    make_case(random.Random(number), given)
     found: list[rt.Ingested] = []
-    failures = list(_checked(number, "load", lambda: found.append(rt.load([folder]))))
+    failures = list(_checked(number, "load", lambda: found.append(rt.load([given]))))
+    for name, command in asked_of(given, folder, random.Random(number), _COMMANDS):
+        failures += _checked(number, name, command)
     if not found:
         return failures
     asked = list(analyses(found[0]))
@@ -77,7 +66,7 @@ def check_case(number: int, folder: Path) -> list[Failure]:
 
 
 def _checked(number: int, name: str, step: Callable[[], object]) -> Iterator[Failure]:
-    started = time.monotonic()
+    started = time.process_time()
     try:
         step()
     except rt.RaytraceError as error:
@@ -87,7 +76,7 @@ def _checked(number: int, name: str, step: Callable[[], object]) -> Iterator[Fai
         if isinstance(error, KeyboardInterrupt):
             raise
         yield Failure(number, f"{name}: {type(error).__name__}", traceback.format_exc())
-    if (took := time.monotonic() - started) > LONGEST_S:
+    if (took := time.process_time() - started) > LONGEST_S:
         yield Failure(number, f"{name}: slow", f"{took:.0f} s")
 
 
@@ -102,9 +91,20 @@ def analyses(found: rt.Ingested) -> Iterator[tuple[str, Callable[[], object]]]:
     for name in ("jobs", "traces", "latency_stats", "queue_causes", "what_if", "slack", "advise", "span_graph"):
         yield name, lambda name=name: getattr(rt, name)(spans)
     yield "clock_offsets", lambda: rt.correct_clocks(spans, rt.clock_offsets(spans))
+    yield "evidence", lambda: rt.evidence(found)
+    yield "hang", lambda: rt.hang(spans)
+    yield "write_table", lambda: _written(found)
     yield "diff", lambda: rt.diff([spans], [spans])
     for task in spans.get_column("function").drop_nulls().unique(maintain_order=True).head(2):
         yield f"tell_story {task!r}", lambda task=task: rt.tell_story(spans, task)
+
+
+def _written(found: rt.Ingested) -> None:
+    """Write a table, and read the same from it."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "spans.parquet"
+        rt.write_table(found.spans, table, problems=found.report.all_problems)
+        assert rt.load(table).report.spans == found.report.spans, "the table has other spans than were written"
 
 
 def check_path(path: CriticalPath) -> None:
@@ -114,167 +114,6 @@ def check_path(path: CriticalPath) -> None:
     assert (start[1:] == end[:-1]).all(), "there is a gap, or an overlap"
     assert path.segments.get_column("duration_ns").sum() == path.makespan_ns, "the path is not as long as its scope"
     assert start.is_empty() or end[-1] - start[0] == path.makespan_ns
-
-
-def make_case(chance: random.Random, folder: Path) -> None:
-    """Write one case into a folder."""
-    make = chance.choice([mutated_capture, mutated_capture, made_up_spans, odd_values, odd_values, odd_table])
-    make(chance, folder)
-
-
-def capture(chance: random.Random) -> dict[str, bytes]:
-    """Some files of one capture."""
-    spans = chance.choice(sorted(SAMPLES.glob("*/spans")))
-    files = sorted(spans.iterdir(), key=lambda file: -file.stat().st_size)
-    chosen = files[:1] + chance.sample(files[1:], min(_FILES, len(files) - 1))
-    return {file.name: file.read_bytes() for file in chosen}
-
-
-def mutated_capture(chance: random.Random, folder: Path) -> None:
-    """A capture with bytes changed, lost, doubled or put in."""
-    for name, whole in capture(chance).items():
-        content = whole
-        for _ in range(chance.choice([0, 1, 1, 3, 20])):
-            content = mutated(chance, content)
-        if chance.random() < 0.1:
-            content = mutated(chance, gzip.compress(content, mtime=0))
-        (folder / name).write_bytes(content)
-
-
-def mutated(chance: random.Random, content: bytes) -> bytes:
-    start = chance.randrange(len(content) + 1)
-    length = chance.choice([1, 1, 2, 10, 100, 1000, 10_000])
-    piece = content[start : start + length]
-    new: bytes = chance.choice(
-        [
-            bytes(chance.randrange(256) for _ in range(min(length, 10))),
-            b"",
-            piece * 2,
-            chance.choice(TOKENS),
-            piece[::-1],
-            b"9" * min(length, 400),
-        ]
-    )
-    return content[:start] + new + content[start + chance.choice([0, length]) :]
-
-
-def odd_values(chance: random.Random, folder: Path) -> None:
-    """A capture whose records are whole, with values that nobody expects; also in the side files."""
-    for name, content in capture(chance).items():
-        lines = content.splitlines()
-        for number in chance.sample(range(len(lines)), min(len(lines), chance.choice([1, 3, 30]))):
-            try:
-                record = json.loads(lines[number])
-            except ValueError:
-                continue
-            place_value(chance, record)
-            lines[number] = json.dumps(record).encode()
-        (folder / name).write_bytes(b"\n".join(lines) + b"\n")
-
-
-def place_value(chance: random.Random, record: Any) -> None:
-    """Put a hostile value, or one from elsewhere in the record, somewhere into a record."""
-    places = [(owner, key) for owner, key in _places(record) if isinstance(owner, (dict, list))]
-    if places:
-        owner, key = chance.choice(places)
-        other_owner, other_key = chance.choice(places)
-        other = other_owner[other_key]
-        owner[key] = chance.choice([chance.choice(HOSTILE), chance.choice(HOSTILE), json.loads(json.dumps(other))])
-
-
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield value, key
-        yield from _places(inner)
-
-
-def made_up_spans(chance: random.Random, folder: Path) -> None:
-    """Spans whose times, parents, tasks and processes were drawn from a few, so that they contradict each other."""
-    count = chance.choice([1, 2, 5, 20, 60])
-    ids = [f"{number + 1:016x}" for number in range(count)]
-    tasks = [f"{number + 1:048x}" for number in range(max(count // 3, 1))]
-    base = 1_795_000_000_000_000_000
-    spread = chance.choice([10, 1000, 10**9, 10**18])
-
-    def moment() -> str:
-        ns = base + chance.randrange(spread)
-        day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ns // 10**9))
-        return f"{day}.{ns % 10**9:09d}Z"
-
-    with (folder / "spans.jsonl").open("w") as file:
-        for own in ids:
-            kind = chance.choice(["PRODUCER", "CONSUMER", "CONSUMER", "INTERNAL", "CLIENT"])
-            name = {"PRODUCER": "f ray.remote", "CONSUMER": "f ray.remote_worker"}.get(kind, chance.choice(WAITS))
-            attributes: dict[str, Any] = {
-                "ray.job_id": chance.choice(["01000000", "02000000"]),
-                "ray.pid": str(chance.randrange(4)),
-                "ray.node_id": chance.choice("ab"),
-                "ray.worker_id": chance.choice("wxyz"),
-            }
-            attributes |= {key: chance.choice(tasks) for key in TASK_KEYS if chance.random() < 0.3}
-            attributes |= {key: chance.choices(tasks, k=2) for key in LIST_KEYS if chance.random() < 0.3}
-            attributes |= {"raytrace.attempt": chance.randrange(3)} if chance.random() < 0.3 else {}
-            record = {
-                "name": name,
-                "context": {"trace_id": f"0x{chance.randrange(1, 3):032x}", "span_id": f"0x{own}"},
-                "kind": f"SpanKind.{kind}",
-                "parent_id": chance.choice([None, f"0x{chance.choice(ids)}", "0x" + "e" * 16]),
-                "start_time": moment(),
-                "end_time": moment() if chance.random() < 0.9 else None,
-                "status": {"status_code": chance.choice(["UNSET", "OK", "ERROR"])},
-                "attributes": attributes,
-                "events": [],
-                "links": [],
-                "resource": {"attributes": {"raytrace.records_waits": chance.random() < 0.5, "host.name": "h"}},
-            }
-            file.write(json.dumps(record) + "\n")
-
-
-WAITS = ["ray.get", "ray.wait", "await", "ray.next", "ray.put", "driver", "custom", ""]
-TASK_KEYS = ("ray.task_id", "raytrace.submitted_task_id", "ray.actor_id")
-LIST_KEYS = ("raytrace.ready_task_ids", "raytrace.dependency_task_ids")
-
-
-def odd_table(chance: random.Random, folder: Path) -> None:
-    """A table as `merge` writes it, with columns of other types, values out of range, and columns too many or few."""
-    source = folder / "spans"
-    source.mkdir()
-    for name, content in capture(chance).items():
-        (source / name).write_bytes(content)
-    path = folder / "spans.parquet"
-    rt.write_table(rt.load([source]).spans, path)
-    metadata = pl.read_parquet_metadata(path)
-    rows = pl.read_parquet(path)
-    for _ in range(chance.choice([1, 1, 2, 5])):
-        name = chance.choice(rows.columns)
-        rows = rows.drop(name) if chance.random() < 0.1 else rows.with_columns(_odd(chance, name).alias(name))
-    rows.write_parquet(path, metadata={key: value for key, value in metadata.items() if key.startswith("raytrace.")})
-    if chance.random() < 0.3:
-        path.write_bytes(mutated(chance, path.read_bytes()))
-    if chance.random() < 0.7:  # else merged with the files it is made of
-        for file in source.iterdir():
-            file.unlink()
-
-
-def _odd(chance: random.Random, name: str) -> pl.Expr:
-    far = chance.choice([-(2**63) + 1, -1, 0, 2**63 - 1])
-    return chance.choice(
-        [
-            pl.lit(None),
-            pl.lit(0.5),
-            pl.lit(True),
-            pl.lit(far).cast(pl.Datetime("ns", "UTC")),
-            pl.lit(253_402_300_799_000).cast(pl.Datetime("ms")),
-            pl.lit("x" * 300),
-            pl.struct(pl.lit(1).alias("a")),
-            pl.concat_list(pl.lit(1), pl.lit(2)),
-            pl.concat_list(pl.struct(pl.lit(1).alias("a"))),
-            pl.col(name).shuffle(seed=chance.randrange(99)),
-            pl.when(pl.int_range(pl.len()) == 0).then(None).otherwise(pl.col(name)),
-            pl.lit(b"\xff\xfe"),
-        ]
-    )
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ class ProcessResource:
 
     def __init__(self) -> None:
         self._records_waits = False
+        self._sampler = ""
         self._lost: tuple[int, str]
         self.renew()
         os.register_at_fork(after_in_child=self.renew)
@@ -44,6 +45,11 @@ class ProcessResource:
         self._records_waits = recorded
         self._version = object()
 
+    def note_sampler(self, description: str) -> None:
+        """Say that not all spans are kept, and what decides which."""
+        self._sampler = description
+        self._version = object()
+
     def note_lost(self, count: int, because: str) -> None:
         """Say in the spans from now on how many could not be written, and why."""
         self._lost = count, because
@@ -58,6 +64,8 @@ class ProcessResource:
             names.RECORDS_WAITS: self._records_waits,
             **self._ids,
         }
+        if self._sampler:
+            found[names.SAMPLER] = self._sampler
         count, because = self._lost
         if count:
             found[names.LOST_SPANS] = count

@@ -22,8 +22,11 @@ class Pulse:
 
     def start(self) -> None:
         """Begin, with a first beat at once."""
-        self._stop = threading.Event()
-        threading.Thread(target=self._repeat, args=(self._stop,), name="raytrace-driver", daemon=True).start()
+        # A lock of its own: `stop` may have been interrupted just as it had the one before.
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        threading.Thread(
+            target=self._repeat, args=(self._stop, self._lock), name="raytrace-driver", daemon=True
+        ).start()
 
     def stop(self) -> None:
         """End: no beat begins after this, and one that is under way has ended (or takes too long)."""
@@ -31,9 +34,9 @@ class Pulse:
         if self._lock.acquire(timeout=_LAST_BEAT_S):
             self._lock.release()
 
-    def _repeat(self, stop: threading.Event) -> None:
+    def _repeat(self, stop: threading.Event, lock: threading.Lock) -> None:
         while True:
-            with self._lock:
+            with lock:
                 for beat in self._beats:
                     if stop.is_set():
                         return

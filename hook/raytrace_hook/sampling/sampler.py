@@ -90,6 +90,7 @@ class Sampler:
         self._first: dict[int, tuple[int, int, int]] = {}
         """By span: when it was first met, and what its thread's and the process's CPU clock showed then."""
         self._round = 0
+        self._starts = itertools.count()
         self._is_running = self._period_s <= 0
 
     def start(self, span_id: int, start_ns: int) -> None:
@@ -129,6 +130,8 @@ class Sampler:
 
     def _run(self) -> None:
         self._is_running = True
+        if next(self._starts):  # two threads began their first spans at once: one of them starts it
+            return
         try:
             threading.Thread(target=self._repeat, name="raytrace-sampler", daemon=True).start()
         except RuntimeError as error:  # no more threads, or the interpreter ends
@@ -187,7 +190,7 @@ class Sampler:
                 first[span_id] = reading.at_ns, reading.total_ns, process_ns
         if len(first) > len(watched):
             for span_id in first.keys() - self._watched.keys():
-                del first[span_id]
+                first.pop(span_id, None)
 
     def _has_its_turn(self, span_id: int, one: _Watched) -> bool:
         """Tell whether this span's coroutine is what its thread executes."""

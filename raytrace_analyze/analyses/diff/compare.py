@@ -1,6 +1,7 @@
 """The difference between two groups of runs, from their span tables."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -65,7 +66,7 @@ def diff(
 
 def _traces(tables: Tables, events: Events, clock_correct: bool) -> list[PreparedTrace]:
     """Give each table its task events, or none, and prepare it."""
-    listed = [tables] if isinstance(tables, pl.DataFrame | PreparedTrace) else list(tables)
+    listed: list[Any] = list(tables) if isinstance(tables, list | tuple) else [tables]
     of_each = [events] if events is None or isinstance(events, pl.DataFrame) else list(events)
     if events is None:
         of_each = [None] * len(listed)

@@ -8,6 +8,8 @@ import polars as pl
 from raytrace_analyze.analyses.diff.judgement import judge_groups, judge_single_runs, unknown
 from raytrace_analyze.analyses.diff.significance import ALPHA
 from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.shown import Shown
+from raytrace_analyze.units import duration_text
 from raytrace_analyze.vocabulary import DiffGroup, choose
 
 
@@ -32,8 +34,8 @@ class Group:
         return int(self.runs.select(pl.col("makespan_ns").median().round()).item())
 
 
-@dataclass(frozen=True)
-class RunDiff:
+@dataclass(frozen=True, repr=False)
+class RunDiff(Shown):
     """What moved the makespan from BASE to NEW.
 
     All times are means over the runs of a group, so that the parts add up to the difference to the nanosecond.
@@ -59,6 +61,11 @@ class RunDiff:
     """The probability that mere chance puts the makespans as far apart; null with one run each."""
     notes: tuple[str, ...] = ()
     """What a reader should know about the input."""
+
+    def in_short(self) -> str:
+        """Say how long the two sides took, and what that is judged to be."""
+        base, new = duration_text(self.base.makespan_ns), duration_text(self.new.makespan_ns)
+        return f"NEW {new}, BASE {base}: {self.verdict}"
 
     @property
     def difference_ns(self) -> int:

@@ -8,10 +8,11 @@ import polars as pl
 
 from raytrace_analyze import attributes
 from raytrace_analyze.attributes import json_of, told
+from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.table.lineage import Flags, RowIds
+from raytrace_analyze.table.operators import OPERATOR_SPAN
 
-_OPERATOR_SPAN = "ray.data.operator"
 _INPUT = "Input"
 """Ray Data's name of what only holds blocks that are there already."""
 _DATA = r"^ray\.data\._internal\."
@@ -84,11 +85,14 @@ def find_operators(trace: PreparedTrace) -> Operators:
     of_row = np.full(spans.height, -1, dtype=np.int64)
     of_row[numbers.get_column("row").to_numpy()] = numbers.get_column("number").to_numpy()
     of_operator = structure.is_run & (of_row >= 0)
+    # An operator's code also calls Ray Data's own actors, as that which knows where actors are.
+    own = spans.select(is_rays_own(pl.col("function")).fill_null(False)).to_series()
+    is_control = (function.str.contains(_CONTROL) | own).to_numpy()
     return Operators(
         table=table.drop("number", "name"),
         of_row=of_row,
-        is_task=of_operator & ~function.str.contains(_CONTROL).to_numpy(),
-        is_creation=of_operator & function.str.contains(_CREATION).to_numpy(),
+        is_task=of_operator & ~is_control,
+        is_creation=of_operator & ~own.to_numpy() & function.str.contains(_CREATION).to_numpy(),
     )
 
 
@@ -125,7 +129,7 @@ def _operator_name(function: str) -> pl.Expr:
 
 def _told(trace: PreparedTrace) -> pl.DataFrame:
     """Read what the hook told of operators: columns of `_TOLD` and `name`, which is null."""
-    found = trace.spans.filter(pl.col("name") == _OPERATOR_SPAN)
+    found = trace.spans.filter(pl.col("name") == OPERATOR_SPAN)
     text = pl.col("attributes")
     number = {"place": attributes.OPERATOR_INDEX, "began_ns": attributes.BEGAN_NS}
     read = found.select(

@@ -4,6 +4,7 @@ const AXIS = 20;
 const PATH = 16;
 const TOP = AXIS + PATH + 6;
 const FUNCTION_COLOURS = 8;
+const LEAST_LETTERS = 7;
 
 function drawTimeline(context, trace, layout, view, colours) {
   const { width, height } = view;
@@ -57,7 +58,7 @@ function shortened(context, text, room) {
   if (context.measureText(text).width <= room) return text;
   let length = Math.floor((room / context.measureText(text).width) * text.length) - 1;
   while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > room) length -= 1;
-  return length > 1 ? `${text.slice(0, length)}…` : '';
+  return length >= LEAST_LETTERS ? `${text.slice(0, length)}…` : '';
 }
 
 function colourOf(trace, span) {

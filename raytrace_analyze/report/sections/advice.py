@@ -88,6 +88,11 @@ def what_if_section(facts: ReportFacts) -> Markup:
         return section("what-if", "What if", tag("p", _too_large(facts)))
     if ranking.functions.is_empty():
         return section("what-if", "What if", tag("p", "No function's own work is on the critical path."), lead=lead)
+    return section("what-if", "What if", ranking_table(ranking), notes(ranking.notes), lead=lead)
+
+
+def ranking_table(ranking: WhatIf) -> Markup:
+    """Show the ranking of what-if."""
     heads = [
         "function",
         "runs",
@@ -99,9 +104,7 @@ def what_if_section(facts: ReportFacts) -> Markup:
         "enough",
         "then decides",
     ]
-    rows = list(_ranked(ranking))
-    table = data_table("What would help most", heads, rows, right=heads[1:-1])
-    return section("what-if", "What if", table, notes(ranking.notes), lead=lead)
+    return data_table("What would help most", heads, list(_ranked(ranking)), right=heads[1:-1])
 
 
 def _ranked(ranking: WhatIf) -> Iterator[list[str]]:

@@ -9,7 +9,7 @@ from raytrace_analyze.function_names import short_name
 from raytrace_analyze.report.elements import axis, bar, data_table, legend, percent, section, swatch
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import Kind, cause_kind
-from raytrace_analyze.report.markup import Markup, tag
+from raytrace_analyze.report.markup import Markup, join, tag
 from raytrace_analyze.units import duration_text, share_text
 
 _USED = Kind("run", "used by tasks")
@@ -22,10 +22,16 @@ def cluster_section(facts: ReportFacts) -> Markup:
     """Show it."""
     use = facts.use
     lead = "Tasks running and waiting over time" + (
-        f", against the {_number(use.slots)} slots (CPUs) there were for tasks."
+        f", against the slots (CPUs) that there were for tasks: {_number(use.slots)}."
         if use.slots is not None
         else ". How many slots there were, neither the spans nor their queues tell."
     )
+    content = [use_charts(use), *_queues(facts)]
+    return section("cluster", "The cluster meanwhile", content, lead=lead)
+
+
+def use_charts(use: ClusterUse) -> Markup:
+    """Draw what the cluster did over time, and what its slot time went to."""
     running = use.over_time.get_column("running")
     ceiling = max(_max(running), use.slots or 0.0, 1.0)
     waiting = use.over_time.get_column("waiting")
@@ -34,8 +40,7 @@ def cluster_section(facts: ReportFacts) -> Markup:
         _plot("Running tasks", [("running", running), ("used", used)], ceiling, use.slots),
         _plot("Waiting tasks", [("waiting", waiting)], max(_max(waiting), 1.0), None),
     ]
-    content = [tag("div", plots, axis(facts.path.makespan_ns), class_="chart"), *_idle(use), *_queues(facts)]
-    return section("cluster", "The cluster meanwhile", content, lead=lead)
+    return join([tag("div", plots, axis(use.end_ns - use.start_ns), class_="chart"), *_idle(use)])
 
 
 def _plot(name: str, levels: list[tuple[str, pl.Series]], ceiling: float, slots: float | None) -> Markup:
@@ -50,9 +55,9 @@ def _plot(name: str, levels: list[tuple[str, pl.Series]], ceiling: float, slots:
     level = levels[0][1]
     most = f"at most {_number(_max(level))}, on average {_number(float(str(level.mean() or 0)))}"
     if len(levels) > 1:
-        most += "; dark: holding a slot, light: without one (waiting inside for others, or an actor's method)"
+        most += "; strong: holding a slot, faint: without one (waiting inside for others, or an actor's method)"
     if slots is not None:
-        most += f"; dashed: the {_number(slots)} slots"
+        most += f"; dashed: how many slots there were ({_number(slots)})"
     return tag(
         "figure",
         tag("figcaption", tag("b", name), f" {most}"),

@@ -31,17 +31,21 @@ def difference_section(found: RunDiff, names: tuple[str, str]) -> Markup:
     sides = data_table(
         "The two sides", ["", "input", "runs", "took on average"], [base, new], right=("runs", "took on average")
     )
-    tables = [_table(found, group) for group in (DiffGroup.FUNCTION, DiffGroup.CATEGORY, DiffGroup.CAUSE)]
     return section(
         "difference",
         "What changed",
         sides,
-        tables,
+        difference_tables(found),
         _functions(found),
         tag("p", f"Noise: {test_text(found)}.", class_="small"),
         notes(f"{note}." for note in found.notes),
         lead=answer(found),
     )
+
+
+def difference_tables(found: RunDiff) -> list[Markup]:
+    """Break a difference down by function, by category and by cause."""
+    return [_table(found, group) for group in (DiffGroup.FUNCTION, DiffGroup.CATEGORY, DiffGroup.CAUSE)]
 
 
 def _table(found: RunDiff, group: DiffGroup) -> Markup:

@@ -24,10 +24,11 @@ def flame_section(facts: ReportFacts) -> Markup:
     lead = "The path by function: a bar is as wide as its part of the job, and stands on what called it."
     if has_lines:
         lead += " Own time that was sampled is divided among the program's lines."
-    return section("flame", "Flame graph of the path", _graph(nodes, whole), lead=lead)
+    return section("flame", "Flame graph of the path", flame_graph(nodes, whole), lead=lead)
 
 
-def _graph(nodes: pl.DataFrame, whole: int) -> Markup:
+def flame_graph(nodes: pl.DataFrame, whole: int) -> Markup:
+    """Draw stacks (columns of `STACK_NODES`) of a job that took `whole` ns."""
     left: dict[int, float] = {-1: 0.0}
     depth: dict[int, int] = {-1: -1}
     drawn, deepest = [], 0

@@ -32,7 +32,7 @@ def functions_section(facts: ReportFacts) -> Markup:
         "All runs of each function, on the critical path or off it. Cumulative time is summed over runs, which "
         "overlap: much of it need not mean that the function decided anything."
     )
-    return section("functions", "Functions", _cumulative(facts), _latencies(stats), lead=lead)
+    return section("functions", "Functions", _cumulative(facts), latency_table(stats), lead=lead)
 
 
 def _cumulative(facts: ReportFacts) -> list[Markup]:
@@ -82,13 +82,26 @@ def _split(row: Row, fetch: int) -> list[tuple[Kind, int]]:
     return [(_RUN, int(row["run_total_ns"])), (_FETCH, fetch), (_QUEUE, queue), (_SUBMIT, int(row["submit_total_ns"]))]
 
 
-def _latencies(stats: pl.DataFrame) -> Markup:
+STATS_NEEDED = (
+    *("count", "errors"),
+    *(f"{time}_{name}_ns" for time in TIMES for name, _ in QUANTILES),
+)
+"""The columns of `latency_stats` that `latency_table` shows."""
+
+
+def latency_table(stats: pl.DataFrame) -> Markup:
+    """Show latencies from p50 to the maximum, with drawings.
+
+    What they are of stands in the first column of `stats`; the others that are looked at are `STATS_NEEDED`.
+    """
     values = stats.select(f"{time}_{name}_ns" for time in TIMES for name, _ in QUANTILES).unpivot()
     known = values.get_column("value").drop_nulls()
     scale = _Scale(float(str(known.min() or 1)), float(str(known.max() or 1)))
-    rows = [cells for row in stats.head(_SHOWN).iter_rows(named=True) for cells in _times(row, scale)]
-    heads = ["function", "runs", "failed", "", *(name for name, _ in QUANTILES), "spread"]
-    caption = f"Latency per function{_of(stats.height)}: bars from p50 to the maximum, logarithmic, marks between"
+    of = stats.columns[0]
+    shown = stats.head(_SHOWN).rename({of: "of"})
+    rows = [cells for row in shown.iter_rows(named=True) for cells in _times(row, scale)]
+    heads = [of, "runs", "failed", "", *(name for name, _ in QUANTILES), "spread"]
+    caption = f"Latency per {of}{_of(stats.height)}: bars from p50 to the maximum, logarithmic, marks between"
     return data_table(caption, heads, rows, right=("runs", "failed", *(name for name, _ in QUANTILES)))
 
 
@@ -98,7 +111,7 @@ def _times(row: Row, scale: "_Scale") -> Iterator[list[Child]]:
         if place and quantiles["max"] is None:
             continue
         yield [
-            short_name(row["function"]) if not place else tag("span", short_name(row["function"]), class_="unseen"),
+            short_name(row["of"]) if not place else tag("span", short_name(row["of"]), class_="unseen"),
             f"{row['count']:,}" if not place else "",
             f"{row['errors']:,}" if not place and row["errors"] else "",
             kind.label,

@@ -25,9 +25,7 @@ def head_section(facts: ReportFacts) -> Markup:
 
 
 def _headline(facts: ReportFacts) -> str:
-    scope = facts.path.scope
-    name = scope.name or f"{scope.kind.capitalize()} {scope.id}"
-    return how_it_ended(facts.path.ended, duration_text(facts.path.makespan_ns), name)
+    return how_it_ended(facts.path.ended, duration_text(facts.path.makespan_ns), facts.path.scope.title)
 
 
 def _sentences(facts: ReportFacts) -> Iterator[str]:

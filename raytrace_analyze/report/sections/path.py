@@ -34,7 +34,7 @@ def path_section(facts: ReportFacts) -> Markup:
     if path.segments.is_empty():
         return section("path", "Critical path", tag("p", "The job took no time, so there is no path."), lead=lead)
     return section(
-        "path", "Critical path", path_bar(path), _functions(path), _steps(path), notes(_notes(path)), lead=lead
+        "path", "Critical path", path_bar(path), path_functions(path), _steps(path), notes(_notes(path)), lead=lead
     )
 
 
@@ -125,7 +125,8 @@ def _legend(path: CriticalPath) -> Iterator[tuple[Kind, str]]:
             yield kind, share_text(times[kind.key], path.makespan_ns)
 
 
-def _functions(path: CriticalPath) -> Markup:
+def path_functions(path: CriticalPath) -> Markup:
+    """Tell where the time on a path went, by function."""
     sums = path.by("function")
     used = [word for word in CATEGORIES if sums.get_column(f"{word}_ns").sum() > 0]
     heads = ["function", "total", "share", *(CATEGORIES[word] for word in used)]

@@ -131,7 +131,7 @@ def main(port, hook):
     print(json.dumps({"applications": truth, "session": session}))
     serve.shutdown()
     ray.shutdown()
-    print("done")
+    print("\ndone")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,137 @@
+"""What a table's figures rest on: how much of the record is missing, damaged or not written at all."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from raytrace_analyze.attributes import SAMPLER
+from raytrace_analyze.ingest import Ingested
+from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.table.attempts import only_attempts, only_spans
+from raytrace_analyze.table.lineage import parent_rows
+
+_MOST_NAMES = 20
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How complete a record is. Counts are of spans unless they say otherwise; names are sorted, 20 at most."""
+
+    spans: int
+    lost: int
+    """Ended, and could not be written, as the hook says."""
+    damaged: int
+    """Places in files, not spans: nobody knows how many spans stood there."""
+    cut: int
+    """Files that end in the middle of a record, as a killed process leaves them."""
+    unreadable: int
+    """Files (and folders) that could not be read, or only in part."""
+    conflicting: int
+    """Places where two records of one span differ."""
+    backwards: int
+    """End before they start; taken to end as they start."""
+    forgotten: int
+    """Task attempts that Ray's head had dropped before they could be saved."""
+    in_flight: int
+    """Never ended."""
+    without_parent: int
+    """Name a parent that is not in the table."""
+    parentless_hosts: tuple[str, ...]
+    """The hosts that all of those were recorded on; a node's id where no host is named."""
+    unrecorded: int
+    """Task attempts that ran to their end, and left no span."""
+    nodes_without_files: tuple[str, ...]
+    """The nodes on which such attempts ran and of which there is no span at all."""
+    unrecorded_there: int
+    """How many of the `unrecorded` ran on these nodes."""
+    samplers: tuple[str, ...]
+    """What decides which spans are kept, where not all are."""
+    without_waits: int
+    """Recorded by processes that do not say what they waited for."""
+    driverless: int
+    """Sessions whose processes record waits, and none of them is a driver."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is known to be missing."""
+        counts = (
+            *(self.lost, self.damaged, self.cut, self.unreadable, self.conflicting, self.backwards, self.forgotten),
+            *(self.without_parent, self.unrecorded, len(self.samplers), self.without_waits, self.driverless),
+        )
+        return not any(counts)
+
+
+def evidence(found: Ingested | pl.DataFrame) -> Evidence:
+    """Tell what is missing of a record, from what `load` gave, or from a span table alone (columns of `schema.TABLE`).
+
+    The table alone does not know what was damaged, cut off or lost when its files were read.
+    """
+    table = found.spans if isinstance(found, Ingested) else found
+    problems = found.report.all_problems if isinstance(found, Ingested) else ()
+    unreadable = len(found.report.unreadable) if isinstance(found, Ingested) else 0
+    spans = only_spans(table)
+    orphans = _orphans(spans)
+    silent = _unrecorded(table)
+    nodes = _missing_nodes(silent, spans)
+    return Evidence(
+        spans=spans.height,
+        lost=_lost(problems, ProblemKind.LOST_SPANS),
+        damaged=_places(problems, ProblemKind.DAMAGED_RECORD),
+        cut=_places(problems, ProblemKind.CUT_RECORD),
+        unreadable=_places(problems, ProblemKind.UNREADABLE) + unreadable,
+        conflicting=_places(problems, ProblemKind.CONFLICT),
+        backwards=_lost(problems, ProblemKind.BACKWARDS),
+        forgotten=_lost(problems, ProblemKind.FORGOTTEN_EVENTS),
+        in_flight=spans.get_column("end").null_count(),
+        without_parent=orphans.height,
+        parentless_hosts=_names(orphans.select(pl.coalesce("host", "node_id")).to_series()),
+        unrecorded=silent.height,
+        nodes_without_files=_names(nodes),
+        unrecorded_there=int(silent.get_column("node_id").is_in(nodes.implode()).sum()),
+        samplers=_samplers(spans),
+        without_waits=spans.select((~pl.col("records_waits").fill_null(False)).sum()).item(),
+        driverless=_driverless(spans),
+    )
+
+
+def _lost(problems: tuple[Problem, ...], kind: ProblemKind) -> int:
+    return sum(problem.lost for problem in problems if problem.kind is kind)
+
+
+def _places(problems: tuple[Problem, ...], kind: ProblemKind) -> int:
+    return sum(problem.places for problem in problems if problem.kind is kind)
+
+
+def _orphans(spans: pl.DataFrame) -> pl.DataFrame:
+    is_missing = spans.get_column("parent_id").is_not_null() & pl.Series(parent_rows(spans) < 0)
+    return spans.select("host", "node_id").filter(is_missing)
+
+
+def _unrecorded(table: pl.DataFrame) -> pl.DataFrame:
+    """Give the attempts that finished well and have no span: a process that was killed is none of these."""
+    attempts = only_attempts(table)
+    if attempts.is_empty():
+        return attempts
+    return attempts.filter(pl.col("state_finished").is_not_null(), pl.col("status") != "ERROR")
+
+
+def _missing_nodes(silent: pl.DataFrame, spans: pl.DataFrame) -> pl.Series:
+    ran = silent.get_column("node_id").drop_nulls().unique()
+    return ran.filter(~ran.is_in(spans.get_column("node_id").drop_nulls().unique().implode()))
+
+
+def _samplers(spans: pl.DataFrame) -> tuple[str, ...]:
+    resources = spans.get_column("resource").unique()
+    told = resources.filter(resources.str.contains(f'"{SAMPLER}"', literal=True))
+    return _names(told.str.extract(rf'"{SAMPLER}"\s*:\s*"([^"\\]{{1,200}})'))
+
+
+def _driverless(spans: pl.DataFrame) -> int:
+    of_session = spans.group_by("session").agg(
+        drivers=(pl.col("category") == "driver").any(), waits=pl.col("records_waits").fill_null(False).any()
+    )
+    return of_session.filter(pl.col("waits") & ~pl.col("drivers")).height
+
+
+def _names(values: pl.Series) -> tuple[str, ...]:
+    return tuple(values.drop_nulls().unique().sort().head(_MOST_NAMES).to_list())

@@ -1,0 +1,53 @@
+"""What a caller of the library gives as spans: a span table, or what one can be made of."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import polars as pl
+
+from raytrace_analyze.decode.parquet import conform
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.ingest import read_spans
+from raytrace_analyze.schema import TABLE
+
+_NEEDED = ("trace_id", "span_id", "start", "end")
+_PASS = "pass rt.read_spans(PATH), a path, or a polars or pandas DataFrame of a table that merge wrote"
+
+
+def table_of(given: Any) -> pl.DataFrame:
+    """Give the span table (columns of `schema.TABLE`) that a caller means.
+
+    Takes one as a polars DataFrame (as it is) or LazyFrame, as a pandas DataFrame or an Arrow table, or the path, or
+    paths, of span files. Raises UsageError for anything else; the message says what to pass.
+    """
+    if isinstance(given, pl.DataFrame):
+        return _checked(given)
+    if isinstance(given, pl.LazyFrame):
+        return _checked(given.collect())
+    if isinstance(given, str | PathLike):
+        return read_spans(given)
+    if isinstance(given, Sequence) and given and all(isinstance(each, str | PathLike) for each in given):
+        return read_spans(*given)
+    if type(given).__module__.split(".", 1)[0] in ("pandas", "pyarrow"):
+        return _converted(given)
+    raise UsageError(f"these are no spans: {type(given).__name__}; {_PASS}")
+
+
+def _checked(table: pl.DataFrame) -> pl.DataFrame:
+    missing = [name for name in _NEEDED if name not in table.columns]
+    if missing:
+        raise UsageError(f"this table holds no spans, it lacks the columns {', '.join(missing)}; {_PASS}")
+    return table
+
+
+def _converted(given: Any) -> pl.DataFrame:
+    """Make a span table of a pandas DataFrame or an Arrow table."""
+    kind = f"{type(given).__module__.split('.', 1)[0]} {type(given).__name__}"
+    try:
+        made = pl.DataFrame(given)
+    except ImportError as error:
+        raise UsageError(f"a {kind} is read with the help of pyarrow, which is not installed; {_PASS}") from error
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise UsageError(f"this {kind} cannot be read as a table: {error}; {_PASS}") from error
+    return conform(_checked(made), TABLE)

@@ -1,0 +1,134 @@
+"""No input costs more than it may, and one bad byte no more than its field; what is no spans is named."""
+
+import bz2
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+import raytrace_analyze as rt
+from raytrace_analyze.commands.memory import limit_bytes, memory_there
+from tests.span_files import one_line, span
+
+EVENTS = next((Path(__file__).parents[2] / "sample_spans" / "map_reduce-ours" / "spans").glob("*.events"))
+MEGABYTE = b"a" * (1 << 20)
+
+
+def packed(path: Path, parts: Iterable[bytes]) -> None:
+    with path.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as packer:
+        for part in parts:
+            packer.write(part)
+
+
+def merge(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "raytrace_analyze", *options, "merge", str(folder), "-o", str(folder / "out")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("spans.jsonl", one_line(span(1))),
+        ("x.events", EVENTS.read_bytes().partition(b"\n")[0] + b'\n{"task_id": "'),
+        ("x.log", b"hello\n(f pid=1) " + one_line(span(1)) + b'(f pid=1) {"name": "'),
+    ],
+)
+def test_what_unpacks_to_very_much_is_read_up_to_a_bound_and_told(tmp_path: Path, name: str, start: bytes) -> None:
+    (tmp_path / "sound.jsonl").write_bytes(one_line(span(2)))
+    packed(tmp_path / name, [start, *[MEGABYTE] * 600])
+    report = rt.load(tmp_path).report
+    assert report.spans in (1, 2) and report.is_damaged
+    assert any("unpacks to more than 1,000 times its size" in problem.detail for problem in report.problems)
+
+
+@pytest.mark.parametrize("level", [b'{"name": ', b"[", b'{"a":[', b'{"resourceSpans":['])
+@pytest.mark.parametrize("name", ["spans.jsonl", "x.events", "x.json", "x.log"])
+def test_unclosed_nesting_costs_in_proportion(tmp_path: Path, name: str, level: bytes) -> None:
+    start = {
+        "x.events": EVENTS.read_bytes().partition(b"\n")[0] + b"\n",
+        "x.json": b'{"resourceSpans":',
+        "x.log": b"hello\n(f pid=1) " + one_line(span(1)),
+    }.get(name, one_line(span(1)))
+    (tmp_path / "sound.jsonl").write_bytes(one_line(span(2)))
+    before = os.times()
+    (tmp_path / name).write_bytes(start + level * (400_000 // len(level)))
+    assert rt.load(tmp_path).report.spans in (1, 2)
+    after = os.times()
+    assert after.user + after.system - before.user - before.system < 20
+
+
+def test_a_bad_byte_of_utf_8_costs_its_field_alone(tmp_path: Path) -> None:
+    good, bad = one_line(span(1)), one_line(span(2)).replace(b"map_part ray", b"map\xffpart ray", 1)
+    (tmp_path / "spans.jsonl").write_bytes(good + bad + one_line(span(3)))
+    found = rt.load(tmp_path)
+    assert found.report.spans == 3
+    assert found.spans["name"][1] == "__main__.map\N{REPLACEMENT CHARACTER}part ray.remote_worker"
+    (problem,) = (each for each in found.report.problems if each.is_damage)
+    assert problem.offset == (good + bad).index(b"\xff") and "1 bytes: not valid UTF-8" in problem.detail
+
+
+def test_a_bad_byte_in_a_side_file_costs_its_field_alone(tmp_path: Path) -> None:
+    for file in EVENTS.parent.iterdir():
+        content = file.read_bytes()
+        bad = content.replace(b'"name":"map_part"', b'"name":"map\xffpart"', 1) if file == EVENTS else content
+        (tmp_path / file.name).write_bytes(bad)
+    sound, found = rt.load(EVENTS.parent), rt.load(tmp_path)
+    assert found.spans["state_running"].null_count() == sound.spans["state_running"].null_count()
+    assert any("not valid UTF-8" in problem.detail for problem in found.report.problems)
+
+
+@pytest.mark.parametrize("nuls", [100, 100_000, 1 << 20])
+def test_spans_behind_nuls_are_found(tmp_path: Path, nuls: int) -> None:
+    (tmp_path / "spans.jsonl").write_bytes(b"\0" * nuls + one_line(span(1)) + one_line(span(2)))
+    report = rt.load(tmp_path).report
+    assert report.spans == 2 and report.is_damaged
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'{"log": {"version": "1.2", "creator": {"name": "x"}, "entries": []}}', "HAR files (1)"),
+        (bz2.compress(one_line(span(1))), "bzip2 files (1)"),
+        (b'{"log":"no span here\\n","stream":"stdout"}\n' * 3, "Docker log lines (1)"),
+        (b'{"log":"{\\"trace_id\\": 1}\\n"}\n', "Docker log lines with spans inside (1)"),
+        (b'[{"name": "f", "cat": "x", "ph": "Z"}]', "Chrome traces (1)"),
+        (b'[{"traceId": "a", "id": "b", "localEndpoint": {}}]', "Zipkin JSON (1)"),
+        (b'2026 INFO x trace "trace_id": "abc"\n', "texts with spans in another form (1)"),
+    ],
+)
+def test_what_holds_no_spans_that_can_be_read_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    (tmp_path / "readme").write_text("nothing\n")
+    with pytest.raises(rt.NoSpansError, match="no spans that can be read") as error:
+        rt.load(tmp_path)
+    assert kind in str(error.value) and "is tracing on" not in str(error.value)
+
+
+def test_where_there_is_nothing_at_all_tracing_may_be_off(tmp_path: Path) -> None:
+    (tmp_path / "readme").write_text("nothing\n")
+    with pytest.raises(rt.NoSpansError, match="is tracing on"):
+        rt.load(tmp_path)
+
+
+def test_a_command_that_takes_too_much_memory_says_so(tmp_path: Path) -> None:
+    text = "x" * 2000
+    lines = (json.dumps(span(number, status={"description": f"{number}{text}"})) for number in range(1, 20_000))
+    (tmp_path / "spans.jsonl").write_text("\n".join(lines) + "\n")
+    done = merge(tmp_path, "--max-memory", "60M")
+    assert done.returncode == 2 and not (tmp_path / "out").exists()
+    assert done.stderr.count("\n") == 1 and "more with --max-memory" in done.stderr
+    assert merge(tmp_path, "--max-memory", "0").returncode == 0
+
+
+def test_limits_of_memory() -> None:
+    assert limit_bytes("") == memory_there() // 2
+    assert (limit_bytes("500M"), limit_bytes("1.5 gb"), limit_bytes("0")) == (500_000_000, 1_500_000_000, 0)
+    assert limit_bytes("50%") == memory_there() // 2
+    for wrong in ("much", "-1", "4X", "1e9", "²G"):
+        with pytest.raises(rt.UsageError, match="takes a size such as 4G"):
+            limit_bytes(wrong)

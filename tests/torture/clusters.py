@@ -1,0 +1,61 @@
+"""The hook in a Ray cluster: a worker killed in a task and in an actor, the driver, the raylet, out of memory."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import polars as pl
+
+import raytrace_analyze as rt
+from tests.torture.figures import Figure
+
+_PROGRAM = Path(__file__).with_name("cluster_program.py")
+_LONGEST_S = 300
+WAYS = {
+    "task": "a worker killed in a task that is tried again",
+    "actor": "a worker killed in a method of an actor that is restarted",
+    "driver": "the driver killed",
+    "raylet": "the raylet killed",
+    "memory": "a task that Ray kills for its memory",
+}
+_MEMORY = {"RAY_memory_usage_threshold": "0.02", "RAY_memory_monitor_refresh_ms": "100"}
+"""Reached by whatever runs: the monitor then kills what takes most."""
+
+
+def killed(folder: Path, how: str, tries: int) -> Figure:
+    """Run the program that is killed this way, and count its own spans."""
+    figure = Figure(WAYS[how])
+    for each in range(tries):
+        own = folder / f"{how}-{each}"
+        own.mkdir()
+        _run(own, how)
+        file = own / "acknowledged"
+        ended = file.stat().st_size if file.exists() else 0
+        found = rt.load(own / "spans")
+        spans = found.spans.filter(pl.col("name") == "acknowledged", pl.col("end").is_not_null()).height
+        figure.add(ended, min(spans, ended), found.report.lost_spans)
+        if not ended:
+            figure.wrong.append("the program did nothing")
+        if found.report.is_damaged:
+            figure.wrong.append(f"damage: {found.report.problems[0]}")
+    return figure
+
+
+def _run(own: Path, how: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, str(_PROGRAM), how, str(own / "acknowledged")],
+        stdout=(own / "output").open("w"),
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "RAYTRACE_DIR": str(own / "spans"), **(_MEMORY if how == "memory" else {})},
+        start_new_session=True,
+    )
+    try:
+        process.wait(timeout=_LONGEST_S)
+    finally:
+        time.sleep(1)  # workers see that their raylet or driver has gone
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
