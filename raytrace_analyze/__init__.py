@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.latency import LatencyStats, latency_stats
     from raytrace_analyze.analyses.libraries.data import data
     from raytrace_analyze.analyses.libraries.serve import serve
+    from raytrace_analyze.analyses.libraries.steps import steps
+    from raytrace_analyze.analyses.libraries.train import train
+    from raytrace_analyze.analyses.libraries.tune import tune
     from raytrace_analyze.analyses.queue_causes import queue_causes
     from raytrace_analyze.analyses.running import Running, running
     from raytrace_analyze.analyses.slack import slack
@@ -89,6 +92,9 @@ _HOME = {
     "serve": "analyses.libraries.serve",
     "LatencyStats": "analyses.latency",
     "latency_stats": "analyses.latency",
+    "steps": "analyses.libraries.steps",
+    "train": "analyses.libraries.train",
+    "tune": "analyses.libraries.tune",
     "advise": "advice",
     "Running": "analyses.running",
     "running": "analyses.running",
@@ -148,10 +154,13 @@ __all__ = [
     "serve",
     "slack",
     "span_graph",
+    "steps",
     "summary",
     "tell_story",
     "trace_tree",
     "traces",
+    "train",
+    "tune",
     "what_if",
     "with_task_events",
     "write_table",

@@ -68,6 +68,16 @@ ITEM = "raytrace.item"
 POLLS = "raytrace.polls"
 TIMED_OUT = "raytrace.timed_out"
 
+# Ray's training libraries, and the steps that a program marks.
+RANK = "raytrace.rank"
+WORLD_SIZE = "raytrace.world_size"
+EXPERIMENT = "raytrace.experiment"
+REPORT = "raytrace.report"
+HAS_CHECKPOINT = "raytrace.has_checkpoint"
+TRIAL = "raytrace.trial"
+PARAMETERS = "raytrace.parameters"
+STEP = "raytrace.step"
+
 # What ended a task.
 TARGET_TASK_ID = "raytrace.target_task_id"
 

@@ -29,9 +29,12 @@ from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.report import report
 from raytrace_analyze.commands.serve import serve
 from raytrace_analyze.commands.stats import stats
+from raytrace_analyze.commands.steps import steps
 from raytrace_analyze.commands.summary import summary
 from raytrace_analyze.commands.traces import traces
+from raytrace_analyze.commands.train import train
 from raytrace_analyze.commands.tree import tree
+from raytrace_analyze.commands.tune import tune
 from raytrace_analyze.commands.watch import watch
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
@@ -47,7 +50,7 @@ _COMMANDS = {
     COLLECT: (record, collect, merge, doctor, demo),
     LOOK: (summary, critical_path, stats, jobs, traces, tree, watch),
     EXPLAIN: (advise, why, what_if, hang, diff),
-    LIBRARIES: (data, serve),
+    LIBRARIES: (steps, train, tune, data, serve),
     SHARE: (report, export, man),
 }
 """All commands, in the panels of the help and in their order there."""

@@ -250,6 +250,37 @@ class LatencyGroup(StrEnum):
     ACTOR = "actor"
 
 
+class StepGroup(StrEnum):
+    """What the steps of a program's loop can be told by."""
+
+    STEP = "step"
+    CALL = "call"
+    ACTOR = "actor"
+
+
+class TrainGroup(StrEnum):
+    """What a training of Ray Train can be told by."""
+
+    STEP = "step"
+    RANK = "rank"
+
+
+class TrainPart(StrEnum):
+    """What a rank's time from one report to the next is made of."""
+
+    WORK = "work"
+    DATA = "data"
+    CHECKPOINT = "checkpoint"
+    REPORT = "report"
+
+
+class TuneGroup(StrEnum):
+    """What a run of Ray Tune can be told by."""
+
+    TRIAL = "trial"
+    DRIVER = "driver"
+
+
 _IN_IDS = ("node", "worker", "actor")
 _Word = TypeVar("_Word", bound=StrEnum)
 

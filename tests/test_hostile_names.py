@@ -25,6 +25,8 @@ from raytrace_analyze.commands.traced import merge_and_show
 from raytrace_analyze.printable import printable
 from tests.hostile_spans import PREFIX, SUFFIX, hostile, write_hostile
 from tests.test_hang import two_that_wait_for_each_other
+from tests.test_train import training
+from tests.test_tune import tuning
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {str(command.name): command.callback for command in cli.app.registered_commands if command.callback}
@@ -50,6 +52,9 @@ def spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # And what had not ended, which those captures have none of.
     stuck = two_that_wait_for_each_other()
     rt.write_table(stuck.with_columns(function=PREFIX + pl.col("function") + SUFFIX), folder / "stuck.parquet")
+    # And what Ray's libraries tell.
+    rt.write_table(training(hostile("mnist")), folder / "training.parquet")
+    rt.write_table(tuning(hostile("search")), folder / "tuning.parquet")
     return folder
 
 

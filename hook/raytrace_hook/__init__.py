@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["runtime_env", "serve_span_processors", "setup_tracing"]
+__all__ = ["runtime_env", "serve_span_processors", "setup_tracing", "step"]
 
 
 def __getattr__(name: str) -> Any:
@@ -13,6 +13,10 @@ def __getattr__(name: str) -> Any:
         from raytrace_hook.job import runtime_env
 
         return runtime_env
+    if name == "step":
+        from raytrace_hook.steps import step
+
+        return step
     if name in ("setup_tracing", "serve_span_processors"):
         from raytrace_hook import setup
 

@@ -77,6 +77,17 @@ AWAITED_COUNT = "raytrace.awaited_count"
 PUT_BYTES = "raytrace.put_bytes"
 SHORT_WAITS = "raytrace.short_waits"
 
+# Ray's training libraries, and what a program marks itself.
+RANK = "raytrace.rank"
+WORLD_SIZE = "raytrace.world_size"
+EXPERIMENT = "raytrace.experiment"
+REPORT = "raytrace.report"
+"""Which report (of a rank, of a trial), from 0 on."""
+HAS_CHECKPOINT = "raytrace.has_checkpoint"
+TRIAL = "raytrace.trial"
+PARAMETERS = "raytrace.parameters"
+STEP = "raytrace.step"
+
 # What ends something.
 TARGET_TASK_ID = "raytrace.target_task_id"
 
@@ -92,5 +103,9 @@ AWAIT_SPAN, NEXT_SPAN = "await", "ray.next"
 DELIVERY_SPAN, BACK_PRESSURE_SPAN = "ray.delivery", "back-pressure"
 OPERATOR_SPAN = "ray.data.operator"
 CANCEL_SPAN, KILL_SPAN = "ray.cancel", "ray.kill"
+STEP_SPAN = "step"
+REPORT_SPAN, CHECKPOINT_SPAN, BATCH_SPAN = "ray.train.report", "ray.train.checkpoint", "ray.train.batch"
+TRIAL_SPAN, SUGGEST_SPAN, SCHEDULER_SPAN = "ray.tune.trial", "ray.tune.suggest", "ray.tune.scheduler"
+CALLBACKS_SPAN = "ray.tune.callbacks"
 RUN_SUFFIX = " ray.remote_worker"
 """What Ray's tracing ends the name of a run's span with."""

@@ -33,12 +33,14 @@ from raytrace_hook.record import (
     helpers,
     iteration,
     serve,
+    steps,  # noqa: F401 - from here on, marks of steps are recorded
     submits,
     suspensions,
     turns,
     unprintable,
 )
 from raytrace_hook.record.driver import Driver
+from raytrace_hook.record.libraries import train, tune
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.task_events import TaskEvents
@@ -176,6 +178,8 @@ def _record_waits(recorder: _Recorder) -> None:
         futures.install(waits.begin, waits.end, deliver)
         iteration.install(waits)
         helpers.install(waits.begin, waits.end)
+        train.install(waits)
+        tune.install(waits)
         recorder.process.note_waits(calls.install(waits))
 
 

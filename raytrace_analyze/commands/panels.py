@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from raytrace_analyze.errors import EXIT_CODES, EXIT_DAMAGED, EXIT_OK
 
-COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE = "Collect", "Look", "Explain", "Libraries of Ray", "Share"
+COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE = "Collect", "Look", "Explain", "Loops and Ray's libraries", "Share"
 PANELS = (COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE)
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.path.run_activity import run_activity
 from raytrace_analyze.shown import Shown, notebook
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.actor_labels import LABELS, actor_labels
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, choose, column_of
 
@@ -95,6 +97,12 @@ class CriticalPath(Shown):
     """The spans that `rows` and `ancestry` speak of: those of the table, clocks corrected."""
     parents: RowIds = field(default_factory=_no_rows, repr=False, compare=False)
     """By row of `spans`: its parent's, as the path's rules have it, -1 for none."""
+
+    @cached_property
+    def actors(self) -> pl.DataFrame:
+        """What the actors of the scope's session are called: columns of `actor_labels`, but for the session."""
+        named = actor_labels(self.spans) if self.spans.width else pl.DataFrame(schema=LABELS)
+        return named.filter(pl.col("session") == self.scope.session).drop("session")
 
     def in_short(self) -> str:
         """Say what this is the path of, and how long it took."""

@@ -91,6 +91,7 @@ def say(segment: Segment) -> str:
     function = short_name(segment["function"])
     name = segment["name"]
     where = f" [process {segment['pid']}]" if segment["pid"] is not None else ""
+    where = f" [{segment['on']}]" if segment.get("on") else where
     because = f" ({segment['cause']})" if segment["cause"] else ""
     who = "the driver" if function == DRIVER else function
     ending = ", never ended" if segment["in_flight"] else ""
@@ -100,7 +101,7 @@ def say(segment: Segment) -> str:
         case "submit":
             return f"{function} is submitted{because}{where}"
         case "queue":
-            return f"{function} waits to start{because}"
+            return f"{function} waits to start{because}{where if segment.get('on') else ''}"
         case "fetch":
             return f"{who} gets the result back ({name}){where}"
         case "wait":
@@ -160,9 +161,11 @@ def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
     if segments[0]["category"] == "queue":
         yield _line(segments[0])
         rest = segments[1:]
+    places = {segment.get("on") for segment in segments}
+    on = f" [{places.pop()}]" if len(places) == 1 and None not in places else ""
     text = (
         f"{short_name(segments[0]['function'])} runs {count_text(len(runs), 'time')}, one after another, "
-        f"the longest {duration_text(_longest_run(rest))}"
+        f"the longest {duration_text(_longest_run(rest))}{on}"
     )
     between = sum(segment["duration_ns"] for segment in rest if segment["category"] == "queue")
     if between * _SHARE_OF_QUEUES > sum(segment["duration_ns"] for segment in rest):

@@ -15,6 +15,8 @@ from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import CATEGORIES
 
 INFERRED = "~"
+_ID = 8
+"""How much of an id is shown beside a name."""
 _LONGEST_RUNS = 3
 _LONG = 0.05
 """From what part of the time on it is said of a run what it did."""
@@ -89,8 +91,9 @@ def path_sums(path: CriticalPath, top: int, by: str) -> Table:
     heads = [_HEADS[kind] for kind in used]
     shown = table(by, "total", "share", *heads, right=("total", "share", *heads), drop=[_HEADS[kind] for kind in _LESS])
     shown.columns[0].no_wrap = by in ("cause", "category")
+    names = dict(path.actors.select("actor_id", "actor").iter_rows()) if by == "actor" else {}
     for row in groups.head(top).iter_rows(named=True):
-        head = short_name(row[by]) if by == "function" else str(row[by] if row[by] is not None else "-")
+        head = short_name(row[by]) if by == "function" else _head(row[by], names)
         times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
         shown.add_row(head, duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
     rest = groups.slice(top)
@@ -105,6 +108,13 @@ def path_sums(path: CriticalPath, top: int, by: str) -> Table:
     shares = [share_text(int(groups.get_column(f"{kind}_ns").sum()), path.makespan_ns) for kind in used]
     shown.add_row("", "", "", *shares, style="dim")
     return shown
+
+
+def _head(group: str | None, names: dict[str, str]) -> str:
+    """What a line is about; an actor by what it is called, with the beginning of its id."""
+    if group in names:
+        return f"{names[group]} ({group[:_ID]})"
+    return str(group if group is not None else "-")
 
 
 def _activity(path: CriticalPath) -> Iterator[RenderableType]:
@@ -127,7 +137,8 @@ def _total(groups: pl.DataFrame, kind: str) -> str:
 def _chain(path: CriticalPath, top: int, bar_width: int) -> Table:
     shown = table("at", "took", "", "", right=("at", "took"))
     shown.columns[2].no_wrap = True
-    for line in chain_lines(path.segments, top):
+    told = path.actors.filter(~pl.col("is_alone")).select("actor_id", on="actor")
+    for line in chain_lines(path.segments.join(told, on="actor_id", how="left", maintain_order="left"), top):
         bar = "█" * round(bar_width * line.duration_ns / path.makespan_ns)
         text = label(line.text, style="dim" if line.is_folded else "")
         if line.inferred:

@@ -50,6 +50,8 @@ CONTRACT = {
 ALSO_WRITTEN = {"raytrace.lost_spans", "raytrace.short_waits", "raytrace.alive", "raytrace.task_name"}
 ALSO_WRITTEN |= {"raytrace.cluster_resources", "raytrace.lost_because", "raytrace.process_cpu_ns"}
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items"}
+ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
+ALSO_WRITTEN |= {"raytrace.has_checkpoint", "raytrace.trial", "raytrace.parameters", "raytrace.step"}
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("operator", "operator_name", "operator_index", "operator_metrics")}
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("dataset", "outcome", "began_ns", "back_pressure")}
 """What the hook's README tells besides."""
@@ -57,6 +59,8 @@ NOT_ATTRIBUTES = {"raytrace.schema_version", "raytrace.table"}
 """Keys of the analyser's own Parquet files."""
 SPAN_NAMES = {"ray.driver", "ray.get", "ray.wait", "ray.put", "ray.next", "await"}
 SPAN_NAMES |= {"ray.data.operator", "ray.delivery", "back-pressure", "ray.cancel", "ray.kill"}
+SPAN_NAMES |= {"step", "ray.train.report", "ray.train.checkpoint", "ray.train.batch"}
+SPAN_NAMES |= {"ray.tune.trial", "ray.tune.suggest", "ray.tune.scheduler", "ray.tune.callbacks"}
 NAME = re.compile(r"raytrace\.[a-z_]+")
 
 

@@ -310,6 +310,12 @@ def is_of_this_job(handle: Any) -> bool:
     return bool(handle._ray_actor_id.hex()[-8:] == core_worker().get_current_job_id().hex())
 
 
+def module_of_actor(handle: Any) -> str:
+    """Return the module of an actor's class, as far as its handle tells."""
+    descriptor = getattr(handle, "_ray_actor_creation_function_descriptor", None)
+    return str(getattr(descriptor, "module_name", ""))
+
+
 def is_object_ref(value: Any) -> bool:
     """Tell whether this is a reference to an object."""
     return bool(references_among((value,)))

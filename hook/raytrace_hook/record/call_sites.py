@@ -9,6 +9,8 @@ import os
 import sys
 from types import CodeType, FrameType
 
+from raytrace_hook.record.on_behalf import is_on_behalf
+
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
 _NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.", "concurrent.futures.", "asyncio.", "threading.")
@@ -65,7 +67,8 @@ def _place(frame: FrameType) -> str:
 def called_by_ray() -> bool:
     """Tell whether a call is Ray's own business: no code of the program stands anywhere above it in this thread.
 
-    What Ray's libraries wait for in a thread in which the program has called them, the program waits for.
+    What Ray's libraries wait for in a thread in which the program has called them, the program waits for; so it does
+    in a run of theirs that stands in for it.
     """
     frame = sys._getframe(1)
     is_in_ray = False
@@ -79,7 +82,17 @@ def called_by_ray() -> bool:
         elif _is_of_the_program(name, frame):
             return False
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
-    return is_in_ray
+    return is_in_ray and not is_on_behalf()
+
+
+def is_for_the_program() -> bool:
+    """Tell whether the program makes a call, or a library of Ray's that stands in for it."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if _is_of_the_program(frame.f_globals.get("__name__") or "", frame):
+            return True
+        frame = frame.f_back
+    return is_on_behalf()
 
 
 def _is_of_the_program(module: str, frame: FrameType) -> bool:

@@ -1,4 +1,4 @@
-"""The job that a run is for, where that is not its process's own: of an actor that several jobs share.
+"""Whom a run is for: the job, where that is not its process's own (several jobs share its actor), or the program.
 
 Ray says of every span which job its process belongs to. A detached actor belongs to the job that made it, whoever calls
 it. The caller therefore sends its job along with Ray's trace context, and what the call leads to sends it on.
@@ -13,13 +13,16 @@ from opentelemetry import context as context_api
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
+from raytrace_hook.record import on_behalf
+from raytrace_hook.record.call_sites import is_for_the_program
 
 _CARRIED = "raytrace-job"
 _KEY = context_api.create_key("raytrace-job")
 _MOST_ACTORS = 10_000
 _is_shared = False
 """Whether a call of another job has come to this process yet; until then nobody need look for one."""
-_ours: dict[Any, bool] = {}
+_known: dict[Any, tuple[bool, bool]] = {}
+"""By actor: whether it is of this job, and of a library that stands in for the program."""
 _core: Any = None
 
 
@@ -29,11 +32,15 @@ def install() -> None:
 
 
 def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:
-    """Send the job along with a submission, unless it is that of the process that will run it."""
+    """Send along with a submission that the program waits for it, and its job, unless it is that of who will run it."""
     try:
         job = job_in_context()
-        if job is None and kind == "method" and not _is_ours(internals.actor_of(target)):
-            job = internals.core_worker().get_current_job_id().hex()
+        if kind == "method":
+            is_ours, is_library = _about(internals.actor_of(target))
+            if job is None and not is_ours:
+                job = internals.core_worker().get_current_job_id().hex()
+            if is_library and is_for_the_program():
+                kwargs["_ray_trace_ctx"][on_behalf.CARRIED] = True
         if job is not None:
             kwargs["_ray_trace_ctx"][_CARRIED] = job
     except Exception as error:
@@ -55,24 +62,29 @@ def add_job(attributes: dict[str, Any]) -> None:
         attributes[names.CALLER_JOB_ID] = job
 
 
-def _is_ours(handle: Any) -> bool:
+def _about(handle: Any) -> tuple[bool, bool]:
     global _core  # noqa: PLW0603 - another connection may be another job
     core = internals.core_worker()
-    if core is not _core or len(_ours) > _MOST_ACTORS:
-        _ours.clear()
+    if core is not _core or len(_known) > _MOST_ACTORS:
+        _known.clear()
         _core = core
     actor = handle._ray_actor_id
-    known = _ours.get(actor)
-    if known is None:
-        known = _ours[actor] = internals.is_of_this_job(handle)
-    return known
+    found = _known.get(actor)
+    if found is None:
+        is_library = on_behalf.is_library(internals.module_of_actor(handle))
+        found = _known[actor] = internals.is_of_this_job(handle), is_library
+    return found
 
 
 def _extracting(original: Callable[..., Any]) -> Callable[..., Any]:
     def extract(carrier: Any) -> Any:
         global _is_shared  # noqa: PLW0603 - from the first such call on
         context = original(carrier)
-        job = carrier.get(_CARRIED) if isinstance(carrier, dict) else None
+        if not isinstance(carrier, dict):
+            return context
+        if on_behalf.CARRIED in carrier:
+            context = on_behalf.marked(context)
+        job = carrier.get(_CARRIED)
         if isinstance(job, str):
             _is_shared = True
             context = context_api.set_value(_KEY, job, context)

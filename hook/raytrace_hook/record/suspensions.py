@@ -24,7 +24,7 @@ from raytrace_hook.record.waits import Waits
 
 _SHOWN_AFTER_S = 0.1
 """What gives way for longer is shown among the open spans: most go on at once, for which this would cost too much."""
-_LIBRARIES = ("ray.serve.", "ray.data.", "ray.train.", "ray.tune.", "ray.dashboard.", "ray._private.")
+_LIBRARIES = ("ray.serve.", "ray.data.", "ray.dashboard.", "ray._private.")
 """Their actors wait for themselves."""
 
 _NOT_RECORDED = "what an asynchronous method waited for could not be recorded"

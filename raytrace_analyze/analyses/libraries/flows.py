@@ -1,0 +1,54 @@
+"""The calls of a program's flows of control: a driver's, a task's, a method's, each in order of time."""
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.attributes import CALL_SITE, told
+from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.vocabulary import SpanCategory
+
+CALLS = (SpanCategory.SUBMIT, SpanCategory.WAIT, SpanCategory.PUT)
+
+
+def calls_of(trace: PreparedTrace, rows: RowIds) -> pl.DataFrame:
+    """Give the submits, waits and puts among some rows, by flow and in order of start.
+
+    Columns: `row`; `flow`, the row of the run that makes the call, below 0 for what is in none, by process; `key`,
+    which tells the calls of a flow apart: what is called, and where in the program as far as that is known; `site`,
+    that place; `name`; `is_wait`, `is_submit`; `start`, `end` (ns). A wait within another call is part of it.
+    """
+    structure = trace.structure
+    spans = structure.spans.select("name", "category", "attributes", "session", "pid")[rows]
+    above = structure.run_above[rows]
+    process = spans.select(pl.struct("session", "pid").rank("dense")).to_series().cast(pl.Int64).to_numpy()
+    site = told(pl.col("attributes"), CALL_SITE)
+    return (
+        spans.with_columns(
+            row=pl.Series(rows),
+            flow=pl.Series(np.where(above >= 0, above, -1 - process)),
+            start=pl.Series(structure.start[rows]),
+            end=pl.Series(structure.end[rows]),
+            inside=pl.Series(_within_another(trace, rows)),
+        )
+        .filter(pl.col("category").cast(pl.String).is_in([str(each) for each in CALLS]), ~pl.col("inside"))
+        .select(
+            "row",
+            "flow",
+            "name",
+            "start",
+            "end",
+            site=site,
+            key=pl.concat_str("name", site.fill_null(""), separator="\n"),
+            is_wait=pl.col("category").cast(pl.String) == SpanCategory.WAIT,
+            is_submit=pl.col("category").cast(pl.String) == SpanCategory.SUBMIT,
+        )
+        .sort("flow", "start", "row")
+    )
+
+
+def _within_another(trace: PreparedTrace, rows: RowIds) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    structure = trace.structure
+    is_wait = trace.runs.is_wait & ~structure.is_run
+    parent = structure.nest_parent[rows]
+    return np.where(parent >= 0, is_wait[parent], False)

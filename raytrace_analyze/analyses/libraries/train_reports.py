@@ -1,0 +1,160 @@
+"""The reports of Ray Train's ranks: when each came to it and went on, and what it did since the one before."""
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.attributes import EXPERIMENT, HAS_CHECKPOINT, RANK, REPORT, told
+from raytrace_analyze.prepared import PreparedTrace
+
+REPORT_SPAN, CHECKPOINT_SPAN, BATCH_SPAN = "ray.train.report", "ray.train.checkpoint", "ray.train.batch"
+"""Spans that our hook makes: a report of a rank, the storing of a checkpoint, a wait for a batch of data."""
+_COLLECTIVE = "SynchronizationActor.broadcast_from_rank_zero"
+"""Ray's own method in which the ranks meet: all that there is without our hook."""
+
+REPORTS = pl.Schema(
+    {
+        **dict.fromkeys(("session", "job_id", "run"), pl.String),
+        **dict.fromkeys(("attempt", "rank"), pl.Int64),
+        **dict.fromkeys(("member", "actor_id", "host"), pl.String),
+        **dict.fromkeys(("step", "arrived", "left", "since", "stored_ns", "data_ns"), pl.Int64),
+        **dict.fromkeys(("has_checkpoint", "is_told"), pl.Boolean),
+    }
+)
+"""Columns of `find_reports`: one row a report of a rank; times are ns since the epoch.
+
+- `run` is Train's name of the training; `attempt` counts the starts of its workers, from 0 on; `member` says who it is,
+  as `rank 1`, or `process 4711` where the rank is not known;
+- `arrived` and `left` are when the rank called `report` and went on, `since` when it went on before, or began;
+- `stored_ns`: how long it stored the report's checkpoint, 0 for none; `data_ns`: waits for data since the one before;
+- `is_told`: whether the hook told of the report. Where not, what only it knows is null.
+"""
+
+
+def find_reports(trace: PreparedTrace) -> pl.DataFrame:
+    """Find all reports in a trace, in order of training, attempt, step and rank: columns of `REPORTS`."""
+    told_of = _told(trace)
+    known = told_of.select("session", "job_id").unique()
+    rest = _untold(trace).join(known, on=["session", "job_id"], how="anti", nulls_equal=True)
+    found = pl.concat([told_of.select(REPORTS.names()).cast(REPORTS), rest.select(REPORTS.names()).cast(REPORTS)])
+    return found.sort("session", "job_id", "run", "attempt", "step", "rank", "member", nulls_last=True)
+
+
+def training_functions(trace: PreparedTrace) -> pl.DataFrame:
+    """Find the training functions of all ranks: `function_row`, `session`, `job_id`, `run`, `attempt`, `rank`, ..."""
+    structure, attributes = trace.structure, pl.col("attributes")
+    rank = told(trace.spans.get_column("attributes"), RANK).cast(pl.Int64, strict=False)
+    rows = np.flatnonzero(structure.is_run & rank.is_not_null().to_numpy())
+    who = ("session", "job_id", "run", "rank")
+    return (
+        trace.spans.select("session", "job_id", "actor_id", "host", "attributes", "status", "function")[rows]
+        .with_columns(
+            function_row=pl.Series(rows),
+            run=told(attributes, EXPERIMENT),
+            rank=told(attributes, RANK).cast(pl.Int64, strict=False),
+            began=pl.Series(structure.start[rows]),
+            ended=pl.Series(structure.end[rows]),
+        )
+        .sort("began", "function_row")
+        .with_columns(attempt=pl.int_range(pl.len(), dtype=pl.Int64).over(who), member=pl.format("rank {}", "rank"))
+        .drop("attributes")
+    )
+
+
+def _told(trace: PreparedTrace) -> pl.DataFrame:
+    functions = training_functions(trace).drop("status", "function", "ended")
+    reports = _of_functions(trace, REPORT_SPAN).rename({"start": "arrived", "end": "left"})
+    batches = _of_functions(trace, BATCH_SPAN)
+    order = ("function_row", "arrived", "row")
+    reports = (
+        reports.join(functions, on="function_row")
+        .sort(order)
+        .with_columns(
+            since=pl.coalesce(pl.col("left").shift(1).over("function_row"), "began"),
+            step=told(pl.col("attributes"), REPORT).cast(pl.Int64, strict=False),
+            has_checkpoint=told(pl.col("attributes"), HAS_CHECKPOINT) == "true",
+            is_told=pl.lit(True),
+        )
+    )
+    stored = _stored(trace, reports)
+    waited = (
+        batches.sort("start")
+        .join_asof(
+            reports.select("function_row", "row", before="since").sort("before"),
+            left_on="start",
+            right_on="before",
+            by="function_row",
+            check_sortedness=False,
+        )
+        .group_by(row="row_right")
+        .agg(data_ns=(pl.col("end") - pl.col("start")).sum())
+    )
+    return (
+        reports.join(stored, on="row", how="left")
+        .join(waited, on="row", how="left")
+        .with_columns(pl.col("stored_ns", "data_ns").fill_null(0))
+    )
+
+
+def _of_functions(trace: PreparedTrace, name: str) -> pl.DataFrame:
+    """Give the spans of this name within training functions: `row`, `function_row`, `start`, `end`, `attributes`."""
+    structure = trace.structure
+    rows = np.flatnonzero((trace.spans.get_column("name") == name).to_numpy())
+    return pl.DataFrame(
+        {
+            "row": rows,
+            "function_row": structure.run_above[rows],
+            "start": structure.start[rows],
+            "end": structure.end[rows],
+            "attributes": trace.spans.get_column("attributes").gather(rows),
+        }
+    )
+
+
+def _stored(trace: PreparedTrace, reports: pl.DataFrame) -> pl.DataFrame:
+    """Give by report (`row`) how long its checkpoint was stored: within it, or beside the training."""
+    structure = trace.structure
+    name = trace.spans.get_column("name")
+    within = np.flatnonzero((name == CHECKPOINT_SPAN).to_numpy())
+    inside = pl.DataFrame({"row": structure.parent[within], "took": structure.end[within] - structure.start[within]})
+    beside = np.flatnonzero(
+        structure.is_run & (trace.spans.get_column("function").fill_null("") == CHECKPOINT_SPAN).to_numpy()
+    )
+    submit = structure.submit[beside]
+    of_report = pl.DataFrame(
+        {
+            "function_row": np.where(submit >= 0, structure.run_above[submit], -1),
+            "step": told(trace.spans.get_column("attributes").gather(beside), REPORT).cast(pl.Int64, strict=False),
+            "took": structure.end[beside] - structure.start[beside],
+        }
+    )
+    outside = of_report.join(reports.select("row", "function_row", "step"), on=["function_row", "step"])
+    both = pl.concat([inside.select("row", "took"), outside.select("row", "took")])
+    return both.group_by("row").agg(stored_ns=pl.col("took").sum())
+
+
+def _untold(trace: PreparedTrace) -> pl.DataFrame:
+    """Tell reports from the calls in which the ranks meet, which Ray's own tracing records."""
+    structure = trace.structure
+    function = trace.spans.get_column("function").fill_null("")
+    rows = np.flatnonzero(structure.is_run & function.str.ends_with(_COLLECTIVE).to_numpy())
+    rows = rows[structure.submit[rows] >= 0]
+    submit = structure.submit[rows]
+    member = ("session", "job_id", "group", "pid")
+    return (
+        trace.spans.select("session", "job_id", group="actor_id")[rows]
+        .with_columns(
+            trace.spans.select("pid", "host")[submit],
+            arrived=pl.Series(structure.start[submit]),
+            left=pl.Series(structure.end[rows]),
+        )
+        .sort("arrived")
+        .with_columns(
+            step=pl.int_range(pl.len(), dtype=pl.Int64).over(member),
+            attempt=pl.col("group").rank("dense").over("session", "job_id").cast(pl.Int64) - 1,
+            since=pl.col("left").shift(1).over(member),
+            member=pl.format("process {}", "pid"),
+            is_told=pl.lit(False),
+            **{name: pl.lit(None, REPORTS[name]) for name in ("run", "rank", "stored_ns", "data_ns", "has_checkpoint")},
+            actor_id=pl.lit(None, pl.String),
+        )
+    )

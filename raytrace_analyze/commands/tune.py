@@ -1,0 +1,47 @@
+"""`tune`: what Ray Tune did, in its own terms."""
+
+from typing import Annotated
+
+import typer
+
+from raytrace_analyze.commands import options
+from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.vocabulary import TuneGroup
+
+
+def tune(
+    spans: options.Spans = None,
+    by: Annotated[
+        TuneGroup, typer.Option(help="What csv has a line for: a trial, or what the controller does.")
+    ] = TuneGroup.TRIAL,
+    clock_correct: options.ClockCorrect = True,
+    top: Annotated[int, typer.Option(metavar="N", min=1, max=10**6, help="How many lines of each table to show.")] = 20,
+    output_format: options.Format = options.OutputFormat.TABLE,
+) -> None:
+    """Show a run of Ray Tune trial by trial: how long each waited for its process, ran, and took for a result.
+
+    And what Tune's controller in the driver spent its time with: asking the search algorithm, the scheduler, waiting.
+
+    Examples:
+
+      raytrace-analyze tune
+
+      raytrace-analyze tune /tmp/spans --by driver --format csv
+    """
+    from raytrace_analyze.analyses.libraries.tune import tune as tell
+    from raytrace_analyze.prepared import prepare
+    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.tune_view import show_tune
+
+    found, exit_code = open_spans(spans)
+    trace = prepare(found.spans, clock_correct=clock_correct)
+    frames = {group: tell(trace, group) for group in TuneGroup}
+    write_result(
+        output_format,
+        found=found,
+        table=lambda: show_tune(frames[TuneGroup.TRIAL], frames[TuneGroup.DRIVER], output(), top=top),
+        document=lambda: {"trials": records(frames[TuneGroup.TRIAL]), "driver": records(frames[TuneGroup.DRIVER])},
+        frame=lambda: frames[by],
+    )
+    raise typer.Exit(exit_code)

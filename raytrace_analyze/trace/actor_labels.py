@@ -1,0 +1,54 @@
+"""What a person calls an actor: by its rank, its trial, its name, else its class and which of its kind it was."""
+
+import polars as pl
+
+from raytrace_analyze.attributes import ACTOR_NAME, RANK, TRIAL, told
+
+LABELS = pl.Schema({"session": pl.String, "actor_id": pl.String, "is_alone": pl.Boolean, "actor": pl.String})
+"""Columns of `actor_labels`."""
+
+
+def actor_labels(spans: pl.DataFrame) -> pl.DataFrame:
+    """Name each actor of a span table.
+
+    Columns of `LABELS`. `actor` is `rank 1` of Ray Train, `trial 8fc2e_00003` of Ray Tune, the name that the program
+    gave it, else `Rollout[2]`: the third that was created of its class, of those seen, by their first run. `is_alone`
+    says that there is no other one of its class.
+    """
+    attributes = pl.col("attributes")
+    of_actor = spans.filter(pl.col("actor_id").is_not_null(), pl.col("category") == "task")
+    owner = pl.col("function").str.split(".").list.get(-2, null_on_oob=True).fill_null("actor")
+    is_creation = pl.col("function").str.ends_with("__init__")
+    actors = (
+        of_actor.select(
+            "session",
+            "actor_id",
+            start=pl.col("start"),
+            owner=pl.when(is_creation).then(owner),
+            of_method=owner,
+            rank=told(attributes, RANK),
+            trial=told(attributes, TRIAL),
+            name=told(attributes, ACTOR_NAME),
+        )
+        .sort("start", "actor_id")
+        .group_by("session", "actor_id", maintain_order=True)
+        .agg(
+            pl.col("start").min(),
+            pl.coalesce(pl.col("owner").drop_nulls().first(), pl.col("of_method").first()).alias("owner"),
+            pl.col("rank", "trial", "name").drop_nulls().first(),
+        )
+    )
+    of_class = ("session", "owner")
+    is_told = pl.any_horizontal(pl.col("rank", "trial", "name").is_not_null())
+    number = pl.int_range(pl.len()).over(of_class)
+    return actors.sort("start", "actor_id").select(
+        "session",
+        "actor_id",
+        is_alone=~is_told & (pl.len().over(of_class) == 1),
+        actor=pl.coalesce(
+            pl.format("rank {}", "rank"),
+            pl.format("trial {}", "trial"),
+            "name",
+            pl.format("{}[{}]", "owner", number),
+        ),
+    )

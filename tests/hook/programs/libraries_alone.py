@@ -1,0 +1,122 @@
+"""Ray Train's and Tune's own code that runs training functions, without a cluster: what the hook makes of it."""
+
+import logging
+import tempfile
+import threading
+import time
+from typing import Any
+
+logging.basicConfig()
+
+import ray.train._internal.session as sessions  # noqa: E402
+import ray.train.v2._internal.execution.context as train_context  # noqa: E402
+import ray.train.v2._internal.execution.worker_group.thread_runner as thread_runner  # noqa: E402
+import raytrace_hook  # noqa: E402
+from opentelemetry import trace  # noqa: E402
+from ray.tune.trainable.function_trainable import wrap_function  # noqa: E402
+from ray.util.tracing import tracing_helper  # noqa: E402
+from raytrace_hook.ray import internals, library_patches  # noqa: E402
+
+tracing_helper._enable_tracing()
+internals.is_driver = lambda: True
+internals.own_actor_id = lambda: "ac" * 16
+raytrace_hook.setup_tracing()
+tracer = trace.get_tracer("program")
+
+
+def objective(config: dict[str, Any]) -> None:
+    for step in range(3):
+        time.sleep(0.05)
+        sessions.get_session().report({"loss": step})
+
+
+def loop() -> None:
+    time.sleep(0.02)
+
+
+def failing() -> None:
+    raise ValueError("boom")
+
+
+class Storage:
+    trial_working_directory = tempfile.mkdtemp()
+    sync_config = None
+
+    def persist_artifacts(self, force: bool = False) -> None:
+        pass
+
+
+class Trial:
+    id, name, experiment_name = "8fc2e_00003", "objective_8fc2e_00003", "search"
+
+
+class Place:
+    world_rank, world_size = 1, 2
+
+
+class Context:
+    distributed_context = Place()
+
+    def get_experiment_name(self) -> str:
+        return "mnist"
+
+
+def entrypoint(self: Any) -> Any:
+    """What Tune gives the session to run."""
+
+    def run() -> Any:
+        return self._trainable_func({})
+
+    run.__module__ = "ray.tune.trainable.function_trainable"
+    return run
+
+
+def trial() -> None:
+    trainable = object.__new__(wrap_function(objective))
+    sessions._TrainSession.get_current_ip = lambda session: setattr(session, "local_ip", "here")
+    alone = (None,) * 5
+    session = sessions._TrainSession(
+        entrypoint(trainable),
+        *alone,
+        trial_info=Trial(),
+        storage=Storage(),
+        synchronous_result_reporting=True,
+    )
+    sessions._session = session
+    with tracer.start_as_current_span("first"):
+        session.start()
+    results = []
+    for number in range(4):
+        with tracer.start_as_current_span(f"result {number}"):
+            results.append(session.get_next().metrics.get("loss"))
+        time.sleep(0.03)
+    session.finish(timeout=5)
+    print("RESULTS", results[:3])
+
+
+def training() -> None:
+    library_patches.train_context = Context
+    for function in (loop, failing):
+        runner = thread_runner.ThreadRunner()
+        with tracer.start_as_current_span("run_train_fn"):
+            runner.run(function)
+        runner._thread.join()
+        print("ERROR", repr(runner.get_error()).replace("\n", " "))
+
+
+def reports() -> None:
+    """A report of Train with all that it does left out: it raises as it would without the hook."""
+    context = object.__new__(train_context.TrainContext)
+    context.report_call_index = 4
+    try:
+        context.report({})
+    except AttributeError as error:
+        print("RAISED", type(error).__name__)
+
+
+for part in (trial, training, reports):
+    thread = threading.Thread(target=part)
+    thread.start()
+    thread.join()
+with raytrace_hook.step(7):
+    time.sleep(0.001)

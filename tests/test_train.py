@@ -1,0 +1,171 @@
+"""Ray Train's table, on spans as the hook makes them, and on those of Ray's own tracing."""
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+
+import raytrace_analyze as rt
+from raytrace_analyze.views.console import output
+from raytrace_analyze.views.train_view import show_train
+from tests.tables import Row, run, span, submit, table, wait
+
+MS = 1_000_000
+
+
+def told(**about: Any) -> str:
+    return json.dumps({f"raytrace.{name}": value for name, value in about.items()})
+
+
+def report(rank: int, step: int, arrived: int, left: int, *, checkpoint: tuple[int, int] | None = None) -> list[Row]:
+    about = told(report=step, has_checkpoint=checkpoint is not None)
+    span_id = f"report{rank}-{step}"
+    rows = [
+        span(span_id, arrived * MS, left * MS, f"r{rank}", name="ray.train.report", ready_task_ids=[], attributes=about)
+    ]
+    if checkpoint is not None:
+        stored = (time * MS for time in checkpoint)
+        rows.append(
+            span(f"c{rank}-{step}", *stored, span_id, name="ray.train.checkpoint", attributes=told(report=step))
+        )
+    return rows
+
+
+def training(name: str = "mnist") -> pl.DataFrame:
+    # rank 0  [work][report 0, waits for rank 1 ...][work][report 1 ..........][its checkpoint ][work][report 2]
+    #         0     50                         200  210   240              420               700    750      800
+    # rank 1  [work .....................][report 0][work .............][report 1][work][data][report 2, waits ]
+    #         0                         200       210                 400       420   450   500             800
+    rows: list[Row] = [span("driver", 0, 1000 * MS, name="ray.driver")]
+    for rank in (0, 1):
+        about = told(rank=rank, world_size=2, experiment=name)
+        own = {"function": "__main__.loop", "actor_id": f"a{rank}", "attributes": about}
+        rows.append(submit(f"s{rank}", 0, 0, "driver", submitted_task_id=f"T{rank}"))
+        rows.append(run(f"r{rank}", 0, 900 * MS, f"s{rank}", f"T{rank}", **own))
+    rows += [*report(0, 0, 50, 210), *report(1, 0, 200, 210)]
+    rows += [*report(0, 1, 240, 700, checkpoint=(420, 700)), *report(1, 1, 400, 420)]
+    rows += [*report(0, 2, 750, 800), *report(1, 2, 500, 800)]
+    rows.append(span("b", 450 * MS, 500 * MS, "r1", name="ray.train.batch", ready_task_ids=[]))
+    return table(*rows, recorded=True)
+
+
+def test_each_step_names_the_rank_that_came_last_and_what_it_did() -> None:
+    steps = rt.train(training())
+    assert steps.get_column("run").to_list() == ["mnist"] * 3
+    assert steps.get_column("last_rank").to_list() == [1, 1, 0]
+    assert steps.get_column("last").to_list() == ["rank 1", "rank 1", "rank 0"]
+    times = steps.select(pl.col("^.*_ns$") // MS).drop("start_ns").to_dicts()
+    none = {"data_ns": 0, "checkpoint_ns": 0, "report_ns": 10}
+    assert times == [
+        {"period_ns": 200, "others_waited_ns": 150, "work_ns": 200, "stored_ns": 0, **none, "report_ns": 0},
+        {"period_ns": 200, "others_waited_ns": 160, "work_ns": 190, "stored_ns": 280, **none},
+        # What rank 0 was late for is the checkpoint of the step before.
+        {
+            "period_ns": 350,
+            "others_waited_ns": 250,
+            "work_ns": 50,
+            "stored_ns": 0,
+            **none,
+            "checkpoint_ns": 280,
+            "report_ns": 20,
+        },
+    ]
+    assert steps.get_column("limited_by").to_list() == ["work", "work", "checkpoint"]
+    assert steps.get_column("has_checkpoint").to_list() == [False, True, False]
+
+
+def test_ranks_are_summed_up() -> None:
+    ranks = rt.train(training(), by="rank")
+    assert ranks.get_column("rank").to_list() == [0, 1]
+    assert ranks.get_column("last_in").to_list() == [1, 2]
+    assert (ranks.get_column("waited_ns") // MS).to_list() == [150 + 160, 250]
+    assert (ranks.get_column("checkpoint_ns") // MS).to_list() == [280, 0]
+    assert (ranks.get_column("data_ns") // MS).to_list() == [0, 50]
+
+
+def test_a_restart_of_the_workers_is_an_attempt_of_its_own() -> None:
+    rows = training()
+    later = 1000 * MS
+    again = rows.filter(pl.col("name") != "ray.driver").with_columns(
+        pl.col("span_id", "parent_id", "task_id", "submitted_task_id").map_elements(lambda name: f"{name}+", pl.String),
+        pl.col("start", "end") + pl.duration(nanoseconds=later),
+    )
+    steps = rt.train(pl.concat([rows, again]))
+    assert steps.get_column("attempt").to_list() == [0, 0, 0, 1, 1, 1]
+    assert steps.get_column("last_rank").to_list() == [1, 1, 0] * 2
+
+
+def test_spans_of_rays_own_tracing_tell_when_the_ranks_met_and_no_more() -> None:
+    name = "SynchronizationActor.broadcast_from_rank_zero"
+    rows: list[Row] = []
+    for step, times in enumerate([(50, 200, 205), (250, 400, 405)]):
+        for place, pid in enumerate((11, 22)):
+            own = {"function": name, "pid": pid}
+            rows.append(submit(f"s{step}{pid}", times[place] * MS, (times[place] + 1) * MS, **own))
+            met = {"function": name, "actor_id": "sync"}
+            rows.append(
+                run(f"r{step}{pid}", (times[place] + 2) * MS, times[2] * MS, f"s{step}{pid}", f"T{step}{pid}", **met)
+            )
+    steps = rt.train(table(*rows))
+    assert steps.get_column("last").to_list() == ["process 22", "process 22"]
+    assert (steps.get_column("others_waited_ns") // MS).to_list() == [150, 150]
+    unknown = ("run", "last_rank", "work_ns", "data_ns", "checkpoint_ns", "report_ns", "limited_by", "stored_ns")
+    assert all(steps.get_column(column).null_count() == 2 for column in unknown)
+
+
+def test_no_training_is_an_empty_table() -> None:
+    spans = table(span("driver", 0, MS, name="ray.driver"), recorded=True)
+    assert rt.train(spans).is_empty()
+    assert rt.train(spans, by="rank").is_empty()
+    with pytest.raises(rt.UsageError, match="step, rank"):
+        rt.train(spans, by="node")
+
+
+def test_the_screen_says_who_was_late(capsys: pytest.CaptureFixture[str]) -> None:
+    spans = training()
+    show_train(rt.train(spans), rt.train(spans, by="rank"), output(), top=20)
+    shown = capsys.readouterr().out
+    assert "Training mnist: 2 ranks, 3 steps in 750 ms." in shown
+    assert "Rank 1 came last in 2 of 3 steps" in shown
+
+
+def test_the_path_leads_from_the_driver_through_the_controller_to_the_rank_that_ended_last() -> None:
+    # driver      [get of fit ................................................................]
+    # controller   [run  [await both functions ..............................................]]
+    # rank 0        [loop: work][report: get of the collective ......][work]
+    # rank 1        [loop: work ...............................][report][work ....]
+    # collective                 [of rank 0, suspended ..............]
+    #                                                             [1]
+    one, two = told(rank=0, experiment="x"), told(rank=1, experiment="x")
+    suspended = told(awaited="asyncio.Condition.wait")
+    own = {"function": "SynchronizationActor.broadcast_from_rank_zero", "actor_id": "sync", "concurrent": True}
+    rows = [
+        span("driver", 0, 1000, name="ray.driver"),
+        submit("sc", 1, 2, "driver", submitted_task_id="C"),
+        run("c", 5, 990, "sc", "C", function="TrainController.run", actor_id="controller", concurrent=True),
+        wait("get", 3, 1000, "driver", ["C"]),
+        submit("s0", 6, 7, "c", submitted_task_id="T0"),
+        submit("s1", 8, 9, "c", submitted_task_id="T1"),
+        run("r0", 10, 700, "s0", "T0", function="loop", actor_id="w0", attributes=one),
+        run("r1", 10, 800, "s1", "T1", function="loop", actor_id="w1", attributes=two),
+        wait("w", 20, 985, "c", ["T0", "T1"], name="await"),
+        span("p0", 100, 610, "r0", name="ray.train.report", ready_task_ids=[], attributes=told(report=0)),
+        submit("x0", 101, 102, "p0", submitted_task_id="X0", **own),
+        run("b0", 103, 608, "x0", "X0", **own),
+        span("a0", 104, 606, "b0", name="await", ready_task_ids=[], attributes=suspended),
+        wait("g0", 103, 609, "p0", ["X0"]),
+        span("p1", 600, 610, "r1", name="ray.train.report", ready_task_ids=[], attributes=told(report=0)),
+        submit("x1", 601, 602, "p1", submitted_task_id="X1", **own),
+        run("b1", 603, 605, "x1", "X1", **own),
+        wait("g1", 603, 607, "p1", ["X1"]),
+    ]
+    spans = table(*rows, recorded=True)
+    path = rt.critical_path(spans)
+    by = dict(path.by("actor").select("actor", "total_ns").iter_rows())
+    assert by["w1"] > 700  # rank 1 worked until it came to the report, and ended last
+    assert by.get("w0", 0) == 0
+    # The slower rank's report leads to its own work also where somebody asks about the other one.
+    other = rt.critical_path(spans, task="r0")
+    assert dict(other.by("actor").select("actor", "total_ns").iter_rows())["w1"] > 500
+    assert path.actors.filter(pl.col("actor_id") == "w1").get_column("actor").to_list() == ["rank 1"]

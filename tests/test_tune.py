@@ -1,0 +1,138 @@
+"""Ray Tune's table, on spans as the hook makes them, and on those of Ray's own tracing."""
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+
+import raytrace_analyze as rt
+from raytrace_analyze.views.console import output
+from raytrace_analyze.views.tune_view import show_tune
+from tests.tables import Row, run, span, submit, table, wait
+
+MS = 1_000_000
+
+
+def told(**about: Any) -> str:
+    return json.dumps({f"raytrace.{name}": value for name, value in about.items()})
+
+
+def result(trial: str, number: int, start: int, end: int, **columns: Any) -> list[Row]:
+    """A call for a trial's next result, submitted by the driver as it begins."""
+    key, attributes = f"{trial}{number}", told(trial=trial, report=number)
+    own = {"function": "ImplicitFunc.train", "actor_id": f"actor-{trial}", "attributes": attributes, **columns}
+    return [
+        submit(f"s{key}", (start - 1) * MS, start * MS, "driver", submitted_task_id=f"T{key}"),
+        run(f"r{key}", start * MS, end * MS, f"s{key}", f"T{key}", **own),
+    ]
+
+
+def asked(trial: str, at: int, number: int = 0, name: str = "search", **parameters: Any) -> Row:
+    attributes = told(trial=trial, parameters=json.dumps(parameters, separators=(",", ":")), experiment=name)
+    return span(f"t{trial}{number}", at * MS, at * MS, "driver", name="ray.tune.trial", attributes=attributes)
+
+
+def tuning(name: str = "search") -> pl.DataFrame:
+    # driver  [suggest .][a][suggest .][b]  [wait ...........................................................]
+    # a                       [result 0 ][result 1 ]
+    # b                                         [result 0 .........................][result 1 ...............]
+    rows: list[Row] = [
+        span("driver", 0, 2000 * MS, name="ray.driver"),
+        span("g0", 0, 300 * MS, "driver", name="ray.tune.suggest"),
+        asked("a", 301, name=name, lr=0.1),
+        span("g1", 310 * MS, 610 * MS, "driver", name="ray.tune.suggest"),
+        asked("b", 611, name=name, lr=0.5),
+        *result("a", 0, 400, 500),
+        *result("a", 1, 510, 600),
+        *result("b", 0, 900, 1400),
+        *result("b", 1, 1410, 1900, status="ERROR"),
+        wait("w", 620 * MS, 1905 * MS, "driver", ["Tb1"], name="ray.wait"),
+    ]
+    return table(*rows, recorded=True)
+
+
+def test_a_row_tells_a_trial() -> None:
+    trials = rt.tune(tuning())
+    assert trials.get_column("trial").to_list() == ["a", "b"]
+    assert [json.loads(text) for text in trials.get_column("parameters")] == [{"lr": 0.1}, {"lr": 0.5}]
+    assert (trials.get_column("waited_ns") // MS).to_list() == [99, 289]
+    assert (trials.get_column("ran_ns") // MS).to_list() == [200, 1000]
+    assert trials.get_column("results").to_list() == [2, 2]
+    assert (trials.get_column("slowest_result_ns") // MS).to_list() == [100, 500]
+    assert trials.get_column("errors").to_list() == [0, 1]
+    assert trials.get_column("path_share").arg_max() == 1
+
+
+def test_a_trial_that_is_started_again_has_two_attempts() -> None:
+    # The slot waited for between the two is no time that the trial ran.
+    rows = [asked("a", 0), *result("a", 0, 100, 200, status="ERROR"), asked("a", 300, 1), *result("a", 1, 500, 800)]
+    trials = rt.tune(table(span("driver", 0, 900 * MS, name="ray.driver"), *rows, recorded=True))
+    assert trials.select("attempts", "errors", "results").row(0) == (2, 1, 2)
+    assert (trials.select("waited_ns", "ran_ns") // MS).row(0) == (100 + 200, 100 + 300)
+
+
+def test_what_the_controller_does_adds_up() -> None:
+    driver = rt.tune(tuning(), by="driver")
+    took = {row["doing"]: row["took_ns"] // MS for row in driver.to_dicts()}
+    assert took == {"waiting": 1280, "suggest": 600, "rest": 20}
+    assert driver.filter(pl.col("doing") == "suggest").get_column("times").to_list() == [2]
+    assert driver.get_column("share").sum() == pytest.approx(1)
+
+
+def test_spans_of_rays_own_tracing_tell_trials_by_their_actors() -> None:
+    rows: list[Row] = []
+    for actor, (start, end) in {"x": (100, 200), "y": (150, 650)}.items():
+        own = {"function": "ImplicitFunc.train", "actor_id": actor}
+        made = {"function": "ImplicitFunc.__init__", "actor_id": actor}
+        rows += [submit(f"m{actor}", 0, MS), run(f"i{actor}", 50 * MS, 60 * MS, f"m{actor}", **made)]
+        rows += [submit(f"s{actor}", 90 * MS, 91 * MS), run(f"r{actor}", start * MS, end * MS, f"s{actor}", **own)]
+    trials = rt.tune(table(*rows))
+    assert trials.get_column("trial").to_list() == ["ImplicitFunc[0]", "ImplicitFunc[1]"]
+    assert (trials.get_column("ran_ns") // MS).to_list() == [100, 500]
+    assert trials.get_column("parameters").null_count() == 2
+    assert trials.get_column("held_ns").null_count() == 2
+    assert rt.tune(table(*rows), by="driver").is_empty()
+
+
+def test_no_trials_are_an_empty_table() -> None:
+    spans = table(span("driver", 0, MS, name="ray.driver"), recorded=True)
+    assert rt.tune(spans).is_empty()
+    assert rt.tune(spans, by="driver").is_empty()
+    with pytest.raises(rt.UsageError, match="trial, driver"):
+        rt.tune(spans, by="node")
+
+
+def test_the_screen_names_the_trial_that_ended_last(capsys: pytest.CaptureFixture[str]) -> None:
+    spans = tuning()
+    show_tune(rt.tune(spans), rt.tune(spans, by="driver"), output(), top=20)
+    shown = capsys.readouterr().out
+    assert "Trial b (lr=0.5) ended last: ran 1.00 s, 2 results, the slowest 500 ms." in shown
+    assert "asking the search algorithm 600 ms" in shown
+
+
+def test_the_path_goes_through_a_trials_function_result_by_result() -> None:
+    # driver   [submit][wait for result 0 ........][submit][wait for result 1 ...........]
+    # actor            [result 0: await item 0 ..]         [result 1: await item 1 .....]
+    # function         [works .................][report    ][works ....................]
+    own = {"function": "ImplicitFunc.train", "actor_id": "a", "concurrent": False}
+    held = json.dumps({"raytrace.awaited": "ray.train.report", "raytrace.report": 0})
+    about = told(trial="t", items=2, item_ready="[400,900]")
+    rows: list[Row] = [span("driver", 0, 1000, name="ray.driver")]
+    for number, (start, end) in enumerate([(10, 402), (500, 903)]):
+        rows += [
+            submit(f"s{number}", start - 5, start - 2, "driver", submitted_task_id=f"T{number}"),
+            run(f"r{number}", start, end, f"s{number}", f"T{number}", **own),
+            wait(f"g{number}", start - 1, end + 5, "driver", [f"T{number}"], name="ray.wait"),
+            wait(f"w{number}", start + 2, end - 1, f"r{number}", ["F"], name="await", attributes=told(item=number)),
+        ]
+    rows += [
+        submit("sf", 11, 12, "r0", submitted_task_id="F"),
+        run("f", 13, 1000, "sf", "F", function="__main__.objective", actor_id="a", concurrent=True, attributes=about),
+        span("h", 401, 503, "f", name="await", ready_task_ids=[], attributes=held),
+    ]
+    path = rt.critical_path(table(*rows, recorded=True))
+    by = {row["function"]: row for row in path.by("function").to_dicts()}
+    # Both stretches of work, and not the time in which it was held.
+    assert by["__main__.objective"]["self_ns"] == (400 - 13) + (900 - 503)
+    assert by["(driver)"]["total_ns"] < 200
