@@ -27,7 +27,7 @@ _HEADS = {
     "queue": "waiting\nto start",
     "submit": "sub-\nmitting",
     "fetch": "getting\nresults",
-    "wait": "not\ntraced",
+    "wait": "other\nwaits",
 }
 """The same as column heads, narrow."""
 _LESS = ("fetch", "submit", "wait", "queue", "self")

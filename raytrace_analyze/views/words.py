@@ -9,7 +9,7 @@ CATEGORIES: dict[str, str] = {
     Category.QUEUE: "waiting to start",
     Category.SUBMIT: "submitting",
     Category.FETCH: "getting results back",
-    Category.WAIT: "waiting for something not traced",
+    Category.WAIT: "waiting for something else",
 }
 CAUSES: dict[str, str] = {
     Cause.DEPENDENCY: "for what it depends on",
@@ -39,7 +39,7 @@ SPENT: dict[str, str] = {
     Spent.QUEUE: "waiting to start",
     Spent.START_UP: "start-up of processes and code",
     Spent.FETCH: "getting results back",
-    Spent.WAIT: "waiting for something not traced",
+    Spent.WAIT: "waiting for something else than a task",
 }
 PATTERNS = {
     "get-in-loop": "ray.get in a loop",
