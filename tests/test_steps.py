@@ -22,10 +22,11 @@ class Program:
         self.rows: list[Row] = []
         self.now = 0
         self.count = 0
-        for actor in ("A", "B"):
+        for number, actor in enumerate(("A", "B")):
             own = {"function": "Rollout.__init__", "actor_id": actor}
-            self.rows += [submit(f"m{actor}", 0, 1, "driver", submitted_task_id=f"M{actor}", **own)]
-            self.rows += [run(f"i{actor}", 2, 3, f"m{actor}", f"M{actor}", **own)]
+            self.rows += [submit(f"m{actor}", number, 2, "driver", submitted_task_id=f"M{actor}", **own)]
+            # The second is there first.
+            self.rows += [run(f"i{actor}", 4 - number, 5, f"m{actor}", f"M{actor}", **own)]
 
     def site(self, line: int, **more: Any) -> str:
         return json.dumps({"raytrace.call_site": f"/p/train.py:{line}", **more})

@@ -12,18 +12,21 @@ def actor_labels(spans: pl.DataFrame) -> pl.DataFrame:
     """Name each actor of a span table.
 
     Columns of `LABELS`. `actor` is `rank 1` of Ray Train, `trial 8fc2e_00003` of Ray Tune, the name that the program
-    gave it, else `Rollout[2]`: the third that was created of its class, of those seen, by their first run. `is_alone`
-    says that there is no other one of its class.
+    gave it, else `Rollout[2]`: the third of its class whose creation was submitted (where that is not known: that ran
+    first). `is_alone` says that there is no other one of its class.
     """
     attributes = pl.col("attributes")
-    of_actor = spans.filter(pl.col("actor_id").is_not_null(), pl.col("category") == "task")
+    submits = spans.filter(pl.col("category") == "submit").select("trace_id", "span_id", submitted="start")
+    of_actor = spans.filter(pl.col("actor_id").is_not_null(), pl.col("category") == "task").join(
+        submits, left_on=["trace_id", "parent_id"], right_on=["trace_id", "span_id"], how="left", maintain_order="left"
+    )
     owner = pl.col("function").str.split(".").list.get(-2, null_on_oob=True).fill_null("actor")
     is_creation = pl.col("function").str.ends_with("__init__")
     actors = (
         of_actor.select(
             "session",
             "actor_id",
-            start=pl.col("start"),
+            start=pl.when(is_creation).then(pl.col("submitted")).fill_null(pl.col("start")),
             owner=pl.when(is_creation).then(owner),
             of_method=owner,
             rank=told(attributes, RANK),
