@@ -37,7 +37,7 @@ def ids(*numbers: int) -> list[str]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("compression", list(Compression))
+@pytest.mark.parametrize("compression", PACK)
 def test_every_form_gives_the_same_table(tmp_path, form, compression):
     records = [span(number) for number in range(5)]
     events = [{"name": "e", "timestamp": "2026-11-23T08:55:46Z", "attributes": {"a, b": "x,\n    y", "l": [1, 2]}}]
@@ -107,7 +107,6 @@ class TestDamage:
             b'"\n',
             one_line(span(5, start_time="yesterday")),
             one_line(span(5, end_time="tomorrow")),
-            one_line(span(5)).replace(b"map_part", b"map\xffpart"),
             one_line(span(5, attributes={"deep": 0})).replace(b'"deep": 0', b'"d": ' + b"[" * 10**5 + b"]" * 10**5),
         ],
         ids=lambda garbage: repr(garbage[:20]),
@@ -120,6 +119,14 @@ class TestDamage:
         assert places(problems) == [(DAMAGED, len(before))]
         assert problems[0].is_damage
         assert problems[0].path == str(tmp_path / "spans")
+
+    @pytest.mark.parametrize("form", [one_line, pretty])
+    def test_a_byte_that_is_no_text_costs_its_field_alone(self, tmp_path, form):
+        bad = form(span(5)).replace(b"map_part", b"map\xffpart")
+        frame, problems = decode(tmp_path, form(span(1)) + bad + form(span(2)))
+        assert frame["span_id"].to_list() == ids(1, 5, 2)
+        assert frame["name"].to_list()[1] not in frame["name"].to_list()[::2]
+        assert {problem.kind for problem in problems} == {DAMAGED}
 
     @pytest.mark.parametrize("form", [one_line, pretty])
     @pytest.mark.parametrize("gap", [b"", b"\n", b"\0\0"])
