@@ -26,7 +26,7 @@ def results(trace: rt.PreparedTrace) -> dict[str, Any]:
         "Hang": rt.hang(trace),
         "ClusterUse": rt.cluster_use(trace),
         "RunDiff": rt.diff(trace, trace),
-        "TaskStory": rt.tell_story(trace, str(trace.spans["function"].drop_nulls()[0])),
+        "TaskStory": rt.tell_story(trace, str(trace.spans.filter(category="task")["task_id"].drop_nulls()[0])),
     }
 
 

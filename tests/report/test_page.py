@@ -147,13 +147,13 @@ def test_rows_of_the_timeline_hold_spans_that_do_not_overlap(page: str) -> None:
 
 
 def test_a_page_of_many_spans_is_small() -> None:
-    data = timeline_data(gather(fan_out_table(4_000)))
+    data = timeline_data(gather(fan_out_table(6_000)))
     packed = sum(len(text) for text in data["columns"].values()) * 3 / 4
     assert packed / data["count"] < 13
 
 
 def test_of_a_large_job_the_path_and_the_slowest_stay_and_nothing_is_dropped() -> None:
-    facts = gather(fan_out_table(3_000))
+    facts = gather(fan_out_table(6_000))
     drawn = drawn_spans(facts, 600)
     frame = drawn.frame
     assert frame.height <= 600
