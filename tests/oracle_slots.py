@@ -50,6 +50,8 @@ class Slots:
         self.runs = [span for span in spans if span.is_run]
         self.told = _told(self.runs, events)
         changes: dict[Place, list[Change]] = defaultdict(list)
+        self.lets_go = set()
+        """Nodes on which a run let its slot go while it waited: what was taken there at once is more than there are."""
         for run in self.runs:
             for place, amount in self._holds(run).items():
                 changes[place] += _held(run, self._held_from(run), self._held_until(run), amount, is_grant=True)
@@ -63,6 +65,7 @@ class Slots:
                 or wait.is_idle_wait
             ):
                 continue
+            self.lets_go.add(flow.node_id)
             since, until = max(wait.start, self._held_from(flow)), min(wait.end, flow.end)
             for place, amount in self._holds(flow).items():
                 changes[place] += _held(flow, since, until, -amount, is_grant=False)
@@ -96,7 +99,8 @@ class Slots:
             for place, amount in self._demand(run).items()
         ]
         last = max((step for step in freed if step is not None), key=lambda step: step.time, default=None)
-        if run.node_id is not None and (last is None or last.time <= since):
+        is_counted = run.node_id is not None and run.node_id not in self.lets_go
+        if is_counted and (last is None or last.time <= since):
             return None
         if last is not None and (before is None or last.time > before.end):
             time, holder = last.time, last.owner

@@ -98,6 +98,8 @@ def variants(command: str, spans: Path) -> Iterator[list[str]]:
         yield [*needed, *each]
 
 
+NO_ROWS = {"data", "serve", "watch"}
+"""Of what these list there is nothing in the spans here: their CSV is a header."""
 CASES = [(command, form) for command in COMMANDS for form in formats(command)]
 
 
@@ -128,7 +130,9 @@ def test_nothing_acts_on_a_terminal_or_a_spreadsheet(
             shown += any(printable(SUFFIX) in cell for cell in cells)
         else:
             shown += "END" in done.out + done.err
-    assert shown, "no run showed any of the hostile texts: this test would see nothing"
+    assert shown or (form == "csv" and command in NO_ROWS), (
+        "no run showed any of the hostile texts: this test would see nothing"
+    )
 
 
 def holds(value: Any) -> bool:

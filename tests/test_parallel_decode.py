@@ -27,7 +27,7 @@ def files(tmp_path):
     for number in range(12):
         form = FORMS[number % len(FORMS)]
         content = b"".join(form(span(1000 * number + one)) for one in range(40))
-        compression = list(Compression)[number % 3]
+        compression = list(PACK)[number % 3]
         found.append(span_file(tmp_path / f"{number:02}", content + b"\0x\n{" * (number % 2), compression))
     large = b"".join(one_line(span(20_000 + one)) + pretty(span(30_000 + one)) for one in range(1000))
     found.append(span_file(tmp_path / "large", large))

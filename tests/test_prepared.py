@@ -83,8 +83,9 @@ def test_what_record_shows_is_what_the_command_shows(
     path = tmp_path / "spans.parquet"
     merge_and_show(SAMPLES / capture / "spans", path)
     shown, said = capfd.readouterr()
-    assert f"$ raytrace-analyze critical-path {path}" in said.replace("\n", "")
-    assert shown == CliRunner().invoke(app, ["critical-path", str(path)]).stdout
+    commands = ("summary", "critical-path")
+    assert all(f"$ raytrace-analyze {command} {path}" in said.replace("\n", "") for command in commands)
+    assert shown == "".join(CliRunner().invoke(app, [command, str(path)]).stdout for command in commands)
 
 
 def test_a_prepared_trace_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ The program:
 """
 
 import base64
+import dataclasses
 import gzip
 import json
 from collections.abc import Iterator
@@ -242,7 +243,7 @@ def test_path_and_statistics_and_stories_are_told_and_marked_as_inferred(found: 
     assert stats["load"]["run_p50_ns"] == 200 * MS
     assert stats["load"]["queue_p50_ns"] == 90 * MS
     story = rt.tell_story(found.spans, "part")
-    assert "train" in str(story)
+    assert "train" in str(dataclasses.asdict(story))
 
 
 def test_what_is_read_twice_or_merged_counts_once(tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ def test_the_command_and_its_document() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     document = json.loads(done.stdout)
     found = rt.summary(rt.read_spans(capture))
+    assert document.pop("evidence")["damaged"] == 0
     assert document == {"schema_version": 1, **json.loads(json.dumps(summary_document(found)))}
     assert {row["spent_on"] for row in document["time"]} <= set(Spent)
     assert document["ended"]["outcome"] == "completed"

@@ -75,7 +75,7 @@ def test_a_narrow_screen_says_which_columns_are_gone(width: int, monkeypatch: py
     gone = set(named[1].split(", ")) if named else set()
     table = text.partition("Not shown")[0]
     assert gone == {head for head in heads if head in wide and not re.search(rf"\b{head}\b", table)}
-    assert bool(gone) == (width < 100)
+    assert bool(gone) == (width <= 100)
 
 
 def test_a_name_that_is_wider_than_the_screen_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -62,6 +62,20 @@ class CauseRules:
         demands = read_demands(self.structure, self.runs, self.node, self.states.resources)
         return node_slots(self.structure, self.runs, demands, self.held_from, flow)
 
+    @cached_property
+    def _is_counted(self) -> Flags:
+        """Of runs: their nodes' slots can be counted.
+
+        Where a run lets its slot go while it waits, more are taken at once than there are, as it goes on.
+        """
+        runs, flow = self.runs, self.structure.run_above
+        waits = np.flatnonzero(runs.is_wait & (flow >= 0))
+        waits = waits[(runs.actor[flow[waits]] < 0) & ~self.structure.keeps_slot[waits]]
+        counted = np.ones(self.node.max(initial=-1) + 2, dtype=np.bool_)
+        counted[self.node[flow[waits]]] = False
+        counted[-1] = False
+        return counted[self.node]
+
     def earlier(self, run: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
         """Give the attempt before each run, or for an actor's restart what ran on it last: its end and its row."""
         found = latest_other(self.runs.attempts, self.runs.same_task[run], until, run)
@@ -198,7 +212,7 @@ class CauseRules:
         time, holder = times_at(runs.on_worker, before), members_at(runs.on_worker, before)
         freed, owner = self.slots.waited(run, until)
         # While the node had room nobody waited for a slot, whoever used the same process in the meantime.
-        has_room = (self.node[run] >= 0) & (freed <= since)
+        has_room = self._is_counted[run] & (freed <= since)
         holder = np.where(freed > time, owner, holder)
         # The slot is given on when the one who submitted the task that had it knows that it is over.
         time = np.maximum(np.maximum(time, freed), np.minimum(self._done(holder), until))

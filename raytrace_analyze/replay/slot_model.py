@@ -19,10 +19,10 @@ run that got no slot starts nevertheless."""
 
 _SURPRISE_NS = 10_000_000
 """What a run must have waited for a slot, on average, for slots to be the better explanation."""
-_FEW = 2_000
-"""Up to so many runs every number of slots is tried."""
+_MOST_TRIES = 100_000
+"""Every number of slots is tried while that gives out slots to no more runs than this in all: some two seconds."""
 _AT_THE_TOP = 0.01
-"""With more runs: of all runs that start, the least share that starts on the last free slot where slots are short."""
+"""Else: of all runs that start, the least share that starts on the last free slot where slots are short."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,9 @@ def _candidates(demand: Demand) -> list[int]:
     """Give the numbers of slots to try, from what was in use at starts."""
     used = _in_use(demand)
     least, most = int(demand.amount.max()), int(used.max())
-    if demand.run.size <= _FEW:
-        return list(range(-(-least // UNIT) * UNIT, max(most, least) + 2 * UNIT, UNIT))
+    every = range(-(-least // UNIT) * UNIT, max(most, least) + 2 * UNIT, UNIT)
+    if demand.run.size * len(every) <= _MOST_TRIES:
+        return list(every)
     if (used >= most - UNIT).mean() < _AT_THE_TOP:
         return []
     usual = int(np.bincount(used // UNIT).argmax()) * UNIT

@@ -60,7 +60,9 @@ def inherit(spans: pl.DataFrame) -> pl.DataFrame:
 
 def _name_workers(spans: pl.DataFrame) -> pl.DataFrame:
     """Book what belongs to no task under its worker process: it is no driver's, whose id begins with its job's."""
-    in_worker = pl.col("worker_id").is_not_null() & ~pl.col("worker_id").str.contains(_OF_DRIVER)
+    drivers = spans.filter(pl.col("category") == pl.lit("driver", Category)).get_column("worker_id").drop_nulls()
+    is_driver = pl.col("worker_id").str.contains(_OF_DRIVER) | pl.col("worker_id").is_in(drivers.unique().implode())
+    in_worker = pl.col("worker_id").is_not_null() & ~is_driver
     return spans.with_columns(
         function=pl.when(pl.col("function").is_null() & in_worker).then(pl.lit(WORKER)).otherwise("function")
     )
