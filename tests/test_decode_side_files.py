@@ -9,7 +9,7 @@ from raytrace_analyze.decode import decode_file, open_spans, task_events
 from raytrace_analyze.decode.task_events import TASK_EVENTS, decode_task_events
 from raytrace_analyze.model import Compression, ProblemKind
 from raytrace_analyze.schema import DECODED
-from tests.span_files import RESOURCE, span, span_file, span_id
+from tests.span_files import PACK, RESOURCE, span, span_file, span_id
 
 SLOT_BYTES = 1024
 HEADER = {"raytrace": "open", "version": 1, "slot_bytes": SLOT_BYTES, "resource": RESOURCE}

@@ -15,7 +15,7 @@ from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.engines.plan import Task, plan
 from raytrace_analyze.errors import RaytraceError, UsageError
 from raytrace_analyze.model import Compression, InputFile, ProblemKind
-from tests.span_files import FORMS, one_line, pretty, span, span_file
+from tests.span_files import FORMS, PACK, one_line, pretty, span, span_file
 
 ROOT = Path(__file__).parent.parent
 
