@@ -3,7 +3,10 @@
 Tables, JSON and CSV keep the full names, as Ray gives them: they are keys. Whatever is said in words has the short one.
 """
 
-import polars as pl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the names are needed where nothing heavy may be loaded
+    import polars as pl
 
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
@@ -33,7 +36,7 @@ def short_name(function: str | None) -> str:
     return (function or DRIVER).removeprefix(_PROGRAM)
 
 
-def short_names(functions: pl.Expr) -> pl.Expr:
+def short_names(functions: "pl.Expr") -> "pl.Expr":
     """Do the same for a column; null stays null."""
     return functions.str.strip_prefix(_PROGRAM)
 
@@ -43,6 +46,6 @@ def name_of(function: str | None) -> str:
     return "the driver" if function in (None, DRIVER) else f"`{short_name(function)}`"
 
 
-def is_rays_own(functions: pl.Expr) -> pl.Expr:
+def is_rays_own(functions: "pl.Expr") -> "pl.Expr":
     """Tell the functions that Ray's libraries run for themselves: they are nothing that a program asks for."""
     return functions.str.contains(_OWN) & ~functions.str.contains(_FOR_THE_PROGRAM)

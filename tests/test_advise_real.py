@@ -43,6 +43,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, rt.Ingested]
         return dict(zip(jobs(), pool.map(lambda job: run(folder, job), jobs()), strict=True))
 
 
+IF_THE_PROGRAM_ALLOWS = {"driver-idle"}
+"""Patterns of which only the author knows whether they can be mended."""
+
+
 def findings(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> list[dict[str, Any]]:
     """The findings of a pattern that are about one program of a job."""
     job, number = next((job, names.index(name)) for job, names in jobs().items() if name in names)
@@ -56,7 +60,7 @@ def findings(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> list[
 @pytest.mark.parametrize(("pattern", "name"), CULPRITS)
 def test_the_pattern_is_found(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> None:
     (finding,) = findings(recorded, pattern, name)
-    assert finding["certain"]
+    assert finding["certain"] == (pattern not in IF_THE_PROGRAM_ALLOWS)
     assert (finding["saved_ns"] > 0) != (pattern == "too-many-in-flight")
     assert finding["url"].startswith("https://docs.ray.io/en/latest/ray-core/")
 

@@ -17,6 +17,7 @@ from raytrace_analyze import (
     load,
     traces,
 )
+from raytrace_analyze.schema import EVENT_TIMES, STAMPED_BY_SUBMITTER
 from tests.random_spans import random_table
 from tests.simulator import simulate
 from tests.tables import Row, chain, run, span, submit, table, wait, whole
@@ -405,8 +406,14 @@ def test_the_last_sign_of_life_of_an_open_driver_is_shifted_as_its_host_is(by_ns
 
 
 def shifted_process(spans: pl.DataFrame, pid: int, by_ns: int) -> pl.DataFrame:
-    shift = pl.when(pl.col("pid") == pid).then(pl.lit(by_ns, pl.Int64)).otherwise(0).cast(pl.Duration("ns"))
-    return spans.with_columns(pl.col("start", "end") + shift)
+    """Shift all that a process has stamped: its spans, and what Ray says of its runs; a driver's, of all submits."""
+    is_own = pl.col("pid") == pid
+    shift = pl.when(is_own).then(pl.lit(by_ns, pl.Int64)).otherwise(0).cast(pl.Duration("ns"))
+    is_drivers = spans.filter(is_own, category="driver").height > 0
+    stamped = [name for name in EVENT_TIMES if name in spans.columns and name not in STAMPED_BY_SUBMITTER]
+    submitted = [name for name in STAMPED_BY_SUBMITTER if name in spans.columns] if is_drivers else []
+    by = pl.duration(nanoseconds=by_ns)
+    return spans.with_columns(pl.col("start", "end", *stamped) + shift, *(pl.col(name) + by for name in submitted))
 
 
 @pytest.mark.parametrize("by_ns", [-SECOND, SECOND])
@@ -462,9 +469,9 @@ def test_the_chain_of_a_program_with_one_process_shifted_is_the_true_one() -> No
 def test_the_chain_of_a_capture_with_one_process_shifted_is_the_true_one(name: str, by_ns: int) -> None:
     found = load([Path(__file__).parent.parent / "sample_spans" / name])
     true = found.spans
-    before = whole(critical_path(true, found.task_events).segments).select("span_id", "category")
+    before = whole(critical_path(true).segments).select("span_id", "category")
     for pid in true["pid"].drop_nulls().unique().sort():
         spans = shifted_process(true, pid, by_ns)
         if clock_offsets(spans)["is_proven"].any():
-            after = critical_path(spans, found.task_events).segments
+            after = critical_path(spans).segments
             assert whole(after).select("span_id", "category").equals(before)
