@@ -27,7 +27,9 @@ def critical_functions(after: Replay) -> pl.DataFrame:
     barrier = graph.first[lagging]
     is_start = graph.events.kind[barrier] == START
     is_wait = graph.events.kind[barrier] == END
-    lag = after.lag[lagging]
+    # More than the lag where a slot was waited for: it is given back once results are stored.
+    awaited = after.last[lagging]
+    lag = after.time[barrier] - np.where(awaited >= 0, after.time[awaited], graph.start_ns)
     columns = {
         "self_ns": total(stretch[works], after.length[stretch[works]]),
         "submit_ns": total(stretch[~works], after.length[stretch[~works]]),
