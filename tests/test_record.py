@@ -104,8 +104,10 @@ def test_what_a_program_leaves_when_it_is_told_to_end_is_ended() -> None:
 def test_a_program_reads_from_the_terminal_and_gets_its_ctrl_c() -> None:
     program = (
         "import time\n"
-        "print('hello', input(), flush=True)\n"
-        "try: time.sleep(60)\n"
+        "said = input()\n"
+        "try:\n"
+        "  print('hello', said, flush=True)\n"
+        "  time.sleep(60)\n"
         "except KeyboardInterrupt: print('interrupted', flush=True)"
     )
     pid, terminal = pty.fork()
