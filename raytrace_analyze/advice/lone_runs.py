@@ -9,6 +9,7 @@ from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.words import times_text
 from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import duration_text
 
 _FEWEST = 5
@@ -62,12 +63,27 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
         mended = shorten_lags(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones, facts.lag_ns[next_ones])
         message = facts.spans.get_column("status_message")[int(lost[0])]
         reason = f": {message.strip().splitlines()[0][:120].rstrip(': .')}" if message and message.strip() else ""
+        if _ended_well(facts, lost):  # an actor's creation, again in a new process
+            again = f"{name_of(function)} ran again {times_text(lost.size)}"
+            before = f"it had run {duration_text(ran)} before, and the next ones waited {duration_text(delay)}"
+            what = f"the process of the actor ended, and {again}; {before}"
+            remedy = "mend what ends the process: look at what failed on that actor just before"
+        else:
+            again = f"failed and was tried again {times_text(lost.size)}{reason}"
+            lasted = f"ran {duration_text(ran)}, and the next ones waited {duration_text(delay)}"
+            what = f"{name_of(function)} {again}; the attempts that failed {lasted}"
+            remedy = "mend what fails; if it is memory, give the task more of it or run fewer at a time"
         yield Candidate(
             Pattern.RETRIES,
             function,
-            f"{name_of(function)} failed and was tried again {times_text(lost.size)}{reason}; the attempts that failed "
-            f"ran {duration_text(ran)}, and the next ones waited {duration_text(delay)}",
-            "mend what fails; if it is memory, give the task more of it or run fewer at a time",
+            what,
+            remedy,
             mended,
             np.concatenate([lost, next_ones]),
         )
+
+
+def _ended_well(facts: Facts, attempts: RowIds) -> bool:
+    """Tell whether none of these attempts failed itself, so that something after them made them be run again."""
+    ended = facts.spans.select("end", "status")[attempts]
+    return ended.get_column("end").null_count() == 0 and not (ended.get_column("status") == "ERROR").any()

@@ -88,7 +88,6 @@ def test_pauses_too_short_are_counted(recording: Recording) -> None:
 
 
 def test_a_method_that_hangs_shows_in_what(recording: Recording) -> None:
-    print([(span.name, span.span_id, span.parent_id) for span in recording.open])
     (hanging,) = (span for span in recording.open if span.name == "await")
     assert hanging.attributes[AWAITED] == "asyncio.Event.wait"
     assert hanging.attributes[READY] == []

@@ -215,6 +215,7 @@ def main(how):
     assert fails(leaving.remote()) is ray.exceptions.WorkerCrashedError
     if how == "hang":
         hung = Async.remote()
+        ray.get(hung.sync.remote())  # its process may take long to come up
         ray.wait([hung.wait.remote()], timeout=3)
     sys.stdout.write("done\n")
 
