@@ -119,15 +119,15 @@ def _remedies(read: Job, advice: Advice, path: CriticalPath) -> Iterator[Remedy]
     total, cpu, idle = own.select(pl.col("self_ns", "cpu_ns", "idle_ns").sum()).row(0)
     if function == DRIVER and 2 * cpu < total:
         return  # what it does is not known, or it is idle: nothing to be made faster
-    longest = own.sort("idle_there_ns", descending=True, nulls_last=True).row(0, named=True)
-    is_idle = 2 * idle >= total > 0
+    by_idle = own.sort("idle_there_ns", descending=True, nulls_last=True).to_dicts()
+    longest = by_idle[0] if by_idle and 2 * idle >= total > 0 else None
     yield Remedy(
         kind=RemedyKind.SPEEDUP,
         pattern=None,
         function=function,
-        place=longest["idle_at"] if is_idle else None,
+        place=longest["idle_at"] if longest else None,
         saved_ns=read.makespan_ns - predicted,
         predicted_ns=predicted,
         certain=True,
-        idle_in=longest["idle_in"] if is_idle else None,
+        idle_in=longest["idle_in"] if longest else None,
     )
