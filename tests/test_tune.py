@@ -106,7 +106,7 @@ def test_no_trials_are_an_empty_table() -> None:
 def test_the_screen_names_the_trial_that_ended_last(capsys: pytest.CaptureFixture[str]) -> None:
     spans = tuning()
     show_tune(rt.tune(spans), rt.tune(spans, by="driver"), output(), top=20)
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert "Trial b (lr=0.5) ended last: ran 1.00 s, 2 results, the slowest 500 ms." in shown
     assert "asking the search algorithm 600 ms" in shown
 
