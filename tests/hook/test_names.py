@@ -47,7 +47,13 @@ CONTRACT = {
     "raytrace.entrypoint",
 }
 """What the public contract names: the hook may write it, the analyser may read it."""
-ALSO_WRITTEN = {"raytrace.lost_spans", "raytrace.short_waits", "raytrace.alive", "raytrace.task_name"}
+ALSO_WRITTEN = {
+    "raytrace.lost_spans",
+    "raytrace.short_waits",
+    "raytrace.alive",
+    "raytrace.task_name",
+    "raytrace.sampler",
+}
 ALSO_WRITTEN |= {"raytrace.cluster_resources", "raytrace.lost_because", "raytrace.process_cpu_ns"}
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
@@ -55,8 +61,8 @@ ALSO_WRITTEN |= {"raytrace.has_checkpoint", "raytrace.trial", "raytrace.paramete
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("operator", "operator_name", "operator_index", "operator_metrics")}
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("dataset", "outcome", "began_ns", "back_pressure")}
 """What the hook's README tells besides."""
-NOT_ATTRIBUTES = {"raytrace.schema_version", "raytrace.table"}
-"""Keys of the analyser's own Parquet files."""
+NOT_ATTRIBUTES = {f"raytrace.{name}" for name in ("schema_version", "table", "inputs", "problems", "toml")}
+"""Keys of the analyser's own Parquet files, and the name of the file with its defaults."""
 SPAN_NAMES = {"ray.driver", "ray.get", "ray.wait", "ray.put", "ray.next", "await"}
 SPAN_NAMES |= {"ray.data.operator", "ray.delivery", "back-pressure", "ray.cancel", "ray.kill"}
 SPAN_NAMES |= {"step", "ray.train.report", "ray.train.checkpoint", "ray.train.batch"}
