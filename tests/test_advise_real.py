@@ -1,5 +1,6 @@
 """Advice on real Ray programs: each pattern is found where it is, and not where something only looks like it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,35 +35,19 @@ def run(folder: Path, job: str) -> rt.Ingested:
     return rt.load([spans])
 
 
-class Recorded:
-    """The jobs, each run when it is first asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._found: dict[str, rt.Ingested] = {}
-
-    def __getitem__(self, job: str) -> rt.Ingested:
-        if job not in self._found:
-            self._found[job] = run(self._folder, job)
-        return self._found[job]
-
-
-def cases(named: list[tuple[str, str]]) -> list[Any]:
-    """Give the cases; those of other jobs than the first of each kind are slow."""
-    quick = {name for job, names in jobs().items() if job.endswith(" 0") for name in names}
-    return [pytest.param(*case, marks=[] if case[1] in quick else pytest.mark.slow) for case in named]
-
-
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return Recorded(tmp_path_factory.mktemp("programs"))
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, rt.Ingested]:
+    """All jobs, two at a time: they mostly sleep."""
+    folder = tmp_path_factory.mktemp("programs")
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(jobs(), pool.map(lambda job: run(folder, job), jobs()), strict=True))
 
 
 IF_THE_PROGRAM_ALLOWS = {"driver-idle"}
 """Patterns of which only the author knows whether they can be mended."""
 
 
-def findings(recorded: Recorded, pattern: str, name: str) -> list[dict[str, Any]]:
+def findings(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> list[dict[str, Any]]:
     """The findings of a pattern that are about one program of a job."""
     job, number = next((job, names.index(name)) for job, names in jobs().items() if name in names)
     # In a job of several, a part of each is a smaller part of the whole.
@@ -72,20 +57,20 @@ def findings(recorded: Recorded, pattern: str, name: str) -> list[dict[str, Any]
     return advice.filter(is_own).filter(pattern=pattern).to_dicts()
 
 
-@pytest.mark.parametrize(("pattern", "name"), cases(CULPRITS))
-def test_the_pattern_is_found(recorded: Recorded, pattern: str, name: str) -> None:
+@pytest.mark.parametrize(("pattern", "name"), CULPRITS)
+def test_the_pattern_is_found(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> None:
     (finding,) = findings(recorded, pattern, name)
     assert finding["certain"] == (pattern not in IF_THE_PROGRAM_ALLOWS)
     assert (finding["saved_ns"] > 0) != (pattern == "too-many-in-flight")
     assert finding["url"].startswith("https://docs.ray.io/en/latest/ray-core/")
 
 
-@pytest.mark.parametrize(("pattern", "name"), cases(TWINS))
-def test_an_innocent_twin_is_not_flagged(recorded: Recorded, pattern: str, name: str) -> None:
+@pytest.mark.parametrize(("pattern", "name"), TWINS)
+def test_an_innocent_twin_is_not_flagged(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> None:
     assert findings(recorded, pattern, name) == []
 
 
-def test_the_finding_names_the_line(recorded: Recorded) -> None:
+def test_the_finding_names_the_line(recorded: dict[str, rt.Ingested]) -> None:
     (finding,) = findings(recorded, "get-in-loop", "one by one")
     assert (
         "out.append(ray.get(work_0.remote(i)))" in Path(finding["file"]).read_text().splitlines()[finding["line"] - 1]

@@ -332,8 +332,9 @@ def test_the_chains_of_many_corrected_programs() -> None:
     assert same >= 0.97 * proven
 
 
-def test_nonsense_comes_to_an_end() -> None:
-    for seed in range(25):
+@pytest.mark.parametrize("seeds", [25, pytest.param(60, marks=pytest.mark.slow)])
+def test_nonsense_comes_to_an_end(seeds: int) -> None:
+    for seed in range(seeds):
         spans = random_table(seed)
         offsets = clock_offsets(spans)
         assert correct_clocks(spans, offsets).height == spans.height

@@ -14,6 +14,8 @@ from raytrace_analyze.files import discover
 from raytrace_analyze.model import Compression
 from tests.span_files import PACK, one_line, pretty, span
 
+NOT_SPANS, OTHER = "not spans", "texts with spans in another form"
+
 
 def names(*paths: Path) -> list[str]:
     return [file.path.name for file in find_span_files(paths).files]
@@ -85,27 +87,30 @@ def test_unusual_and_damaged_span_files_are_found(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "what"),
     [
-        b"hello\n",
-        b"\x7fELF" + bytes(range(256)) * 100,
-        b'{"name": "my-package", "version": "1.0.0"}',
-        b'{"cells": [{"metadata": {"trace_id": "1", "span_id": "2"}}], "nbformat": 4}',
-        b'{"event_id": "1", "source_type": "GCS", "severity": "INFO", "label": "", "message": "m"}\n' * 9,
-        b'{"asctime": "2026", "levelname": "INFO", "trace_id": "ab", "span_id": "cd", "message": "m"}\n' * 9,
-        b"[1, 2, 3]",
-        b"{" * 100_000,
-        b'{"a":' * 20_000 + b'"trace_id" "span_id"',
-        b"x" * 70_000 + one_line(span()),
-        b"PAR1 no parquet",
+        (b"hello\n", NOT_SPANS),
+        (b"\x7fELF" + bytes(range(256)) * 100, "programs"),
+        (b'{"name": "my-package", "version": "1.0.0"}', NOT_SPANS),
+        (b'{"cells": [{"metadata": {"trace_id": "1", "span_id": "2"}}], "nbformat": 4}', OTHER),
+        (b'{"event_id": "1", "source_type": "GCS", "severity": "INFO", "label": "", "message": "m"}\n' * 9, NOT_SPANS),
+        (
+            b'{"asctime": "2026", "levelname": "INFO", "trace_id": "ab", "span_id": "cd", "message": "m"}\n' * 9,
+            OTHER,
+        ),
+        (b"[1, 2, 3]", NOT_SPANS),
+        (b"{" * 100_000, NOT_SPANS),
+        (b'{"a":' * 20_000 + b'"trace_id" "span_id"', NOT_SPANS),
+        (b"x" * 70_000 + one_line(span()), NOT_SPANS),
+        (b"PAR1 no parquet", "Parquet files of others"),
     ],
-    ids=lambda content: repr(content[:12]),
+    ids=lambda given: repr(given[:12]),
 )
-def test_what_is_no_span_file_is_passed_over(tmp_path, content):
+def test_what_is_no_span_file_is_passed_over(tmp_path, content, what):
     write(tmp_path / "spans.json", content)
     found = find_span_files([tmp_path])
     assert found.files == ()
-    assert sum(found.skipped.values()) == 1
+    assert found.skipped == {what: 1}
     assert found.problems == ()
 
 

@@ -416,16 +416,18 @@ def random_events(spans: pl.DataFrame, seed: int) -> pl.DataFrame:
     return event_table(rows)
 
 
-def test_nonsense_is_tiled_whatever_the_clocks_say() -> None:
-    for seed in range(25):
+@pytest.mark.parametrize("seeds", [25, pytest.param(80, marks=pytest.mark.slow)])
+def test_nonsense_is_tiled_whatever_the_clocks_say(seeds: int) -> None:
+    for seed in range(seeds):
         spans = random_table(seed, 25)
         for events in (None, random_events(spans, seed)):
             check_frame(spans, events)
             check_path(spans, events)
 
 
-def test_simulated_programs_are_tiled() -> None:
-    for seed in range(12):
+@pytest.mark.parametrize("seeds", [12, pytest.param(25, marks=pytest.mark.slow)])
+def test_simulated_programs_are_tiled(seeds: int) -> None:
+    for seed in range(seeds):
         program = observe(seed)
         for events in (None, program.task_events):
             check_frame(program.spans, events)

@@ -61,9 +61,8 @@ def test_a_hook_of_the_users_own_adds_processors_and_resource_once(tmp_path: Pat
 def test_waits_below_the_limit_are_counted_not_recorded(tmp_path: Path) -> None:
     run = compose("plain", tmp_path, RAYTRACE_MIN_WAIT_US="50000")
     driver = run.recording.driver()
-    # 20 waits, 20 puts, perhaps a get; on a busy machine one or another takes longer than the limit.
-    assert 30 <= driver.attributes["raytrace.short_waits"] <= 42
-    assert len(run.recording.named("ray.wait")) <= 10
+    assert 20 <= driver.attributes["raytrace.short_waits"] <= 42  # 20 waits, 20 puts, perhaps a get
+    assert run.recording.named("ray.wait") == []
 
 
 def test_opentelemetrys_own_settings_hold(tmp_path: Path) -> None:
