@@ -67,8 +67,7 @@ def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
     took = own.length(here)
     if took.sum() < facts.floor_ns:
         return
-    site = _site_before(facts, int(own.events_of(here)[np.argmax(took)]))
-    after = f", after the call at {place_text(site)[2:-1]}" if site else ""
+    site, after = _after_call(facts, own.events_of(here), took)
     yield Candidate(
         Pattern.DRIVER_CODE,
         DRIVER,
@@ -121,8 +120,7 @@ def _unknown(facts: Facts, own: _Own) -> Iterator[Candidate]:
     took = own.length(here)
     if took.sum() < facts.floor_ns:
         return
-    site = _site_before(facts, int(own.events_of(here)[np.argmax(took)]))
-    after = f", after the call at {place_text(site)[2:-1]}" if site else ""
+    site, after = _after_call(facts, own.events_of(here), took)
     yield Candidate(
         Pattern.DRIVER_CODE,
         DRIVER,
@@ -138,6 +136,12 @@ def _unknown(facts: Facts, own: _Own) -> Iterator[Candidate]:
 
 def _rows(facts: Facts, events: RowIds) -> RowIds:
     return np.unique(facts.graph.events.owner[events])
+
+
+def _after_call(facts: Facts, events: RowIds, took: Nanos) -> tuple[str | None, str]:
+    """Give the call before the longest of some stretches, and how a sentence goes on with it."""
+    site = _site_before(facts, int(events[np.argmax(took)]))
+    return site, f", after the call at {place_text(site)[2:-1]}" if site else ""
 
 
 def _site_before(facts: Facts, event: int) -> str | None:

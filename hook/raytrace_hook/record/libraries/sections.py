@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Callable, Protocol
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
@@ -12,7 +12,37 @@ from opentelemetry.trace import Span, Status, StatusCode
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals
-from raytrace_hook.ray.tracebacks import error_text
+from raytrace_hook.ray.patching import Wrapper
+from raytrace_hook.ray.tracebacks import error_text, leave_out_this_frame
+
+
+class Ending(Protocol):
+    """What has begun to be recorded, and is told when it is over."""
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End it; `error` is what ended it, if something did."""
+
+
+def recording(begin: Callable[..., Ending | None]) -> Wrapper:
+    """Return what wraps a call: `begin`, given what it is given, says what is recorded of it; None for nothing."""
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            recorded = begin(*arguments, **keywords)
+            problem: BaseException | None = None
+            try:
+                return original(*arguments, **keywords)
+            except BaseException as error:
+                leave_out_this_frame(error)
+                problem = error
+                raise
+            finally:
+                if recorded is not None:
+                    recorded.end(problem)
+
+        return call
+
+    return wrap
 
 
 class Section:

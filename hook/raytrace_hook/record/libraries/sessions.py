@@ -11,7 +11,7 @@ from raytrace_hook.ray import internals, library_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.items import Items
-from raytrace_hook.record.libraries.sections import Section, waiting
+from raytrace_hook.record.libraries.sections import Section, recording, waiting
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, function_name, of_thread, thread_task_id
 from raytrace_hook.record.waits import Waits
 
@@ -57,8 +57,11 @@ def install(waits: Waits) -> None:
         library_patches.SESSION,
         lambda: library_patches.patch_session(_starting, lambda original: _taking(original, waits), _giving),
     )
-    when_loaded(library_patches.SESSION, lambda: library_patches.patch_session_report(_reporting))
-    when_loaded(library_patches.STORAGE, lambda: library_patches.patch_storage(_storing))
+    when_loaded(
+        library_patches.SESSION,
+        lambda: library_patches.patch_session_report(recording(_report)),
+    )
+    when_loaded(library_patches.STORAGE, lambda: library_patches.patch_storage(recording(_store)))
 
 
 def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,43 +155,15 @@ def _is_the_last_again(arguments: tuple[Any, ...]) -> bool:
     return bool(arguments) and _AGAIN in (getattr(arguments[0], "metrics", None) or {})
 
 
-def _reporting(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `report` of a rank: where the ranks meet."""
-
-    def report(session: Any, metrics: Any, checkpoint: Any = None, *arguments: Any, **keywords: Any) -> Any:
-        recorded: _Session | None = getattr(session, _SESSION, None)
-        if recorded is None or recorded.rank is None:
-            return original(session, metrics, checkpoint, *arguments, **keywords)
-        about = {names.REPORT: recorded.given.count, names.HAS_CHECKPOINT: checkpoint is not None}
-        section = Section(names.REPORT_SPAN, {**waiting(names.REPORT_SPAN), **about})
-        problem: BaseException | None = None
-        try:
-            return original(session, metrics, checkpoint, *arguments, **keywords)
-        except BaseException as error:
-            leave_out_this_frame(error)
-            problem = error
-            raise
-        finally:
-            section.end(problem)
-
-    return report
+def _report(session: Any, metrics: Any, checkpoint: Any = None, *_: Any, **__: Any) -> Section | None:
+    """Record `report` of a rank: where the ranks meet."""
+    recorded: _Session | None = getattr(session, _SESSION, None)
+    if recorded is None or recorded.rank is None:
+        return None
+    about = {names.REPORT: recorded.given.count, names.HAS_CHECKPOINT: checkpoint is not None}
+    return Section(names.REPORT_SPAN, {**waiting(names.REPORT_SPAN), **about})
 
 
-def _storing(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap what brings a checkpoint to its storage."""
-
-    def persist_current_checkpoint(storage: Any, *arguments: Any, **keywords: Any) -> Any:
-        if of_thread.run is None:
-            return original(storage, *arguments, **keywords)
-        section = Section(names.CHECKPOINT_SPAN, {})
-        problem: BaseException | None = None
-        try:
-            return original(storage, *arguments, **keywords)
-        except BaseException as error:
-            leave_out_this_frame(error)
-            problem = error
-            raise
-        finally:
-            section.end(problem)
-
-    return persist_current_checkpoint
+def _store(*_: Any, **__: Any) -> Section | None:
+    """Record what brings a checkpoint to its storage."""
+    return None if of_thread.run is None else Section(names.CHECKPOINT_SPAN, {})

@@ -14,8 +14,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, library_patches
 from raytrace_hook.ray.patching import when_loaded
-from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record.libraries.sections import Section, waiting
+from raytrace_hook.record.libraries.sections import Section, recording, waiting
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, function_name, latest, of_thread, thread_task_id
 from raytrace_hook.record.waits import Waits
 
@@ -27,7 +26,7 @@ def install(waits: Waits) -> None:
     when_loaded(library_patches.TRAIN_THREAD, lambda: library_patches.patch_train_thread(_starting))
     when_loaded(
         library_patches.TRAIN_CONTEXT,
-        lambda: library_patches.patch_train_context(_reporting, _storing),
+        lambda: library_patches.patch_train_context(recording(_report), recording(_store)),
     )
     when_loaded(
         library_patches.TRAIN_GROUP,
@@ -66,44 +65,17 @@ def _recorded(target: Callable[..., Any]) -> Callable[..., Any]:
         return target
 
 
-def _reporting(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `ray.train.report` in a worker: a wait of its own around the wait for the other ranks."""
-
-    def report(context: Any, metrics: Any, checkpoint: Any = None, *arguments: Any, **keywords: Any) -> Any:
-        about = {names.REPORT: getattr(context, "report_call_index", 0), names.HAS_CHECKPOINT: checkpoint is not None}
-        section = Section(names.REPORT_SPAN, {**waiting(names.REPORT_SPAN), **about})
-        problem: BaseException | None = None
-        try:
-            return original(context, metrics, checkpoint, *arguments, **keywords)
-        except BaseException as error:
-            leave_out_this_frame(error)
-            problem = error
-            raise
-        finally:
-            section.end(problem)
-
-    return report
+def _report(context: Any, metrics: Any, checkpoint: Any = None, *_: Any, **__: Any) -> Section:
+    """Record `ray.train.report` in a worker: a wait of its own around the wait for the other ranks."""
+    about = {names.REPORT: getattr(context, "report_call_index", 0), names.HAS_CHECKPOINT: checkpoint is not None}
+    return Section(names.REPORT_SPAN, {**waiting(names.REPORT_SPAN), **about})
 
 
-def _storing(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap what brings a checkpoint to its storage; nothing where there is none."""
-
-    def store(context: Any, name: str, metrics: Any, checkpoint: Any = None, *arguments: Any, **keywords: Any) -> Any:
-        if checkpoint is None:
-            return original(context, name, metrics, checkpoint, *arguments, **keywords)
-        recorded = _recorded_storing(getattr(context, "report_call_index", 1) - 1)
-        problem: BaseException | None = None
-        try:
-            return original(context, name, metrics, checkpoint, *arguments, **keywords)
-        except BaseException as error:
-            leave_out_this_frame(error)
-            problem = error
-            raise
-        finally:
-            if recorded is not None:
-                recorded.end(problem)
-
-    return store
+def _store(
+    context: Any, name: str, metrics: Any, checkpoint: Any = None, *_: Any, **__: Any
+) -> Section | ThreadRun | None:
+    """Record what brings a checkpoint to its storage; nothing where there is none."""
+    return None if checkpoint is None else _recorded_storing(getattr(context, "report_call_index", 1) - 1)
 
 
 def _recorded_storing(report: int) -> Section | ThreadRun | None:
