@@ -102,6 +102,12 @@ class NodeSlots:
         return time, holder
 
 
+def letting_go(structure: Structure, runs: Runs, flow: RowIds) -> RowIds:
+    """Give the waits in which a task's run lets its slot go; `flow` is the run in whose control flow each span lies."""
+    waits = np.flatnonzero(runs.is_wait & (flow >= 0))
+    return waits[(runs.actor[flow[waits]] < 0) & ~structure.keeps_slot[waits]]
+
+
 def node_slots(structure: Structure, runs: Runs, demands: Demands, held_from: Nanos, flow: RowIds) -> NodeSlots:
     """Work out who held what of each node.
 
@@ -114,8 +120,7 @@ def node_slots(structure: Structure, runs: Runs, demands: Demands, held_from: Na
     creations = np.flatnonzero(runs.is_creation)
     last = runs.on_actor.first[runs.actor[creations] + 1] - 1
     end[creations] = np.maximum(end[creations], runs.on_actor.times[last])
-    waits = np.flatnonzero(runs.is_wait & (flow >= 0))
-    waits = waits[(runs.actor[flow[waits]] < 0) & ~structure.keeps_slot[waits]]
+    waits = letting_go(structure, runs, flow)
     paused, of_wait = demands.of(flow[waits])
     wait, at_rest = waits[of_wait], row[paused]
     nodes = occupancy(

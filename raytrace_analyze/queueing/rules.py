@@ -10,7 +10,7 @@ import numpy as np
 
 from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.demands import read_demands
-from raytrace_analyze.queueing.occupancy import NodeSlots, node_slots
+from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots
 from raytrace_analyze.queueing.task_states import read_states
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
@@ -68,9 +68,8 @@ class CauseRules:
 
         Where a run lets its slot go while it waits, more are taken at once than there are, as it goes on.
         """
-        runs, flow = self.runs, self.structure.run_above
-        waits = np.flatnonzero(runs.is_wait & (flow >= 0))
-        waits = waits[(runs.actor[flow[waits]] < 0) & ~self.structure.keeps_slot[waits]]
+        flow = self.structure.run_above
+        waits = letting_go(self.structure, self.runs, flow)
         counted = np.ones(self.node.max(initial=-1) + 2, dtype=np.bool_)
         counted[self.node[flow[waits]]] = False
         counted[-1] = False
