@@ -263,8 +263,9 @@ ray.get(x)
 """,
     "driver between stages": """
 ray.get([work.remote(i) for i in range(4)])
-until = time.process_time() + 1.2
-while time.process_time() < until:
+begun, used = time.monotonic(), time.process_time()
+# Where others have the CPU for most of the time, nobody can say that it worked: so long, it goes on.
+while (cpu := time.process_time() - used) < 1.2 or cpu < 0.7 * (time.monotonic() - begun) < 40:
     pass
 ray.get([work.remote(i) for i in range(4)])
 """,

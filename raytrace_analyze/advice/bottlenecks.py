@@ -13,8 +13,6 @@ from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.vocabulary import Cause
 
 _FEWEST_CALLS = 3
-_BUSY_SHARE = 0.1
-"""From what part of the job's time on an actor is looked at."""
 _COPIES = 2
 
 
@@ -31,7 +29,7 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
     for name, actors in sorted(by_class.items()):
         busy = max(int((facts.end[calls] - facts.start[calls]).sum()) for calls in actors)
         calls = np.concatenate(actors)
-        if busy < _BUSY_SHARE * facts.job.makespan_ns or not queued[calls].any():
+        if busy < facts.floor_ns or not queued[calls].any():
             continue
         uneven = list(uneven_pool(facts, name, actors, queued))
         if uneven:

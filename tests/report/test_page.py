@@ -114,9 +114,9 @@ def test_the_numbers_are_those_of_the_command_line(spans: pl.DataFrame, page: st
     assert "13 task runs" in text or "All task runs" in text
 
 
-@pytest.mark.parametrize("size", [0, 1, 5])
+@pytest.mark.parametrize("size", [0, 1, 5, 6])
 def test_columns_come_back_as_they_were(size: int) -> None:
-    values = np.array([0, 1, 255, 256, 2**53][:size], dtype=np.int64)
+    values = np.array([0, 1, 255, 256, 2**53, 31 * 365 * 86_400 * 10**9][:size], dtype=np.int64)
     assert unpacked(pack_column(values), size) == values.tolist()
 
 
