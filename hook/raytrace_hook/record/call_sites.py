@@ -14,6 +14,8 @@ from raytrace_hook.record.on_behalf import is_on_behalf
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
 _NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.", "concurrent.futures.", "asyncio.", "threading.")
+_FROZEN = "<frozen "
+"""What Python brings along, such as what runs a module as a program: no file that could be looked at."""
 _COMPREHENSIONS = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))
 _MOST_KNOWN = 10_000
 _known: dict[tuple[int, ...], tuple[str, tuple[CodeType, ...]]] = {}
@@ -27,7 +29,7 @@ def call_site() -> str | None:
     is_inside_one = False
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""
-        if is_program(name):
+        if is_program(name) and not frame.f_code.co_filename.startswith(_FROZEN):
             # A comprehension and the function that it stands in are one place.
             if not is_inside_one:
                 frames.append(frame)
