@@ -82,15 +82,18 @@ def _whole_queues(segments: pl.DataFrame) -> Iterator[Segment]:
             continue
         pieces = list(group)
         duration = sum(piece["duration_ns"] for piece in pieces)
-        yield {**pieces[0], "end_ns": pieces[-1]["end_ns"], "duration_ns": duration, "cause": _because(pieces)}
+        told = {"cause": _because(pieces), "pieces": pieces}
+        yield {**pieces[0], "end_ns": pieces[-1]["end_ns"], "duration_ns": duration, **told}
 
 
 def _because(pieces: Sequence[Segment]) -> str | None:
-    """Name the causes that took most of a wait; where there are several, with their times."""
+    """Name the causes that took most of some waits; where there are several, with their times."""
     times: dict[str, int] = {}
     for piece in pieces:
         if piece["cause"] is not None:
             times[piece["cause"]] = times.get(piece["cause"], 0) + piece["duration_ns"]
+    if not times:
+        return None
     ranked = sorted(times.items(), key=lambda item: -item[1])[:_CAUSES_SHOWN]
     named = [(CAUSES.get(cause, cause), time) for cause, time in ranked if time * _SHARE_SHOWN >= ranked[0][1]]
     if len(named) < 2:
@@ -185,7 +188,8 @@ def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
     if lost:
         text += f"; {lost:,} of them gave no result"
     if between * _SHARE_OF_QUEUES > sum(segment["duration_ns"] for segment in rest):
-        text += f"; {duration_text(between)} of it waiting to start"
+        because = _because([piece for segment in rest for piece in segment.get("pieces", ())])
+        text += f"; {duration_text(between)} of it waiting to start{f' ({because})' if because else ''}"
     yield _sum([_line(segment) for segment in rest], text)
 
 
