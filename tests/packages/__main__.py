@@ -1,4 +1,4 @@
-"""`python -m tests.packages FOLDER`: builds both packages, and tries them on every Python here, in bare environments."""
+"""`python -m tests.packages FOLDER [PYTHON...]`: builds both packages, and tries them alone on every Python here."""
 
 import json
 import os
