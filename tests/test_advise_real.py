@@ -13,7 +13,7 @@ from tests.real_ray import run_traced
 pytestmark = pytest.mark.ray
 CULPRITS = [(pattern, name) for pattern, name, _ in PATTERNS]
 TWINS = [(pattern, twin) for pattern, _, twins in PATTERNS for twin in twins]
-JOBS = 3
+JOBS = 2
 """How many jobs the culprits, and the innocent, are spread over: a job for each would take five minutes."""
 
 

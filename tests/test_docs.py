@@ -3,8 +3,6 @@
 import inspect
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from enum import EnumType
 from itertools import takewhile
@@ -19,6 +17,7 @@ import raytrace_analyze
 from raytrace_analyze.cli import app
 from raytrace_analyze.errors import EXIT_CODES
 from tests import notebook
+from tests.command_line import cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -30,15 +29,8 @@ HOW = 'a page is old; to write it anew: make tests ARGS="tests/test_docs.py" RAY
 
 
 def run(command: str, width: int) -> str:
-    arguments = command.removeprefix("raytrace-analyze ").split()
-    done = subprocess.run(
-        [sys.executable, "-m", "raytrace_analyze", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": str(width), "NO_COLOR": "1"},
-        check=True,
-    )
+    done = cli(*command.removeprefix("raytrace-analyze ").split(), cwd=ROOT, width=width)
+    assert done.returncode == 0, done.stderr
     return "\n".join(line.rstrip() for line in done.stdout.splitlines())
 
 

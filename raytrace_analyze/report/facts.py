@@ -12,7 +12,7 @@ from raytrace_analyze.analyses.libraries.data import data
 from raytrace_analyze.analyses.path_stacks import path_stacks
 from raytrace_analyze.analyses.queue_causes import queue_causes
 from raytrace_analyze.analyses.what_if import WhatIf, predict
-from raytrace_analyze.ingest import IngestReport
+from raytrace_analyze.ingest_report import IngestReport
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath
