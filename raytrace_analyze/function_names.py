@@ -13,14 +13,19 @@ DRIVER = "(driver)"
 
 WORKER = "(worker)"
 """What the time of a worker process is booked under that belongs to none of its tasks."""
+RAY_DATA = "(Ray Data)"
+"""What stands for Ray Data itself beside its operators: the thread that hands out an execution's tasks."""
 RAYS_OWN = "(Ray's own)"
 """What stands for functions that Ray's libraries run for themselves, where they are one line together."""
+
+EXECUTOR = "StreamingExecutor.run"
+"""What the thread that drives an execution of Ray Data runs, as our hook names it."""
 
 _PROGRAM = "__main__."
 _OWN = (
     r"(^|\.)(ServeController|ProxyActor|HAProxyManager|ServeReplica:.*|_?StatsActor|_StatsSummaryActor|"
     r"_?ActorLocationTracker|_?AutoscalingRequester|_?AutoscalingCoordinatorActor|_UsageCollectionActor|"
-    r"TelemetryStorage|MapWorker\(.*\)\.(__ray_ready__|get_location|__ray_terminate__))(\.[A-Za-z_]+)?$"
+    r"TelemetryStorage|StreamingExecutor|MapWorker\(.*\)\.(__ray_ready__|get_location|__ray_terminate__))(\.[A-Za-z_]+)?$"
 )
 """Controllers, proxies, statistics and autoscalers of Ray's libraries, with or without their module."""
 _FOR_THE_PROGRAM = r"ServeReplica:.*\.handle_request"

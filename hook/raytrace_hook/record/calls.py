@@ -8,7 +8,7 @@ from typing import Any
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
-from raytrace_hook.record import sizes
+from raytrace_hook.record import datasets, sizes
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.waits import MOST_AWAITED, Waits, covered
 
@@ -58,6 +58,11 @@ class _Call:
         else:
             variables = frame.f_locals
             ready, asked = variables.get("ready_ids", ()), variables.get("num_returns", 0)
+            came = internals.task_ids_of(ready)
+            news = datasets.is_news(came)
+            if news is not None:
+                self._waits.end(self._wait, lambda: {names.READY_TASK_IDS: came}, error, may_go_on=not news)
+                return
             timed_out = error is None and len(ready) < asked
             self._waits.end(self._wait, lambda: self._waited(variables, error, timed_out), error, timed_out)
 
