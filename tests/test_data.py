@@ -141,3 +141,19 @@ def test_damaged_words_of_the_hook_are_null() -> None:
 
 def test_no_ray_data_is_an_empty_table() -> None:
     assert rt.data(table(submit("s", 0, 1), run("r", 1, 2, "s"))).is_empty()
+
+
+def test_the_thread_that_hands_out_tasks_is_no_loop_of_the_programs() -> None:
+    thread = {"function": "StreamingExecutor.run", "worker_id": "d", "pid": 1}
+    ms = 10**6
+    rows = [
+        span("d", 0, 1_200 * ms, None, name="ray.driver"),
+        submit("es", 100 * ms, 100 * ms, "d", submitted_task_id="e", **thread),
+        run("er", 100 * ms, 1_100 * ms, "es", "e", **thread),
+    ]
+    for number, at in enumerate(range(110, 910, 200)):
+        rows += task(number, 2, MAP, at * ms, (at + 10) * ms, (at + 180) * ms, parent="er")
+        rows.append(wait(f"w{number}", (at + 6) * ms, (at + 190) * ms, "er", [f"task{number}"], name="ray.wait"))
+    rows.append(wait("n", 105 * ms, 1_110 * ms, "d", ["e"], name="ray.next"))
+    found = rt.advise(table(*rows, recorded=True))
+    assert "get-in-loop" not in found.findings.get_column("pattern").to_list()

@@ -9,7 +9,7 @@ import polars as pl
 from raytrace_analyze.advice.source import Use, use_of_result
 from raytrace_analyze.advice.source_files import SourceFiles
 from raytrace_analyze.attributes import CALL_SITE, UNIT, told
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, is_rays_own
 from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
@@ -149,7 +149,11 @@ class Facts:
 
     @cached_property
     def loops(self) -> list[list[Loop]]:
-        """The loops of the job; those of one place in one function are together, in whatever run of it they are."""
+        """The loops of the job; those of one place in one function are together, in whatever run of it they are.
+
+        What Ray's libraries do for themselves is left out: nobody can write that in another way.
+        """
+        is_own = self.spans.select(is_rays_own(pl.col("function")).fill_null(value=False)).to_series()
         waits_at: dict[tuple[int, str], list[int]] = {}
         names = self.spans.get_column("name").gather(self.waits).to_list()
         flows = self.graph.events.head[self.waits].tolist()
@@ -157,7 +161,7 @@ class Facts:
             waits_at.setdefault((flow, self.sites.get(wait, name)), []).append(wait)
         found: dict[tuple[str, str], list[Loop]] = {}
         for (flow, place), listed in waits_at.items():
-            if len(listed) >= FEWEST_ROUNDS and flow in self.submits_of:
+            if len(listed) >= FEWEST_ROUNDS and flow in self.submits_of and not is_own[flow]:
                 others = self.waits_of[flow]
                 others = others[self.start[others] >= self.start[listed[0]]]
                 ready = [self.ready_runs(wait) for wait in listed]
