@@ -156,4 +156,4 @@ def test_the_thread_that_hands_out_tasks_is_no_loop_of_the_programs() -> None:
         rows.append(wait(f"w{number}", (at + 6) * ms, (at + 190) * ms, "er", [f"task{number}"], name="ray.wait"))
     rows.append(wait("n", 105 * ms, 1_110 * ms, "d", ["e"], name="ray.next"))
     found = rt.advise(table(*rows, recorded=True))
-    assert "get-in-loop" not in found.findings.get_column("pattern").to_list()
+    assert "get-in-loop" not in found.get_column("pattern").to_list()

@@ -153,7 +153,8 @@ class Facts:
 
         What Ray's libraries do for themselves is left out: nobody can write that in another way.
         """
-        is_own = self.spans.select(is_rays_own(pl.col("function")).fill_null(value=False)).to_series()
+        own = self.spans.select(is_rays_own(pl.col("function")).fill_null(value=False)).to_series()
+        own_flows = set(np.flatnonzero(own.to_numpy()).tolist())
         waits_at: dict[tuple[int, str], list[int]] = {}
         names = self.spans.get_column("name").gather(self.waits).to_list()
         flows = self.graph.events.head[self.waits].tolist()
@@ -161,7 +162,7 @@ class Facts:
             waits_at.setdefault((flow, self.sites.get(wait, name)), []).append(wait)
         found: dict[tuple[str, str], list[Loop]] = {}
         for (flow, place), listed in waits_at.items():
-            if len(listed) >= FEWEST_ROUNDS and flow in self.submits_of and not is_own[flow]:
+            if len(listed) >= FEWEST_ROUNDS and flow in self.submits_of and flow not in own_flows:
                 others = self.waits_of[flow]
                 others = others[self.start[others] >= self.start[listed[0]]]
                 ready = [self.ready_runs(wait) for wait in listed]
