@@ -27,7 +27,9 @@ def call_site() -> str | None:
     is_inside_one = False
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""
-        if is_program(name):
+        if name.partition(".")[0] in _STANDARD_LIBRARY:
+            pass  # what it calls, and who called it, is told
+        elif is_program(name):
             # A comprehension and the function that it stands in are one place.
             if not is_inside_one:
                 frames.append(frame)

@@ -59,9 +59,10 @@ class _Call:
             variables = frame.f_locals
             ready, asked = variables.get("ready_ids", ()), variables.get("num_returns", 0)
             came = internals.task_ids_of(ready)
-            news = datasets.is_news(came)
-            if news is not None:
-                self._waits.end(self._wait, lambda: {names.READY_TASK_IDS: came}, error, may_go_on=not news)
+            if datasets.is_executing():
+                self._wait.works_between = True
+                is_over = datasets.is_news(came)
+                self._waits.end(self._wait, lambda: {names.READY_TASK_IDS: came}, error, may_go_on=not is_over)
                 return
             timed_out = error is None and len(ready) < asked
             self._waits.end(self._wait, lambda: self._waited(variables, error, timed_out), error, timed_out)

@@ -165,13 +165,19 @@ def operator_that_submits() -> str | None:
     return None
 
 
-def is_news(ready: list[str]) -> bool | None:
-    """Tell, in the thread of an execution, whether tasks are ready that were not when it asked last; else None.
+def is_executing() -> bool:
+    """Tell whether the present thread is an execution's own."""
+    execution = _current.get()
+    return execution is not None and execution.run is not None
+
+
+def is_news(ready: list[str]) -> bool:
+    """Tell, in the thread of an execution, whether tasks are ready that were not when it asked last.
 
     It asks for all of its tasks ten times a second, and goes on with those that have something.
     """
     execution = _current.get()
-    return None if execution is None or execution.run is None else execution.is_news(frozenset(ready))
+    return execution is not None and execution.is_news(frozenset(ready))
 
 
 def task_of(state: Any) -> list[str]:

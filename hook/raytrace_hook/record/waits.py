@@ -39,7 +39,7 @@ class Wait:
 
     __slots__ = (
         "__weakref__", "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "is_shown", "key",
-        "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns",
+        "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns", "works_between",
     )  # fmt: skip
 
     def __init__(self, name: str, context: Any, parent: SpanContext) -> None:
@@ -62,6 +62,8 @@ class Wait:
         """Where the call itself began, after our own work: what decides whether it was short."""
         self.polls = 0
         """How many calls came back with nothing before the present one."""
+        self.works_between = False
+        """Whether what the thread does between two polls is nothing but asking."""
         self.end_ns = 0
         self.ready: dict[str, None] = {}
         """What the calls came back with until now."""
