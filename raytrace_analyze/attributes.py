@@ -27,6 +27,7 @@ ARGUMENT_BYTES = "raytrace.argument_bytes"
 
 # A submission, a wait or a put.
 CALL_SITE = "raytrace.call_site"
+LIBRARY = "raytrace.library"
 PUT_BYTES = "raytrace.put_bytes"
 
 # A submission and a run.

@@ -153,7 +153,8 @@ def test_the_thread_that_hands_out_tasks_is_no_loop_of_the_programs() -> None:
     ]
     for number, at in enumerate(range(110, 910, 200)):
         rows += task(number, 2, MAP, at * ms, (at + 10) * ms, (at + 180) * ms, parent="er")
-        rows.append(wait(f"w{number}", (at + 6) * ms, (at + 190) * ms, "er", [f"task{number}"], name="ray.wait"))
+        poll = (at + 6) * ms, (at + 190) * ms, "er", [f"task{number}"]
+        rows.append(wait(f"w{number}", *poll, name="ray.wait", attributes='{"raytrace.library": "ray.data"}'))
     rows.append(wait("n", 105 * ms, 1_110 * ms, "d", ["e"], name="ray.next"))
     found = rt.advise(table(*rows, recorded=True))
     assert "get-in-loop" not in found.get_column("pattern").to_list()

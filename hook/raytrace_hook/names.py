@@ -21,6 +21,8 @@ RESOURCES = "raytrace.resources"
 # A submission or a wait.
 CALL_SITE = "raytrace.call_site"
 """Where in the program: `file:line` of the call, then of who called that, each on a line of its own."""
+LIBRARY = "raytrace.library"
+"""Which of Ray's libraries makes the call, where it is not the program itself."""
 
 # A submission and a run.
 TASK_NAME = "raytrace.task_name"

@@ -53,6 +53,7 @@ ALSO_WRITTEN = {
     "raytrace.alive",
     "raytrace.task_name",
     "raytrace.sampler",
+    "raytrace.library",
 }
 ALSO_WRITTEN |= {"raytrace.cluster_resources", "raytrace.lost_because", "raytrace.process_cpu_ns"}
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.sampler"}

@@ -24,7 +24,7 @@ from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import flows, polls
 from raytrace_hook.record.attributes import add_one
-from raytrace_hook.record.call_sites import call_site
+from raytrace_hook.record.call_sites import call_site, library
 from raytrace_hook.record.flows import Flow
 
 MOST_AWAITED = 64
@@ -236,6 +236,9 @@ class Waits:
         site = wait.site or call_site()
         if site is not None:
             found[names.CALL_SITE] = site
+        by = library()
+        if by is not None:
+            found[names.LIBRARY] = by
         return found
 
     def _tracer(self) -> trace.Tracer:
