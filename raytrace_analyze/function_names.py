@@ -3,10 +3,12 @@
 Tables, JSON and CSV keep the full names, as Ray gives them: they are keys. Whatever is said in words has the short one.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # the names are needed where nothing heavy may be loaded
     import polars as pl
+
+_Texts = TypeVar("_Texts", "pl.Expr", "pl.Series")
 
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
@@ -51,6 +53,6 @@ def name_of(function: str | None) -> str:
     return "the driver" if function in (None, DRIVER) else f"`{short_name(function)}`"
 
 
-def is_rays_own(functions: "pl.Expr") -> "pl.Expr":
+def is_rays_own(functions: _Texts) -> _Texts:
     """Tell the functions that Ray's libraries run for themselves: they are nothing that a program asks for."""
     return functions.str.contains(_OWN) & ~functions.str.contains(_FOR_THE_PROGRAM)
