@@ -134,6 +134,13 @@ def _one_table(found: Found) -> Ingested:
         raise nothing_in(found.paths, discovery, [*discovery.problems, _unreadable(file.path, error)]) from error
     if spans.is_empty():
         raise NoSpansError(f"no spans in {readable(file.path)}: the table is empty")
+    return ingested_table(found, spans)
+
+
+def ingested_table(found: Found, spans: pl.DataFrame) -> Ingested:
+    """Give what the one table that was found says: all or some of its rows, in order of start, trace and id."""
+    discovery = found.discovery
+    (file,) = discovery.files
     spans, clamped = clamp_ends(spans)
     events, lost = _older_events(discovery.files, [file.path] if not has_row_events(file.path) else [])
     known = in_order(with_task_events(spans, events)) if events.height else spans

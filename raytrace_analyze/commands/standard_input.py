@@ -24,11 +24,25 @@ NAME = "standard input"
 _Read = TypeVar("_Read", "Ingested", "LargeIngested", "Ingested | LargeIngested")
 
 
-def load_given(paths: Sequence[Path], progress: "Progress | None" = None) -> "Ingested":
-    """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises."""
-    from raytrace_analyze.ingest import load
+def load_given(
+    paths: Sequence[Path], progress: "Progress | None" = None, *, job: str | None = None, trace: str | None = None
+) -> "Ingested":
+    """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises.
 
-    return read_given(paths, lambda files: load(files, progress=progress))
+    Of a large table only what has to do with a job or a trace may be read (see `scoped_reading`).
+    """
+    from raytrace_analyze.ingest import find, load_found
+
+    def read(files: Sequence[Path]) -> "Ingested":
+        found = find(files)
+        some = None
+        if job is not None or trace is not None:
+            from raytrace_analyze.scoped_reading import load_scope
+
+            some = load_scope(found, job=job, trace=trace)
+        return load_found(found, progress=progress) if some is None else some
+
+    return read_given(paths, read)
 
 
 def read_given(paths: Sequence[Path], read: Callable[[Sequence[Path]], _Read]) -> _Read:

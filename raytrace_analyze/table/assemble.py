@@ -109,12 +109,19 @@ def read_table(path: Path) -> pl.DataFrame:
     try:
         source = whole_content(path)
         check_version(source, name)
-        rows = pl.read_parquet(source, glob=False)
-        check_columns(rows, _NEEDED, name)
-        check_types(rows, TABLE, name)
-        rows = conform(rows, TABLE)
-        check_times(rows, name)
+        return checked_table(pl.read_parquet(source, glob=False), name)
     except CANNOT_READ as error:
         raise UsageError(f"{name} is damaged: {first_line(error)}; merge the span files anew") from error
+
+
+def checked_table(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Give rows of a table's file in order of start, trace and id (columns of `schema.TABLE`), if they are sound.
+
+    Raises UsageError, which calls the file by `name`, for columns that are missing or hold something else.
+    """
+    check_columns(rows, _NEEDED, name)
+    check_types(rows, TABLE, name)
+    rows = conform(rows, TABLE)
+    check_times(rows, name)
     check_columns(rows, _NEEDED, name)  # a value of another type has become null
     return in_order(rows.with_columns(pl.col(FROM_EVENTS).fill_null(False)))
