@@ -56,3 +56,10 @@ def name_of(function: str | None) -> str:
 def is_rays_own(functions: _Texts) -> _Texts:
     """Tell the functions that Ray's libraries run for themselves: they are nothing that a program asks for."""
     return functions.str.contains(_OWN) & ~functions.str.contains(_FOR_THE_PROGRAM)
+
+
+def rays_own_together(functions: "pl.Expr") -> "pl.Expr":
+    """Give all that Ray's libraries run for themselves one name, `RAYS_OWN`."""
+    import polars as pl
+
+    return pl.when(is_rays_own(functions)).then(pl.lit(RAYS_OWN)).otherwise(functions)
