@@ -52,6 +52,7 @@ bench: .venv/.test
 	$(BIN)/python -m benchmarks.path_speed --small
 	$(BIN)/python -m benchmarks.replay_speed 20000
 	$(BIN)/python -m benchmarks.hook_overhead
+	$(BIN)/python -m benchmarks.library_overhead
 
 tests: .venv/.test browser
 	$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, RAY_DATA
 from raytrace_analyze.units import bytes_text, duration_text, share_text
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 def notes(operators: pl.DataFrame) -> list[str]:
     """Say which columns (of `data`) are not known in some rows, and why."""
-    real = operators.filter(pl.col("operator") != DRIVER)
+    real = operators.filter(~pl.col("operator").is_in([DRIVER, RAY_DATA]))
     if real.is_empty():
         return [_NO_TASKS]
     found = []
@@ -88,6 +88,8 @@ def _limit(rows: list[Row]) -> str:
     share = share_text(limiting["path_share"], 1)
     if limiting["operator"] == DRIVER:
         return f"the driver, which takes the blocks, limits the rate ({share} of the time)."
+    if limiting["operator"] == RAY_DATA:
+        return f"Ray Data itself, which hands out the tasks, limits the rate ({share} of the time)."
     return f"{limiting['operator']} limits the rate ({share} of the time)."
 
 
