@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.diagnosis.finding import Diagnosis, Finding
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.exports.export import export
-    from raytrace_analyze.ingest import Ingested, IngestReport, load, read_spans
+    from raytrace_analyze.ingest import Ingested, load, read_spans
+    from raytrace_analyze.ingest_report import IngestReport
     from raytrace_analyze.path.aggregate import path_aggregates
     from raytrace_analyze.path.all_scopes import critical_paths
     from raytrace_analyze.path.one_scope import critical_path
@@ -83,7 +84,7 @@ _HOME = {
     "html_report": "report.build",
     "span_graph": "analyses.span_graph",
     "Ingested": "ingest",
-    "IngestReport": "ingest",
+    "IngestReport": "ingest_report",
     "load": "ingest",
     "read_spans": "ingest",
     "jobs": "analyses.inventory",

@@ -12,8 +12,7 @@ from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import for_polars, readable
-from raytrace_analyze.ingest import Ingested, load
-from raytrace_analyze.model import InputFile, Progress
+from raytrace_analyze.model import InputFile
 from raytrace_analyze.schema import INPUTS_KEY
 
 Known = dict[str, list[int]]
@@ -37,17 +36,16 @@ def known_inputs(table: Path) -> Known:
     return {str(name): list(stamp) for name, stamp in told.items()} if isinstance(told, dict) else {}
 
 
-def load_new(table: Path, paths: Sequence[Path], known: Known, *, progress: Progress | None = None) -> Ingested | None:
-    """Read a table and, among `paths`, the files that are new or have changed; None if there are none.
+def new_inputs(table: Path, paths: Sequence[Path], known: Known) -> list[Path]:
+    """Find among `paths` the files that are new or have changed since a table was made; with the table before them.
 
-    What comes out is the table that merging all of the files at once gives. Raises what `load` raises.
+    What merging these gives is what merging all of the files at once gives. Nothing is new where the list is empty.
     """
     found = find_span_files(paths).files
     new = [
         file for file in found if file.path.absolute() != table.absolute() and known.get(_name(file)) != _stamp(file)
     ]
-    given = dict.fromkeys(file.archive or file.path for file in new)
-    return load([table, *given], progress=progress) if new else None
+    return [table, *dict.fromkeys(file.archive or file.path for file in new)] if new else []
 
 
 def _name(file: InputFile) -> str:

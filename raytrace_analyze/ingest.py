@@ -1,9 +1,8 @@
 """From paths to the span table: find the files, decode them, assemble, and report what was met."""
 
-import datetime
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -15,62 +14,18 @@ from raytrace_analyze.decode.parquet import EVENT_TABLE_FORMAT
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.engines.local import decode_files
-from raytrace_analyze.errors import NoSpansError, NoWholeSpanError, UsageError
-from raytrace_analyze.files.discover import NO_KIND
+from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.files.streams import readable
+from raytrace_analyze.ingest_report import IngestReport, nothing_in, report_of
 from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind, Progress
-from raytrace_analyze.schema import DECODED, PROCESS
+from raytrace_analyze.schema import DECODED
 from raytrace_analyze.table.assemble import assemble, in_order, read_table
-from raytrace_analyze.table.attempts import only_spans, task_events_of, with_task_events
+from raytrace_analyze.table.attempts import task_events_of, with_task_events
 from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.event_spans import spans_of_events, split_by_hook
-from raytrace_analyze.table.kept_problems import kept_problems
-from raytrace_analyze.table.losses import lost_spans
 from raytrace_analyze.table.row_events import has_row_events, read_row_events
 from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
-from raytrace_analyze.units import count_text
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What was read, skipped, lost and noticed on the way to a span table."""
-
-    files: tuple[Path, ...]
-    """The files read."""
-    skipped: dict[str, int]
-    """How many other entries were passed over, by reason."""
-    unreadable: tuple[str, ...]
-    """Folders and files that may not be opened."""
-    problems: tuple[Problem, ...]
-    records: int
-    """Span records read; more than there are spans where copies were among them."""
-    spans: int
-    traces: int
-    jobs: int
-    sessions: int
-    processes: int
-    in_flight: int
-    start: datetime.datetime | None
-    end: datetime.datetime | None
-    attempts_without_span: int = 0
-    """Attempts of tasks that only Ray's task events know; no spans, and counted nowhere else."""
-    earlier: tuple[Problem, ...] = ()
-    """What was wrong with the files that the tables among the input were made of, as these say."""
-
-    @property
-    def lost_spans(self) -> int:
-        """How many spans the hook could not write, as it says itself."""
-        return sum(problem.lost for problem in self.problems if problem.kind is ProblemKind.LOST_SPANS)
-
-    @property
-    def all_problems(self) -> tuple[Problem, ...]:
-        """What was wrong now, and what tables among the input say of earlier: what a table made of it has to tell."""
-        return self.problems + self.earlier
-
-    @property
-    def is_damaged(self) -> bool:
-        """Whether input was lost, so that the exit code has to say so."""
-        return any(problem.is_damage for problem in self.problems)
+from raytrace_analyze.table.totals import count_up
 
 
 @dataclass(frozen=True)
@@ -83,6 +38,10 @@ class Ingested:
     inputs: tuple[InputFile, ...] = ()
     """The files that were found to hold something of ours, as they were before they were read."""
 
+    def changed(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "Ingested":
+        """Give the same with something done to its rows, each for itself."""
+        return replace(self, spans=change(self.spans))
+
     @property
     def task_events(self) -> pl.DataFrame:
         """What version 0.1.0 gave beside the spans: the task events in their rows, one row an attempt; often empty.
@@ -92,34 +51,64 @@ class Ingested:
         return task_events_of(self.spans)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What there is to read among some paths."""
+
+    paths: tuple[Path, ...]
+    discovery: Discovery
+
+    @property
+    def sources(self) -> list[InputFile]:
+        """The files that hold spans."""
+        return [file for file in self.discovery.files if format_of(file).holds_spans]
+
+    @property
+    def read(self) -> tuple[Path, ...]:
+        """The files that hold spans, or Ray's own events."""
+        files = (file for file in self.discovery.files if format_of(file).holds_spans or format_of(file).read_pieces)
+        return tuple(file.path for file in files)
+
+    @property
+    def is_one_table(self) -> bool:
+        """Whether there is just a table that `merge` has put together already."""
+        return len(self.discovery.files) == 1 and self.discovery.files[0].format == SPAN_TABLE.name
+
+
+def find(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Found:
+    """Find the files that hold something of ours among files and folders. Raises UsageError, as `load` does."""
+    listed = [Path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+    return Found(tuple(listed), find_span_files(listed))
+
+
 def load(paths: str | PathLike[str] | Sequence[str | PathLike[str]], *, progress: Progress | None = None) -> Ingested:
     """Read all span files among `paths` (files and folders), and Ray's task events beside them, into one span table.
 
     `progress` is told which share of the files is read. Raises NoSpansError where there is no span in them;
     UsageError for a path that does not exist.
     """
-    given = [paths] if isinstance(paths, str | PathLike) else paths
-    listed = [Path(path) for path in given]
-    discovery = find_span_files(listed)
-    if len(discovery.files) == 1 and discovery.files[0].format == SPAN_TABLE.name:
-        return _one_table(listed, discovery)
-    sources = [file for file in discovery.files if format_of(file).holds_spans]
+    return load_found(find(paths), progress=progress)
+
+
+def load_found(found: Found, *, progress: Progress | None = None) -> Ingested:
+    """Read what was found into one span table, as `load` does."""
+    if found.is_one_table:
+        return _one_table(found)
     frames: list[pl.DataFrame] = []
     problems: list[Problem] = []
-    for decoded in decode_files(sources, progress=progress):
+    for decoded in decode_files(found.sources, progress=progress):
         frames.append(decoded.frame)
         problems += decoded.problems
-    pieces, lost = _pieces(discovery.files)
-    alone, adding = split_by_hook(pieces, pl.concat([DECODED.to_frame(), *frames]))
-    frames.append(spans_of_events(alone))
-    events, unread = _task_events(discovery.files, pl.concat([alone, adding]).select(TASK_EVENTS.names()))
-    problems += [*lost, *unread]
+    known = pl.concat([DECODED.to_frame(), *frames])
+    made, events, lost = read_events(found.discovery.files, known)
+    frames.append(made)
+    problems += lost
     spans, noticed = assemble(frames, events)
     if spans.is_empty():
-        raise _nothing_in(listed, discovery, [*discovery.problems, *problems])
+        raise nothing_in(found.paths, found.discovery, [*found.discovery.problems, *problems])
     records = sum(frame.height for frame in frames)
-    files = tuple(file.path for file in discovery.files if file in sources or format_of(file).read_pieces)
-    return Ingested(spans, _report(spans, files, discovery, [*problems, *noticed], records), discovery.files)
+    report = report_of(count_up(spans), found.read, found.discovery, [*problems, *noticed], records)
+    return Ingested(spans, report, found.discovery.files)
 
 
 def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
@@ -133,22 +122,41 @@ def read_spans(*paths: str | PathLike[str]) -> pl.DataFrame:
     return load(paths).spans.with_columns(duration_ns=(pl.col("end") - pl.col("start")).dt.total_nanoseconds())
 
 
-def _one_table(paths: Sequence[Path], discovery: Discovery) -> Ingested:
+def _one_table(found: Found) -> Ingested:
     """Read a span table as it is: `merge` has put it together already."""
+    discovery = found.discovery
     (file,) = discovery.files
     try:
         spans = read_table(file.path)
     except UsageError as error:
         if file.is_given:
             raise
-        raise _nothing_in(paths, discovery, [*discovery.problems, _unreadable(file.path, error)]) from error
+        raise nothing_in(found.paths, discovery, [*discovery.problems, _unreadable(file.path, error)]) from error
     if spans.is_empty():
         raise NoSpansError(f"no spans in {readable(file.path)}: the table is empty")
+    return ingested_table(found, spans)
+
+
+def ingested_table(found: Found, spans: pl.DataFrame) -> Ingested:
+    """Give what the one table that was found says: all or some of its rows, in order of start, trace and id."""
+    discovery = found.discovery
+    (file,) = discovery.files
     spans, clamped = clamp_ends(spans)
     events, lost = _older_events(discovery.files, [file.path] if not has_row_events(file.path) else [])
     known = in_order(with_task_events(spans, events)) if events.height else spans
-    noticed = [*lost, *clamped]
-    return Ingested(known, _report(known, (file.path,), discovery, noticed, only_spans(known).height))
+    return Ingested(known, report_of(count_up(known), (file.path,), discovery, [*lost, *clamped]))
+
+
+def read_events(files: Sequence[InputFile], known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Problem]]:
+    """Read what Ray tells of tasks among the files; `known` has session, job and node of the spans that were read.
+
+    Gives spans (columns of `DECODED`) of jobs that no span tells of, task events (columns of `TASK_EVENTS`), and what
+    was wrong.
+    """
+    pieces, lost = _pieces(files)
+    alone, adding = split_by_hook(pieces, known)
+    events, unread = _task_events(files, pl.concat([alone, adding]).select(TASK_EVENTS.names()))
+    return spans_of_events(alone), events, [*lost, *unread]
 
 
 def _pieces(files: Sequence[InputFile]) -> tuple[pl.DataFrame, list[Problem]]:
@@ -210,59 +218,3 @@ def _older_events(files: Sequence[InputFile], bare: Sequence[Path]) -> tuple[pl.
 def _unreadable(path: Path, error: UsageError) -> Problem:
     name = readable(path)
     return Problem(ProblemKind.UNREADABLE, name, None, str(error).removeprefix(f"{name} "))
-
-
-def _report(
-    spans: pl.DataFrame,
-    files: tuple[Path, ...],
-    discovery: Discovery,
-    problems: list[Problem],
-    records: int,
-) -> IngestReport:
-    attempts = spans.height
-    spans = only_spans(spans)
-    earlier = [
-        problem for file in discovery.files if file.format == SPAN_TABLE.name for problem in kept_problems(file.path)
-    ]
-    # Losses are counted by process, whoever tells of them: once.
-    headers = [problem for problem in (*problems, *earlier) if problem.kind is ProblemKind.LOST_SPANS]
-    others = [problem for problem in problems if problem.kind is not ProblemKind.LOST_SPANS]
-    return IngestReport(
-        files=files,
-        skipped=discovery.skipped,
-        unreadable=discovery.unreadable,
-        problems=(*discovery.problems, *others, *lost_spans(spans, headers)),
-        records=records,
-        spans=spans.height,
-        traces=spans.get_column("trace_id").n_unique(),
-        jobs=spans.select("session", "job_id").drop_nulls().n_unique(),
-        sessions=spans.get_column("session").n_unique(),
-        processes=spans.select(PROCESS).n_unique(),
-        in_flight=spans.get_column("end").null_count(),
-        start=_moment(spans.get_column("start").min()),
-        end=_moment(spans.select(pl.max_horizontal("start", "end").max()).item()),
-        attempts_without_span=attempts - spans.height,
-        earlier=tuple(problem for problem in earlier if problem.kind is not ProblemKind.LOST_SPANS),
-    )
-
-
-def _moment(value: object) -> datetime.datetime | None:
-    return value if isinstance(value, datetime.datetime) else None
-
-
-def _nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> NoSpansError:
-    where = ", ".join(map(readable, paths))
-    looked = sum(discovery.skipped.values()) + len(discovery.files)
-    damaged = [problem for problem in problems if problem.kind is not ProblemKind.MISSING_PARENT]
-    if damaged:
-        first = damaged[0]
-        return NoWholeSpanError(f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})")
-    kinds = [f"{reason} ({count:,})" for reason, count in discovery.skipped.items() if reason not in NO_KIND]
-    if kinds:
-        return NoSpansError(
-            f"no spans that can be read in {where}, but {', '.join(kinds)}; docs/formats.md says what can be read"
-        )
-    return NoSpansError(
-        f"no spans in {where} ({count_text(looked, 'file')} looked at); is tracing on? start Ray with "
-        "--tracing-startup-hook, or ray.init(_tracing_startup_hook=...)"
-    )

@@ -1,9 +1,6 @@
 """Many jobs or traces at once: sums over all their paths, what differs in the slowest, and siblings that overlap."""
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,8 @@ from raytrace_analyze import (
 )
 from raytrace_analyze.path.aggregate import aggregate_paths
 from raytrace_analyze.vocabulary import PathGroup
+from tests import command_line
+from tests.command_line import Done
 from tests.random_spans import random_table, span_table
 from tests.simulator import simulate
 from tests.tables import span, table
@@ -127,10 +126,8 @@ def requests_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "raytrace_analyze", "critical-path", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+def cli(*arguments: str | Path) -> Done:
+    return command_line.cli("critical-path", *arguments)
 
 
 def test_all_traces_on_screen(requests_file: Path) -> None:

@@ -14,14 +14,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.command_line import cli, cli_apart
+
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
 MAP_REDUCE = SAMPLES / "map_reduce-stock" / "spans"
-
-
-def cli(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "raytrace_analyze", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=120, check=False)
 
 
 def document(*arguments: str | Path) -> dict[str, Any]:
@@ -94,6 +90,13 @@ def test_damage_is_named_and_the_rest_is_kept(tmp_path: Path) -> None:
     assert strict.returncode == 4
     assert not (tmp_path / "strict.parquet").exists()
     assert cli("jobs", damaged).returncode == 4
+
+
+def test_a_process_of_its_own_says_and_returns_the_same(merged: Path) -> None:
+    """Most tests run the command line in their own process."""
+    for arguments in (["stats", merged], ["jobs", merged.parent / "nowhere"], ["stats", merged, "--format", "json"]):
+        here, apart = cli(*arguments), cli_apart(*arguments)
+        assert (apart.returncode, apart.stdout, apart.stderr) == (here.returncode, here.stdout, here.stderr)
 
 
 def test_a_cut_last_record_is_noted_and_no_error(tmp_path: Path) -> None:
@@ -264,13 +267,8 @@ def test_output_that_cannot_be_written_is_one_clear_line(merged: Path) -> None:
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_names_stay_whole_on_a_narrow_screen(width: int) -> None:
     for command in ("critical-path", "stats"):
-        done = subprocess.run(
-            [sys.executable, "-m", "raytrace_analyze", command, str(MAP_REDUCE)],
-            env={**os.environ, "COLUMNS": str(width), "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = cli(command, MAP_REDUCE, width=width)
+        assert done.returncode == 0
         table = [line for line in done.stdout.splitlines() if line.startswith(("map_part ", "reduce_pair "))]
         assert len(table) == 2, done.stdout
         assert all(line.rstrip().endswith(("s", "%")) for line in table)

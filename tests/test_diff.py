@@ -19,9 +19,9 @@ import raytrace_analyze as rt
 from raytrace_analyze import RunDiff, diff, read_spans, write_table
 from raytrace_analyze.analyses.diff.significance import Significance
 from raytrace_analyze.views.diff_view import answer
+from tests.command_line import cli
 from tests.simulator import programs, simulate
 from tests.tables import run, span, submit, table, wait
-from tests.test_cli import cli
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
 OURS, STOCK = SAMPLES / "map_reduce-ours" / "spans", SAMPLES / "map_reduce-stock" / "spans"

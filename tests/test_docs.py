@@ -3,8 +3,6 @@
 import inspect
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from enum import EnumType
 from itertools import takewhile
@@ -18,6 +16,8 @@ from typer.models import ArgumentInfo
 import raytrace_analyze
 from raytrace_analyze.cli import app
 from raytrace_analyze.errors import EXIT_CODES
+from tests import notebook
+from tests.command_line import cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -29,15 +29,8 @@ HOW = 'a page is old; to write it anew: make tests ARGS="tests/test_docs.py" RAY
 
 
 def run(command: str, width: int) -> str:
-    arguments = command.removeprefix("raytrace-analyze ").split()
-    done = subprocess.run(
-        [sys.executable, "-m", "raytrace_analyze", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": str(width), "NO_COLOR": "1"},
-        check=True,
-    )
+    done = cli(*command.removeprefix("raytrace-analyze ").split(), cwd=ROOT, width=width)
+    assert done.returncode == 0, done.stderr
     return "\n".join(line.rstrip() for line in done.stdout.splitlines())
 
 
@@ -83,6 +76,21 @@ def test_python_on_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch, caps
     for code in re.findall(r"```python\n(import .*?)```", page.read_text(), re.DOTALL):
         exec(code.replace('"/tmp/spans"', '"sample_spans/nested-ours/spans"'), {})
     assert capsys.readouterr().out
+
+
+def test_the_notebook_runs_and_shows_what_it_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a drawing is made of may change; what is said in words is compared."""
+    monkeypatch.chdir(ROOT / "docs")
+    kept = notebook.read()
+    code = [cell for cell in kept["cells"] if cell["cell_type"] == "code"]
+    outputs = notebook.run(kept)
+    assert sum("text/html" in each["data"] for output in outputs for each in output) > len(code) / 2
+    if REGENERATE:
+        for number, (cell, output) in enumerate(zip(code, outputs, strict=True), start=1):
+            cell.update(execution_count=number, outputs=output)
+        notebook.write(kept)
+    words = [[each["data"]["text/plain"] for each in output] for output in outputs]
+    assert [[each["data"]["text/plain"] for each in cell["outputs"]] for cell in code] == words, HOW
 
 
 DEFAULTS = """\

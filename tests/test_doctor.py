@@ -1,6 +1,7 @@
 """`doctor` finds what keeps tracing from working, and what is missing from a record; ends with 1 where it matters."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -148,8 +149,9 @@ def test_a_cluster_with_the_hook_is_fine(tmp_path: Path) -> None:
 def test_a_cluster_with_the_old_documentations_hook_says_so(tmp_path: Path) -> None:
     (tmp_path / "my_old_hook.py").write_text(OLD_HOOK)
     hook = ["--tracing-startup-hook", "my_old_hook:setup_tracing"]
-    with cluster(tmp_path, hook, PYTHONPATH=str(tmp_path)) as address, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(tmp_path))
+    path = f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"
+    with cluster(tmp_path, hook, PYTHONPATH=path) as address, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path)
         done = doctor("--address", address)
     assert done.exit_code == 1
     assert "SimpleExportSpanProcessor" in done.output and "use SimpleSpanProcessor" in done.output

@@ -6,7 +6,6 @@ import inspect
 import io
 import json
 import re
-import sys
 import types
 from collections.abc import Iterator
 from enum import Enum
@@ -19,17 +18,18 @@ import typer
 from typer.models import ArgumentInfo
 
 import raytrace_analyze as rt
-from raytrace_analyze import cli
+from raytrace_analyze.cli import app
 from raytrace_analyze.commands.options import OutputFormat
 from raytrace_analyze.commands.traced import merge_and_show
 from raytrace_analyze.printable import printable
+from tests.command_line import cli
 from tests.hostile_spans import PREFIX, SUFFIX, hostile, write_hostile
 from tests.test_hang import two_that_wait_for_each_other
 from tests.test_train import training
 from tests.test_tune import tuning
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = {str(command.name): command.callback for command in cli.app.registered_commands if command.callback}
+COMMANDS = {str(command.name): command.callback for command in app.registered_commands if command.callback}
 READ_NO_SPANS = {"record", "demo", "man", "collect"}
 JOINS_A_CLUSTER = {"collect"}
 """What is given right here would be looked for on whatever cluster runs on this machine."""
@@ -58,6 +58,13 @@ def spans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rt.write_table(training(hostile("mnist")), folder / "training.parquet")
     rt.write_table(tuning(hostile("search")), folder / "tuning.parquet")
     return folder
+
+
+@pytest.fixture(scope="module")
+def merged(spans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rt.write_table(
+        rt.read_spans(spans), tmp_path_factory.mktemp("merged") / f"table{SUFFIX.replace(chr(0), '')}.parquet"
+    )
 
 
 def formats(command: str) -> list[str | None]:
@@ -102,38 +109,43 @@ def variants(command: str, spans: Path) -> Iterator[list[str]]:
 
 NO_ROWS = {"data", "serve", "watch"}
 """Of what these list there is nothing in the spans here: their CSV is a header."""
-CASES = [(command, form) for command in COMMANDS for form in formats(command)]
 
 
-@pytest.mark.parametrize(("command", "form"), CASES)
+def cases() -> Iterator[Any]:
+    """Every option with the format that the screen shows; with the others only some, and all when there is time."""
+    for command in COMMANDS:
+        first, *others = formats(command)
+        yield pytest.param(command, first, True, id=f"{command}-{first}")
+        for form in others:
+            yield pytest.param(command, form, False, id=f"{command}-{form}-some options")
+            yield pytest.param(command, form, True, id=f"{command}-{form}", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("command", "form", "every"), list(cases()))
 def test_nothing_acts_on_a_terminal_or_a_spreadsheet(
-    command: str, form: str | None, spans: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
+    command: str, form: str | None, every: bool, spans: Path, merged: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "3000")
-    monkeypatch.setenv("NO_COLOR", "1")
     nowhere = Path(f"nothing{SUFFIX}")
     arguments = [[f"--no-such{SUFFIX}"]]
     if command not in JOINS_A_CLUSTER:
-        arguments += variants(command, nowhere)
+        arguments += list(variants(command, nowhere))[: None if every else 1]
     if command not in READ_NO_SPANS:
-        arguments += variants(command, spans)
+        # The files themselves once: what is said of them does not hang on the options.
+        arguments += list(variants(command, spans))[:1]
+        arguments += list(variants(command, merged))[1 : None if every else 1 + len(ONLY_TOGETHER.get(command, []))]
     shown = 0
     for given in arguments:
-        monkeypatch.setattr(sys, "argv", ["raytrace-analyze", command, *given, *(["--format", form] if form else [])])
-        with pytest.raises(SystemExit):
-            cli.main()
-        done = capsys.readouterr()
-        check(done.err, given)
-        check(done.out, given)
-        if form == "json" and done.out:
-            shown += holds(json.loads(done.out))
+        done = cli(command, *given, *(["--format", form] if form else []), cwd=tmp_path, width=3000)
+        check(done.stderr, given)
+        check(done.stdout, given)
+        if form == "json" and done.stdout:
+            shown += holds(json.loads(done.stdout))
         elif form == "csv":
-            cells = [cell for row in csv.reader(io.StringIO(done.out)) for cell in row]
+            cells = [cell for row in csv.reader(io.StringIO(done.stdout)) for cell in row]
             assert [cell for cell in cells if FORMULA.match(cell)] == [], given
             shown += any(printable(SUFFIX) in cell for cell in cells)
         else:
-            shown += "END" in done.out + done.err
+            shown += "END" in done.stdout + done.stderr
     assert shown or (form == "csv" and command in NO_ROWS), (
         "no run showed any of the hostile texts: this test would see nothing"
     )

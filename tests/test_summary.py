@@ -1,8 +1,6 @@
 """One story: the summary, the path, the advice, what-if and why of one job say the same."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from raytrace_analyze.advice import give_advice
 from raytrace_analyze.views.path_view import show_path
 from raytrace_analyze.views.summary_view import summary_document, summary_lines
 from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
+from tests.command_line import cli
 from tests.tables import run, span, submit, table, wait
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -159,13 +158,11 @@ def test_a_job_that_never_ended_says_so() -> None:
 
 def test_the_command_and_its_document() -> None:
     capture = SAMPLES / "map_reduce-ours" / "spans"
-    command = [sys.executable, "-m", "raytrace_analyze", "summary", str(capture), "--format", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    document = json.loads(done.stdout)
+    document = json.loads(cli("summary", capture, "--format", "json").stdout)
     found = rt.summary(rt.read_spans(capture))
     assert document.pop("evidence")["damaged"] == 0
     assert document == {"schema_version": 1, **json.loads(json.dumps(summary_document(found)))}
     assert {row["spent_on"] for row in document["time"]} <= set(Spent)
     assert document["ended"]["outcome"] == "completed"
-    bare = subprocess.run([*command[:3], str(capture)], capture_output=True, text=True, check=True)
+    bare = cli(capture)
     assert bare.stdout.split() == " ".join(summary_lines(found)).split()

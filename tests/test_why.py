@@ -3,9 +3,6 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,8 @@ import pytest
 
 from raytrace_analyze import TaskStory, UsageError, load, tell_story
 from raytrace_analyze.analyses.task_story import STEPS
+from tests import command_line
+from tests.command_line import Done
 from tests.random_spans import random_table
 from tests.real_ray import run_traced
 from tests.tables import run, span, submit, table, wait
@@ -113,10 +112,8 @@ def test_any_run_of_nonsense_has_a_story() -> None:
 # On the command line
 
 
-def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "raytrace_analyze", "why", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "130", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+def cli(*arguments: str | Path) -> Done:
+    return command_line.cli("why", *arguments, width=130)
 
 
 def document(*arguments: str | Path) -> dict[str, Any]:
@@ -159,9 +156,7 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
 
 
 def test_the_chain_says_what_it_waited_for() -> None:
-    command = [sys.executable, "-m", "raytrace_analyze", "critical-path", SAMPLES / "failures-ours", "--by", "cause"]
-    environment = {**os.environ, "COLUMNS": "150", "NO_COLOR": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=True)
+    done = command_line.cli("critical-path", SAMPLES / "failures-ours", "--by", "cause", width=150)
     assert "convert waits to start (its code is loaded)" in done.stdout
     assert "retry" in done.stdout
 

@@ -21,6 +21,8 @@ RESOURCES = "raytrace.resources"
 # A submission or a wait.
 CALL_SITE = "raytrace.call_site"
 """Where in the program: `file:line` of the call, then of who called that, each on a line of its own."""
+LIBRARY = "raytrace.library"
+"""Which of Ray's libraries makes the call, where it is not the program itself."""
 
 # A submission and a run.
 TASK_NAME = "raytrace.task_name"
@@ -37,6 +39,8 @@ OPERATOR = "raytrace.operator"
 OPERATOR_NAME = "raytrace.operator_name"
 OPERATOR_INDEX = "raytrace.operator_index"
 """Its place in the pipeline; an operator comes after those whose output it takes."""
+EXECUTION = "raytrace.execution"
+"""Of the run of an execution's own thread: what the ids of its operators begin with."""
 DATASET = "raytrace.dataset"
 OUTCOME = "raytrace.outcome"
 """Of an execution: `finished`, `failed` or, where the driver ended first, `open`."""

@@ -22,6 +22,7 @@ from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, patches, pickling, tracebacks
 from raytrace_hook.record import (
     awaits,
+    batches,
     callers,
     calls,
     compiled_graphs,
@@ -172,6 +173,7 @@ def _record_waits(recorder: _Recorder) -> None:
         recorder.waits = waits = Waits(recorder.open_spans, settings.min_wait_ns)
         deliver = deliveries.delivering(waits)
         awaits.install(waits)
+        batches.install(waits)
         compiled_graphs.install(waits)
         datasets.install(waits)
         deliveries.install(deliver)

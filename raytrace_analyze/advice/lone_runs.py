@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
@@ -10,6 +11,7 @@ from raytrace_analyze.advice.words import times_text
 from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.asof import latest_other, members_at
 from raytrace_analyze.units import duration_text
 
@@ -45,12 +47,22 @@ def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
             Pattern.STRAGGLER,
             function,
             f"{name_of(function)} usually works {duration_text(median)}, but one run of {runs.size:,} took "
-            f"{duration_text(worst)}{others}",
+            f"{duration_text(worst)}{others}{_on_one_actor(facts, runs, found)}",
             "look at what that run was given: split what is larger than the rest into parts of its own, or submit it "
             "first",
             scale_work(facts.graph, found, median / facts.work_ns[found]),
             found,
         )
+
+
+def _on_one_actor(facts: Facts, runs: RowIds, late: RowIds) -> str:
+    """Say on which actor all the late runs were, where a function runs on several."""
+    actors = facts.spans.get_column("actor_id")
+    where = actors.gather(late).unique()
+    if late.size < 2 or where.len() != 1 or where[0] is None or actors.gather(runs).n_unique() < 2:
+        return ""
+    (named,) = actor_labels(facts.spans).filter(pl.col("actor_id") == where[0]).get_column("actor").head(1)
+    return f", all on {named}"
 
 
 def retry_candidates(facts: Facts) -> Iterator[Candidate]:

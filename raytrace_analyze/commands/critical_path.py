@@ -96,7 +96,8 @@ def critical_path(
         raise UsageError("--near looks at a whole job; leave out --trace, --task and --request")
     tolerance = float(options.read_percent(overlap_tolerance, "overlap-tolerance"))
     how = PathOptions(queues, not no_infer, round(infer_within * 1e6), tolerance)
-    found, exit_code = open_spans(spans)
+    is_part = task is None and request is None and all_scopes is None
+    found, exit_code = open_spans(spans, job=job if is_part else None, trace=trace if is_part else None)
     prepared = prepare(found.spans, clock_correct=clock_correct)
     if all_scopes is not None:
         sum_up(prepared, found, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)

@@ -28,7 +28,7 @@ def hang(
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.hang_view import hang_document, show_hang
 
-    found, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans, job=job)
     result = find_hang(found.spans, job)
     write_result(
         output_format,

@@ -32,12 +32,17 @@ def set_limit(limit: str | None) -> None:
         os.environ[LIMIT_VARIABLE] = limit
 
 
+def allowed_bytes() -> int:
+    """Tell how much memory this process, and those that it starts, may take; 0 for no limit. Raises UsageError."""
+    return limit_bytes(os.environ.get(LIMIT_VARIABLE, ""))
+
+
 def watch_memory() -> None:
     """From now on end this process, with exit code 2 and a line, when it takes more memory than it may.
 
     What the processes that it started take counts, too. By default it may take half of what is there.
     """
-    most = limit_bytes(os.environ.get(LIMIT_VARIABLE, ""))
+    most = allowed_bytes()
     is_watched = any(thread.name == _NAME for thread in threading.enumerate())
     if most and not is_watched and Path("/proc/self/statm").exists():
         threading.Thread(target=_watch, args=(most,), daemon=True, name=_NAME).start()

@@ -4,20 +4,23 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from raytrace_analyze.commands.memory import allowed_bytes
 from raytrace_analyze.commands.reading import check_not_a_terminal, writing
-from raytrace_analyze.commands.standard_input import DASH, load_given
+from raytrace_analyze.commands.standard_input import DASH, read_given
 from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
 
 if TYPE_CHECKING:
     from raytrace_analyze.append import Known
     from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.merging import LargeIngested
     from raytrace_analyze.model import Problem, Progress
 
 _READING = 0.8
@@ -77,8 +80,9 @@ def merge(
     else:
         _check(output, force, ())
     known = _known(output) if append else None
-    with progress_shown("merging") as progress:
-        found = _read(paths, output, known, lambda share: progress(share * _READING))
+    with progress_shown("merging") as progress, ExitStack() as until_written:
+        scratch = partial(_scratch, until_written, output)
+        found = _read(paths, output, known, scratch, lambda share: progress(share * _READING))
         is_refused = found is not None and strict and found.report.is_damaged
         if found is not None and not is_refused:
             found = _without_attributes(found) if drop_attributes else found
@@ -110,21 +114,40 @@ def _known(output: Path) -> "Known | None":
     return known_inputs(output) if output.exists() else None
 
 
-def _read(paths: list[Path], output: Path, known: "Known | None", progress: "Progress") -> "Ingested | None":
+def _scratch(until_written: ExitStack, output: Path) -> Path:
+    """Make a folder for what is too large for memory."""
+    from raytrace_analyze.files.output import scratch_folder
+
+    if output == DASH:
+        return Path(until_written.enter_context(tempfile.TemporaryDirectory(prefix="raytrace-")))
+    return until_written.enter_context(scratch_folder(output))
+
+
+def _read(
+    paths: list[Path], output: Path, known: "Known | None", scratch: Callable[[], Path], progress: "Progress"
+) -> "Ingested | LargeIngested | None":
     """Read all that is given, or the table and what is new; None where nothing is."""
-    from raytrace_analyze.append import load_new
+    from raytrace_analyze.append import new_inputs
+    from raytrace_analyze.merging import merge_files
 
-    if known is None:
-        return load_given(paths, progress)
-    if DASH in paths:
-        raise UsageError("--append knows files by their names, and standard input has none")
-    return load_new(output, paths, known, progress=progress)
+    if known is not None:
+        if DASH in paths:
+            raise UsageError("--append knows files by their names, and standard input has none")
+        paths = new_inputs(output, paths, known)
+        if not paths:
+            return None
+    try:
+        return read_given(
+            paths, lambda files: merge_files(files, scratch, most_bytes=allowed_bytes(), progress=progress)
+        )
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
 
 
-def _without_attributes(found: "Ingested") -> "Ingested":
+def _without_attributes(found: "Ingested | LargeIngested") -> "Ingested | LargeIngested":
     from raytrace_analyze.table.without_attributes import drop_attributes
 
-    return replace(found, spans=drop_attributes(found.spans))
+    return found.changed(drop_attributes)
 
 
 def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
@@ -142,30 +165,31 @@ def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
     check_output(output, lambda path: is_span_table(path) and not is_lost, force=force)
 
 
-def _write(found: "Ingested", output: Path, known: "Known | None") -> None:
+def _write(found: "Ingested | LargeIngested", output: Path, known: "Known | None") -> None:
     from raytrace_analyze.append import about_inputs
     from raytrace_analyze.files.output import strictest_mode
-    from raytrace_analyze.table.assemble import write_table
 
     try:
         about = about_inputs(found.inputs, known)
-        write_table(
-            found.spans,
-            output,
-            mode=strictest_mode(found.report.files),
-            about=about,
-            problems=found.report.all_problems,
-        )
+        _write_table(found, output, mode=strictest_mode(found.report.files), about=about)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
 
 
-def _write_to_standard_output(found: "Ingested") -> None:
-    """Write the table by way of a file, as Parquet is not written front to back."""
-    from raytrace_analyze.table.assemble import write_table
+def _write_table(found: "Ingested | LargeIngested", output: Path, **how: Any) -> None:
+    from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.table.assemble import write_table, write_table_parts
 
+    if isinstance(found, Ingested):
+        write_table(found.spans, output, problems=found.report.all_problems, **how)
+    else:
+        write_table_parts(found.parts, output, problems=found.report.all_problems, **how)
+
+
+def _write_to_standard_output(found: "Ingested | LargeIngested") -> None:
+    """Write the table by way of a file, as Parquet is not written front to back."""
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder, writing():
         file = Path(folder) / "spans.parquet"
-        write_table(found.spans, file, problems=found.report.all_problems)
+        _write_table(found, file)
         with file.open("rb") as stream:
             shutil.copyfileobj(stream, sys.stdout.buffer, 1 << 20)

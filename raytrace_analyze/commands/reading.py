@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from raytrace_analyze.ingest import Ingested
 
 
-def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
+def open_spans(
+    given: Sequence[Path] | None, *, job: str | None = None, trace: str | None = None
+) -> "tuple[Ingested, int]":
     """Read the spans a command was given; by default `spans.parquet` in the working directory.
+
+    Of a large table only what has to do with `job` or `trace` is read, where one of them is all that is asked about.
 
     Gives what was read and the exit code that its input calls for: 4 where some of it was damaged, which is then
     named on standard error. Raises UsageError where there is nothing to read.
@@ -37,7 +41,7 @@ def open_spans(given: Sequence[Path] | None) -> "tuple[Ingested, int]":
         )
     check_paths(given or (), DEFAULT_SPANS)
     with progress_shown("reading spans") as progress:
-        found = load_given(given or [DEFAULT_SPANS], progress)
+        found = load_given(given or [DEFAULT_SPANS], progress, job=job, trace=trace)
     report = found.report
     if told := [problem for problem in report.problems if problem.changes_results]:
         show_problems(told, messages())

@@ -48,7 +48,7 @@ def report(
     from raytrace_analyze.units import bytes_text
 
     base, new = _sides(spans)
-    found, exit_code = open_spans(new)
+    found, exit_code = open_spans(new, job=job)
     check_output(output, _is_ours, force=force)
     before, base_code = (None, exit_code) if base is None else open_spans(base)
     page = html_report(

@@ -3,33 +3,55 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from raytrace_analyze.commands.memory import watch_memory
 from raytrace_analyze.errors import RaytraceError, UsageError
 
 if TYPE_CHECKING:
     from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.merging import LargeIngested
     from raytrace_analyze.model import Progress
 
 DEFAULT_SPANS = Path("spans.parquet")
 DASH = Path("-")
 NAME = "standard input"
 
+_Read = TypeVar("_Read", "Ingested", "LargeIngested", "Ingested | LargeIngested")
 
-def load_given(paths: Sequence[Path], progress: "Progress | None" = None) -> "Ingested":
-    """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises."""
+
+def load_given(
+    paths: Sequence[Path], progress: "Progress | None" = None, *, job: str | None = None, trace: str | None = None
+) -> "Ingested":
+    """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises.
+
+    Of a large table only what has to do with a job or a trace may be read (see `scoped_reading`).
+    """
+    from raytrace_analyze.ingest import find, load_found
+
+    def read(files: Sequence[Path]) -> "Ingested":
+        found = find(files)
+        some = None
+        if job is not None or trace is not None:
+            from raytrace_analyze.scoped_reading import load_scope
+
+            some = load_scope(found, job=job, trace=trace)
+        return load_found(found, progress=progress) if some is None else some
+
+    return read_given(paths, read)
+
+
+def read_given(paths: Sequence[Path], read: Callable[[Sequence[Path]], _Read]) -> _Read:
+    """Have span files read, `-` among them being standard input; within the memory that a command may take."""
     watch_memory()
-    from raytrace_analyze.ingest import load
-
     if DASH not in paths:
-        return load(list(paths), progress=progress)
+        return read(list(paths))
     with _spooled() as file:
-        return _renamed(load([file if path == DASH else path for path in paths], progress=progress), str(file))
+        return _renamed(read([file if path == DASH else path for path in paths]), str(file))
 
 
 @contextmanager
@@ -50,7 +72,7 @@ def _spooled() -> Iterator[Path]:
             raise
 
 
-def _renamed(found: "Ingested", path: str) -> "Ingested":
+def _renamed(found: _Read, path: str) -> _Read:
     """Let everything that names the file name standard input."""
     import polars as pl
 
@@ -60,8 +82,5 @@ def _renamed(found: "Ingested", path: str) -> "Ingested":
         for one in found.report.problems
     )
     files = tuple(file for file in found.report.files if str(file) != path)
-    return replace(
-        found,
-        spans=found.spans.with_columns(source=source),
-        report=replace(found.report, problems=tuple(problems), files=files),
-    )
+    renamed = found.changed(lambda rows: rows.with_columns(source=source))
+    return replace(renamed, report=replace(found.report, problems=tuple(problems), files=files))

@@ -38,7 +38,7 @@ def tree(
 
     if job is not None and trace is not None:
         raise UsageError("give one scope: a job or a trace")
-    found, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans, job=job, trace=trace)
     prepared = prepare(found.spans, clock_correct=clock_correct)
     result = trace_tree(prepared, job=job, trace=trace, options=PathOptions(infer=not no_infer))
     write_result(

@@ -62,7 +62,7 @@ def what_if(
     from raytrace_analyze.views.console import output
 
     change = Change(parse_speedups(speedup or []), remove_queue, slots, infinite_slots)
-    found, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans, job=job)
     trace = prepare(found.spans, clock_correct=clock_correct)
     answer = predict(read_job(trace, job, PathOptions(infer=not no_infer), had_slots=had_slots), change)
     if change == Change():

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import readable
 
 _PARTIAL = ".partial"
+_SCRATCH = ".scratch"
 _LONGEST_STEM = 200
 """Bytes of a name that its partial file has too: a name may have 255, and the rest of a partial file's takes 26."""
 _OWNER_MAY = stat.S_IRUSR | stat.S_IWUSR
@@ -29,7 +31,7 @@ def whole_file(path: str | os.PathLike[str], mode: int | None = None) -> Iterato
     Raises OSError.
     """
     folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - that of Path may raise for odd names
-    stem = os.fsdecode(b".%s." % os.fsencode(name)[:_LONGEST_STEM])
+    stem = _stem(name)
     partial = f"{stem}{secrets.token_hex(8)}{_PARTIAL}"
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -46,6 +48,40 @@ def whole_file(path: str | os.PathLike[str], mode: int | None = None) -> Iterato
         with suppress(OSError):
             os.unlink(partial, dir_fd=place)
         os.close(place)
+
+
+@contextmanager
+def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give an empty folder beside the file `path`, for what is needed on the way to it; it is gone at the end.
+
+    What processes that were killed left of such folders is removed. Raises OSError.
+    """
+    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - that of Path may raise for odd names
+    stem = _stem(name)
+    for entry in Path(folder).iterdir():
+        if entry.name.startswith(stem) and entry.name.endswith(_SCRATCH):
+            with suppress(OSError):
+                _remove_folder_unless_held(entry)
+    scratch = Path(folder, f"{stem}{secrets.token_hex(8)}{_SCRATCH}")
+    scratch.mkdir(mode=0o700)
+    held = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks, where leftovers stay
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.close(held)
+
+
+def _remove_folder_unless_held(folder: Path) -> None:
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(held).st_uid == os.geteuid():
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(held)
 
 
 def check_output(path: Path, is_ours: Callable[[Path], bool], *, force: bool = False) -> None:
@@ -80,6 +116,11 @@ def strictest_mode(paths: Iterable[str | os.PathLike[str]]) -> int:
         with suppress(OSError):
             mode &= os.stat(path).st_mode  # noqa: PTH116 - a path may be no text
     return mode & _ALL_MAY | _OWNER_MAY
+
+
+def _stem(name: str) -> str:
+    """How the names of what is made on the way to a file begin."""
+    return os.fsdecode(b".%s." % os.fsencode(name)[:_LONGEST_STEM])
 
 
 @contextmanager

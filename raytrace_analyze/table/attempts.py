@@ -3,7 +3,7 @@
 Everything is keyed by session, task id and attempt, since every cluster counts its tasks anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -19,12 +19,13 @@ from raytrace_analyze.schema import (
     TIME,
     Category,
 )
-from raytrace_analyze.table.event_rows import rows_of_attempts
+from raytrace_analyze.table.event_rows import rows_of_attempts, submits_of
 from raytrace_analyze.table.task_events import ATTEMPT, merge_events
 
 _DRIVER = "DRIVER_TASK"
 _PROFILED = r'"task:{}"\s*,\s*"start_ns"\s*:\s*(\d+)(?:\s*,\s*"end_ns"\s*:\s*(\d+))?'
 _GROUP = {"start_ns": 1, "end_ns": 2}
+_IDENTITY = ["trace_id", "span_id"]
 _TOLD_BY = ("state_running", "state_submitted_to_worker", "state_pending_node_assignment")
 """What says when an attempt started, the best first."""
 
@@ -64,20 +65,39 @@ def put_events(spans: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """
     if events.is_empty():
         return with_event_columns(spans)
-    told = _as_columns(_with_session(events, spans)).with_row_index("event")
-    pairs = _of_runs(spans, told)
+    told = told_events(events, spans.select("node_id", "session").unique())
+    pairs = nearest_runs([runs_of_events(spans, told)])
+    rows = put_in_rows(spans, told, pairs)
+    alone = without_run(told, pairs)
+    return pl.concat([rows, rows_of_attempts(alone, submits_of(alone, spans))]) if alone.height else rows
+
+
+def told_events(events: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
+    """Give task events in the columns that go to the table, each with its number (`event`).
+
+    `nodes` are the `node_id` and `session` of all spans, each pair once.
+    """
+    return _as_columns(_with_session(events, nodes)).with_row_index("event")
+
+
+def put_in_rows(spans: pl.DataFrame, told: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Put what `told_events` gives into the rows of the runs that `nearest_runs` found; columns of `schema.TABLE`."""
+    here = spans.select(_IDENTITY).with_row_index("row").join(pairs, on=_IDENTITY)
     event = pl.Series([None], dtype=pl.Int64).new_from_index(0, spans.height)
-    event = event.scatter(pairs.get_column("row"), pairs.get_column("event").cast(pl.Int64))
+    event = event.scatter(here.get_column("row"), here.get_column("event").cast(pl.Int64))
     of_row = told.select(pl.col("task_id", *EVENT_COLUMNS.names()).gather(event))
     task_id = (
         pl.when(event.is_not_null()).then(pl.coalesce("task_id", of_row.get_column("task_id"))).otherwise("task_id")
     )
     rows = spans.with_columns(*of_row.drop("task_id", FROM_EVENTS), pl.lit(False).alias(FROM_EVENTS), task_id=task_id)
-    alone = told.join(pairs, on="event", how="anti").filter(
+    return rows.select(TABLE.names())
+
+
+def without_run(told: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Give the events of attempts that no run is paired with and that are rows of their own."""
+    return told.join(pairs, on="event", how="anti").filter(
         pl.col("start").is_not_null(), pl.col("session").is_not_null(), pl.col("type").ne_missing(pl.lit(_DRIVER))
     )
-    rows = rows.select(TABLE.names())
-    return pl.concat([rows, rows_of_attempts(alone, spans)]) if alone.height else rows
 
 
 def with_event_columns(spans: pl.DataFrame) -> pl.DataFrame:
@@ -90,14 +110,12 @@ def with_event_columns(spans: pl.DataFrame) -> pl.DataFrame:
     return spans.with_columns(**missing).select(TABLE.names())
 
 
-def _with_session(events: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+def _with_session(events: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
     """Give events that do not name their session that of their node, else the only one that there is."""
     if not events.get_column("session").null_count():
         return events
-    of_node = (
-        spans.select("node_id", "session").drop_nulls().group_by("node_id").agg(node_session=pl.col("session").min())
-    )
-    sessions = spans.get_column("session").unique()
+    of_node = nodes.drop_nulls().group_by("node_id").agg(node_session=pl.col("session").min())
+    sessions = nodes.get_column("session").unique()
     only = sessions[0] if sessions.len() == 1 else None
     found = events.join(of_node, on="node_id", how="left", maintain_order="left")
     session = pl.coalesce("session", "node_session", pl.lit(only, pl.String))
@@ -132,11 +150,10 @@ def _time(text: pl.Expr) -> pl.Expr:
     return pl.when(number > 0).then(number).cast(TIME)
 
 
-def _of_runs(spans: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
-    """Pair `row`s of runs with the `event`s of their attempts, each once: with the run that started when they say."""
+def runs_of_events(spans: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Pair runs with the `event`s of their attempts: `trace_id`, `span_id`, `start`, and how far `off` it is (ns)."""
     runs = (
-        spans.select("session", "task_id", "attempt", "start", "category", "trace_id", "parent_id")
-        .with_row_index("row")
+        spans.select("session", "task_id", "attempt", "start", "category", *_IDENTITY, "parent_id")
         .filter(pl.col("category") == pl.lit("task", Category))
         .with_columns(pl.col("attempt").fill_null(0))
     )
@@ -147,13 +164,19 @@ def _of_runs(spans: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
         runs = runs.join(submits, on=["trace_id", "parent_id"], how="left").with_columns(
             task_id=pl.coalesce("task_id", "submitted_task_id")
         )
-    stated = pl.coalesce(*_TOLD_BY)
-    events = told.select(*ATTEMPT, "event", stated=stated)
+    events = told.select(*ATTEMPT, "event", stated=pl.coalesce(*_TOLD_BY))
+    return runs.join(events, on=ATTEMPT).select(
+        *_IDENTITY, "start", "event", off=(pl.col("start") - pl.col("stated")).abs()
+    )
+
+
+def nearest_runs(pairs: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Give each `event` the run that started when it says: `trace_id`, `span_id` and `event`, of what parts found."""
     return (
-        runs.join(events, on=ATTEMPT)
-        .sort((pl.col("start") - pl.col("stated")).abs(), "row", nulls_last=True)
+        pl.concat(pairs)
+        .sort("off", "start", *_IDENTITY, nulls_last=True)
         .unique("event", keep="first", maintain_order=True)
-        .select("row", "event")
+        .select(*_IDENTITY, "event")
     )
 
 

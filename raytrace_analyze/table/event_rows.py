@@ -1,6 +1,7 @@
 """Attempts that Ray's task events know and no span tells of, as rows of the span table."""
 
 import hashlib
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -10,26 +11,39 @@ _TRACE_DIGITS, _SPAN_DIGITS = 32, 16
 _NOTHING = {"attributes": "{}", "events": "[]", "links": "[]", "resource": "{}"}
 
 
-def rows_of_attempts(attempts: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+def submits_of(attempts: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Find the submits of attempts among spans: one each, the first in order of start, trace and id."""
+    return first_submits(
+        [
+            spans.filter(pl.col("submitted_task_id").is_not_null())
+            .select(
+                "session",
+                "trace_id",
+                "start",
+                task_id="submitted_task_id",
+                parent_id="span_id",
+                submitted="function",
+                submit_name="name",
+                submitted_to="actor_id",
+            )
+            .join(attempts, on=["session", "task_id"], how="semi")
+        ]
+    )
+
+
+def first_submits(found: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put what `submits_of` found in several parts of a table together."""
+    in_order = pl.concat(found).sort("start", "trace_id", "parent_id")
+    return in_order.unique(["session", "task_id"], keep="first", maintain_order=True)
+
+
+def rows_of_attempts(attempts: pl.DataFrame, submits: pl.DataFrame) -> pl.DataFrame:
     """Make a row (columns of `schema.TABLE`) of each attempt that has no span.
 
-    `attempts` has the columns of task events, and `start` and `end` as far as they are known. Of the submit among the
-    `spans`, where there is one, come trace, parent and the function's name.
+    `attempts` has the columns of task events, and `start` and `end` as far as they are known. Of its submit, where
+    there is one, come trace, parent and the function's name.
     """
-    submits = (
-        spans.filter(pl.col("submitted_task_id").is_not_null())
-        .select(
-            "session",
-            "trace_id",
-            task_id="submitted_task_id",
-            parent_id="span_id",
-            submitted="function",
-            submit_name="name",
-            submitted_to="actor_id",
-        )
-        .unique(["session", "task_id"], keep="first", maintain_order=True)
-    )
-    rows = attempts.join(submits, on=["session", "task_id"], how="left", maintain_order="left")
+    rows = attempts.join(submits.drop("start"), on=["session", "task_id"], how="left", maintain_order="left")
     keys = rows.select("session", "task_id", "attempt").rows()
     made_up = {
         "span_id": pl.Series([made_up_id(_SPAN_DIGITS, *key) for key in keys], dtype=pl.String),

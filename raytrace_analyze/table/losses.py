@@ -9,32 +9,34 @@ from raytrace_analyze.decode.problems import loss
 from raytrace_analyze.model import Problem
 
 
-def lost_spans(spans: pl.DataFrame, headers: list[Problem]) -> list[Problem]:
-    """Give a problem for each process that lost spans, with how many and why.
-
-    Takes spans with the columns `source` and `resource`, in which each says how many were lost by then, and what the
-    headers of open spans' files say, which is later where the disk stayed full. The larger number of a process counts.
-    """
-    found = {_process(problem.path): problem for problem in headers}
+def told_losses(spans: pl.DataFrame) -> pl.DataFrame:
+    """Give what spans (`source` and `resource`) say was lost by then: `source`, `lost`, `because`; a line a file."""
     telling = spans.lazy().filter(pl.col("resource").str.contains(f'"{LOST_SPANS}"', literal=True))
     attributes = pl.col("resource").str.extract_groups(
         rf'"{LOST_SPANS}"\s*:\s*(?<lost>\d{{1,15}})(?:\s*,\s*"{LOST_BECAUSE}"\s*:\s*"(?<because>[^"\\]*))?'
     )
-    said = (
-        telling.select("source", attributes.alias("said"))
-        .unnest("said")
-        .with_columns(pl.col("lost").cast(pl.Int64))
-        .drop_nulls("lost")
-        .sort("source", "lost", "because", nulls_last=False)
-        .group_by("source", maintain_order=True)
-        .last()
-        .collect()
-    )
+    said = telling.select("source", attributes.alias("said")).unnest("said").with_columns(pl.col("lost").cast(pl.Int64))
+    return _last(said.drop_nulls("lost")).collect()
+
+
+def lost_spans(told: pl.DataFrame, headers: list[Problem]) -> list[Problem]:
+    """Give a problem for each process that lost spans, with how many and why.
+
+    Takes what `told_losses` found, and what the headers of open spans' files say, which is later where the disk stayed
+    full. The larger number of a process counts.
+    """
+    found = {_process(problem.path): problem for problem in headers}
+    said = _last(told.lazy()).collect()
     for source, lost, because in said.select("source", "lost", "because").iter_rows():
         known = found.get(_process(source))
         if known is None or known.lost < lost:
             found[_process(source)] = loss(source, lost, because or "")
     return sorted(found.values(), key=lambda problem: (-problem.lost, problem.path))
+
+
+def _last(said: pl.LazyFrame) -> pl.LazyFrame:
+    in_order = said.sort("source", "lost", "because", nulls_last=False)
+    return in_order.group_by("source", maintain_order=True).last()
 
 
 def _process(path: str) -> str:

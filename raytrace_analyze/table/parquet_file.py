@@ -2,15 +2,16 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.files.output import whole_file
 from raytrace_analyze.files.streams import for_polars, is_version
-from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE_KEY, VERSION_KEY
+from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE, TABLE_KEY, VERSION_KEY
 
 _LEVEL = 1
 """Of zstd: level 3 takes a quarter more time for one part in a hundred of the size."""
@@ -22,12 +23,19 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def write_parquet(
-    table: pl.DataFrame, path: Path, mode: int | None = None, about: Mapping[str, str] | None = None
+    parts: Callable[[], Iterator[pl.DataFrame]],
+    path: Path,
+    mode: int | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a table of ours (see `files.output.whole_file`), `about` in its metadata. Raises OSError."""
+    """Write a table of ours that comes in parts (columns of `schema.TABLE`), `about` in its metadata.
+
+    It appears whole or not at all (see `files.output.whole_file`). Raises OSError.
+    """
+    table = register_io_source(lambda *_: parts(), schema=TABLE)
     with whole_file(path, mode) as file:  # polars takes no path that is not UTF-8
         try:
-            table.write_parquet(
+            table.sink_parquet(
                 file,
                 compression="zstd",
                 compression_level=_LEVEL,

@@ -5,48 +5,88 @@ them can tell two runs of one program apart. Node ids are new with every cluster
 session's name; for other spans a session is the connected component of node ids and traces.
 """
 
+from dataclasses import dataclass, field
+
 import polars as pl
 
 from raytrace_analyze.table.components import connected
+from raytrace_analyze.table.parts import Parts, one_part
 
 _ID_LENGTH = 12
+_COLUMNS = ("trace_id", "node_id", "session", "source", "start")
+_NO_TRACES = pl.Schema({"trace_id": pl.String, "found": pl.String})
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """What a whole table tells of the sessions of spans that name none."""
+
+    of_node: dict[str, str] = field(default_factory=dict)
+    of_trace: pl.DataFrame = field(default_factory=_NO_TRACES.to_frame)
+    """`trace_id` and `found`: of traces that know neither a session nor a node."""
 
 
 def assign_sessions(spans: pl.DataFrame) -> pl.Series:
-    """Give the session of every span, none of them null.
+    """Give the session of every span of a whole table, none of them null; see `find_sessions`."""
+    return sessions_of(spans, find_sessions(one_part(spans)))
+
+
+def find_sessions(parts: Parts) -> Sessions:
+    """Find what a table tells of sessions.
 
     Reads `trace_id`, `node_id`, `session` (null where the record does not name it), `source` and `start`.
     What the record says stands. A span that names none goes with its node; else with its trace; a trace
     without any node goes with the spans of its own file that are nearest in time. What is left has no
     relation to Ray at all: there a session is a set of traces that share files.
     """
+    if all(part.get_column("session").null_count() == 0 for part in parts(("session",))):
+        return Sessions()
+    told = [_told_of_nodes(part) for part in parts(_COLUMNS)]
+    of_node = _sessions_of_nodes(pl.concat(named for named, _ in told), pl.concat(groups for _, groups in told))
+    by_node = Sessions(of_node)
+    sorted_out = [_lost_and_known(part, by_node) for part in parts(_COLUMNS)]
+    lost, known = (pl.concat(found) for found in zip(*sorted_out, strict=True))
+    if lost.is_empty():
+        return by_node
+    near = _nearest_in_file(parts, by_node, lost.join(known, on="source", how="semi").select("source").unique())
+    unrelated = _unrelated(lost.join(near, on="trace_id", how="anti"))
+    return Sessions(of_node, pl.concat([near, unrelated]))
+
+
+def sessions_of(spans: pl.DataFrame, known: Sessions) -> pl.Series:
+    """Give the session of every span of whole traces, by what the whole table tells."""
     if spans.get_column("session").null_count() == 0:
         return spans.get_column("session")
+    return _fill_by_trace(_related(spans, known), known.of_trace).get_column("session")
+
+
+def _related(spans: pl.DataFrame, known: Sessions) -> pl.DataFrame:
+    """Give `trace_id`, `source`, `start` and `session`, null in traces that know neither session nor node."""
     with_node = spans.lazy().with_columns(
-        pl.col("session").fill_null(pl.col("node_id").replace_strict(_sessions_of_nodes(spans), default=None))
+        pl.col("session").fill_null(pl.col("node_id").replace_strict(known.of_node, default=None))
     )
     of_trace = with_node.group_by("trace_id").agg(trace_session=pl.col("session").min())
-    with_trace = (
+    return (
         with_node.join(of_trace, on="trace_id", how="left", maintain_order="left")
         .with_columns(pl.col("session").fill_null(pl.col("trace_session")))
         .select("trace_id", "source", "start", "session")
         .collect()
     )
-    if with_trace.get_column("session").null_count() == 0:
-        return with_trace.get_column("session")
-    with_near = _fill_by_trace(with_trace, _nearest_in_file(with_trace))
-    return _fill_by_trace(with_near, _unrelated(with_near)).get_column("session")
 
 
-def _sessions_of_nodes(spans: pl.DataFrame) -> dict[str, str]:
-    """Give each node id its session: the one the hook named, else the connected component's own name."""
+def _told_of_nodes(spans: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the sessions that records name of their nodes, and lists of nodes that belong together or stand alone."""
     in_trace = spans.select("trace_id", "node_id").drop_nulls().unique()
-    alone = in_trace.select(pl.col("node_id").unique().implode().list.sort()).item().to_list()
-    shared = in_trace.group_by("trace_id").agg("node_id").filter(pl.col("node_id").list.len() > 1)
-    groups = shared.get_column("node_id").list.sort().unique().to_list()
-    named = spans.select("node_id", "session").drop_nulls().group_by("node_id").agg(pl.col("session").min()).rows()
-    session_of = dict(named)
-    for component in connected([*([node] for node in alone), *groups]):
+    shared = in_trace.group_by("trace_id").agg(nodes="node_id").filter(pl.col("nodes").list.len() > 1)
+    alone = in_trace.select(nodes="node_id").unique().select(pl.concat_list("nodes"))
+    named = spans.select("node_id", "session").drop_nulls().unique()
+    return named, pl.concat([alone, shared.select(pl.col("nodes").list.sort())]).unique()
+
+
+def _sessions_of_nodes(named: pl.DataFrame, groups: pl.DataFrame) -> dict[str, str]:
+    """Give each node id its session: the one the hook named, else the connected component's own name."""
+    session_of = dict(named.group_by("node_id").agg(pl.col("session").min()).rows())
+    for component in connected(groups.get_column("nodes").unique().to_list()):
         known = sorted({session_of[node] for node in component if node in session_of})
         name = known[0] if known else f"node-{min(component)[:_ID_LENGTH]}"
         for node in component:
@@ -54,16 +94,31 @@ def _sessions_of_nodes(spans: pl.DataFrame) -> dict[str, str]:
     return session_of
 
 
-def _nearest_in_file(spans: pl.DataFrame) -> pl.DataFrame:
-    """Give for each trace without a session that of the span nearest in time in one of its own files."""
+def _lost_and_known(spans: pl.DataFrame, known: Sessions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the traces that know neither session nor node, and the files of those that do.
+
+    The first as `trace_id`, `source`, and the first `start` in that file; the second as `source`.
+    """
+    related = _related(spans, known)
+    is_lost = pl.col("session").is_null()
+    lost = related.filter(is_lost).group_by("trace_id", "source").agg(pl.col("start").min())
+    return lost, related.filter(~is_lost).select("source").unique()
+
+
+def _nearest_in_file(parts: Parts, by_node: Sessions, sources: pl.DataFrame) -> pl.DataFrame:
+    """Give for each trace without a session that of the span nearest in time in one of its own files, of these."""
+    if sources.is_empty():
+        return _NO_TRACES.to_frame()
+    related = (_related(part, by_node).join(sources, on="source", how="semi") for part in parts(_COLUMNS))
+    spans = pl.concat(related)
     known = (
         spans.filter(pl.col("session").is_not_null())
         .select("source", "start", near_session="session", near="start")
         .sort("start", "near_session")
     )
-    lost = spans.filter(pl.col("session").is_null()).select("trace_id", "source", "start").sort("start", "trace_id")
+    alone = spans.filter(pl.col("session").is_null()).select("trace_id", "source", "start").sort("start", "trace_id")
     return (
-        lost.join_asof(known, on="start", by="source", strategy="nearest", check_sortedness=False)
+        alone.join_asof(known, on="start", by="source", strategy="nearest", check_sortedness=False)
         .drop_nulls("near_session")
         .with_columns(distance=(pl.col("start") - pl.col("near")).abs())
         .sort("distance", "start", "near_session")
@@ -72,9 +127,8 @@ def _nearest_in_file(spans: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _unrelated(spans: pl.DataFrame) -> pl.DataFrame:
+def _unrelated(lost: pl.DataFrame) -> pl.DataFrame:
     """Give for each trace still without a session a name for the set of traces it shares files with."""
-    lost = spans.filter(pl.col("session").is_null())
     files = lost.select("trace_id", "source").unique().group_by("trace_id").agg(pl.col("source").sort())
     sources = files.get_column("source").unique().to_list()
     component_of = {source: number for number, together in enumerate(connected(sources)) for source in together}

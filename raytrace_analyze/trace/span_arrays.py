@@ -13,7 +13,7 @@ import polars as pl
 from raytrace_analyze.attributes import ALIVE, told
 from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.schema import PROCESS, Category
-from raytrace_analyze.table.inherit import run_flags
+from raytrace_analyze.table.begun import run_flags
 from raytrace_analyze.table.lineage import (
     Flags,
     Hashes,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from raytrace_analyze.ingest import IngestReport
+from raytrace_analyze.ingest_report import IngestReport
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.units import count_text, duration_text
 

@@ -1,16 +1,11 @@
 """Runs the command line on some input as a user would: some command, with some of its options, in some format."""
 
-import io
 import json
-import os
 import random
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from unittest.mock import patch
 
-from raytrace_analyze import cli
+from tests.command_line import cli
 from tests.test_hostile_names import ACTS, COMMANDS, READ_NO_SPANS, formats, variants
 
 _WIDTHS = ("1", "20", "80", "120", "3000")
@@ -18,7 +13,7 @@ _BINARY = {"export", "report"}
 """Commands whose standard output may be a file of another format."""
 _CONNECT = {"collect"}
 """Commands that ask a cluster whatever they are given."""
-_CODES = {None, 0, 1, 2, 3, 4}
+_CODES = {0, 1, 2, 3, 4}
 
 
 def asked_of(given: Path, folder: Path, chance: random.Random, count: int) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -33,28 +28,12 @@ def asked_of(given: Path, folder: Path, chance: random.Random, count: int) -> It
 
 def check(line: list[str], folder: Path, width: str) -> None:
     """Run a command line in a folder: an exit code of the contract, nothing that acts on a terminal, whole JSON."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
-    code: object = None
-    with (
-        chdir(folder),
-        patch.object(sys, "argv", ["raytrace-analyze", *line]),
-        patch.dict(os.environ, {"COLUMNS": width}),
-        redirect_stdout(out),
-        redirect_stderr(err),
-    ):
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-    assert code in _CODES, f"exit code {code}"
-    out.flush()
-    err.flush()
-    written, said = out.buffer.getvalue(), err.buffer.getvalue().decode()  # type: ignore[attr-defined]
-    assert "Traceback" not in said, said
-    assert not ACTS.findall(said), f"what acts on a terminal is said: {said!r}"
+    done = cli(*line, cwd=folder, width=width)
+    assert done.returncode in _CODES, f"exit code {done.returncode}"
+    assert "Traceback" not in done.stderr, done.stderr
+    assert not ACTS.findall(done.stderr), f"what acts on a terminal is said: {done.stderr!r}"
     if line[0] in _BINARY:
         return
-    text = written.decode()
-    assert not ACTS.findall(text), "what acts on a terminal is written"
-    if "json" in line and code in (None, 0, 1, 4) and text:
-        json.loads(text)
+    assert not ACTS.findall(done.stdout), "what acts on a terminal is written"
+    if "json" in line and done.returncode in (0, 1, 4) and done.stdout:
+        json.loads(done.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ pytestmark = pytest.mark.ray
 
 
 def compose(how: str, directory: Path, **settings: str) -> Run:
-    run = run_program("composing.py", directory, how, PYTHONPATH=str(PROGRAMS), **settings)
+    run = run_program(
+        "composing.py", directory, how, PYTHONPATH=f"{PROGRAMS}{os.pathsep}{os.environ['PYTHONPATH']}", **settings
+    )
     assert run.code == 0, run.errors
     return run
 

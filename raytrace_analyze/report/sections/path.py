@@ -120,7 +120,7 @@ def _legend(path: CriticalPath) -> Iterator[tuple[Kind, str]]:
     for row in path.segments.select("category", "cause", "activity", "duration_ns").iter_rows(named=True):
         key = kind_of(row).key
         times[key] = times.get(key, 0) + row["duration_ns"]
-    for kind in KINDS:
+    for kind in sorted(KINDS, key=lambda each: -times.get(each.key, 0)):
         if kind.key in times:
             yield kind, share_text(times[kind.key], path.makespan_ns)
 

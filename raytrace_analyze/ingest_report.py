@@ -1,0 +1,110 @@
+"""What is told of reading spans: what was read, skipped, lost and noticed on the way to a table."""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
+from raytrace_analyze.errors import NoSpansError, NoWholeSpanError
+from raytrace_analyze.files.discover import NO_KIND
+from raytrace_analyze.files.streams import readable
+from raytrace_analyze.model import Discovery, Problem, ProblemKind
+from raytrace_analyze.table.kept_problems import kept_problems
+from raytrace_analyze.table.losses import lost_spans
+from raytrace_analyze.table.totals import Totals
+from raytrace_analyze.units import count_text
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What was read, skipped, lost and noticed on the way to a span table."""
+
+    files: tuple[Path, ...]
+    """The files read."""
+    skipped: dict[str, int]
+    """How many other entries were passed over, by reason."""
+    unreadable: tuple[str, ...]
+    """Folders and files that may not be opened."""
+    problems: tuple[Problem, ...]
+    records: int
+    """Span records read; more than there are spans where copies were among them."""
+    spans: int
+    traces: int
+    jobs: int
+    sessions: int
+    processes: int
+    in_flight: int
+    start: datetime.datetime | None
+    end: datetime.datetime | None
+    attempts_without_span: int = 0
+    """Attempts of tasks that only Ray's task events know; no spans, and counted nowhere else."""
+    earlier: tuple[Problem, ...] = ()
+    """What was wrong with the files that the tables among the input were made of, as these say."""
+
+    @property
+    def lost_spans(self) -> int:
+        """How many spans the hook could not write, as it says itself."""
+        return sum(problem.lost for problem in self.problems if problem.kind is ProblemKind.LOST_SPANS)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """What was wrong now, and what tables among the input say of earlier: what a table made of it has to tell."""
+        return self.problems + self.earlier
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether input was lost, so that the exit code has to say so."""
+        return any(problem.is_damage for problem in self.problems)
+
+
+def report_of(
+    totals: Totals,
+    files: tuple[Path, ...],
+    discovery: Discovery,
+    problems: Sequence[Problem],
+    records: int | None = None,
+) -> IngestReport:
+    """Put together what is told of a table with these totals, read of `files`; `records` is how many were in them."""
+    earlier = [
+        problem for file in discovery.files if file.format == SPAN_TABLE.name for problem in kept_problems(file.path)
+    ]
+    # Losses are counted by process, whoever tells of them: once.
+    headers = [problem for problem in (*problems, *earlier) if problem.kind is ProblemKind.LOST_SPANS]
+    others = [problem for problem in problems if problem.kind is not ProblemKind.LOST_SPANS]
+    return IngestReport(
+        files=files,
+        skipped=discovery.skipped,
+        unreadable=discovery.unreadable,
+        problems=(*discovery.problems, *others, *lost_spans(totals.losses, headers)),
+        records=totals.spans if records is None else records,
+        spans=totals.spans,
+        traces=totals.traces,
+        jobs=totals.jobs.height,
+        sessions=totals.sessions.height,
+        processes=totals.processes.height,
+        in_flight=totals.in_flight,
+        start=totals.start,
+        end=totals.end,
+        attempts_without_span=totals.attempts,
+        earlier=tuple(problem for problem in earlier if problem.kind is not ProblemKind.LOST_SPANS),
+    )
+
+
+def nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> NoSpansError:
+    """Give the error that says why there is no span in these paths, as far as is known."""
+    where = ", ".join(map(readable, paths))
+    looked = sum(discovery.skipped.values()) + len(discovery.files)
+    damaged = [problem for problem in problems if problem.kind is not ProblemKind.MISSING_PARENT]
+    if damaged:
+        first = damaged[0]
+        return NoWholeSpanError(f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})")
+    kinds = [f"{reason} ({count:,})" for reason, count in discovery.skipped.items() if reason not in NO_KIND]
+    if kinds:
+        return NoSpansError(
+            f"no spans that can be read in {where}, but {', '.join(kinds)}; docs/formats.md says what can be read"
+        )
+    return NoSpansError(
+        f"no spans in {where} ({count_text(looked, 'file')} looked at); is tracing on? start Ray with "
+        "--tracing-startup-hook, or ray.init(_tracing_startup_hook=...)"
+    )

@@ -1,0 +1,97 @@
+"""What `merge` does: span files to one table, in memory or, where they are larger than that, by way of the disk."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.decode import format_of
+from raytrace_analyze.engines.local import decode_files
+from raytrace_analyze.ingest import Found, Ingested, find, load_found, read_events
+from raytrace_analyze.ingest_report import IngestReport, nothing_in, report_of
+from raytrace_analyze.model import Compression, InputFile, Problem, Progress
+from raytrace_analyze.spilled.assembly import LargeTable, put_together
+from raytrace_analyze.spilled.buckets import Buckets
+
+LARGEST_BYTES = 4 << 30
+"""What is expected to take more memory than this is put together on disk, even where there is more memory."""
+
+_UNPACKED_RATIO = {Compression.NONE: 1, Compression.GZIP: 16, Compression.ZSTD: 16, Compression.ZIP: 16}
+"""How much larger span JSON is unpacked, about."""
+_TABLE_RATIO = 12
+"""How much larger the rows of a table are in memory than in its file, about."""
+_FRAME_RATIO = 1.4
+"""How much memory decoded spans take, for each byte of JSON."""
+_WORK_RATIO = 3.0
+"""How much memory a merge takes, for each byte of decoded spans."""
+_DECODED = 0.5
+"""The share of putting a table together on disk that decoding takes."""
+
+
+@dataclass(frozen=True)
+class LargeIngested:
+    """What `merge_files` put together on disk: there as long as the folder that was given."""
+
+    table: LargeTable
+    report: IngestReport
+    inputs: tuple[InputFile, ...]
+    change: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows
+    """What is done to the rows as they are given."""
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """Give the table (columns of `schema.TABLE`) part by part in the order of its file, once."""
+        return map(self.change, self.table.parts())
+
+    def changed(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> "LargeIngested":
+        """Let something be done to its rows, each for itself."""
+        before = self.change
+        return replace(self, change=lambda rows: change(before(rows)))
+
+
+def is_large(found: Found, most_bytes: int) -> bool:
+    """Tell whether merging what was found in memory would take more than that much of it (0: no limit), about."""
+    limit = min(most_bytes, LARGEST_BYTES) if most_bytes else LARGEST_BYTES
+    return not found.is_one_table and frame_bytes(found.sources) * _WORK_RATIO > limit
+
+
+def frame_bytes(files: Sequence[InputFile]) -> int:
+    """Tell how much memory the spans of files take when they are decoded, about."""
+    return int(_FRAME_RATIO * sum(file.size_bytes * _ratio(file) for file in files))
+
+
+def _ratio(file: InputFile) -> int:
+    return _UNPACKED_RATIO[file.compression] if format_of(file).read is not None else _TABLE_RATIO
+
+
+def merge_files(
+    paths: Sequence[Path], scratch: Callable[[], Path], *, most_bytes: int, progress: Progress
+) -> Ingested | LargeIngested:
+    """Read all span files among `paths` into one table, as `ingest.load` does.
+
+    Where that would take more than `most_bytes` of memory (0: no limit), about, it is put together on disk, in the
+    empty folder that `scratch` gives. Raises what `load` raises, and OSError where that cannot be written to.
+    """
+    found = find(paths)
+    if not is_large(found, most_bytes):
+        return load_found(found, progress=progress)
+    return merge_on_disk(found, scratch(), progress)
+
+
+def merge_on_disk(found: Found, scratch: Path, progress: Progress) -> LargeIngested:
+    """Put the table of what was found together in the folder `scratch`; see `merge_files`."""
+    files = found.discovery.files
+    buckets = Buckets(scratch / "spans", frame_bytes(found.sources))
+    problems: list[Problem] = []
+    for decoded in decode_files(found.sources, progress=lambda share: progress(share * _DECODED)):
+        buckets.add(decoded.frame)
+        problems += decoded.problems
+    made, events, lost = read_events(files, buckets.distinct(("session", "job_id", "node_id")))
+    buckets.add(made)
+    buckets.close()
+    problems += lost
+    if not buckets.records:
+        raise nothing_in(found.paths, found.discovery, [*found.discovery.problems, *problems])
+    table = put_together(buckets, events, scratch / "rows", lambda share: progress(_DECODED + (1 - _DECODED) * share))
+    report = report_of(table.totals, found.read, found.discovery, [*problems, *table.noticed], buckets.records)
+    return LargeIngested(table, report, files)

@@ -1,0 +1,87 @@
+"""One job, or one trace, out of a large table: only the parts of its file that hold it are read.
+
+Of a job comes with it what else ran in its cluster at the time, which its tasks may have waited for. A trace is read
+alone where the hook recorded it, so that it tells itself what was waited for; else with its job, from which that is
+inferred.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from raytrace_analyze.decode.parquet import CANNOT_READ
+from raytrace_analyze.errors import UsageError
+from raytrace_analyze.files.streams import for_polars, open_regular
+from raytrace_analyze.ingest import Found, Ingested, ingested_table
+from raytrace_analyze.schema import TABLE
+from raytrace_analyze.table.assemble import checked_table
+from raytrace_analyze.trace.scopes import find_job, number_scopes
+
+LARGE_ROWS = 200_000
+"""Smaller tables are read whole: that takes no longer than a moment."""
+
+_JOB = ["session", "job_id"]
+_BEHIND_HEX = "g"
+"""Sorts behind every digit of an id."""
+
+
+def load_scope(found: Found, *, job: str | None = None, trace: str | None = None) -> Ingested | None:
+    """Read of a large table what has to do with one job or one trace, as commands name them.
+
+    None where that cannot be told from a part of what was found: there is more than a table, it is small or damaged,
+    or there is no such job or trace, or more than one.
+    """
+    if not found.is_one_table or (job is None) == (trace is None):
+        return None
+    path = found.discovery.files[0].path
+    try:
+        with _held(path) as source:
+            table = pl.scan_parquet(source, glob=False)
+            if table.select(pl.len()).collect().item() < LARGE_ROWS or table.collect_schema() != TABLE:
+                return None
+            rows = _of_trace(table, trace) if trace is not None else _of_job(table, *_found_job(table, job or ""))
+            return None if rows.is_empty() else ingested_table(found, checked_table(rows, str(path)))
+    except (*CANNOT_READ, UsageError):
+        return None  # reading all of it tells what is wrong
+
+
+def _of_trace(table: pl.LazyFrame, wanted: str) -> pl.DataFrame:
+    begin = wanted.lower().removeprefix("0x")
+    trace_id = pl.col("trace_id")
+    rows = table.filter(trace_id >= begin, trace_id < begin + _BEHIND_HEX).collect()
+    if rows.get_column("trace_id").n_unique() != 1 or rows.get_column("records_waits").all(ignore_nulls=False):
+        return rows
+    jobs = rows.select(_JOB).unique()
+    return pl.concat([_of_job(table, *scope) for scope in jobs.iter_rows()]).unique(["trace_id", "span_id"])
+
+
+def _found_job(table: pl.LazyFrame, wanted: str) -> tuple[str, str | None]:
+    scopes = table.group_by(_JOB).agg(pl.col("start").min()).collect()
+    numbers, keys = number_scopes(scopes, "jobs")
+    session, job = scopes.filter(pl.Series(numbers) == find_job(keys, wanted)).select(_JOB).row(0)
+    return session, job
+
+
+def _of_job(table: pl.LazyFrame, session: str, job: str | None) -> pl.DataFrame:
+    """Give the rows of a job, and those of others in its session at the time."""
+    in_session = table.filter(pl.col("session") == session)
+    times = in_session.filter(pl.col("job_id").eq_missing(pl.lit(job, pl.String)))
+    begin, end = (
+        times.select(pl.col("start").min(), pl.max_horizontal("start", "end").max().alias("end")).collect().row(0)
+    )
+    at_the_time = (pl.col("start") <= end) & (pl.col("end").is_null() | (pl.col("end") >= begin))
+    return in_session.filter(at_the_time).collect()
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[str | bytes]:
+    """Give what polars can read a file by while it stays the one that it is, whatever is put in its place."""
+    descriptor = open_regular(path)
+    try:
+        held = f"/proc/self/fd/{descriptor}"
+        yield held if os.path.exists(held) else for_polars(path)  # noqa: PTH110 - no path of a user
+    finally:
+        os.close(descriptor)

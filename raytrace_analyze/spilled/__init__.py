@@ -1,0 +1,1 @@
+"""A span table that is larger than memory, put together on disk."""

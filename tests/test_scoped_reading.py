@@ -1,0 +1,82 @@
+"""Of a large table commands read the part that is asked about, and say the same as of all of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import raytrace_analyze as rt
+from raytrace_analyze import scoped_reading
+from raytrace_analyze.cli import app
+from raytrace_analyze.ingest import find
+
+ROOT = Path(__file__).parent.parent
+CAPTURES = ("nested-ours", "failures-stock")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Several clusters' jobs in one table, all with the same job id."""
+    path = tmp_path_factory.mktemp("table") / "spans.parquet"
+    rt.write_table(rt.read_spans(*(ROOT / "sample_spans" / name / "spans" for name in CAPTURES)), path)
+    return path
+
+
+def answer(table: Path, *arguments: str) -> Any:
+    done = CliRunner().invoke(app, [arguments[0], str(table), *arguments[1:], "--format", "json"])
+    if done.exit_code:
+        return str(done.exception)
+    told = json.loads(done.output)
+    told.pop("evidence", None)  # what it rests on is what was read
+    return told
+
+
+def assert_same(table: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(scoped_reading, "LARGE_ROWS", 0)
+    part = answer(table, *arguments)
+    monkeypatch.setattr(scoped_reading, "LARGE_ROWS", 1 << 60)
+    assert part == answer(table, *arguments)
+
+
+@pytest.mark.parametrize("command", ["critical-path", "tree", "what-if", "advise", "summary"])
+def test_a_job_is_told_as_from_the_whole_table(command: str, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = rt.read_spans(table)
+    for session in spans.get_column("session").unique():
+        assert_same(table, monkeypatch, command, "--job", f"{session}/01000000")
+
+
+@pytest.mark.parametrize("command", ["critical-path", "tree"])
+def test_a_trace_is_told_as_from_the_whole_table(command: str, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    traces = rt.read_spans(table).group_by("session").agg(pl.col("trace_id").unique().sort().head(2))
+    for trace in traces.get_column("trace_id").explode():
+        assert_same(table, monkeypatch, command, "--trace", trace[:20])
+
+
+@pytest.mark.parametrize("scope", [("--job", "01000000"), ("--job", "nothing"), ("--trace", "zz"), ("--trace", "")])
+def test_what_is_not_there_or_not_unique_is_told_as_ever(
+    scope: tuple[str, str], table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert_same(table, monkeypatch, "critical-path", *scope)
+
+
+def test_only_the_part_is_read(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoped_reading, "LARGE_ROWS", 0)
+    spans = rt.read_spans(table)
+    recorded = spans.filter(records_waits=True).row(0, named=True)
+    part = scoped_reading.load_scope(find(table), trace=recorded["trace_id"])
+    assert part is not None and part.spans.get_column("trace_id").unique().to_list() == [recorded["trace_id"]]
+    job = scoped_reading.load_scope(find(table), job=f"{recorded['session']}/{recorded['job_id']}")
+    assert job is not None and job.spans.get_column("session").unique().to_list() == [recorded["session"]]
+    inferred = spans.filter(pl.col("records_waits").is_null()).row(0, named=True)
+    around = scoped_reading.load_scope(find(table), trace=inferred["trace_id"])
+    assert around is not None and around.spans.get_column("trace_id").n_unique() > 1
+
+
+def test_jobs_and_traces_lie_together_in_the_file(table: Path) -> None:
+    rows = pl.read_parquet(table)
+    for name in ("session", "trace_id"):
+        assert rows.get_column(name).rle().len() == rows.get_column(name).n_unique()
+    assert rt.read_spans(table).get_column("start").is_sorted()
