@@ -5,6 +5,7 @@
 # make screenshots: the pictures of the docs.
 # make torture: merges, traced processes and clusters killed in all ways (TORTURE_SCALE); writes docs/reliability.md.
 # make audit: known weaknesses of the dependencies, their licences, and sbom.json.
+# make dist: both packages as they would be published, in dist/, checked and tried on every Python here (PYTHONS).
 # make test-lowest: a quick part of the tests with the oldest versions of all dependencies that pyproject.toml allows.
 # make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
 # They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
@@ -22,7 +23,7 @@ endif
 # All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
 ALL_TESTS := -n 2 --dist loadfile
 
-.PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit docs bench clean browser screenshots
+.PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit dist docs bench clean browser screenshots
 
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
@@ -51,6 +52,7 @@ bench: .venv/.test
 	$(BIN)/python -m benchmarks.path_speed --small
 	$(BIN)/python -m benchmarks.replay_speed 20000
 	$(BIN)/python -m benchmarks.hook_overhead
+	$(BIN)/python -m benchmarks.library_overhead
 
 tests: .venv/.test browser
 	$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))
@@ -86,6 +88,16 @@ audit: .venv/.test .venv/audit/.ready
 .venv/audit/.ready: | .venv/bin/python
 	$(BIN)/python -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@touch $@
+
+# Tried outside the repository, in environments with nothing else in them; PYTHONS adds to python3.11 to python3.13.
+dist: .venv/.test .venv/twine/.ready
+	$(BIN)/python -m tests.packages dist $(PYTHONS)
+	.venv/twine/bin/twine check --strict dist/*
+
+.venv/twine/.ready: | .venv/bin/python
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check twine
 	@touch $@
 
 LOWEST_TESTS ?= tests/test_table.py tests/test_critical_path.py tests/test_decode_span_json.py tests/test_exports.py \

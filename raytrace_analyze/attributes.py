@@ -27,6 +27,7 @@ ARGUMENT_BYTES = "raytrace.argument_bytes"
 
 # A submission, a wait or a put.
 CALL_SITE = "raytrace.call_site"
+LIBRARY = "raytrace.library"
 PUT_BYTES = "raytrace.put_bytes"
 
 # A submission and a run.
@@ -36,6 +37,7 @@ TASK_NAME = "raytrace.task_name"
 OPERATOR = "raytrace.operator"
 OPERATOR_NAME = "raytrace.operator_name"
 OPERATOR_INDEX = "raytrace.operator_index"
+EXECUTION = "raytrace.execution"
 DATASET = "raytrace.dataset"
 OUTCOME = "raytrace.outcome"
 BEGAN_NS = "raytrace.began_ns"

@@ -3,24 +3,31 @@
 Tables, JSON and CSV keep the full names, as Ray gives them: they are keys. Whatever is said in words has the short one.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # the names are needed where nothing heavy may be loaded
     import polars as pl
+
+_Texts = TypeVar("_Texts", "pl.Expr", "pl.Series")
 
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
 
 WORKER = "(worker)"
 """What the time of a worker process is booked under that belongs to none of its tasks."""
+RAY_DATA = "(Ray Data)"
+"""What stands for Ray Data itself beside its operators: the thread that hands out an execution's tasks."""
 RAYS_OWN = "(Ray's own)"
 """What stands for functions that Ray's libraries run for themselves, where they are one line together."""
+
+EXECUTOR = "StreamingExecutor.run"
+"""What the thread that drives an execution of Ray Data runs, as our hook names it."""
 
 _PROGRAM = "__main__."
 _OWN = (
     r"(^|\.)(ServeController|ProxyActor|HAProxyManager|ServeReplica:.*|_?StatsActor|_StatsSummaryActor|"
     r"_?ActorLocationTracker|_?AutoscalingRequester|_?AutoscalingCoordinatorActor|_UsageCollectionActor|"
-    r"TelemetryStorage|MapWorker\(.*\)\.(__ray_ready__|get_location|__ray_terminate__))(\.[A-Za-z_]+)?$"
+    r"TelemetryStorage|StreamingExecutor|MapWorker\(.*\)\.(__ray_ready__|get_location|__ray_terminate__))(\.[A-Za-z_]+)?$"
 )
 """Controllers, proxies, statistics and autoscalers of Ray's libraries, with or without their module."""
 _FOR_THE_PROGRAM = r"ServeReplica:.*\.handle_request"
@@ -46,6 +53,13 @@ def name_of(function: str | None) -> str:
     return "the driver" if function in (None, DRIVER) else f"`{short_name(function)}`"
 
 
-def is_rays_own(functions: "pl.Expr") -> "pl.Expr":
+def is_rays_own(functions: _Texts) -> _Texts:
     """Tell the functions that Ray's libraries run for themselves: they are nothing that a program asks for."""
     return functions.str.contains(_OWN) & ~functions.str.contains(_FOR_THE_PROGRAM)
+
+
+def rays_own_together(functions: "pl.Expr") -> "pl.Expr":
+    """Give all that Ray's libraries run for themselves one name, `RAYS_OWN`."""
+    import polars as pl
+
+    return pl.when(is_rays_own(functions)).then(pl.lit(RAYS_OWN)).otherwise(functions)

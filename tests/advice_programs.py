@@ -80,7 +80,7 @@ for ref in refs:
 @ray.remote
 def tiny(i):
     return i
-ray.get([tiny.remote(i) for i in range(3000)])
+ray.get([tiny.remote(i) for i in range(1500)])
 """,
     "tiny beside a long one": """
 @ray.remote

@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from raytrace_analyze import cli as program
+from raytrace_analyze.commands.memory import LIMIT_VARIABLE
 
 Done = subprocess.CompletedProcess[str]
 
@@ -20,7 +21,8 @@ def cli(*arguments: str | Path, cwd: Path | None = None, width: int | str = 120)
     with (
         chdir(cwd or Path.cwd()),
         patch.object(sys, "argv", line),
-        patch.dict(os.environ, {"COLUMNS": str(width), "NO_COLOR": "1"}),
+        # No limit of memory: what it would end is the process of all tests.
+        patch.dict(os.environ, {"COLUMNS": str(width), "NO_COLOR": "1", LIMIT_VARIABLE: "0"}),
         redirect_stdout(out),
         redirect_stderr(err),
     ):

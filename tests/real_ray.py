@@ -64,7 +64,7 @@ def run_traced(program: Path, spans: Path, *arguments: str, **environment: str) 
         env={**os.environ, "RAYTRACE_DIR": str(spans), **environment},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -12,19 +12,21 @@ from tests.real_ray import run_traced
 
 pytestmark = pytest.mark.ray
 CULPRITS = [(pattern, name) for pattern, name, _ in PATTERNS]
-TWINS = [(pattern, twin) for pattern, _, twins in PATTERNS for twin in twins]
-JOBS = 2
-"""How many jobs the culprits, and the innocent, are spread over: a job for each would take five minutes."""
+SLOW = {"cold beside the driver's work", "actors that hold none and wait"}
+"""Twins that need a cluster of their own each."""
+TWINS = [
+    pytest.param(pattern, twin, marks=[pytest.mark.slow] if twin in SLOW else [])
+    for pattern, _, twins in PATTERNS
+    for twin in twins
+]
 
 
 def jobs() -> dict[str, list[str]]:
-    """Name the jobs with the programs that each is made of."""
-    culprits, innocent = ([name for _, name in names] for names in (CULPRITS, TWINS))
-    made = {name: [name] for name in PROGRAMS if name.startswith(tuple(ALONE))}
-    for kind, names in (("culprits", culprits), ("innocent", innocent)):
-        others = [name for name in dict.fromkeys(names) if name not in made]
-        made |= {f"{kind} {number}": others[number::JOBS] for number in range(JOBS)}
-    return made
+    """Name the jobs with the programs that each is made of: all culprits, all innocent ones, and those of their own."""
+    alone = [name for name in PROGRAMS if name.startswith(tuple(ALONE))]
+    culprits = dict.fromkeys(name for _, name, _ in PATTERNS if name not in alone)
+    innocent = dict.fromkeys(twin for _, _, twins in PATTERNS for twin in twins if twin not in alone)
+    return {"culprits": list(culprits), "innocent": list(innocent)} | {name: [name] for name in alone}
 
 
 def run(folder: Path, job: str) -> rt.Ingested:
@@ -36,11 +38,14 @@ def run(folder: Path, job: str) -> rt.Ingested:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, rt.Ingested]:
-    """All jobs, two at a time: they mostly sleep."""
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, rt.Ingested]:
+    """The jobs that the chosen tests are about, two at a time: they mostly sleep."""
     folder = tmp_path_factory.mktemp("programs")
+    tests = [item for item in request.session.items if getattr(item, "module", None) is request.module]
+    asked = {"one by one", *(item.callspec.params["name"] for item in tests if hasattr(item, "callspec"))}
+    needed = [job for job, names in jobs().items() if asked & set(names)]
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(jobs(), pool.map(lambda job: run(folder, job), jobs()), strict=True))
+        return dict(zip(needed, pool.map(lambda job: run(folder, job), needed), strict=True))
 
 
 IF_THE_PROGRAM_ALLOWS = {"driver-idle"}

@@ -38,11 +38,13 @@ def operator(place: int, name: str, rows: int, held: dict[str, int] | None = Non
     return span(f"o{place}", 1_100, 1_100, "d", name="ray.data.operator", attributes=json.dumps(about | more))
 
 
-def task(number: int, place: int, name: str, submitted: int, start: int, end: int, tag: bool = True) -> list[Row]:
+def task(
+    number: int, place: int, name: str, submitted: int, start: int, end: int, tag: bool = True, parent: str = "d"
+) -> list[Row]:
     of = {"function": name, "submitted_task_id": f"task{number}"}
     about = {"ray.function": RAW} | ({"raytrace.operator": f"{KEY}.{place}"} if tag else {})
     return [
-        submit(f"s{number}", submitted, submitted + 5, "d", attributes=json.dumps(about), **of),
+        submit(f"s{number}", submitted, submitted + 5, parent, attributes=json.dumps(about), **of),
         run(f"r{number}", start, end, f"s{number}", f"task{number}", function=name, attributes=json.dumps(about),
             worker_id="w", pid=9),
     ]  # fmt: skip
@@ -79,6 +81,37 @@ def test_the_operator_that_limits_the_rate_is_named() -> None:
     assert {row["dataset"] for row in (read, slow, driver)} == {"dataset_3_0"}
 
 
+def test_a_thread_that_hands_out_tasks_is_no_part_of_what_the_program_does_meanwhile() -> None:
+    """The program takes its time with each block; tasks that its execution's thread submits meanwhile wait for nobody.
+
+    driver  |next .............|  works ....................... |n|  works ......|
+    thread  s wait s wait ........ s  s wait ...............................|
+    read      |=|
+    map            |============|  |=====|  |=====|
+    """
+    thread = {"function": "StreamingExecutor.run", "worker_id": "d", "pid": 1}
+    about = json.dumps({"raytrace.execution": KEY, "raytrace.dataset": "dataset_3_0"})
+    spans = [
+        span("d", 0, 1_200, None, name="ray.driver"),
+        submit("es", 100, 100, "d", submitted_task_id="e", **thread),
+        run("er", 100, 1_000, "es", "e", attributes=about, **thread),
+        *task(0, 1, READ, 110, 120, 250, parent="er"),
+        wait("w0", 115, 260, "er", ["task0"], name="ray.wait"),
+        *task(1, 2, MAP, 265, 270, 500, parent="er"),
+        wait("w1", 270, 510, "er", ["task1"], name="ray.wait"),
+        *task(2, 2, MAP, 520, 530, 600, parent="er"),
+        *task(3, 2, MAP, 610, 620, 700, parent="er"),
+        wait("w2", 615, 1_000, "er", ["task2", "task3"], name="ray.wait"),
+        wait("n0", 105, 505, "d", ["task1"], name="ray.next"),
+        wait("n1", 900, 905, "d", ["task3"], name="ray.next"),
+    ]
+    read, slow, own, driver = rt.data(table(*spans, *told(), recorded=True)).to_dicts()
+    assert (own["operator"], driver["operator"]) == ("(Ray Data)", "(driver)")
+    assert driver["limits"] and driver["path_ns"] >= 1_100 - 505
+    assert 230 <= slow["path_ns"] <= 250  # what it did for the first block
+    assert read["path_ns"] > 0 and 0 < own["path_ns"] < 50
+
+
 def test_what_is_not_known_is_null_and_never_zero() -> None:
     found = rt.data(table(*pipeline(tag=False)))
     read, slow, _ = found.to_dicts()
@@ -108,3 +141,20 @@ def test_damaged_words_of_the_hook_are_null() -> None:
 
 def test_no_ray_data_is_an_empty_table() -> None:
     assert rt.data(table(submit("s", 0, 1), run("r", 1, 2, "s"))).is_empty()
+
+
+def test_the_thread_that_hands_out_tasks_is_no_loop_of_the_programs() -> None:
+    thread = {"function": "StreamingExecutor.run", "worker_id": "d", "pid": 1}
+    ms = 10**6
+    rows = [
+        span("d", 0, 1_200 * ms, None, name="ray.driver"),
+        submit("es", 100 * ms, 100 * ms, "d", submitted_task_id="e", **thread),
+        run("er", 100 * ms, 1_100 * ms, "es", "e", **thread),
+    ]
+    for number, at in enumerate(range(110, 910, 200)):
+        rows += task(number, 2, MAP, at * ms, (at + 10) * ms, (at + 180) * ms, parent="er")
+        poll = (at + 6) * ms, (at + 190) * ms, "er", [f"task{number}"]
+        rows.append(wait(f"w{number}", *poll, name="ray.wait", attributes='{"raytrace.library": "ray.data"}'))
+    rows.append(wait("n", 105 * ms, 1_110 * ms, "d", ["e"], name="ray.next"))
+    found = rt.advise(table(*rows, recorded=True))
+    assert "get-in-loop" not in found.get_column("pattern").to_list()

@@ -16,6 +16,7 @@ from typer.models import ArgumentInfo
 import raytrace_analyze
 from raytrace_analyze.cli import app
 from raytrace_analyze.errors import EXIT_CODES
+from tests import notebook
 from tests.command_line import cli
 
 ROOT = Path(__file__).parent.parent
@@ -75,6 +76,21 @@ def test_python_on_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch, caps
     for code in re.findall(r"```python\n(import .*?)```", page.read_text(), re.DOTALL):
         exec(code.replace('"/tmp/spans"', '"sample_spans/nested-ours/spans"'), {})
     assert capsys.readouterr().out
+
+
+def test_the_notebook_runs_and_shows_what_it_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a drawing is made of may change; what is said in words is compared."""
+    monkeypatch.chdir(ROOT / "docs")
+    kept = notebook.read()
+    code = [cell for cell in kept["cells"] if cell["cell_type"] == "code"]
+    outputs = notebook.run(kept)
+    assert sum("text/html" in each["data"] for output in outputs for each in output) > len(code) / 2
+    if REGENERATE:
+        for number, (cell, output) in enumerate(zip(code, outputs, strict=True), start=1):
+            cell.update(execution_count=number, outputs=output)
+        notebook.write(kept)
+    words = [[each["data"]["text/plain"] for each in output] for output in outputs]
+    assert [[each["data"]["text/plain"] for each in cell["outputs"]] for cell in code] == words, HOW
 
 
 DEFAULTS = """\

@@ -24,6 +24,7 @@ from raytrace_analyze.exports.formats import FORMATS
 from raytrace_analyze.exports.lanes import lanes
 from raytrace_analyze.exports.select import select
 from raytrace_analyze.exports.stacks import stacks
+from tests.sizes import spread
 
 CAPTURES = Path(__file__).parent.parent / "sample_spans"
 NAMES = [path.parent.name for path in sorted(CAPTURES.glob("*/spans"))]
@@ -35,7 +36,7 @@ def shown(found):
     return replace(found, spans=found.spans.filter(~pl.col("from_events")))
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=spread(5, NAMES))
 def capture(request):
     return shown(rt.load(CAPTURES / request.param / "spans"))
 

@@ -53,8 +53,9 @@ def assert_true(simulation: Simulation, queues: Queues, spans: pl.DataFrame | No
 
 
 @pytest.mark.parametrize("queues", MODES)
-def test_chain_of_simulated_programs_is_the_true_one(queues: Queues) -> None:
-    for seed in SEEDS:
+@pytest.mark.parametrize("seeds", [SEEDS[:150], pytest.param(SEEDS[150:], marks=pytest.mark.slow)])
+def test_chain_of_simulated_programs_is_the_true_one(queues: Queues, seeds: range) -> None:
+    for seed in seeds:
         assert_true(simulate(seed), queues)
 
 

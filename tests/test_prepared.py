@@ -17,6 +17,7 @@ from raytrace_analyze.commands.traced import merge_and_show
 from raytrace_analyze.path import one_scope
 from raytrace_analyze.replay.job import read_job
 from tests.random_spans import random_table
+from tests.sizes import first, spread
 from tests.tables import run, submit, table, wait
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -53,7 +54,7 @@ def _some_task(spans: Any) -> str:
     return str(frame.filter(category="task").get_column("span_id").sort()[0])
 
 
-@pytest.mark.parametrize("capture", CAPTURES)
+@pytest.mark.parametrize("capture", spread(5, CAPTURES))
 def test_each_analysis_gives_the_same_of_files_table_and_prepared_trace(capture: str, tmp_path: Path) -> None:
     raw = SAMPLES / capture / "spans"
     found = rt.load([raw])
@@ -191,7 +192,7 @@ def test_the_segments_know_their_spans_and_ancestors() -> None:
         assert all(parent_of[child] in (parent, None) for parent, child in pairwise(above))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", first(10, range(20)))
 def test_random_spans_give_the_same_either_way(seed: int) -> None:
     spans = random_table(seed)
     prepared = rt.prepare(spans)

@@ -14,6 +14,7 @@ from raytrace_analyze.vocabulary import Cause
 from tests.random_spans import random_table
 from tests.simulated_events import Observed, event_table, observe
 from tests.simulator import simulate
+from tests.sizes import spread
 from tests.tables import run, span, submit, table, wait, whole
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -416,7 +417,7 @@ def random_events(spans: pl.DataFrame, seed: int) -> pl.DataFrame:
     return event_table(rows)
 
 
-@pytest.mark.parametrize("seeds", [25, pytest.param(80, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [10, pytest.param(80, marks=pytest.mark.slow)])
 def test_nonsense_is_tiled_whatever_the_clocks_say(seeds: int) -> None:
     for seed in range(seeds):
         spans = random_table(seed, 25)
@@ -425,7 +426,7 @@ def test_nonsense_is_tiled_whatever_the_clocks_say(seeds: int) -> None:
             check_path(spans, events)
 
 
-@pytest.mark.parametrize("seeds", [12, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [5, pytest.param(25, marks=pytest.mark.slow)])
 def test_simulated_programs_are_tiled(seeds: int) -> None:
     for seed in range(seeds):
         program = observe(seed)
@@ -435,7 +436,7 @@ def test_simulated_programs_are_tiled(seeds: int) -> None:
         check_path(simulate(seed).stock_spans, None)
 
 
-@pytest.mark.parametrize("capture", sorted(path.parent.name for path in SAMPLES.glob("*/truth.json")))
+@pytest.mark.parametrize("capture", spread(5, sorted(path.parent.name for path in SAMPLES.glob("*/truth.json"))))
 def test_captures_are_tiled(capture: str) -> None:
     found = load([SAMPLES / capture / "spans"])
     for events in (None, found.task_events):

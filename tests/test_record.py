@@ -63,7 +63,7 @@ def test_a_signal_is_passed_on_and_the_end_waited_for(number: signal.Signals) ->
         "def end(*_): print('cleans up', flush=True); time.sleep(0.3); sys.exit(5)\n"
         f"signal.signal({int(number)}, end)\n"
         "print('runs', flush=True)\n"
-        "time.sleep(60)"
+        "for _ in range(600): time.sleep(0.1)"
     )
     assert line_of(process) == "runs"
     process.send_signal(number)
@@ -78,7 +78,7 @@ def test_what_does_not_end_is_killed_with_all_that_it_started() -> None:
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "print(child.pid, flush=True)\n"
-        "time.sleep(60)",
+        "for _ in range(600): time.sleep(0.1)",
         grace_s=0.5,
     )
     child = int(line_of(process))
@@ -92,7 +92,7 @@ def test_what_a_program_leaves_when_it_is_told_to_end_is_ended() -> None:
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "print(child.pid, flush=True)\n"
-        "time.sleep(60)"
+        "for _ in range(600): time.sleep(0.1)"
     )
     child = int(line_of(process))
     process.terminate()
@@ -107,7 +107,7 @@ def test_a_program_reads_from_the_terminal_and_gets_its_ctrl_c() -> None:
         "said = input()\n"
         "try:\n"
         "  print('hello', said, flush=True)\n"
-        "  time.sleep(60)\n"
+        "  for _ in range(600): time.sleep(0.1)\n"
         "except KeyboardInterrupt: print('interrupted', flush=True)"
     )
     pid, terminal = pty.fork()
@@ -147,7 +147,7 @@ def test_record_passes_sigterm_on(tmp_path: Path) -> None:
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
         "print('runs', flush=True)\n"
-        "time.sleep(60)",
+        "for _ in range(600): time.sleep(0.1)",
     )
     assert line_of(process) == "runs"
     process.terminate()

@@ -44,10 +44,21 @@ def screen(command: str, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
 
 
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The captures as tables, which are read faster."""
+    folder = tmp_path_factory.mktemp("merged")
+    for capture in CAPTURES:
+        rt.write_table(rt.read_spans(ROOT / "sample_spans" / capture / "spans"), folder / f"{capture}.parquet")
+    return {capture: folder / f"{capture}.parquet" for capture in CAPTURES}
+
+
 @pytest.mark.parametrize("capture", CAPTURES)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_nothing_is_cut_at_any_width(command: str, capture: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    spans = f"sample_spans/{capture}/spans"
+def test_nothing_is_cut_at_any_width(
+    command: str, capture: str, merged: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = merged[capture]
     line = COMMANDS[command].format(spans, CAPTURES[capture])
     shown = {width: screen(line, width, monkeypatch) for width in (1000, *WIDTHS)}
     functions = {name.removeprefix("__main__.") for name in rt.read_spans(spans)["function"].drop_nulls()}

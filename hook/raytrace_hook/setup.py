@@ -22,6 +22,7 @@ from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, patches, pickling, tracebacks
 from raytrace_hook.record import (
     awaits,
+    batches,
     callers,
     calls,
     compiled_graphs,
@@ -32,6 +33,7 @@ from raytrace_hook.record import (
     generators,
     helpers,
     iteration,
+    placement,
     serve,
     steps,  # noqa: F401 - from here on, marks of steps are recorded
     submits,
@@ -171,12 +173,14 @@ def _record_waits(recorder: _Recorder) -> None:
         recorder.waits = waits = Waits(recorder.open_spans, settings.min_wait_ns)
         deliver = deliveries.delivering(waits)
         awaits.install(waits)
+        batches.install(waits)
         compiled_graphs.install(waits)
         datasets.install(waits)
         deliveries.install(deliver)
         endings.install(waits)
         futures.install(waits.begin, waits.end, deliver)
         iteration.install(waits)
+        placement.install(waits)
         helpers.install(waits.begin, waits.end)
         train.install(waits)
         tune.install(waits)

@@ -8,8 +8,9 @@ import polars as pl
 
 from raytrace_analyze.advice.source import Use, use_of_result
 from raytrace_analyze.advice.source_files import SourceFiles
-from raytrace_analyze.attributes import CALL_SITE, UNIT, told
+from raytrace_analyze.attributes import CALL_SITE, LIBRARY, UNIT, told
 from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.path.outcome import failures
 from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
@@ -19,7 +20,7 @@ from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.replay.slot_model import cpu_demands
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.vocabulary import Cause
@@ -73,6 +74,11 @@ class Facts:
     def spans(self) -> pl.DataFrame:
         """The span table, of all jobs."""
         return self.structure.spans
+
+    @cached_property
+    def failed(self) -> Flags:
+        """By row: attempts that gave no result."""
+        return flags(self.spans.select(failed=failures()).get_column("failed"))
 
     @property
     def relations(self) -> Runs:
@@ -139,21 +145,30 @@ class Facts:
 
     @cached_property
     def waits_of(self) -> dict[int, RowIds]:
-        """By flow of control (the row that heads it): its waits, in order of start."""
-        return _by_flow(self.graph.events.head, self.waits)
+        """By flow of control (the row that heads it): its waits that the program itself makes, in order of start."""
+        return _by_flow(self.graph.events.head, self.of_the_program(self.waits))
 
     @cached_property
     def submits_of(self) -> dict[int, RowIds]:
-        """By flow of control (the row that heads it): its submits, in order of start."""
-        return _by_flow(self.graph.events.head, self.submits)
+        """By flow of control (the row that heads it): the program's own submits, in order of start."""
+        return _by_flow(self.graph.events.head, self.of_the_program(self.submits))
+
+    def of_the_program(self, rows: RowIds) -> RowIds:
+        """Leave out the calls (rows) that Ray's libraries make: nobody can write these in another way."""
+        texts = self.spans.get_column("attributes").gather(rows)
+        return rows[~texts.str.contains(f'"{LIBRARY}"', literal=True).fill_null(value=False).to_numpy()]
 
     @cached_property
     def loops(self) -> list[list[Loop]]:
-        """The loops of the job; those of one place in one function are together, in whatever run of it they are."""
+        """The loops of the job; those of one place in one function are together, in whatever run of it they are.
+
+        Those in Ray's libraries are left out.
+        """
         waits_at: dict[tuple[int, str], list[int]] = {}
-        names = self.spans.get_column("name").gather(self.waits).to_list()
-        flows = self.graph.events.head[self.waits].tolist()
-        for wait, flow, name in zip(self.waits.tolist(), flows, names, strict=True):
+        waits = self.of_the_program(self.waits)
+        names = self.spans.get_column("name").gather(waits).to_list()
+        flows = self.graph.events.head[waits].tolist()
+        for wait, flow, name in zip(waits.tolist(), flows, names, strict=True):
             waits_at.setdefault((flow, self.sites.get(wait, name)), []).append(wait)
         found: dict[tuple[str, str], list[Loop]] = {}
         for (flow, place), listed in waits_at.items():

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.function_names import DRIVER, RAYS_OWN, is_rays_own
+from raytrace_analyze.function_names import DRIVER, rays_own_together
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.outcome import endings, failures
@@ -113,9 +113,7 @@ def latency_stats(
 
 
 def _folded(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give all that is Ray's own one name."""
-    function = pl.col("function")
-    return rows.with_columns(function=pl.when(is_rays_own(function)).then(pl.lit(RAYS_OWN)).otherwise(function))
+    return rows.with_columns(function=rays_own_together(pl.col("function")))
 
 
 def _counted_endings() -> dict[str, pl.Expr]:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import UNIT
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, is_rays_own
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
@@ -144,10 +144,12 @@ def predict(job: Job, change: Change) -> WhatIf:
 def best_speedup(job: Job) -> tuple[str, int] | None:
     """Give the function that ranks first, and how long the job would take with it twice as fast; None for none.
 
-    Half of what a function has of the path is the most that can be won, so that few have to be tried.
+    Half of what a function has of the path is the most that can be won, so that few have to be tried. What Ray's
+    libraries do for themselves nobody can make faster.
     """
     best: tuple[int, int, str] | None = None
-    for function, critical_ns in _on_path(job).select("function", "self_ns").iter_rows():
+    others = _on_path(job).filter(~is_rays_own(pl.col("function")).fill_null(value=False))
+    for function, critical_ns in others.select("function", "self_ns").iter_rows():
         if best and critical_ns < 2 * best[0]:
             break
         predicted = replay(job.graph, Change({function: 2.0})).makespan_ns

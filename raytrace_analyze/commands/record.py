@@ -50,20 +50,21 @@ def record(
         *(arguments or []),
     ]
     exit_code = run_traced(command, raw)
-    shown = _show(raw, table, address)
+    shown = _show(raw, table, address, script.resolve().parent)
     raise typer.Exit(exit_code or shown)
 
 
-def _show(raw: Path, table: Path, address: str | None) -> int:
-    """Show what the program did; gives the exit code that goes with it if the program's own is 0.
+def _show(raw: Path, table: Path, address: str | None, program: Path) -> int:
+    """Show what the program did, which lies in the folder `program`.
 
-    What is wrong here is told, and does not take the place of the program's exit code.
+    Gives the exit code that goes with it if the program's own is 0. What is wrong here is told, and does not take the
+    place of the program's exit code.
     """
     try:
         others = _other_machines(address, raw, table.parent / "nodes") if address else []
         if not any(raw.iterdir()) and not others:
             raise NoSpansError("nothing was recorded")
-        merge_and_show(raw, table, *others)
+        merge_and_show(raw, table, *others, source=[program])
     except NoWholeSpanError as error:
         typer.echo(f"raytrace-analyze: {error}", err=True)
     except NoSpansError:

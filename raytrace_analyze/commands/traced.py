@@ -35,10 +35,11 @@ def run_traced(command: Sequence[str], raw: Path) -> int:
     return run_program(command, {**os.environ, "RAYTRACE_DIR": str(raw.resolve())})
 
 
-def merge_and_show(raw: Path, table: Path, *others: Path) -> "PreparedTrace":
+def merge_and_show(raw: Path, table: Path, *others: Path, source: Sequence[Path] = ()) -> "PreparedTrace":
     """Merge the span files in `raw` and `others` into `table`; show the summary and the path.
 
-    Says each command that would do so. Gives what is in the table, as those commands read it.
+    `source` are the folders of the program, which may be read. Says each command that would do so. Gives what is in the
+    table, as those commands read it.
     """
     from raytrace_analyze.files.output import strictest_mode
     from raytrace_analyze.ingest import load
@@ -59,8 +60,8 @@ def merge_and_show(raw: Path, table: Path, *others: Path) -> "PreparedTrace":
         raise UsageError(f"cannot write {table}: {error.strerror or error}") from error
     show_report(found.report, messages())
     prepared = prepare(load([table]).spans)
-    say_command(f"summary {table}")
-    show_summary(summary(prepared), output())
+    say_command(f"summary {' '.join(map(str, (table, *(f'--source {folder}' for folder in source))))}")
+    show_summary(summary(prepared, source=source), output())
     say_command(f"critical-path {table}")
     show_path(critical_path(prepared), output(), top=15, by="function")
     return prepared

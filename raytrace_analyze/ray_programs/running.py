@@ -59,10 +59,14 @@ class _Program:
 
     def _wait(self, terminal: "_Terminal") -> int:
         while True:
-            _, status = os.waitpid(self._group, os.WUNTRACED)
-            if not os.WIFSTOPPED(status):
+            # A wait that blocks would keep a signal that comes just before it until the program's end.
+            ended, status = os.waitpid(self._group, os.WUNTRACED | os.WNOHANG)
+            if not ended:
+                time.sleep(_POLL_S)
+            elif not os.WIFSTOPPED(status):
                 return os.waitstatus_to_exitcode(status)
-            terminal.stopped(os.WSTOPSIG(status))
+            else:
+                terminal.stopped(os.WSTOPSIG(status))
 
     def tell(self, number: int, _: FrameType | None) -> None:
         """Pass a signal on, and see to it that the program ends."""

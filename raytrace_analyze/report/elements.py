@@ -1,15 +1,20 @@
 """The pieces that all sections are made of: sections, tables, swatches, bars."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 from raytrace_analyze.report.kinds import Kind
-from raytrace_analyze.report.markup import Child, Markup, tag
+from raytrace_analyze.report.markup import Child, Markup, prose, tag
 from raytrace_analyze.units import offset_text
 
 _LONG = 40
 """From so many characters on a text gets a wide column."""
-_AXIS = 4
-"""Into how many parts a time axis is divided."""
+_SOME = 14
+"""From so many on it gets one of more than a word."""
+_MARKS = 5
+"""How many parts of a time axis there are at most."""
+_LAST = 0.86
+"""Up to which part of an axis there is room for a mark beside the end's."""
 
 
 def section(key: str, title: str, *content: Child, lead: Child = None) -> Markup:
@@ -46,14 +51,16 @@ def data_table(
         )
         for cells in rows
     ]
-    table = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", body))
+    table = tag("table", tag("caption", tag("span", caption)), tag("thead", head), tag("tbody", body))
     return tag("div", table, class_="scroll", role="region", aria_label=caption, tabindex="0")
 
 
 def _kind(cell: Child, is_number: bool) -> str | None:
     """Give the class of a cell: a number, or a text that needs room."""
-    is_long = isinstance(cell, str) and len(cell) >= _LONG
-    return "n" if is_number else "long" if is_long else None
+    if is_number:
+        return "n"
+    length = len(cell) if isinstance(cell, str) and not isinstance(cell, Markup) else 0
+    return "long" if length >= _LONG else "words" if length >= _SOME else None
 
 
 def swatch(kind: Kind) -> Markup:
@@ -80,12 +87,21 @@ def bar(parts: Iterable[tuple[Kind, float]], label: str) -> Markup:
 def axis(makespan_ns: int) -> Markup:
     """Name points in time below a drawing that is as wide as the job is long."""
     marks = []
-    for part in range(_AXIS + 1):
-        anchor = "start" if part == 0 else "end" if part == _AXIS else "middle"
-        text = offset_text(makespan_ns * part // _AXIS, makespan_ns)
-        inner = "wide" if part % 2 else None
-        marks.append(tag("text", text, x=percent(part / _AXIS), y="12", text_anchor=anchor, class_=inner))
+    for number, at in enumerate(_marks(makespan_ns)):
+        anchor = "start" if at == 0 else "end" if at == makespan_ns else "middle"
+        inner = "wide" if number % 2 and at < makespan_ns else None
+        text = offset_text(at, makespan_ns)
+        marks.append(tag("text", text, x=percent(at / makespan_ns), y="12", text_anchor=anchor, class_=inner))
     return tag("svg", marks, class_="axis", aria_hidden="true")
+
+
+def _marks(makespan_ns: int) -> Iterator[int]:
+    """Give round points in time from the start on, and the end."""
+    rough = max(makespan_ns / _MARKS, 1)
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(int(each * power) for each in (1, 2, 5, 10) if each * power >= rough)
+    yield from range(0, math.ceil(makespan_ns * _LAST), step)
+    yield makespan_ns
 
 
 def folded(summary: str, *content: Child, is_open: bool = False) -> Markup:
@@ -95,7 +111,7 @@ def folded(summary: str, *content: Child, is_open: bool = False) -> Markup:
 
 def notes(texts: Iterable[str]) -> Markup | None:
     """List what a reader should know."""
-    items = [tag("li", text) for text in texts]
+    items = [tag("li", prose(text)) for text in texts]
     return tag("ul", items, class_="notes") if items else None
 
 

@@ -8,6 +8,7 @@ from raytrace_analyze.advice.analysis import Advice, advise_on
 from raytrace_analyze.analyses.cluster_use import ClusterUse, use_of
 from raytrace_analyze.analyses.hang import Hang, hang
 from raytrace_analyze.analyses.latency import latency_stats, timed_spans
+from raytrace_analyze.analyses.libraries.data import data
 from raytrace_analyze.analyses.path_stacks import path_stacks
 from raytrace_analyze.analyses.queue_causes import queue_causes
 from raytrace_analyze.analyses.what_if import WhatIf, predict
@@ -49,6 +50,8 @@ class ReportFacts:
     """None, as `advice` and `ranking` are, where the job is too large to be replayed again and again."""
     advice: Advice | None
     ranking: WhatIf | None
+    operators: pl.DataFrame
+    """What Ray Data's operators did: columns of `data.OPERATORS`."""
     hang: Hang | None
     """None where every span of the job has ended."""
     ingest: IngestReport | None
@@ -78,13 +81,14 @@ def gather(spans: Trace, job: str | None = None, ingest: IngestReport | None = N
         path=path,
         stacks=path_stacks(path),
         use=use_of(read),
-        stats=latency_stats(alone),
+        stats=latency_stats(alone, internals=False),
         queues=queue_causes(trace).join(timed.select("trace_id", "span_id"), on=["trace_id", "span_id"], how="semi"),
         timed=timed,
         attempts=_attempts(trace, timed),
         summary=None if advice is None else sum_up(trace, path, read, advice),
         advice=advice,
         ranking=predict(read_job(trace, job, PathOptions()), Change()) if is_small else None,
+        operators=data(alone),
         hang=hang(trace, named) if in_flight and named is not None else hang(trace) if in_flight else None,
         ingest=ingest,
     )

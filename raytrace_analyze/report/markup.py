@@ -41,6 +41,14 @@ def escaped(text: str) -> Markup:
     return Markup(html.escape(printable(text)))
 
 
+def prose(text: str) -> list[Child]:
+    """Make a sentence of the screen one of the page: names, which stand between backticks there, are set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a name has backticks of its own
+        return [text]
+    return [tag("code", part) if place % 2 else part for place, part in enumerate(parts)]
+
+
 def _markup(child: Child) -> str:
     if isinstance(child, Markup):
         return child

@@ -19,7 +19,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.output import whole_file
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.report.elements import data_table
-from raytrace_analyze.report.markup import Child, Markup, join, tag
+from raytrace_analyze.report.markup import Child, Markup, join, prose, tag
 from raytrace_analyze.report.patterns import patterns
 from raytrace_analyze.report.sections.advice import ranking_table
 from raytrace_analyze.report.sections.cluster import use_charts
@@ -77,7 +77,7 @@ def _path(path: CriticalPath) -> str:
 @html_of.register
 def _summary(summary: Summary) -> str:
     first, *rest = summary_lines(summary)
-    return _piece(_bold(first), [tag("p", line) for line in rest])
+    return _piece(_bold(first), [tag("p", prose(line)) for line in rest])
 
 
 @html_of.register
@@ -98,7 +98,7 @@ def _use(use: ClusterUse) -> str:
 @html_of.register
 def _hang(hang: Hang) -> str:
     told = [*circle_texts(hang), *map(blocked_text, hang.blockers[:5])]
-    return _piece(_bold(hang.in_short()), [tag("p", line) for line in told])
+    return _piece(_bold(hang.in_short()), [tag("p", prose(line)) for line in told])
 
 
 @html_of.register
@@ -131,7 +131,7 @@ def plot_latencies(stats: pl.DataFrame) -> Plot:
 
 
 def _bold(text: str) -> Markup:
-    return tag("p", tag("b", text))
+    return tag("p", tag("b", prose(text)))
 
 
 def _piece(*content: Child) -> str:

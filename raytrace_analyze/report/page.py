@@ -13,13 +13,15 @@ from raytrace_analyze.report.packing import script_json
 from raytrace_analyze.report.patterns import patterns
 from raytrace_analyze.report.sections.advice import advice_section, what_if_section
 from raytrace_analyze.report.sections.cluster import cluster_section
+from raytrace_analyze.report.sections.datasets import datasets_section
 from raytrace_analyze.report.sections.difference import difference_section
+from raytrace_analyze.report.sections.errors import errors_section
 from raytrace_analyze.report.sections.flame import flame_section
 from raytrace_analyze.report.sections.functions import functions_section
-from raytrace_analyze.report.sections.head import head_section
+from raytrace_analyze.report.sections.head import head_section, short_title
 from raytrace_analyze.report.sections.missing import missing_section
 from raytrace_analyze.report.sections.path import path_section
-from raytrace_analyze.report.sections.tasks import errors_section, tasks_section
+from raytrace_analyze.report.sections.tasks import tasks_section
 from raytrace_analyze.report.sections.timeline import timeline_section
 from raytrace_analyze.report.timeline import timeline_data
 
@@ -28,6 +30,9 @@ _SCRIPTS = (
     *("unpack.js", "words.js", "page.js", "lanes.js", "draw.js"),
     *("input.js", "timeline.js", "details.js", "tasks.js", "main.js"),
 )
+_DIFFERENCE = ("difference", "What changed")
+_ERRORS = ("errors", "Errors")
+_DATASETS = ("datasets", "Ray Data")
 _NAVIGATION = (
     ("path", "Path"),
     ("advice", "Advice"),
@@ -36,7 +41,6 @@ _NAVIGATION = (
     ("cluster", "Cluster"),
     ("functions", "Functions"),
     ("tasks", "Tasks"),
-    ("errors", "Errors"),
     ("what-if", "What if"),
     ("missing", "Missing"),
 )
@@ -46,9 +50,13 @@ def page(facts: ReportFacts, difference: RunDiff | None = None, names: tuple[str
     """Make the page of a job; with a difference that, too, between runs that the user called `names`."""
     data = timeline_data(facts)
     changed = None if difference is None else difference_section(difference, names)
+    has_failed = facts.path.ended.failed_attempts > 0
+    errors, datasets = errors_section(facts), datasets_section(facts)
     sections = [
         head_section(facts),
+        errors if has_failed else None,
         changed,
+        datasets,
         path_section(facts),
         advice_section(facts),
         timeline_section(facts, data["summedUp"]),
@@ -56,19 +64,21 @@ def page(facts: ReportFacts, difference: RunDiff | None = None, names: tuple[str
         cluster_section(facts),
         functions_section(facts),
         tasks_section(facts),
-        errors_section(facts),
+        None if has_failed else errors,
         what_if_section(facts),
         missing_section(facts),
     ]
     style, script = _asset(*_STYLES), _script()
-    subject = facts.path.scope.title
+    subject = short_title(facts.path.scope)
     return Template(_asset("page.html")).substitute(
         policy=_policy(style, script),
         title=escaped(f"{subject}: raytrace-analyze"),
         subject=escaped(subject),
         version=escaped(version("raytrace-analyze")),
         source=escaped(_source(facts)),
-        navigation=_navigation(has_difference=changed is not None),
+        navigation=_navigation(
+            [_ERRORS] * has_failed + [_DIFFERENCE] * (changed is not None) + [_DATASETS] * (datasets is not None)
+        ),
         patterns=patterns(),
         content=join(sections),
         data=script_json(data),
@@ -98,8 +108,8 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
 
 
-def _navigation(*, has_difference: bool) -> Markup:
-    links = [("difference", "What changed"), *_NAVIGATION] if has_difference else _NAVIGATION
+def _navigation(special: list[tuple[str, str]]) -> Markup:
+    links = (*special, *_NAVIGATION)
     return tag("ul", (tag("li", tag("a", text, href=f"#{key}")) for key, text in links))
 
 

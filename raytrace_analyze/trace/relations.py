@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.clipping import Scoped
@@ -174,7 +175,8 @@ def relate_runs(structure: Structure, clock_shift: Nanos | None = None) -> Runs:
 def joins(scoped: Scoped, runs: Runs, *, infer: bool) -> Timed:
     """Give, by span or virtual root, the children it can have waited for, in order of when they ended.
 
-    Those are its nested children and, with `infer`, runs that nobody claims and whose waits were not recorded.
+    Those are its nested children and, with `infer`, runs that nobody claims and whose waits were not recorded. What
+    Ray's libraries run for themselves nobody is taken to have waited for.
     """
     structure = scoped.structure
     count = scoped.span_count
@@ -185,6 +187,8 @@ def joins(scoped: Scoped, runs: Runs, *, infer: bool) -> Timed:
         guests = np.flatnonzero(
             structure.is_run & (scoped.scope_of[:count] >= 0) & ~runs.claimed & (~runs.recorded | by_async)
         )
+        is_own = is_rays_own(structure.spans.get_column("function").gather(guests)).fill_null(value=False)
+        guests = guests[~is_own.to_numpy()]
     children = np.concatenate([nested, guests])
     owner = np.concatenate([scoped.parent[nested], _inferred_owners(scoped, guests)])
     ended = scoped.end[children]

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, RAY_DATA
 from raytrace_analyze.units import bytes_text, duration_text, share_text
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 def notes(operators: pl.DataFrame) -> list[str]:
     """Say which columns (of `data`) are not known in some rows, and why."""
-    real = operators.filter(pl.col("operator") != DRIVER)
+    real = operators.filter(~pl.col("operator").is_in([DRIVER, RAY_DATA]))
     if real.is_empty():
         return [_NO_TASKS]
     found = []
@@ -40,26 +40,43 @@ def notes(operators: pl.DataFrame) -> list[str]:
 
 def show_data(operators: pl.DataFrame, console: Console, *, top: int) -> None:
     """Print what `data` gives: of many executions those that took longest, in order of start."""
-    executions = operators.partition_by("session", "job_id", "execution", maintain_order=True)
-    longest = sorted(range(len(executions)), key=lambda place: -executions[place]["took_ns"][0])[:top]
-    for place in sorted(longest):
-        _show_execution(executions[place].to_dicts(), console)
-    if len(executions) > top:
-        console.print(f"{len(executions) - top:,} shorter ones; --top {len(executions)} shows them all", style="dim")
+    shown, count = longest_executions(operators, top)
+    for rows in shown:
+        _show_execution(rows, console)
+    if count > top:
+        console.print(f"{count - top:,} shorter ones; --top {count} shows them all", style="dim")
     for note in notes(operators):
         console.print(f"Note: {note.removesuffix('.')}.", style="dim")
 
 
-def _show_execution(rows: list[Row], console: Console) -> None:
+def longest_executions(operators: pl.DataFrame, top: int) -> tuple[list[list[Row]], int]:
+    """Give the rows of the executions that took longest, in order of start, and how many executions there are."""
+    executions = operators.partition_by("session", "job_id", "execution", maintain_order=True)
+    longest = sorted(range(len(executions)), key=lambda place: -executions[place]["took_ns"][0])[:top]
+    return [executions[place].to_dicts() for place in sorted(longest)], len(executions)
+
+
+def execution_text(rows: list[Row]) -> str:
+    """Say of an execution how long it took, how it ended, and what limits it."""
     first = rows[0]
     ended = {"failed": " and failed", "open": " and had not ended"}.get(first["outcome"] or "", "")
     name = f"Execution {first['dataset']}" if first["dataset"] else "Ray Data"
-    console.print(label(f"{name} took {duration_text(first['took_ns'])}{ended}: {_limit(rows)}", style="bold"))
+    return f"{name} took {duration_text(first['took_ns'])}{ended}: {_limit(rows)}"
+
+
+def execution_cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Give an execution's table: the heads (the first is the operator), and a row of texts for each operator."""
     columns = [column for column in _COLUMNS if any(_cell(row, column) for row in rows)]
-    heads = [head for head, _ in columns]
-    shown = table("operator", *heads, right=tuple(heads))
-    for row in rows:
-        shown.add_row(row["operator"], *(_cell(row, column) for column in columns), style=_style(row))
+    cells = [[row["operator"], *(_cell(row, column) for column in columns)] for row in rows]
+    return ["operator", *(head for head, _ in columns)], cells
+
+
+def _show_execution(rows: list[Row], console: Console) -> None:
+    console.print(label(execution_text(rows), style="bold"))
+    heads, cells = execution_cells(rows)
+    shown = table(*heads, right=tuple(heads[1:]))
+    for row, texts in zip(rows, cells, strict=True):
+        shown.add_row(*texts, style=_style(row))
     console.print(shown)
     console.print()
 
@@ -71,6 +88,8 @@ def _limit(rows: list[Row]) -> str:
     share = share_text(limiting["path_share"], 1)
     if limiting["operator"] == DRIVER:
         return f"the driver, which takes the blocks, limits the rate ({share} of the time)."
+    if limiting["operator"] == RAY_DATA:
+        return f"Ray Data itself, which hands out the tasks, limits the rate ({share} of the time)."
     return f"{limiting['operator']} limits the rate ({share} of the time)."
 
 
@@ -99,6 +118,8 @@ _Column = tuple[str, Callable[[Row], str]]
 _COLUMNS: list[_Column] = [
     ("tasks", lambda row: f"{row['tasks']:,}" if row["tasks"] else ""),
     ("errors", lambda row: f"{row['errors']:,}" if row["errors"] else ""),
+    ("on the\npath", _time("path_ns")),
+    ("of the\ntime", lambda row: share_text(row["path_share"], 1) if row["path_ns"] else ""),
     ("rows out", lambda row: "" if row["rows_out"] is None else f"{row['rows_out']:,}"),
     ("bytes out", lambda row: bytes_text(row["bytes_out"]) if row["bytes_out"] else ""),
     ("busy", _time("busy_ns")),
@@ -107,9 +128,7 @@ _COLUMNS: list[_Column] = [
     ("idle", _time("idle_ns")),
     ("held back", _held),
     ("actor\nstart", _time("actor_start_ns")),
-    ("rows/s", lambda row: f"{row['rows_per_s']:,.1f}" if row["rows_per_s"] else ""),
-    ("on the\npath", _time("path_ns")),
-    ("of the\ntime", lambda row: share_text(row["path_share"], 1) if row["path_ns"] else ""),
+    ("rows/s", lambda row: f"{row['rows_per_s']:,.{1 if row['rows_per_s'] >= 1 else 3}f}" if row["rows_per_s"] else ""),
 ]
 
 

@@ -22,6 +22,8 @@ _CATEGORIES = {
     "fetch": " getting a result back",
     "wait": " waiting",
 }
+_MUCH = 10**5
+"""From how many bytes on what is passed by value in a step counts."""
 _SAID = 3
 """How many of a kind are said in a sentence."""
 
@@ -78,8 +80,9 @@ def _answer(found: Steps) -> Iterator[RenderableType]:
         yield label(f"Of calls side by side, the slowest by half or more: {', '.join(told)} of {steps.height} steps.")
     sent = steps.get_column("argument_bytes")
     if sent.null_count() == 0 and int(sent.sum()) >= 10**6:
+        many = int((sent >= _MUCH).sum()) or int((sent > 0).sum())
         yield label(
-            f"{bytes_text(int(sent.sum()))} were passed by value in {count_text(int((sent > 0).sum()), 'step')}: "
+            f"{bytes_text(int(sent.sum()))} were passed by value in {count_text(many, 'step')}: "
             "what goes to several actors can be put once (ray.put) and passed by reference."
         )
 

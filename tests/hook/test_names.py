@@ -53,13 +53,14 @@ ALSO_WRITTEN = {
     "raytrace.alive",
     "raytrace.task_name",
     "raytrace.sampler",
+    "raytrace.library",
 }
 ALSO_WRITTEN |= {"raytrace.cluster_resources", "raytrace.lost_because", "raytrace.process_cpu_ns"}
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.sampler"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
 ALSO_WRITTEN |= {"raytrace.has_checkpoint", "raytrace.trial", "raytrace.parameters", "raytrace.step"}
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("operator", "operator_name", "operator_index", "operator_metrics")}
-ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("dataset", "outcome", "began_ns", "back_pressure")}
+ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("execution", "dataset", "outcome", "began_ns", "back_pressure")}
 """What the hook's README tells besides."""
 NOT_ATTRIBUTES = {f"raytrace.{name}" for name in ("schema_version", "table", "inputs", "problems", "toml")}
 """Keys of the analyser's own Parquet files, and the name of the file with its defaults."""

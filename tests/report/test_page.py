@@ -19,11 +19,15 @@ import pytest
 import raytrace_analyze as rt
 from benchmarks.synthetic import fan_out_table
 from raytrace_analyze.report.drawn_spans import drawn_spans
+from raytrace_analyze.report.elements import axis
 from raytrace_analyze.report.facts import gather
 from raytrace_analyze.report.packing import pack_column
 from raytrace_analyze.report.timeline import timeline_data
 from raytrace_analyze.units import duration_text, share_text
 from tests import hostile_spans
+from tests.tables import table
+from tests.test_data import pipeline, told
+from tests.test_hang import two_that_wait_for_each_other
 
 SAMPLES = Path(__file__).parents[2] / "sample_spans"
 HOSTILE = (
@@ -105,13 +109,13 @@ def test_the_numbers_are_those_of_the_command_line(spans: pl.DataFrame, page: st
         assert duration_text(row["run_p99_ns"]) in text
         assert duration_text(row["queue_max_ns"]) in text
     for row in rt.advise(spans).iter_rows(named=True):
-        assert row["what"] in text and row["remedy"] in text
+        assert all(row[column].replace("`", "") in text for column in ("what", "remedy"))  # names are set as code
     for row in rt.what_if(spans).functions.iter_rows(named=True):
         assert duration_text(row["predicted_2x_ns"]) in text
     longest = rt.queue_causes(spans).sort("duration_ns", descending=True, maintain_order=True)
     for sentence in longest.unique(["cause", "function"], keep="first").get_column("sentence"):
         assert sentence in text
-    assert "13 task runs" in text or "All task runs" in text
+    assert "13 task runs" in text or "All that ran" in text
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 6])
@@ -187,6 +191,28 @@ def test_a_run_that_failed_is_told_with_its_error_and_retries() -> None:
     assert "ConnectionError: no answer" in text
     assert "WORKER_DIED" in text
     assert "1 attempt left no span" in text
+    # Failures come before anything about time, with the line that raised.
+    assert text.index("ConnectionError: no answer") < text.index("The chain of work and waits")
+    assert "failures.py:41" in text
+
+
+def test_a_job_of_ray_data_has_its_operators_in_the_page() -> None:
+    text = re.sub(r"\s+", " ", Elements(rt.html_report(table(*pipeline(), *told(), recorded=True))).text)
+    assert re.search(r"MapBatches\(slow\) limits the rate \([\d.]+ % of the time\)", text)
+    assert "operator tasks on the path" in text
+
+
+def test_a_job_that_hangs_says_for_whom_it_waits() -> None:
+    text = Elements(rt.html_report(two_that_wait_for_each_other())).text
+    assert "had not ended after" in text and "they wait for each other" in text
+    assert "took" not in text[: text.index("task runs")].split()
+
+
+def test_axes_have_round_times() -> None:
+    for makespan in (1, 13, 5_984_000_000, 10**18):
+        marks = re.findall(r">([\d.]+) ", axis(makespan))
+        assert 2 <= len(marks) <= 7 and len(set(marks)) == len(marks)
+    assert re.findall(r">[1-9][\d.]* s", axis(5_984_000_000)) == [">2.000 s", ">4.000 s", ">5.984 s"]
 
 
 def test_two_inputs_tell_what_changed() -> None:

@@ -47,7 +47,13 @@ def patch_train_group(poll: Wrapper, end: Wrapper) -> None:
             replace_attribute(group, name, end)
 
 
-@patched("waits of training functions for their data")
+@patched("which tasks the batches of a dataset come from")
+def patch_bundles(wrapper: Wrapper) -> None:
+    """Wrap what makes batches of a dataset's blocks."""
+    replace_attribute(load(BATCHES).BatchIterator, "_pipeline", wrapper)
+
+
+@patched("waits for the batches of a dataset")
 def patch_batches(wrapper: Wrapper) -> None:
     """Wrap where the next batch of a dataset is waited for."""
     replace_attribute(load(BATCHES).BatchIterator, "get_next_batch_context", wrapper)

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 _FRAME = re.compile(
     r'(?P<margin>[ |]*)File "(?:[^"]*[/\\]tracing_helper\.py", line \d+, in _function_with_tracing$'
-    r'|[^"]*[/\\]raytrace_hook[/\\](?:\w+[/\\])?\w+\.py", line \d+, in )'
+    r'|[^"]*[/\\]raytrace_hook[/\\](?:\w+[/\\])*\w+\.py", line \d+, in )'
 )
 """Not what Ray puts around the methods of actors: that is there without tracing, too."""
 

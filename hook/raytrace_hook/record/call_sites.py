@@ -15,6 +15,7 @@ _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
 _NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.", "concurrent.futures.", "asyncio.", "threading.")
 _COMPREHENSIONS = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))
+_LIBRARIES = ("ray.data.", "ray.train.", "ray.tune.", "ray.serve.", "ray.air.", "ray.rllib.")
 _MOST_KNOWN = 10_000
 _known: dict[tuple[int, ...], tuple[str, tuple[CodeType, ...]]] = {}
 """Texts by the frames' code and place in it. The code is held so that no other can come to have its number."""
@@ -27,7 +28,9 @@ def call_site() -> str | None:
     is_inside_one = False
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""
-        if is_program(name):
+        if name.partition(".")[0] in _STANDARD_LIBRARY:
+            pass  # what it calls, and who called it, is told
+        elif is_program(name):
             # A comprehension and the function that it stands in are one place.
             if not is_inside_one:
                 frames.append(frame)
@@ -36,6 +39,20 @@ def call_site() -> str | None:
             break  # what called the program is Ray again: a task's body begins here
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
     return site_of(frames)
+
+
+def library() -> str | None:
+    """Return which of Ray's libraries makes the present call, for whoever called it; None where the program does."""
+    found = None
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__") or ""
+        if name.startswith(_LIBRARIES):
+            found = name
+        elif _is_of_the_program(name, frame):
+            break
+        frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
+    return None if found is None else ".".join(found.split(".", 2)[:2])
 
 
 def is_program(module: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
-from raytrace_hook.record import sizes
+from raytrace_hook.record import datasets, placement, sizes
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.waits import MOST_AWAITED, Waits, covered
 
@@ -36,9 +36,10 @@ class _Call:
                 sizes.begin_put()
             else:
                 self._references = _asked_for(frame.f_locals)
-                if not self._references:
+                if not self._references or _only_looks(frame.f_locals):
                     return
-            self._wait = self._waits.begin(self._name, len(self._references), self._references)
+            awaited = placement.awaited(self._references)
+            self._wait = self._waits.begin(self._name, len(self._references), self._references, awaited)
         except Exception as error:
             warn_once(f"a {self._name} could not be recorded", error)
 
@@ -58,6 +59,12 @@ class _Call:
         else:
             variables = frame.f_locals
             ready, asked = variables.get("ready_ids", ()), variables.get("num_returns", 0)
+            came = internals.task_ids_of(ready)
+            if datasets.is_executing():
+                self._wait.works_between = True
+                is_over = datasets.is_news(came)
+                self._waits.end(self._wait, lambda: {names.READY_TASK_IDS: came}, error, may_go_on=not is_over)
+                return
             timed_out = error is None and len(ready) < asked
             self._waits.end(self._wait, lambda: self._waited(variables, error, timed_out), error, timed_out)
 
@@ -88,6 +95,11 @@ def came_and_missing(came: Iterable[Any], asked: Iterable[Any], timed_out: bool)
     if timed_out:
         found[names.TIMED_OUT] = True
     return found
+
+
+def _only_looks(variables: dict[str, Any]) -> bool:
+    """Tell whether an execution's thread looks whether something is there, beside its waits for tasks."""
+    return variables.get("timeout") == 0 and datasets.is_executing()
 
 
 def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:

@@ -1,7 +1,8 @@
 """Executions of Ray Data: which operator submits a task, what each operator did in all, and what held it back.
 
-An execution runs in a thread of its own. What is told of an operator is told once, at the execution's end, by a span of
-no length: an operator is nothing that a program waits for, its tasks are.
+An execution runs in a thread of its own, and that is a run of its own: the tasks are submitted in it, and it waits for
+them, while the program does something else or waits for blocks. What is told of an operator is told once, at the
+execution's end, by a span of no length: an operator is nothing that a program waits for, its tasks are.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record import on_behalf
+from raytrace_hook.record.libraries.thread_runs import ThreadRun, thread_task_id
 from raytrace_hook.record.waits import Waits
 
 _MOST_STRETCHES = 200
 """How many stretches of back-pressure are told of an operator, the longest; all are in the sums."""
 _LEAST_NS = 10_000_000
 _SUBMISSION, _OUTPUT = "submission", "output"
+_FUNCTION = "StreamingExecutor.run"
+"""What Ray Data calls what an execution's own thread does."""
 
 _current: contextvars.ContextVar[_Execution | None] = contextvars.ContextVar("raytrace_execution", default=None)
 _open: set[_Execution] = set()
@@ -86,6 +91,21 @@ class _Execution:
         self._key = f"{random.getrandbits(64):016x}"
         self._numbers: dict[int, int] = {}
         self._held: dict[int, tuple[_BackPressure, _BackPressure]] = {}
+        self._ready: frozenset[str] = frozenset()
+        self.run: ThreadRun | None = None
+        """What its own thread does."""
+
+    def begin_run(self) -> None:
+        """Note that the present thread is its own from now on, and works for the program."""
+        about = {names.EXECUTION: self._key, names.DATASET: internals.dataset_of(self.executor())}
+        self.run = ThreadRun(_FUNCTION, thread_task_id(self._key), about, self.context)
+        self.run.enter()
+        context_api.attach(on_behalf.marked(context_api.get_current()))
+
+    def is_news(self, ready: frozenset[str]) -> bool:
+        """Tell whether something is ready that was not at the last question: what is not taken stays ready."""
+        before, self._ready = self._ready, ready
+        return bool(ready - before)
 
     def id_of(self, operator: Any) -> str:
         """Return the id of one of its operators: they are numbered as they come."""
@@ -145,6 +165,29 @@ def operator_that_submits() -> str | None:
     return None
 
 
+def is_executing() -> bool:
+    """Tell whether the present thread is an execution's own."""
+    execution = _current.get()
+    return execution is not None and execution.run is not None
+
+
+def is_news(ready: list[str]) -> bool:
+    """Tell, in the thread of an execution, whether tasks are ready that were not when it asked last.
+
+    It asks for all of its tasks ten times a second, and goes on with those that have something.
+    """
+    execution = _current.get()
+    return execution is not None and execution.is_news(frozenset(ready))
+
+
+def task_of(state: Any) -> list[str]:
+    """Return the id that the execution counts under to whose last operator this state belongs, if it is known."""
+    for execution in list(_open):
+        if execution.run is not None and state in internals.topology_of(execution.executor()).values():
+            return [execution.run.task_id]
+    return []
+
+
 def tell_open(waits: Waits) -> None:
     """Tell of the executions that have not ended: their process does."""
     for execution in list(_open):
@@ -179,8 +222,21 @@ def _begin(executor: Any) -> _Execution | None:
 
 def _running(original: Callable[..., Any]) -> Callable[..., Any]:
     def run(executor: Any, *arguments: Any, **keywords: Any) -> Any:
-        _current.set(getattr(executor, "_raytrace_execution", None))  # the thread is the execution's own
-        return original(executor, *arguments, **keywords)
+        execution: _Execution | None = getattr(executor, "_raytrace_execution", None)
+        _current.set(execution)  # the thread is the execution's own
+        try:
+            if execution is not None:
+                execution.begin_run()
+        except Exception as error:
+            warn_once("what an execution's own thread does could not be recorded", error)
+        try:
+            return original(executor, *arguments, **keywords)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
+        finally:
+            if execution is not None and execution.run is not None:
+                execution.run.end()
 
     return run
 

@@ -12,6 +12,8 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record import datasets
+from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
 from raytrace_hook.record.deliveries import waiting_for
 from raytrace_hook.record.futures import Begin, End
@@ -21,7 +23,7 @@ from raytrace_hook.record.waits import covered
 def install(begin: Begin, end: End) -> None:
     """Record these waits from now on; the libraries may be loaded later."""
     of_pool = _recorded(begin, end, names.GET_SPAN, lambda thread: len(thread._object_refs), _results)
-    of_dataset = _recorded(begin, end, names.NEXT_SPAN, lambda _: 1, _blocks)
+    of_dataset = _recorded(begin, end, names.NEXT_SPAN, lambda _: 1, _blocks, _is_no_wait_of_the_program)
     when_loaded(internals.POOL_MODULE, lambda: patches.patch_pool(of_pool))
     when_loaded(internals.DATASET_MODULE, lambda: patches.patch_dataset(of_dataset))
 
@@ -30,11 +32,24 @@ Found = Callable[[Any, Any, "BaseException | None"], "tuple[dict[str, Any], bool
 """Tells by an object, what its method returned or raised, the attributes and whether the wait may go on."""
 
 
-def _recorded(begin: Begin, end: End, name: str, count: Callable[[Any], int], found: Found) -> Callable[..., Any]:
-    """Return what wraps a method in which a program waits."""
+def _never() -> bool:
+    return False
+
+
+def _recorded(
+    begin: Begin,
+    end: End,
+    name: str,
+    count: Callable[[Any], int],
+    found: Found,
+    is_part_of_another: Callable[[], bool] = _never,
+) -> Callable[..., Any]:
+    """Return what wraps a method in which a program waits; a call that is part of another wait is none."""
 
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
         def wait(owner: Any, *arguments: Any, **keywords: Any) -> Any:
+            if is_part_of_another():
+                return original(owner, *arguments, **keywords)
             opened = begin(name, count(owner), [])
             returned, problem = None, None
             token = covered.set(True)
@@ -76,7 +91,14 @@ def _results(thread: Any, index: int | None, problem: BaseException | None) -> t
     return {names.READY_TASK_IDS: internals.task_ids_of(ready)}, False
 
 
-def _blocks(_: Any, bundle: Any, problem: BaseException | None) -> tuple[dict[str, Any], bool]:
+def _is_no_wait_of_the_program() -> bool:
+    """Tell whether a thread of Ray Data's asks for a block, which makes it ready for the program's next batch."""
+    return covered.get() or called_by_ray()
+
+
+def _blocks(state: Any, bundle: Any, problem: BaseException | None) -> tuple[dict[str, Any], bool]:
     """Tell of a dataset. Blocks that the driver put itself, like empty partitions, are nothing that was waited for."""
+    if bundle is None:
+        return {names.READY_TASK_IDS: datasets.task_of(state)}, False
     task_ids = internals.task_ids_of(internals.blocks_of(bundle))
-    return {names.READY_TASK_IDS: task_ids}, bundle is not None and not task_ids
+    return {names.READY_TASK_IDS: task_ids}, not task_ids

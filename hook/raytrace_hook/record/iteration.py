@@ -7,6 +7,7 @@ from typing import Any, Callable
 from raytrace_hook import names
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record import datasets
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
 from raytrace_hook.record.waits import Waits, covered
@@ -54,7 +55,8 @@ class _Step:
     def __init__(self, waits: Waits, generator: Any) -> None:
         self._waits, self._generator = waits, generator
         self._wait: Any = None
-        if not covered.get() and not called_by_ray():
+        # What an execution's thread takes from its tasks it has waited for in its polls.
+        if not covered.get() and not called_by_ray() and not datasets.is_executing():
             self._wait = waits.begin(names.NEXT_SPAN, 1, [generator])
         self._token = covered.set(True)
 

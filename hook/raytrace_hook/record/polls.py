@@ -71,6 +71,8 @@ def _settle(thread: int) -> None:
 
 
 def _has_worked_since(one: HeldWait) -> bool:
+    if one.wait.works_between:
+        return False
     used_ns = time.thread_time_ns() - one.cpu_ns
     return used_ns > _WORK_NS and _MOST_IDLE * used_ns > time.time_ns() - one.wait.end_ns
 

@@ -246,7 +246,7 @@ class SpanFileProcessor(SpanProcessor):
         error = sys.exc_info()[1] if run is not None else None
         if isinstance(error, _CANCELLATIONS):
             attributes[names.CANCELLED] = True
-        elif isinstance(error, SystemExit):  # which is none of OpenTelemetry's errors
+        elif isinstance(error, SystemExit) and not _ends_a_trial(error, attributes):  # none of OpenTelemetry's errors
             status = Status(StatusCode.ERROR, error_text(error))
         seen_of_threads = self._stop_watching(span_id) if started is not None else None
         if seen_of_threads is not None:
@@ -271,6 +271,11 @@ class SpanFileProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Return True: every span is in the file already."""
         return True
+
+
+def _ends_a_trial(error: SystemExit, attributes: dict[str, Any]) -> bool:
+    """Tell whether Ray Tune ends a trial's function as it always does."""
+    return names.TRIAL in attributes and error.code in (0, None)
 
 
 def _essential(attributes: dict[str, Any]) -> dict[str, Any]:

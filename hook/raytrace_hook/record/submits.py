@@ -17,7 +17,7 @@ from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record import callers, datasets, sizes, turns
 from raytrace_hook.record.attributes import add_checked
-from raytrace_hook.record.call_sites import call_site
+from raytrace_hook.record.call_sites import call_site, library
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
@@ -91,6 +91,9 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     site = call_site()
     if site is not None:
         attributes[names.CALL_SITE] = site
+    by = library()
+    if by is not None:
+        attributes[names.LIBRARY] = by
     add_checked(span, attributes)
 
 

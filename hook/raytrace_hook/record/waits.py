@@ -24,7 +24,7 @@ from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import flows, polls
 from raytrace_hook.record.attributes import add_one
-from raytrace_hook.record.call_sites import call_site
+from raytrace_hook.record.call_sites import call_site, library
 from raytrace_hook.record.flows import Flow
 
 MOST_AWAITED = 64
@@ -39,7 +39,7 @@ class Wait:
 
     __slots__ = (
         "__weakref__", "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "is_shown", "key",
-        "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns",
+        "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns", "works_between",
     )  # fmt: skip
 
     def __init__(self, name: str, context: Any, parent: SpanContext) -> None:
@@ -62,6 +62,8 @@ class Wait:
         """Where the call itself began, after our own work: what decides whether it was short."""
         self.polls = 0
         """How many calls came back with nothing before the present one."""
+        self.works_between = False
+        """Whether what the thread does between two polls is nothing but asking."""
         self.end_ns = 0
         self.ready: dict[str, None] = {}
         """What the calls came back with until now."""
@@ -234,6 +236,9 @@ class Waits:
         site = wait.site or call_site()
         if site is not None:
             found[names.CALL_SITE] = site
+        by = library()
+        if by is not None:
+            found[names.LIBRARY] = by
         return found
 
     def _tracer(self) -> trace.Tracer:

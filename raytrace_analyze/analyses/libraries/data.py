@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.attributes import EXECUTION, told
+from raytrace_analyze.function_names import DRIVER, EXECUTOR, RAY_DATA
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
@@ -37,8 +38,9 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     """Tell for each execution of a dataset of Ray Data what each of its operators did, and which limits the rate.
 
     Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one. One row an operator, execution by
-    execution in order of start, along the pipeline; the last row of each is the driver's (`operator` is `(driver)`):
-    what the program did with the blocks, and Ray Data's own work there. What is not known is null, never 0. Columns:
+    execution in order of start, along the pipeline; after them Ray Data's own (`operator` is `(Ray Data)`, where it is
+    recorded): the thread that hands out the tasks; last the program's (`(driver)`): what it did before, and with the
+    blocks. What is not known is null, never 0. Columns:
 
     - `session`, `job_id`, `execution` (an id; null where nothing tells of executions: then all of the job is one),
       `dataset` (Ray Data's name of the execution), `outcome` (`finished`, `failed`, `open`: the driver ended first);
@@ -83,12 +85,14 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
         rows_per_s=pl.when(active > 0).then(pl.col("rows_out") / (active / 1e9)),
         actors=pl.col("actors"),
     )
-    rows = pl.concat([told, _drivers(told, trace)], how="diagonal")
+    own = _executors(trace, operators, told)
+    rows = pl.concat([told, own, _drivers(pl.concat([told, own], how="diagonal"))], how="diagonal")
     share = pl.col("path_ns") / pl.col("took_ns").clip(lower_bound=1)
     most = pl.col("path_ns").rank("ordinal", descending=True).over(_EXECUTION)
     return (
-        rows.with_columns(path_share=share, limits=(most == 1) & (pl.col("path_ns") > 0))
-        .sort("start_ns", *_EXECUTION, "place", "first_ns", "operator", nulls_last=True)
+        rows.with_columns(pl.col("is_own", "is_driver").fill_null(value=False))
+        .with_columns(path_share=share, limits=(most == 1) & (pl.col("path_ns") > 0))
+        .sort("start_ns", *_EXECUTION, "is_driver", "is_own", "place", "first_ns", "operator", nulls_last=True)
         .select(OPERATORS.names())
         .cast(OPERATORS)
     )
@@ -158,7 +162,12 @@ def _actors(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
 def _on_path(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
     """Sum what each operator has of the critical paths of all jobs, by its number."""
     rows = np.flatnonzero(operators.of_row >= 0)
-    of_span = trace.spans.select("trace_id", "span_id")[rows].with_columns(number=operators.of_row[rows])
+    return _path_of(trace, rows, operators.of_row[rows])
+
+
+def _path_of(trace: PreparedTrace, rows: RowIds, number: RowIds) -> pl.DataFrame:
+    """Sum what spans (rows) have of the critical paths of all jobs, by the number that each of them has."""
+    of_span = trace.spans.select("trace_id", "span_id")[rows].with_columns(number=number)
     segments = paths_of(trace, "jobs", PathOptions()).select("trace_id", "span_id", "duration_ns")
     return (
         segments.join(of_span, on=["trace_id", "span_id"], how="inner")
@@ -167,12 +176,38 @@ def _on_path(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
     )
 
 
-def _drivers(told: pl.DataFrame, trace: PreparedTrace) -> pl.DataFrame:
-    """Give for each execution the driver's row: the path's time meanwhile that is in none of its operators."""
-    first = ("dataset", "outcome", "start_ns", "took_ns")
+_OF_EXECUTION = ("dataset", "outcome", "start_ns", "took_ns")
+
+
+def _executors(trace: PreparedTrace, operators: Operators, about: pl.DataFrame) -> pl.DataFrame:
+    """Give Ray Data's own row of each execution of which that was recorded: what its thread has of the path."""
+    structure = trace.structure
+    is_thread = (trace.spans.get_column("function") == EXECUTOR).fill_null(value=False)
+    threads = np.flatnonzero(structure.is_run & is_thread.to_numpy())
+    run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
+    rows = np.flatnonzero(np.isin(run, threads) & (operators.of_row < 0))
+    known = trace.spans.select("session", execution=told(pl.col("attributes"), EXECUTION))[threads]
+    found = known.with_columns(number=pl.Series(threads)).join(
+        _path_of(trace, rows, run[rows]), on="number", how="left"
+    )
+    executions = about.group_by(_EXECUTION).agg(pl.col(_OF_EXECUTION).drop_nulls().first())
+    return executions.join(found, on=["session", "execution"]).select(
+        *_EXECUTION,
+        *_OF_EXECUTION,
+        pl.col("path_ns").fill_null(0),
+        operator=pl.lit(RAY_DATA),
+        is_own=pl.lit(value=True),
+    )
+
+
+def _drivers(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give for each execution the driver's row: the path's time meanwhile that is in none of the others."""
     rest = pl.col("took_ns").first() - pl.col("path_ns").sum()
-    return told.group_by(_EXECUTION).agg(
-        pl.col(first).drop_nulls().first(), operator=pl.lit(DRIVER), path_ns=rest.clip(lower_bound=0)
+    return rows.group_by(_EXECUTION).agg(
+        pl.col(_OF_EXECUTION).drop_nulls().first(),
+        operator=pl.lit(DRIVER),
+        path_ns=rest.clip(lower_bound=0),
+        is_driver=pl.lit(value=True),
     )
 
 

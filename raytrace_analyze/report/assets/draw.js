@@ -153,17 +153,20 @@ function drawPath(context, trace, layout, view, colours) {
   const { path } = trace;
   let before = -1;
   let last = null;
+  const strength = jointStrength(trace, view);
   for (let place = 0; place < path.count; place += 1) {
     const start = path.start[place];
     const span = path.span[place] - 1;
     const row = span < 0 ? -1 : trace.spans.row[span];
-    if (row >= 0 && before >= 0 && row !== before) joint(context, xOf(view, start), layout, before, row, view, colours);
+    if (row >= 0 && before >= 0 && row !== before) joint(context, xOf(view, start), layout, before, row, view, colours, strength);
     if (row >= 0) {
       const left = Math.max(xOf(view, start), -2);
       const right = Math.min(xOf(view, start + path.duration[place]), view.width + 2);
       if (right >= 0 && left <= view.width && (last === null || right > last || row !== before)) {
-        context.fillStyle = colours.of('path');
-        context.fillRect(left, layout.top[row] + ROW - 4, Math.max(right - left, 1), 4);
+        if (right - left > 2) {
+          context.fillStyle = colours.of('path');
+          context.fillRect(left, layout.top[row] + ROW - 4, right - left, 4);
+        }
         context.fillStyle = colours.of(`c-${trace.kinds[path.kind[place]][0]}`);
         context.fillRect(left, layout.top[row] + ROW - 3, Math.max(right - left, 1), 2);
         last = right;
@@ -173,11 +176,23 @@ function drawPath(context, trace, layout, view, colours) {
   }
 }
 
-function joint(context, x, layout, from, to, view, colours) {
+// Many lines beside each other are fainter, so that what lies below them can be seen.
+function jointStrength(trace, view) {
+  let inView = 0;
+  for (let place = 0; place < trace.path.count; place += 1) {
+    const start = trace.path.start[place];
+    if (start >= view.from && start <= view.to) inView += 1;
+  }
+  return Math.min(1, Math.max(0.12, view.width / (12 * Math.max(inView, 1))));
+}
+
+function joint(context, x, layout, from, to, view, colours, strength) {
   if (x < 0 || x > view.width) return;
+  context.globalAlpha = strength;
   context.fillStyle = colours.of('path');
   const [upper, lower] = [layout.top[from], layout.top[to]].sort((one, other) => one - other);
   context.fillRect(Math.round(x), upper + ROW - 4, 1.5, lower - upper + 3);
+  context.globalAlpha = 1;
 }
 
 function drawSelected(context, trace, layout, view, colours) {

@@ -10,7 +10,7 @@ from raytrace_analyze.analyses.what_if import WhatIf
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.report.elements import data_table, folded, notes, section
 from raytrace_analyze.report.facts import ReportFacts
-from raytrace_analyze.report.markup import Markup, tag
+from raytrace_analyze.report.markup import Markup, prose, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.advice_view import answer_text, title_text
 
@@ -30,7 +30,7 @@ def advice_section(facts: ReportFacts) -> Markup:
         [_finding(advice, row) for row in advice.findings.iter_rows(named=True)],
         _together(advice),
         notes(advice.notes),
-        lead=answer_text(advice),
+        lead=prose(answer_text(advice)),
     )
 
 
@@ -50,9 +50,13 @@ def _finding(advice: Advice, row: Row) -> Markup:
     where = f"{row['file']}:{row['line']}" if row["file"] else None
     return tag(
         "article",
-        tag("h3", f"{row['finding']}. {title_text(row)}", tag("span", saves, class_="saving") if saves else None),
-        tag("p", f"{row['what']}."),
-        tag("p", tag("strong", f"{row['remedy']}.")),
+        tag(
+            "h3",
+            tag("span", prose(f"{row['finding']}. {title_text(row)}")),
+            tag("span", saves, class_="saving") if saves else None,
+        ),
+        tag("p", prose(f"{row['what']}.")),
+        tag("p", tag("strong", prose(f"{row['remedy']}."))),
         tag("p", tag("code", where)) if where else None,
         tag("p", "See ", tag("a", row["reference"], href=row["url"], rel="noreferrer noopener"), class_="small"),
         _evidence(advice, row),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from raytrace_analyze.analyses.cluster_use import ClusterUse
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.function_names import rays_own_together, short_name
 from raytrace_analyze.report.elements import axis, bar, data_table, legend, percent, section, swatch
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import Kind, cause_kind
@@ -93,7 +93,8 @@ def _queues(facts: ReportFacts) -> Iterator[Markup]:
         return
     yield tag("h3", "What tasks waited for before they started")
     sums = (
-        queues.sort("duration_ns", descending=True, maintain_order=True)
+        queues.with_columns(rays_own_together(pl.col("function")))
+        .sort("duration_ns", descending=True, maintain_order=True)
         .group_by("cause", "function", maintain_order=True)
         .agg(
             total=pl.col("duration_ns").sum(),

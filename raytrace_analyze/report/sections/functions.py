@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.analyses.latency import QUANTILES, TIMES
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.function_names import rays_own_together, short_name
 from raytrace_analyze.report.elements import bar, data_table, legend, percent, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import Kind, cause_kind, kind_named
@@ -36,9 +36,9 @@ def functions_section(facts: ReportFacts) -> Markup:
 
 
 def _cumulative(facts: ReportFacts) -> list[Markup]:
-    fetched = dict(
-        facts.queues.filter(cause=str(Cause.TRANSFER)).group_by("function").agg(pl.col("duration_ns").sum()).iter_rows()
-    )
+    transfers = facts.queues.filter(cause=str(Cause.TRANSFER))
+    sums = transfers.group_by(rays_own_together(pl.col("function"))).agg(pl.col("duration_ns").sum())
+    fetched = dict(sums.iter_rows())
     stats = facts.stats.head(_SHOWN)
     most = max((_whole(row) for row in stats.iter_rows(named=True)), default=1) or 1
     rows = []

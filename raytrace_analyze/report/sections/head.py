@@ -1,9 +1,11 @@
 """The top of the page: the answer in a sentence, and the figures that everybody asks for first."""
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
+from raytrace_analyze.path.result import Scope
 from raytrace_analyze.report.facts import ReportFacts
-from raytrace_analyze.report.markup import Child, Markup, tag
+from raytrace_analyze.report.markup import Child, Markup, prose, tag
 from raytrace_analyze.units import duration_text, share_text
 from raytrace_analyze.views.hang_view import blocked_text, circle_texts
 from raytrace_analyze.views.summary_view import how_it_ended, summary_lines, where_it_failed
@@ -16,16 +18,30 @@ def head_section(facts: ReportFacts) -> Markup:
     has_failed = ended.outcome is Outcome.FAILED
     return tag(
         "section",
-        tag("h1", _headline(facts), class_="failed" if has_failed else None),
-        [tag("p", text, class_="answer") for text in _sentences(facts)],
+        tag("h1", prose(_headline(facts)), class_="failed" if has_failed else None),
+        tag("p", subject_of(facts.path.scope), class_="lead"),
+        [tag("p", prose(text), class_="answer") for text in _sentences(facts)],
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in _figures(facts)], class_="figures"),
         id="answer",
         aria_label="The answer",
     )
 
 
+def subject_of(scope: Scope) -> str:
+    """Say what the page is about: which job, and how its program was called."""
+    return f"{scope.kind} {scope.id}" + (f": {scope.name}" if scope.name else "")
+
+
+def short_title(scope: Scope) -> str:
+    """Name what the page is about in short: a program by its file alone."""
+    name = PurePath(scope.name.split(" ", 1)[0]).name if scope.kind == "job" else ""
+    return name or scope.title
+
+
 def _headline(facts: ReportFacts) -> str:
-    return how_it_ended(facts.path.ended, duration_text(facts.path.makespan_ns), facts.path.scope.title)
+    """Say how it ended; the whole call of the program stands below."""
+    path = facts.path
+    return how_it_ended(path.ended, duration_text(path.makespan_ns), short_title(path.scope))
 
 
 def _sentences(facts: ReportFacts) -> Iterator[str]:
@@ -43,7 +59,8 @@ def _sentences(facts: ReportFacts) -> Iterator[str]:
 
 def _figures(facts: ReportFacts) -> Iterator[tuple[str, Child]]:
     path = facts.path
-    yield "took", duration_text(path.makespan_ns)
+    has_ended = path.ended.outcome is not Outcome.UNFINISHED
+    yield "took" if has_ended else "recorded", duration_text(path.makespan_ns)
     yield "task runs", f"{path.runs:,}"
     yield "work", duration_text(path.work_ns)
     yield "tasks at a time", f"{path.parallelism:.2f}"

@@ -11,7 +11,7 @@ from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import KINDS, Kind, kind_named, kind_of
 from raytrace_analyze.report.markup import Markup, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import chain_lines, say
+from raytrace_analyze.views.chain import chain_lines, say, with_endings
 from raytrace_analyze.views.words import CATEGORIES
 
 _NARROWEST = 1 / 2000
@@ -120,7 +120,7 @@ def _legend(path: CriticalPath) -> Iterator[tuple[Kind, str]]:
     for row in path.segments.select("category", "cause", "activity", "duration_ns").iter_rows(named=True):
         key = kind_of(row).key
         times[key] = times.get(key, 0) + row["duration_ns"]
-    for kind in KINDS:
+    for kind in sorted(KINDS, key=lambda each: -times.get(each.key, 0)):
         if kind.key in times:
             yield kind, share_text(times[kind.key], path.makespan_ns)
 
@@ -160,7 +160,7 @@ def _cell(duration_ns: int) -> str:
 
 
 def _steps(path: CriticalPath) -> Markup:
-    lines = chain_lines(path.segments, _STEPS)
+    lines = chain_lines(with_endings(path.segments, path.spans), _STEPS)
     rows = [
         [
             offset_text(line.start_ns - path.start_ns, path.makespan_ns),

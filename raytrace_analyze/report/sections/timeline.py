@@ -54,7 +54,7 @@ def timeline_section(facts: ReportFacts, summed_up: int) -> Markup:
         "p",
         "Drag or shift + wheel to move, ctrl + wheel to zoom, click for all attributes, double-click to zoom to a "
         "span. Keys: ",
-        ([tag("kbd", key), f" {does}; "] for key, does in _KEYS),
+        ([tag("kbd", key), f" {does}{'.' if key == _KEYS[-1][0] else '; '}"] for key, does in _KEYS),
         class_="keys",
     )
     details = tag("div", id="details", role="region", aria_label="The chosen span", aria_live="polite", hidden=True)

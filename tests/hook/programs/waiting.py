@@ -124,7 +124,8 @@ def main():
         assert future.result() == 5
     with case("future unwaited"):
         future = sleeper.remote(0.05).future()
-        time.sleep(0.3)
+        while not future.done():
+            time.sleep(0.05)
         future.result()
     with case("as_completed"):
         futures = [sleeper.remote(s, s).future() for s in (0.3, 0.1)]

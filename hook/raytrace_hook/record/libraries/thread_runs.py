@@ -65,8 +65,11 @@ class ThreadRun:
         actor_id = internals.own_actor_id()
         shared = {"ray.remote": "function", "ray.function": function}
         tracer = trace.get_tracer(__name__)
-        submit = {**shared, names.SUBMITTED_TASK_ID: task_id, names.DEPENDENCY_TASK_IDS: ()}
-        span = tracer.start_span(f"{function} ray.remote", kind=SpanKind.PRODUCER, attributes=submit, context=context)
+        # It takes nothing of a node that whoever starts it has not.
+        own = {names.SUBMITTED_TASK_ID: task_id, names.DEPENDENCY_TASK_IDS: (), names.RESOURCES: "{}"}
+        span = tracer.start_span(
+            f"{function} ray.remote", kind=SpanKind.PRODUCER, attributes={**shared, **own}, context=context
+        )
         span.end()
         self._name = function + names.RUN_SUFFIX
         self.context: Any = trace.set_span_in_context(span)

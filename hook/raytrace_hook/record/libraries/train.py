@@ -6,8 +6,6 @@ controller asks every other second how far they are: that is one wait, for the f
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, Callable
 
 from raytrace_hook import names
@@ -33,9 +31,6 @@ def install(waits: Waits) -> None:
         lambda: library_patches.patch_train_group(
             lambda original: _polling(original, waits), lambda original: _ending(original, waits)
         ),
-    )
-    when_loaded(
-        library_patches.BATCHES, lambda: library_patches.patch_batches(lambda original: _batching(original, waits))
     )
 
 
@@ -88,21 +83,6 @@ def _recorded_storing(report: int) -> Section | ThreadRun | None:
     run = ThreadRun(names.CHECKPOINT_SPAN, thread_task_id(latest.run.task_id, report), about, latest.run.context)
     run.enter()
     return run
-
-
-def _batching(original: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
-    """Wrap where a training function waits for its next batch of data."""
-
-    @contextlib.contextmanager
-    def get_next_batch_context(batches: Any, *arguments: Any, **keywords: Any) -> Iterator[Any]:
-        wait = None if of_thread.run is None else waits.begin(names.BATCH_SPAN, 0, awaited=names.BATCH_SPAN)
-        try:
-            with original(batches, *arguments, **keywords) as entered:
-                yield entered
-        finally:
-            waits.end(wait, lambda: {names.READY_TASK_IDS: []})
-
-    return get_next_batch_context
 
 
 def _polling(original: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
