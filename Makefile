@@ -110,13 +110,14 @@ LOWEST_TESTS ?= tests/test_table.py tests/test_critical_path.py tests/test_decod
 	tests/test_cli.py tests/test_inputs.py tests/hook/test_files.py tests/faults/test_cases.py
 LOWEST_PYTHON ?= python3.11
 
+# Without pydot: the oldest networkx that is allowed cannot read DOT with one of today; the test that does so is skipped.
 test-lowest: .venv/lowest/.ready
 	.venv/lowest/bin/python -m pytest -m 'not slow and not ray' $(or $(ARGS),$(LOWEST_TESTS))
 
 .venv/lowest/.ready: pyproject.toml hook/pyproject.toml | .venv/bin/python
 	"$(LOWEST_PYTHON)" -m venv $(@D)
 	$(BIN)/python -m tests.dependencies lowest > $(@D)/lowest.txt
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis jsonschema pydot duckdb \
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis jsonschema duckdb \
 	  -c $(@D)/lowest.txt -e ./hook -e .
 	@touch $@
 
