@@ -19,7 +19,7 @@ from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.replay.slot_model import cpu_demands
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.vocabulary import Cause
@@ -150,7 +150,7 @@ class Facts:
     def of_the_program(self, rows: RowIds) -> RowIds:
         """Leave out the calls (rows) that Ray's libraries make: nobody can write these in another way."""
         texts = self.spans.get_column("attributes").gather(rows)
-        return rows[~texts.str.contains(f'"{LIBRARY}"', literal=True).fill_null(value=False).to_numpy()]
+        return rows[~flags(texts.str.contains(f'"{LIBRARY}"', literal=True))]
 
     @cached_property
     def loops(self) -> list[list[Loop]]:
