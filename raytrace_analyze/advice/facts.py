@@ -10,6 +10,7 @@ from raytrace_analyze.advice.source import Use, use_of_result
 from raytrace_analyze.advice.source_files import SourceFiles
 from raytrace_analyze.attributes import CALL_SITE, LIBRARY, UNIT, told
 from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.path.outcome import failures
 from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
@@ -73,6 +74,11 @@ class Facts:
     def spans(self) -> pl.DataFrame:
         """The span table, of all jobs."""
         return self.structure.spans
+
+    @cached_property
+    def failed(self) -> Flags:
+        """By row: attempts that gave no result."""
+        return flags(self.spans.select(failed=failures()).get_column("failed"))
 
     @property
     def relations(self) -> Runs:
