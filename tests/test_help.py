@@ -149,8 +149,8 @@ def test_defaults_come_from_a_file_and_are_overruled(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('fromat = "csv"', "raytrace.toml: there is no option 'fromat'; did you mean 'format'"),
-        ("[critical-pth]\ntop = 3", "there is no command 'critical-pth'; did you mean 'critical-path'?"),
+        ('fromat = "csv"', "raytrace.toml: there is no option 'fromat' (did you mean 'format'"),
+        ("[critical-pth]\ntop = 3", "there is no command 'critical-pth' (did you mean 'critical-path'?)"),
         ("[jobs]\ntop = 3", "there is no option of jobs 'top'"),
         ("= 3", "raytrace.toml cannot be read"),
         ('top = "many"', "raytrace.toml sets defaults"),

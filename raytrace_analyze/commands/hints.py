@@ -24,7 +24,8 @@ def check_paths(given: Sequence[Path], table: Path) -> None:
     for path in given:
         option = None if path == DASH or path.exists() else _meant(str(path), table)
         if option is not None:
-            meant = f"raytrace-analyze critical-path {option} {shlex.quote(str(path))}"
+            others = "".join(f" {shlex.quote(str(other))}" for other in given if other != path)
+            meant = f"raytrace-analyze critical-path{others} {option} {shlex.quote(str(path))}"
             raise UsageError(f"{path} does not exist as a file; did you mean: {meant}")
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from raytrace_analyze.attributes import told
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.function_names import short_names
 from raytrace_analyze.serve_names import is_handle, is_proxy, is_route
 from raytrace_analyze.table.lineage import RowIds, cut_circles, nearest_ancestor, parent_rows
 
@@ -171,7 +172,7 @@ def find_runs(spans: pl.DataFrame, wanted: str) -> pl.Series:
         found = task.filter(matches)
         if not found.is_empty():
             return found.get_column("row")
-    known = task.get_column("function").drop_nulls().unique().sort().to_list()
+    known = task.select(short_names(pl.col("function"))).to_series().drop_nulls().unique().sort().to_list()
     there = f"; there is {', '.join(known[:_CHOICES])}" if known else "; there are no task runs at all"
     raise UsageError(f"no task {wanted!r} in these spans{did_you_mean(wanted, known)}{there}")
 

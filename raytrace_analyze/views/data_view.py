@@ -128,7 +128,7 @@ _COLUMNS: list[_Column] = [
     ("idle", _time("idle_ns")),
     ("held back", _held),
     ("actor\nstart", _time("actor_start_ns")),
-    ("rows/s", lambda row: f"{row['rows_per_s']:,.1f}" if row["rows_per_s"] else ""),
+    ("rows/s", lambda row: f"{row['rows_per_s']:,.{1 if row['rows_per_s'] >= 1 else 3}f}" if row["rows_per_s"] else ""),
 ]
 
 

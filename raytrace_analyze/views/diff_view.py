@@ -15,7 +15,7 @@ from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
-from raytrace_analyze.views.words import CATEGORIES
+from raytrace_analyze.views.words import CATEGORIES, CAUSES
 
 _MOST_NAMED = 3
 _ENOUGH = 0.8
@@ -226,7 +226,7 @@ def _group_document(runs: Runs, name: str) -> dict[str, Any]:
 
 def _kind(part: dict[str, Any]) -> str:
     kind = CATEGORIES.get(part["category"], part["category"])
-    return f"{kind}: {part['cause']}" if part["cause"] else kind
+    return f"{kind}: {CAUSES.get(part['cause'], part['cause'])}" if part["cause"] else kind
 
 
 def _times(row: dict[str, Any]) -> tuple[str, str, str]:

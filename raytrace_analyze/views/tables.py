@@ -12,7 +12,7 @@ from raytrace_analyze.views.fitted_table import table
 
 _TIME_NAMES = {"run": "run", "queue": "wait to start", "submit": "submit"}
 _FIGURES = ("total", *(name for name, _ in QUANTILES))
-_LESS = ("p95", "p90", "total", "p99", "errors")
+_LESS = ("p95", "p90", "total", "p99", "cpu")
 """What goes on a narrow screen, in this order."""
 _JOB_COUNTS = (
     ("tasks", "task run"),

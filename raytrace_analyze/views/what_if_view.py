@@ -188,8 +188,8 @@ def _ranking_parts(ranking: WhatIf, top: int) -> Iterator[RenderableType]:
     if ranking.functions.is_empty():
         return
     yield label("")
-    heads = ("own work", "on the path", "won at 2x", "won at most", "saturating_speedup")
-    less = ("then critical", "saturating_speedup", "own work", "runs", "on the path")
+    heads = ("own work", "on the path", "won at 2x", "won at most", "enough")
+    less = ("then critical", "enough", "own work", "runs", "on the path")
     shown = table("function", "runs", *heads, "then critical", right=("runs", *heads), drop=less)
     for row in ranking.functions.head(top).iter_rows(named=True):
         shown.add_row(

@@ -14,7 +14,7 @@ from raytrace_analyze.units import count_text, duration_text, offset_text, share
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
-from raytrace_analyze.views.words import ACTIVITIES, place_name
+from raytrace_analyze.views.words import ACTIVITIES, CAUSES, place_name
 
 _BAR_WIDTH = 24
 _STYLES = {"submit": "cyan", "queue": "yellow", "run": "green", "wait": "magenta", "dependant": "magenta"}
@@ -137,6 +137,6 @@ def _is_short(step: Step, whole: int) -> bool:
 
 
 def _fold(steps: list[Step]) -> Step:
-    causes = ", ".join(dict.fromkeys(step["cause"] for step in steps))
+    causes = ", ".join(dict.fromkeys(CAUSES.get(step["cause"], str(step["cause"])) for step in steps))
     took = sum(step["duration_ns"] for step in steps)
     return {**steps[0], "duration_ns": took, "sentence": f"{len(steps)} short waits: {causes}"}
