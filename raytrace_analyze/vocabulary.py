@@ -125,6 +125,7 @@ class Via(StrEnum):
     JOIN = "join"
     WAIT = "wait"
     WAKER = "waker"
+    CONSUMER = "consumer"
     DEPENDENCY = "dependency"
     ATTEMPT = "attempt"
     CREATION = "creation"

@@ -18,7 +18,18 @@ Scope = Literal["job", "trace", "task"]
 Queues = Literal["follow", "show"]
 Category = Literal["self", "submit", "queue", "wait", "fetch"]
 Via = Literal[
-    "join", "wait", "waker", "dependency", "attempt", "creation", "submit", "actor", "slot", "cancel", "inferred"
+    "join",
+    "wait",
+    "waker",
+    "consumer",
+    "dependency",
+    "attempt",
+    "creation",
+    "submit",
+    "actor",
+    "slot",
+    "cancel",
+    "inferred",
 ]
 
 SLOT_WITHIN_NS = 100_000_000
@@ -530,7 +541,12 @@ class Walk:
 
     def _step(self, at: State) -> Step:
         return (
-            self._through_wait(at) or self._to_waker(at) or self._to_call(at) or self._into_child(at) or self._back(at)
+            self._through_wait(at)
+            or self._to_waker(at)
+            or self._to_consumer(at)
+            or self._to_call(at)
+            or self._into_child(at)
+            or self._back(at)
         )
 
     def _through_wait(self, at: State) -> Step | None:
@@ -571,6 +587,30 @@ class Walk:
             return None
         self.led_to_by_wait.add(then)
         return Step([(stopped, "fetch")], State(*then, "waker", False))
+
+    def _to_consumer(self, at: State) -> Step | None:
+        """A generator that was held back: its consumer, as it took the item before, or was doing something else."""
+        held, run = at.span, at.span.run_above
+        if held.name != "back-pressure" or held.ready_task_ids is None or run is None or at.time != held.end:
+            return None
+        takes = [
+            wait
+            for wait in sorted(self.everything, key=lambda span: (span.start, span.span_id or ""))
+            if wait.name == "ray.next" and not wait.is_run and run.task is not None and run.task in wait.ready
+        ]
+        before = [take for take in takes if take.start < held.end]
+        take = before[-1] if before else takes[0] if takes else None
+        if take is None or take not in self.in_scope or take.detached:
+            return None
+        time = at.time - 1
+        if before and take.began >= held.began:
+            time = min(max(take.began, held.start), time)
+        above: Span | None = self._parent(take)
+        while above is not None and above.end < time:
+            above = None if above.is_run or above is self.root else self._parent(above)
+        if above is None or above.start >= time:
+            return None
+        return Step([(time, "wait")], State(above, time, "consumer", at.inferred))
 
     def _to_call(self, at: State) -> Step | None:
         """From the end of a run that was cut short to the call that ended it."""
@@ -785,10 +825,13 @@ def _missing(wait: Span) -> set[tuple[str | None, str]]:
 def _there(wait: Span, run: Span) -> int:
     """When what the wait waited for was there: the end of the run, or its item."""
     item, items = wait.told.get("raytrace.item"), run.told.get("raytrace.items")
-    if item is None or items is None or run.task not in wait.ready:
+    if items is None or run.task not in wait.ready or (item is None and run.end <= wait.end):
         return run.end
     times = json.loads(run.told["raytrace.item_ready"])
     every = next(2**power for power in range(64) if len(range(0, items, 2**power)) <= len(times))
+    if item is None:
+        times = [time for time in times if time <= wait.end]
+        return min(max(times[-1], run.start), run.end) if times else run.end
     later = [time for number, time in zip(range(0, items, every), times, strict=True) if number >= item]
     return min(max(later[0], run.start), run.end) if later else run.end
 

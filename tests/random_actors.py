@@ -47,6 +47,7 @@ def random_actors(seed: int) -> pl.DataFrame:
             _wait(chosen, f"a{number}{each}", f"r{number}", chosen.randint(start - 1, end + 1), calls, **actor)
             for each in range(chosen.randint(0, 3))
         ]
+        rows += [_held_back(chosen, f"h{number}{each}", f"r{number}", start, **actor) for each in range(2)]
     rows += [_wait(chosen, f"g{each}", "d", chosen.randint(0, 70), calls) for each in range(3)]
     rows += [_call_to_end(chosen, f"e{each}", calls) for each in range(3)]
     flows = ["d", *(f"r{number}" for number in range(calls))]
@@ -70,10 +71,18 @@ def _wait(chosen: random.Random, span_id: str, parent: str, start: int, calls: i
     told = chosen.choice(({}, late, {"raytrace.item": chosen.randrange(6)}, {}))
     ready = [str(chosen.randrange(calls))] if told is not late or chosen.random() < 0.5 else []
     about = {"ready_task_ids": ready, "name": "ray.get", "attributes": json.dumps(told)}
-    if parent != "d" and chosen.random() < 0.8:
+    if chosen.random() < 0.3:
+        about["name"] = "ray.next"
+    elif parent != "d" and chosen.random() < 0.8:
         awaited = {"raytrace.awaited": chosen.choice(_AWAITED)}
         about = {"ready_task_ids": [], "name": "await", "attributes": json.dumps(awaited)}
     return _span(span_id, parent, start, end, category="wait", pid=100, **about, **columns)
+
+
+def _held_back(chosen: random.Random, span_id: str, parent: str, start: int, **columns: Any) -> Row:
+    start += chosen.randint(0, 10)
+    about = {"name": "back-pressure", "ready_task_ids": [], "category": "wait", "pid": 100}
+    return _span(span_id, parent, start, start + chosen.randint(1, 10), **about, **columns)
 
 
 def _submitter(chosen: random.Random, ends: list[tuple[int, int]], time: int) -> str:

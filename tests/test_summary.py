@@ -6,9 +6,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 import raytrace_analyze as rt
 from raytrace_analyze.advice import give_advice
+from raytrace_analyze.views.path_view import show_path
 from raytrace_analyze.views.summary_view import summary_document, summary_lines
 from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
 from tests.command_line import cli
@@ -113,6 +115,37 @@ def test_a_job_that_handled_its_failures_did_not_fail() -> None:
     assert found.ended.outcome is Outcome.COMPLETED
     assert found.ended.failed_attempts == 2
     assert "2 attempts at tasks failed on the way" in summary_lines(found)[1]
+
+
+def test_cancelled_and_killed_attempts_are_told_apart_from_failed_ones() -> None:
+    spans = table(
+        span("driver", 0, 100 * MS, name="ray.driver"),
+        *(submit(f"s{n}", n * MS, (n + 1) * MS, "driver", submitted_task_id=f"T{n}") for n in range(1, 5)),
+        run("r1", 5 * MS, 20 * MS, "s1", "T1", status="ERROR", status_message="ValueError: no"),
+        run("r2", 25 * MS, 90 * MS, "s2", "T2", attributes='{"raytrace.cancelled": true}'),
+        run("r3", 25 * MS, 80 * MS, "s3", "T3", status="ERROR"),
+        run("r4", 25 * MS, 30 * MS, "s4", "T4", status="ERROR", function="A.__ray_terminate__", actor_id="A"),
+        wait("get", 26 * MS, 95 * MS, "driver", ["T2"]),
+        recorded=True,
+    )
+    killed = pl.when(pl.col("span_id") == "r3").then(pl.lit("WORKER_DIED"))
+    spans = spans.with_columns(error_type=killed.otherwise(None))
+    found = rt.summary(spans)
+    assert (found.ended.failed_attempts, found.ended.cancelled_attempts, found.ended.killed_attempts) == (3, 1, 1)
+    told = "1 attempt at a task failed on the way, 1 was cancelled, 1 ended with its process or actor."
+    assert told in summary_lines(found)
+    screen = Console(record=True, width=100)
+    show_path(rt.critical_path(spans), screen, top=20, by="function")
+    assert ", and was cancelled" in screen.export_text()
+
+
+def test_the_path_of_a_failed_job_says_so_first_and_what_the_error_was() -> None:
+    error = "RayTaskError(KeyError): \x1b[36mray::top()\x1b[39m (pid=1)\n  File x\nKeyError: 'rows'"
+    screen = Console(record=True, width=100)
+    show_path(rt.critical_path(failed_job(status="ERROR", status_message=error)), screen, top=20, by="function")
+    first, second, *_ = screen.export_text().splitlines()
+    assert first.endswith("failed after 100 ms: KeyError: 'rows'.")
+    assert second.startswith("It began in `deep`, which failed at etl.py:27")
 
 
 def test_a_job_that_never_ended_says_so() -> None:

@@ -33,6 +33,7 @@ from raytrace_hook.record import (
     generators,
     helpers,
     iteration,
+    placement,
     serve,
     steps,  # noqa: F401 - from here on, marks of steps are recorded
     submits,
@@ -179,6 +180,7 @@ def _record_waits(recorder: _Recorder) -> None:
         endings.install(waits)
         futures.install(waits.begin, waits.end, deliver)
         iteration.install(waits)
+        placement.install(waits)
         helpers.install(waits.begin, waits.end)
         train.install(waits)
         tune.install(waits)

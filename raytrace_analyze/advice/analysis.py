@@ -261,9 +261,10 @@ def _notes(facts: Facts) -> Iterator[str]:
         )
     elif facts.slots is None:
         yield "how many tasks can run at a time is not known; taken to be as many as there are (--had-slots tells it)"
-    if not_read := facts.source.not_read:
+    # `<stdin>` and the like are no files.
+    if not_read := {file: why for file, why in facts.source.not_read.items() if not file.startswith("<")}:
         first, why = next(iter(not_read.items()))
-        more = f" and {count_text(len(not_read) - 1, 'more file')}" if len(not_read) > 1 else ""
+        more = f" (and {count_text(len(not_read) - 1, 'more file')} neither)" if len(not_read) > 1 else ""
         yield (
             f"the program's source was not read: {first!r} is {why}{more}; so what it does with some results is not "
             "known (--source FOLDER names a folder that may be read)"

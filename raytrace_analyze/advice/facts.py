@@ -10,6 +10,7 @@ from raytrace_analyze.advice.source import Use, use_of_result
 from raytrace_analyze.advice.source_files import SourceFiles
 from raytrace_analyze.attributes import CALL_SITE, LIBRARY, UNIT, told
 from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.path.outcome import failures
 from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
@@ -19,7 +20,7 @@ from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.replay.slot_model import cpu_demands
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.vocabulary import Cause
@@ -73,6 +74,11 @@ class Facts:
     def spans(self) -> pl.DataFrame:
         """The span table, of all jobs."""
         return self.structure.spans
+
+    @cached_property
+    def failed(self) -> Flags:
+        """By row: attempts that gave no result."""
+        return flags(self.spans.select(failed=failures()).get_column("failed"))
 
     @property
     def relations(self) -> Runs:
@@ -150,7 +156,7 @@ class Facts:
     def of_the_program(self, rows: RowIds) -> RowIds:
         """Leave out the calls (rows) that Ray's libraries make: nobody can write these in another way."""
         texts = self.spans.get_column("attributes").gather(rows)
-        return rows[~texts.str.contains(f'"{LIBRARY}"', literal=True).fill_null(value=False).to_numpy()]
+        return rows[~flags(texts.str.contains(f'"{LIBRARY}"', literal=True))]
 
     @cached_property
     def loops(self) -> list[list[Loop]]:

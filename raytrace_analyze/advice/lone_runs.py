@@ -12,6 +12,7 @@ from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.actor_labels import actor_labels
+from raytrace_analyze.trace.asof import latest_other, members_at
 from raytrace_analyze.units import duration_text
 
 _FEWEST = 5
@@ -26,7 +27,9 @@ _FEW = 0.1
 
 def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find runs that worked far longer than their function usually does."""
-    for function, runs in facts.runs_by_function.items():
+    for function, all_runs in facts.runs_by_function.items():
+        # What was cut short says nothing of how long its function usually takes.
+        runs = all_runs[~facts.failed[all_runs]]
         if runs.size < _FEWEST:
             continue
         work = facts.work_ns[runs].astype(np.float64)
@@ -74,12 +77,20 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
             continue
         mended = shorten_lags(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones, facts.lag_ns[next_ones])
         message = facts.spans.get_column("status_message")[int(lost[0])]
+        spans = np.concatenate([lost, next_ones])
         reason = f": {message.strip().splitlines()[0][:120].rstrip(': .')}" if message and message.strip() else ""
         if _ended_well(facts, lost):  # an actor's creation, again in a new process
             again = f"{name_of(function)} ran again {times_text(lost.size)}"
             before = f"it had run {duration_text(ran)} before, and the next ones waited {duration_text(delay)}"
-            what = f"the process of the actor ended, and {again}; {before}"
-            remedy = "mend what ends the process: look at what failed on that actor just before"
+            ending = _last_before(facts, next_ones)
+            during = f" while {name_of(facts.functions[ending])} ran" if ending is not None else ""
+            what = f"the process of the actor ended{during}, and {again}; {before}"
+            remedy = (
+                "mend what ends the process: look at what that call does"
+                if during
+                else "mend what ends the process: look at what failed on that actor just before"
+            )
+            spans = np.concatenate([spans, [] if ending is None else [ending]]).astype(np.int64)
         else:
             again = f"failed and was tried again {times_text(lost.size)}{reason}"
             lasted = f"ran {duration_text(ran)}, and the next ones waited {duration_text(delay)}"
@@ -91,8 +102,17 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
             what,
             remedy,
             mended,
-            np.concatenate([lost, next_ones]),
+            spans,
         )
+
+
+def _last_before(facts: Facts, creations: RowIds) -> int | None:
+    """Give the call that ran on the actor, and gave no result, when its process ended before the first of these."""
+    relations, first = facts.relations, creations[:1]
+    on_actor = relations.on_actor
+    last = members_at(on_actor, latest_other(on_actor, relations.actor[first], facts.start[first], first))
+    row = int(last[0])
+    return row if row >= 0 and facts.failed[row] and not relations.is_creation[row] else None
 
 
 def _ended_well(facts: Facts, attempts: RowIds) -> bool:

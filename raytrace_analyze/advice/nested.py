@@ -25,7 +25,9 @@ _USUALLY = 0.25
 def nested_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find runs that wait for other tasks within their body, while something had to do without what they hold."""
     waits = facts.waits[facts.graph.events.run_above[facts.waits] >= 0]
-    waits = waits[facts.end[waits] - facts.start[waits] >= _BLOCKED_NS]
+    first = facts.relations.ready.first
+    # For placement groups, consumers and the like nobody has to be a task.
+    waits = waits[(facts.end[waits] - facts.start[waits] >= _BLOCKED_NS) & (first[waits + 1] > first[waits])]
     actor = facts.relations.actor[facts.graph.events.run_above[waits]]
     yield from _holding_processes(facts, waits[actor < 0])
     yield from _holding_cpus(facts, waits[actor >= 0])
@@ -65,6 +67,8 @@ def _started_meanwhile(facts: Facts, waits: RowIds, starting: RowIds) -> RowIds:
     worker = facts.relations.worker[tasks]
     # `runs` are in order of start: the first run in each process, in that order.
     firsts = tasks[np.sort(np.unique(worker, return_index=True)[1])]
+    # As many as there are CPUs need a process anyway, and all those that ask for none.
+    firsts = firsts[facts.cpus_of(firsts) > 0]
     beyond = firsts[facts.slots or 0 :]
     beyond = beyond[starting[beyond] > 0]
     found: RowIds = beyond[_meets(facts, waits, beyond, starting[beyond])]

@@ -15,6 +15,9 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.units import duration_text
 from raytrace_analyze.vocabulary import Activity
 
+_MOMENT_NS = 1_000_000
+"""What takes no longer does not part one time that the driver is idle from the next."""
+
 
 @dataclass(frozen=True)
 class _Own:
@@ -92,8 +95,12 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
             continue
         sleeps = what.endswith("sleep")
         does = "sleeps" if sleeps else f"is idle in {what or 'something'}"
-        each = duration_text(float(np.median(took)))
-        often = f"{times_text(took.size)}, {each} each" if took.size > 1 else duration_text(int(took.sum()))
+        times = _times_in_a_row(own, here)
+        often = (
+            f"{times_text(times.size)}, {duration_text(int(times.max()))} at most"
+            if times.size > 1
+            else duration_text(int(took.sum()))
+        )
         remedy = (
             "if it sleeps until something is there, wait for that instead (`ray.get`, or `ray.wait` with a timeout), "
             "which comes back at once"
@@ -103,8 +110,8 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         yield Candidate(
             Pattern.DRIVER_IDLE,
             DRIVER,
-            f"the driver {does}{at_text(where)}, {often}, while the job waits for it: "
-            f"{duration_text(int(took.sum()))} in all",
+            f"the driver {does}{at_text(where)}, {often}, while the job waits for it"
+            + (f": {duration_text(int(took.sum()))} in all" if times.size > 1 else ""),
             f"{remedy} (this is what not being idle there would save)",
             shorten_stretches(facts.graph, own.events_of(there), own.length(there)),
             _rows(facts, own.events_of(here)),
@@ -112,6 +119,16 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
             # Whether it has to wait there only the program knows.
             certain=False,
         )
+
+
+def _times_in_a_row(own: _Own, pieces: Flags) -> Nanos:
+    """Give how long the driver was in one place each time; what lies within a moment is one time."""
+    start, end = own.told.start[pieces], own.told.end[pieces]
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], end[order]
+    begins = np.ones(start.size, dtype=np.bool_)
+    begins[1:] = start[1:] - end[:-1] > _MOMENT_NS
+    return np.add.reduceat(end - start, np.flatnonzero(begins))
 
 
 def _unknown(facts: Facts, own: _Own) -> Iterator[Candidate]:

@@ -13,6 +13,7 @@ from raytrace_analyze.analyses.stack_lines import LINES, stack_lines
 from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_name
+from raytrace_analyze.path.outcome import endings, first_line
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.shown import Shown
@@ -20,6 +21,7 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.scopes import find_job, find_runs
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Ending
 
 _COLUMNS: dict[str, type[pl.DataType]] = {
     "step": pl.String,
@@ -270,8 +272,11 @@ class _Teller:
         inside = self._time_in_waits(run)
         waiting = f", {duration_text(inside)} of it waiting for other tasks" if inside else ""
         ending = ", and never ended" if structure.in_flight[run] else ""
-        if about["status"] == "ERROR":
-            ending = f", and failed: {_first_line(about['status_message'])}"
+        how = structure.spans[[run]].select(how=endings()).item()
+        if how == Ending.CANCELLED:
+            ending = ", and was cancelled"
+        elif how is not None:
+            ending = f", and failed: {first_line(about['status_message']) or 'no message'}"
         return self._step("run", run, start, end, f"{which} ran{node}{self._process(run)}{actor}{waiting}{ending}")
 
     def _time_in_waits(self, run: int) -> int:
@@ -331,8 +336,3 @@ def _listing(named: Timed, runs: RowIds) -> RowIds:
 
 def _later(after_ns: int) -> str:
     return f"{duration_text(abs(after_ns))} {'after' if after_ns >= 0 else 'before'}"
-
-
-def _first_line(message: str | None) -> str:
-    lines = (message or "").strip().splitlines()
-    return lines[0].rstrip(": ") if lines else "no message"

@@ -16,6 +16,11 @@ _NOT_OF_THE_PROGRAM = ("/site-packages/", "/dist-packages/", "/lib/python")
 _CANCELLED_TYPES = ("TASK_CANCELLED",)
 _EXCEPTION_TYPES = ("TASK_EXECUTION_EXCEPTION",)
 _FIRST_LINE = 200
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_BY_RAY = re.compile(r"RayTaskError\S*: ray::")
+"""How an error begins that Ray passes on from a task, with where it was raised; the error itself comes last."""
+_EXIT = "__ray_terminate__"
+"""Ray's own method by which a program lets an actor end: how that ends is no failure."""
 
 Row = dict[str, Any]
 
@@ -46,7 +51,11 @@ class Ended:
     origin: Failure | None = None
     """The attempt in which that error came up first, as far as it can be followed."""
     failed_attempts: int = 0
-    """How many attempts at tasks failed in it, whether or not the scope did."""
+    """How many attempts at tasks gave no result, whether or not the scope failed."""
+    cancelled_attempts: int = 0
+    """How many of them were cancelled."""
+    killed_attempts: int = 0
+    """How many of them ended with their process or their actor."""
 
 
 NOT_KNOWN = Ended(Outcome.UNKNOWN)
@@ -54,9 +63,9 @@ NOT_KNOWN = Ended(Outcome.UNKNOWN)
 
 def failures() -> pl.Expr:
     """Tell the attempts (rows of runs, or known from task events only) that gave no result."""
-    return pl.col("category").cast(pl.String).eq("task") & (
-        (pl.col("status") == "ERROR") | pl.col("error_type").is_not_null() | _is_cancelled()
-    ).fill_null(False)
+    wrong = (pl.col("status") == "ERROR") | pl.col("error_type").is_not_null() | _is_cancelled()
+    is_exit = pl.col("function").str.ends_with(f".{_EXIT}")
+    return pl.col("category").cast(pl.String).eq("task") & wrong.fill_null(False) & ~is_exit.fill_null(False)
 
 
 def endings() -> pl.Expr:
@@ -78,18 +87,27 @@ def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bo
 
     With `driver_ends` it is the driver whose end counts, else the spans without a parent.
     """
-    failed = pl.concat([spans.filter(failures()), attempts.filter(failures())])
-    count = failed.height
+    failed = pl.concat([spans.filter(failures()), attempts.filter(failures())]).with_columns(ending=endings())
+    count = _counts(failed)
     heads = spans.filter(pl.col("category") == "driver") if driver_ends else spans.filter(pl.col("parent_id").is_null())
     if heads.is_empty():
-        return Ended(Outcome.UNKNOWN, failed_attempts=count)
+        return Ended(Outcome.UNKNOWN, **count)
     wrong = heads.filter(pl.col("status") == "ERROR")
     if wrong.is_empty():
         never = heads.get_column("end").null_count() > 0
-        return Ended(Outcome.UNFINISHED if never else Outcome.COMPLETED, failed_attempts=count)
+        return Ended(Outcome.UNFINISHED if never else Outcome.COMPLETED, **count)
     head = wrong.sort("end").row(-1, named=True)
     message = first_line(head["status_message"]) or "no message"
-    return Ended(Outcome.FAILED, message, _origin(head, spans, failed), count)
+    return Ended(Outcome.FAILED, message, _origin(head, spans, failed), **count)
+
+
+def _counts(failed: pl.DataFrame) -> dict[str, int]:
+    ending = failed.get_column("ending")
+    return {
+        "failed_attempts": failed.height,
+        "cancelled_attempts": int((ending == Ending.CANCELLED).sum()),
+        "killed_attempts": int((ending == Ending.KILLED).sum()),
+    }
 
 
 def how_a_run_ended(run: pl.DataFrame, never: bool) -> Ended:
@@ -102,9 +120,12 @@ def how_a_run_ended(run: pl.DataFrame, never: bool) -> Ended:
 
 
 def first_line(message: str | None) -> str:
-    """Give the first line of an error that says something, shortened; nothing of none."""
-    lines = [line.strip() for line in (message or "").splitlines() if line.strip()]
-    return lines[0][:_FIRST_LINE].rstrip(": .") if lines else ""
+    """Give the line of an error that says what it is, shortened: the first, of one that Ray passes on the last."""
+    lines = [line.strip() for line in _COLOURS.sub("", message or "").splitlines() if line.strip()]
+    if not lines:
+        return ""
+    line = lines[-1] if _BY_RAY.match(lines[0]) else lines[0]
+    return line[:_FIRST_LINE].rstrip(": .")
 
 
 def describe_failure(row: Row, ending: str | None) -> Failure:
@@ -133,7 +154,7 @@ def _origin(head: Row, spans: pl.DataFrame, failed: pl.DataFrame) -> Failure | N
     """Follow an error from where it ended to the attempt in which it came up."""
     if failed.is_empty():
         return None
-    named = failed.with_columns(ending=endings()).sort("start")
+    named = failed.sort("start")
     by_task = {row["task_id"]: row for row in named.iter_rows(named=True) if row["task_id"]}
     waits = spans.filter(pl.col("ready_task_ids").is_not_null(), pl.col("status") == "ERROR")
     waits = waits.filter((told_expr(TIMED_OUT) != "true").fill_null(True)).sort("end")

@@ -100,6 +100,7 @@ class Stepper:
         self._ready = waiting.waited
         self._origins = Origins(runs, waiting.turns, options, slots)
         self._wakers = waiting.wakers
+        self._takers = waiting.takers
         self._ended_by = waiting.ended_by
         roots = np.zeros(scoped.start.size - scoped.span_count, dtype=np.bool_)
         self._is_wait = np.concatenate([runs.is_wait, roots])
@@ -114,6 +115,7 @@ class Stepper:
         if waits.size:
             self._through_waits(hops, waits, start[waits])
             self._to_wakers(hops, waits, start[waits])
+            self._to_takers(hops, waits)
         if self._ended_by is not None:
             self._to_calls(hops, positions(hops.next_row < 0), self._ended_by)
         rest = positions(hops.next_row < 0)
@@ -159,6 +161,19 @@ class Stepper:
         run, stopped = self._wakers.find(row[asked], start[asked], hops.time[waits[asked]])
         found = positions(run >= 0)
         self._to_run(hops, waits[asked[found]], run[found], stopped[found], Via.WAKER)
+
+    def _to_takers(self, hops: Hops, waits: RowIds) -> None:
+        """Go from where a generator was let go on to its consumer, as it took the item before."""
+        if self._takers is None:
+            return
+        row = hops.row[waits]
+        asked = waits[(self._takers.take[row] >= 0) & (hops.time[waits] == self.scoped.end[row])]
+        consumer, took = self._takers.find(self.scoped, hops.row[asked], hops.time[asked])
+        asked, consumer, took = asked[consumer >= 0], consumer[consumer >= 0], took[consumer >= 0]
+        hops.down[asked] = hops.queue_from[asked] = hops.next_time[asked] = took
+        hops.next_row[asked] = consumer
+        hops.category[asked] = WAIT
+        hops.via[asked] = code(Via.CONSUMER)
 
     def _to_calls(self, hops: Hops, asked: RowIds, ended_by: RowIds) -> None:
         """Go from the end of a run to where the call was made that ended it; calls themselves take no time."""

@@ -89,7 +89,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
         _part(FORK, np.full(lost.size, root), scoped.start[lost], lost, np.full(lost.size, 2 * _FAR)),
         _part(JOIN, head[above[in_time]], scoped.end[in_time], in_time, _key(level[above[in_time]] + 1, 0)),
         _part(INFERRED_JOIN, head[claimant], guest_time, claimant, _key(level[claimant] + 1, 1)),
-        _part(SIGNAL, signals.run, signals.time, signals.run, np.full(signals.run.size, 2 * _FAR)),
+        _part(SIGNAL, head[signals.row], signals.time, signals.row, np.full(signals.row.size, 2 * _FAR)),
     ]
     kind, flow, time, row, key = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     none = [np.full(part[0].size, -1) for part in parts]

@@ -1,6 +1,6 @@
-"""Points within runs that others wait for: an item that was ready, a suspended method that is let go on, a turn.
+"""Points within flows that others wait for: an item that was ready, or was taken, a suspended method let go on, a turn.
 
-Each is a run, a time in it, and the span that waits for that: a wait for its end, a run for its start.
+Each is a span, a time in it, and the span that waits for that: a wait for its end, a run for its start.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,14 @@ _ITEM_AFTER_NS = 1_000_000
 class Signals:
     """Parallel arrays; rows are positions in the arrays of `Scoped`."""
 
-    run: RowIds
+    row: RowIds
+    """A run, or the innermost span there."""
     time: Nanos
     waiter: RowIds
 
     def joined(self, other: "Signals") -> "Signals":
         """Put both together."""
-        pairs = zip((self.run, self.time, self.waiter), (other.run, other.time, other.waiter), strict=True)
+        pairs = zip((self.row, self.time, self.waiter), (other.row, other.time, other.waiter), strict=True)
         return Signals(*(np.concatenate(pair) for pair in pairs))
 
 
@@ -39,9 +40,10 @@ def find_signals(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> 
     inside = np.zeros(scoped.start.size, dtype=np.bool_)
     inside[rows] = True
     found = _items(scoped, waiting).joined(_wakers(scoped, waiting, rows)).joined(_turns(scoped, runs, waiting, rows))
-    kept = inside[found.run] & inside[found.waiter] & (found.run != found.waiter)
-    kept &= (found.time <= scoped.end[found.run]) & (found.time >= scoped.start[found.run])
-    return Signals(found.run[kept], found.time[kept], found.waiter[kept])
+    found = found.joined(_takers(scoped, waiting, rows))
+    kept = inside[found.row] & inside[found.waiter] & (found.row != found.waiter)
+    kept &= (found.time <= scoped.end[found.row]) & (found.time >= scoped.start[found.row])
+    return Signals(found.row[kept], found.time[kept], found.waiter[kept])
 
 
 def _items(scoped: Scoped, waiting: Waiting) -> Signals:
@@ -65,6 +67,16 @@ def _wakers(scoped: Scoped, waiting: Waiting, rows: RowIds) -> Signals:
     waits = rows[:-1][waiting.wakers.is_asked[rows[:-1]]]
     run, time = waiting.wakers.find(waits, scoped.start[waits], scoped.end[waits])
     return Signals(run[run >= 0], time[run >= 0], waits[run >= 0])
+
+
+def _takers(scoped: Scoped, waiting: Waiting, rows: RowIds) -> Signals:
+    """Where its consumer took an item of a generator that was held back."""
+    none = np.empty(0, dtype=np.int64)
+    if waiting.takers is None:
+        return Signals(none, none, none)
+    held = rows[:-1][waiting.takers.take[rows[:-1]] >= 0]
+    row, time = waiting.takers.find(scoped, held, scoped.end[held])
+    return Signals(row[row >= 0], time[row >= 0], held[row >= 0])
 
 
 def _turns(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> Signals:

@@ -27,6 +27,9 @@ from raytrace_analyze.table.lineage import (
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs
 
+HELD_BACK = ("back-pressure",)
+"""The names of the waits of generators that are held back, in which they keep their slots."""
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -58,7 +61,7 @@ class Structure:
     @cached_property
     def keeps_slot(self) -> Flags:
         """Tell the waits in which Ray does not take the slot back."""
-        keeps = np.zeros(self.start.size, dtype=np.bool_)
+        keeps = self.spans.get_column("name").is_in(HELD_BACK).to_numpy().copy()
         keeps[self.idle_waits] = True
         return keeps
 

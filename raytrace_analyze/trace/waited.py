@@ -1,6 +1,7 @@
 """What waits waited for, and when that was there: results, items of generators, what did not come in time."""
 
 import json
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ _About = dict[str, Any]
 def find_waited(runs: Runs) -> Timed:
     """Give by wait the runs that it waited for, each with the time (ns) at which what it waited for was there.
 
-    That is the end of the run; of a generator's, where the wait was for an item, when that was ready. A wait
+    That is the end of the run; of a generator's, where the wait was for an item, when that was ready. A wait that came
+    back from a generator that still ran, nobody says with which item, came back with one that was ready by then. A wait
     that timed out, or is open, waited for what it did not get, too.
     """
     structure = runs.structure
@@ -25,10 +27,10 @@ def find_waited(runs: Runs) -> Timed:
     texts = structure.spans.get_column("attributes").gather(waits)
     items = waits[flags(texts.str.contains(f'"{ITEM}"', literal=True))]
     late_wait, late_run = unanswered_runs(structure, waits)
-    if items.size == 0 and late_wait.size == 0:
-        return runs.ready
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
     run = runs.ready.members
+    if items.size == 0 and late_wait.size == 0 and not (structure.end[run] > structure.end[wait]).any():
+        return runs.ready
     there = _items_ready(runs, items, wait, run)
     wait, run = np.concatenate([wait, late_wait]), np.concatenate([run, late_run])
     there = np.concatenate([there, structure.end[late_run]])
@@ -44,15 +46,16 @@ def _items_ready(runs: Runs, items: RowIds, wait: RowIds, run: RowIds) -> Nanos:
         item = about.get(ITEM)
         number[row] = item if isinstance(item, int) and 0 <= item < 2**62 else -1
     there = structure.end[run]
-    pairs = positions(number[wait] >= 0)
+    pairs = positions((number[wait] >= 0) | (structure.end[run] > structure.end[wait]))
     told = {row: _times(about) for row, about in about_rows(structure, np.unique(run[pairs]))}
     for pair in pairs.tolist():
         row = int(run[pair])
         every, times = told[row]
+        shift = 0 if runs.clock_shift is None else int(runs.clock_shift[row])
+        asked = int(number[wait[pair]])
         # Of items between those that are told the next one's time is the latest that it can have been.
-        place = -(-int(number[wait[pair]]) // every)
-        if place < len(times):
-            shift = 0 if runs.clock_shift is None else int(runs.clock_shift[row])
+        place = -(-asked // every) if asked >= 0 else bisect_right(times, int(structure.end[wait[pair]]) - shift) - 1
+        if 0 <= place < len(times):
             there[pair] = min(max(times[place] + shift, int(structure.start[row])), int(there[pair]))
     return there
 

@@ -1,4 +1,4 @@
-"""What waits waited for, what let suspended methods go on, what ended runs: found once for all that asks."""
+"""What waits waited for, what let methods and generators go on, what ended runs: found once for all that asks."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.ends import find_ends
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.takers import Takers, find_takers
 from raytrace_analyze.trace.turns import Turns, find_turns
 from raytrace_analyze.trace.waited import find_waited
 from raytrace_analyze.trace.wakers import Wakers, find_wakers
@@ -19,6 +20,8 @@ class Waiting:
     """By wait: the runs that it waited for, each with the time at which what it waited for was there."""
     wakers: Wakers | None
     """None where nothing was suspended."""
+    takers: Takers | None
+    """None where no generator was held back."""
     turns: Turns
     """When turns on actors came free."""
     ended_by: RowIds | None
@@ -28,4 +31,4 @@ class Waiting:
 def find_waiting(runs: Runs) -> Waiting:
     """Find it for a whole table."""
     waited = Latest(find_waited(runs), runs.structure.start)
-    return Waiting(waited, find_wakers(runs), find_turns(runs), find_ends(runs))
+    return Waiting(waited, find_wakers(runs), find_takers(runs), find_turns(runs), find_ends(runs))

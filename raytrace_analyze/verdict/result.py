@@ -32,14 +32,15 @@ class Remedy:
 
 @dataclass(frozen=True)
 class IdlePlace:
-    """What a flow on the path was idle in longest."""
+    """What a flow on the path was idle in longest, or waited for longest that is no task's result."""
 
     function: str
     what: str
-    """`time.sleep`, `socket.recv`, ..."""
+    """`time.sleep`, `socket.recv`, ...; of a wait what the hook says that it was for: `compiled graph`, ..."""
     place: str | None
     total_ns: int
     times: int
+    is_wait: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +64,7 @@ class Summary(Shown):
     time: pl.DataFrame
     """What the time went to: columns of `TIME`, together the makespan."""
     idle: IdlePlace | None
-    """What the path was idle in longest, where that is at least a twentieth of the time."""
+    """What the path was idle in longest, or waited for, where that is at least a twentieth of the time."""
     remedies: tuple[Remedy, ...]
     """What to change, two at most: first the patterns that `advise` finds, what saves most first; where there are
     fewer, the function that `what_if` ranks first, twice as fast."""

@@ -82,8 +82,9 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
 
 def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
     found = (
-        segments.filter(category=Category.SELF, activity=Activity.IDLE)
-        .group_by("function", "idle_in", "idle_at")
+        segments.with_columns(is_wait=pl.col("category") == Category.WAIT)
+        .filter((pl.col("activity") == Activity.IDLE) | (pl.col("is_wait") & pl.col("idle_in").is_not_null()))
+        .group_by("function", "idle_in", "idle_at", "is_wait")
         .agg(total_ns=pl.col("duration_ns").sum(), times=pl.len())
         .sort("total_ns", "function", "idle_in", "idle_at", descending=[True, False, False, False])
         .head(1)
@@ -92,7 +93,8 @@ def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
     if not found or found[0]["total_ns"] < _NOTABLE * makespan_ns:
         return None
     row = found[0]
-    return IdlePlace(row["function"], row["idle_in"] or "", row["idle_at"] or None, row["total_ns"], row["times"])
+    place = row["idle_at"] or None
+    return IdlePlace(row["function"], row["idle_in"] or "", place, row["total_ns"], row["times"], row["is_wait"])
 
 
 def _remedies(read: Job, advice: Advice, path: CriticalPath) -> Iterator[Remedy]:

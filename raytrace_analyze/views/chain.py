@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.function_names import DRIVER, name_of, short_name
+from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.serve_names import ROUTE_SPAN
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.views.words import CAUSES, place_name
-from raytrace_analyze.vocabulary import Activity
+from raytrace_analyze.views.words import CAUSES, ENDINGS, awaited_text, place_name
+from raytrace_analyze.vocabulary import Activity, Category
 
 _SHARE_OF_QUEUES = 20
 """A series says how long its queues were if they were more than one part in so many."""
@@ -38,8 +39,19 @@ class ChainLine:
     is_folded: bool = False
 
 
+def with_endings(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Say in a column `ended`, of the last own segment of each run that gave no result, how it ended (`Ending`).
+
+    `spans` is the span table (columns of `schema.TABLE`).
+    """
+    failed = spans.filter(failures()).select("trace_id", "span_id", ended=endings()).unique(["trace_id", "span_id"])
+    is_last = pl.struct("trace_id", "span_id").is_last_distinct() & (pl.col("category") == Category.SELF)
+    found = segments.join(failed, on=["trace_id", "span_id"], how="left", maintain_order="left")
+    return found.with_columns(ended=pl.when(is_last).then("ended"))
+
+
 def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
-    """Tell a path in about `top` lines, oldest first.
+    """Tell a path in about `top` lines, oldest first; how runs ended, where `with_endings` has told it.
 
     A short path is told segment by segment. Of a long one, runs of one function that follow each other are
     one line, and then the `top` longest lines stay and what lies between them is folded. Nothing is left out:
@@ -70,15 +82,18 @@ def _whole_queues(segments: pl.DataFrame) -> Iterator[Segment]:
             continue
         pieces = list(group)
         duration = sum(piece["duration_ns"] for piece in pieces)
-        yield {**pieces[0], "end_ns": pieces[-1]["end_ns"], "duration_ns": duration, "cause": _because(pieces)}
+        told = {"cause": _because(pieces), "pieces": pieces}
+        yield {**pieces[0], "end_ns": pieces[-1]["end_ns"], "duration_ns": duration, **told}
 
 
 def _because(pieces: Sequence[Segment]) -> str | None:
-    """Name the causes that took most of a wait; where there are several, with their times."""
+    """Name the causes that took most of some waits; where there are several, with their times."""
     times: dict[str, int] = {}
     for piece in pieces:
         if piece["cause"] is not None:
             times[piece["cause"]] = times.get(piece["cause"], 0) + piece["duration_ns"]
+    if not times:
+        return None
     ranked = sorted(times.items(), key=lambda item: -item[1])[:_CAUSES_SHOWN]
     named = [(CAUSES.get(cause, cause), time) for cause, time in ranked if time * _SHARE_SHOWN >= ranked[0][1]]
     if len(named) < 2:
@@ -95,6 +110,7 @@ def say(segment: Segment) -> str:
     because = f" ({segment['cause']})" if segment["cause"] else ""
     who = "the driver" if function == DRIVER else function
     ending = ", never ended" if segment["in_flight"] else ""
+    ending = f", and {ENDINGS[segment['ended']]}" if segment.get("ended") else ending
     match segment["category"]:
         case "submit" if str(segment["name"]).startswith(ROUTE_SPAN):
             return f"a request of {function} waits for a replica that takes it (router's queue){where}"
@@ -105,7 +121,7 @@ def say(segment: Segment) -> str:
         case "fetch":
             return f"{who} gets the result back ({name}){where}"
         case "wait":
-            return f"{who} waits in {segment['idle_in'] or name}{because}{ending}{where}"
+            return f"{who} waits {awaited_text(segment['idle_in'], name)}{because}{ending}{where}"
     if name is None:
         return "the driver runs, or waits for something not traced"
     is_whole = _is_run(segment) or name == "ray.driver"
@@ -168,8 +184,12 @@ def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
         f"the longest {duration_text(_longest_run(rest))}{on}"
     )
     between = sum(segment["duration_ns"] for segment in rest if segment["category"] == "queue")
+    lost = sum(1 for segment in rest if segment.get("ended"))
+    if lost:
+        text += f"; {lost:,} of them gave no result"
     if between * _SHARE_OF_QUEUES > sum(segment["duration_ns"] for segment in rest):
-        text += f"; {duration_text(between)} of it waiting to start"
+        because = _because([piece for segment in rest for piece in segment.get("pieces", ())])
+        text += f"; {duration_text(between)} of it waiting to start{f' ({because})' if because else ''}"
     yield _sum([_line(segment) for segment in rest], text)
 
 

@@ -9,9 +9,10 @@ from rich.table import Table
 from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import activity_text, chain_lines
+from raytrace_analyze.views.chain import activity_text, chain_lines, with_endings
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.summary_view import how_it_ended, where_it_failed
 from raytrace_analyze.views.words import CATEGORIES
 
 INFERRED = "~"
@@ -55,14 +56,14 @@ def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[Render
 
 
 def _answer(path: CriticalPath) -> Iterator[RenderableType]:
-    scope = path.scope
+    scope, took = path.scope, duration_text(path.makespan_ns)
     if scope.kind == "task":
-        took = duration_text(path.makespan_ns)
         what = f"Task {short_name(scope.name)} took {took} from its submit to its end."
     else:
         name = f" ({scope.name})" if scope.name else ""
-        what = f"{scope.kind.capitalize()} {scope.id}{name} took {duration_text(path.makespan_ns)}."
+        what = how_it_ended(path.ended, took, f"{scope.kind.capitalize()} {scope.id}{name}")
     yield label(what, style="bold")
+    yield from (label(line) for line in where_it_failed(path.ended))
     if path.runs and scope.kind != "task":
         yield label(
             f"It ran {count_text(path.runs, 'task')}, {duration_text(path.work_ns)} of work: "
@@ -138,7 +139,8 @@ def _chain(path: CriticalPath, top: int, bar_width: int) -> Table:
     shown = table("at", "took", "", "", right=("at", "took"))
     shown.columns[2].no_wrap = True
     told = path.actors.filter(~pl.col("is_alone")).select("actor_id", on="actor")
-    for line in chain_lines(path.segments.join(told, on="actor_id", how="left", maintain_order="left"), top):
+    segments = path.segments.join(told, on="actor_id", how="left", maintain_order="left")
+    for line in chain_lines(with_endings(segments, path.spans), top):
         bar = "█" * round(bar_width * line.duration_ns / path.makespan_ns)
         text = label(line.text, style="dim" if line.is_folded else "")
         if line.inferred:

@@ -13,7 +13,7 @@ from raytrace_analyze.units import count_text, duration_text, share_text, sum_te
 from raytrace_analyze.verdict.result import Remedy, Summary
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
-from raytrace_analyze.views.words import ENDINGS, PATTERNS, SPENT, place_name
+from raytrace_analyze.views.words import ENDINGS, PATTERNS, SPENT, awaited_text, place_name
 from raytrace_analyze.vocabulary import Outcome
 
 ROWS = pl.Schema(
@@ -85,8 +85,25 @@ def where_it_failed(ended: Ended) -> Iterator[str]:
         message = "" if ended.message and origin.message in ended.message else f": {origin.message}"
         yield f"It began in {name_of(origin.function)}, which {ENDINGS[origin.ending]}{at}{message}."
     elif ended.failed_attempts and ended.outcome is not Outcome.FAILED:
-        attempts = count_text(ended.failed_attempts, "attempt at a task", "attempts at tasks")
-        yield f"{attempts} failed on the way."
+        yield f"{_without_result(ended)}."
+
+
+def _without_result(ended: Ended) -> str:
+    """Say how attempts ended that gave no result."""
+    raised = ended.failed_attempts - ended.cancelled_attempts - ended.killed_attempts
+    counts = {
+        "failed on the way": raised,
+        "{be} cancelled": ended.cancelled_attempts,
+        "ended with {their} process or actor": ended.killed_attempts,
+    }
+    told = [(count, words) for words, count in counts.items() if count]
+    (first, words), *others = told
+    attempts = count_text(first, "attempt at a task", "attempts at tasks")
+    return ", ".join([f"{attempts} {_in_number(words, first)}", *(f"{n:,} {_in_number(w, n)}" for n, w in others)])
+
+
+def _in_number(words: str, count: int) -> str:
+    return words.format(be="was" if count == 1 else "were", their="its" if count == 1 else "their")
 
 
 def summary_lines(summary: Summary) -> list[str]:
@@ -104,11 +121,10 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.idle is not None:
         idle = summary.idle
         at = f" at {place_name(idle.place)}" if idle.place else ""
+        how = "Waits" if idle.is_wait else "Idle"
+        where = f", {awaited_text(idle.what, None)}" if idle.is_wait else f" in {idle.what or 'something'}"
         often = f", {count_text(idle.times, 'time')}" if idle.times > 1 else ""
-        lines.append(
-            f"Idle longest: {name_of(idle.function)} in {idle.what or 'something'}{at}{often}, "
-            f"{duration_text(idle.total_ns)}."
-        )
+        lines.append(f"{how} longest: {name_of(idle.function)}{where}{at}{often}, {duration_text(idle.total_ns)}.")
     for word, remedy in zip(("Change first", "Or"), summary.remedies, strict=False):
         lines.append(f"{word}: {_remedy(remedy)}.")
     if not summary.remedies:

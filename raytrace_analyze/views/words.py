@@ -63,11 +63,22 @@ PATTERNS = {
     "wait-for-many": "ray.wait over very many references",
     "store-full": "a full object store",
 }
+_THINGS = ("compiled graph", "placement group")
+_SEVERAL_GROUPS = "placement groups"
 ENDINGS: dict[str, str] = {
     Ending.EXCEPTION: "failed",
     Ending.CANCELLED: "was cancelled",
     Ending.KILLED: "was killed",
 }
+
+
+def awaited_text(awaited: str | None, name: str | None) -> str:
+    """Say what a wait was for that was for no task: a call of the program, or a thing; else in which call it was."""
+    if awaited == "consumer":
+        return "for its items to be taken"
+    if awaited is not None and awaited.startswith(_THINGS):
+        return f"for {awaited if awaited == _SEVERAL_GROUPS else f'a {awaited}'}"
+    return f"in {awaited or name}"
 
 
 def place_name(place: str) -> str:

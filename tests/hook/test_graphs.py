@@ -1,4 +1,4 @@
-"""Compiled graphs: what they give is waited for like any result, but no task stands behind it."""
+"""Compiled graphs and placement groups are waited for like any result, but no task stands behind them."""
 
 from __future__ import annotations
 
@@ -25,3 +25,12 @@ def test_the_get_of_a_compiled_graph_is_a_wait(recording: Recording, name: str) 
     assert wait.attributes["raytrace.ready_task_ids"] == []
     assert "graphs.py:" in wait.attributes["raytrace.call_site"]
     assert recording.children(wait) == []
+
+
+@pytest.mark.parametrize(("name", "span"), [("ready", "ray.get"), ("group", "placement_group.wait")])
+def test_a_wait_for_a_placement_group_says_for_what(recording: Recording, name: str, span: str) -> None:
+    (wait,) = recording.children(recording.one(f"case {name}"))
+    assert wait.name == span
+    assert wait.attributes["raytrace.awaited"] == "placement group (3 CPU)"
+    assert wait.attributes["raytrace.ready_task_ids"] == []
+    assert wait.attributes["raytrace.timed_out"] is True

@@ -209,6 +209,7 @@ def ready_now(references: Any) -> list[Any]:
 POOL_MODULE = "ray.util.multiprocessing.pool"
 SERVE_TRACING_MODULE = "ray.serve._private.tracing_utils"
 GRAPH_MODULE = "ray.experimental.compiled_dag_ref"
+PLACEMENT_MODULE = "ray.util.placement_group"
 EXECUTOR_MODULE = "ray.data._internal.execution.streaming_executor"
 OPERATOR_MODULE = "ray.data._internal.execution.interfaces.physical_operator"
 DATASET_MODULE = "ray.data._internal.execution.streaming_executor_state"

@@ -16,6 +16,7 @@ from raytrace_hook.ray.internals import (
     EXECUTOR_MODULE,
     GRAPH_MODULE,
     OPERATOR_MODULE,
+    PLACEMENT_MODULE,
     POOL_MODULE,
     SERVE_TRACING_MODULE,
     load,
@@ -174,6 +175,14 @@ def patch_compiled_graphs(get_wrapper: Wrapper, await_wrapper: Wrapper) -> None:
     module = load(GRAPH_MODULE)
     replace_attribute(module.CompiledDAGRef, "get", get_wrapper)
     replace_attribute(module.CompiledDAGFuture, "__await__", await_wrapper)
+
+
+@patched("waits for placement groups")
+def patch_placement_groups(ready_wrapper: Wrapper, wait_wrapper: Wrapper) -> None:
+    """Wrap what gives an object to wait with for a placement group, and what waits for it."""
+    group = load(PLACEMENT_MODULE).PlacementGroup
+    replace_attribute(group, "ready", ready_wrapper)
+    replace_attribute(group, "wait", wait_wrapper)
 
 
 @patched("spans of ray.cancel and ray.kill")

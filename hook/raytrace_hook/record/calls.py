@@ -8,7 +8,7 @@ from typing import Any
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
-from raytrace_hook.record import datasets, sizes
+from raytrace_hook.record import datasets, placement, sizes
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.waits import MOST_AWAITED, Waits, covered
 
@@ -38,7 +38,8 @@ class _Call:
                 self._references = _asked_for(frame.f_locals)
                 if not self._references or _only_looks(frame.f_locals):
                     return
-            self._wait = self._waits.begin(self._name, len(self._references), self._references)
+            awaited = placement.awaited(self._references)
+            self._wait = self._waits.begin(self._name, len(self._references), self._references, awaited)
         except Exception as error:
             warn_once(f"a {self._name} could not be recorded", error)
 

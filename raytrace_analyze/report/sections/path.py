@@ -11,7 +11,7 @@ from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import KINDS, Kind, kind_named, kind_of
 from raytrace_analyze.report.markup import Markup, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import chain_lines, say
+from raytrace_analyze.views.chain import chain_lines, say, with_endings
 from raytrace_analyze.views.words import CATEGORIES
 
 _NARROWEST = 1 / 2000
@@ -160,7 +160,7 @@ def _cell(duration_ns: int) -> str:
 
 
 def _steps(path: CriticalPath) -> Markup:
-    lines = chain_lines(path.segments, _STEPS)
+    lines = chain_lines(with_endings(path.segments, path.spans), _STEPS)
     rows = [
         [
             offset_text(line.start_ns - path.start_ns, path.makespan_ns),

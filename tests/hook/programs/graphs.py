@@ -1,12 +1,14 @@
-"""A compiled graph, waited for in every way."""
+"""A compiled graph, and a placement group that there is no room for, waited for in every way."""
 
 import asyncio
+import contextlib
 import sys
 import time
 
 import ray
 from opentelemetry import trace
 from ray.dag import InputNode
+from ray.util.placement_group import placement_group
 
 
 def case(name):
@@ -42,6 +44,11 @@ def main():
         assert graph.execute(2).get() == 3
     graph.teardown()
     assert asyncio.run(asynchronously(Stage.remote())) == 4
+    group = placement_group([{"CPU": 2}, {"CPU": 1}])
+    with case("ready"), contextlib.suppress(ray.exceptions.GetTimeoutError):
+        ray.get(group.ready(), timeout=0.3)
+    with case("group"):
+        assert not group.wait(1)
     sys.stdout.write("done\n")
 
 

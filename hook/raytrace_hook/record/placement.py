@@ -1,0 +1,88 @@
+"""Waits for placement groups: what `ready()` gives is no task's result, and `wait()` asks for no object at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Callable
+
+from raytrace_hook import names
+from raytrace_hook.log import warn_once
+from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.patching import when_loaded
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.call_sites import called_by_ray
+from raytrace_hook.record.waits import Waits, covered
+
+_MOST_KNOWN = 256
+_SEVERAL = "placement groups"
+_known: dict[bytes, str] = {}
+"""By object: the placement group that it stands for, the latest last."""
+
+
+def install(waits: Waits) -> None:
+    """Record these waits from now on."""
+
+    def ready_of(original: Callable[..., Any]) -> Callable[..., Any]:
+        def ready(group: Any, *arguments: Any, **keywords: Any) -> Any:
+            reference = original(group, *arguments, **keywords)
+            _note(reference, group)
+            return reference
+
+        return ready
+
+    def wait_of(original: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(group: Any, *arguments: Any, **keywords: Any) -> Any:
+            is_covered = covered.get() or called_by_ray()
+            begun = None if is_covered else waits.begin(names.PLACEMENT_SPAN, 1, awaited=_described(group))
+            problem: BaseException | None = None
+            is_there = None
+            try:
+                is_there = original(group, *arguments, **keywords)
+                return is_there
+            except BaseException as error:
+                leave_out_this_frame(error)
+                problem = error
+                raise
+            finally:
+                waits.end(begun, lambda: _found(is_there), problem, may_go_on=is_there is False)
+
+        return wait
+
+    when_loaded(internals.PLACEMENT_MODULE, lambda: patches.patch_placement_groups(ready_of, wait_of))
+
+
+def awaited(references: Sequence[Any]) -> str:
+    """Return which placement group is waited for with these objects; empty where they are anything else."""
+    if not _known:
+        return ""
+    texts = {_known.get(reference.binary()) if hasattr(reference, "binary") else None for reference in references}
+    if None in texts:
+        return ""
+    return (texts.pop() or "") if len(texts) == 1 else _SEVERAL if texts else ""
+
+
+def _note(reference: Any, group: Any) -> None:
+    try:
+        # In older versions of Ray it is the result of a task, which tells more.
+        if not internals.task_ids_of([reference]):
+            _known[reference.binary()] = _described(group)
+            while len(_known) > _MOST_KNOWN:
+                del _known[next(iter(_known))]
+    except Exception as error:
+        warn_once("a placement group could not be noted", error)
+
+
+def _described(group: Any) -> str:
+    amounts: dict[str, float] = {}
+    for bundle in getattr(group, "bundle_cache", None) or ():
+        for name, amount in bundle.items():
+            amounts[name] = amounts.get(name, 0) + amount
+    told = ", ".join(f"{amount:g} {name}" for name, amount in amounts.items())
+    return f"placement group ({told})" if told else "placement group"
+
+
+def _found(is_there: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {names.READY_TASK_IDS: []}
+    if is_there is False:
+        found[names.TIMED_OUT] = True
+    return found
