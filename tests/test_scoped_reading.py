@@ -41,16 +41,23 @@ def assert_same(table: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -
     assert part == answer(table, *arguments)
 
 
-@pytest.mark.parametrize("command", ["critical-path", "tree", "what-if", "advise", "summary"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "critical-path",
+        "summary",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("tree", "what-if", "advise")),
+    ],
+)
 def test_a_job_is_told_as_from_the_whole_table(command: str, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spans = rt.read_spans(table)
     for session in spans.get_column("session").unique():
         assert_same(table, monkeypatch, command, "--job", f"{session}/01000000")
 
 
-@pytest.mark.parametrize("command", ["critical-path", "tree"])
+@pytest.mark.parametrize("command", ["critical-path", pytest.param("tree", marks=pytest.mark.slow)])
 def test_a_trace_is_told_as_from_the_whole_table(command: str, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    traces = rt.read_spans(table).group_by("session").agg(pl.col("trace_id").unique().sort().head(2))
+    traces = rt.read_spans(table).group_by("session").agg(pl.col("trace_id").unique().sort().head(1))
     for trace in traces.get_column("trace_id").explode():
         assert_same(table, monkeypatch, command, "--trace", trace[:20])
 
