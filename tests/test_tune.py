@@ -136,3 +136,18 @@ def test_the_path_goes_through_a_trials_function_result_by_result() -> None:
     # Both stretches of work, and not the time in which it was held.
     assert by["__main__.objective"]["self_ns"] == (400 - 13) + (900 - 503)
     assert by["(driver)"]["total_ns"] < 200
+
+
+def test_a_function_that_is_called_train_is_no_call_for_a_result() -> None:
+    attributes = json.dumps({"raytrace.trial": "a", "ray.remote": "function"})
+    own = {"function": "__main__.train", "actor_id": "actor-a", "attributes": attributes}
+    rows = [
+        span("driver", 0, 2000 * MS, name="ray.driver"),
+        asked("a", 1, lr=0.1),
+        submit("sf", 390 * MS, 390 * MS, "ra0", submitted_task_id="Tf", function="__main__.train"),
+        run("rf", 395 * MS, 900 * MS, "sf", "Tf", **own),
+        *result("a", 0, 400, 500),
+        *result("a", 1, 510, 600),
+    ]
+    (trial,) = rt.tune(table(*rows, recorded=True)).to_dicts()
+    assert (trial["results"], trial["slowest_result_ns"] // MS, trial["ran_ns"] // MS) == (2, 100, 200)

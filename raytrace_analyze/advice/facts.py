@@ -156,7 +156,7 @@ class Facts:
     def of_the_program(self, rows: RowIds) -> RowIds:
         """Leave out the calls (rows) that Ray's libraries make: nobody can write these in another way."""
         texts = self.spans.get_column("attributes").gather(rows)
-        return rows[~texts.str.contains(f'"{LIBRARY}"', literal=True).fill_null(value=False).to_numpy()]
+        return rows[~flags(texts.str.contains(f'"{LIBRARY}"', literal=True))]
 
     @cached_property
     def loops(self) -> list[list[Loop]]:

@@ -137,6 +137,6 @@ def _is_short(step: Step, whole: int) -> bool:
 
 
 def _fold(steps: list[Step]) -> Step:
-    causes = ", ".join(dict.fromkeys(CAUSES.get(step["cause"], step["cause"]) for step in steps))
+    causes = ", ".join(dict.fromkeys(CAUSES.get(step["cause"], str(step["cause"])) for step in steps))
     took = sum(step["duration_ns"] for step in steps)
     return {**steps[0], "duration_ns": took, "sentence": f"{len(steps)} short waits: {causes}"}

@@ -116,7 +116,9 @@ def _about(trace: PreparedTrace, rows: "np.ndarray[tuple[int], np.dtype[np.int64
         "job_id",
         "actor_id",
         is_error=pl.col("status") == "ERROR",
-        is_call=pl.col("function").str.contains(_TRAIN),
+        # A program's own function may be called `train`, too.
+        is_call=pl.col("function").str.contains(_TRAIN)
+        & told(pl.col("attributes"), "ray.remote").ne_missing(pl.lit("function")),
     )[rows].with_columns(
         row=pl.Series(rows), start=pl.Series(structure.start[rows]), end=pl.Series(structure.end[rows])
     )
