@@ -1,4 +1,4 @@
-"""`python -m tests.dependencies licences|sbom|lowest`: what is installed, and the bounds in both pyproject.toml."""
+"""`python -m tests.dependencies licences|sbom|lowest|pins|weaknesses`: what is installed, and what is known of it."""
 
 import json
 import re
@@ -76,6 +76,19 @@ def bill() -> dict[str, Any]:
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components}
 
 
+def weaknesses(found: dict[str, Any]) -> Iterator[str]:
+    """Say what pip-audit found (its JSON): weaknesses, and what it could not ask about, which is no clean bill."""
+    told = [each for each in found["dependencies"] if "vulns" in each]
+    for package in told:
+        for each in package["vulns"]:
+            fixed = ", ".join(each["fix_versions"]) or "none yet"
+            yield f"WEAK: {package['name']} {package['version']}: {each['id']}; mended in {fixed}"
+    unknown = [each["name"] for each in found["dependencies"] if "vulns" not in each]
+    yield f"{len(told)} packages were asked about"
+    if unknown:
+        yield f"NOT CHECKED, the registry here tells nothing of {len(unknown)}: {', '.join(unknown)}"
+
+
 def main() -> None:
     """Print what was asked for."""
     match sys.argv[1:]:
@@ -86,6 +99,12 @@ def main() -> None:
             json.dump(bill(), sys.stdout, indent=1)
         case ["lowest"]:
             print("\n".join(lowest()))
+        case ["pins"]:
+            print("\n".join(f"{name}=={each.version}" for name, each in sorted(needed().items()) if name not in _OURS))
+        case ["weaknesses"]:
+            lines = list(weaknesses(json.load(sys.stdin)))
+            print("\n".join(lines))
+            sys.exit(any(line.startswith("WEAK") for line in lines))
         case _:
             sys.exit(__doc__)
 
