@@ -104,6 +104,8 @@ class Span:
     ended: bool = True
     began: int = 0
     """The start as recorded."""
+    over: int = 0
+    """The end as recorded."""
     parent: "Span | None" = None
     is_run: bool = False
     detached: bool = False
@@ -274,6 +276,7 @@ def prepare(table: pl.DataFrame) -> list[Span]:
     for span in spans:
         span.began = span.start
         span.end = max(span.end, span.start)  # a clock that was set back: it took no time
+        span.over = span.end
     _link_parents(spans)
     cut_circles(spans)
     for span in spans:
@@ -595,10 +598,10 @@ class Walk:
             return None
         takes = [
             wait
-            for wait in sorted(self.everything, key=lambda span: (span.start, span.span_id or ""))
+            for wait in sorted(self.everything, key=lambda span: (span.began, span.span_id or ""))
             if wait.name == "ray.next" and not wait.is_run and run.task is not None and run.task in wait.ready
         ]
-        before = [take for take in takes if take.start < held.end]
+        before = [take for take in takes if take.began < held.over]
         take = before[-1] if before else takes[0] if takes else None
         if take is None or take not in self.in_scope or take.detached:
             return None
@@ -610,7 +613,7 @@ class Walk:
             above = None if above.is_run or above is self.root else self._parent(above)
         if above is None or above.start >= time:
             return None
-        return Step([(time, "wait")], State(above, time, "consumer", at.inferred))
+        return Step([(time, "wait")], State(above, time, "consumer", False))
 
     def _to_call(self, at: State) -> Step | None:
         """From the end of a run that was cut short to the call that ended it."""

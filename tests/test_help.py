@@ -112,7 +112,7 @@ def test_there_is_a_completion_for_each_shell(shell: str) -> None:
         ("critical-path 01000000", "did you mean: raytrace-analyze critical-path --job 01000000"),
         ("stats map_part", "did you mean: raytrace-analyze critical-path --task map_part"),
         (f"jobs {'ab' * 16}", "raytrace-analyze critical-path --trace"),
-        ("why map_prat", "did you mean '__main__.map_part'?"),
+        ("why map_prat", "did you mean 'map_part'?"),
         ("critical-path --job 01000001", "did you mean"),
         ("what-if --speedup reduce_par=2", "did you mean '__main__.reduce_pair'?"),
         ("stats --by functoin", "did you mean 'function'?"),

@@ -19,12 +19,16 @@ _COPIES = 2
 def actor_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find actors that run one call at a time while others queue up."""
     by_class: dict[str, list[RowIds]] = {}
-    relations = facts.relations
+    on_loop: set[str] = set()
+    relations, turns = facts.relations, facts.graph.events.waiting.turns
     methods = facts.runs[(relations.actor[facts.runs] >= 0) & ~relations.is_creation[facts.runs]]
-    for actor in np.unique(relations.actor[methods]).tolist():
-        calls = methods[relations.actor[methods] == actor]
-        if relations.serial_actor[actor] and calls.size >= _FEWEST_CALLS:
-            by_class.setdefault(facts.functions[int(calls[0])].rpartition(".")[0], []).append(calls)
+    for lane in np.unique(turns.lane[methods]).tolist():
+        calls = methods[turns.lane[methods] == lane]
+        if calls.size >= _FEWEST_CALLS and _runs_one_at_a_time(facts, calls, lane):
+            name = facts.functions[int(calls[0])].rpartition(".")[0]
+            by_class.setdefault(name, []).append(calls)
+            if turns.on_loop[lane]:
+                on_loop.add(name)
     queued = facts.waited_ns(Cause.ACTOR_BUSY) if by_class else np.empty(0, dtype=np.int64)
     for name, actors in sorted(by_class.items()):
         busy = max(int((facts.end[calls] - facts.start[calls]).sum()) for calls in actors)
@@ -45,8 +49,25 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
             f"{which} runs one call at a time, {count_text(calls.size, 'call')} in all; they waited "
             f"{duration_text(int(queued[calls].max()))} for their turn at most, and it was busy for "
             f"{share_text(busy, facts.job.makespan_ns)} of the time",
-            "spread the calls over several actors (this is what two in place of one would save), make methods that "
-            "wait async, or move work that needs no state into tasks",
+            "spread the calls over several actors (this is what two in place of one would save), "
+            f"{_or_else(name, on_loop)}",
             mended,
             calls[np.argsort(-queued[calls], kind="stable")],
         )
+
+
+def _runs_one_at_a_time(facts: Facts, calls: RowIds, lane: int) -> bool:
+    """Tell whether calls of one concurrency group (in order of start) have to run one at a time, and did."""
+    turns = facts.graph.events.waiting.turns
+    if not (turns.is_known[lane] and (turns.limit[lane] == 1 or turns.on_loop[lane])):
+        return False
+    return bool((facts.start[calls[1:]] >= facts.end[calls[:-1]]).all())
+
+
+def _or_else(name: str, on_loop: set[str]) -> str:
+    if name in on_loop:
+        return (
+            "or let its methods await what they wait for: an `async def` makes the whole actor an event loop, on which "
+            "a method that blocks keeps all others waiting"
+        )
+    return "make methods that wait async, or move work that needs no state into tasks"

@@ -10,12 +10,16 @@ from raytrace_analyze.advice.patterns import Candidate, Pattern
 from raytrace_analyze.advice.source import Use
 from raytrace_analyze.advice.words import place_text, times_text
 from raytrace_analyze.function_names import name_of
-from raytrace_analyze.replay.rewrite import submit_earlier
+from raytrace_analyze.replay.rewrite import submit_earlier, take_turns_of
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.units import count_text
 
 MOST_OF_THEM = 0.8
 """What part of a loop's rounds has to be as is said of it."""
+_COPIES = 2
+"""How many actors would be in place of one."""
+_BY_RAY = "__ray_"
+"""How the methods begin that Ray itself calls: no program can call them otherwise."""
 _NEVER = (Use.NEEDED, Use.PASSED_ON)
 
 
@@ -38,8 +42,8 @@ def loop_candidates(facts: Facts) -> Iterator[Candidate]:
         return
     for loops in facts.loops:
         moves = [move for loop in loops if (move := _move(facts, loop)) is not None]
-        if moves:
-            yield _candidate(facts, moves)
+        if moves and (found := _candidate(facts, moves)) is not None:
+            yield found
 
 
 def _move(facts: Facts, loop: Loop) -> _Move | None:
@@ -141,8 +145,8 @@ def _is_needed(facts: Facts, loop: Loop, submit: int) -> bool:
     return any(facts.use(wait, submit) in _NEVER for wait in got.values())
 
 
-def _candidate(facts: Facts, moves: list[_Move]) -> Candidate:
-    """Say of the loops at one place what they could do better."""
+def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
+    """Say of the loops at one place what they could do better; None of what Ray itself does."""
     submits = np.concatenate([move.submits for move in moves])
     anchors = np.concatenate([move.anchors for move in moves])
     waits = np.concatenate([move.loop.waits for move in moves])
@@ -150,6 +154,8 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate:
     runs = facts.run_of_submit[submits]
     runs = runs[runs >= 0]
     function = facts.functions[int(runs[np.argmax(facts.end[runs] - facts.start[runs])])]
+    if function.rpartition(".")[2].startswith(_BY_RAY):
+        return None
     site, certain = facts.sites.get(int(waits[0])), all(move.certain for move in moves)
     caller, what, where = name_of(facts.caller(int(waits[0]))), name_of(function), place_text(site)
     often = times_text(waits.size) + (f" in {count_text(len(moves), 'run')}" if len(moves) > 1 else "") + where
@@ -174,8 +180,26 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate:
             "whenever one is ready"
         )
     mended = submit_earlier(facts.graph, submits, anchors)
+    calls = np.unique(np.concatenate([*ready, runs]))
+    if pattern is Pattern.GET_IN_LOOP and _is_one_serial_actor(facts, calls):
+        pattern, certain = Pattern.ACTOR_BOTTLENECK, False
+        seen = (
+            f"{caller} calls {what} and waits for it before it calls it again, {often}; an actor runs one call at a "
+            "time, so that calling it before the last one is done would save next to nothing"
+        )
+        remedy = (
+            "spread the calls over several actors, if none needs what another left there, and get all results at once "
+            "(this is what two actors would save)"
+        )
+        mended = take_turns_of(mended, calls[np.argsort(facts.start[calls], kind="stable")], _COPIES)
     rows = np.concatenate([waits, np.unique(np.concatenate([*ready, runs]))])
     return Candidate(pattern, function, seen, remedy, mended, rows, site, certain)
+
+
+def _is_one_serial_actor(facts: Facts, runs: RowIds) -> bool:
+    """Tell whether runs are calls of one actor, which runs one at a time."""
+    actors = np.unique(facts.relations.actor[runs])
+    return actors.size == 1 and actors[0] >= 0 and bool(facts.relations.serial_actor[actors[0]])
 
 
 def _independence(text: str, certain: bool) -> str:

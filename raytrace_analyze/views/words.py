@@ -39,7 +39,7 @@ SPENT: dict[str, str] = {
     Spent.QUEUE: "waiting to start",
     Spent.START_UP: "start-up of processes and code",
     Spent.FETCH: "getting results back",
-    Spent.WAIT: "waiting for something else than a task",
+    Spent.WAIT: "other waits",
 }
 PATTERNS = {
     "get-in-loop": "ray.get in a loop",

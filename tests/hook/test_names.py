@@ -66,7 +66,7 @@ NOT_ATTRIBUTES = {f"raytrace.{name}" for name in ("schema_version", "table", "in
 """Keys of the analyser's own Parquet files, and the name of the file with its defaults."""
 SPAN_NAMES = {"ray.driver", "ray.get", "ray.wait", "ray.put", "ray.next", "await"}
 SPAN_NAMES |= {"ray.data.operator", "ray.delivery", "back-pressure", "ray.cancel", "ray.kill"}
-SPAN_NAMES |= {"step", "ray.train.report", "ray.train.checkpoint", "ray.train.batch"}
+SPAN_NAMES |= {"placement_group.wait", "step", "ray.train.report", "ray.train.checkpoint", "ray.train.batch"}
 SPAN_NAMES |= {"ray.tune.trial", "ray.tune.suggest", "ray.tune.scheduler", "ray.tune.callbacks"}
 NAME = re.compile(r"raytrace\.[a-z_]+")
 

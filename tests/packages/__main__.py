@@ -32,8 +32,10 @@ with trace.get_tracer("here").start_as_current_span("tried"):
 def pythons() -> Iterator[str]:
     """Find the Pythons that the packages are made for; those named on the command line, too."""
     named = [*_PYTHONS, *sys.argv[2:]]
-    found = {os.path.realpath(path) for each in named if (path := shutil.which(each))}
-    yield from sorted(found)
+    for path in sorted({path for each in named if (path := shutil.which(each))}):
+        # A version manager puts names on the path that have no Python behind them.
+        if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+            yield path
 
 
 def tried(python: str, files: list[Path], home: Path) -> str:
@@ -73,7 +75,7 @@ def main() -> None:
         for python in pythons():
             with tempfile.TemporaryDirectory() as home:
                 version = tried(python, [files[number].resolve() for files in built], Path(home))
-                print(f"{kind} on Python {version}: installs, and works")
+                print(f"{kind} on Python {version}: installs, and works", flush=True)
 
 
 main()

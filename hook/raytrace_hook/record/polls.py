@@ -54,6 +54,12 @@ def resume(name: str, awaited: str, parent_id: int) -> Wait | None:
     return None
 
 
+def goes_on_asking() -> bool:
+    """Tell whether this thread holds a wait that what it does between two polls does not end."""
+    one = held.get(threading.get_ident())
+    return one is not None and one.wait.works_between
+
+
 def settle(ended_span_id: int = 0) -> None:
     """Write this thread's wait, if any, and all those under the span that ends."""
     if ended_span_id:

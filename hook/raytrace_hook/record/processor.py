@@ -18,7 +18,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracebacks import error_text
-from raytrace_hook.record import callers, polls, turns
+from raytrace_hook.record import callers, datasets, polls, turns
 from raytrace_hook.sampling.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class SpanFileProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Add what is known of the task that the span belongs to, and show the span as open."""
         try:
-            if polls.held:
+            if polls.held and not (polls.goes_on_asking() and datasets.operator_that_submits() is None):
                 polls.settle()
             private: Any = span
             try:  # past the SDK's properties, and the lock around its attributes: what is added here needs no check

@@ -144,7 +144,8 @@ class Waits:
             if may_go_on:
                 self._hold(wait, attributes(), error)
                 return
-            if not wait.polls and wait.end_ns - wait.measured_ns < self._min_wait_ns:
+            is_short = wait.end_ns - wait.measured_ns < self._min_wait_ns
+            if is_short and not wait.polls and not wait.works_between:
                 self._drop(wait)
                 return
             wait.found, wait.error = attributes(), error_text(error) if error is not None else ""
