@@ -1,9 +1,12 @@
 """Advice on real Ray programs: each pattern is found where it is, and not where something only looks like it."""
 
+import functools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import raytrace_analyze as rt
@@ -52,31 +55,43 @@ IF_THE_PROGRAM_ALLOWS = {"driver-idle"}
 """Patterns of which only the author knows whether they can be mended."""
 
 
-def findings(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> list[dict[str, Any]]:
-    """The findings of a pattern that are about one program of a job."""
-    job, number = next((job, names.index(name)) for job, names in jobs().items() if name in names)
-    # In a job of several, a part of each is a smaller part of the whole.
-    least, folder = 0.02 / len(jobs()[job]), Path(recorded[job].report.files[0]).parent.parent
-    advice = rt.advise(recorded[job].spans, recorded[job].task_events, at_least=least, source=[folder])
-    is_own = [f"_{number}" in function or len(jobs()[job]) == 1 for function in advice["function"]]
-    return advice.filter(is_own).filter(pattern=pattern).to_dicts()
+Findings = Callable[[str, str], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def findings(recorded: dict[str, rt.Ingested]) -> Findings:
+    """Gives the findings of a pattern that are about one program of a job."""
+
+    @functools.cache
+    def advice_on(job: str) -> pl.DataFrame:
+        # In a job of several, a part of each is a smaller part of the whole.
+        least, folder = 0.02 / len(jobs()[job]), Path(recorded[job].report.files[0]).parent.parent
+        return rt.advise(recorded[job].spans, recorded[job].task_events, at_least=least, source=[folder])
+
+    def of(pattern: str, name: str) -> list[dict[str, Any]]:
+        job, number = next((job, names.index(name)) for job, names in jobs().items() if name in names)
+        advice = advice_on(job)
+        is_own = [f"_{number}" in function or len(jobs()[job]) == 1 for function in advice["function"]]
+        return advice.filter(is_own).filter(pattern=pattern).to_dicts()
+
+    return of
 
 
 @pytest.mark.parametrize(("pattern", "name"), CULPRITS)
-def test_the_pattern_is_found(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> None:
-    (finding,) = findings(recorded, pattern, name)
+def test_the_pattern_is_found(findings: Findings, pattern: str, name: str) -> None:
+    (finding,) = findings(pattern, name)
     assert finding["certain"] == (pattern not in IF_THE_PROGRAM_ALLOWS)
     assert (finding["saved_ns"] > 0) != (pattern == "too-many-in-flight")
     assert finding["url"].startswith("https://docs.ray.io/en/latest/ray-core/")
 
 
 @pytest.mark.parametrize(("pattern", "name"), TWINS)
-def test_an_innocent_twin_is_not_flagged(recorded: dict[str, rt.Ingested], pattern: str, name: str) -> None:
-    assert findings(recorded, pattern, name) == []
+def test_an_innocent_twin_is_not_flagged(findings: Findings, pattern: str, name: str) -> None:
+    assert findings(pattern, name) == []
 
 
-def test_the_finding_names_the_line(recorded: dict[str, rt.Ingested]) -> None:
-    (finding,) = findings(recorded, "get-in-loop", "one by one")
+def test_the_finding_names_the_line(findings: Findings) -> None:
+    (finding,) = findings("get-in-loop", "one by one")
     assert (
         "out.append(ray.get(work_0.remote(i)))" in Path(finding["file"]).read_text().splitlines()[finding["line"] - 1]
     )

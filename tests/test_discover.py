@@ -14,7 +14,7 @@ from raytrace_analyze.files import discover
 from raytrace_analyze.model import Compression
 from tests.span_files import PACK, one_line, pretty, span
 
-NOT_SPANS, OTHER = "not spans", "texts with spans in another form"
+NOT_SPANS, OTHER = "not spans", "texts that name trace ids"
 
 
 def names(*paths: Path) -> list[str]:

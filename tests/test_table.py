@@ -192,7 +192,7 @@ def test_merging_in_any_order_gives_the_same_table(rows: list[Row], order: objec
 def test_the_parquet_file_gives_back_the_table_and_is_readable_by_others(tmp_path: Path) -> None:
     spans = table(submit("s", 0, 1), run("r", 2, 9, "s", "T"), wait("w", 3, None, None, ["T"]))  # type: ignore[arg-type]
     path = tmp_path / "spans.parquet"
-    write_table(spans, path)
+    write_table(spans, str(path))
     assert pl.read_parquet(path).equals(spans)
     assert pl.read_parquet(path).schema == TABLE
     assert pl.read_parquet_metadata(path)["raytrace.schema_version"] == "2"

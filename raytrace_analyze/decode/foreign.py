@@ -27,7 +27,7 @@ _PATTERNS = (
 def foreign_kind(head: bytes) -> str | None:
     """Tell by the start of a file what it is, in words for several of them; None for what nobody could take for spans.
 
-    Other text in which a trace id is named is `texts with spans in another form`.
+    Other text in which a trace id is named is `texts that name trace ids`.
     """
     for start, kind in _STARTS:
         if head.startswith(start):
@@ -38,4 +38,4 @@ def foreign_kind(head: bytes) -> str | None:
     for pattern, kind in _PATTERNS:
         if pattern.match(head):
             return f"{kind} with spans inside" if has_ids and kind.endswith("lines") else kind
-    return "texts with spans in another form" if has_ids else None
+    return "texts that name trace ids" if has_ids else None

@@ -65,7 +65,7 @@ def in_order(table: pl.DataFrame) -> pl.DataFrame:
 
 def write_table(
     spans: pl.DataFrame,
-    path: Path,
+    path: Path | str,
     task_events: pl.DataFrame | None = None,
     *,
     mode: int | None = None,
@@ -80,7 +80,9 @@ def write_table(
     goes with the next version. `about` goes to the file's metadata. Raises OSError where the place cannot be written.
     """
     table = with_event_columns(with_task_events(spans, task_events))
-    write_table_parts(lambda: iter([in_file_order(in_order(table))]), path, mode=mode, about=about, problems=problems)
+    write_table_parts(
+        lambda: iter([in_file_order(in_order(table))]), Path(path), mode=mode, about=about, problems=problems
+    )
 
 
 def write_table_parts(

@@ -98,7 +98,7 @@ def test_spans_behind_nuls_are_found(tmp_path: Path, nuls: int) -> None:
         (b'{"log":"{\\"trace_id\\": 1}\\n"}\n', "Docker log lines with spans inside (1)"),
         (b'[{"name": "f", "cat": "x", "ph": "Z"}]', "Chrome traces (1)"),
         (b'[{"traceId": "a", "id": "b", "localEndpoint": {}}]', "Zipkin JSON (1)"),
-        (b'2026 INFO x trace "trace_id": "abc"\n', "texts with spans in another form (1)"),
+        (b'2026 INFO x trace "trace_id": "abc"\n', "texts that name trace ids (1)"),
     ],
 )
 def test_what_holds_no_spans_that_can_be_read_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
