@@ -826,14 +826,14 @@ def _missing(wait: Span) -> set[tuple[str | None, str]]:
 
 
 def _there(wait: Span, run: Span) -> int:
-    """When what the wait waited for was there: the end of the run, or its item."""
+    """When what the wait waited for was there: the end of the run, or its item. A scope that ends before has no say."""
     item, items = wait.told.get("raytrace.item"), run.told.get("raytrace.items")
-    if items is None or run.task not in wait.ready or (item is None and run.end <= wait.end):
+    if items is None or run.task not in wait.ready or (item is None and run.over <= wait.over):
         return run.end
     times = json.loads(run.told["raytrace.item_ready"])
     every = next(2**power for power in range(64) if len(range(0, items, 2**power)) <= len(times))
     if item is None:
-        times = [time for time in times if time <= wait.end]
+        times = [time for time in times if time <= wait.over]
         return min(max(times[-1], run.start), run.end) if times else run.end
     later = [time for number, time in zip(range(0, items, every), times, strict=True) if number >= item]
     return min(max(later[0], run.start), run.end) if later else run.end
