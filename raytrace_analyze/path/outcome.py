@@ -1,7 +1,7 @@
 """How a scope ended: whether it failed, and where the error came from."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -88,26 +88,28 @@ def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bo
     With `driver_ends` it is the driver whose end counts, else the spans without a parent.
     """
     failed = pl.concat([spans.filter(failures()), attempts.filter(failures())]).with_columns(ending=endings())
-    count = _counts(failed)
+    ended = _counted(failed)
     heads = spans.filter(pl.col("category") == "driver") if driver_ends else spans.filter(pl.col("parent_id").is_null())
     if heads.is_empty():
-        return Ended(Outcome.UNKNOWN, **count)
+        return ended
     wrong = heads.filter(pl.col("status") == "ERROR")
     if wrong.is_empty():
         never = heads.get_column("end").null_count() > 0
-        return Ended(Outcome.UNFINISHED if never else Outcome.COMPLETED, **count)
+        return replace(ended, outcome=Outcome.UNFINISHED if never else Outcome.COMPLETED)
     head = wrong.sort("end").row(-1, named=True)
     message = first_line(head["status_message"]) or "no message"
-    return Ended(Outcome.FAILED, message, _origin(head, spans, failed), **count)
+    return replace(ended, outcome=Outcome.FAILED, message=message, origin=_origin(head, spans, failed))
 
 
-def _counts(failed: pl.DataFrame) -> dict[str, int]:
+def _counted(failed: pl.DataFrame) -> Ended:
+    """Count the attempts that gave no result, by how they ended; the outcome is not known yet."""
     ending = failed.get_column("ending")
-    return {
-        "failed_attempts": failed.height,
-        "cancelled_attempts": int((ending == Ending.CANCELLED).sum()),
-        "killed_attempts": int((ending == Ending.KILLED).sum()),
-    }
+    return Ended(
+        Outcome.UNKNOWN,
+        failed_attempts=failed.height,
+        cancelled_attempts=int((ending == Ending.CANCELLED).sum()),
+        killed_attempts=int((ending == Ending.KILLED).sum()),
+    )
 
 
 def how_a_run_ended(run: pl.DataFrame, never: bool) -> Ended:
