@@ -7,11 +7,11 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.ray import internals, patches
-from raytrace_hook.record.call_sites import call_site, called_by_ray
+from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
 from raytrace_hook.record.futures import DeliveredFuture
 from raytrace_hook.record.suspensions import of_ray
-from raytrace_hook.record.waits import Waits, covered
+from raytrace_hook.record.waits import Waits, covered, locate
 
 
 def install(waits: Waits) -> None:
@@ -27,7 +27,7 @@ def install(waits: Waits) -> None:
             if not covered.get() and not called_by_ray():
                 wait = waits.begin(names.AWAIT_SPAN, 1, [reference])
                 if wait is not None:
-                    wait.site = call_site()
+                    locate(wait)
                 # Added before asyncio's own callback: the span is written before the coroutine goes on.
                 future.add_done_callback(lambda done: _awaited(waits, wait, reference, done))
             awaitable = original(future, *arguments, **keywords)

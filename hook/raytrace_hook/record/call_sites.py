@@ -23,7 +23,16 @@ _known: dict[tuple[int, ...], tuple[str, tuple[CodeType, ...]]] = {}
 
 def call_site() -> str | None:
     """Return `file:line` of the program's innermost frames, one a line, innermost first; None outside a program."""
+    return caller()[0]
+
+
+def caller() -> tuple[str | None, str | None]:
+    """Return where the present call stands, as `call_site` does, and which of Ray's libraries makes it.
+
+    The library is None where the program makes the call itself.
+    """
     frames: list[FrameType] = []
+    library = None
     frame = sys._getframe(1)
     is_inside_one = False
     while frame is not None and len(frames) < _MOST_FRAMES:
@@ -37,22 +46,10 @@ def call_site() -> str | None:
             is_inside_one = frame.f_code.co_name in _COMPREHENSIONS
         elif frames:
             break  # what called the program is Ray again: a task's body begins here
+        elif name.startswith(_LIBRARIES):
+            library = name
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
-    return site_of(frames)
-
-
-def library() -> str | None:
-    """Return which of Ray's libraries makes the present call, for whoever called it; None where the program does."""
-    found = None
-    frame = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__") or ""
-        if name.startswith(_LIBRARIES):
-            found = name
-        elif _is_of_the_program(name, frame):
-            break
-        frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
-    return None if found is None else ".".join(found.split(".", 2)[:2])
+    return site_of(frames), None if library is None else ".".join(library.split(".", 2)[:2])
 
 
 def is_program(module: str) -> bool:

@@ -35,8 +35,9 @@ class _Call:
             if self._name == names.PUT_SPAN:
                 sizes.begin_put()
             else:
-                self._references = _asked_for(frame.f_locals)
-                if not self._references or _only_looks(frame.f_locals):
+                variables = frame.f_locals
+                self._references = _asked_for(variables)
+                if not self._references or _only_looks(variables):
                     return
             awaited = placement.awaited(self._references)
             self._wait = self._waits.begin(self._name, len(self._references), self._references, awaited)
@@ -59,8 +60,8 @@ class _Call:
         else:
             variables = frame.f_locals
             ready, asked = variables.get("ready_ids", ()), variables.get("num_returns", 0)
-            came = internals.task_ids_of(ready)
             if datasets.is_executing():
+                came = internals.task_ids_of(ready)
                 self._wait.works_between = True
                 is_over = datasets.is_news(came)
                 self._waits.end(self._wait, lambda: {names.READY_TASK_IDS: came}, error, may_go_on=not is_over)

@@ -56,7 +56,7 @@ class _Step:
         self._waits, self._generator = waits, generator
         self._wait: Any = None
         # What an execution's thread takes from its tasks it has waited for in its polls.
-        if not covered.get() and not called_by_ray() and not datasets.is_executing():
+        if not covered.get() and not datasets.is_executing() and not called_by_ray():
             self._wait = waits.begin(names.NEXT_SPAN, 1, [generator])
         self._token = covered.set(True)
 

@@ -17,7 +17,7 @@ from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record import callers, datasets, sizes, turns
 from raytrace_hook.record.attributes import add_checked
-from raytrace_hook.record.call_sites import call_site, library
+from raytrace_hook.record.call_sites import caller
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
@@ -88,12 +88,11 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     operator = datasets.operator_that_submits()
     if operator is not None:
         attributes[names.OPERATOR] = operator
-    site = call_site()
+    site, library = caller()
     if site is not None:
         attributes[names.CALL_SITE] = site
-    by = library()
-    if by is not None:
-        attributes[names.LIBRARY] = by
+    if library is not None:
+        attributes[names.LIBRARY] = library
     add_checked(span, attributes)
 
 

@@ -24,7 +24,7 @@ from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import flows, polls
 from raytrace_hook.record.attributes import add_one
-from raytrace_hook.record.call_sites import call_site, library
+from raytrace_hook.record.call_sites import caller
 from raytrace_hook.record.flows import Flow
 
 MOST_AWAITED = 64
@@ -38,8 +38,9 @@ class Wait:
     """A wait that goes on."""
 
     __slots__ = (
-        "__weakref__", "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "is_shown", "key",
-        "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns", "works_between",
+        "__weakref__", "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "is_located",
+        "is_shown", "key", "library", "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns",
+        "works_between",
     )  # fmt: skip
 
     def __init__(self, name: str, context: Any, parent: SpanContext) -> None:
@@ -56,8 +57,11 @@ class Wait:
         self.is_shown = False
         self.context = context
         self.parent = parent
+        self.is_located = False
         self.site: str | None = None
-        """Where the call was made; looked up at its end where it is still to be seen then."""
+        """Where the call was made."""
+        self.library: str | None = None
+        """Which of Ray's libraries made it; None for the program itself."""
         self.measured_ns = self.start_ns
         """Where the call itself began, after our own work: what decides whether it was short."""
         self.polls = 0
@@ -191,7 +195,7 @@ class Waits:
         wait.polls += 1
         wait.found, wait.error = found, error_text(error) if error is not None else ""
         wait.ready.update(dict.fromkeys(found.get(names.READY_TASK_IDS, ())))
-        wait.site = wait.site or call_site()
+        locate(wait)
         self._show(wait, wait.end_ns)
         polls.hold(wait, self._settle)
 
@@ -234,12 +238,11 @@ class Waits:
             found[names.POLLS] = calls
         if wait.awaited:
             found[names.AWAITED] = wait.awaited
-        site = wait.site or call_site()
-        if site is not None:
-            found[names.CALL_SITE] = site
-        by = library()
-        if by is not None:
-            found[names.LIBRARY] = by
+        locate(wait)
+        if wait.site is not None:
+            found[names.CALL_SITE] = wait.site
+        if wait.library is not None:
+            found[names.LIBRARY] = wait.library
         return found
 
     def _tracer(self) -> trace.Tracer:
@@ -292,6 +295,14 @@ def _open_record(wait: Wait, end_ns: int) -> str:
         f'"start_time":"{timestamp(wait.start_ns)}","end_time":{end},"status":{{"status_code":"UNSET"}},'
         f'"attributes":{{{_open_attributes(wait, end_ns)}}},"events":[],"links":[]}}'
     )
+
+
+def locate(wait: Wait) -> None:
+    """Note who makes the present call, once: it is to be asked for while that is to be seen on the stack."""
+    if not wait.is_located:
+        site, wait.library = caller()
+        wait.site = wait.site or site
+        wait.is_located = True
 
 
 def _open_attributes(wait: Wait, end_ns: int) -> str:
