@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import COPIES, Candidate, Pattern
 from raytrace_analyze.advice.pools import uneven_pool
 from raytrace_analyze.replay.rewrite import take_turns_of
 from raytrace_analyze.table.lineage import RowIds
@@ -13,7 +13,6 @@ from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.vocabulary import Cause
 
 _FEWEST_CALLS = 3
-_COPIES = 2
 
 
 def actor_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -41,7 +40,7 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
             continue
         mended = facts.graph
         for each in actors:
-            mended = take_turns_of(mended, each, _COPIES)
+            mended = take_turns_of(mended, each, COPIES)
         which = f"an actor `{name}`" if len(actors) == 1 else f"each of {len(actors):,} actors `{name}`"
         yield Candidate(
             Pattern.ACTOR_BOTTLENECK,

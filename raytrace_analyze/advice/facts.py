@@ -146,14 +146,19 @@ class Facts:
     @cached_property
     def waits_of(self) -> dict[int, RowIds]:
         """By flow of control (the row that heads it): its waits that the program itself makes, in order of start."""
-        return _by_flow(self.graph.events.head, self.of_the_program(self.waits))
+        return _by_flow(self.graph.events.head, self.own_waits)
 
     @cached_property
     def submits_of(self) -> dict[int, RowIds]:
         """By flow of control (the row that heads it): the program's own submits, in order of start."""
-        return _by_flow(self.graph.events.head, self.of_the_program(self.submits))
+        return _by_flow(self.graph.events.head, self._of_the_program(self.submits))
 
-    def of_the_program(self, rows: RowIds) -> RowIds:
+    @cached_property
+    def own_waits(self) -> RowIds:
+        """The waits that the program itself makes, in order of start."""
+        return self._of_the_program(self.waits)
+
+    def _of_the_program(self, rows: RowIds) -> RowIds:
         """Leave out the calls (rows) that Ray's libraries make: nobody can write these in another way."""
         texts = self.spans.get_column("attributes").gather(rows)
         return rows[~flags(texts.str.contains(f'"{LIBRARY}"', literal=True))]
@@ -165,7 +170,7 @@ class Facts:
         Those in Ray's libraries are left out.
         """
         waits_at: dict[tuple[int, str], list[int]] = {}
-        waits = self.of_the_program(self.waits)
+        waits = self.own_waits
         names = self.spans.get_column("name").gather(waits).to_list()
         flows = self.graph.events.head[waits].tolist()
         for wait, flow, name in zip(waits.tolist(), flows, names, strict=True):

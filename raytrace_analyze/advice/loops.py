@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import COPIES, Candidate, Pattern
 from raytrace_analyze.advice.source import Use
 from raytrace_analyze.advice.words import place_text, times_text
 from raytrace_analyze.function_names import name_of
@@ -16,8 +16,6 @@ from raytrace_analyze.units import count_text
 
 MOST_OF_THEM = 0.8
 """What part of a loop's rounds has to be as is said of it."""
-_COPIES = 2
-"""How many actors would be in place of one."""
 _BY_RAY = "__ray_"
 """How the methods begin that Ray itself calls: no program can call them otherwise."""
 _NEVER = (Use.NEEDED, Use.PASSED_ON)
@@ -191,9 +189,8 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
             "spread the calls over several actors, if none needs what another left there, and get all results at once "
             "(this is what two actors would save)"
         )
-        mended = take_turns_of(mended, calls[np.argsort(facts.start[calls], kind="stable")], _COPIES)
-    rows = np.concatenate([waits, np.unique(np.concatenate([*ready, runs]))])
-    return Candidate(pattern, function, seen, remedy, mended, rows, site, certain)
+        mended = take_turns_of(mended, calls[np.argsort(facts.start[calls], kind="stable")], COPIES)
+    return Candidate(pattern, function, seen, remedy, mended, np.concatenate([waits, calls]), site, certain)
 
 
 def _is_one_serial_actor(facts: Facts, runs: RowIds) -> bool:

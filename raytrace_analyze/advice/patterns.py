@@ -24,6 +24,10 @@ def _pattern(page: str, title: str) -> Reference:
 _LIMIT_PENDING = _pattern("limit-pending-tasks", "Pattern: Using ray.wait to limit the number of pending tasks")
 
 
+COPIES = 2
+"""How many actors a remedy would have in place of one."""
+
+
 class Pattern(StrEnum):
     """What costs time; the values are part of the JSON."""
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.relations import number_tasks
-from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.trace.span_arrays import NEXT, Structure
 from raytrace_analyze.units import duration_text
 
 SAYINGS = (
@@ -199,7 +199,7 @@ def _streamed(structure: Structure, waits: RowIds, waited: RowIds, host: RowIds,
     Those that somebody iterates over, and those that one clock saw a wait come back from before they were over.
     """
     spans = structure.spans
-    is_next = (spans.get_column("name") == "ray.next").to_numpy()[waits]
+    is_next = (spans.get_column("name") == NEXT).to_numpy()[waits]
     too_early = (host[waits] == host[waited]) & (structure.end[waits] < done[waited])
     of = ["session", "function"]
     functions = spans.select(of)[waited[is_next | too_early]].unique()

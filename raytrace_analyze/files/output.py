@@ -35,7 +35,7 @@ def whole_file(path: str | os.PathLike[str], mode: int | None = None) -> Iterato
     partial = f"{stem}{secrets.token_hex(8)}{_PARTIAL}"
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _remove_leftovers(place, stem)
+        _remove_leftovers(place, stem, _PARTIAL, _remove_unless_held)
         with _created(place, partial) as file:
             yield file
             file.flush()
@@ -58,10 +58,11 @@ def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 - that of Path may raise for odd names
     stem = _stem(name)
-    for entry in Path(folder).iterdir():
-        if entry.name.startswith(stem) and entry.name.endswith(_SCRATCH):
-            with suppress(OSError):
-                _remove_folder_unless_held(entry)
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _remove_leftovers(place, stem, _SCRATCH, _remove_folder_unless_held)
+    finally:
+        os.close(place)
     scratch = Path(folder, f"{stem}{secrets.token_hex(8)}{_SCRATCH}")
     scratch.mkdir(mode=0o700)
     held = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -71,16 +72,6 @@ def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        os.close(held)
-
-
-def _remove_folder_unless_held(folder: Path) -> None:
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if os.fstat(held).st_uid == os.geteuid():
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    finally:
         os.close(held)
 
 
@@ -135,12 +126,12 @@ def _created(place: int, name: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def _remove_leftovers(place: int, stem: str) -> None:
-    """Remove partial files of ours that no process holds any more."""
+def _remove_leftovers(place: int, stem: str, ending: str, remove: Callable[[int, str], None]) -> None:
+    """Remove what is called so, and no process holds any more."""
     for name in os.listdir(place):
-        if name.startswith(stem) and name.endswith(_PARTIAL):
+        if name.startswith(stem) and name.endswith(ending):
             with suppress(OSError):
-                _remove_unless_held(place, name)
+                remove(place, name)
 
 
 def _remove_unless_held(place: int, name: str) -> None:
@@ -150,6 +141,16 @@ def _remove_unless_held(place: int, name: str) -> None:
         if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(name, dir_fd=place)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_folder_unless_held(place: int, name: str) -> None:
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+    try:
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(name, ignore_errors=True, dir_fd=place)
     finally:
         os.close(descriptor)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
 from raytrace_analyze.path.via import Codes, code
 from raytrace_analyze.queueing.split import SlotWaits
@@ -141,7 +140,9 @@ class Origins:
             lane = self._turns.lane[asked.run[calls]]
             calls, lane = calls[self._turns.is_known[lane]], lane[self._turns.is_known[lane]]
             position = asked[calls].position(self._freed, lane)
-            holder = self._without_rays_own(self._freed.members_at(position))
+            holder = self._freed.members_at(position)
+            # What Ray's libraries run for themselves, their long polls and checks, leads nowhere.
+            holder = np.where((holder >= 0) & self._structure.rays_own[holder], -1, holder)
             found.put(some[calls], holder, Via.ACTOR, self._freed.times_at(position))
         if (tasks := positions(~on_actor)).size:
             worker = self._runs.worker[asked.run[tasks]]
@@ -152,13 +153,6 @@ class Origins:
                 node = self._slots.nodes(asked.run[tasks], asked.since[tasks], asked.until[tasks])
                 run = asked[tasks].released(self._on_node, node, self._structure.end)
                 found.put(some[tasks], run, Via.SLOT, self._structure.end[run])
-
-    def _without_rays_own(self, run: RowIds) -> RowIds:
-        """Leave out (-1) what Ray's libraries run for themselves: their long polls and checks lead nowhere."""
-        functions = self._structure.spans.get_column("function").gather(np.maximum(run, 0))
-        names = functions.unique().drop_nulls()
-        own = names.filter(is_rays_own(names))
-        return run if own.is_empty() else np.where(functions.is_in(own.implode()).fill_null(value=False), -1, run)
 
 
 def _creations(runs: Runs) -> tuple[Latest, RowIds]:

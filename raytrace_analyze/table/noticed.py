@@ -62,27 +62,23 @@ def contradictions(copies: pl.DataFrame) -> pl.DataFrame:
 def backwards_problems(found: Iterable[Noticed]) -> list[Problem]:
     """Put what `backwards` found into words."""
     whole = _together(found)
-    if not whole.count:
-        return []
-    first = whole.first.row(0, named=True)
-    detail = (
-        f"{whole.count:,} of {whole.among:,} spans end before they start, by up to {duration_text(whole.most_ns)} "
-        f"(first: span {first['span_id']}, {first['name']}): a clock was set back; they are taken to end as they start"
-    )
-    return [Problem(ProblemKind.BACKWARDS, first["source"] or "", None, detail, whole.count)]
+    what = f"end before they start, by up to {duration_text(whole.most_ns)}"
+    then = ": a clock was set back; they are taken to end as they start"
+    return _problem(ProblemKind.BACKWARDS, whole, what, then, lost=whole.count)
 
 
 def orphan_problems(found: Iterable[Noticed]) -> list[Problem]:
     """Put what `orphans` found into words."""
-    whole = _together(found)
+    what = "name a parent that is in none of the files"
+    return _problem(ProblemKind.MISSING_PARENT, _together(found), what, "; they are treated as roots")
+
+
+def _problem(kind: ProblemKind, whole: Noticed, what: str, then: str, lost: int = 0) -> list[Problem]:
     if not whole.count:
         return []
     first = whole.first.row(0, named=True)
-    detail = (
-        f"{whole.count:,} of {whole.among:,} spans name a parent that is in none of the files "
-        f"(first: span {first['span_id']}, {first['name']}); they are treated as roots"
-    )
-    return [Problem(ProblemKind.MISSING_PARENT, first["source"], None, detail)]
+    said = f"{whole.count:,} of {whole.among:,} spans {what} (first: span {first['span_id']}, {first['name']}){then}"
+    return [Problem(kind, first["source"] or "", None, said, lost)]
 
 
 def contradiction_problems(found: Sequence[pl.DataFrame]) -> list[Problem]:

@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.clipping import Scoped
@@ -187,8 +186,7 @@ def joins(scoped: Scoped, runs: Runs, *, infer: bool) -> Timed:
         guests = np.flatnonzero(
             structure.is_run & (scoped.scope_of[:count] >= 0) & ~runs.claimed & (~runs.recorded | by_async)
         )
-        is_own = is_rays_own(structure.spans.get_column("function").gather(guests)).fill_null(value=False)
-        guests = guests[~is_own.to_numpy()]
+        guests = guests[~structure.rays_own[guests]]
     children = np.concatenate([nested, guests])
     owner = np.concatenate([scoped.parent[nested], _inferred_owners(scoped, guests)])
     ended = scoped.end[children]

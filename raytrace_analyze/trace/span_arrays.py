@@ -12,6 +12,7 @@ import polars as pl
 
 from raytrace_analyze.attributes import ALIVE, told
 from raytrace_analyze.decode.times import time_of
+from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.schema import PROCESS, Category
 from raytrace_analyze.table.begun import run_flags
 from raytrace_analyze.table.lineage import (
@@ -20,6 +21,7 @@ from raytrace_analyze.table.lineage import (
     Nanos,
     RowIds,
     cut_circles,
+    flags,
     mixed_hash,
     nearest_ancestor,
     parent_rows,
@@ -27,8 +29,10 @@ from raytrace_analyze.table.lineage import (
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs
 
-HELD_BACK = ("back-pressure",)
-"""The names of the waits of generators that are held back, in which they keep their slots."""
+BACK_PRESSURE = "back-pressure"
+"""The name of the waits of generators that are held back for their consumer, in which they keep their slots."""
+NEXT = "ray.next"
+"""The name of the waits for the next item of a generator."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,16 @@ class Structure:
         return ids.rank("dense").to_numpy().astype(np.int64)
 
     @cached_property
+    def rays_own(self) -> Flags:
+        """Tell what belongs to functions that Ray's libraries run for themselves."""
+        functions = self.spans.get_column("function")
+        names = functions.unique().drop_nulls()
+        return flags(functions.is_in(names.filter(is_rays_own(names)).implode()))
+
+    @cached_property
     def keeps_slot(self) -> Flags:
         """Tell the waits in which Ray does not take the slot back."""
-        keeps = self.spans.get_column("name").is_in(HELD_BACK).to_numpy().copy()
+        keeps = (self.spans.get_column("name") == BACK_PRESSURE).to_numpy().copy()
         keeps[self.idle_waits] = True
         return keeps
 

@@ -14,10 +14,7 @@ from raytrace_analyze.trace.asof import NEVER, latest_until, members_at
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed, group_by_time, positions
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.span_arrays import HELD_BACK
-
-_TAKES = "ray.next"
-"""The name of the waits for the next item of a generator."""
+from raytrace_analyze.trace.span_arrays import BACK_PRESSURE, NEXT
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,12 @@ def find_takers(runs: Runs) -> Takers | None:
     structure = runs.structure
     waits = positions(runs.is_wait & ~structure.is_run)
     name = structure.spans.get_column("name").gather(waits)
-    held = waits[name.is_in(HELD_BACK).to_numpy()]
+    held = waits[(name == BACK_PRESSURE).to_numpy()]
     held = held[structure.run_above[held] >= 0]
     if held.size == 0:
         return None
     is_take = np.zeros(structure.start.size, dtype=np.bool_)
-    is_take[waits[(name == _TAKES).to_numpy()]] = True
+    is_take[waits[(name == NEXT).to_numpy()]] = True
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
     of_take = positions(is_take[wait])
     takes = wait[of_take]

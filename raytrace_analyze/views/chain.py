@@ -53,7 +53,8 @@ def with_endings(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
 
 def _with_missing(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Say in a column `missing`, of waits that did not get what they asked for, a function of which nothing ran."""
-    waits = spans.join(segments.filter(category=Category.WAIT), on=["trace_id", "span_id"], how="semi")
+    may_lack = pl.col("attributes").str.contains(AWAITED_TASK_IDS, literal=True)
+    waits = spans.filter(may_lack).join(segments.filter(category=Category.WAIT), on=["trace_id", "span_id"], how="semi")
     asked = [json_of(text, {}).get(AWAITED_TASK_IDS) for text in waits.get_column("attributes")]
     first = [ids[0] if isinstance(ids, list) and ids and isinstance(ids[0], str) else None for ids in asked]
     ran = spans.filter(pl.col("category") == "task").select("session", submitted_task_id="task_id")

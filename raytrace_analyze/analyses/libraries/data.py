@@ -12,6 +12,7 @@ from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import covered
+from raytrace_analyze.trace.span_arrays import BACK_PRESSURE
 
 OPERATORS = pl.Schema(
     {
@@ -61,13 +62,15 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     operators = find_operators(trace)
     if operators.table.is_empty():
         return pl.DataFrame(schema=OPERATORS)
+    segments = paths_of(trace, "jobs", PathOptions()).select("trace_id", "span_id", "duration_ns")
+    rows = np.flatnonzero(operators.of_row >= 0)
     about = (
         operators.table.with_row_index("number")
         .cast({"number": pl.Int64})
         .join(_tasks(trace, operators), on="number", how="left")
         .join(_queues(trace, operators), on="number", how="left")
         .join(_actors(trace, operators), on="number", how="left")
-        .join(_on_path(trace, operators), on="number", how="left")
+        .join(_path_of(trace, segments, rows, operators.of_row[rows]), on="number", how="left")
         .with_columns(
             pl.col("tasks", "errors", "actors", "path_ns").fill_null(0),
             pl.when(pl.col("is_recorded").fill_null(True)).then(pl.col("busy_ns").fill_null(0)),
@@ -85,12 +88,12 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
         rows_per_s=pl.when(active > 0).then(pl.col("rows_out") / (active / 1e9)),
         actors=pl.col("actors"),
     )
-    own = _executors(trace, operators, told)
-    rows = pl.concat([told, own, _drivers(pl.concat([told, own], how="diagonal"))], how="diagonal")
+    known = pl.concat([told, _executors(trace, segments, operators, told)], how="diagonal")
+    every = pl.concat([known, _drivers(known)], how="diagonal")
     share = pl.col("path_ns") / pl.col("took_ns").clip(lower_bound=1)
     most = pl.col("path_ns").rank("ordinal", descending=True).over(_EXECUTION)
     return (
-        rows.with_columns(pl.col("is_own", "is_driver").fill_null(value=False))
+        every.with_columns(pl.col("is_own", "is_driver").fill_null(value=False))
         .with_columns(path_share=share, limits=(most == 1) & (pl.col("path_ns") > 0))
         .sort("start_ns", *_EXECUTION, "is_driver", "is_own", "place", "first_ns", "operator", nulls_last=True)
         .select(OPERATORS.names())
@@ -127,7 +130,7 @@ def _held_back(trace: PreparedTrace) -> RowIds:
     """By row of a run: how long (ns) it stood with an item that its consumer did not take."""
     structure = trace.structure
     held = np.zeros(structure.start.size, dtype=np.int64)
-    stood = np.flatnonzero((trace.spans.get_column("name") == _BACK_PRESSURE).to_numpy())
+    stood = np.flatnonzero((trace.spans.get_column("name") == BACK_PRESSURE).to_numpy())
     run = structure.run_above[stood]
     stood, run = stood[run >= 0], run[run >= 0]
     np.add.at(held, run, structure.end[stood] - structure.start[stood])
@@ -159,16 +162,9 @@ def _actors(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
     return found.group_by("number").agg(actors=pl.len().cast(pl.Int64), actor_start_ns=pl.col("took").max())
 
 
-def _on_path(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
-    """Sum what each operator has of the critical paths of all jobs, by its number."""
-    rows = np.flatnonzero(operators.of_row >= 0)
-    return _path_of(trace, rows, operators.of_row[rows])
-
-
-def _path_of(trace: PreparedTrace, rows: RowIds, number: RowIds) -> pl.DataFrame:
-    """Sum what spans (rows) have of the critical paths of all jobs, by the number that each of them has."""
+def _path_of(trace: PreparedTrace, segments: pl.DataFrame, rows: RowIds, number: RowIds) -> pl.DataFrame:
+    """Sum what spans (rows) have of the paths that `segments` are of, by the number that each of them has."""
     of_span = trace.spans.select("trace_id", "span_id")[rows].with_columns(number=number)
-    segments = paths_of(trace, "jobs", PathOptions()).select("trace_id", "span_id", "duration_ns")
     return (
         segments.join(of_span, on=["trace_id", "span_id"], how="inner")
         .group_by("number")
@@ -179,7 +175,7 @@ def _path_of(trace: PreparedTrace, rows: RowIds, number: RowIds) -> pl.DataFrame
 _OF_EXECUTION = ("dataset", "outcome", "start_ns", "took_ns")
 
 
-def _executors(trace: PreparedTrace, operators: Operators, about: pl.DataFrame) -> pl.DataFrame:
+def _executors(trace: PreparedTrace, segments: pl.DataFrame, operators: Operators, about: pl.DataFrame) -> pl.DataFrame:
     """Give Ray Data's own row of each execution of which that was recorded: what its thread has of the path."""
     structure = trace.structure
     is_thread = (trace.spans.get_column("function") == EXECUTOR).fill_null(value=False)
@@ -188,7 +184,7 @@ def _executors(trace: PreparedTrace, operators: Operators, about: pl.DataFrame) 
     rows = np.flatnonzero(np.isin(run, threads) & (operators.of_row < 0))
     known = trace.spans.select("session", execution=told(pl.col("attributes"), EXECUTION))[threads]
     found = known.with_columns(number=pl.Series(threads)).join(
-        _path_of(trace, rows, run[rows]), on="number", how="left"
+        _path_of(trace, segments, rows, run[rows]), on="number", how="left"
     )
     executions = about.group_by(_EXECUTION).agg(pl.col(_OF_EXECUTION).drop_nulls().first())
     return executions.join(found, on=["session", "execution"]).select(
@@ -209,7 +205,3 @@ def _drivers(rows: pl.DataFrame) -> pl.DataFrame:
         path_ns=rest.clip(lower_bound=0),
         is_driver=pl.lit(value=True),
     )
-
-
-_BACK_PRESSURE = "back-pressure"
-"""The hook's span of a generator that is held back for its consumer."""
