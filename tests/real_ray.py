@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hook.reader import PATIENCE
+
 OPEN_CLUSTER = {"RAY_AUTH_MODE": "disabled"}
 """From Ray 2.60 on `ray start` asks for a token; these clusters listen to this machine only."""
 
@@ -39,7 +41,7 @@ def cluster(folder: Path, options: Sequence[str], **environment: str) -> Iterato
     with log.open("w") as out:
         head = subprocess.Popen(
             [*start, *own, *options],
-            env={**os.environ, **environment, **OPEN_CLUSTER},
+            env={**os.environ, **PATIENCE, **environment, **OPEN_CLUSTER},
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -61,7 +63,7 @@ def run_traced(program: Path, spans: Path, *arguments: str, **environment: str) 
     """Run a program that names the hook itself, or whose cluster has it; its spans go to a folder."""
     done = subprocess.run(
         [sys.executable, str(program), *arguments],
-        env={**os.environ, "RAYTRACE_DIR": str(spans), **environment},
+        env={**os.environ, "RAYTRACE_DIR": str(spans), **PATIENCE, **environment},
         capture_output=True,
         text=True,
         timeout=480,

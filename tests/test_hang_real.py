@@ -1,5 +1,6 @@
 """Real Ray programs that really hang, killed from outside: `hang` names who waits for whom."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
+from tests.hook.reader import PATIENCE
 
 pytestmark = pytest.mark.ray
 
@@ -86,7 +88,7 @@ def hang_for_real(folder: Path, program: str, is_hung: Callable[[rt.Hang], bool]
     with (folder / "output.txt").open("w") as log:
         running = subprocess.Popen(
             [sys.executable, str(script)],
-            env={**os.environ, "RAYTRACE_DIR": str(spans)},
+            env={**os.environ, "RAYTRACE_DIR": str(spans), **PATIENCE},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -99,7 +101,8 @@ def hang_for_real(folder: Path, program: str, is_hung: Callable[[rt.Hang], bool]
             time.sleep(2)
     finally:
         # What Ray has started in that session ends with the driver.
-        os.killpg(running.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself, which is told
+            os.killpg(running.pid, signal.SIGKILL)
         running.wait()
     done = CliRunner().invoke(app, ["hang", str(spans)])
     assert done.exit_code == 0, done.output

@@ -132,7 +132,11 @@ class Run:
         return self._recording
 
 
-PATIENCE = {"RAY_raylet_start_wait_time_s": "120", "RAY_agent_register_timeout_ms": "120000"}
+PATIENCE = {
+    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_agent_register_timeout_ms": "120000",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+}
 """On a busy machine Ray's own processes take longer to start than Ray waits for them."""
 
 
