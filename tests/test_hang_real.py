@@ -21,7 +21,7 @@ pytestmark = pytest.mark.ray
 BEGINNING = """
 import os, threading, time
 import ray
-ray.init(num_cpus=2, include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
+ray.init(address="local", num_cpus=2, include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
 """
 CIRCLE = """
 @ray.remote(num_cpus=0)

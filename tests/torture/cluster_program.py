@@ -50,7 +50,7 @@ class Worker:
 
 
 def main() -> None:
-    ray.init(num_cpus=2, include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
     flag = f"{ACKNOWLEDGED}.flag"
     if HOW == "task":
         ray.get([work.remote(ACKNOWLEDGED, flag, number == 0) for number in range(4)])
