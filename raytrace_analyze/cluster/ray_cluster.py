@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,14 +113,19 @@ def other_jobs_run() -> bool:
 
 def call_on(calls: Mapping[Node, tuple[Callable[..., Any], Sequence[Any]]]) -> dict[Node, Any]:
     """Call a function of this package on each of these nodes, all at once; gives what they returned, or `Failed`."""
-    lacking = _gathered({node: _submit(_missing_packages, (_requirements(),), node) for node in calls})
+    lacking = gathered(lacking_packages(calls))
     given: dict[Node, Any] = {node: each for node, each in lacking.items() if isinstance(each, Failed)}
     running = {
         node: _submit(function, arguments, node, lacking[node])
         for node, (function, arguments) in calls.items()
         if node not in given
     }
-    return given | _gathered(running)
+    return given | gathered(running)
+
+
+def lacking_packages(wanted: Iterable[Node]) -> dict[Node, Any]:
+    """Ask nodes which packages they lack for reading span files; gives references to lists of requirements."""
+    return {node: _submit(_missing_packages, (_requirements(),), node) for node in wanted}
 
 
 def _submit(function: Callable[..., Any], arguments: Sequence[Any], node: Node, packages: Sequence[str] = ()) -> Any:
@@ -137,7 +142,8 @@ def _submit(function: Callable[..., Any], arguments: Sequence[Any], node: Node, 
     return ray.remote(function).options(**options).remote(*arguments)
 
 
-def _gathered(running: Mapping[Node, Any]) -> dict[Node, Any]:
+def gathered(running: Mapping[Node, Any]) -> dict[Node, Any]:
+    """Give what calls on nodes returned, or `Failed`."""
     import ray
     from ray.exceptions import RayError
 
