@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ import polars as pl
 import polars.selectors as cs
 import pytest
 
+from raytrace_analyze.analyses.evidence import evidence
 from raytrace_analyze.cluster import merge as module
+from raytrace_analyze.cluster import paths as paths_module
 from raytrace_analyze.cluster.buckets import BucketsOnNodes, OrderedOnNodes
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.ingest import find, load_found
 from raytrace_analyze.merging import LargeIngested
+from raytrace_analyze.path.aggregate import aggregate_paths
+from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.prepared import prepare
+from raytrace_analyze.table.assemble import write_table
 from raytrace_analyze.table.file_order import in_file_order
 from tests.span_files import one_line, span
 from tests.test_spilled_merge import EVENTS, ROOT, made_up, mixed_files
@@ -52,7 +59,9 @@ class Reference(bytes):
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Tasks", Tasks)
+    for each in (module, paths_module):
+        monkeypatch.setattr(each, "Tasks", Tasks)
+    monkeypatch.setattr(paths_module, "_ROWS", 40)
     monkeypatch.setattr(module, "BUCKET_BYTES", 60_000)
     monkeypatch.setattr(module, "plan", partial(module.plan, part_bytes=40_000))
     monkeypatch.setattr("raytrace_analyze.spilled.ordered._SAMPLE_ROWS", 20)
@@ -128,3 +137,45 @@ def assert_alike(one: Any, other: Any) -> None:
         assert rows[0].sort(pl.all()).equals(rows[1].sort(pl.all()))
     elif isinstance(one, pl.DataFrame):
         assert one.equals(other)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All captures in one table, and some traces that have parts in two sessions."""
+    found = load_found(find([ROOT / "sample_spans", EVENTS]))
+    first, second = found.spans.get_column("session").unique().sort().to_list()[:2]
+    is_moved = (pl.col("session") == first) & (pl.col("span_id").hash() % 3 == 0)
+    spans = found.spans.with_columns(session=pl.when(is_moved).then(pl.lit(second)).otherwise("session"))
+    place = tmp_path_factory.mktemp("table") / "spans.parquet"
+    write_table(spans, place, problems=found.report.all_problems)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("scopes", "by", "tail"),
+    [("jobs", "function", None), ("jobs", "entrypoint", None), ("traces", "cause", "p90"), ("requests", "name", "p50")],
+)
+def test_paths_of_many_sessions(scopes: str, by: str, tail: str | None, table: Path) -> None:
+    plain = load_found(find([table]))
+    sums = aggregate_paths(prepare(plain.spans), PathOptions(), scopes=scopes, by=by, tail=tail)
+    question = paths_module.Question(scopes, by, tail, PathOptions(), clock_correct=True)
+    answer = paths_module.paths_on_cluster([table], question, lambda share: None)
+    assert answer.sums.frame.equals(sums.frame)
+    assert replace(answer.sums, frame=sums.frame) == sums
+    assert answer.evidence == evidence(plain)
+    assert answer.report == plain.report
+
+
+def test_large_sessions_are_shared() -> None:
+    apart = [paths_module.Apart(("a",), 100), paths_module.Apart(("b", "c"), 30)]
+    assert paths_module._shares(apart, "traces", 4) == [
+        *[(("a",), number, 3) for number in range(3)],
+        (("b", "c"), 0, 1),
+    ]
+    assert len(paths_module._shares(apart, "requests", 4)) == 2
+
+
+def test_paths_are_found_in_one_table(tmp_path: Path) -> None:
+    question = paths_module.Question("jobs", "function", None, PathOptions(), clock_correct=True)
+    with pytest.raises(UsageError, match="merge FOLDER --engine ray"):
+        paths_module.paths_on_cluster([ROOT / "sample_spans"], question, lambda share: None)

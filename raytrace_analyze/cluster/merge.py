@@ -1,23 +1,19 @@
 """Merges span files that all nodes of a cluster see, on the cluster: the steps and the table of `merging`."""
 
 import math
-import os
-import socket
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from raytrace_analyze.cluster.buckets import BucketsOnNodes, OrderedOnNodes, Piece, in_buckets
+from raytrace_analyze.cluster.seen import seeing
 from raytrace_analyze.cluster.tasks import Tasks
 from raytrace_analyze.engines.plan import Task, plan
-from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import readable
 from raytrace_analyze.ingest import Found, Ingested, find, load_found
 from raytrace_analyze.merging import DECODED_SHARE, LargeIngested, frame_bytes, merge_buckets
-from raytrace_analyze.model import InputFile, Problem, Progress
+from raytrace_analyze.model import Problem, Progress
 from raytrace_analyze.schema import DECODED
 from raytrace_analyze.spilled.buckets import BUCKET_BYTES
 
@@ -78,35 +74,8 @@ def _decoded(share: Sequence[Task], count: int, folder: str) -> list[tuple[int, 
 
     Gives how many records there were and what was wrong, and a piece for each of `count` buckets.
     """
-    with _in_folder(folder):
-        _check_seen({file for part in share for file in part.files})
+    with seeing({file for part in share for file in part.files}, folder):
         decoded = [each for part in share for each in part.run()]
     spans = pl.concat([DECODED.to_frame(), *(each.frame for each in decoded)])
     problems = [problem for each in decoded for problem in each.problems]
     return [(spans.height, problems), *in_buckets(spans, count)]
-
-
-@contextmanager
-def _in_folder(folder: str) -> Iterator[None]:
-    before = Path.cwd()
-    try:
-        with suppress(OSError):  # where it is needed and not there, the files are not seen either
-            os.chdir(folder)
-        yield
-    finally:
-        os.chdir(before)
-
-
-def _check_seen(files: Iterable[InputFile]) -> None:
-    """Raise UsageError where a file is not what was found: it lies on another node's disk."""
-    for file in files:
-        place = file.archive or file.path
-        try:
-            size_bytes = os.stat(place).st_size  # noqa: PTH116 - that of Path may raise for odd names
-        except OSError:
-            size_bytes = -1
-        if size_bytes < (0 if file.archive else file.size_bytes):
-            raise UsageError(
-                f"{readable(place)} is not to be read on node {socket.gethostname()}: --engine ray reads what all "
-                "nodes see; what lies on disks of their own `collect` brings together"
-            )

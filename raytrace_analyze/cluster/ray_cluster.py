@@ -138,7 +138,8 @@ def _submit(function: Callable[..., Any], arguments: Sequence[Any], node: Node, 
         "scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=False),
     }
     if packages:
-        options["runtime_env"] = {**_runtime_env(), "pip": list(packages)}
+        # The package itself comes with the job: Ray takes no folders for single tasks.
+        options["runtime_env"] = {"pip": list(packages)}
     return ray.remote(function).options(**options).remote(*arguments)
 
 
