@@ -14,6 +14,7 @@ import pytest
 from raytrace_analyze.cluster import merge as merging
 from raytrace_analyze.cluster import paths as path_finding
 from raytrace_analyze.cluster.ray_cluster import connected
+from raytrace_analyze.cluster.tasks import ENVIRONMENT
 from raytrace_analyze.ingest import find, load_found
 from raytrace_analyze.merging import LargeIngested
 from raytrace_analyze.model import Progress
@@ -92,7 +93,7 @@ def test_a_node_that_dies_halfway_changes_nothing(
     monkeypatch.setattr(merging, "BUCKET_BYTES", 400_000)
     paths = files_of_all_kinds(tmp_path / "spans")
     plain = load_found(find(paths))
-    with connected(cluster.address), dying_node(cluster, merging.DECODED_SHARE) as progress:
+    with connected(cluster.address, **ENVIRONMENT), dying_node(cluster, merging.DECODED_SHARE) as progress:
         found = merging.merge_on_cluster(paths, progress)
         assert isinstance(found, LargeIngested)
         rows = pl.concat(found.parts())
@@ -112,7 +113,7 @@ def test_paths_of_all_scopes_while_a_node_dies(cluster: Any, tmp_path: Path, mon
     assert there.returncode == here.returncode == 0, there.stderr
     assert there.stdout == here.stdout
     question = path_finding.Question("jobs", "function", "p50", PathOptions(), clock_correct=True)
-    with connected(cluster.address), dying_node(cluster, 0.01) as progress:
+    with connected(cluster.address, **ENVIRONMENT), dying_node(cluster, 0.01) as progress:
         answer = path_finding.paths_on_cluster([table], question, progress)
     sums = aggregate_paths(prepare(spans), PathOptions(), scopes="jobs", tail="p50")
     assert answer.sums.frame.equals(sums.frame)

@@ -1,6 +1,7 @@
 """The steps of `--engine ray`, done one after another in this process: the tables and reports of the local engine."""
 
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -10,12 +11,14 @@ from typing import Any
 import polars as pl
 import polars.selectors as cs
 import pytest
+from typer.testing import CliRunner
 
 from raytrace_analyze.analyses.evidence import evidence
+from raytrace_analyze.cli import app
 from raytrace_analyze.cluster import merge as module
 from raytrace_analyze.cluster import paths as paths_module
 from raytrace_analyze.cluster.buckets import BucketsOnNodes, OrderedOnNodes
-from raytrace_analyze.errors import UsageError
+from raytrace_analyze.errors import EXIT_USAGE, UsageError
 from raytrace_analyze.ingest import find, load_found
 from raytrace_analyze.merging import LargeIngested
 from raytrace_analyze.path.aggregate import aggregate_paths
@@ -179,3 +182,12 @@ def test_paths_are_found_in_one_table(tmp_path: Path) -> None:
     question = paths_module.Question("jobs", "function", None, PathOptions(), clock_correct=True)
     with pytest.raises(UsageError, match="merge FOLDER --engine ray"):
         paths_module.paths_on_cluster([ROOT / "sample_spans"], question, lambda share: None)
+
+
+def test_without_ray_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    output = tmp_path / "spans.parquet"
+    done = CliRunner().invoke(app, ["merge", str(EVENTS), "-o", str(output), "--engine", "ray"])
+    assert isinstance(done.exception, UsageError) or done.exit_code == EXIT_USAGE
+    assert "pip install ray" in f"{done.output}{done.exception}"
+    assert not output.exists()

@@ -39,8 +39,11 @@ class Failed:
 
 
 @contextmanager
-def connected(address: str) -> Iterator[None]:
-    """Be a driver on the cluster within this. Raises UsageError where there is none, or no Ray here."""
+def connected(address: str, **environment: str) -> Iterator[None]:
+    """Be a driver on the cluster within this; what it calls there has variables of the `environment`.
+
+    Raises UsageError where there is no cluster, or no Ray here.
+    """
     try:
         import ray
     except ImportError as error:
@@ -51,7 +54,7 @@ def connected(address: str) -> Iterator[None]:
     _check_reachable(address)
     try:
         with _untraced():
-            ray.init(address=address, logging_level="ERROR", log_to_driver=False, runtime_env=_runtime_env())
+            ray.init(address=address, logging_level="ERROR", log_to_driver=False, runtime_env=_runtime_env(environment))
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"no Ray cluster can be reached at {address}: {reason}") from error
@@ -89,17 +92,28 @@ def _untraced() -> Iterator[None]:
             setattr(module, name, value)
 
 
-def _runtime_env() -> dict[str, Any]:
+def _runtime_env(environment: Mapping[str, str]) -> dict[str, Any]:
     package = Path(__file__).resolve().parent.parent
     passed_on = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
-    return {"py_modules": [str(package)], "env_vars": passed_on}
+    return {"py_modules": [str(package)], "env_vars": {**passed_on, **environment}}
 
 
 def nodes() -> list[Node]:
     """Give all nodes that the cluster has or had, by host."""
     import ray
 
-    return sorted(Node(each["NodeManagerHostname"], each["NodeID"], bool(each["Alive"])) for each in ray.nodes())
+    return sorted(map(_node, ray.nodes()))
+
+
+def nodes_with_cpus() -> list[Node]:
+    """Give the live nodes of the cluster on which there is room for tasks."""
+    import ray
+
+    return [_node(each) for each in ray.nodes() if each["Alive"] and each["Resources"].get("CPU")]
+
+
+def _node(about: Mapping[str, Any]) -> Node:
+    return Node(about["NodeManagerHostname"], about["NodeID"], bool(about["Alive"]))
 
 
 def other_jobs_run() -> bool:

@@ -1,30 +1,28 @@
 """Tasks that run wherever a cluster has room, and run again where what they ran on, or what they gave, is lost."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from raytrace_analyze.cluster.ray_cluster import Failed, gathered, lacking_packages, nodes
+from raytrace_analyze.cluster.ray_cluster import Failed, gathered, lacking_packages, nodes_with_cpus
 from raytrace_analyze.errors import RaytraceError
 
 _RETRIES = 5
 """How often Ray runs a task again whose process or node is gone, or whose result was on a node that is."""
-_ENVIRONMENT = {"POLARS_MAX_THREADS": "1"}
-"""Ray runs as many tasks at a time as a node has cores."""
+ENVIRONMENT = {"POLARS_MAX_THREADS": "1"}
+"""What to connect with: Ray runs as many tasks at a time as a node has cores."""
 
 
 class Tasks:
-    """Calls functions of this package on a cluster; to be made within `ray_cluster.connected`.
-
-    Raises RaytraceError where no node can run them.
-    """
+    """Calls functions of this package on a cluster; to be made within `ray_cluster.connected`."""
 
     def __init__(self) -> None:
         import ray
 
-        lacking = gathered(lacking_packages(node for node in nodes() if node.is_alive))
+        lacking = gathered(lacking_packages(nodes_with_cpus()))
         packages = sorted({each for found in lacking.values() if not isinstance(found, Failed) for each in found})
-        environment: dict[str, Any] = {"env_vars": _ENVIRONMENT, **({"pip": packages} if packages else {})}
-        self._options: Mapping[str, Any] = {"max_retries": _RETRIES, "runtime_env": environment}
+        self._options: dict[str, Any] = {"max_retries": _RETRIES}
+        if packages:
+            self._options["runtime_env"] = {"pip": packages}
         self._remote: dict[Callable[..., Any], Any] = {}
         self.cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
         """How many tasks run at a time."""

@@ -26,6 +26,7 @@ def on_engine(engine: Engine, address: str | None) -> Iterator[None]:
         yield
         return
     from raytrace_analyze.cluster.ray_cluster import connected
+    from raytrace_analyze.cluster.tasks import ENVIRONMENT
 
-    with connected(address or _CLUSTER):
+    with connected(address or _CLUSTER, **ENVIRONMENT):
         yield
