@@ -15,7 +15,8 @@ from raytrace_analyze.queueing.task_states import read_states
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed
-from raytrace_analyze.trace.relations import Runs, by_end, number_pairs
+from raytrace_analyze.trace.numbering import by_end, number_pairs
+from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.turns import Turns, find_turns
 from raytrace_analyze.vocabulary import Cause
