@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -15,6 +17,7 @@ from raytrace_analyze import read_spans
 from raytrace_analyze.cluster import collect as collecting
 from raytrace_analyze.cluster import ray_cluster
 from raytrace_analyze.cluster.destination import LocalFolder
+from raytrace_analyze.commands import collect as command
 from tests.real_ray import OPEN_CLUSTER
 
 pytestmark = pytest.mark.ray
@@ -40,6 +43,14 @@ for i in range(2):
         on_a_node.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(i)
         for node in nodes
     ])
+"""
+
+GOES_ON = """
+import pathlib, time
+print("half", flush=True)
+while not pathlib.Path({file!r}).exists():
+    time.sleep(0.1)
+ray.get(on_a_node.remote(0))
 """
 
 
@@ -114,6 +125,7 @@ def test_a_cluster_is_collected_and_a_node_that_dies_is_named(nodes: Nodes, tmp_
     nodes.cluster.remove_node(dead, allow_graceful=False)
     done = collect(nodes, first)
     assert (first / "spans.parquet").read_bytes() == before, done.stderr
+    assert f"node {dead.node_id[:8]}" in done.stderr
     done = collect(nodes, second)
     assert dead.node_id[:8] in done.stderr, done.stderr
     assert runs(second / "spans.parquet").height == 6, "its folder lies on this machine, where other nodes find it"
@@ -150,6 +162,34 @@ def test_a_node_that_dies_while_it_merges_is_named_and_made_up_for(
         found = collecting.collect(LocalFolder(tmp_path), folders)
         assert not found.is_damaged
     assert runs(tmp_path / "spans.parquet").height == 6
+
+
+def test_a_job_is_followed_until_it_ends(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two rounds the job goes on, and ends: the last round has what came after the first."""
+    table = tmp_path / "followed" / "spans.parquet"
+    go_on = tmp_path / "go-on"
+    program = PROGRAM.format(address=nodes.address) + GOES_ON.format(file=str(go_on))
+    environment = {**os.environ, "RAYTRACE_DIR": str(nodes.folders[0])}
+    job = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
+    assert job.stdout is not None
+    assert job.stdout.readline() == "half\n"
+    seen: list[int] = []
+
+    def between_rounds(_: float) -> None:
+        if not seen:
+            seen.append(runs(table).height)
+            go_on.touch()
+            job.wait()
+        time.sleep(0.2)  # until the cluster has noticed that it is gone
+
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=between_rounds))
+    paths = [str(folder) for folder in nodes.folders]
+    try:
+        command.collect(str(table.parent), nodes.address, paths, follow=True)
+    finally:
+        job.kill()
+    assert len(seen) == 1
+    assert runs(table).height == seen[0] + 1
 
 
 def test_the_nodes_write_to_shared_storage_themselves(nodes: Nodes, tmp_path: Path) -> None:
