@@ -16,6 +16,8 @@ from raytrace_analyze.cluster import collect as module
 from raytrace_analyze.cluster.collect import Collected, collect
 from raytrace_analyze.cluster.destination import Destination, LocalFolder, Storage
 from raytrace_analyze.cluster.ray_cluster import Failed, Node
+from raytrace_analyze.ingest import load
+from raytrace_analyze.table.file_order import in_file_order
 from raytrace_analyze.views.collect_view import show_collected
 
 SAMPLE = Path(__file__).parent.parent / "sample_spans" / "nested-ours" / "spans"
@@ -150,3 +152,14 @@ def test_nodes_that_have_left_are_named(
     shown = capsys.readouterr().out
     assert f"node {second.node_id[:8]} on b: it has left the cluster; what it gave before stays" in shown
     assert "node cccccccc on c: it has left the cluster; what lay on it was not collected" in shown
+
+
+def test_the_table_is_as_merge_writes_it(cluster: Cluster, tmp_path: Path) -> None:
+    """In the order of its file, and it keeps what was wrong on the nodes."""
+    damaged = next(cluster.folders[cluster.nodes[0]].glob("*.jsonl"))
+    damaged.write_bytes(b'{"name": "half", "cont\xff\n' + damaged.read_bytes())
+    collect(LocalFolder(tmp_path / "destination"))
+    place = tmp_path / "destination" / "spans.parquet"
+    rows = pl.read_parquet(place)
+    assert rows.equals(in_file_order(rows.sort("start", "trace_id", "span_id")))
+    assert any(problem.is_damage for problem in load(place).report.earlier)
