@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,56 @@ def test_a_node_that_dies_while_it_merges_is_named_and_made_up_for(
     assert runs(tmp_path / "spans.parquet").height == 6
 
 
+def wheel(folder: Path, name: str) -> Path:
+    """Make a package to install, with nothing in it."""
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    about = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(f"{name}.py", "")
+        for part, content in about.items():
+            file.writestr(f"{name}-1.0.dist-info/{part}", content)
+    return path
+
+
+@pytest.mark.slow
+def test_what_nodes_lack_is_installed_for_the_call(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = f"raytrace_lacking @ {wheel(tmp_path, 'raytrace_lacking').as_uri()}"
+    monkeypatch.setattr(ray_cluster, "_requirements", lambda: [needed])
+    destination = LocalFolder(tmp_path / "lacking")
+    with ray_cluster.connected(nodes.address):
+        found = collecting.collect(destination, [str(folder) for folder in nodes.folders])
+    assert [report.failed for report in found.nodes if not report.is_gone] == [""] * (1 + len(nodes.workers))
+    assert runs(destination.folder / "spans.parquet").height >= 6
+
+
+def test_the_nodes_write_to_shared_storage_themselves(nodes: Nodes, tmp_path: Path) -> None:
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        access = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**access, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+                patch.setenv(name, value)
+            import fsspec
+
+            files = fsspec.filesystem("s3", skip_instance_cache=True)
+            files.mkdir("traces")
+            done = collect(nodes, "s3://traces/run")
+            assert "wrote    s3://traces/run/spans.parquet" in done.stderr, done.stderr
+            files.get("traces/run/spans.parquet", str(tmp_path / "spans.parquet"))
+    finally:
+        server.stop()
+    assert runs(tmp_path / "spans.parquet").height == 6
+
+
 def test_a_job_is_followed_until_it_ends(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two rounds the job goes on, and ends: the last round has what came after the first."""
     table = tmp_path / "followed" / "spans.parquet"
@@ -190,28 +241,6 @@ def test_a_job_is_followed_until_it_ends(nodes: Nodes, tmp_path: Path, monkeypat
         job.kill()
     assert len(seen) == 1
     assert runs(table).height == seen[0] + 1
-
-
-def test_the_nodes_write_to_shared_storage_themselves(nodes: Nodes, tmp_path: Path) -> None:
-    moto = pytest.importorskip("moto.server")
-    server = moto.ThreadedMotoServer(port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        access = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in {**access, "AWS_DEFAULT_REGION": "us-east-1"}.items():
-                patch.setenv(name, value)
-            import fsspec
-
-            files = fsspec.filesystem("s3", skip_instance_cache=True)
-            files.mkdir("traces")
-            done = collect(nodes, "s3://traces/run")
-            assert "wrote    s3://traces/run/spans.parquet" in done.stderr, done.stderr
-            files.get("traces/run/spans.parquet", str(tmp_path / "spans.parquet"))
-    finally:
-        server.stop()
-    assert runs(tmp_path / "spans.parquet").height == 6
 
 
 def test_no_cluster_and_no_ray_folder_is_one_line() -> None:

@@ -17,6 +17,7 @@ from raytrace_analyze.cluster import merge as merging
 from raytrace_analyze.cluster import paths as path_finding
 from raytrace_analyze.cluster.ray_cluster import connected
 from raytrace_analyze.cluster.tasks import ENVIRONMENT
+from raytrace_analyze.errors import UsageError
 from raytrace_analyze.ingest import find, load_found
 from raytrace_analyze.merging import LargeIngested
 from raytrace_analyze.model import Progress
@@ -26,6 +27,7 @@ from raytrace_analyze.prepared import prepare
 from raytrace_analyze.table.assemble import write_table
 from raytrace_analyze.table.file_order import in_file_order
 from tests.real_ray import OPEN_CLUSTER
+from tests.span_files import one_line, span
 from tests.test_spilled_merge import EVENTS, ROOT, mixed_files
 
 pytestmark = pytest.mark.ray
@@ -107,6 +109,16 @@ def test_the_commands_give_what_they_give_here(cluster: Any, tmp_path: Path) -> 
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["here.parquet", "there.parquet"]
     of_all = ("critical-path", here, "--all", "traces", "--format", "json")
     assert run(*of_all, "--engine", "ray") == run(*of_all)
+
+
+def test_what_is_wrong_on_a_node_is_told_here(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "spans.json"
+    file.write_bytes(one_line(span()))
+    found = find([file])
+    file.unlink()
+    monkeypatch.setattr(merging, "find", lambda paths: found)
+    with pytest.raises(UsageError, match="is not to be read on node"):
+        merging.merge_on_cluster([file], lambda share: None)
 
 
 @pytest.mark.slow
