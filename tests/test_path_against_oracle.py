@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from raytrace_analyze import CriticalPath, critical_path
 from tests import oracle
 from tests.random_actors import random_actors
+from tests.random_questions import random_questions
 from tests.random_spans import random_spans, random_table, scopes
 from tests.simulator import simulate
 from tests.tables import whole
@@ -24,6 +25,7 @@ def ours(spans: pl.DataFrame, scope: str, session: str | None, scope_id: str, **
 
 CHAIN = ("start_ns", "end_ns", "category", "span_id")
 MARKS = ("via", "inferred")
+JOB = {"scope": "job", "session": "s1", "scope_id": "j1"}
 
 
 def assert_equal(
@@ -93,6 +95,16 @@ def test_on_asynchronous_actors_and_idle_threads() -> None:
                     lengthened[moved[part.span_id]] += 1
     assert {"waker", "consumer", "cancel", "actor"} <= ways
     assert all(lengthened.values())
+
+
+def test_on_questions_until_the_answer_changes() -> None:
+    """Some of the loops are taken to have waited for who changed the answer, and some are not."""
+    waited_for = 0
+    for seed in range(120):
+        spans = random_questions(seed)
+        assert_equal(spans, JOB, "follow", True, CHAIN + MARKS)
+        waited_for += any(span.is_idle_wait for span in oracle.prepare(spans))
+    assert 15 < waited_for < 80
 
 
 def test_siblings_that_overlap_a_little_on_nonsense() -> None:
