@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
-from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import find_segments, stepper_of
 from raytrace_analyze.path.chains import Chains
@@ -27,7 +26,8 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.scopes import ScopeKey, find_job, find_request, find_runs, find_trace
-from raytrace_analyze.units import count_text
+from raytrace_analyze.wording.clocks import clock_notes
+from raytrace_analyze.wording.paths import longest_of_jobs, slowest_of_runs, span_notes
 
 
 def critical_path(
@@ -88,7 +88,7 @@ def _of_scope(
     else:
         number = longest(scoped, keys)
         if len(keys) > 1:
-            notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
+            notes.append(longest_of_jobs(len(keys)))
     segments = next(find_segments(trace, scoped, options, np.array([number])))
     root = scoped.root(number)
     inside = np.flatnonzero(trace.scopes(kind).of_row == number)
@@ -154,7 +154,7 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
     about = structure.spans.row(run, named=True)
     notes: tuple[str, ...] = ()
     if runs.size > 1:
-        notes = (f"of {count_text(runs.size, 'run')} of this task, this is the slowest from submit to end",)
+        notes = (slowest_of_runs(runs.size),)
     scope, begin = scoped.scope_of[[run]], np.array([run])
     chains = Chains(stepper_of(trace, scoped, options), scope)
     paths = chains.follow(scope, begin, scoped.end[begin], floor=start)
@@ -174,14 +174,8 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
 
 def _notes(scoped: Scoped, rows: RowIds) -> tuple[str, ...]:
     structure = scoped.structure
-    detached = int(scoped.detached[rows].sum())
-    in_flight = int(structure.in_flight[rows].sum())
-    circles = int(np.isin(structure.circles, rows).sum())
-    notes = []
-    if detached:
-        notes.append(f"{count_text(detached, 'span')} outside the span it belongs to, left out")
-    if in_flight:
-        notes.append(f"{count_text(in_flight, 'span')} never ended; taken to end with the last sign of the process")
-    if circles:
-        notes.append(f"{count_text(circles, 'span')} in a circle of parents, cut open there")
-    return tuple(notes)
+    return span_notes(
+        detached=int(scoped.detached[rows].sum()),
+        in_flight=int(structure.in_flight[rows].sum()),
+        circles=int(np.isin(structure.circles, rows).sum()),
+    )

@@ -1,15 +1,14 @@
-"""What a piece of a queue means, in a sentence for the user."""
+"""What the pieces of queues were for."""
 
 import polars as pl
 
 from raytrace_analyze.function_names import short_names
 from raytrace_analyze.units import duration_text
-
-_SHORT_ID = 6
+from raytrace_analyze.wording.phrases import SHORT_ID
 
 
 def cause_sentences(pieces: pl.DataFrame) -> pl.Series:
-    """Write a sentence for each piece (columns of `QUEUE_CAUSES` and the run's `node_id`)."""
+    """Write a sentence for each piece (columns of `queueing.split.QUEUE_PIECES`)."""
     took = pl.Series(
         [duration_text(duration) for duration in pieces.get_column("duration_ns").to_list()], dtype=pl.String
     )
@@ -83,5 +82,5 @@ def _short(column: str, otherwise: str) -> pl.Expr:
 
 def _node(column: str, text: str) -> pl.Expr:
     """Name a node by the first digits of its id, where it is known."""
-    named = pl.format(text, pl.col(column).str.head(_SHORT_ID))
+    named = pl.format(text, pl.col(column).str.head(SHORT_ID))
     return pl.when(pl.col(column).is_not_null()).then(named).otherwise(pl.lit(""))
