@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from raytrace_analyze.commands.options import OutputFormat
-from raytrace_analyze.commands.reading import write_result
+from raytrace_analyze.command_line.options import OutputFormat
+from raytrace_analyze.command_line.reading import write_result
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Scopes
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from raytrace_analyze.commands import options
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans, write_result
 from raytrace_analyze.commands.all_paths import check_scopes, sum_up
-from raytrace_analyze.commands.reading import open_spans, write_result
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary import PathGroup, Queues, Scopes
 

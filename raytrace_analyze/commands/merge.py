@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from raytrace_analyze.commands.memory import allowed_bytes
-from raytrace_analyze.commands.reading import check_not_a_terminal, writing
-from raytrace_analyze.commands.standard_input import DASH, read_given
+from raytrace_analyze.command_line.memory import allowed_bytes
+from raytrace_analyze.command_line.reading import check_not_a_terminal, writing
+from raytrace_analyze.command_line.standard_input import DASH, read_given
 from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from raytrace_analyze.commands.memory import watch_memory
+from raytrace_analyze.command_line.memory import watch_memory
 from raytrace_analyze.errors import RaytraceError, UsageError
 
 if TYPE_CHECKING:
