@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.wording.advice.words import Words
 
 _DOCS = "https://docs.ray.io/en/latest/ray-core"
 
@@ -100,10 +101,8 @@ class Candidate:
     pattern: Pattern
     function: str
     """What it is about: a function, or the driver."""
-    what: str
-    """What was seen, in a sentence."""
-    remedy: str
-    """What to do, in a sentence."""
+    words: Words
+    """What was seen, and what to do."""
     mended: Graph | None
     """The job's constraints as they would be then; None where it would take as long."""
     rows: RowIds

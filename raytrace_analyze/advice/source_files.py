@@ -36,6 +36,14 @@ def place_of(text: str) -> tuple[str, int]:
     return file, int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
 
 
+def first_place(site: str | None) -> str | None:
+    """Give the innermost `file:line` of a call site as `raytrace.call_site` has it; None where that is not known."""
+    if not site:
+        return None
+    file, line = place_of(site.splitlines()[0])
+    return f"{file}:{line}"
+
+
 class SourceFiles:
     """Reads programs below some folders: regular files, reached without a link that leads out of them."""
 

@@ -28,7 +28,10 @@ def attempt_or_it(attempt: int | None) -> str:
 
 def place_text(place: str | None) -> str:
     """Where in the program (`file:line`), as ` (train.py:42)`; nothing where that is not known."""
-    return f" ({PurePath(place).name})" if place else ""
+    if not place:
+        return ""
+    file, _, line = place.rpartition(":")
+    return f" ({PurePath(file).name}:{line})"
 
 
 def at_text(place: str | None) -> str:
