@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -61,6 +60,8 @@ def _spooled() -> Iterator[Path]:
         raise UsageError(
             "- stands for standard input, and nothing is piped there: zcat spans.gz | raytrace-analyze ... -"
         )
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder:
         file = Path(folder) / "stdin"
         with file.open("wb") as stream:

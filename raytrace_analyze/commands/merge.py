@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -119,6 +118,8 @@ def _scratch(until_written: ExitStack, output: Path) -> Path:
     from raytrace_analyze.files.output import scratch_folder
 
     if output == DASH:
+        import tempfile
+
         return Path(until_written.enter_context(tempfile.TemporaryDirectory(prefix="raytrace-")))
     return until_written.enter_context(scratch_folder(output))
 
@@ -188,6 +189,8 @@ def _write_table(found: "Ingested | LargeIngested", output: Path, **how: Any) ->
 
 def _write_to_standard_output(found: "Ingested | LargeIngested") -> None:
     """Write the table by way of a file, as Parquet is not written front to back."""
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder, writing():
         file = Path(folder) / "spans.parquet"
         _write_table(found, file)
