@@ -132,6 +132,25 @@ class Via(StrEnum):
     INFERRED = "inferred"
 
 
+class Precedence(StrEnum):
+    """Why one event must come before another, whatever the clocks say: what relates a run to it."""
+
+    SUBMIT = "submit"
+    WAIT = "wait"
+    DEPENDENCY = "dependency"
+    ATTEMPT = "attempt"
+    CREATION = "creation"
+
+
+class NotRead(StrEnum):
+    """Why a file of the program that a span file names was not read."""
+
+    OUTSIDE = "outside"
+    MISSING = "missing"
+    TOO_LARGE = "too large"
+    NO_PROGRAM = "no program"
+
+
 class Inference(StrEnum):
     """What can be inferred: who was waited for, or what let a run start."""
 
@@ -195,46 +214,6 @@ class DiffGroup(StrEnum):
     FUNCTION = "function"
     CATEGORY = "category"
     CAUSE = "cause"
-
-
-class Level(StrEnum):
-    """How much a finding of `doctor` matters."""
-
-    FINE = "fine"
-    NOTE = "note"
-    SERIOUS = "serious"
-    """What is recorded cannot be relied on, or nothing is recorded."""
-
-
-class Check(StrEnum):
-    """What `doctor` looks at."""
-
-    HOOK = "hook"
-    OPENTELEMETRY = "opentelemetry"
-    RAY_VERSION = "ray version"
-    DIRECTORY = "directory"
-    SDK_OFF = "sdk off"
-    SAMPLING = "sampling"
-    SETTINGS = "settings"
-    CLUSTER = "cluster"
-    TRACING_ON = "tracing on"
-    WORKERS = "workers"
-    SAME_VERSIONS = "same versions"
-    SPANS = "spans"
-    OLD_HOOK = "old hook"
-    OTHER_HOOK = "other hook"
-    HOOK_FAILED = "hook failed"
-    TASK_EVENTS = "task events"
-    FORGOTTEN = "forgotten"
-    SERVE = "serve"
-    CLOCKS = "clocks"
-    LOST = "lost"
-    DAMAGED = "damaged"
-    UNREADABLE = "unreadable"
-    MISSING_NODES = "missing nodes"
-    MISSING_RUNS = "missing runs"
-    MISSING_PARENTS = "missing parents"
-    MISSING_DRIVER = "missing driver"
 
 
 class LatencyGroup(StrEnum):

@@ -15,14 +15,14 @@ import polars as pl
 
 from raytrace_analyze.attributes import ALIVE, told
 from raytrace_analyze.clocks.difference_constraints import Floats, close, settle
-from raytrace_analyze.clocks.happens_before import in_words, must_precede
+from raytrace_analyze.clocks.happens_before import RELATIONS, label_event, must_precede
 from raytrace_analyze.clocks.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
 from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.schema import EVENT_TIMES, FROM_EVENTS, STAMPED_BY_SUBMITTER
 from raytrace_analyze.table.components import connected
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, parent_rows
 from raytrace_analyze.trace.span_arrays import Structure, build_structure, with_times
-from raytrace_analyze.wording.clocks import whose
+from raytrace_analyze.wording.clocks import impossible_order, whose
 
 OFFSETS = pl.Schema(
     {
@@ -224,7 +224,14 @@ def _with_evidence(structure: Structure, hosts: pl.DataFrame, pairs: pl.DataFram
     worst = ends.sort("slack_ns", "first", "second").unique("number", keep="first", maintain_order=True)
     names = [whose(*row) for row in hosts.select("host", "pid").iter_rows()]
     evidence = {
-        pair["number"]: in_words(structure.spans, pair, names[pair["first_host"]], names[pair["second_host"]])
+        pair["number"]: impossible_order(
+            RELATIONS[pair["relation"]],
+            first=label_event(structure.spans, pair["first"]),
+            here=names[pair["first_host"]],
+            second=label_event(structure.spans, pair["second"]),
+            there=names[pair["second_host"]],
+            too_early_ns=-pair["slack_ns"],
+        )
         for pair in worst.iter_rows(named=True)
     }
     count = dict(ends.group_by("number").agg(pl.col("violations").sum()).iter_rows())

@@ -5,8 +5,18 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.units import count_text, duration_text, offset_text
+from raytrace_analyze.vocabulary import Precedence
 
 _SHOWN = 4
+_ORDERS = {
+    Precedence.SUBMIT: "{second} started on {there} {time} before {here} submitted it",
+    Precedence.WAIT: "{second} on {there} came back {time} before {first}, which it waited for, was that far on {here}",
+    Precedence.DEPENDENCY: (
+        "{second} started on {there} {time} before {first}, whose result it takes, was that far on {here}"
+    ),
+    Precedence.ATTEMPT: "{second} started again on {there} {time} before the attempt before it was over on {here}",
+    Precedence.CREATION: "{second} started on {there} {time} before its actor was there on {here}",
+}
 
 
 def clock_notes(offsets: pl.DataFrame, session: str) -> tuple[str, ...]:
@@ -56,3 +66,10 @@ def whose(host: str | None, pid: int | None) -> str:
     """Say whose clock it is: a host's, or that of one process there."""
     named = host or "an unnamed host"
     return named if pid is None else f"process {pid} on {named}"
+
+
+def impossible_order(relation: Precedence, *, first: str, here: str, second: str, there: str, too_early_ns: int) -> str:
+    """Say of two events that cannot be in the order of their times: `first`, which is `here`, must precede `second`."""
+    return _ORDERS[relation].format(
+        first=first, here=here, second=second, there=there, time=duration_text(too_early_ns)
+    )
