@@ -19,8 +19,8 @@ from raytrace_analyze.advice.nested import nested_candidates
 from raytrace_analyze.advice.own_driver import driver_candidates
 from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
 from raytrace_analyze.advice.polling import store_candidates, wait_candidates
+from raytrace_analyze.advice.program.files import SourceFiles, place_of
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
-from raytrace_analyze.advice.source_files import SourceFiles, place_of
 from raytrace_analyze.advice.starts import cold_candidates
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope

@@ -7,7 +7,7 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.source_files import first_place
+from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.attributes import UNIT, told_cpus
 from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.graph import Graph

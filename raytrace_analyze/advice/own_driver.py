@@ -7,7 +7,7 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.source_files import first_place
+from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches

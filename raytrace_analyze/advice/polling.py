@@ -8,7 +8,7 @@ import polars as pl
 from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.source_files import first_place
+from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
 from raytrace_analyze.vocabulary import Cause
 from raytrace_analyze.wording.advice import runs as runs_words

@@ -33,7 +33,7 @@ def serve(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
-    from raytrace_analyze.views.serve_view import notes, show_serve
+    from raytrace_analyze.views.libraries.serve_view import notes, show_serve
 
     found, exit_code = open_spans(spans)
     trace = prepare(found.spans, clock_correct=clock_correct)

@@ -43,7 +43,7 @@ def steps(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
-    from raytrace_analyze.views.steps_view import show_steps
+    from raytrace_analyze.views.libraries.steps_view import show_steps
 
     found, exit_code = open_spans(spans)
     result = find_steps(prepare(found.spans, clock_correct=clock_correct), job=job, task=task, at=at)

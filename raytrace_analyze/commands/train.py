@@ -31,7 +31,7 @@ def train(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
-    from raytrace_analyze.views.train_view import show_train
+    from raytrace_analyze.views.libraries.train_view import show_train
 
     found, exit_code = open_spans(spans)
     trace = prepare(found.spans, clock_correct=clock_correct)

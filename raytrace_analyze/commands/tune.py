@@ -32,7 +32,7 @@ def tune(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
-    from raytrace_analyze.views.tune_view import show_tune
+    from raytrace_analyze.views.libraries.tune_view import show_tune
 
     found, exit_code = open_spans(spans)
     trace = prepare(found.spans, clock_correct=clock_correct)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from os import PathLike
 
-from raytrace_analyze.advice.dataflow import Program
+from raytrace_analyze.advice.program.dataflow import Program
 from raytrace_analyze.vocabulary import NotRead
 
 LARGEST_SOURCE = 2_000_000
