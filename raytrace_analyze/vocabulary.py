@@ -201,6 +201,13 @@ ONLY_OF_MANY = (PathGroup.ENTRYPOINT, PathGroup.HOUR)
 """Groups that only many scopes can differ by."""
 
 
+class Engine(StrEnum):
+    """Where a command's work is done: on this machine, or on a Ray cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 class Encoding(StrEnum):
     """How OTLP is sent."""
 

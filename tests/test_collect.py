@@ -12,9 +12,17 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import read_spans
+from raytrace_analyze.cluster import collect as collecting
+from raytrace_analyze.cluster import ray_cluster
+from raytrace_analyze.cluster.destination import LocalFolder
 from tests.real_ray import OPEN_CLUSTER
 
 pytestmark = pytest.mark.ray
+
+IN_STORES = {"max_direct_call_object_size": 64}
+"""What a task returns lies on its node and goes with it, however small it is."""
+MERGES = 4
+"""Nodes are asked four times: what they lack, what they have, what they lack, and to merge it."""
 
 PROGRAM = """
 import ray
@@ -57,7 +65,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     for each in folders:
         each.mkdir(0o700)
     hook = "raytrace_hook:setup_tracing"
-    arguments = {"include_dashboard": False, "tracing_startup_hook": hook, "num_cpus": 1}
+    arguments: dict[str, Any] = {"include_dashboard": False, "tracing_startup_hook": hook, "num_cpus": 1}
+    arguments["_system_config"] = IN_STORES
     cluster = Cluster(initialize_head=True, head_node_args={**arguments, "env_vars": {"RAYTRACE_DIR": str(folders[0])}})
     try:
         workers = [cluster.add_node(num_cpus=1, env_vars={"RAYTRACE_DIR": str(each)}) for each in folders[1:]]
@@ -108,6 +117,39 @@ def test_a_cluster_is_collected_and_a_node_that_dies_is_named(nodes: Nodes, tmp_
     done = collect(nodes, second)
     assert dead.node_id[:8] in done.stderr, done.stderr
     assert runs(second / "spans.parquet").height == 6, "its folder lies on this machine, where other nodes find it"
+
+
+def test_a_node_that_dies_while_it_merges_is_named_and_made_up_for(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its part is lost with it; the next round has the files, which lie on this machine, from another node."""
+    dying = nodes.cluster.add_node(num_cpus=1)
+    nodes.cluster.wait_for_nodes()
+    folders = [str(folder) for folder in nodes.folders]
+    known, gathered = ray_cluster.nodes, ray_cluster.gathered
+    calls = 0
+
+    def first_the_dying() -> list[ray_cluster.Node]:
+        return sorted(known(), key=lambda node: node.node_id != dying.node_id)
+
+    def while_it_dies(running: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == MERGES:
+            nodes.cluster.remove_node(dying, allow_graceful=False)
+        return gathered(running)
+
+    monkeypatch.setattr(collecting, "nodes", first_the_dying)
+    monkeypatch.setattr(ray_cluster, "gathered", while_it_dies)
+    with ray_cluster.connected(nodes.address):
+        found = collecting.collect(LocalFolder(tmp_path), folders)
+        assert calls >= MERGES
+        assert found.is_damaged
+        assert [report.node.node_id for report in found.nodes if report.failed] == [dying.node_id]
+        assert not found.is_written, "what it saw of the shared disk was its own to merge"
+        found = collecting.collect(LocalFolder(tmp_path), folders)
+        assert not found.is_damaged
+    assert runs(tmp_path / "spans.parquet").height == 6
 
 
 def test_the_nodes_write_to_shared_storage_themselves(nodes: Nodes, tmp_path: Path) -> None:

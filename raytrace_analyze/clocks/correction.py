@@ -130,14 +130,22 @@ def _estimate(structure: Structure, hosts: Hosts, broken: RowIds) -> pl.DataFram
     `broken` hosts are known to have such processes; where no shift makes a host's times possible, any one may have.
     """
     offsets = _estimate_all(structure, hosts)
-    suspects = broken
-    if offsets.get_column("is_contradictory").any():
-        suspects = np.union1d(broken, np.flatnonzero(offsets.get_column("violations") > 0))
+    in_violation = (pl.col("violations") > 0) & _of_contradictory(offsets)
+    suspects = np.union1d(broken, np.flatnonzero(offsets.select(in_violation).to_series()))
     if suspects.size == 0:
         return offsets
     split = split_hosts(structure, hosts, suspects)
     apart = _estimate_all(structure, split)
-    return offsets if apart.get_column("is_contradictory").any() else apart
+    # A session's clocks are told from its own spans, whatever else is in the table.
+    unsolved = _of_contradictory(apart)
+    solved = [apart.filter(~unsolved), offsets.join(apart.filter(unsolved), on="session", how="semi")]
+    return pl.concat(solved).sort("session", maintain_order=True)
+
+
+def _of_contradictory(offsets: pl.DataFrame) -> pl.Expr:
+    """Tell the rows of sessions in which some host's times are impossible."""
+    sessions = offsets.filter("is_contradictory").get_column("session").unique()
+    return pl.col("session").is_in(sessions.implode())
 
 
 def _estimate_all(structure: Structure, hosts: Hosts) -> pl.DataFrame:
