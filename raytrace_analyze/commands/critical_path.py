@@ -118,7 +118,7 @@ def critical_path(
     if within is not None:
         from raytrace_analyze.analyses.slack import near_chains, slack
 
-        chosen = f"{path.scope.session}/{path.scope.id}" if path.scope.kind == "job" else path.scope.id
+        chosen = path.scope.chosen_by
         chains = near_chains(slack(prepared, chosen, options=how), within)
 
     def show() -> None:
