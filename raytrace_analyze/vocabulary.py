@@ -83,6 +83,31 @@ class Spent(StrEnum):
     WAIT = "wait"
 
 
+class Pattern(StrEnum):
+    """What costs a job time, as `advise` finds it."""
+
+    GET_IN_LOOP = "get-in-loop"
+    SUBMISSION_ORDER = "submission-order"
+    SMALL_TASKS = "small-tasks"
+    UNNECESSARY_GET = "unnecessary-get"
+    ACTOR_BOTTLENECK = "actor-bottleneck"
+    STRAGGLER = "straggler"
+    COLD_WORKERS = "cold-workers"
+    TOO_FEW_IN_FLIGHT = "too-few-in-flight"
+    TOO_MANY_IN_FLIGHT = "too-many-in-flight"
+    NESTED_GET = "nested-get"
+    RETRIES = "retries"
+    DRIVER_CODE = "driver-code"
+    LARGE_ARGUMENTS = "large-arguments"
+    UNEVEN_POOL = "uneven-pool"
+    DRIVER_IDLE = "driver-idle"
+    IDLE_TASKS = "idle-tasks"
+    MORE_THREADS = "more-threads"
+    LOCK = "lock"
+    WAIT_FOR_MANY = "wait-for-many"
+    STORE_FULL = "store-full"
+
+
 class RemedyKind(StrEnum):
     """What a summary proposes."""
 

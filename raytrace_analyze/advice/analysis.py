@@ -17,7 +17,7 @@ from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candid
 from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.nested import nested_candidates
 from raytrace_analyze.advice.own_driver import driver_candidates
-from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
+from raytrace_analyze.advice.patterns import REFERENCES, Candidate
 from raytrace_analyze.advice.polling import store_candidates, wait_candidates
 from raytrace_analyze.advice.program.files import SourceFiles, place_of
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
@@ -27,6 +27,7 @@ from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import notes
 
 FIRST_RUN_ONLY = frozenset({Pattern.COLD_WORKERS})

@@ -7,9 +7,10 @@ import polars as pl
 
 from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.replay.rewrite import scale_spans
+from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import waits as words
 
 _LARGE_BYTES = 100_000

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import COPIES, Candidate, Pattern
+from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.advice.pools import uneven_pool
 from raytrace_analyze.replay.rewrite import take_turns_of
 from raytrace_analyze.table.lineage import RowIds
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import actors as words
 
 _FEWEST_CALLS = 3

@@ -6,11 +6,12 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
 from raytrace_analyze.advice.loops import MOST_OF_THEM
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.advice.program.use import Use
 from raytrace_analyze.replay.rewrite import depend_on, scale_spans, wait_for_nothing, wait_for_others
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import waits as words
 
 _LOOKED_AT = 100

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.attributes import PROCESS_CPU_NS, UNIT, told
 from raytrace_analyze.replay.rewrite import ask_for_cpus
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.samples import Sampled, cpu_ns, read_samples
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as words
 
 _MOSTLY = 0.8

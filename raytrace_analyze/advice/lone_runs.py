@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.asof import latest_other, members_at
+from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import runs as words
 
 _FEWEST = 5

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
-from raytrace_analyze.advice.patterns import COPIES, Candidate, Pattern
+from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.advice.program.use import Use
 from raytrace_analyze.replay.rewrite import submit_earlier, take_turns_of
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import waits as words
 
 MOST_OF_THEM = 0.8

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.attributes import UNIT, told_cpus
 from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.table.lineage import Flags, RowIds
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import waits as words
 
 _BLOCKED_NS = 10_000_000

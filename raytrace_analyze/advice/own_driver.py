@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.vocabulary import Activity
+from raytrace_analyze.vocabulary import Activity, Pattern
 from raytrace_analyze.wording.advice import driver as words
 
 _MOMENT_NS = 1_000_000

@@ -7,10 +7,10 @@ import polars as pl
 
 from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as runs_words
 from raytrace_analyze.wording.advice import waits as waits_words
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import share_out
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import actors as words
 
 _RAYS_POOL = "PoolActor"

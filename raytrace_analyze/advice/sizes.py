@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import scale_spans, shorten_lags
+from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import runs as words
 
 _MANY_SMALL = 50

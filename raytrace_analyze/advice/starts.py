@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.rewrite import shorten_lags
+from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import runs as words
 
 _COLD_NS = 20_000_000
