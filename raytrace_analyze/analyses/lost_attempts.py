@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.analyses.story_steps import ABOUT
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import EVENT_TIMES
 from raytrace_analyze.vocabulary import Cause, Source
 from raytrace_analyze.wording import task_steps
-
-_ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def _lost(row: dict[str, Any], submit: int, last: int) -> LostAttempt:
 
 
 def _steps(row: dict[str, Any], end: int) -> Iterator[dict[str, Any]]:
-    about = {name: row[name] for name in _ABOUT}
+    about = {name: row[name] for name in ABOUT}
     since = row["start"]
     for reached, cause, why in _waits(row):
         until = end if reached is None else min(reached, end)

@@ -41,7 +41,8 @@ an attempt: `cause`, `source` and `holder_...` as in `queue_causes`), a `run` (a
 for the result) or a `dependant` (a task that took the result: from the end of this one to its start). The other columns
 are about the span that the step belongs to."""
 
-_ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
+ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
+"""Columns of `STEPS` that tell which span a step belongs to."""
 
 
 class StorySteps:
@@ -54,7 +55,7 @@ class StorySteps:
         self.flow = trace.structure.run_above
 
     def _step(self, step: str, row: int, start: int, end: int, sentence: str) -> dict[str, Any]:
-        about = {name: self.structure.spans.get_column(name)[row] for name in _ABOUT}
+        about = {name: self.structure.spans.get_column(name)[row] for name in ABOUT}
         times = {"start_ns": start, "end_ns": end, "duration_ns": end - start}
         return {"step": step, **times, **about, "sentence": sentence}
 
