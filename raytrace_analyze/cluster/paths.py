@@ -18,7 +18,7 @@ from raytrace_analyze.files.streams import readable
 from raytrace_analyze.ingest import Found, Ingested, find
 from raytrace_analyze.ingest_report import IngestReport, report_of
 from raytrace_analyze.model import Problem, ProblemKind, Progress
-from raytrace_analyze.path.aggregate import Aggregates, ScopeTimes, check_sums, scope_times, sum_up
+from raytrace_analyze.path.aggregate import Aggregates, ScopeTimes, check_sums, scope_times, sum_up, with_first
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import NO_SPANS, prepare
 from raytrace_analyze.schema import TABLE
@@ -114,6 +114,7 @@ def _part_of(found: Found, folder: str, question: Question, sessions: Sequence[s
     if only_spans(read.spans).height:
         trace = prepare(read.spans, clock_correct=question.clock_correct)
         times = scope_times(trace, question.options, scopes=question.scopes, by=question.by, share=(number, count))
+        times = with_first(times, trace, question.scopes)
     if number:
         return _Part(times, None, None, ())
     problems = tuple(problem for problem in read.report.problems if problem.kind is ProblemKind.BACKWARDS)

@@ -3,20 +3,19 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.engine import check_engine, on_engine
-from raytrace_analyze.commands.memory import allowed_bytes
-from raytrace_analyze.commands.reading import check_not_a_terminal, writing
-from raytrace_analyze.commands.standard_input import DASH, read_given
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.engine import check_engine, on_engine
+from raytrace_analyze.command_line.memory import allowed_bytes
+from raytrace_analyze.command_line.reading import check_not_a_terminal, writing
+from raytrace_analyze.command_line.standard_input import DASH, read_given
 from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
 from raytrace_analyze.vocabulary import Engine
 
@@ -130,6 +129,8 @@ def _scratch(until_written: ExitStack, output: Path) -> Path:
     from raytrace_analyze.files.output import scratch_folder
 
     if output == DASH:
+        import tempfile
+
         return Path(until_written.enter_context(tempfile.TemporaryDirectory(prefix="raytrace-")))
     return until_written.enter_context(scratch_folder(output))
 
@@ -185,28 +186,23 @@ def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
 def _write(found: "Ingested | LargeIngested", output: Path, known: "Known | None") -> None:
     from raytrace_analyze.append import about_inputs
     from raytrace_analyze.files.output import strictest_mode
+    from raytrace_analyze.merging import write_merged
 
     try:
         about = about_inputs(found.inputs, known)
-        _write_table(found, output, mode=strictest_mode(found.report.files), about=about)
+        write_merged(found, output, mode=strictest_mode(found.report.files), about=about)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
 
 
-def _write_table(found: "Ingested | LargeIngested", output: Path, **how: Any) -> None:
-    from raytrace_analyze.ingest import Ingested
-    from raytrace_analyze.table.assemble import write_table, write_table_parts
-
-    if isinstance(found, Ingested):
-        write_table(found.spans, output, problems=found.report.all_problems, **how)
-    else:
-        write_table_parts(found.parts, output, problems=found.report.all_problems, **how)
-
-
 def _write_to_standard_output(found: "Ingested | LargeIngested") -> None:
     """Write the table by way of a file, as Parquet is not written front to back."""
+    import tempfile
+
+    from raytrace_analyze.merging import write_merged
+
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder, writing():
         file = Path(folder) / "spans.parquet"
-        _write_table(found, file)
+        write_merged(found, file)
         with file.open("rb") as stream:
             shutil.copyfileobj(stream, sys.stdout.buffer, 1 << 20)

@@ -39,7 +39,7 @@ class ScopeTimes:
     """The time on the critical path of each of some scopes."""
 
     scopes: pl.DataFrame
-    """By `number`: `session`, `scope` (its id), `makespan`, when its path starts (`start`, ns) and its `first` span."""
+    """By `number`: `session`, `scope` (its id), `makespan`, and when its path starts (`start`, ns)."""
     of_each: pl.DataFrame
     """By `number` and `group`: the sums of the time on the path."""
 
@@ -114,17 +114,21 @@ def scope_times(
         numbered = numbered.join(described.select("number", "group"), on="number")
     else:
         numbered = numbered.with_columns(group=column_of(by))
+    return ScopeTimes(of_scopes, _of_each(numbered))
+
+
+def with_first(times: ScopeTimes, trace: PreparedTrace, scopes: str) -> ScopeTimes:
+    """Add to scopes when the `first` span of each starts, by which those of several parts are put in one order."""
+    known = trace.scopes(scopes)
     begins = trace.spans.select("start", number=pl.Series(known.of_row)).filter(pl.col("number") >= 0)
-    first = begins.group_by("number").agg(first=pl.col("start").min())
-    of_id = known.table.select("session", scope="id")[first.get_column("number")].with_columns(
-        first.get_column("first")
-    )
-    of_id = of_id.group_by("session", "scope").agg(pl.col("first").min())
-    return ScopeTimes(of_scopes.join(of_id, on=["session", "scope"], how="left"), _of_each(numbered))
+    of_number = begins.group_by("number").agg(first=pl.col("start").min())
+    ids = known.table.select("session", scope="id")[of_number.get_column("number")]
+    of_id = ids.hstack(of_number.select("first")).group_by("session", "scope").agg(pl.col("first").min())
+    return ScopeTimes(times.scopes.join(of_id, on=["session", "scope"], how="left"), times.of_each)
 
 
 def sum_up(parts: Sequence[ScopeTimes], *, by: str, tail: str | None = None) -> Aggregates:
-    """Sum up the times of all scopes, which are in one part each."""
+    """Sum up the times of all scopes, each in one part; where there are several, `with_first` was given each."""
     times = _together(parts)
     of_scopes = _mark_tail(times.scopes, None if tail is None else parse_tail(tail))
     frame = _sums(times.of_each.join(of_scopes.select("number", "session", "scope", "in_tail"), on="number"))
