@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raytrace_analyze.commands.engine import on_engine
-from raytrace_analyze.commands.options import OutputFormat
-from raytrace_analyze.commands.reading import exit_code_of, write_result
+from raytrace_analyze.command_line.engine import on_engine
+from raytrace_analyze.command_line.options import OutputFormat
+from raytrace_analyze.command_line.reading import exit_code_of, write_result
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Engine, Scopes
 

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from raytrace_analyze.commands import options
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.engine import check_engine
+from raytrace_analyze.command_line.reading import given_paths, open_spans, write_result
 from raytrace_analyze.commands.all_paths import check_scopes, sum_up, sum_up_on_cluster
-from raytrace_analyze.commands.engine import check_engine
-from raytrace_analyze.commands.reading import given_paths, open_spans, write_result
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary import Engine, PathGroup, Queues, Scopes
 
@@ -118,7 +118,7 @@ def critical_path(
     if within is not None:
         from raytrace_analyze.analyses.slack import near_chains, slack
 
-        chosen = f"{path.scope.session}/{path.scope.id}" if path.scope.kind == "job" else path.scope.id
+        chosen = path.scope.chosen_by
         chains = near_chains(slack(prepared, chosen, options=how), within)
 
     def show() -> None:

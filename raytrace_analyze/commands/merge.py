@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.engine import check_engine, on_engine
-from raytrace_analyze.commands.memory import allowed_bytes
-from raytrace_analyze.commands.reading import check_not_a_terminal, writing
-from raytrace_analyze.commands.standard_input import DASH, read_given
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.engine import check_engine, on_engine
+from raytrace_analyze.command_line.memory import allowed_bytes
+from raytrace_analyze.command_line.reading import check_not_a_terminal, writing
+from raytrace_analyze.command_line.standard_input import DASH, read_given
 from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
 from raytrace_analyze.vocabulary import Engine
 
@@ -130,6 +129,8 @@ def _scratch(until_written: ExitStack, output: Path) -> Path:
     from raytrace_analyze.files.output import scratch_folder
 
     if output == DASH:
+        import tempfile
+
         return Path(until_written.enter_context(tempfile.TemporaryDirectory(prefix="raytrace-")))
     return until_written.enter_context(scratch_folder(output))
 
@@ -196,6 +197,8 @@ def _write(found: "Ingested | LargeIngested", output: Path, known: "Known | None
 
 def _write_to_standard_output(found: "Ingested | LargeIngested") -> None:
     """Write the table by way of a file, as Parquet is not written front to back."""
+    import tempfile
+
     from raytrace_analyze.merging import write_merged
 
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder, writing():

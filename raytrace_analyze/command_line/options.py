@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raytrace_analyze import vocabulary
-from raytrace_analyze.commands import completion
+from raytrace_analyze.command_line import completion
 from raytrace_analyze.errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from raytrace_analyze.commands.hints import check_paths
-from raytrace_analyze.commands.options import OutputFormat
-from raytrace_analyze.commands.standard_input import DEFAULT_SPANS, load_given
+from raytrace_analyze.command_line.hints import check_paths
+from raytrace_analyze.command_line.options import OutputFormat
+from raytrace_analyze.command_line.standard_input import DEFAULT_SPANS, load_given
 from raytrace_analyze.errors import EXIT_DAMAGED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from raytrace_analyze.commands.standard_input import DASH
+from raytrace_analyze.command_line.standard_input import DASH
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary import Engine
 
