@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -158,6 +158,11 @@ class Profile:
         if idle:
             found[names.IDLE] = idle
         return found
+
+    def idle_in(self, calls: Collection[str]) -> list[tuple[int, int, str, str]]:
+        """Return the longest stretches in some calls, as start and end (ns), the call, and its `file:line`."""
+        stretches = sorted((entry[2] for entry in list(self._longest)), key=lambda one: one.start_ns)
+        return [(one.start_ns, one.end_ns, one.wait, places.site(one.place)) for one in stretches if one.wait in calls]
 
     def _stacks(self, longest: int) -> str:
         counted: dict[str, int] = {}
