@@ -34,12 +34,12 @@ _CALLS = frozenset(
 _PASSED_ON = ("ray.task_id", "ray.job_id", "ray.actor_id", names.CALLER_JOB_ID)
 
 
-def record_blocked(run: SpanContext, attributes: Mapping[str, Any], profile: Profile) -> None:
+def record_blocked(run: SpanContext, attributes: Mapping[str, Any], profile: Profile, ended_ns: int) -> None:
     """Record the waits in a run that has ended, where it was on an actor with several threads."""
     if attributes.get(names.MAX_CONCURRENCY, 1) <= 1 or attributes.get(names.ON_EVENT_LOOP):
         return
     context = None
-    for start_ns, end_ns, call, site in profile.idle_in(_CALLS):
+    for start_ns, end_ns, call, site in profile.idle_in(_CALLS, ended_ns):
         context = context or trace.set_span_in_context(trace.NonRecordingSpan(run))
         about = {key: attributes[key] for key in _PASSED_ON if key in attributes}
         about |= {names.READY_TASK_IDS: [], names.AWAITED: call, names.CALL_SITE: site, names.SAMPLED_TIMES: True}

@@ -252,7 +252,7 @@ class SpanFileProcessor(SpanProcessor):
         profile = self._stop_watching(span_id) if started is not None else None
         if profile is not None:
             if run is not None:
-                record_blocked(context, attributes, profile)
+                record_blocked(context, attributes, profile, end_ns or time.time_ns())
             attributes.update(profile.attributes())
         if started is not None and started[0] == name:
             _, head, seen, encoded = started
