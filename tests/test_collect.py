@@ -19,7 +19,7 @@ from raytrace_analyze.cluster import collect as collecting
 from raytrace_analyze.cluster import ray_cluster
 from raytrace_analyze.cluster.destination import LocalFolder
 from raytrace_analyze.commands import collect as command
-from tests.real_ray import OPEN_CLUSTER
+from tests.real_ray import OPEN_CLUSTER, SOON_NOTICED
 
 pytestmark = pytest.mark.ray
 
@@ -78,7 +78,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         each.mkdir(0o700)
     hook = "raytrace_hook:setup_tracing"
     arguments: dict[str, Any] = {"include_dashboard": False, "tracing_startup_hook": hook, "num_cpus": 1}
-    arguments["_system_config"] = IN_STORES
+    arguments["_system_config"] = {**IN_STORES, **SOON_NOTICED}
     cluster = Cluster(initialize_head=True, head_node_args={**arguments, "env_vars": {"RAYTRACE_DIR": str(folders[0])}})
     try:
         workers = [cluster.add_node(num_cpus=1, env_vars={"RAYTRACE_DIR": str(each)}) for each in folders[1:]]
