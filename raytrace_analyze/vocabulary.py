@@ -4,10 +4,6 @@ Light on purpose: the command line's help is made of these before anything heavy
 """
 
 from enum import StrEnum
-from typing import TypeVar
-
-from raytrace_analyze.closest import did_you_mean
-from raytrace_analyze.errors import UsageError
 
 
 class SpanKind(StrEnum):
@@ -283,21 +279,8 @@ class TuneGroup(StrEnum):
 
 
 _IN_IDS = ("node", "worker", "actor")
-_Word = TypeVar("_Word", bound=StrEnum)
 
 
 def column_of(group: str) -> str:
     """Give the column of the span table, or of segments, that holds a group."""
     return f"{group}_id" if group in _IN_IDS else str(group)
-
-
-def choose(kind: type[_Word], wanted: str, what: str, *, but: tuple[_Word, ...] = ()) -> _Word:
-    """Read one of the words of a kind, `but` for some. Raises UsageError for any other, which names the choices.
-
-    `what` says in the message what the word is, such as `group`.
-    """
-    choices = [word for word in kind if word not in but]
-    if wanted in choices:
-        return kind(wanted)
-    meant = did_you_mean(str(wanted), choices)
-    raise UsageError(f"there is no {what} {str(wanted)!r}{meant}; choose one of {', '.join(choices)}")

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.trace.relations import number_tasks
+from raytrace_analyze.trace.numbering import number_tasks
 from raytrace_analyze.trace.span_arrays import NEXT, Structure
 from raytrace_analyze.units import duration_text
 

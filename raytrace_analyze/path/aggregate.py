@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
+from raytrace_analyze.choices import choose
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.scopes import read_scopes
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, Scopes, choose, column_of
+from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, Scopes, column_of
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.choices import choose
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.result import SEGMENTS
@@ -15,7 +16,7 @@ from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
-from raytrace_analyze.vocabulary import Scopes, choose
+from raytrace_analyze.vocabulary import Scopes
 
 
 def critical_paths(
@@ -72,4 +73,4 @@ def stepper_of(trace: PreparedTrace, scoped: Scoped, options: PathOptions) -> St
 
 def _slot_waits(rules: CauseRules) -> SlotWaits | None:
     """Give what task events tell of waits for slots, None where there are none."""
-    return SlotWaits(rules) if rules.states.known.any() else None
+    return SlotWaits(rules) if rules.about.states.known.any() else None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.choices import choose
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.path.run_activity import run_activity
@@ -15,7 +16,7 @@ from raytrace_analyze.shown import Shown, notebook
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.actor_labels import LABELS, actor_labels
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, choose, column_of
+from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, column_of
 
 SEGMENTS = pl.Schema(
     {

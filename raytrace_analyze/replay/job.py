@@ -11,7 +11,8 @@ from raytrace_analyze.path.one_scope import describe, longest
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.replay.graph import Graph, build_graph
+from raytrace_analyze.replay.constraints import build_graph
+from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.units import count_text
 

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from opentelemetry.trace import SpanKind
 
-from raytrace_hook.ray import internals, tracing_patches
+from raytrace_hook.ray import actors, internals, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.spans import facts
 from raytrace_hook.spans.current import Current
@@ -67,7 +67,7 @@ def install(makers: Makers) -> None:
     def method(submit: Submission) -> Submission:
         @functools.wraps(submit)
         def _start_span(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
-            handle = internals.actor_of(self)
+            handle = actors.actor_of(self)
             if not tracing._global_is_tracing_enabled or handle._ray_is_cross_language:
                 assert kwargs is None or _CONTEXT not in kwargs
                 return submit(self, args, kwargs, *more, **options)
