@@ -10,6 +10,7 @@ import re
 from typing import Any, Callable
 
 from opentelemetry import baggage, propagate, trace
+from opentelemetry import context as context_api
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
@@ -21,6 +22,7 @@ from raytrace_hook.ray import tracing_patches
 _PARENT, _STATE, _BAGGAGE = "traceparent", "tracestate", "baggage"
 _FORM = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _flags = tuple(map(TraceFlags, range(256)))
+_hex_flags = tuple(f"{flags:02x}" for flags in range(256))
 _is_usual: tuple[Any, bool] = (None, False)
 """A propagator, and whether it is the one that OpenTelemetry has where nobody chose another."""
 
@@ -42,11 +44,13 @@ def _uses_usual_propagators() -> bool:
 
 def _writing(original: Callable[..., Any]) -> Callable[..., Any]:
     def inject_current_context() -> Any:
-        _, _, _, flags, state, is_valid = context = trace.get_current_span().get_span_context()
-        if not is_valid or state or not _uses_usual_propagators() or baggage.get_all():
+        here = context_api.get_current()
+        span = trace.get_current_span(here)
+        trace_id, span_id, _, flags, state, is_valid = span.get_span_context()
+        if not is_valid or state or not _uses_usual_propagators() or baggage.get_all(here):
             return original()
-        trace_id, span_id = context.trace_id.to_bytes(16, "big").hex(), context.span_id.to_bytes(8, "big").hex()
-        return {_PARENT: f"00-{trace_id}-{span_id}-{flags:02x}"}
+        parent = f'00-{trace_id.to_bytes(16, "big").hex()}-{span_id.to_bytes(8, "big").hex()}-{_hex_flags[flags]}'
+        return {_PARENT: parent}
 
     return inject_current_context
 
