@@ -79,7 +79,7 @@ def site_of(frames: list[FrameType]) -> str | None:
     frames = frames[:_MOST_FRAMES]
     if not frames:
         return None
-    numbers = []
+    numbers: list[int] = []
     for frame in frames:
         numbers += (id(frame.f_code), frame.f_lasti)
     key = tuple(numbers)

@@ -63,7 +63,7 @@ def _prepare(kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str
         if carrier is not None:
             callers.send_job(kind, owner, kwargs)
             turns.send_along(kind, owner, carrier, options)
-            sizes.begin_arguments(args, {name: kwargs[name] for name in kwargs if name != _CONTEXT.name})
+            sizes.begin_arguments(args, (kwargs[name] for name in kwargs if name != _CONTEXT.name))
     except Exception as error:
         warn_once(f"the submission of a {kind} could not be looked at", error)
 

@@ -49,7 +49,7 @@ def _writing(original: Callable[..., Any]) -> Callable[..., Any]:
         trace_id, span_id, _, flags, state, is_valid = span.get_span_context()
         if not is_valid or state or not _uses_usual_propagators() or baggage.get_all(here):
             return original()
-        parent = f'00-{trace_id.to_bytes(16, "big").hex()}-{span_id.to_bytes(8, "big").hex()}-{_hex_flags[flags]}'
+        parent = f"00-{trace_id.to_bytes(16, 'big').hex()}-{span_id.to_bytes(8, 'big').hex()}-{_hex_flags[flags]}"
         return {_PARENT: parent}
 
     return inject_current_context
