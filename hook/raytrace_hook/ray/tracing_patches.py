@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import CodeType
 from typing import Any, Callable
 
+from raytrace_hook.log import warn_once
 from raytrace_hook.ray import tracebacks
 from raytrace_hook.ray.internals import load
 from raytrace_hook.ray.patching import Overlay, Wrapper, patched, replace_attribute
@@ -49,17 +50,18 @@ def patch_submissions(wrap: Callable[[Submission, str], Submission]) -> None:
 
 
 @patched("submissions traced at less than their price")
-def patch_tracing_of_submissions(*decorators: Callable[[Submission], Submission]) -> None:
+def patch_tracing_of_submissions(make: Callable[[Any], tuple[Callable[[Submission], Submission], ...]]) -> None:
     """Replace what Ray's tracing puts around a submission of a task, of a method and of an actor's creation.
 
-    It holds for the patch of submissions that follows. Nothing is replaced where Ray's does more than was known.
+    `make` gets the module of Ray's tracing. It holds for the patch of submissions that follows. Nothing is replaced
+    where Ray's does more than was known.
     """
     helper = load(_TRACING)
     traced = ("_tracing_task_invocation", "_tracing_actor_method_invocation", "_tracing_actor_creation")
     inner = ("_invocation_remote_span", "_start_span", "_invocation_actor_class_remote_span")
     for function, name in zip(traced, inner):
         does_as_known(getattr(helper, function), name)
-    for function, decorator in zip(traced, decorators):
+    for function, decorator in zip(traced, make(helper)):
         setattr(helper, function, functools.wraps(getattr(helper, function))(decorator))
 
 
@@ -94,6 +96,8 @@ def _codes(code: CodeType, name: str) -> Iterator[CodeType]:
 def can_replace_runs() -> None:
     """Find out whether what Ray's tracing puts around runs can be replaced; nothing is changed."""
     helper = load(_TRACING)
+    for name in ("_DictPropagator", "_function_span_consumer_name", "_actor_span_consumer_name"):
+        getattr(helper, name)
     does_as_known(helper._inject_tracing_into_function, TRACED_FUNCTION)
     does_as_known(helper._inject_tracing_into_class, TRACED_METHOD)
 
@@ -112,7 +116,11 @@ def patch_functions(wrap: Callable[[Callable[..., Any]], Callable[..., Any] | No
             seen = known.get(id(info))
             if seen is not None and seen[0] is info:
                 return seen[1]
-            made = wrap(info.function.__wrapped__) if is_traced(info.function, TRACED_FUNCTION) else None
+            try:
+                made = wrap(info.function.__wrapped__) if is_traced(info.function, TRACED_FUNCTION) else None
+            except Exception as error:
+                warn_once("a function is traced by Ray alone", error)
+                made = None
             replaced = info if made is None else info._replace(function=made)
             if len(known) >= _MOST_FUNCTIONS:
                 known.clear()

@@ -17,12 +17,12 @@ from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from raytrace_hook.log import warn_once
 from raytrace_hook.ray import tracing_patches
 
 _PARENT, _STATE, _BAGGAGE = "traceparent", "tracestate", "baggage"
 _FORM = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _flags = tuple(map(TraceFlags, range(256)))
-_hex_flags = tuple(f"{flags:02x}" for flags in range(256))
 _is_usual: tuple[Any, bool] = (None, False)
 """A propagator, and whether it is the one that OpenTelemetry has where nobody chose another."""
 
@@ -44,27 +44,44 @@ def _uses_usual_propagators() -> bool:
 
 def _writing(original: Callable[..., Any]) -> Callable[..., Any]:
     def inject_current_context() -> Any:
-        here = context_api.get_current()
-        span = trace.get_current_span(here)
-        trace_id, span_id, _, flags, state, is_valid = span.get_span_context()
-        if not is_valid or state or not _uses_usual_propagators() or baggage.get_all(here):
-            return original()
-        parent = f"00-{trace_id.to_bytes(16, 'big').hex()}-{span_id.to_bytes(8, 'big').hex()}-{_hex_flags[flags]}"
-        return {_PARENT: parent}
+        return _guarded(_written) or original()
 
     return inject_current_context
 
 
 def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
     def extract(carrier: Any) -> Any:
-        sent = carrier.get(_PARENT) if isinstance(carrier, dict) else None
-        if sent.__class__ is str and _STATE not in carrier and _BAGGAGE not in carrier and _uses_usual_propagators():
-            form = _FORM.fullmatch(sent)
-            if form is not None:
-                trace_id, span_id, flags = form.groups()
-                context = SpanContext(int(trace_id, 16), int(span_id, 16), True, _flags[int(flags, 16)])
-                if context.is_valid:
-                    return trace.set_span_in_context(NonRecordingSpan(context), Context())
-        return original(carrier)
+        context = _guarded(_read, carrier)
+        return original(carrier) if context is None else context
 
     return extract
+
+
+def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:
+        warn_once("contexts of calls cost more than they need to", error)
+        return None
+
+
+def _written() -> dict[str, str] | None:
+    """Return the present context as it is sent; None where it is no plain one."""
+    here = context_api.get_current()
+    trace_id, span_id, _, flags, state, is_valid = trace.get_current_span(here).get_span_context()
+    if not is_valid or state or not _uses_usual_propagators() or baggage.get_all(here):
+        return None
+    return {_PARENT: f"00-{trace_id.to_bytes(16, 'big').hex()}-{span_id.to_bytes(8, 'big').hex()}-{flags:02x}"}
+
+
+def _read(carrier: Any) -> Context | None:
+    """Return the context that was sent; None where it is no plain one."""
+    sent = carrier.get(_PARENT)
+    if sent.__class__ is not str or _STATE in carrier or _BAGGAGE in carrier or not _uses_usual_propagators():
+        return None
+    form = _FORM.fullmatch(sent)
+    if form is None:
+        return None
+    trace_id, span_id, flags = form.groups()
+    context = SpanContext(int(trace_id, 16), int(span_id, 16), True, _flags[int(flags, 16)])
+    return trace.set_span_in_context(NonRecordingSpan(context), Context()) if context.is_valid else None

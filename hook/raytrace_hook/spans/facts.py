@@ -33,7 +33,7 @@ def of_function(name: str) -> dict[str, Any]:
     shared = known.function
     if shared is None or known.core is not core:
         _, found = internals.run_span(name, None)
-        if _is_known(found, _OF_FUNCTIONS):
+        if core is not None and _is_known(found, _OF_FUNCTIONS):
             _about(core).function = {key: value for key, value in found.items() if key != "ray.task_id"}
         return found
     found = {**shared, "ray.function": name}
@@ -50,7 +50,7 @@ def of_method(class_name: str, method_name: str) -> dict[str, Any]:
     shared = known.method
     if shared is None or known.core is not core:
         _, found = internals.run_span(class_name, method_name)
-        if _is_known(found, _OF_METHODS):
+        if core is not None and _is_known(found, _OF_METHODS):
             _about(core).method = {key: value for key, value in found.items() if key != "ray.actor_id"}
         return found
     found = {

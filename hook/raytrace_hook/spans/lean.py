@@ -230,10 +230,14 @@ class Makers:
 
     def start(self, name: str, kind: SpanKind, attributes: dict[str, Any]) -> Any:
         """Start a span under that of the present context, as Ray's tracer would."""
-        provider: Any = trace.get_tracer_provider()
-        maker = self._maker
-        if maker is None or not maker.is_for(provider):
-            if not isinstance(provider, TracerProvider):
-                return trace.get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)
-            maker = self._maker = Maker(provider, self._processor)
-        return maker.start(name, kind, attributes)
+        try:
+            provider: Any = trace.get_tracer_provider()
+            maker = self._maker
+            if maker is None or not maker.is_for(provider):
+                if not isinstance(provider, TracerProvider):
+                    return trace.get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)
+                maker = self._maker = Maker(provider, self._processor)
+            return maker.start(name, kind, attributes)
+        except Exception as error:
+            warn_once("spans cost more than they need to", error)
+            return trace.get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from opentelemetry.trace import SpanKind
 
-from raytrace_hook.ray import actors, internals, tracing_patches
+from raytrace_hook.ray import actors, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.spans import facts
 from raytrace_hook.spans.current import Current
@@ -19,7 +19,11 @@ Submission = Callable[..., Any]
 
 def install(makers: Makers) -> None:
     """Let submissions be traced in this way from the next patch of them on."""
-    tracing: Any = internals.tracing_helper()
+    tracing_patches.patch_tracing_of_submissions(lambda tracing: _decorators(tracing, makers))
+
+
+def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Submission], ...]:
+    """Return what is put around a submission of a task, of a method and of an actor's creation."""
     start, inject, producer = makers.start, tracing._DictPropagator, SpanKind.PRODUCER
     function_name, method_name = tracing._function_span_producer_name, tracing._actor_span_producer_name
 
@@ -84,7 +88,7 @@ def install(makers: Makers) -> None:
 
         return _start_span
 
-    tracing_patches.patch_tracing_of_submissions(task, method, creation)
+    return task, method, creation
 
 
 def _note_actor(span: Any, handle: Any) -> None:
