@@ -1,6 +1,6 @@
 """What `merge` does: span files to one table, in memory or, where they are larger than that, by way of the disk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from raytrace_analyze.spilled.assembly import LargeTable, put_together
 from raytrace_analyze.spilled.buckets import Buckets
 from raytrace_analyze.spilled.ordered import Ordered, Ordering
 from raytrace_analyze.spilled.scattered import Scattered
+from raytrace_analyze.table.assemble import write_table, write_table_parts
 
 LARGEST_BYTES = 4 << 30
 """What is expected to take more memory than this is put together on disk, even where there is more memory."""
@@ -113,3 +114,17 @@ def merge_buckets(
     table = put_together(buckets, events, place, lambda share: progress(DECODED_SHARE + (1 - DECODED_SHARE) * share))
     report = report_of(table.totals, found.read, found.discovery, [*known, *table.noticed], buckets.records)
     return LargeIngested(table, report, files)
+
+
+def write_merged(
+    found: Ingested | LargeIngested, path: Path, *, mode: int | None = None, about: Mapping[str, str] | None = None
+) -> None:
+    """Write the table that was put together, as `table.assemble.write_table` does, with what was wrong with its input.
+
+    Raises OSError where the place cannot be written.
+    """
+    problems = found.report.all_problems
+    if isinstance(found, Ingested):
+        write_table(found.spans, path, mode=mode, about=about, problems=problems)
+    else:
+        write_table_parts(found.parts, path, mode=mode, about=about, problems=problems)

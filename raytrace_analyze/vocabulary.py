@@ -83,6 +83,31 @@ class Spent(StrEnum):
     WAIT = "wait"
 
 
+class Pattern(StrEnum):
+    """What costs a job time, as `advise` finds it."""
+
+    GET_IN_LOOP = "get-in-loop"
+    SUBMISSION_ORDER = "submission-order"
+    SMALL_TASKS = "small-tasks"
+    UNNECESSARY_GET = "unnecessary-get"
+    ACTOR_BOTTLENECK = "actor-bottleneck"
+    STRAGGLER = "straggler"
+    COLD_WORKERS = "cold-workers"
+    TOO_FEW_IN_FLIGHT = "too-few-in-flight"
+    TOO_MANY_IN_FLIGHT = "too-many-in-flight"
+    NESTED_GET = "nested-get"
+    RETRIES = "retries"
+    DRIVER_CODE = "driver-code"
+    LARGE_ARGUMENTS = "large-arguments"
+    UNEVEN_POOL = "uneven-pool"
+    DRIVER_IDLE = "driver-idle"
+    IDLE_TASKS = "idle-tasks"
+    MORE_THREADS = "more-threads"
+    LOCK = "lock"
+    WAIT_FOR_MANY = "wait-for-many"
+    STORE_FULL = "store-full"
+
+
 class RemedyKind(StrEnum):
     """What a summary proposes."""
 
@@ -130,6 +155,25 @@ class Via(StrEnum):
     SLOT = "slot"
     CANCEL = "cancel"
     INFERRED = "inferred"
+
+
+class Precedence(StrEnum):
+    """Why one event must come before another, whatever the clocks say: what relates a run to it."""
+
+    SUBMIT = "submit"
+    WAIT = "wait"
+    DEPENDENCY = "dependency"
+    ATTEMPT = "attempt"
+    CREATION = "creation"
+
+
+class NotRead(StrEnum):
+    """Why a file of the program that a span file names was not read."""
+
+    OUTSIDE = "outside"
+    MISSING = "missing"
+    TOO_LARGE = "too large"
+    NO_PROGRAM = "no program"
 
 
 class Inference(StrEnum):
@@ -182,6 +226,13 @@ ONLY_OF_MANY = (PathGroup.ENTRYPOINT, PathGroup.HOUR)
 """Groups that only many scopes can differ by."""
 
 
+class Engine(StrEnum):
+    """Where a command's work is done: on this machine, or on a Ray cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 class Encoding(StrEnum):
     """How OTLP is sent."""
 
@@ -195,46 +246,6 @@ class DiffGroup(StrEnum):
     FUNCTION = "function"
     CATEGORY = "category"
     CAUSE = "cause"
-
-
-class Level(StrEnum):
-    """How much a finding of `doctor` matters."""
-
-    FINE = "fine"
-    NOTE = "note"
-    SERIOUS = "serious"
-    """What is recorded cannot be relied on, or nothing is recorded."""
-
-
-class Check(StrEnum):
-    """What `doctor` looks at."""
-
-    HOOK = "hook"
-    OPENTELEMETRY = "opentelemetry"
-    RAY_VERSION = "ray version"
-    DIRECTORY = "directory"
-    SDK_OFF = "sdk off"
-    SAMPLING = "sampling"
-    SETTINGS = "settings"
-    CLUSTER = "cluster"
-    TRACING_ON = "tracing on"
-    WORKERS = "workers"
-    SAME_VERSIONS = "same versions"
-    SPANS = "spans"
-    OLD_HOOK = "old hook"
-    OTHER_HOOK = "other hook"
-    HOOK_FAILED = "hook failed"
-    TASK_EVENTS = "task events"
-    FORGOTTEN = "forgotten"
-    SERVE = "serve"
-    CLOCKS = "clocks"
-    LOST = "lost"
-    DAMAGED = "damaged"
-    UNREADABLE = "unreadable"
-    MISSING_NODES = "missing nodes"
-    MISSING_RUNS = "missing runs"
-    MISSING_PARENTS = "missing parents"
-    MISSING_DRIVER = "missing driver"
 
 
 class LatencyGroup(StrEnum):

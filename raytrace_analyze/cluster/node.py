@@ -3,7 +3,6 @@
 Ray brings this package there. Nothing of Ray is imported here, and polars only where files are read.
 """
 
-import io
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -99,18 +98,18 @@ def joined(tables: Iterable[bytes]) -> Part:
 
 def _merged(paths: Sequence[str]) -> Part:
     from raytrace_analyze.errors import NoSpansError
-    from raytrace_analyze.ingest import load
-    from raytrace_analyze.schema import SCHEMA_VERSION, VERSION_KEY
+    from raytrace_analyze.merging import merge_files, write_merged
 
-    try:
-        found = load(paths) if paths else None
-    except NoSpansError:
-        found = None
-    if found is None:
+    if not paths:
         return Part(b"", 0)
-    table = io.BytesIO()
-    found.spans.write_parquet(table, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION)})
-    return Part(table.getvalue(), found.report.spans, found.report.problems)
+    with tempfile.TemporaryDirectory(prefix="raytrace-merge-") as folder:
+        try:
+            found = merge_files(list(map(Path, paths)), lambda: Path(folder), most_bytes=0, progress=lambda _: None)
+        except NoSpansError:
+            return Part(b"", 0)
+        table = Path(folder, "table.parquet")
+        write_merged(found, table)
+        return Part(table.read_bytes(), found.report.spans, found.report.problems)
 
 
 def remove_files(states: Sequence[FileState]) -> int:

@@ -43,11 +43,14 @@ def critical_paths(
     return paths_of(prepare(spans, task_events, clock_correct=clock_correct), scopes, options)
 
 
-def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.DataFrame:
-    """Find the paths of all `jobs`, `traces` or `requests`; gives what `critical_paths` does."""
+def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions, numbers: RowIds | None = None) -> pl.DataFrame:
+    """Find the paths of all `jobs`, `traces` or `requests`, or of those with some numbers, in order.
+
+    Gives what `critical_paths` does.
+    """
     keys, scoped, rules = trace.scopes(scopes).table, trace.scoped(scopes), trace.rules
     frames = []
-    for segments in find_segments(trace, scoped, options):
+    for segments in find_segments(trace, scoped, options, numbers):
         split, places = tell_activities(split_queues(segments, rules), trace)
         about = keys.select(scope="id", session="session")[split.scope]
         frames.append(about.hstack(columns_frame(split, scoped, places)))

@@ -8,12 +8,11 @@ import polars as pl
 
 from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.rules import UNKNOWN_FROM_NS, CauseRules
-from raytrace_analyze.queueing.sentences import cause_sentences
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
 from raytrace_analyze.vocabulary import Cause, Source
 
-QUEUE_CAUSES = pl.Schema(
+QUEUE_PIECES = pl.Schema(
     {
         "span_id": pl.String,
         "trace_id": pl.String,
@@ -34,12 +33,14 @@ QUEUE_CAUSES = pl.Schema(
         "holder_node_id": pl.String,
         "holder_ns": pl.Int64,
         "ended_meanwhile": pl.Int64,
-        "sentence": pl.String,
+        "node_id": pl.String,
+        "on_actor": pl.Boolean,
     }
 )
-"""Columns of `queue_causes`. Times are ns since the epoch. The holder is the run whose end ended the piece, null where
+"""Columns of `causes_frame`. Times are ns since the epoch. The holder is the run whose end ended the piece, null where
 none is known; `holder_ns` is how much of the piece it held; `ended_meanwhile` counts the runs that ended during the
-piece on the actor, for `actor-busy`, or on the node, for `no-slot`, the holder among them; null for other causes."""
+piece on the actor, for `actor-busy`, or on the node, for `no-slot`, the holder among them; null for other causes.
+`node_id` is where the run was, `on_actor` tells calls of actors' methods."""
 
 _CHUNK = 1 << 14
 """How many runs are looked at at a time: bounds the memory."""
@@ -149,7 +150,7 @@ class SlotWaits:
 
 
 def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
-    """Split waits by cause and say who held them: columns of `QUEUE_CAUSES`."""
+    """Split waits by cause and tell who held them: columns of `QUEUE_PIECES`."""
     structure, pieces = rules.about.structure, split_waits(rules, waits)
     run, holder = waits.run[pieces.wait], pl.Series(pieces.holder).replace(-1, None)
     spans = structure.spans
@@ -167,7 +168,7 @@ def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
         on_actor=pl.Series(rules.about.runs.actor[run] >= 0) & ~pl.Series(rules.about.runs.is_creation[run]),
     )
     frame = frame.with_columns(duration_ns=pl.col("end_ns") - pl.col("start_ns"))
-    return frame.with_columns(sentence=cause_sentences(frame)).select(QUEUE_CAUSES.names()).cast(QUEUE_CAUSES)
+    return frame.select(QUEUE_PIECES.names()).cast(QUEUE_PIECES)
 
 
 def _named(codes: Codes, names: Sequence[str]) -> pl.Series:

@@ -49,12 +49,26 @@ class Scattered(ABC):
 
     def recorded(self, ask: Callable[[pl.DataFrame], Told], columns: Sequence[str]) -> Iterator[Told]:
         """Ask for the spans as they were recorded, with `start` in order of start, trace and id."""
-        needed = tuple(dict.fromkeys([*columns, *(_ORDER if "start" in columns else ())]))
-        return self.each(partial(_ask_in_order, ask=ask, columns=columns), needed)
+        return self.each(*as_recorded(ask, columns))
 
     def parts(self, ask: Callable[[pl.DataFrame], Told], columns: Sequence[str]) -> Iterator[Told]:
         """Ask for the spans as `recorded` does, with no end before its start; see `table.parts.Parts`."""
-        return self.recorded(partial(_ask_clamped, ask=ask) if "end" in columns else ask, columns)
+        return self.each(*as_parts(ask, columns))
+
+
+Question = tuple[Callable[[pl.DataFrame], Told], Sequence[str]]
+"""What is asked of a bucket, and of which of its columns, its rows in no order."""
+
+
+def as_recorded(ask: Callable[[pl.DataFrame], Told], columns: Sequence[str]) -> Question[Told]:
+    """Give the question to a bucket's rows in no order that asks for the spans as `Scattered.recorded` does."""
+    needed = tuple(dict.fromkeys([*columns, *(_ORDER if "start" in columns else ())]))
+    return partial(_ask_in_order, ask=ask, columns=columns), needed
+
+
+def as_parts(ask: Callable[[pl.DataFrame], Told], columns: Sequence[str]) -> Question[Told]:
+    """Give the question to a bucket's rows in no order that asks for the spans as `Scattered.parts` does."""
+    return as_recorded(partial(_ask_clamped, ask=ask) if "end" in columns else ask, columns)
 
 
 def by_bucket(spans: pl.DataFrame, count: int) -> Iterator[tuple[int, pl.DataFrame]]:
