@@ -27,6 +27,7 @@ from raytrace_analyze.prepared import prepare
 from raytrace_analyze.table.assemble import write_table
 from raytrace_analyze.table.file_order import in_file_order
 from tests.real_ray import OPEN_CLUSTER
+from tests.sizes import first
 from tests.span_files import one_line, span
 from tests.test_spilled_merge import EVENTS, ROOT, mixed_files
 
@@ -75,12 +76,16 @@ def run(*arguments: object) -> str:
     return done.stdout
 
 
-def test_a_merge_while_a_node_dies(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of files of several kinds, with copies, damage and task events: half of what was decoded goes with the node."""
+@pytest.mark.parametrize("share", first(1, [1.0, merging.DECODED_SHARE]))
+def test_a_merge_while_a_node_dies(share: float, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of files of several kinds, with copies, damage and task events.
+
+    With the node goes half of what was decoded, or of all that was done, before the table is read from the nodes.
+    """
     monkeypatch.setattr(merging, "BUCKET_BYTES", 400_000)
     paths = [*mixed_files(tmp_path / "spans", 1), EVENTS, ROOT / "sample_spans" / "failures-ours"]
     plain = load_found(find(paths))
-    with dying_node(cluster, merging.DECODED_SHARE) as progress:
+    with dying_node(cluster, share) as progress:
         found = merging.merge_on_cluster(paths, progress)
         assert isinstance(found, LargeIngested)
         rows = pl.concat(found.parts())

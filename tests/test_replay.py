@@ -135,12 +135,12 @@ def check_predictions(seeds: range) -> None:
 
 
 def test_a_change_does_what_it_does_to_the_program() -> None:
-    check_predictions(range(25))
+    check_predictions(range(12))
 
 
 @pytest.mark.slow
 def test_a_change_does_what_it_does_to_many_programs() -> None:
-    check_predictions(range(25, 500))
+    check_predictions(range(12, 500))
 
 
 def test_with_retries_the_prediction_is_close() -> None:

@@ -24,6 +24,8 @@ class Tasks:
         if packages:
             self._options["runtime_env"] = {"pip": packages}
         self._remote: dict[Callable[..., Any], Any] = {}
+        self._given: list[Any] = []
+        """What was put: Ray can make again what calls returned, as long as it has what they were given."""
         self.cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
         """How many tasks run at a time."""
 
@@ -38,12 +40,12 @@ class Tasks:
             self._remote[function] = ray.remote(function)
         return self._remote[function].options(num_returns=returns, **self._options).remote(*arguments)
 
-    @staticmethod
-    def put(value: Any) -> Any:
+    def put(self, value: Any) -> Any:
         """Give a reference to a value that several calls take."""
         import ray
 
-        return ray.put(value)
+        self._given.append(ray.put(value))
+        return self._given[-1]
 
     @staticmethod
     def values(references: Iterable[Any]) -> Iterator[Any]:
