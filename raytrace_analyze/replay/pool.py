@@ -1,7 +1,6 @@
-"""SlotModel as a pool that runs take from and give back to, in the order in which they became ready."""
+"""Slots as a pool that runs take from and give back to, in the order in which they became ready."""
 
 import heapq
-from collections.abc import Iterator
 
 Ticket = tuple[int, int, int, int]
 """Who waits: when it became ready, then what tells it from others of that time, then its number."""
@@ -40,17 +39,24 @@ class Pool:
         """Give slots back."""
         self.used -= min(amount, self.capacity)
 
-    def granted(self) -> Iterator[int]:
-        """Give the numbers of those whose turn it is now, the first in the queue first."""
-        while self._queues:
-            fitting = [
-                (queue[0], amount) for amount, queue in self._queues.items() if self.used + amount <= self.capacity
-            ]
+    def next_granted(self) -> int:
+        """Let the first in the queue that fits have its slots; gives its number, -1 where there is none."""
+        queues = self._queues
+        if not queues:
+            return -1
+        room = self.capacity - self.used
+        if len(queues) == 1:
+            amount = next(iter(queues))
+            if amount > room:
+                return -1
+        else:
+            fitting = [(queue[0], amount) for amount, queue in queues.items() if amount <= room]
             if not fitting:
-                return
-            ticket, amount = min(fitting)
-            heapq.heappop(self._queues[amount])
-            if not self._queues[amount]:
-                del self._queues[amount]
-            self.used += amount
-            yield ticket[-1]
+                return -1
+            amount = min(fitting)[1]
+        queue = queues[amount]
+        ticket = heapq.heappop(queue)
+        if not queue:
+            del queues[amount]
+        self.used += amount
+        return ticket[-1]

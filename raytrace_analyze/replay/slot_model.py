@@ -168,7 +168,7 @@ def _try(demand: Demand, capacity: int, priority: Nanos) -> SlotModel:
             pool.take(amounts[pause_of[one]])
         else:
             pool.give(amounts[one if event == 1 else pause_of[one]])
-            for waiting in pool.granted():
+            while (waiting := pool.next_granted()) >= 0:
                 if jumped[waiting]:
                     pool.give(amounts[waiting])
                     continue
