@@ -118,7 +118,7 @@ class _Stage:
             while beginning:
                 activity, time = beginning.pop()
                 began[activity] = time
-                if time > latest:  # noqa: PLR1730 - max() takes its time
+                if time > latest:
                     latest = time
                 if is_told[activity]:
                     if frees[activity]:
