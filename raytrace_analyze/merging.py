@@ -13,6 +13,7 @@ from raytrace_analyze.ingest_report import IngestReport, nothing_in, report_of
 from raytrace_analyze.model import Compression, InputFile, Problem, Progress
 from raytrace_analyze.spilled.assembly import LargeTable, put_together
 from raytrace_analyze.spilled.buckets import Buckets
+from raytrace_analyze.spilled.stored import putting_aside
 
 LARGEST_BYTES = 4 << 30
 """What is expected to take more memory than this is put together on disk, even where there is more memory."""
@@ -70,12 +71,15 @@ def merge_files(
     """Read all span files among `paths` into one table, as `ingest.load` does.
 
     Where that would take more than `most_bytes` of memory (0: no limit), about, it is put together on disk, in the
-    empty folder that `scratch` gives. Raises what `load` raises, and OSError where that cannot be written to.
+    empty folder that `scratch` gives. Raises what `load` raises, ScratchError where that cannot be written to, and
+    OSError where what is given cannot be read.
     """
     found = find(paths)
     if not is_large(found, most_bytes):
         return load_found(found, progress=progress)
-    return merge_on_disk(found, scratch(), progress)
+    with putting_aside():
+        folder = scratch()
+    return merge_on_disk(found, folder, progress)
 
 
 def merge_on_disk(found: Found, scratch: Path, progress: Progress) -> LargeIngested:

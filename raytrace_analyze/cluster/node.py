@@ -3,7 +3,6 @@
 Ray brings this package there. Nothing of Ray is imported here, and polars only where files are read.
 """
 
-import io
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -100,7 +99,8 @@ def joined(tables: Iterable[bytes]) -> Part:
 def _merged(paths: Sequence[str]) -> Part:
     from raytrace_analyze.errors import NoSpansError
     from raytrace_analyze.ingest import load
-    from raytrace_analyze.schema import SCHEMA_VERSION, VERSION_KEY
+    from raytrace_analyze.table.file_order import in_file_order
+    from raytrace_analyze.table.parquet_file import table_bytes
 
     try:
         found = load(paths) if paths else None
@@ -108,9 +108,7 @@ def _merged(paths: Sequence[str]) -> Part:
         found = None
     if found is None:
         return Part(b"", 0)
-    table = io.BytesIO()
-    found.spans.write_parquet(table, compression="zstd", metadata={VERSION_KEY: str(SCHEMA_VERSION)})
-    return Part(table.getvalue(), found.report.spans, found.report.problems)
+    return Part(table_bytes(in_file_order(found.spans)), found.report.spans, found.report.problems)
 
 
 def remove_files(states: Sequence[FileState]) -> int:

@@ -128,7 +128,9 @@ def _read(
 ) -> "Ingested | LargeIngested | None":
     """Read all that is given, or the table and what is new; None where nothing is."""
     from raytrace_analyze.append import new_inputs
+    from raytrace_analyze.files.streams import readable
     from raytrace_analyze.merging import merge_files
+    from raytrace_analyze.spilled.stored import ScratchError
 
     if known is not None:
         if DASH in paths:
@@ -140,8 +142,11 @@ def _read(
         return read_given(
             paths, lambda files: merge_files(files, scratch, most_bytes=allowed_bytes(), progress=progress)
         )
+    except ScratchError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
     except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
+        what = readable(error.filename) if error.filename else "what was given"
+        raise UsageError(f"cannot read {what}: {error.strerror or error}") from error
 
 
 def _without_attributes(found: "Ingested | LargeIngested") -> "Ingested | LargeIngested":

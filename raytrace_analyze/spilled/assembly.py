@@ -49,7 +49,7 @@ class LargeTable:
 def put_together(buckets: Buckets, events: pl.DataFrame, folder: Path, progress: Progress) -> LargeTable:
     """Make the span table of decoded records on disk, with what task events add to them.
 
-    The same table as `assemble` makes in memory. It is in files of `folder` then. Raises OSError.
+    The same table as `assemble` makes in memory. It is in files of `folder` then. Raises ScratchError.
     """
     differing = buckets.deduplicate()
     changed = [backwards(part) for part in buckets.recorded(_NOTICED)]

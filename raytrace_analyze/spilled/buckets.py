@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from raytrace_analyze.schema import DECODED
-from raytrace_analyze.spilled.stored import store, stored
+from raytrace_analyze.spilled.stored import putting_aside, store, stored
 from raytrace_analyze.table.assemble import in_order
 from raytrace_analyze.table.checked import clamped
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
@@ -27,7 +27,8 @@ class Buckets:
 
     def __init__(self, folder: Path, whole_bytes: int) -> None:
         """Make room for spans that take so much memory all together, about."""
-        folder.mkdir()
+        with putting_aside():
+            folder.mkdir()
         self._folder = folder
         self.count = min(max(math.ceil(whole_bytes / BUCKET_BYTES), _FEWEST), _MOST)
         self._buffer: list[pl.DataFrame] = []
@@ -37,7 +38,7 @@ class Buckets:
         """How many records were added."""
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Take spans in; they are on disk when `close` was called. Raises OSError."""
+        """Take spans in; they are on disk when `close` was called. Raises ScratchError."""
         self.records += frame.height
         self._buffer.append(frame)
         self._buffered_bytes += int(frame.estimated_size())
@@ -45,7 +46,7 @@ class Buckets:
             self.close()
 
     def close(self) -> None:
-        """Write what is still in memory. Raises OSError."""
+        """Write what is still in memory. Raises ScratchError."""
         if not self.records or not self._buffer:
             return
         spans = pl.concat(self._buffer).select(DECODED.names())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.spilled.stored import store, stored
+from raytrace_analyze.spilled.stored import putting_aside, store, stored
 from raytrace_analyze.table.assemble import in_order
 from raytrace_analyze.table.begun import Begun
 from raytrace_analyze.table.file_order import in_file_order, trace_keys
@@ -48,13 +48,14 @@ class Ordered:
     """Rows of a table (columns of `schema.TABLE`) in files of a folder, by their place in its order."""
 
     def __init__(self, folder: Path, cuts: Sequence[str]) -> None:
-        folder.mkdir()
+        with putting_aside():
+            folder.mkdir()
         self._folder = folder
         self._cuts = pl.Series("key", cuts, dtype=pl.String)
         self._files: list[list[Path]] = [[] for _ in range(len(cuts) + 1)]
 
     def add(self, rows: pl.DataFrame, keys: pl.DataFrame) -> None:
-        """Write rows, whose traces' `key`s are these (see `file_order.trace_keys`). Raises OSError."""
+        """Write rows, whose traces' `key`s are these (see `file_order.trace_keys`). Raises ScratchError."""
         part = self._cuts.search_sorted(keys.get_column("key"), side="left")
         of_trace = keys.select("trace_id", part=pl.Series(part, dtype=pl.UInt32))
         placed = rows.join(of_trace, on="trace_id", how="left", maintain_order="left")

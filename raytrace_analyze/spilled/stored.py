@@ -1,6 +1,7 @@
 """Frames on disk for a while: written and read as fast as can be, small where rows say the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -14,10 +15,23 @@ _SHARED = (
 """Columns in which rows say the same again and again."""
 
 
+class ScratchError(OSError):
+    """What is put aside on the way to a table cannot be written."""
+
+
+@contextmanager
+def putting_aside() -> Iterator[None]:
+    """Write what is needed on the way to a table within this: raises ScratchError for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise ScratchError(error.errno, error.strerror or str(error)) from error
+
+
 def store(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame. Raises OSError."""
+    """Write a frame. Raises ScratchError."""
     shared = [pl.col(name).cast(pl.Categorical) for name in _SHARED if name in frame.columns]
-    with path.open("wb") as file:
+    with putting_aside(), path.open("wb") as file:
         frame.with_columns(shared).write_ipc(file, compression="lz4")
 
 

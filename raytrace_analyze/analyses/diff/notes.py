@@ -23,7 +23,7 @@ def _of_both(base: RunGroup, new: RunGroup) -> Iterator[str]:
             "one, such as a straggler that is gone, one run cannot tell whether it was mended or did not come this "
             "time. Two more runs of each would tell"
         )
-    functions = [set(runs.tasks.get_column("function").drop_nulls()) for runs in (base, new)]
+    functions = [set(runs.tasks.get_column("function").drop_nulls().unique().to_list()) for runs in (base, new)]
     if all(functions) and functions[0].isdisjoint(functions[1]):
         yield "no function ran in both BASE and NEW: they look like runs of different programs"
     recorded = [runs.about.get_column("records_waits") for runs in (base, new)]
