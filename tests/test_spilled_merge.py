@@ -15,7 +15,6 @@ from raytrace_analyze import merging
 from raytrace_analyze.cli import app
 from raytrace_analyze.files.output import scratch_folder
 from raytrace_analyze.ingest import Found, Ingested, find, load_found
-from raytrace_analyze.spilled import buckets
 from raytrace_analyze.table.file_order import in_file_order
 from tests.span_files import one_line, pretty, span
 
@@ -27,8 +26,7 @@ EVENTS = ROOT / "sample_events"
 @pytest.fixture(autouse=True)
 def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have many buckets, written to in many pieces."""
-    monkeypatch.setattr(buckets, "BUCKET_BYTES", 60_000)
-    monkeypatch.setattr(buckets, "_BUFFER_BYTES", 100_000)
+    monkeypatch.setattr(merging, "BUCKET_BYTES", 60_000)
     monkeypatch.setattr("raytrace_analyze.spilled.ordered._SAMPLE_ROWS", 20)
 
 
