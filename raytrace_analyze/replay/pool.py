@@ -24,7 +24,7 @@ class Pool:
 
     def ask(self, amount: int, ticket: Ticket) -> bool:
         """Take some slots, or wait for them; tells whether they were free."""
-        amount = min(amount, self.capacity)
+        amount = min(self.capacity, amount)
         if self.used + amount <= self.capacity:
             self.used += amount
             return True
@@ -35,16 +35,17 @@ class Pool:
         """Take slots without asking, as what runs on after a wait does."""
         self.used += min(amount, self.capacity)
 
-    def give(self, amount: int) -> None:
-        """Give slots back."""
-        self.used -= min(amount, self.capacity)
+    def give(self, amount: int) -> int:
+        """Give slots back; lets the first in the queue that fits have them, as `next_granted` does."""
+        self.used -= min(self.capacity, amount)
+        return self.next_granted() if self._queues else -1
 
     def next_granted(self) -> int:
         """Let the first in the queue that fits have its slots; gives its number, -1 where there is none."""
         queues = self._queues
-        if not queues:
-            return -1
         room = self.capacity - self.used
+        if not queues or room <= 0:
+            return -1
         if len(queues) == 1:
             amount = next(iter(queues))
             if amount > room:

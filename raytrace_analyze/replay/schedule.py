@@ -107,6 +107,7 @@ class _Stage:
         amount, waits_turn, put_back = self.amount, self.waits_turn, self.put_back
         frees, rests, rests_next = self.frees, self.rests, self.rests_next
         frees_after, rests_after, is_told = self.frees_after, self.rests_after, self.is_told
+        end_point, rest_point = self.end_point, self.rest_point
         submit_piece, submit_offset = self.submit_piece, self.submit_offset
         is_resting, rests_since = [False] * self.size, [_NEVER] * self.size
         pool, heappush, heappop = self.pool, heapq.heappush, heapq.heappop
@@ -157,8 +158,7 @@ class _Stage:
                 continue
             now, what, since, activity = heappop(happenings)
             if what == FREED:
-                pool.give(frees[activity])
-                event = self.end_point[activity]
+                granted, event = pool.give(frees[activity]), end_point[activity]
             elif what == PAUSED:
                 # A wait begins: where it has to wait, the slot is free until its results are there.
                 wait = activity + 1
@@ -168,8 +168,7 @@ class _Stage:
                     heappush(happenings, (ready[wait], RELEASED, now, wait))
                 else:
                     continue
-                pool.give(rests_next[activity])
-                event = self.rest_point[activity]
+                granted, event = pool.give(rests_next[activity]), rest_point[activity]
             else:
                 if what == STARTED:
                     pool.take(amount[activity])
@@ -178,7 +177,8 @@ class _Stage:
                 elif pool.ask(amount[activity], (now + put_back[activity], int(what == RELEASED), since, activity)):
                     beginning.append((activity, now + lag[activity]))
                 continue
-            while (activity := pool.next_granted()) >= 0:
-                last[activity] = event
-                beginning.append((activity, now + lag[activity]))
+            while granted >= 0:
+                last[granted] = event
+                beginning.append((granted, now + lag[granted]))
+                granted = pool.next_granted()
             beginning.reverse()
