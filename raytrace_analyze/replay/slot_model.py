@@ -94,7 +94,7 @@ def find_slots(demand: Demand, capacity: int | None) -> SlotModel | None:
     assert best is not None
     if best.jumped.any():
         # Nobody jumps a queue in which they stand as they were served.
-        best = _best(times, numbers, _observed_order(demand), best)
+        best = _best(times, numbers, _observed_order(demand), best) or best
     is_better = best.unexplained(demand) < int((demand.start - demand.ready).sum())
     return best if is_better or capacity is not None else None
 

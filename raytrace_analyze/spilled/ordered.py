@@ -6,7 +6,6 @@ from pathlib import Path
 import polars as pl
 
 from raytrace_analyze.spilled.stored import putting_aside, store, stored
-from raytrace_analyze.table.assemble import in_order
 from raytrace_analyze.table.begun import Begun
 from raytrace_analyze.table.file_order import in_file_order, trace_keys
 
@@ -69,7 +68,7 @@ class Ordered:
         for files in self._files:
             found = stored(files)
             if found is not None:
-                yield in_file_order(in_order(found))
+                yield in_file_order(found)
             for file in files:
                 file.unlink()
 
