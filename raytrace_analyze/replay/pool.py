@@ -9,7 +9,8 @@ Ticket = tuple[int, int, int, int]
 class Pool:
     """A number of slots and a queue for them; all numbers are ten-thousandths of a CPU.
 
-    Who asks for less than is free gets it, though somebody who asks for more waits already.
+    Who asks for less than is free gets it, though somebody who asks for more waits already. Nobody asks for more than
+    there are in all.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -24,7 +25,6 @@ class Pool:
 
     def ask(self, amount: int, ticket: Ticket) -> bool:
         """Take some slots, or wait for them; tells whether they were free."""
-        amount = min(self.capacity, amount)
         if self.used + amount <= self.capacity:
             self.used += amount
             return True
@@ -33,11 +33,11 @@ class Pool:
 
     def take(self, amount: int) -> None:
         """Take slots without asking, as what runs on after a wait does."""
-        self.used += min(amount, self.capacity)
+        self.used += amount
 
     def give(self, amount: int) -> int:
         """Give slots back; lets the first in the queue that fits have them, as `next_granted` does."""
-        self.used -= min(self.capacity, amount)
+        self.used -= amount
         return self.next_granted() if self._queues else -1
 
     def next_granted(self) -> int:

@@ -70,23 +70,24 @@ class _Stage:
         capacity = plan.capacity if plan.capacity is not None else slots.capacity if slots else None
         assert capacity is not None
         self.pool = Pool(capacity)
-        self.amount = self._by_piece(start, demand.amount, 0)
+        amounts = np.minimum(demand.amount, capacity)
+        self.amount = self._by_piece(start, amounts, 0)
         waits_turn = np.ones(start.size, dtype=np.bool_)
         put_back = np.zeros(start.size, dtype=np.int64)
         if slots is not None:
             put_back = slots.priority
             waits_turn = ~slots.jumped if plan.capacity is None else waits_turn
-        self.waits_turn = self._by_piece(start, (waits_turn & (demand.amount > 0)).astype(np.int64), 0)
+        self.waits_turn = self._by_piece(start, (waits_turn & (amounts > 0)).astype(np.int64), 0)
         self.put_back = self._by_piece(start, put_back, 0)
         self.submit_piece = self._by_piece(start, graph.activity[demand.submit], -1)
         self.submit_offset = self._by_piece(start, plan.offset[demand.submit], 0)
         stores = demand.end - events.scoped.end[demand.run]
-        self.frees = self._by_piece(graph.activity[end], demand.amount, 0)
+        self.frees = self._by_piece(graph.activity[end], amounts, 0)
         self.frees_after = self._by_piece(graph.activity[end], plan.offset[end] + stores, 0)
         self.end_point = self._by_piece(graph.activity[end], end, -1)
         ended, begun = rests(graph, demand.run)
         held = np.zeros(events.start_of.size, dtype=np.int64)
-        held[demand.run] = demand.amount
+        held[demand.run] = amounts
         amount = held[events.flow[begun]]
         self.rests = self._by_piece(ended, amount, 0)
         self.rests_next = self._by_piece(ended - 1, amount, 0)

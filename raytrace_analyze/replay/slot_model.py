@@ -157,7 +157,7 @@ class _Times:
         self.demand = demand
         self.events = list(zip(what[order].tolist(), number[order].tolist(), time[order].tolist(), strict=True))
         """What happens (a run asks, ends, starts; a pause ends, begins), to which of them, and when."""
-        self.amounts, self.pause_of = demand.amount.tolist(), demand.pause_of.tolist()
+        self.pause_of = demand.pause_of.tolist()
         self.ready, self.start = demand.ready.tolist(), demand.start.tolist()
         self.submitted, self.released = demand.submitted.tolist(), demand.released.tolist()
 
@@ -167,7 +167,8 @@ def _try(times: _Times, capacity: int, priority: Nanos, most: int | None) -> Slo
 
     None as soon as more than `most` ns are left unexplained.
     """
-    demand, amounts, pause_of, ready, start = times.demand, times.amounts, times.pause_of, times.ready, times.start
+    demand, pause_of, ready, start = times.demand, times.pause_of, times.ready, times.start
+    amounts = np.minimum(demand.amount, capacity).tolist()
     places, submitted, released = (demand.ready + priority).tolist(), times.submitted, times.released
     runs = demand.run.size
     granted, by_run, by_wait = [-1] * runs, [-1] * runs, [-1] * runs
