@@ -10,9 +10,11 @@ from typing import Annotated, NoReturn, cast
 import typer
 
 from raytrace_analyze.closest import did_you_mean
+from raytrace_analyze.command_line.configuration import read_defaults
+from raytrace_analyze.command_line.memory import set_limit
+from raytrace_analyze.command_line.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
 from raytrace_analyze.commands.advise import advise
 from raytrace_analyze.commands.collect import collect
-from raytrace_analyze.commands.configuration import read_defaults
 from raytrace_analyze.commands.critical_path import critical_path
 from raytrace_analyze.commands.data import data
 from raytrace_analyze.commands.demo import demo
@@ -22,9 +24,7 @@ from raytrace_analyze.commands.export import export
 from raytrace_analyze.commands.hang import hang
 from raytrace_analyze.commands.jobs import jobs
 from raytrace_analyze.commands.man import man
-from raytrace_analyze.commands.memory import set_limit
 from raytrace_analyze.commands.merge import merge
-from raytrace_analyze.commands.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
 from raytrace_analyze.commands.record import record
 from raytrace_analyze.commands.report import report
 from raytrace_analyze.commands.serve import serve

@@ -1,7 +1,8 @@
 """What `merge` does: span files to one table, in memory or, where they are larger than that, by way of the disk."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +14,10 @@ from raytrace_analyze.ingest_report import IngestReport, nothing_in, report_of
 from raytrace_analyze.model import Compression, InputFile, Problem, Progress
 from raytrace_analyze.spilled.assembly import LargeTable, put_together
 from raytrace_analyze.spilled.buckets import BUCKET_BYTES, Buckets
+from raytrace_analyze.spilled.ordered import Ordered, Ordering
+from raytrace_analyze.spilled.scattered import Scattered
 from raytrace_analyze.spilled.stored import putting_aside
+from raytrace_analyze.table.assemble import write_table, write_table_parts
 
 LARGEST_BYTES = 4 << 30
 """What is expected to take more memory than this is put together on disk, even where there is more memory."""
@@ -29,13 +33,13 @@ _WORK_RATIO = 3.0
 _BUCKET_SHARE = 1 / 40
 """How large a bucket of a merge on disk is, as a share of the memory that it may take."""
 _SMALLEST_BUCKET_BYTES = 4 << 20
-_DECODED = 0.5
-"""The share of putting a table together on disk that decoding takes."""
+DECODED_SHARE = 0.5
+"""The share of putting a table together from buckets that decoding takes."""
 
 
 @dataclass(frozen=True)
 class LargeIngested:
-    """What `merge_files` put together on disk: there as long as the folder that was given."""
+    """What was put together outside of memory: there as long as the folder, or the cluster, that it lies on."""
 
     table: LargeTable
     report: IngestReport
@@ -94,18 +98,47 @@ def _bucket_bytes(most_bytes: int) -> int:
 
 def merge_on_disk(found: Found, scratch: Path, progress: Progress, *, most_bytes: int = 0) -> LargeIngested:
     """Put the table of what was found together in the folder `scratch`; see `merge_files`."""
-    files = found.discovery.files
     buckets = Buckets(scratch / "spans", frame_bytes(found.sources), _bucket_bytes(most_bytes))
     problems: list[Problem] = []
-    for decoded in decode_files(found.sources, progress=lambda share: progress(share * _DECODED)):
+    for decoded in decode_files(found.sources, progress=lambda share: progress(share * DECODED_SHARE)):
         buckets.add(decoded.frame)
         problems += decoded.problems
+    return merge_buckets(found, buckets, problems, partial(Ordered, buckets.parts, scratch / "rows"), progress)
+
+
+def merge_buckets(
+    found: Found,
+    buckets: Scattered,
+    problems: Sequence[Problem],
+    place: Callable[[Sequence[str]], Ordering],
+    progress: Progress,
+) -> LargeIngested:
+    """Put the table of what was found together from buckets, which hold what its files gave; `problems` are theirs.
+
+    `place` gives where the table goes (see `put_together`). Raises NoSpansError where there is no span, OSError where
+    something cannot be written.
+    """
+    files = found.discovery.files
     made, events, lost = read_events(files, buckets.distinct(("session", "job_id", "node_id")))
     buckets.add(made)
     buckets.close()
-    problems += lost
+    known = [*problems, *lost]
     if not buckets.records:
-        raise nothing_in(found.paths, found.discovery, [*found.discovery.problems, *problems])
-    table = put_together(buckets, events, scratch / "rows", lambda share: progress(_DECODED + (1 - _DECODED) * share))
-    report = report_of(table.totals, found.read, found.discovery, [*problems, *table.noticed], buckets.records)
+        raise nothing_in(found.paths, found.discovery, [*found.discovery.problems, *known])
+    table = put_together(buckets, events, place, lambda share: progress(DECODED_SHARE + (1 - DECODED_SHARE) * share))
+    report = report_of(table.totals, found.read, found.discovery, [*known, *table.noticed], buckets.records)
     return LargeIngested(table, report, files)
+
+
+def write_merged(
+    found: Ingested | LargeIngested, path: Path, *, mode: int | None = None, about: Mapping[str, str] | None = None
+) -> None:
+    """Write the table that was put together, as `table.assemble.write_table` does, with what was wrong with its input.
+
+    Raises OSError where the place cannot be written.
+    """
+    problems = found.report.all_problems
+    if isinstance(found, Ingested):
+        write_table(found.spans, path, mode=mode, about=about, problems=problems)
+    else:
+        write_table_parts(found.parts, path, mode=mode, about=about, problems=problems)

@@ -23,6 +23,8 @@ from raytrace_analyze.trace.scopes import Scopes, read_scopes
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.waiting import Waiting, find_waiting
 
+NO_SPANS = "there are no spans to analyse"
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedTrace:
@@ -96,7 +98,7 @@ class PreparedTrace:
     def require_spans(self) -> "PreparedTrace":
         """Give this trace again; raises NoSpansError where there are no spans in it."""
         if only_spans(self.table).is_empty():
-            raise NoSpansError("there are no spans to analyse")
+            raise NoSpansError(NO_SPANS)
         return self
 
     @cached_property

@@ -1,7 +1,5 @@
 """Text from input that may be shown: nothing in it moves a terminal's cursor, breaks a line or turns it around."""
 
-import unicodedata
-
 
 def printable(text: str) -> str:
     r"""Put U+FFFD in place of each control character, bidirectional control, line break and lone surrogate.
@@ -15,4 +13,6 @@ def printable(text: str) -> str:
 
 
 def _instead(character: str) -> str:
+    import unicodedata  # every command shows text, next to none of it has such characters
+
     return " " if unicodedata.category(character) == "Zs" else "\N{REPLACEMENT CHARACTER}"

@@ -6,18 +6,20 @@ inferred.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.decode.parquet import CANNOT_READ
+from raytrace_analyze.decode.parquet import CANNOT_READ, first_line
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, open_regular
+from raytrace_analyze.files.streams import for_polars, open_regular, readable
 from raytrace_analyze.ingest import Found, Ingested, ingested_table
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.assemble import checked_table
+from raytrace_analyze.table.components import connected
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 LARGE_ROWS = 200_000
@@ -46,6 +48,49 @@ def load_scope(found: Found, *, job: str | None = None, trace: str | None = None
             return None if rows.is_empty() else ingested_table(found, checked_table(rows, str(path)))
     except (*CANNOT_READ, UsageError):
         return None  # reading all of it tells what is wrong
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Sessions of a table that have no trace in common with any other: nothing in them is told from others."""
+
+    sessions: tuple[str, ...]
+    rows: int
+
+
+def sessions_apart(found: Found) -> list[Apart]:
+    """Tell which sessions of the one table that was found are to be looked at together, the largest first.
+
+    Raises UsageError for a table that is damaged, or not of this version.
+    """
+    path = found.discovery.files[0].path
+    name = readable(path)
+    try:
+        with _held(path) as source:
+            table = pl.scan_parquet(source, glob=False)
+            if table.collect_schema() != TABLE:
+                raise UsageError(f"{name} was written by another version; merge the span files anew")
+            of_trace = table.group_by("trace_id").agg(pl.col("session").unique().sort(), rows=pl.len())
+            together = of_trace.group_by("session").agg(pl.col("rows").sum()).collect(engine="streaming")
+    except CANNOT_READ as error:
+        raise UsageError(f"{name} is damaged: {first_line(error)}; merge the span files anew") from error
+    rows: dict[str, int] = {}
+    for sessions, count in together.iter_rows():
+        rows[sessions[0]] = rows.get(sessions[0], 0) + count
+    groups = connected(together.get_column("session").to_list())
+    found_apart = [Apart(tuple(sorted(group)), sum(rows.get(session, 0) for session in group)) for group in groups]
+    return sorted(found_apart, key=lambda apart: (-apart.rows, apart.sessions))
+
+
+def load_sessions(found: Found, sessions: Sequence[str]) -> Ingested:
+    """Read of the one table that was found the rows of some sessions. Raises UsageError where it is damaged."""
+    path = found.discovery.files[0].path
+    try:
+        with _held(path) as source:
+            rows = pl.scan_parquet(source, glob=False).filter(pl.col("session").is_in(list(sessions))).collect()
+    except CANNOT_READ as error:
+        raise UsageError(f"{readable(path)} is damaged: {first_line(error)}; merge the span files anew") from error
+    return ingested_table(found, checked_table(rows, str(path)))
 
 
 def _of_trace(table: pl.LazyFrame, wanted: str) -> pl.DataFrame:

@@ -4,10 +4,6 @@ Light on purpose: the command line's help is made of these before anything heavy
 """
 
 from enum import StrEnum
-from typing import TypeVar
-
-from raytrace_analyze.closest import did_you_mean
-from raytrace_analyze.errors import UsageError
 
 
 class SpanKind(StrEnum):
@@ -87,6 +83,31 @@ class Spent(StrEnum):
     WAIT = "wait"
 
 
+class Pattern(StrEnum):
+    """What costs a job time, as `advise` finds it."""
+
+    GET_IN_LOOP = "get-in-loop"
+    SUBMISSION_ORDER = "submission-order"
+    SMALL_TASKS = "small-tasks"
+    UNNECESSARY_GET = "unnecessary-get"
+    ACTOR_BOTTLENECK = "actor-bottleneck"
+    STRAGGLER = "straggler"
+    COLD_WORKERS = "cold-workers"
+    TOO_FEW_IN_FLIGHT = "too-few-in-flight"
+    TOO_MANY_IN_FLIGHT = "too-many-in-flight"
+    NESTED_GET = "nested-get"
+    RETRIES = "retries"
+    DRIVER_CODE = "driver-code"
+    LARGE_ARGUMENTS = "large-arguments"
+    UNEVEN_POOL = "uneven-pool"
+    DRIVER_IDLE = "driver-idle"
+    IDLE_TASKS = "idle-tasks"
+    MORE_THREADS = "more-threads"
+    LOCK = "lock"
+    WAIT_FOR_MANY = "wait-for-many"
+    STORE_FULL = "store-full"
+
+
 class RemedyKind(StrEnum):
     """What a summary proposes."""
 
@@ -134,6 +155,25 @@ class Via(StrEnum):
     SLOT = "slot"
     CANCEL = "cancel"
     INFERRED = "inferred"
+
+
+class Precedence(StrEnum):
+    """Why one event must come before another, whatever the clocks say: what relates a run to it."""
+
+    SUBMIT = "submit"
+    WAIT = "wait"
+    DEPENDENCY = "dependency"
+    ATTEMPT = "attempt"
+    CREATION = "creation"
+
+
+class NotRead(StrEnum):
+    """Why a file of the program that a span file names was not read."""
+
+    OUTSIDE = "outside"
+    MISSING = "missing"
+    TOO_LARGE = "too large"
+    NO_PROGRAM = "no program"
 
 
 class Inference(StrEnum):
@@ -186,6 +226,13 @@ ONLY_OF_MANY = (PathGroup.ENTRYPOINT, PathGroup.HOUR)
 """Groups that only many scopes can differ by."""
 
 
+class Engine(StrEnum):
+    """Where a command's work is done: on this machine, or on a Ray cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 class Encoding(StrEnum):
     """How OTLP is sent."""
 
@@ -199,46 +246,6 @@ class DiffGroup(StrEnum):
     FUNCTION = "function"
     CATEGORY = "category"
     CAUSE = "cause"
-
-
-class Level(StrEnum):
-    """How much a finding of `doctor` matters."""
-
-    FINE = "fine"
-    NOTE = "note"
-    SERIOUS = "serious"
-    """What is recorded cannot be relied on, or nothing is recorded."""
-
-
-class Check(StrEnum):
-    """What `doctor` looks at."""
-
-    HOOK = "hook"
-    OPENTELEMETRY = "opentelemetry"
-    RAY_VERSION = "ray version"
-    DIRECTORY = "directory"
-    SDK_OFF = "sdk off"
-    SAMPLING = "sampling"
-    SETTINGS = "settings"
-    CLUSTER = "cluster"
-    TRACING_ON = "tracing on"
-    WORKERS = "workers"
-    SAME_VERSIONS = "same versions"
-    SPANS = "spans"
-    OLD_HOOK = "old hook"
-    OTHER_HOOK = "other hook"
-    HOOK_FAILED = "hook failed"
-    TASK_EVENTS = "task events"
-    FORGOTTEN = "forgotten"
-    SERVE = "serve"
-    CLOCKS = "clocks"
-    LOST = "lost"
-    DAMAGED = "damaged"
-    UNREADABLE = "unreadable"
-    MISSING_NODES = "missing nodes"
-    MISSING_RUNS = "missing runs"
-    MISSING_PARENTS = "missing parents"
-    MISSING_DRIVER = "missing driver"
 
 
 class LatencyGroup(StrEnum):
@@ -283,21 +290,8 @@ class TuneGroup(StrEnum):
 
 
 _IN_IDS = ("node", "worker", "actor")
-_Word = TypeVar("_Word", bound=StrEnum)
 
 
 def column_of(group: str) -> str:
     """Give the column of the span table, or of segments, that holds a group."""
     return f"{group}_id" if group in _IN_IDS else str(group)
-
-
-def choose(kind: type[_Word], wanted: str, what: str, *, but: tuple[_Word, ...] = ()) -> _Word:
-    """Read one of the words of a kind, `but` for some. Raises UsageError for any other, which names the choices.
-
-    `what` says in the message what the word is, such as `group`.
-    """
-    choices = [word for word in kind if word not in but]
-    if wanted in choices:
-        return kind(wanted)
-    meant = did_you_mean(str(wanted), choices)
-    raise UsageError(f"there is no {what} {str(wanted)!r}{meant}; choose one of {', '.join(choices)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from raytrace_analyze import cli as program
-from raytrace_analyze.commands.memory import LIMIT_VARIABLE
+from raytrace_analyze.command_line.memory import LIMIT_VARIABLE
 
 Done = subprocess.CompletedProcess[str]
 

@@ -112,6 +112,8 @@ class Span:
     adopted: bool = False
     is_idle_wait: bool = False
     """Whether its times are those for which a thread was idle."""
+    waited_besides: "Span | None" = None
+    """The run that it waited for, though no result says so: it changed what an actor answers."""
 
     @property
     def is_submit(self) -> bool:
@@ -367,6 +369,7 @@ class _IdleWaits:
         }
 
     def lengthen(self) -> None:
+        self.changes = dict(self._ends_of_questions())
         begins = {wait: begin for wait in self.waits if (begin := self._idle_since(wait)) is not None}
         ends = {wait: end for wait in self.waits if (end := self._idle_until(wait)) is not None}
         moved = {
@@ -377,6 +380,41 @@ class _IdleWaits:
         for wait, parent in moved.items():
             wait.start, wait.end = begins.get(wait, wait.start), ends.get(wait, wait.end)
             wait.parent, wait.is_idle_wait = parent, True
+            wait.waited_besides = self.changes[wait][1] if wait in self.changes else None
+
+    def _ends_of_questions(self) -> Iterator[tuple[Span, tuple[Span, Span]]]:
+        """The last question in vain of each loop that asks an actor; the next, and the run that changed the answer."""
+        asked: dict[Any, list[tuple[Span, Span]]] = {}
+        for wait in self.waits:
+            runs = [run for run in self.runs if run.task in wait.ready]
+            flow = self._flow(wait)
+            if wait.ended and flow is not None and len(runs) == 1 and runs[0].actor is not None and runs[0].submit:
+                asked.setdefault((flow.span_id, runs[0].actor, runs[0].function), []).append((wait, runs[0]))
+        for questions in asked.values():
+            flow = self._flow(questions[0][0])
+            questions.sort(key=lambda pair: (_submitted(pair[1]).start, pair[0].span_id))
+            in_vain = 1
+            for (before, first), (wait, run), after in zip(
+                questions, questions[1:], [*questions[2:], None], strict=False
+            ):
+                others = [one for one in self.runs if one.actor == run.actor and one.function != run.function]
+                change = latest([one for one in others if one.end <= run.end])
+                if _submitted(run).start < before.end:
+                    in_vain = 1
+                elif change is None or change.end <= first.start:
+                    in_vain += 1
+                else:
+                    by = None if change.submit is None else self._flow(change.submit)
+                    if in_vain >= 3 and by is not flow and not self._asks_on(flow, wait, after):
+                        yield before, (wait, change)
+                    in_vain = 1
+
+    def _asks_on(self, flow: Span | None, wait: Span, after: tuple[Span, Span] | None) -> bool:
+        """Tell whether the next the flow does is to ask the same again."""
+        if after is None or _submitted(after[1]).start < wait.end:
+            return False
+        submits = [one for one in self.spans if one.is_submit and wait.end < one.start < _submitted(after[1]).start]
+        return not any(self._flow(one) is flow for one in submits)
 
     def _flow(self, span: Span, *, of_any_thread: bool = False) -> Span | None:
         """The run or driver whose thread it was in, if that was looked at."""
@@ -412,7 +450,8 @@ class _IdleWaits:
         if not wait.ended or flow is None:
             return None
         missing = _missing(wait) - wait.ready
-        runs = [run for run in self.runs if run.task in missing and run.end > wait.end]
+        change = self.changes[wait][1] if wait in self.changes else None
+        runs = [run for run in self.runs if (run.task in missing or run is change) and run.end > wait.end]
         ends = [run.end for run in runs if self._asks_again(wait, run) and self._stretch(flow, run.end) is not None]
         return max(ends, default=None)
 
@@ -422,10 +461,15 @@ class _IdleWaits:
         others = [
             (other.start, other.span_id)
             for other in self.waits
-            if (run.task in other.ready or (other.ended and run.task in _missing(other))) and self._flow(other) is flow
+            if run.task in other.ready or (other.ended and run.task in _missing(other)) or self._asks_for(other, run)
+            if self._flow(other) is flow
         ]
         later = [start for start, span_id in others if (start, span_id) > (wait.start, wait.span_id)]
         return bool(later) and min(later) >= run.end
+
+    def _asks_for(self, wait: Span, change: Span) -> bool:
+        """Tell whether a wait is for the answer before or after a change."""
+        return any(change is by and wait in (before, answer) for before, (answer, by) in self.changes.items())
 
     def _innermost(self, flow: Span | None, time: int) -> Span | None:
         """The innermost span that a thread was in at a time."""
@@ -556,7 +600,8 @@ class Walk:
         """Walk rule 1: what the wait came back with."""
         wait, time = at.span, at.time
         asked = wait.ready | _missing(wait)
-        ready = [run for run in self.runs if run.task in asked and run.start < time]
+        ready = [run for run in self.runs if run.task in asked or run is wait.waited_besides]
+        ready = [run for run in ready if run.start < time]
         there = {run: min(time, _there(wait, run)) for run in ready}
         ready = [run for run in ready if there[run] > wait.start]
         if not ready:
@@ -816,6 +861,11 @@ def _can_have_ended(call: Span, run: Span) -> bool:
     cut = _was_cut(run)
     in_time = run.start < call.began < run.end and (cut == "certain" or call.began >= run.end - CALL_WITHIN_NS)
     return cut is not None and in_time and call.run_above is not run
+
+
+def _submitted(run: Span) -> Span:
+    assert run.submit is not None
+    return run.submit
 
 
 def _missing(wait: Span) -> set[tuple[str | None, str]]:

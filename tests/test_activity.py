@@ -14,13 +14,13 @@ from tests.tables import run, span, submit, table, wait
 MS = 1_000_000
 
 
-def sampled(cpu_ms: int, *idle: tuple[int, int, str, str]) -> str:
+def sampled(cpu_ms: int, *idle: tuple[int, int, str, str], **more: int) -> str:
     """Attributes as the hook's sampler writes them, times in ms."""
     stretches = [
         {"start_ns": start * MS, "end_ns": end * MS, "in": what, "at": where} for start, end, what, where in idle
     ]
     told = {"stretches": stretches, "left_out": 0, "left_out_ns": 0}
-    return json.dumps({"raytrace.cpu_ns": cpu_ms * MS, "raytrace.idle": json.dumps(told)})
+    return json.dumps({"raytrace.cpu_ns": cpu_ms * MS, "raytrace.idle": json.dumps(told), **more})
 
 
 def job(attributes: str = "{}", *more: dict[str, Any]) -> pl.DataFrame:
@@ -54,6 +54,11 @@ def test_idle_stretches_are_cut_out_of_what_is_on_the_cpu() -> None:
 def test_little_cpu_outside_the_idle_stretches_is_not_known_to_be_work() -> None:
     found = told(job(sampled(50, (100, 400, "time.sleep", "train.py:41"))))
     assert [row[2] for row in found] == ["unknown", "idle", "unknown"]
+
+
+def test_a_thread_that_others_kept_from_the_cpu_worked() -> None:
+    found = told(job(sampled(50, (100, 400, "time.sleep", "train.py:41"), **{"raytrace.cpu_delay_ns": 500 * MS})))
+    assert [row[2] for row in found] == ["cpu", "idle", "cpu"]
 
 
 def test_what_nobody_looked_at_is_unknown() -> None:

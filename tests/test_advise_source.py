@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from raytrace_analyze.advice.source import Use, use_of_result
-from raytrace_analyze.advice.source_files import SourceFiles
+from raytrace_analyze.advice.program.files import SourceFiles
+from raytrace_analyze.advice.program.use import Use, use_of_result
 
 CASES = [
     ("a comprehension", "out = [ray.get(f.remote(x)) for x in xs]  # w s", Use.NONE),

@@ -321,14 +321,14 @@ def assert_boundaries_within(before: pl.DataFrame, after: pl.DataFrame, offsets:
 
 
 def test_the_chain_of_a_corrected_program_is_the_true_one() -> None:
-    same, proven = check_chains(range(120))
-    assert proven > 20
+    same, proven = check_chains(range(60))
+    assert proven > 10
     assert same >= 0.95 * proven
 
 
 @pytest.mark.slow
 def test_the_chains_of_many_corrected_programs() -> None:
-    same, proven = check_chains(range(120, 1000))
+    same, proven = check_chains(range(60, 1000))
     assert same >= 0.97 * proven
 
 
@@ -476,3 +476,19 @@ def test_the_chain_of_a_capture_with_one_process_shifted_is_the_true_one(name: s
         if clock_offsets(spans)["is_proven"].any():
             after = critical_path(spans).segments
             assert whole(after).select("span_id", "category").equals(before)
+
+
+def test_what_cannot_be_in_one_session_leaves_others_as_they_are() -> None:
+    """In one a process has a clock of its own; in the other no clock makes the times possible."""
+    rows = [
+        *get_from_afar(pid=7),
+        submit("s2", 11, 12, "driver", submitted_task_id="U", host="a", node_id="na"),
+        run("r2", 31, 70, "s2", "U", host="b", node_id="nb", pid=8),
+        wait("get2", 13, 75, "driver", ["U"], host="a", node_id="na"),
+    ]
+    impossible = [row | {"session": "z", "trace_id": "tz", "pid": row["pid"] or 9} for row in get_from_afar()]
+    impossible = [row | ({"end": 400} if row["span_id"] == "r" else {}) for row in impossible]
+    one, other = shifted_process(table(*rows, recorded=True), 7, -SECOND), table(*impossible, recorded=True)
+    alone = [clock_offsets(one), clock_offsets(other)]
+    assert [found.get_column("is_contradictory").any() for found in alone] == [False, True]
+    assert clock_offsets(pl.concat([one, other])).equals(pl.concat(alone))

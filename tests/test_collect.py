@@ -3,18 +3,30 @@
 import os
 import subprocess
 import sys
+import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
 
 from raytrace_analyze import read_spans
+from raytrace_analyze.cluster import collect as collecting
+from raytrace_analyze.cluster import ray_cluster
+from raytrace_analyze.cluster.destination import LocalFolder
+from raytrace_analyze.commands import collect as command
 from tests.real_ray import OPEN_CLUSTER
 
 pytestmark = pytest.mark.ray
+
+IN_STORES = {"max_direct_call_object_size": 64}
+"""What a task returns lies on its node and goes with it, however small it is."""
+MERGES = 4
+"""Nodes are asked four times: what they lack, what they have, what they lack, and to merge it."""
 
 PROGRAM = """
 import ray
@@ -32,6 +44,14 @@ for i in range(2):
         on_a_node.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(i)
         for node in nodes
     ])
+"""
+
+GOES_ON = """
+import pathlib, time
+print("half", flush=True)
+while not pathlib.Path({file!r}).exists():
+    time.sleep(0.1)
+ray.get(on_a_node.remote(0))
 """
 
 
@@ -57,7 +77,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     for each in folders:
         each.mkdir(0o700)
     hook = "raytrace_hook:setup_tracing"
-    arguments = {"include_dashboard": False, "tracing_startup_hook": hook, "num_cpus": 1}
+    arguments: dict[str, Any] = {"include_dashboard": False, "tracing_startup_hook": hook, "num_cpus": 1}
+    arguments["_system_config"] = IN_STORES
     cluster = Cluster(initialize_head=True, head_node_args={**arguments, "env_vars": {"RAYTRACE_DIR": str(folders[0])}})
     try:
         workers = [cluster.add_node(num_cpus=1, env_vars={"RAYTRACE_DIR": str(each)}) for each in folders[1:]]
@@ -105,9 +126,73 @@ def test_a_cluster_is_collected_and_a_node_that_dies_is_named(nodes: Nodes, tmp_
     nodes.cluster.remove_node(dead, allow_graceful=False)
     done = collect(nodes, first)
     assert (first / "spans.parquet").read_bytes() == before, done.stderr
+    assert f"node {dead.node_id[:8]}" in done.stderr
     done = collect(nodes, second)
     assert dead.node_id[:8] in done.stderr, done.stderr
     assert runs(second / "spans.parquet").height == 6, "its folder lies on this machine, where other nodes find it"
+
+
+def test_a_node_that_dies_while_it_merges_is_named_and_made_up_for(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its part is lost with it; the next round has the files, which lie on this machine, from another node."""
+    dying = nodes.cluster.add_node(num_cpus=1)
+    nodes.cluster.wait_for_nodes()
+    folders = [str(folder) for folder in nodes.folders]
+    known, gathered = ray_cluster.nodes, ray_cluster.gathered
+    calls = 0
+
+    def first_the_dying() -> list[ray_cluster.Node]:
+        return sorted(known(), key=lambda node: node.node_id != dying.node_id)
+
+    def while_it_dies(running: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == MERGES:
+            nodes.cluster.remove_node(dying, allow_graceful=False)
+        return gathered(running)
+
+    monkeypatch.setattr(collecting, "nodes", first_the_dying)
+    monkeypatch.setattr(ray_cluster, "gathered", while_it_dies)
+    with ray_cluster.connected(nodes.address):
+        found = collecting.collect(LocalFolder(tmp_path), folders)
+        assert calls >= MERGES
+        assert found.is_damaged
+        assert [report.node.node_id for report in found.nodes if report.failed and not report.is_gone] == [
+            dying.node_id
+        ]
+        assert not found.is_written, "what it saw of the shared disk was its own to merge"
+        found = collecting.collect(LocalFolder(tmp_path), folders)
+        assert not found.is_damaged
+    assert runs(tmp_path / "spans.parquet").height == 6
+
+
+def wheel(folder: Path, name: str) -> Path:
+    """Make a package to install, with nothing in it."""
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    about = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(f"{name}.py", "")
+        for part, content in about.items():
+            file.writestr(f"{name}-1.0.dist-info/{part}", content)
+    return path
+
+
+@pytest.mark.slow
+def test_what_nodes_lack_is_installed_for_the_call(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = f"raytrace_lacking @ {wheel(tmp_path, 'raytrace_lacking').as_uri()}"
+    monkeypatch.setattr(ray_cluster, "_requirements", lambda: [needed])
+    destination = LocalFolder(tmp_path / "lacking")
+    with ray_cluster.connected(nodes.address):
+        found = collecting.collect(destination, [str(folder) for folder in nodes.folders])
+    assert [report.failed for report in found.nodes if not report.is_gone] == [""] * (1 + len(nodes.workers))
+    assert runs(destination.folder / "spans.parquet").height >= 6
 
 
 def test_the_nodes_write_to_shared_storage_themselves(nodes: Nodes, tmp_path: Path) -> None:
@@ -130,6 +215,34 @@ def test_the_nodes_write_to_shared_storage_themselves(nodes: Nodes, tmp_path: Pa
     finally:
         server.stop()
     assert runs(tmp_path / "spans.parquet").height == 6
+
+
+def test_a_job_is_followed_until_it_ends(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two rounds the job goes on, and ends: the last round has what came after the first."""
+    table = tmp_path / "followed" / "spans.parquet"
+    go_on = tmp_path / "go-on"
+    program = PROGRAM.format(address=nodes.address) + GOES_ON.format(file=str(go_on))
+    environment = {**os.environ, "RAYTRACE_DIR": str(nodes.folders[0])}
+    job = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
+    assert job.stdout is not None
+    assert job.stdout.readline() == "half\n"
+    seen: list[int] = []
+
+    def between_rounds(_: float) -> None:
+        if not seen:
+            seen.append(runs(table).height)
+            go_on.touch()
+            job.wait()
+        time.sleep(0.2)  # until the cluster has noticed that it is gone
+
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=between_rounds))
+    paths = [str(folder) for folder in nodes.folders]
+    try:
+        command.collect(str(table.parent), nodes.address, paths, follow=True)
+    finally:
+        job.kill()
+    assert len(seen) == 1
+    assert runs(table).height == seen[0] + 1
 
 
 def test_no_cluster_and_no_ray_folder_is_one_line() -> None:

@@ -1,18 +1,24 @@
 """Rounds of `collect` on nodes that are folders here: what is read again, what is kept, what is removed."""
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from raytrace_analyze import read_spans
 from raytrace_analyze.cluster import collect as module
 from raytrace_analyze.cluster.collect import Collected, collect
 from raytrace_analyze.cluster.destination import Destination, LocalFolder, Storage
 from raytrace_analyze.cluster.ray_cluster import Failed, Node
+from raytrace_analyze.ingest import load
+from raytrace_analyze.table.file_order import in_file_order
+from raytrace_analyze.views.collect_view import show_collected
 
 SAMPLE = Path(__file__).parent.parent / "sample_spans" / "nested-ours" / "spans"
 
@@ -130,3 +136,30 @@ def test_a_disk_that_two_nodes_share_is_read_once(cluster: Cluster, tmp_path: Pa
     assert cluster.merged() == {"a"}
     assert [report.files for report in collected.nodes] == [len(list(SAMPLE.iterdir())), 0]
     assert table(tmp_path).equals(whole())
+
+
+def test_nodes_that_have_left_are_named(
+    cluster: Cluster, destination: Destination, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What one gave before it left stays, and is no damage; one that left before gave nothing."""
+    collect(destination)
+    first, second = cluster.nodes
+    cluster.nodes = [first, replace(second, is_alive=False), Node("c", "c" * 56, is_alive=False)]
+    collected = collect(destination)
+    assert not collected.is_damaged
+    assert table(tmp_path).equals(whole())
+    show_collected(collected, Console(file=sys.stdout, width=200))
+    shown = capsys.readouterr().out
+    assert f"node {second.node_id[:8]} on b: it has left the cluster; what it gave before stays" in shown
+    assert "node cccccccc on c: it has left the cluster; what lay on it was not collected" in shown
+
+
+def test_the_table_is_as_merge_writes_it(cluster: Cluster, tmp_path: Path) -> None:
+    """In the order of its file, and it keeps what was wrong on the nodes."""
+    damaged = next(cluster.folders[cluster.nodes[0]].glob("*.jsonl"))
+    damaged.write_bytes(b'{"name": "half", "cont\xff\n' + damaged.read_bytes())
+    collect(LocalFolder(tmp_path / "destination"))
+    place = tmp_path / "destination" / "spans.parquet"
+    rows = pl.read_parquet(place)
+    assert rows.equals(in_file_order(rows.sort("start", "trace_id", "span_id")))
+    assert any(problem.is_damage for problem in load(place).report.earlier)

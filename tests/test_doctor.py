@@ -10,10 +10,10 @@ from typer.testing import CliRunner, Result
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
+from raytrace_analyze.diagnosis.checks import Check, Level
 from raytrace_analyze.diagnosis.environment import check_directory, check_ray, check_variables
 from raytrace_analyze.diagnosis.ray_versions import lacks
 from raytrace_analyze.views.doctor_words import words
-from raytrace_analyze.vocabulary import Check, Level
 from tests.real_ray import OPEN_CLUSTER, cluster
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import raytrace_analyze as rt
 from raytrace_analyze import cli
 from raytrace_analyze.closest import closest
-from raytrace_analyze.commands.panels import PANELS
+from raytrace_analyze.command_line.panels import PANELS
 from raytrace_analyze.errors import EXIT_CODES
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"

@@ -19,7 +19,7 @@ from typer.models import ArgumentInfo
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
-from raytrace_analyze.commands.options import OutputFormat
+from raytrace_analyze.command_line.options import OutputFormat
 from raytrace_analyze.commands.traced import merge_and_show
 from raytrace_analyze.printable import printable
 from tests.command_line import cli

@@ -128,3 +128,38 @@ def test_what_is_given_up_after_a_poll_is_not_waited_for() -> None:
     spans = job(idle((120, 990)), poll("first", 50, []), run_end=700)
     found = shares(spans)
     assert found["driver"] >= 890
+
+
+def asked(number: int, at: int, method: str, by: str) -> list[dict[str, Any]]:
+    """A call of an actor's method from `at` on (ms): 2 ms until it runs, for 8 ms, the answer 10 ms later."""
+    name = f"{method}{number}"
+    call = run(f"r{name}", (at + 2) * MS, (at + 10) * MS, f"s{name}", name, actor_id="a", function=f"Status.{method}")
+    return [
+        submit(f"s{name}", at * MS, (at + 1) * MS, by, submitted_task_id=name),
+        call,
+        wait(f"w{name}", (at + 1) * MS, (at + 20) * MS, by, [name]),
+    ]
+
+
+def status_job(*asked_at: int, finished_at: int = 790) -> pl.DataFrame:
+    questions = [row for number, at in enumerate(asked_at) for row in asked(number, at, "is_done", "driver")]
+    sleeps = [(at + 20, after) for at, after in zip(asked_at, [*asked_at[1:], 1000], strict=True)]
+    return job(idle(*sleeps[:-1]), *questions, *asked(0, finished_at, "finish", "r"), run_end=820)
+
+
+def test_who_changes_what_a_program_asks_for_again_and_again_is_waited_for() -> None:
+    # driver [s]  [ask]~~~~~~~~[ask]~~~~~~~~[ask]~~~~~~~~~~~~[ask][===]
+    # r         [=========================================[finish]]
+    #            100           300          500          790  900  1000 ms
+    found = shares(status_job(100, 300, 500, 900))
+    assert found["r"] > 750
+    assert found["rfinish0"] < 10
+    assert found["driver"] < 250
+
+
+def test_a_program_that_goes_on_asking_waited_for_nobody() -> None:
+    assert shares(status_job(100, 300, 500, 900, 950)).get("r", 0) == 0
+
+
+def test_what_was_asked_for_twice_only_is_no_loop() -> None:
+    assert shares(status_job(300, 500, 900)).get("r", 0) == 0

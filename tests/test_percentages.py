@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
-from raytrace_analyze.commands.options import read_percent
+from raytrace_analyze.command_line.options import read_percent
 
 SPANS = str(Path(__file__).parent.parent / "sample_spans" / "map_reduce-stock" / "spans")
 OPTIONS = {

@@ -417,7 +417,7 @@ def random_events(spans: pl.DataFrame, seed: int) -> pl.DataFrame:
     return event_table(rows)
 
 
-@pytest.mark.parametrize("seeds", [10, pytest.param(80, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [5, pytest.param(80, marks=pytest.mark.slow)])
 def test_nonsense_is_tiled_whatever_the_clocks_say(seeds: int) -> None:
     for seed in range(seeds):
         spans = random_table(seed, 25)
@@ -426,7 +426,7 @@ def test_nonsense_is_tiled_whatever_the_clocks_say(seeds: int) -> None:
             check_path(spans, events)
 
 
-@pytest.mark.parametrize("seeds", [5, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [3, pytest.param(25, marks=pytest.mark.slow)])
 def test_simulated_programs_are_tiled(seeds: int) -> None:
     for seed in range(seeds):
         program = observe(seed)

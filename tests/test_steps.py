@@ -9,7 +9,7 @@ import pytest
 import raytrace_analyze as rt
 from raytrace_analyze.analyses.libraries.steps import find_steps
 from raytrace_analyze.views.console import output
-from raytrace_analyze.views.steps_view import show_steps
+from raytrace_analyze.views.libraries.steps_view import show_steps
 from tests.tables import Row, run, span, submit, table, wait
 
 MS = 1_000_000

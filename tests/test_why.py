@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import TaskStory, UsageError, load, tell_story
-from raytrace_analyze.analyses.task_story import STEPS
+from raytrace_analyze.analyses.story_steps import STEPS
 from tests import command_line
 from tests.command_line import Done
 from tests.random_spans import random_table

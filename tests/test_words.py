@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from raytrace_analyze import cli, vocabulary
-from raytrace_analyze.advice.patterns import REFERENCES, Pattern
+from raytrace_analyze.advice.patterns import REFERENCES
 from raytrace_analyze.views import words
 from raytrace_analyze.views.next_step import _NEXT, next_step
+from raytrace_analyze.vocabulary import Pattern
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {str(command.name) for command in cli.app.registered_commands}

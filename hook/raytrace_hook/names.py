@@ -63,6 +63,7 @@ ITEM_READY = "raytrace.item_ready"
 
 # A run or a driver, by the sampler.
 CPU_NS = "raytrace.cpu_ns"
+CPU_DELAY_NS = "raytrace.cpu_delay_ns"
 PROCESS_CPU_NS = "raytrace.process_cpu_ns"
 STACKS = "raytrace.stacks"
 IDLE = "raytrace.idle"

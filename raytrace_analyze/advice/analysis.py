@@ -17,17 +17,18 @@ from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candid
 from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.nested import nested_candidates
 from raytrace_analyze.advice.own_driver import driver_candidates
-from raytrace_analyze.advice.patterns import REFERENCES, Candidate, Pattern
+from raytrace_analyze.advice.patterns import REFERENCES, Candidate
 from raytrace_analyze.advice.polling import store_candidates, wait_candidates
+from raytrace_analyze.advice.program.files import SourceFiles, place_of
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
-from raytrace_analyze.advice.source_files import SourceFiles, place_of
 from raytrace_analyze.advice.starts import cold_candidates
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import Job, read_job
-from raytrace_analyze.units import count_text
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice import notes
 
 FIRST_RUN_ONLY = frozenset({Pattern.COLD_WORKERS})
 """What is paid by the first run on a cluster alone."""
@@ -217,8 +218,8 @@ def _findings(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
                 "function": candidate.function,
                 "file": file,
                 "line": line,
-                "what": candidate.what[:1].upper() + candidate.what[1:],
-                "remedy": candidate.remedy[:1].upper() + candidate.remedy[1:],
+                "what": _capitalised(candidate.words.what),
+                "remedy": _capitalised(candidate.words.remedy),
                 "cost_ns": each.cost_ns,
                 "saved_ns": each.saved_ns,
                 "predicted_ns": observed - each.saved_ns,
@@ -231,6 +232,10 @@ def _findings(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(rows, schema=FINDINGS)
+
+
+def _capitalised(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _place(site: str | None) -> tuple[str | None, int | None]:
@@ -255,17 +260,9 @@ def _evidence(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
 
 def _notes(facts: Facts) -> Iterator[str]:
     if not facts.recorded:
-        yield (
-            "these spans do not tell what was waited for, so how results are got cannot be judged; trace with "
-            "raytrace_hook to know"
-        )
+        yield notes.NO_WAITS
     elif facts.slots is None:
-        yield "how many tasks can run at a time is not known; taken to be as many as there are (--had-slots tells it)"
+        yield notes.NO_SLOTS
     # `<stdin>` and the like are no files.
     if not_read := {file: why for file, why in facts.source.not_read.items() if not file.startswith("<")}:
-        first, why = next(iter(not_read.items()))
-        more = f" (and {count_text(len(not_read) - 1, 'more file')} neither)" if len(not_read) > 1 else ""
-        yield (
-            f"the program's source was not read: {first!r} is {why}{more}; so what it does with some results is not "
-            "known (--source FOLDER names a folder that may be read)"
-        )
+        yield notes.source_not_read(not_read)

@@ -7,11 +7,11 @@ import polars as pl
 
 from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import place_text
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.replay.rewrite import scale_spans
-from raytrace_analyze.units import bytes_text, duration_text
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice import waits as words
 
 _LARGE_BYTES = 100_000
 """What is smaller travels with the task's description; beyond that Ray makes an object of it, at every call."""
@@ -39,14 +39,10 @@ def argument_candidates(facts: Facts) -> Iterator[Candidate]:
         # One call has to carry it, as ray.put does.
         factor = np.minimum(_SMALL_SUBMIT_NS / np.maximum(took, 1), 1.0)
         factor[int(np.argmax(took))] = 1.0
-        alike = "the same size each" if len(set(sizes)) == 1 else f"{bytes_text(max(sizes))} at most"
         yield Candidate(
             Pattern.LARGE_ARGUMENTS,
             function,
-            f"{len(listed):,} calls of {name_of(function)} were given {bytes_text(sum(sizes))} by value in all "
-            f"({alike}); submitting them took {duration_text(int(took.sum()))}{place_text(site)}",
-            "if it is the same object, put it once (`ref = ray.put(x)`) and give the reference; else let the tasks "
-            "make or load what they need",
+            words.large_arguments(function, sizes, int(took.sum()), place=first_place(site)),
             scale_spans(facts.graph, rows, factor),
             rows[np.argsort(-took, kind="stable")],
             site or None,

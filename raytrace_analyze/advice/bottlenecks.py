@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import COPIES, Candidate, Pattern
+from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.advice.pools import uneven_pool
 from raytrace_analyze.replay.rewrite import take_turns_of
 from raytrace_analyze.table.lineage import RowIds
-from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Cause, Pattern
+from raytrace_analyze.wording.advice import actors as words
 
 _FEWEST_CALLS = 3
 
@@ -41,15 +41,18 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
         mended = facts.graph
         for each in actors:
             mended = take_turns_of(mended, each, COPIES)
-        which = f"an actor `{name}`" if len(actors) == 1 else f"each of {len(actors):,} actors `{name}`"
         yield Candidate(
             Pattern.ACTOR_BOTTLENECK,
             name,
-            f"{which} runs one call at a time, {count_text(calls.size, 'call')} in all; they waited "
-            f"{duration_text(int(queued[calls].max()))} for their turn at most, and it was busy for "
-            f"{share_text(busy, facts.job.makespan_ns)} of the time",
-            "spread the calls over several actors (this is what two in place of one would save), "
-            f"{_or_else(name, on_loop)}",
+            words.bottleneck(
+                name,
+                len(actors),
+                calls.size,
+                longest_wait_ns=int(queued[calls].max()),
+                busy_ns=busy,
+                of_ns=facts.job.makespan_ns,
+                on_loop=name in on_loop,
+            ),
             mended,
             calls[np.argsort(-queued[calls], kind="stable")],
         )
@@ -61,12 +64,3 @@ def _runs_one_at_a_time(facts: Facts, calls: RowIds, lane: int) -> bool:
     if not (turns.is_known[lane] and (turns.limit[lane] == 1 or turns.on_loop[lane])):
         return False
     return bool((facts.start[calls[1:]] >= facts.end[calls[:-1]]).all())
-
-
-def _or_else(name: str, on_loop: set[str]) -> str:
-    if name in on_loop:
-        return (
-            "or let its methods await what they wait for: an `async def` makes the whole actor an event loop, on which "
-            "a method that blocks keeps all others waiting"
-        )
-    return "make methods that wait async, or move work that needs no state into tasks"

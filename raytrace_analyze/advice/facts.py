@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.advice.source import Use, use_of_result
-from raytrace_analyze.advice.source_files import SourceFiles
+from raytrace_analyze.advice.program.files import SourceFiles
+from raytrace_analyze.advice.program.use import Use, use_of_result
 from raytrace_analyze.attributes import CALL_SITE, LIBRARY, UNIT, told
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.outcome import failures

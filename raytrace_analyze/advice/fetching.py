@@ -6,13 +6,13 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
 from raytrace_analyze.advice.loops import MOST_OF_THEM
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.source import Use
-from raytrace_analyze.advice.words import place_text, times_text
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.advice.program.files import first_place
+from raytrace_analyze.advice.program.use import Use
 from raytrace_analyze.replay.rewrite import depend_on, scale_spans, wait_for_nothing, wait_for_others
 from raytrace_analyze.table.lineage import RowIds
-from raytrace_analyze.units import count_text
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice import waits as words
 
 _LOOKED_AT = 100
 """In how many of the longest waits it is counted how many results were ready meanwhile."""
@@ -34,10 +34,7 @@ def order_candidates(facts: Facts) -> Iterator[Candidate]:
         yield Candidate(
             Pattern.SUBMISSION_ORDER,
             function,
-            f"{name_of(facts.caller(int(waits[0])))} gets {count_text(runs.size, 'result')} of {name_of(function)} in "
-            f"the order of their submission{place_text(site)}; while it waited for one, up to "
-            f"{count_text(passed, 'later one')} had ended",
-            "take whatever is ready first: ready, rest = ray.wait(rest), then ray.get(ready[0])",
+            words.submission_order(facts.caller(int(waits[0])), function, runs.size, passed, place=first_place(site)),
             wait_for_others(facts.graph, waits, in_order),
             np.concatenate([waits, runs]),
             site,
@@ -110,9 +107,7 @@ def _passing_on(facts: Facts, site: str, pairs: list[tuple[int, int]]) -> Candid
     return Candidate(
         Pattern.UNNECESSARY_GET,
         function,
-        f"{name_of(facts.caller(int(waits[0])))} gets the result of {name_of(function)} only to pass it on to "
-        f"{name_of(taker)}, {times_text(waits.size)}{place_text(site)}",
-        "pass the reference itself: Ray waits for it, and moves the data where it is needed",
+        words.unnecessary_get(facts.caller(int(waits[0])), function, taker, waits.size, place=first_place(site)),
         mended,
         np.concatenate([waits, results, submits]),
         site,

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import at_text
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.attributes import PROCESS_CPU_NS, UNIT, told
-from raytrace_analyze.function_names import name_of
 from raytrace_analyze.replay.rewrite import ask_for_cpus
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.samples import Sampled, cpu_ns, read_samples
-from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Cause, Pattern
+from raytrace_analyze.wording.advice import runs as words
 
 _MOSTLY = 0.8
 """What part of their own time runs are idle that mostly wait."""
@@ -64,10 +62,7 @@ def thread_candidates(facts: Facts) -> Iterator[Candidate]:
         yield Candidate(
             Pattern.MORE_THREADS,
             function,
-            f"{name_of(function)} asks for {count_text(round(float(np.median(asked[more])) / UNIT), 'CPU')} and uses "
-            f"{at_a_time:.1f} on average",
-            f"say so (`num_cpus={round(at_a_time)}`), so that not more run at a time than there are CPUs for, or "
-            "hold its libraries to one thread each (OMP_NUM_THREADS=1)",
+            words.more_threads(function, asked_cpus=round(float(np.median(asked[more])) / UNIT), used_cpus=at_a_time),
             None,
             found[np.argsort(-used[more], kind="stable")],
             certain=False,
@@ -79,16 +74,12 @@ def _of_function(facts: Facts, function: str, runs: RowIds, samples: dict[int, S
     if place is None or place.total_ns < facts.floor_ns:
         return
     own = int(facts.work_ns[runs].sum())
-    there = f"idle in {place.what or 'something'}{at_text(place.where)}"
     if any(word in place.what.lower() for word in _LOCKS):
         if place.runs.size >= _FEWEST:
             yield Candidate(
                 Pattern.LOCK,
                 function,
-                f"{count_text(place.runs.size, 'run')} of {name_of(function)} are {there}, a lock: "
-                f"{duration_text(place.total_ns)} in all",
-                "hold it for less time, or have a lock for each thing that it protects; one actor that owns that thing "
-                "makes the order visible",
+                words.lock(function, place.runs.size, what=place.what, place=place.where, took_ns=place.total_ns),
                 None,
                 place.runs,
                 place.where or None,
@@ -106,11 +97,16 @@ def _of_function(facts: Facts, function: str, runs: RowIds, samples: dict[int, S
     yield Candidate(
         Pattern.IDLE_TASKS,
         function,
-        f"{name_of(function)} holds {float(np.median(asked[asked > _FEW_CPUS])) / UNIT:g} CPU and is idle "
-        f"{share_text(idle, own)} of its own time, most of it in {place.what or 'something'}{at_text(place.where)}; "
-        f"meanwhile {count_text(starved.size, 'run')} waited for a CPU",
-        f"let it ask for less (`num_cpus={_FEW_CPUS / UNIT:g}`), or make it async in an actor, so that many can wait "
-        "at a time (this is what asking for less would save)",
+        words.idle_tasks(
+            function,
+            cpus=float(np.median(asked[asked > _FEW_CPUS])) / UNIT,
+            idle_ns=idle,
+            of_ns=own,
+            what=place.what,
+            place=place.where,
+            starved=starved.size,
+            could_ask=_FEW_CPUS / UNIT,
+        ),
         ask_for_cpus(facts.graph, holding, _FEW_CPUS),
         holding,
         place.where or None,

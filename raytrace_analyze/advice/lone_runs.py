@@ -6,14 +6,13 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import times_text
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.asof import latest_other, members_at
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice import runs as words
 
 _FEWEST = 5
 _TIMES_THE_MEDIAN = 2.0
@@ -23,6 +22,10 @@ _NOTABLE = 0.01
 """From what part of the job's time on what a run took too long is looked at."""
 _FEW = 0.1
 """What part of a function's runs can be stragglers: more of them are its usual spread."""
+
+
+_MESSAGE = 120
+"""How many characters of an error are told."""
 
 
 def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -42,27 +45,30 @@ def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
         if not facts.cost_ns(found):
             continue  # beside the path it but takes a slot, as it has to
         worst = float(work.max())
-        others = f", and {late.sum() - 1:,} more took far longer" if late.sum() > 1 else ""
         yield Candidate(
             Pattern.STRAGGLER,
             function,
-            f"{name_of(function)} usually works {duration_text(median)}, but one run of {runs.size:,} took "
-            f"{duration_text(worst)}{others}{_on_one_actor(facts, runs, found)}",
-            "look at what that run was given: split what is larger than the rest into parts of its own, or submit it "
-            "first",
+            words.straggler(
+                function,
+                runs.size,
+                usual_ns=median,
+                longest_ns=worst,
+                stragglers=found.size,
+                only_on_actor=_one_actor(facts, runs, found),
+            ),
             scale_work(facts.graph, found, median / facts.work_ns[found]),
             found,
         )
 
 
-def _on_one_actor(facts: Facts, runs: RowIds, late: RowIds) -> str:
-    """Say on which actor all the late runs were, where a function runs on several."""
+def _one_actor(facts: Facts, runs: RowIds, late: RowIds) -> str | None:
+    """Name the actor that all the late runs were on, where a function runs on several; None where there is none."""
     actors = facts.spans.get_column("actor_id")
     where = actors.gather(late).unique()
     if late.size < 2 or where.len() != 1 or where[0] is None or actors.gather(runs).n_unique() < 2:
-        return ""
+        return None
     (named,) = actor_labels(facts.spans).filter(pl.col("actor_id") == where[0]).get_column("actor").head(1)
-    return f", all on {named}"
+    return str(named)
 
 
 def retry_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -76,34 +82,27 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
         if ran + delay < facts.floor_ns:
             continue
         mended = shorten_lags(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones, facts.lag_ns[next_ones])
-        message = facts.spans.get_column("status_message")[int(lost[0])]
         spans = np.concatenate([lost, next_ones])
-        reason = f": {message.strip().splitlines()[0][:120].rstrip(': .')}" if message and message.strip() else ""
         if _ended_well(facts, lost):  # an actor's creation, again in a new process
-            again = f"{name_of(function)} ran again {times_text(lost.size)}"
-            before = f"it had run {duration_text(ran)} before, and the next ones waited {duration_text(delay)}"
             ending = _last_before(facts, next_ones)
-            during = f" while {name_of(facts.functions[ending])} ran" if ending is not None else ""
-            what = f"the process of the actor ended{during}, and {again}; {before}"
-            remedy = (
-                "mend what ends the process: look at what that call does"
-                if during
-                else "mend what ends the process: look at what failed on that actor just before"
-            )
+            during = facts.functions[ending] if ending is not None else None
+            told = words.actor_ended(function, lost.size, ran_ns=ran, delay_ns=delay, during=during)
             spans = np.concatenate([spans, [] if ending is None else [ending]]).astype(np.int64)
         else:
-            again = f"failed and was tried again {times_text(lost.size)}{reason}"
-            lasted = f"ran {duration_text(ran)}, and the next ones waited {duration_text(delay)}"
-            what = f"{name_of(function)} {again}; the attempts that failed {lasted}"
-            remedy = "mend what fails; if it is memory, give the task more of it or run fewer at a time"
+            told = words.retries(function, lost.size, ran_ns=ran, delay_ns=delay, message=_message(facts, int(lost[0])))
         yield Candidate(
             Pattern.RETRIES,
             function,
-            what,
-            remedy,
+            told,
             mended,
             spans,
         )
+
+
+def _message(facts: Facts, row: int) -> str:
+    """Give the first line of what a run failed with, shortened; empty where it said nothing."""
+    lines = (facts.spans.get_column("status_message")[row] or "").strip().splitlines()
+    return lines[0][:_MESSAGE].rstrip(": .") if lines else ""
 
 
 def _last_before(facts: Facts, creations: RowIds) -> int | None:

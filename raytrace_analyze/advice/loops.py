@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
-from raytrace_analyze.advice.patterns import COPIES, Candidate, Pattern
-from raytrace_analyze.advice.source import Use
-from raytrace_analyze.advice.words import place_text, times_text
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.advice.patterns import COPIES, Candidate
+from raytrace_analyze.advice.program.files import first_place
+from raytrace_analyze.advice.program.use import Use
 from raytrace_analyze.replay.rewrite import submit_earlier, take_turns_of
 from raytrace_analyze.table.lineage import RowIds
-from raytrace_analyze.units import count_text
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice import waits as words
 
 MOST_OF_THEM = 0.8
 """What part of a loop's rounds has to be as is said of it."""
@@ -155,49 +155,26 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
     if function.rpartition(".")[2].startswith(_BY_RAY):
         return None
     site, certain = facts.sites.get(int(waits[0])), all(move.certain for move in moves)
-    caller, what, where = name_of(facts.caller(int(waits[0]))), name_of(function), place_text(site)
-    often = times_text(waits.size) + (f" in {count_text(len(moves), 'run')}" if len(moves) > 1 else "") + where
+    place, caller = first_place(site), facts.caller(int(waits[0]))
     awaited = int(np.median([each.size for each in ready]))
     pattern, cap = Pattern.TOO_FEW_IN_FLIGHT, max(move.cap for move in moves)
     if cap:
-        slots = count_text(facts.slots or 0, "slot")
-        seen = f"{caller} keeps {cap} of {what} in flight{where}, but there are {slots}"
-        remedy = f"keep at least {facts.slots} in flight, unless memory or something else is what limits them"
+        told = words.too_few_in_flight(caller, function, cap, facts.slots or 0, place=place)
     elif awaited <= 1:
-        pattern, alone = Pattern.GET_IN_LOOP, _independence("none of them needs the result of another", certain)
-        seen = f"{caller} submits {what} and waits for it before it submits the next one, {often}; {alone}"
-        remedy = "submit all of them first, then get all results at once: ray.get([f.remote(x) for x in xs])"
+        pattern = Pattern.GET_IN_LOOP
+        told = words.get_in_loop(caller, function, waits.size, len(moves), place=place, certain=certain)
     else:
-        alone = _independence("no round needs the results of another", certain)
-        seen = (
-            f"{caller} submits {what} in rounds of {awaited} and waits for the slowest of each before the next round, "
-            f"{often}; {alone}"
-        )
-        remedy = (
-            "submit more before waiting: all of them, or keep enough in flight with ray.wait and submit a new one "
-            "whenever one is ready"
-        )
+        told = words.get_in_rounds(caller, function, awaited, waits.size, len(moves), place=place, certain=certain)
     mended = submit_earlier(facts.graph, submits, anchors)
     calls = np.unique(np.concatenate([*ready, runs]))
     if pattern is Pattern.GET_IN_LOOP and _is_one_serial_actor(facts, calls):
         pattern, certain = Pattern.ACTOR_BOTTLENECK, False
-        seen = (
-            f"{caller} calls {what} and waits for it before it calls it again, {often}; an actor runs one call at a "
-            "time, so that calling it before the last one is done would save next to nothing"
-        )
-        remedy = (
-            "spread the calls over several actors, if none needs what another left there, and get all results at once "
-            "(this is what two actors would save)"
-        )
+        told = words.one_serial_actor(caller, function, waits.size, len(moves), place=place)
         mended = take_turns_of(mended, calls[np.argsort(facts.start[calls], kind="stable")], COPIES)
-    return Candidate(pattern, function, seen, remedy, mended, np.concatenate([waits, calls]), site, certain)
+    return Candidate(pattern, function, told, mended, np.concatenate([waits, calls]), site, certain)
 
 
 def _is_one_serial_actor(facts: Facts, runs: RowIds) -> bool:
     """Tell whether runs are calls of one actor, which runs one at a time."""
     actors = np.unique(facts.relations.actor[runs])
     return actors.size == 1 and actors[0] >= 0 and bool(facts.relations.serial_actor[actors[0]])
-
-
-def _independence(text: str, certain: bool) -> str:
-    return text if certain else f"if {text}, that is for nothing"

@@ -6,16 +6,15 @@ from dataclasses import replace
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import place_text, times_text
+from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.attributes import UNIT, told_cpus
-from raytrace_analyze.function_names import name_of
 from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.table.lineage import Flags, RowIds
-from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Cause, Pattern
+from raytrace_analyze.wording.advice import waits as words
 
 _BLOCKED_NS = 10_000_000
 _USUALLY = 0.25
@@ -42,19 +41,12 @@ def _holding_processes(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
             continue
         late, lost = _late_meanwhile(facts, mine, extra)
         site = facts.sites.get(int(mine[0]))
-        given = _was_given(facts, mine)
-        remedy = (
-            "pass the references as arguments of their own, f.remote(*refs): the task then starts when they are there"
-            if given
-            else "return the references and let the caller wait for them, or do the work in the task itself"
-        )
         yield Candidate(
             Pattern.NESTED_GET,
             function,
-            f"{name_of(function)} waits for other tasks within its body, {times_text(mine.size)}"
-            f"{place_text(site)}; each keeps its process meanwhile, so "
-            f"{count_text(extra.size, 'more process', 'more processes')} had to be started",
-            remedy,
+            words.nested_get(
+                function, mine.size, extra.size, place=first_place(site), was_given=_was_given(facts, mine)
+            ),
             shorten_lags(facts.graph, np.concatenate([extra, late]), np.concatenate([starting[extra], lost])),
             np.concatenate([mine, extra, late]),
             site,
@@ -110,10 +102,9 @@ def _holding_cpus(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
         yield Candidate(
             Pattern.NESTED_GET,
             function,
-            f"{name_of(function)} waits for tasks, {times_text(mine.size)}{place_text(site)}, and its actor keeps the "
-            f"CPUs that it was given; meanwhile {count_text(found.size, 'task')} waited "
-            f"{duration_text(int(queued[found].max()))} at most for one",
-            "give an actor that mostly waits no CPU (num_cpus=0), or let it return the references and the caller wait",
+            words.nested_get_of_actor(
+                function, mine.size, found.size, int(queued[found].max()), place=first_place(site)
+            ),
             _with_cpus_of_actors(facts, shorten_lags(facts.graph, found, queued[found])),
             np.concatenate([mine, found]),
             site,

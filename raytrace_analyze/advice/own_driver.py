@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import at_text, place_text, times_text
+from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.units import duration_text
-from raytrace_analyze.vocabulary import Activity
+from raytrace_analyze.vocabulary import Activity, Pattern
+from raytrace_analyze.wording.advice import driver as words
 
 _MOMENT_NS = 1_000_000
 """What takes no longer does not part one time that the driver is idle from the next."""
@@ -70,14 +70,11 @@ def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
     took = own.length(here)
     if took.sum() < facts.floor_ns:
         return
-    site, after = _after_call(facts, own.events_of(here), took)
+    site = _site_before(facts, own.events_of(here), took)
     yield Candidate(
         Pattern.DRIVER_CODE,
         DRIVER,
-        f"the driver itself works while the job waits for it, {duration_text(int(took.sum()))} on the CPU; the longest "
-        f"stretch takes {duration_text(int(took.max()))}{after}",
-        "move that work into tasks, or submit what does not need it before (this is what taking all of it off the "
-        "critical path would save)",
+        words.works(int(took.sum()), int(took.max()), after=first_place(site)),
         shorten_stretches(facts.graph, own.events_of(works), own.length(works)),
         _rows(facts, own.events_of(here)),
         site,
@@ -93,26 +90,10 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         took = own.length(here)
         if took.sum() < facts.floor_ns:
             continue
-        sleeps = what.endswith("sleep")
-        does = "sleeps" if sleeps else f"is idle in {what or 'something'}"
-        times = _times_in_a_row(own, here)
-        often = (
-            f"{times_text(times.size)}, {duration_text(int(times.max()))} at most"
-            if times.size > 1
-            else duration_text(int(took.sum()))
-        )
-        remedy = (
-            "if it sleeps until something is there, wait for that instead (`ray.get`, or `ray.wait` with a timeout), "
-            "which comes back at once"
-            if sleeps
-            else "submit what does not need it before, or wait for it in a task meanwhile"
-        )
         yield Candidate(
             Pattern.DRIVER_IDLE,
             DRIVER,
-            f"the driver {does}{at_text(where)}, {often}, while the job waits for it"
-            + (f": {duration_text(int(took.sum()))} in all" if times.size > 1 else ""),
-            f"{remedy} (this is what not being idle there would save)",
+            words.is_idle(_times_in_a_row(own, here).tolist(), what=what, place=where),
             shorten_stretches(facts.graph, own.events_of(there), own.length(there)),
             _rows(facts, own.events_of(here)),
             where or None,
@@ -137,13 +118,11 @@ def _unknown(facts: Facts, own: _Own) -> Iterator[Candidate]:
     took = own.length(here)
     if took.sum() < facts.floor_ns:
         return
-    site, after = _after_call(facts, own.events_of(here), took)
+    site = _site_before(facts, own.events_of(here), took)
     yield Candidate(
         Pattern.DRIVER_CODE,
         DRIVER,
-        f"the job waits for the driver itself, {duration_text(int(took.sum()))} in all; the longest stretch takes "
-        f"{duration_text(int(took.max()))}{after}. Whether it works there or is idle is not known",
-        "look at what it does there: work can be moved into tasks, and what does not need it can be submitted before",
+        words.is_waited_for(int(took.sum()), int(took.max()), after=first_place(site)),
         None,
         _rows(facts, own.events_of(here)),
         site,
@@ -155,13 +134,8 @@ def _rows(facts: Facts, events: RowIds) -> RowIds:
     return np.unique(facts.graph.events.owner[events])
 
 
-def _after_call(facts: Facts, events: RowIds, took: Nanos) -> tuple[str | None, str]:
-    """Give the call before the longest of some stretches, and how a sentence goes on with it."""
-    site = _site_before(facts, int(events[np.argmax(took)]))
-    return site, f", after the call at {place_text(site)[2:-1]}" if site else ""
-
-
-def _site_before(facts: Facts, event: int) -> str | None:
-    """Give where in the program the last call before an event of the driver stands."""
+def _site_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
+    """Give where in the program the last call before the longest of some stretches of the driver stands."""
+    event = int(events[np.argmax(took)])
     rows = facts.graph.events.row[event - 1 :: -1].tolist() if event > 0 else []
     return next((facts.sites[row] for row in rows if row in facts.sites), None)

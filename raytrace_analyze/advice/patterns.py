@@ -1,10 +1,11 @@
 """The patterns that cost time, and the page of Ray's documentation that each belongs to."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice.words import Words
 
 _DOCS = "https://docs.ray.io/en/latest/ray-core"
 
@@ -26,31 +27,6 @@ _LIMIT_PENDING = _pattern("limit-pending-tasks", "Pattern: Using ray.wait to lim
 
 COPIES = 2
 """How many actors a remedy would have in place of one."""
-
-
-class Pattern(StrEnum):
-    """What costs time; the values are part of the JSON."""
-
-    GET_IN_LOOP = "get-in-loop"
-    SUBMISSION_ORDER = "submission-order"
-    SMALL_TASKS = "small-tasks"
-    UNNECESSARY_GET = "unnecessary-get"
-    ACTOR_BOTTLENECK = "actor-bottleneck"
-    STRAGGLER = "straggler"
-    COLD_WORKERS = "cold-workers"
-    TOO_FEW_IN_FLIGHT = "too-few-in-flight"
-    TOO_MANY_IN_FLIGHT = "too-many-in-flight"
-    NESTED_GET = "nested-get"
-    RETRIES = "retries"
-    DRIVER_CODE = "driver-code"
-    LARGE_ARGUMENTS = "large-arguments"
-    UNEVEN_POOL = "uneven-pool"
-    DRIVER_IDLE = "driver-idle"
-    IDLE_TASKS = "idle-tasks"
-    MORE_THREADS = "more-threads"
-    LOCK = "lock"
-    WAIT_FOR_MANY = "wait-for-many"
-    STORE_FULL = "store-full"
 
 
 REFERENCES = {
@@ -100,10 +76,8 @@ class Candidate:
     pattern: Pattern
     function: str
     """What it is about: a function, or the driver."""
-    what: str
-    """What was seen, in a sentence."""
-    remedy: str
-    """What to do, in a sentence."""
+    words: Words
+    """What was seen, and what to do."""
     mended: Graph | None
     """The job's constraints as they would be then; None where it would take as long."""
     rows: RowIds

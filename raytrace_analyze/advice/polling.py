@@ -7,12 +7,12 @@ import polars as pl
 
 from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.advice.words import place_text, times_text
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
-from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Cause, Pattern
+from raytrace_analyze.wording.advice import runs as runs_words
+from raytrace_analyze.wording.advice import waits as waits_words
 
 _MANY = 1_000
 """From how many references a wait asks for very many."""
@@ -39,9 +39,7 @@ def wait_candidates(facts: Facts) -> Iterator[Candidate]:
         yield Candidate(
             Pattern.WAIT_FOR_MANY,
             facts.caller(int(rows[0])),
-            f"`ray.wait`{place_text(site)} is called {times_text(rows.size)} with up to {int(count.max()):,} "
-            f"references, {duration_text(int(took.sum()))} in all; each call looks at all of them",
-            f"wait for some of them at a time (such as {_ENOUGH}), or take many at once (`num_returns`)",
+            waits_words.wait_for_many(rows.size, int(count.max()), int(took.sum()), _ENOUGH, place=first_place(site)),
             shorten_waits(facts.graph, rows, _ENOUGH / count),
             rows[np.argsort(-took, kind="stable")],
             site or None,
@@ -59,10 +57,7 @@ def store_candidates(facts: Facts) -> Iterator[Candidate]:
     yield Candidate(
         Pattern.STORE_FULL,
         facts.functions[first],
-        f"{count_text(rows.size, 'run')} waited for room in the object store, {duration_text(int(waited.sum()))} in "
-        f"all, {name_of(facts.functions[first])} longest",
-        "keep fewer results at a time (let go of references, submit new tasks only when results have been used), or "
-        "give the store more memory (`object_store_memory`)",
+        runs_words.store_full(facts.functions[first], rows.size, waited_ns=int(waited.sum())),
         shorten_lags(facts.graph, rows, waited),
         rows[np.argsort(-waited, kind="stable")],
         certain=False,

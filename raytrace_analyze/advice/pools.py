@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import share_out
 from raytrace_analyze.table.lineage import Nanos, RowIds
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice import actors as words
 
 _RAYS_POOL = "PoolActor"
 _UNEVEN = 1.5
@@ -29,14 +30,18 @@ def uneven_pool(facts: Facts, name: str, actors: list[RowIds], queued: Nanos) ->
         return
     calls = np.concatenate(actors)
     is_stateless = name.endswith(_RAYS_POOL)
-    proviso = "" if is_stateless else "if the calls need no state of their actor's own, "
     yield Candidate(
         Pattern.UNEVEN_POOL,
         name,
-        f"one of {len(actors):,} actors `{name}` worked {duration_text(busy[most])} in {actors[most].size:,} calls, "
-        f"another {duration_text(busy[least])} in {actors[least].size:,}, while calls waited for the busy one",
-        f"{proviso}give each call to whichever actor is free (`ray.util.ActorPool`, `imap_unordered` with small "
-        "chunks) instead of dealing them out in turn",
+        words.uneven_pool(
+            name,
+            len(actors),
+            most_ns=busy[most],
+            most_calls=actors[most].size,
+            least_ns=busy[least],
+            least_calls=actors[least].size,
+            is_stateless=is_stateless,
+        ),
         share_out(facts.graph, calls, len(actors)),
         actors[most][np.argsort(-queued[actors[most]], kind="stable")],
         certain=is_stateless,

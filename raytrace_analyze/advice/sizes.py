@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import scale_spans, shorten_lags
-from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice import runs as words
 
 _MANY_SMALL = 50
 """From how many runs on a function's tasks can be too small."""
@@ -38,9 +38,9 @@ def small_candidates(facts: Facts) -> Iterator[Candidate]:
         yield Candidate(
             Pattern.SMALL_TASKS,
             function,
-            f"{name_of(function)} runs {runs.size:,} times for {duration_text(ran)}, but it takes "
-            f"{duration_text(submitting)} to submit each and {duration_text(starting)} to start it",
-            f"give each task more to do, such as {batch:,} of the items at a time",
+            words.small_tasks(
+                function, runs.size, ran_ns=ran, submitting_ns=submitting, starting_ns=starting, batch=batch
+            ),
             mended,
             np.concatenate([runs, submits]),
         )
@@ -67,10 +67,7 @@ def pending_candidates(facts: Facts) -> Iterator[Candidate]:
         yield Candidate(
             Pattern.TOO_MANY_IN_FLIGHT,
             function,
-            f"{most:,} tasks of {name_of(function)} were waiting to start at one time"
-            + (f", for {count_text(slots, 'slot')}" if facts.slots else ""),
-            "keep fewer in flight: submit a new one only when ray.wait says that one is ready. That saves memory in "
-            "the driver and on the head node, not time",
+            words.too_many_in_flight(function, most, facts.slots),
             None,
             first[(submitted <= at) & (started > at)],
         )

@@ -5,22 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.patterns import Candidate, Pattern
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.rewrite import shorten_lags
-from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.advice import runs as words
 
 _COLD_NS = 20_000_000
-_FIRST_RUN = "a second run, or a cluster that lives longer, does not pay this again; "
-_REMEDY = (
-    f"{_FIRST_RUN}keep processes alive and reuse them (actors; the same runtime_env for all tasks), import less, and "
-    "define functions once; on a long-lived cluster, start with a task on every slot"
-)
-_REMEDY_OF_ACTORS = (
-    f"{_FIRST_RUN}create the actors first and do other work meanwhile, import less where their class is defined, or "
-    'keep them beyond the job (`lifetime="detached"`)'
-)
 
 
 def cold_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -36,14 +27,17 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
         by_function[facts.functions[row]] = by_function.get(facts.functions[row], 0) + int(waited[row])
     function = max(by_function, key=lambda name: by_function[name])
     rows = rows[np.argsort(-waited[rows], kind="stable")]
-    started, loaded = (duration_text(int(each[rows].sum())) for each in (starting, loading))
     is_actor = bool(facts.relations.actor[rows[0]] >= 0)
     yield Candidate(
         Pattern.COLD_WORKERS,
         function,
-        f"{count_text(rows.size, 'run')} waited for a new worker process ({started} in all) or for code to be loaded "
-        f"in it ({loaded}), {name_of(function)} most",
-        _REMEDY_OF_ACTORS if is_actor else _REMEDY,
+        words.cold_workers(
+            function,
+            rows.size,
+            starting_ns=int(starting[rows].sum()),
+            loading_ns=int(loading[rows].sum()),
+            is_actor=is_actor,
+        ),
         shorten_lags(facts.graph, rows, waited[rows]),
         rows,
     )

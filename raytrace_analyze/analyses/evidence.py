@@ -1,6 +1,8 @@
 """What a table's figures rest on: how much of the record is missing, damaged or not written at all."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import polars as pl
 
@@ -94,6 +96,16 @@ def evidence(found: Ingested | pl.DataFrame) -> Evidence:
     )
 
 
+def together(parts: Sequence[Evidence]) -> Evidence:
+    """Put together what is missing of tables that have nothing to do with each other."""
+    found: dict[str, Any] = {}
+    for field in fields(Evidence):
+        values = [getattr(part, field.name) for part in parts]
+        is_names = isinstance(values[0], tuple)
+        found[field.name] = _first_names(name for value in values for name in value) if is_names else sum(values)
+    return Evidence(**found)
+
+
 def _lost(problems: tuple[Problem, ...], kind: ProblemKind) -> int:
     return sum(problem.lost for problem in problems if problem.kind is kind)
 
@@ -134,4 +146,8 @@ def _driverless(spans: pl.DataFrame) -> int:
 
 
 def _names(values: pl.Series) -> tuple[str, ...]:
-    return tuple(values.drop_nulls().unique().sort().head(_MOST_NAMES).to_list())
+    return _first_names(values.drop_nulls().unique().to_list())
+
+
+def _first_names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(names))[:_MOST_NAMES])

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.choices import choose
 from raytrace_analyze.function_names import DRIVER, rays_own_together
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
@@ -13,7 +14,7 @@ from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.shown import notebook
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.samples import cpu_ns
-from raytrace_analyze.vocabulary import Ending, LatencyGroup, choose, column_of
+from raytrace_analyze.vocabulary import Ending, LatencyGroup, column_of
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 TIMES = ("run", "queue", "submit")

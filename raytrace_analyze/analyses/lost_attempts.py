@@ -7,14 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.analyses.story_steps import ABOUT
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import EVENT_TIMES
-from raytrace_analyze.units import duration_text
 from raytrace_analyze.vocabulary import Cause, Source
-
-_ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
-_SHORT_ID = 6
+from raytrace_analyze.wording import task_steps
 
 
 @dataclass(frozen=True)
@@ -58,18 +55,22 @@ def _lost(row: dict[str, Any], submit: int, last: int) -> LostAttempt:
 
 
 def _steps(row: dict[str, Any], end: int) -> Iterator[dict[str, Any]]:
-    about = {name: row[name] for name in _ABOUT}
+    about = {name: row[name] for name in ABOUT}
     since = row["start"]
     for reached, cause, why in _waits(row):
         until = end if reached is None else min(reached, end)
         if until > since:
-            never = ", and had not begun to run when that was last seen" if until == end and row["end"] is None else ""
             yield {
                 **about,
                 **_times("queue", since, until),
                 "cause": str(cause),
                 "source": str(Source.TASK_EVENTS),
-                "sentence": f"{_name(row)} waited {duration_text(until - since)} {why}{never}",
+                "sentence": task_steps.waited_by_events(
+                    row["function"] or row["name"],
+                    until - since,
+                    why,
+                    to_the_last=until == end and row["end"] is None,
+                ),
             }
             since = until
     if row["state_running"] is not None:
@@ -83,22 +84,22 @@ def _waits(row: dict[str, Any]) -> Iterator[tuple[int | None, Cause, str]]:
     )
     reached = assigned if assigned is not None else submitted if submitted is not None else running
     if row["attempt"]:
-        yield reached, Cause.RETRY, f"before attempt {row['attempt']}"
+        yield reached, Cause.RETRY, task_steps.before_attempt(row["attempt"])
     else:
-        yield reached, Cause.DEPENDENCY, "for its arguments to be there"
+        yield reached, Cause.DEPENDENCY, task_steps.FOR_ARGUMENTS
     if reached is None:
         return
     placed = submitted if submitted is not None else running
     if _is_method(row):
-        yield placed, Cause.ACTOR_START, "for its actor to start"
+        yield placed, Cause.ACTOR_START, task_steps.FOR_ACTOR
     else:
-        yield placed, Cause.NO_SLOT, "for a free slot, or a worker process to start"
+        yield placed, Cause.NO_SLOT, task_steps.FOR_SLOT_OR_PROCESS
     if placed is None:
         return
     if _is_method(row):
-        yield running, Cause.ACTOR_BUSY, "for its turn on its actor"
+        yield running, Cause.ACTOR_BUSY, task_steps.FOR_TURN
     else:
-        yield running, Cause.DISPATCH, "for the way to its worker"
+        yield running, Cause.DISPATCH, task_steps.FOR_THE_WAY
 
 
 def _is_method(row: dict[str, Any]) -> bool:
@@ -110,17 +111,12 @@ def _times(step: str, start: int, end: int) -> dict[str, Any]:
 
 
 def _run_sentence(row: dict[str, Any]) -> str:
-    which = f"attempt {row['attempt']}" if row["attempt"] else "it"
-    node = f" on node {row['node_id'][:_SHORT_ID]}" if row["node_id"] else ""
-    process = f" [process {row['pid']}]" if row["pid"] is not None else ""
-    if row["status"] == "ERROR":
-        ending = (
-            f", and failed: {((row['status_message'] or '').strip().splitlines() or ['no message'])[0].rstrip(': ')}"
-        )
-    else:
-        ending = ", and was not seen to end" if row["end"] is None else ""
-    return f"{which} ran{node}{process}{ending} (no span tells of it)"
-
-
-def _name(row: dict[str, Any]) -> str:
-    return short_name(row["function"] or row["name"])
+    message = (row["status_message"] or "").strip().splitlines() or [""]
+    return task_steps.ran_without_a_span(
+        row["attempt"],
+        node_id=row["node_id"],
+        pid=row["pid"],
+        has_failed=row["status"] == "ERROR",
+        message=message[0].rstrip(": "),
+        is_over=row["end"] is not None,
+    )

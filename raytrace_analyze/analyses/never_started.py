@@ -8,21 +8,15 @@ import polars as pl
 
 from raytrace_analyze.analyses.open_work import Open, read_open
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.function_names import name_of
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import Category
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import find_job, find_runs
-from raytrace_analyze.units import duration_text
 from raytrace_analyze.vocabulary import Cause, Source
+from raytrace_analyze.wording import task_steps
 
-_REASONS = {
-    "dependency": (Cause.DEPENDENCY, "for the result of {other}, which is not over"),
-    "actor": (Cause.ACTOR_BUSY, "for its actor, which runs {other}"),
-    "slot": (Cause.NO_SLOT, "for a free slot, which {other} may hold"),
-}
-_UNKNOWN = (Cause.DISPATCH, "and nothing recorded says for what")
-_IMPOSSIBLE = (Cause.NO_SLOT, "for a node that has what it asks for, and there is none ({demand})")
+_CAUSES = {"dependency": Cause.DEPENDENCY, "actor": Cause.ACTOR_BUSY, "slot": Cause.NO_SLOT}
+"""By the reason of an edge of open work."""
 
 
 def never_started(trace: PreparedTrace, task: str, job: str | None) -> RowIds:
@@ -60,7 +54,6 @@ def waits_in_vain(trace: PreparedTrace, submit: int) -> tuple[int, list[dict[str
 def _steps(known: Open, about: dict[str, Any], since: int, end: int) -> Iterator[dict[str, Any]]:
     task = about["submitted_task_id"]
     blockers = [edge for edge in known.edges if edge.waiter == task]
-    waited = f"{name_of(about['function'])} had waited {duration_text(end - since)} when the record ends,"
     step = {
         "step": "queue",
         "start_ns": since,
@@ -71,19 +64,19 @@ def _steps(known: Open, about: dict[str, Any], since: int, end: int) -> Iterator
         "task_id": task,
         "span_id": about["span_id"],
     }
+
+    def told(cause: Cause, reason: str) -> dict[str, Any]:
+        sentence = task_steps.waits_in_vain(about["function"], end - since, reason)
+        return step | {"cause": str(cause), "sentence": sentence}
+
     if task in known.impossible:
-        cause, why = _IMPOSSIBLE
-        yield step | {"cause": str(cause), "sentence": f"{waited} {why.format(demand=known.impossible[task])}"}
+        yield told(Cause.NO_SLOT, task_steps.for_a_node_with(known.impossible[task]))
         return
     if not blockers:
-        cause, why = _UNKNOWN
-        yield step | {"cause": str(cause), "sentence": f"{waited} {why}"}
+        yield told(Cause.DISPATCH, task_steps.FOR_NOTHING_KNOWN)
     for edge in blockers[:1]:
         other = known.rows.get(edge.waited_for, {})
-        cause, why = _REASONS[edge.reason]
-        yield step | {
-            "cause": str(cause),
-            "sentence": f"{waited} {why.format(other=name_of(other.get('function')))}",
+        yield told(_CAUSES[edge.reason], task_steps.for_another(edge.reason, other.get("function"))) | {
             "holder_span_id": other.get("span_id"),
             "holder_function": other.get("function"),
         }

@@ -4,7 +4,14 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.prepared import Trace, prepare
-from raytrace_analyze.queueing.split import causes_frame
+from raytrace_analyze.queueing.split import QUEUE_PIECES, causes_frame
+from raytrace_analyze.wording.queues import cause_sentences
+
+_NOT_SHOWN = ("node_id", "on_actor")
+QUEUE_CAUSES = pl.Schema(
+    {name: type_ for name, type_ in QUEUE_PIECES.items() if name not in _NOT_SHOWN} | {"sentence": pl.String}
+)
+"""Columns of `queue_causes`: those of the pieces, and a sentence that says of each what it was for."""
 
 
 def queue_causes(spans: Trace, task_events: pl.DataFrame | None = None, *, clock_correct: bool = True) -> pl.DataFrame:
@@ -21,4 +28,5 @@ def queue_causes(spans: Trace, task_events: pl.DataFrame | None = None, *, clock
     trace = prepare(spans, task_events, clock_correct=clock_correct).require_spans()
     structure = trace.structure
     runs = np.flatnonzero(structure.is_run & (structure.submit >= 0))
-    return causes_frame(trace.rules, trace.rules.whole_waits(runs))
+    pieces = causes_frame(trace.rules, trace.rules.whole_waits(runs))
+    return pieces.with_columns(sentence=cause_sentences(pieces)).select(QUEUE_CAUSES.names())

@@ -10,6 +10,7 @@ from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import Flags, RowIds
+from raytrace_analyze.vocabulary import ScopeKind
 
 RUNNING = pl.Schema(
     {
@@ -58,7 +59,7 @@ def running(spans: Trace, *, job: str | None = None) -> Running:
     path = critical_path(prepared, job=wanted)
     found = _open_runs(prepared)
     of_job = pl.col("session").eq_missing(pl.lit(path.scope.session))
-    if path.scope.kind == "job":
+    if path.scope.kind == ScopeKind.JOB:
         of_job &= pl.col("job_id").eq_missing(pl.lit(path.scope.id))
     last = prepared.spans.filter(of_job).select(pl.max_horizontal(pl.col("start", "end").to_physical()).max()).item()
     runs = found.filter(of_job).sort("since_ns", "span_id").select(RUNNING.names())

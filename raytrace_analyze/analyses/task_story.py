@@ -1,6 +1,5 @@
 """The story of one task: submitted by whom, waited for what in turn, ran where, and who waited for it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,48 +9,16 @@ import polars as pl
 from raytrace_analyze.analyses.lost_attempts import LostAttempt, lost_attempts
 from raytrace_analyze.analyses.never_started import never_started, waits_in_vain
 from raytrace_analyze.analyses.stack_lines import LINES, stack_lines
-from raytrace_analyze.clocks.correction import clock_notes
+from raytrace_analyze.analyses.story_steps import STEPS, StorySteps
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_name
-from raytrace_analyze.path.outcome import endings, first_line
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import RowIds
-from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.scopes import find_job, find_runs
-from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.vocabulary import Ending
-
-_COLUMNS: dict[str, type[pl.DataType]] = {
-    "step": pl.String,
-    "start_ns": pl.Int64,
-    "end_ns": pl.Int64,
-    "duration_ns": pl.Int64,
-    "cause": pl.String,
-    "source": pl.String,
-    "span_id": pl.String,
-    "function": pl.String,
-    "task_id": pl.String,
-    "attempt": pl.Int32,
-    "actor_id": pl.String,
-    "node_id": pl.String,
-    "worker_id": pl.String,
-    "pid": pl.Int64,
-    "holder_span_id": pl.String,
-    "holder_function": pl.String,
-    "holder_ns": pl.Int64,
-    "sentence": pl.String,
-}
-STEPS = pl.Schema(_COLUMNS)
-"""Columns of `TaskStory.steps`; times are ns since the epoch. A step is a `submit`, a `queue` (a piece of a wait before
-an attempt: `cause`, `source` and `holder_...` as in `queue_causes`), a `run` (an attempt), a `wait` (somebody waited
-for the result) or a `dependant` (a task that took the result: from the end of this one to its start). The other columns
-are about the span that the step belongs to."""
-
-_ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
-_SHORT_ID = 6
-_SHOWN = 3
+from raytrace_analyze.units import duration_text
+from raytrace_analyze.wording import task_steps
+from raytrace_analyze.wording.clocks import clock_notes
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,8 +123,7 @@ def _lost_notes(trace: PreparedTrace, run: int, task: str, job: str | None) -> t
     others = lost.get_column("task_id").unique(maintain_order=True)
     if others.is_empty():
         return ()
-    shown = ", ".join(others.head(_SHOWN)) + (" ..." if others.len() > _SHOWN else "")
-    return (f"{count_text(others.len(), 'more task')} of that name left no span (killed, or never started): {shown}",)
+    return (task_steps.others_left_no_span(others.to_list()),)
 
 
 class _Teller:
@@ -166,19 +132,17 @@ class _Teller:
     def __init__(self, trace: PreparedTrace) -> None:
         self.trace = trace
         self.structure = trace.structure
-        self.runs = trace.runs
-        self.rules = trace.rules
-        self.flow = trace.structure.run_above
+        self.steps = StorySteps(trace)
 
     def tell(self, run: int, attempts: RowIds, others: int, notes: tuple[str, ...]) -> TaskStory:
         structure, about = self.structure, self.structure.spans.row(run, named=True)
         submit, task_id = int(structure.submit[run]), structure.run_task[run]
-        queue = causes_frame(self.rules, self.rules.whole_waits(attempts[structure.submit[attempts] >= 0]))
-        waited = list(self._waits(attempts))
+        waited = list(self.steps.takers(attempts))
         if not waited:
-            notes = (*notes, "nobody is recorded to have waited for it or to have taken its result")
+            notes = (*notes, task_steps.NOBODY_WAITED)
         lost = lost_attempts(self.trace, about["session"], task_id)
-        told = [*self._submit(submit), *self._queue(queue, attempts), *map(self._run, attempts.tolist()), *_told(lost)]
+        runs = map(self.steps.run, attempts.tolist())
+        told = [*self.steps.submit(submit), *self.steps.queues(attempts), *runs, *_told(lost)]
         steps = pl.DataFrame([*_in_order(told), *waited], schema=STEPS)
         return TaskStory(
             function=about["function"] or about["name"],
@@ -202,7 +166,7 @@ class _Teller:
         about = taken.sort("took", "span_id", nulls_last=True).row(-1, named=True)
         lost = lost_attempts(self.trace, about["session"], about["task_id"])
         submit = lost[0].submit
-        told = [*self._submit(submit), *_told(lost)]
+        told = [*self.steps.submit(submit), *_told(lost)]
         steps = pl.DataFrame(_in_order(told), schema=STEPS)
         return TaskStory(
             function=about["function"] or about["name"],
@@ -218,7 +182,7 @@ class _Teller:
             steps=steps,
             notes=(
                 *clock_notes(self.trace.offsets, about["session"]),
-                "no span tells of it; what is told here is from Ray's task events",
+                task_steps.ONLY_EVENTS,
             ),
         )
 
@@ -227,7 +191,7 @@ class _Teller:
         submit = int(submits[0])
         about = self.structure.spans.row(submit, named=True)
         end, waiting = waits_in_vain(self.trace, submit)
-        steps = pl.DataFrame([*self._submit(submit), *waiting], schema=STEPS)
+        steps = pl.DataFrame([*self.steps.submit(submit), *waiting], schema=STEPS)
         return TaskStory(
             function=about["function"] or about["name"],
             task_id=about["submitted_task_id"],
@@ -240,79 +204,8 @@ class _Teller:
             run_ns=0,
             other_runs=submits.size - 1,
             steps=steps,
-            notes=(*clock_notes(self.trace.offsets, about["session"]), "it never started, as far as is recorded"),
+            notes=(*clock_notes(self.trace.offsets, about["session"]), task_steps.NEVER_STARTED),
         )
-
-    def _step(self, step: str, row: int, start: int, end: int, sentence: str) -> dict[str, Any]:
-        about = {name: self.structure.spans.get_column(name)[row] for name in _ABOUT}
-        times = {"start_ns": start, "end_ns": end, "duration_ns": end - start}
-        return {"step": step, **times, **about, "sentence": sentence}
-
-    def _submit(self, submit: int) -> Iterator[dict[str, Any]]:
-        if submit < 0:
-            return
-        start, end = int(self.structure.start[submit]), int(self.structure.end[submit])
-        yield self._step("submit", submit, start, end, f"{self._who(submit)} submitted it{self._process(submit)}")
-
-    def _queue(self, queue: pl.DataFrame, attempts: RowIds) -> Iterator[dict[str, Any]]:
-        rows = dict(zip(self.structure.spans.get_column("span_id").gather(attempts), attempts.tolist(), strict=True))
-        for piece in queue.iter_rows(named=True):
-            row = rows[piece["span_id"]]
-            step = self._step("queue", row, piece["start_ns"], piece["end_ns"], piece["sentence"])
-            yield step | {
-                name: piece[name] for name in STEPS.names() if name in ("cause", "source") or "holder" in name
-            }
-
-    def _run(self, run: int) -> dict[str, Any]:
-        structure, about = self.structure, self.structure.spans.row(run, named=True)
-        start, end = int(structure.start[run]), int(structure.end[run])
-        node = f" on node {about['node_id'][:_SHORT_ID]}" if about["node_id"] else ""
-        actor = f", actor {about['actor_id'][:_SHORT_ID]}" if about["actor_id"] else ""
-        which = f"attempt {about['attempt']}" if about["attempt"] else "it"
-        inside = self._time_in_waits(run)
-        waiting = f", {duration_text(inside)} of it waiting for other tasks" if inside else ""
-        ending = ", and never ended" if structure.in_flight[run] else ""
-        how = structure.spans[[run]].select(how=endings()).item()
-        if how == Ending.CANCELLED:
-            ending = ", and was cancelled"
-        elif how is not None:
-            ending = f", and failed: {first_line(about['status_message']) or 'no message'}"
-        return self._step("run", run, start, end, f"{which} ran{node}{self._process(run)}{actor}{waiting}{ending}")
-
-    def _time_in_waits(self, run: int) -> int:
-        waits = np.flatnonzero(self.runs.is_wait & (self.structure.nest_parent == run))
-        return int(np.maximum(self.structure.end[waits] - self.structure.start[waits], 0).sum())
-
-    def _waits(self, attempts: RowIds) -> Iterator[dict[str, Any]]:
-        """Tell who waited for the result, then which tasks took it."""
-        structure = self.structure
-        ended = int(structure.end[attempts].max())
-        for wait in _listing(self.runs.ready, attempts).tolist():
-            start, end = int(structure.start[wait]), int(structure.end[wait])
-            name = structure.spans.get_column("name")[wait]
-            if start < ended:
-                text = f"{self._who(wait)} waited for it in {name}, and had it {_later(end - ended)} its end"
-            else:
-                text = f"{self._who(wait)} asked for it with {name} {_later(start - ended)} its end"
-            yield self._step("wait", wait, start, end, text)
-        for submit in _listing(self.runs.dependencies, attempts).tolist():
-            takers = self.runs.of_submit.of(submit)
-            if takers.size:
-                taker = int(takers[0])
-                start = int(structure.start[taker])
-                text = f"{self._name(taker)} took its result and started {_later(start - ended)} its end"
-                yield self._step("dependant", taker, min(ended, start), start, text)
-
-    def _who(self, row: int) -> str:
-        run = int(self.flow[row])
-        return self._name(run) if run >= 0 else "the driver"
-
-    def _name(self, run: int) -> str:
-        return short_name(self.structure.spans.get_column("function")[run] or "a task")
-
-    def _process(self, row: int) -> str:
-        pid = self.structure.spans.get_column("pid")[row]
-        return f" [process {pid}]" if pid is not None else ""
 
 
 def _told(lost: list[LostAttempt]) -> list[dict[str, Any]]:
@@ -326,13 +219,3 @@ def _in_order(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _total(steps: pl.DataFrame, step: str) -> int:
     return int(steps.filter(step=step).get_column("duration_ns").sum())
-
-
-def _listing(named: Timed, runs: RowIds) -> RowIds:
-    """Give the rows that name any of these runs, in order of the table."""
-    positions = np.flatnonzero(np.isin(named.members, runs))
-    return np.unique(np.searchsorted(named.first, positions, side="right") - 1)
-
-
-def _later(after_ns: int) -> str:
-    return f"{duration_text(abs(after_ns))} {'after' if after_ns >= 0 else 'before'}"

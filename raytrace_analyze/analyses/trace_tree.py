@@ -56,7 +56,7 @@ def trace_tree(
     path = critical_path(prepared, job=job, trace=trace, options=options)
     kind = "traces" if trace is not None else "jobs"
     scope_of, keys = number_scopes(prepared.spans, kind)
-    wanted = path.scope.id if path.scope.kind != "job" else f"{path.scope.session}/{path.scope.id}"
+    wanted = path.scope.chosen_by
     number = find_trace(keys, wanted) if trace is not None else find_job(keys, wanted)
     inside = np.flatnonzero(scope_of == number)
     parent = _within(prepared.structure.parent, inside, prepared.spans.height)

@@ -9,21 +9,20 @@ Where they are not, no shift can be known, and nothing is changed.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import ALIVE, told
 from raytrace_analyze.clocks.difference_constraints import Floats, close, settle
-from raytrace_analyze.clocks.happens_before import in_words, must_precede
+from raytrace_analyze.clocks.happens_before import RELATIONS, label_event, must_precede
 from raytrace_analyze.clocks.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
 from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.schema import EVENT_TIMES, FROM_EVENTS, STAMPED_BY_SUBMITTER
 from raytrace_analyze.table.components import connected
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, parent_rows
 from raytrace_analyze.trace.span_arrays import Structure, build_structure, with_times
-from raytrace_analyze.units import count_text, duration_text, offset_text
+from raytrace_analyze.wording.clocks import impossible_order, whose
 
 OFFSETS = pl.Schema(
     {
@@ -41,8 +40,6 @@ OFFSETS = pl.Schema(
     }
 )
 """Columns of `clock_offsets`, one row a host."""
-
-_SHOWN = 4
 
 
 def estimate_offsets(structure: Structure) -> pl.DataFrame:
@@ -127,71 +124,28 @@ def build_corrected(spans: pl.DataFrame, *, clock_correct: bool) -> tuple[Struct
     return structure, offsets
 
 
-def clock_notes(offsets: pl.DataFrame, session: str) -> tuple[str, ...]:
-    """Say what is known of the clocks of a session (of offsets as `clock_offsets` gives); nothing for one host."""
-    hosts = offsets.filter(pl.col("session").eq_missing(pl.lit(session, pl.String)))
-    if hosts.height < 2:
-        return ()
-    proven = hosts.filter("is_proven").sort(pl.col("offset_ns").abs(), "host", descending=[True, False])
-    broken = hosts.filter("is_contradictory")
-    if proven.is_empty() and broken.is_empty():
-        count = count_text(hosts.get_column("host").n_unique(), "host")
-        return (f"spans of {count}; nothing shows that their clocks differ, so that no shift of them can be known",)
-    notes = [_corrected(row) for row in proven.head(_SHOWN).iter_rows(named=True)]
-    if proven.height > _SHOWN:
-        notes.append(f"the clocks of {count_text(proven.height - _SHOWN, 'more host')} were corrected as well")
-    impossible = (
-        f"no clock makes the times of {_whose(row)} possible, they are left as they are: {row['evidence']}"
-        for row in broken.head(_SHOWN).iter_rows(named=True)
-    )
-    return (*notes, *impossible)
-
-
-def _corrected(row: dict[str, Any]) -> str:
-    offset = abs(row["offset_ns"])
-    return (
-        f"the clock of {_whose(row)} is taken to be {offset_text(offset, offset)} "
-        f"{'behind' if row['offset_ns'] > 0 else 'ahead'}{_left_open(row)}, and corrected; "
-        f"{count_text(row['violations'], 'pair')} of events in an order that cannot be, such as: {row['evidence']}"
-    )
-
-
-def _left_open(row: dict[str, Any]) -> str:
-    """Tell how much less and more the shift could be as well."""
-    less, more = (
-        None if row[bound] is None else duration_text(abs(row[bound] - row["offset_ns"]))
-        for bound in (("lower_ns", "upper_ns") if row["offset_ns"] > 0 else ("upper_ns", "lower_ns"))
-    )
-    if less and more:
-        return f" (up to {less} less or {more} more is possible)"
-    return (
-        f" (up to {less} less or any more is possible)" if less else f" (up to {more} more is possible)" if more else ""
-    )
-
-
-def named(host: str | None) -> str:
-    """Name a host for a person."""
-    return host or "an unnamed host"
-
-
-def _whose(row: dict[str, Any]) -> str:
-    return named(row["host"]) if row["pid"] is None else f"process {row['pid']} on {named(row['host'])}"
-
-
 def _estimate(structure: Structure, hosts: Hosts, broken: RowIds) -> pl.DataFrame:
     """Estimate the offsets of hosts, and by themselves of processes that contradict the others on theirs.
 
     `broken` hosts are known to have such processes; where no shift makes a host's times possible, any one may have.
     """
     offsets = _estimate_all(structure, hosts)
-    suspects = broken
-    if offsets.get_column("is_contradictory").any():
-        suspects = np.union1d(broken, np.flatnonzero(offsets.get_column("violations") > 0))
+    in_violation = (pl.col("violations") > 0) & _of_contradictory(offsets)
+    suspects = np.union1d(broken, np.flatnonzero(offsets.select(in_violation).to_series()))
     if suspects.size == 0:
         return offsets
     split = split_hosts(structure, hosts, suspects)
     apart = _estimate_all(structure, split)
-    return offsets if apart.get_column("is_contradictory").any() else apart
+    # A session's clocks are told from its own spans, whatever else is in the table.
+    unsolved = _of_contradictory(apart)
+    solved = [apart.filter(~unsolved), offsets.join(apart.filter(unsolved), on="session", how="semi")]
+    return pl.concat(solved).sort("session", maintain_order=True)
+
+
+def _of_contradictory(offsets: pl.DataFrame) -> pl.Expr:
+    """Tell the rows of sessions in which some host's times are impossible."""
+    sessions = offsets.filter("is_contradictory").get_column("session").unique()
+    return pl.col("session").is_in(sessions.implode())
 
 
 def _estimate_all(structure: Structure, hosts: Hosts) -> pl.DataFrame:
@@ -276,9 +230,16 @@ def _with_evidence(structure: Structure, hosts: pl.DataFrame, pairs: pl.DataFram
     broken = pairs.filter(pl.col("violations") > 0)
     ends = pl.concat([broken.with_columns(number=pl.col(name)) for name in ("first_host", "second_host")])
     worst = ends.sort("slack_ns", "first", "second").unique("number", keep="first", maintain_order=True)
-    names = [_whose(row) for row in hosts.iter_rows(named=True)]
+    names = [whose(*row) for row in hosts.select("host", "pid").iter_rows()]
     evidence = {
-        pair["number"]: in_words(structure.spans, pair, names[pair["first_host"]], names[pair["second_host"]])
+        pair["number"]: impossible_order(
+            RELATIONS[pair["relation"]],
+            first=label_event(structure.spans, pair["first"]),
+            here=names[pair["first_host"]],
+            second=label_event(structure.spans, pair["second"]),
+            there=names[pair["second_host"]],
+            too_early_ns=-pair["slack_ns"],
+        )
         for pair in worst.iter_rows(named=True)
     }
     count = dict(ends.group_by("number").agg(pl.col("violations").sum()).iter_rows())

@@ -12,18 +12,12 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.trace.relations import number_tasks
+from raytrace_analyze.trace.numbering import number_tasks
 from raytrace_analyze.trace.span_arrays import NEXT, Structure
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.vocabulary import Precedence
 
-SAYINGS = (
-    "{second} started on {there} {time} before {here} submitted it",
-    "{second} on {there} came back {time} before {first}, which it waited for, was that far on {here}",
-    "{second} started on {there} {time} before {first}, whose result it takes, was that far on {here}",
-    "{second} started again on {there} {time} before the attempt before it was over on {here}",
-    "{second} started on {there} {time} before its actor was there on {here}",
-)
-_SUBMIT, _WAIT, _DEPENDENCY, _ATTEMPT, _CREATION = range(len(SAYINGS))
+RELATIONS = tuple(Precedence)
+"""A relation's number in arrays is its position here."""
 
 _CLOSED_BY_RAY = r"^[A-Z][A-Z_]+(: |$)"
 """How the message begins of a run whose end is Ray's word: by its own, an exception's name has small letters."""
@@ -42,15 +36,14 @@ class Pairs:
     """Second less first in ns: negative where the recorded times cannot be."""
     likely: RowIds
     """The same for what is usual, though not certain: a run starts after its submit has ended."""
-    saying: int
-    """Which of `SAYINGS` tells of it."""
+    relation: Precedence
 
 
 def must_precede(structure: Structure, host: RowIds) -> pl.DataFrame:
     """Sum up by pair of hosts what must come first; `host` is the number of each row's host.
 
     Columns: `first_host`, `second_host`; `slack_ns`, `likely_ns`, the least of all pairs of events; `violations`, how
-    many of them cannot be; `first`, `second` and `saying` of the one with the least slack.
+    many of them cannot be; `first`, `second` and `relation` (a number of `RELATIONS`) of the one with the least slack.
     """
     found = [
         _between_hosts(pairs, host)
@@ -68,27 +61,17 @@ def must_precede(structure: Structure, host: RowIds) -> pl.DataFrame:
         .group_by("first_host", "second_host")
         .agg(
             pl.col("slack_ns", "likely_ns").min(),
-            pl.col("first", "second", "saying").get(worst),
+            pl.col("first", "second", "relation").get(worst),
             violations=(pl.col("slack_ns") < 0).sum().cast(pl.Int64),
         )
         .sort("first_host", "second_host")
     )
 
 
-def in_words(spans: pl.DataFrame, pair: dict[str, int], here: str, there: str) -> str:
-    """Tell of a pair (a row of `must_precede`) that cannot be, naming the hosts of its first and second event."""
-
-    def name(row: int) -> str:
-        function, full_name, category = spans.select("function", "name", "category").row(row)
-        return str(full_name if category == "wait" or not function else function)
-
-    return SAYINGS[pair["saying"]].format(
-        first=name(pair["first"]),
-        second=name(pair["second"]),
-        here=here,
-        there=there,
-        time=duration_text(-pair["slack_ns"]),
-    )
+def label_event(spans: pl.DataFrame, row: int) -> str:
+    """Name the span that an event belongs to: a wait by its call, others by their function."""
+    function, full_name, category = spans.select("function", "name", "category").row(row)
+    return str(full_name if category == "wait" or not function else function)
 
 
 def _between_hosts(pairs: Pairs, host: RowIds) -> pl.DataFrame:
@@ -102,14 +85,14 @@ def _between_hosts(pairs: Pairs, host: RowIds) -> pl.DataFrame:
             "second": second,
             "slack_ns": pairs.slack[apart],
             "likely_ns": np.minimum(pairs.likely[apart], pairs.slack[apart]),
-            "saying": np.full(apart.size, pairs.saying, dtype=np.int8),
+            "relation": np.full(apart.size, RELATIONS.index(pairs.relation), dtype=np.int8),
         }
     )
 
 
-def _pairs(first: RowIds, first_ns: Nanos, second: RowIds, second_ns: Nanos, saying: int) -> Pairs:
+def _pairs(first: RowIds, first_ns: Nanos, second: RowIds, second_ns: Nanos, relation: Precedence) -> Pairs:
     slack = second_ns - first_ns
-    return Pairs(first, second, slack, slack, saying)
+    return Pairs(first, second, slack, slack, relation)
 
 
 def _submits(structure: Structure) -> Pairs:
@@ -118,7 +101,7 @@ def _submits(structure: Structure) -> Pairs:
     begin, end = structure.start[submits], structure.end[submits]
     usual = np.where(structure.in_flight[submits], begin, end)
     start = structure.start[runs]
-    return Pairs(submits, runs, start - begin, start - usual, _SUBMIT)
+    return Pairs(submits, runs, start - begin, start - usual, Precedence.SUBMIT)
 
 
 def _results_taken(structure: Structure, host: RowIds) -> list[Pairs]:
@@ -136,7 +119,7 @@ def _results_taken(structure: Structure, host: RowIds) -> list[Pairs]:
     waits, waited = _naming(structure, results, "ready_task_ids", is_over)
     streamed = _streamed(structure, waits, waited, host, done)
     done = np.where(streamed, structure.start, done)
-    found = [_pairs(waited, done[waited], waits, structure.end[waits], _WAIT)]
+    found = [_pairs(waited, done[waited], waits, structure.end[waits], Precedence.WAIT)]
     if lists["dependency_task_ids"]:
         submits, taken = _naming(structure, results, "dependency_task_ids", pl.lit(True))
         found.append(_dependants(structure, submits, taken, done))
@@ -148,7 +131,7 @@ def _dependants(structure: Structure, submits: RowIds, taken: RowIds, done: Nano
     of_submit = pl.DataFrame({"submit": structure.submit[runs], "run": runs})
     pairs = pl.DataFrame({"submit": submits, "taken": taken}).join(of_submit, on="submit")
     first, second = pairs.get_column("taken").to_numpy(), pairs.get_column("run").to_numpy()
-    return _pairs(first, done[first], second, structure.start[second], _DEPENDENCY)
+    return _pairs(first, done[first], second, structure.start[second], Precedence.DEPENDENCY)
 
 
 def _results(structure: Structure) -> pl.DataFrame:
@@ -225,7 +208,7 @@ def _attempts(structure: Structure) -> Pairs | None:
         .drop_nulls("before")
     )
     first, second = runs.get_column("before").to_numpy(), runs.get_column("run").to_numpy()
-    return _pairs(first, _surely_over(structure)[first], second, structure.start[second], _ATTEMPT)
+    return _pairs(first, _surely_over(structure)[first], second, structure.start[second], Precedence.ATTEMPT)
 
 
 def _creations(structure: Structure) -> Pairs | None:
@@ -244,4 +227,4 @@ def _creations(structure: Structure) -> Pairs | None:
     methods = runs.filter(~pl.col("creates"))
     pairs = methods.join(created.select(*actor, creation="run"), on=actor, nulls_equal=True)
     first, second = pairs.get_column("creation").to_numpy(), pairs.get_column("run").to_numpy()
-    return _pairs(first, _surely_over(structure)[first], second, structure.start[second], _CREATION)
+    return _pairs(first, _surely_over(structure)[first], second, structure.start[second], Precedence.CREATION)

@@ -1,1 +1,1 @@
-"""Span files that lie on the nodes of a Ray cluster: found and merged there, and brought together here."""
+"""A Ray cluster: what lies on its nodes brought together, and work on files that all of its nodes see done there."""

@@ -31,7 +31,7 @@ class NodeReport:
     failed: str = ""
     """Why nothing came from it."""
     is_gone: bool = False
-    """Whether it had left the cluster before; then nothing was asked of it."""
+    """Whether it had left the cluster before; then nothing was asked of it, and what it gave earlier stays."""
     unreadable: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -69,8 +69,8 @@ def collect(destination: Destination, paths: Sequence[str] = (), *, move: bool =
     owned = _owned(listings)
     parts = _bring_parts(destination, owned)
     reports = [_report(node, found[node], owned.get(node, ()), parts.get(node)) for node in found]
-    gone = [node for node in known if not (node.is_alive or _has(destination, node))]
-    reports += [NodeReport(node, failed=_GONE, is_gone=True) for node in gone]
+    gone = [node for node in known if not node.is_alive]
+    reports += [NodeReport(node, failed="" if _has(destination, node) else _GONE, is_gone=True) for node in gone]
     whole = _merge_all(destination) if parts or destination.read(TABLE) is None else None
     if move and not any(isinstance(part, Failed) for part in parts.values()):
         removed = call_on({node: (on_node.remove_files, (files,)) for node, files in owned.items() if files})

@@ -98,17 +98,18 @@ def joined(tables: Iterable[bytes]) -> Part:
 
 def _merged(paths: Sequence[str]) -> Part:
     from raytrace_analyze.errors import NoSpansError
-    from raytrace_analyze.ingest import load
-    from raytrace_analyze.table.file_order import in_file_order
-    from raytrace_analyze.table.parquet_file import table_bytes
+    from raytrace_analyze.merging import merge_files, write_merged
 
-    try:
-        found = load(paths) if paths else None
-    except NoSpansError:
-        found = None
-    if found is None:
+    if not paths:
         return Part(b"", 0)
-    return Part(table_bytes(in_file_order(found.spans)), found.report.spans, found.report.problems)
+    with tempfile.TemporaryDirectory(prefix="raytrace-merge-") as folder:
+        try:
+            found = merge_files(list(map(Path, paths)), lambda: Path(folder), most_bytes=0, progress=lambda _: None)
+        except NoSpansError:
+            return Part(b"", 0)
+        table = Path(folder, "table.parquet")
+        write_merged(found, table)
+        return Part(table.read_bytes(), found.report.spans, found.report.problems)
 
 
 def remove_files(states: Sequence[FileState]) -> int:

@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,11 @@ class Failed:
 
 
 @contextmanager
-def connected(address: str) -> Iterator[None]:
-    """Be a driver on the cluster within this. Raises UsageError where there is none, or no Ray here."""
+def connected(address: str, **environment: str) -> Iterator[None]:
+    """Be a driver on the cluster within this; what it calls there has variables of the `environment`.
+
+    Raises UsageError where there is no cluster, or no Ray here.
+    """
     try:
         import ray
     except ImportError as error:
@@ -51,7 +54,7 @@ def connected(address: str) -> Iterator[None]:
     _check_reachable(address)
     try:
         with _untraced():
-            ray.init(address=address, logging_level="ERROR", log_to_driver=False, runtime_env=_runtime_env())
+            ray.init(address=address, logging_level="ERROR", log_to_driver=False, runtime_env=_runtime_env(environment))
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"no Ray cluster can be reached at {address}: {reason}") from error
@@ -89,17 +92,28 @@ def _untraced() -> Iterator[None]:
             setattr(module, name, value)
 
 
-def _runtime_env() -> dict[str, Any]:
+def _runtime_env(environment: Mapping[str, str]) -> dict[str, Any]:
     package = Path(__file__).resolve().parent.parent
     passed_on = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
-    return {"py_modules": [str(package)], "env_vars": passed_on}
+    return {"py_modules": [str(package)], "env_vars": {**passed_on, **environment}}
 
 
 def nodes() -> list[Node]:
     """Give all nodes that the cluster has or had, by host."""
     import ray
 
-    return sorted(Node(each["NodeManagerHostname"], each["NodeID"], bool(each["Alive"])) for each in ray.nodes())
+    return sorted(map(_node, ray.nodes()))
+
+
+def nodes_with_cpus() -> list[Node]:
+    """Give the live nodes of the cluster on which there is room for tasks."""
+    import ray
+
+    return [_node(each) for each in ray.nodes() if each["Alive"] and each["Resources"].get("CPU")]
+
+
+def _node(about: Mapping[str, Any]) -> Node:
+    return Node(about["NodeManagerHostname"], about["NodeID"], bool(about["Alive"]))
 
 
 def other_jobs_run() -> bool:
@@ -113,14 +127,19 @@ def other_jobs_run() -> bool:
 
 def call_on(calls: Mapping[Node, tuple[Callable[..., Any], Sequence[Any]]]) -> dict[Node, Any]:
     """Call a function of this package on each of these nodes, all at once; gives what they returned, or `Failed`."""
-    lacking = _gathered({node: _submit(_missing_packages, (_requirements(),), node) for node in calls})
+    lacking = gathered(lacking_packages(calls))
     given: dict[Node, Any] = {node: each for node, each in lacking.items() if isinstance(each, Failed)}
     running = {
         node: _submit(function, arguments, node, lacking[node])
         for node, (function, arguments) in calls.items()
         if node not in given
     }
-    return given | _gathered(running)
+    return given | gathered(running)
+
+
+def lacking_packages(wanted: Iterable[Node]) -> dict[Node, Any]:
+    """Ask nodes which packages they lack for reading span files; gives references to lists of requirements."""
+    return {node: _submit(_missing_packages, (_requirements(),), node) for node in wanted}
 
 
 def _submit(function: Callable[..., Any], arguments: Sequence[Any], node: Node, packages: Sequence[str] = ()) -> Any:
@@ -133,11 +152,13 @@ def _submit(function: Callable[..., Any], arguments: Sequence[Any], node: Node, 
         "scheduling_strategy": NodeAffinitySchedulingStrategy(node.node_id, soft=False),
     }
     if packages:
-        options["runtime_env"] = {**_runtime_env(), "pip": list(packages)}
+        # The package itself comes with the job: Ray takes no folders for single tasks.
+        options["runtime_env"] = {"pip": list(packages)}
     return ray.remote(function).options(**options).remote(*arguments)
 
 
-def _gathered(running: Mapping[Node, Any]) -> dict[Node, Any]:
+def gathered(running: Mapping[Node, Any]) -> dict[Node, Any]:
+    """Give what calls on nodes returned, or `Failed`."""
     import ray
     from ray.exceptions import RayError
 

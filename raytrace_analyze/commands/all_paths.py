@@ -1,15 +1,20 @@
 """`critical-path --all`: what holds the critical paths of all jobs or traces."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raytrace_analyze.commands.options import OutputFormat
-from raytrace_analyze.commands.reading import write_result
+from raytrace_analyze.command_line.engine import on_engine
+from raytrace_analyze.command_line.options import OutputFormat
+from raytrace_analyze.command_line.reading import exit_code_of, write_result
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, Scopes
+from raytrace_analyze.vocabulary import ONLY_OF_MANY, Engine, Scopes
 
 if TYPE_CHECKING:
+    from raytrace_analyze.analyses.evidence import Evidence
+    from raytrace_analyze.cluster.paths import Question
     from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.path.aggregate import Aggregates
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import PreparedTrace
 
@@ -41,10 +46,31 @@ def sum_up(
 ) -> None:
     """Write what holds the paths of all scopes of a trace, which was prepared from what was `found`."""
     from raytrace_analyze.path.aggregate import aggregate_paths
+
+    sums = aggregate_paths(trace, how, scopes=scopes, by=by, tail=tail)
+    _write(sums, found, scopes, by, top, output_format)
+
+
+def sum_up_on_cluster(
+    paths: Sequence[Path], question: "Question", address: str | None, *, top: int, output_format: OutputFormat
+) -> int:
+    """Do what `sum_up` does on a cluster, for a merged table; gives the exit code that its input calls for."""
+    from raytrace_analyze.cluster.paths import paths_on_cluster
+    from raytrace_analyze.views.progress import progress_shown
+
+    with progress_shown("finding paths") as progress, on_engine(Engine.RAY, address):
+        answer = paths_on_cluster(paths, question, progress)
+    exit_code = exit_code_of(answer.report)
+    _write(answer.sums, answer.evidence, question.scopes, question.by, top, output_format)
+    return exit_code
+
+
+def _write(
+    sums: "Aggregates", found: "Ingested | Evidence", scopes: str, by: str, top: int, output_format: OutputFormat
+) -> None:
     from raytrace_analyze.views.aggregate_view import aggregates_document, show_aggregates
     from raytrace_analyze.views.console import output
 
-    sums = aggregate_paths(trace, how, scopes=scopes, by=by, tail=tail)
     write_result(
         output_format,
         table=lambda: show_aggregates(sums, output(), scopes=scopes, by=by, top=top),

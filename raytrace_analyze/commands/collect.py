@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raytrace_analyze.commands.reading import writing
+from raytrace_analyze.command_line.reading import writing
 from raytrace_analyze.errors import EXIT_DAMAGED, UsageError
 
 if TYPE_CHECKING:

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.all_paths import check_scopes, sum_up
-from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.engine import check_engine
+from raytrace_analyze.command_line.reading import given_paths, open_spans, write_result
+from raytrace_analyze.commands.all_paths import check_scopes, sum_up, sum_up_on_cluster
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.vocabulary import PathGroup, Queues, Scopes
+from raytrace_analyze.vocabulary import Engine, PathGroup, Queues, Scopes
 
 
 def critical_path(
@@ -62,6 +63,8 @@ def critical_path(
     by: Annotated[
         PathGroup, typer.Option(help="What to sum the time by; entrypoint and hour with --all.")
     ] = PathGroup.FUNCTION,
+    engine: options.Engine = Engine.LOCAL,
+    address: options.Address = None,
     output_format: options.Format = options.OutputFormat.TABLE,
 ) -> None:
     """Show the chain of tasks, waits and queues that decided how long a job took.
@@ -91,11 +94,19 @@ def critical_path(
     of_one: dict[str, object] = {"job": job, "trace": trace, "task": task, "request": request, "near": near}
     of_one["confidence"] = confidence or None
     check_scopes(all_scopes, of_one, tail, by)
+    check_engine(engine, address, spans or ())
     within = None if near is None else float(options.read_percent(near, "near"))
     if within is not None and (trace is not None or task is not None or request is not None):
         raise UsageError("--near looks at a whole job; leave out --trace, --task and --request")
     tolerance = float(options.read_percent(overlap_tolerance, "overlap-tolerance"))
     how = PathOptions(queues, not no_infer, round(infer_within * 1e6), tolerance)
+    if engine is Engine.RAY:
+        if all_scopes is None:
+            raise UsageError("--engine ray finds the paths of many jobs or traces: add --all jobs or --all traces")
+        from raytrace_analyze.cluster.paths import Question
+
+        question = Question(all_scopes, by, tail, how, clock_correct)
+        raise typer.Exit(sum_up_on_cluster(given_paths(spans), question, address, top=top, output_format=output_format))
     is_part = task is None and request is None and all_scopes is None
     found, exit_code = open_spans(spans, job=job if is_part else None, trace=trace if is_part else None)
     prepared = prepare(found.spans, clock_correct=clock_correct)
@@ -107,7 +118,7 @@ def critical_path(
     if within is not None:
         from raytrace_analyze.analyses.slack import near_chains, slack
 
-        chosen = f"{path.scope.session}/{path.scope.id}" if path.scope.kind == "job" else path.scope.id
+        chosen = path.scope.chosen_by
         chains = near_chains(slack(prepared, chosen, options=how), within)
 
     def show() -> None:

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans, write_result
 
 
 def data(
@@ -27,8 +27,8 @@ def data(
     """
     from raytrace_analyze.analyses.libraries.data import data as tell_operators
     from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.data_view import notes, show_data
     from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.libraries.data_view import notes, show_data
 
     found, exit_code = open_spans(spans)
     result = tell_operators(found.spans, clock_correct=clock_correct)

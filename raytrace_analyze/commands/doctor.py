@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.memory import watch_memory
-from raytrace_analyze.commands.reading import write_plain
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.memory import watch_memory
+from raytrace_analyze.command_line.reading import write_plain
 from raytrace_analyze.errors import EXIT_GATE_FAILED, EXIT_OK
 
 

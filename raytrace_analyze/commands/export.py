@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.reading import open_spans, writing
-from raytrace_analyze.commands.standard_input import DASH, DEFAULT_SPANS
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans, writing
+from raytrace_analyze.command_line.standard_input import DASH, DEFAULT_SPANS
 from raytrace_analyze.errors import EXIT_OK, UsageError
 from raytrace_analyze.vocabulary import Encoding
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import typer
 
-from raytrace_analyze.commands.panels import PANELS
-from raytrace_analyze.commands.reading import writing
+from raytrace_analyze.command_line.panels import PANELS
+from raytrace_analyze.command_line.reading import writing
 from raytrace_analyze.errors import EXIT_CODES
 
 

@@ -3,25 +3,29 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raytrace_analyze.commands.memory import allowed_bytes
-from raytrace_analyze.commands.reading import check_not_a_terminal, writing
-from raytrace_analyze.commands.standard_input import DASH, read_given
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.engine import check_engine, on_engine
+from raytrace_analyze.command_line.memory import allowed_bytes
+from raytrace_analyze.command_line.reading import check_not_a_terminal, writing
+from raytrace_analyze.command_line.standard_input import DASH, read_given
 from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
+from raytrace_analyze.vocabulary import Engine
 
 if TYPE_CHECKING:
     from raytrace_analyze.append import Known
     from raytrace_analyze.ingest import Ingested
     from raytrace_analyze.merging import LargeIngested
     from raytrace_analyze.model import Problem, Progress
+
+    _Reader = Callable[[Sequence[Path]], Ingested | LargeIngested]
 
 _READING = 0.8
 """The share of a merge that reading takes, about."""
@@ -51,6 +55,8 @@ def merge(
             help="Leave out what the program wrote: attributes, events, messages of exceptions, places in code.",
         ),
     ] = False,
+    engine: options.Engine = Engine.LOCAL,
+    address: options.Address = None,
 ) -> None:
     """Merge span files into one table.
 
@@ -68,12 +74,15 @@ def merge(
 
       raytrace-analyze merge /tmp --drop-attributes -o to_send.parquet
 
+      raytrace-analyze merge /shared/spans --engine ray
+
       zcat spans.jsonl.gz | raytrace-analyze merge - -o - > job.parquet
     """
     from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.merge_view import show_report
     from raytrace_analyze.views.progress import progress_shown
 
+    check_engine(engine, address, paths)
     is_stream = output == DASH
     if is_stream:
         check_not_a_terminal(sys.stdout, "a table")
@@ -81,8 +90,9 @@ def merge(
         _check(output, force, ())
     known = _known(output) if append else None
     with progress_shown("merging") as progress, ExitStack() as until_written:
-        scratch = partial(_scratch, until_written, output)
-        found = _read(paths, output, known, scratch, lambda share: progress(share * _READING))
+        until_written.enter_context(on_engine(engine, address))
+        read = _reader(engine, partial(_scratch, until_written, output), lambda share: progress(share * _READING))
+        found = _read(paths, output, known, read)
         is_refused = found is not None and strict and found.report.is_damaged
         if found is not None and not is_refused:
             found = _without_attributes(found) if drop_attributes else found
@@ -119,17 +129,27 @@ def _scratch(until_written: ExitStack, output: Path) -> Path:
     from raytrace_analyze.files.output import scratch_folder
 
     if output == DASH:
+        import tempfile
+
         return Path(until_written.enter_context(tempfile.TemporaryDirectory(prefix="raytrace-")))
     return until_written.enter_context(scratch_folder(output))
 
 
-def _read(
-    paths: list[Path], output: Path, known: "Known | None", scratch: Callable[[], Path], progress: "Progress"
-) -> "Ingested | LargeIngested | None":
+def _reader(engine: Engine, scratch: Callable[[], Path], progress: "Progress") -> "_Reader":
+    """Give what reads files into one table, where that is to be done."""
+    if engine is Engine.RAY:
+        from raytrace_analyze.cluster.merge import merge_on_cluster
+
+        return lambda files: merge_on_cluster(files, progress)
+    from raytrace_analyze.merging import merge_files
+
+    return lambda files: merge_files(files, scratch, most_bytes=allowed_bytes(), progress=progress)
+
+
+def _read(paths: list[Path], output: Path, known: "Known | None", read: "_Reader") -> "Ingested | LargeIngested | None":
     """Read all that is given, or the table and what is new; None where nothing is."""
     from raytrace_analyze.append import new_inputs
     from raytrace_analyze.files.streams import readable
-    from raytrace_analyze.merging import merge_files
     from raytrace_analyze.spilled.stored import ScratchError
 
     if known is not None:
@@ -139,9 +159,7 @@ def _read(
         if not paths:
             return None
     try:
-        return read_given(
-            paths, lambda files: merge_files(files, scratch, most_bytes=allowed_bytes(), progress=progress)
-        )
+        return read_given(paths, read)
     except ScratchError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
     except OSError as error:
@@ -173,28 +191,23 @@ def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
 def _write(found: "Ingested | LargeIngested", output: Path, known: "Known | None") -> None:
     from raytrace_analyze.append import about_inputs
     from raytrace_analyze.files.output import strictest_mode
+    from raytrace_analyze.merging import write_merged
 
     try:
         about = about_inputs(found.inputs, known)
-        _write_table(found, output, mode=strictest_mode(found.report.files), about=about)
+        write_merged(found, output, mode=strictest_mode(found.report.files), about=about)
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
 
 
-def _write_table(found: "Ingested | LargeIngested", output: Path, **how: Any) -> None:
-    from raytrace_analyze.ingest import Ingested
-    from raytrace_analyze.table.assemble import write_table, write_table_parts
-
-    if isinstance(found, Ingested):
-        write_table(found.spans, output, problems=found.report.all_problems, **how)
-    else:
-        write_table_parts(found.parts, output, problems=found.report.all_problems, **how)
-
-
 def _write_to_standard_output(found: "Ingested | LargeIngested") -> None:
     """Write the table by way of a file, as Parquet is not written front to back."""
+    import tempfile
+
+    from raytrace_analyze.merging import write_merged
+
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder, writing():
         file = Path(folder) / "spans.parquet"
-        _write_table(found, file)
+        write_merged(found, file)
         with file.open("rb") as stream:
             shutil.copyfileobj(stream, sys.stdout.buffer, 1 << 20)

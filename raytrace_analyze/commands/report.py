@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.reading import open_spans
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans
 from raytrace_analyze.errors import UsageError
 
 _MARK = b'<meta name="generator" content="raytrace-analyze '

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans, write_result
 
 
 def serve(
@@ -33,7 +33,7 @@ def serve(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
-    from raytrace_analyze.views.serve_view import notes, show_serve
+    from raytrace_analyze.views.libraries.serve_view import notes, show_serve
 
     found, exit_code = open_spans(spans)
     trace = prepare(found.spans, clock_correct=clock_correct)

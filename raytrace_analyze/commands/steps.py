@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans, write_result
 from raytrace_analyze.vocabulary import StepGroup
 
 
@@ -43,7 +43,7 @@ def steps(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
-    from raytrace_analyze.views.steps_view import show_steps
+    from raytrace_analyze.views.libraries.steps_view import show_steps
 
     found, exit_code = open_spans(spans, job=job)
     result = find_steps(prepare(found.spans, clock_correct=clock_correct), job=job, task=task, at=at)

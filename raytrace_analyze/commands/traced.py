@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.ray_programs.run_folder import prepare_run
-from raytrace_analyze.ray_programs.running import run_program
 
 if TYPE_CHECKING:
     from raytrace_analyze.prepared import PreparedTrace
@@ -28,6 +26,8 @@ def run_traced(command: Sequence[str], raw: Path) -> int:
 
     What an earlier run has left there is kept beside it. Raises UsageError where the folder cannot be used.
     """
+    from raytrace_analyze.ray_programs.run_folder import prepare_run
+    from raytrace_analyze.ray_programs.running import run_program
     from raytrace_analyze.views.console import messages
 
     if kept := prepare_run(raw):

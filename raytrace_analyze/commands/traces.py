@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans, write_result
 
 
 def traces(

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands import options
-from raytrace_analyze.commands.reading import open_spans, write_result
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans, write_result
 from raytrace_analyze.vocabulary import TuneGroup
 
 
@@ -32,7 +32,7 @@ def tune(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
-    from raytrace_analyze.views.tune_view import show_tune
+    from raytrace_analyze.views.libraries.tune_view import show_tune
 
     found, exit_code = open_spans(spans)
     trace = prepare(found.spans, clock_correct=clock_correct)

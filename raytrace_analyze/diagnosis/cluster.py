@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from raytrace_analyze.diagnosis.checks import Check, Level
 from raytrace_analyze.diagnosis.environment import check_ray, check_variables
 from raytrace_analyze.diagnosis.finding import Finding
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.ray_programs.cluster_probe import MARK
-from raytrace_analyze.vocabulary import Check, Level
 
 _PROBE = "raytrace_analyze.ray_programs.cluster_probe"
 _LONGEST_S = 300

@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from raytrace_analyze.diagnosis.checks import Check, Level
 from raytrace_analyze.diagnosis.finding import Finding
 from raytrace_analyze.diagnosis.ray_versions import lacks, parse_version
-from raytrace_analyze.vocabulary import Check, Level
 
 _LOADS = "from raytrace_hook import setup_tracing"
 _LOAD_S = 60

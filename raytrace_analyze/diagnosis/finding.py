@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from raytrace_analyze.vocabulary import Check, Level
+from raytrace_analyze.diagnosis.checks import Check, Level
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import polars as pl
 
 from raytrace_analyze.analyses.clock_offsets import clock_offsets
 from raytrace_analyze.analyses.evidence import Evidence, evidence
+from raytrace_analyze.diagnosis.checks import Check, Level
 from raytrace_analyze.diagnosis.finding import Finding
 from raytrace_analyze.diagnosis.texts import look_into
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.ingest import Ingested, load
 from raytrace_analyze.table.attempts import only_spans
-from raytrace_analyze.vocabulary import Check, Level
 
 _SERVE_ACTORS = r"(?:^|\.)(?:ServeReplica|ProxyActor|ServeController)\b"
 _SERVE_SPANS = r"^(?:proxy_http_request|proxy_grpc_request|route_to_replica|replica_handle_request)\b"

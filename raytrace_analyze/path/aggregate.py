@@ -1,16 +1,19 @@
 """What holds the critical paths of many jobs or traces: sums over all of them, and what differs in the slowest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
+from raytrace_analyze.choices import choose
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.scopes import read_scopes
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, Scopes, choose, column_of
+from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, Scopes, column_of
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
 
@@ -29,6 +32,16 @@ class Aggregates:
     """How many of them are in the tail; 0 where none was asked for."""
     tail_from_ns: int
     """The shortest makespan in the tail."""
+
+
+@dataclass(frozen=True)
+class ScopeTimes:
+    """The time on the critical path of each of some scopes."""
+
+    scopes: pl.DataFrame
+    """By `number`: `session`, `scope` (its id), `makespan`, and when its path starts (`start`, ns)."""
+    of_each: pl.DataFrame
+    """By `number` and `group`: the sums of the time on the path."""
 
 
 def path_aggregates(
@@ -73,20 +86,52 @@ def aggregate_paths(
     trace: PreparedTrace, options: PathOptions, *, scopes: str, by: str = "function", tail: str | None = None
 ) -> Aggregates:
     """Do what `path_aggregates` does; gives the totals, too."""
-    quantile = None if tail is None else parse_tail(tail)
-    group = choose(PathGroup, by, "group")
-    segments = paths_of(trace.require_spans(), choose(Scopes, scopes, "kind of scopes"), options)
+    check_sums(scopes, by, tail)
+    return sum_up([scope_times(trace.require_spans(), options, scopes=scopes, by=by)], by=by, tail=tail)
+
+
+def check_sums(scopes: str, by: str, tail: str | None) -> None:
+    """Raise UsageError for any other `scopes`, `by` or `tail` than `path_aggregates` takes."""
+    choose(Scopes, scopes, "kind of scopes")
+    choose(PathGroup, by, "group")
+    if tail is not None:
+        parse_tail(tail)
+
+
+def scope_times(
+    trace: PreparedTrace, options: PathOptions, *, scopes: str, by: str, share: tuple[int, int] = (0, 1)
+) -> ScopeTimes:
+    """Sum up the time on each path, of all scopes or of a share of them: its number, and how many shares there are."""
+    known = trace.scopes(scopes)
+    numbers = np.array_split(np.arange(known.table.height), share[1])[share[0]]
+    segments = paths_of(trace, scopes, options, numbers)
     numbered = segments.with_columns(number=pl.struct("session", "scope").rle_id())
     of_scopes = numbered.group_by("number").agg(
         pl.col("session", "scope").first(), makespan=pl.col("duration_ns").sum(), start=pl.col("start_ns").min()
     )
-    of_scopes = _mark_tail(of_scopes, quantile)
-    if group in ONLY_OF_MANY:
-        of_scopes = of_scopes.join(_described(of_scopes, trace.spans, scopes, by), on="number")
-        numbered = numbered.join(of_scopes.select("number", "group"), on="number")
+    if by in ONLY_OF_MANY:
+        described = _described(of_scopes, trace.spans, scopes, by)
+        numbered = numbered.join(described.select("number", "group"), on="number")
     else:
-        numbered = numbered.with_columns(group=column_of(group))
-    frame = _sums(_of_each(numbered).join(of_scopes.select("number", "session", "scope", "in_tail"), on="number"))
+        numbered = numbered.with_columns(group=column_of(by))
+    return ScopeTimes(of_scopes, _of_each(numbered))
+
+
+def with_first(times: ScopeTimes, trace: PreparedTrace, scopes: str) -> ScopeTimes:
+    """Add to scopes when the `first` span of each starts, by which those of several parts are put in one order."""
+    known = trace.scopes(scopes)
+    begins = trace.spans.select("start", number=pl.Series(known.of_row)).filter(pl.col("number") >= 0)
+    of_number = begins.group_by("number").agg(first=pl.col("start").min())
+    ids = known.table.select("session", scope="id")[of_number.get_column("number")]
+    of_id = ids.hstack(of_number.select("first")).group_by("session", "scope").agg(pl.col("first").min())
+    return ScopeTimes(times.scopes.join(of_id, on=["session", "scope"], how="left"), times.of_each)
+
+
+def sum_up(parts: Sequence[ScopeTimes], *, by: str, tail: str | None = None) -> Aggregates:
+    """Sum up the times of all scopes, each in one part; where there are several, `with_first` was given each."""
+    times = _together(parts)
+    of_scopes = _mark_tail(times.scopes, None if tail is None else parse_tail(tail))
+    frame = _sums(times.of_each.join(of_scopes.select("number", "session", "scope", "in_tail"), on="number"))
     in_tail = of_scopes.filter("in_tail")
     return Aggregates(
         frame=_finish(frame, of_scopes, by, with_tail=tail is not None),
@@ -94,6 +139,22 @@ def aggregate_paths(
         makespan_ns=int(of_scopes.get_column("makespan").sum()),
         tail_scopes=in_tail.height,
         tail_from_ns=int(in_tail.select(pl.col("makespan").min().fill_null(0)).item()),
+    )
+
+
+def _together(parts: Sequence[ScopeTimes]) -> ScopeTimes:
+    """Number the scopes of all parts in one order: that in which one part would have had them."""
+    if len(parts) == 1:
+        return parts[0]
+    scopes, of_each = (
+        pl.concat([getattr(part, name).with_columns(part=pl.lit(at)) for at, part in enumerate(parts)])
+        for name in ("scopes", "of_each")
+    )
+    anew = scopes.sort("first", "session", "scope", "part", "number").with_row_index("anew")
+    numbers = anew.select("part", "number", "anew")
+    return ScopeTimes(
+        anew.drop("part", "number").rename({"anew": "number"}),
+        of_each.join(numbers, on=["part", "number"]).drop("part", "number").rename({"anew": "number"}),
     )
 
 

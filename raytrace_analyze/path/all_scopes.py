@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.choices import choose
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.result import SEGMENTS
@@ -15,7 +16,7 @@ from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
-from raytrace_analyze.vocabulary import Scopes, choose
+from raytrace_analyze.vocabulary import Scopes
 
 
 def critical_paths(
@@ -42,11 +43,14 @@ def critical_paths(
     return paths_of(prepare(spans, task_events, clock_correct=clock_correct), scopes, options)
 
 
-def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions) -> pl.DataFrame:
-    """Find the paths of all `jobs`, `traces` or `requests`; gives what `critical_paths` does."""
+def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions, numbers: RowIds | None = None) -> pl.DataFrame:
+    """Find the paths of all `jobs`, `traces` or `requests`, or of those with some numbers, in order.
+
+    Gives what `critical_paths` does.
+    """
     keys, scoped, rules = trace.scopes(scopes).table, trace.scoped(scopes), trace.rules
     frames = []
-    for segments in find_segments(trace, scoped, options):
+    for segments in find_segments(trace, scoped, options, numbers):
         split, places = tell_activities(split_queues(segments, rules), trace)
         about = keys.select(scope="id", session="session")[split.scope]
         frames.append(about.hstack(columns_frame(split, scoped, places)))
@@ -72,4 +76,4 @@ def stepper_of(trace: PreparedTrace, scoped: Scoped, options: PathOptions) -> St
 
 def _slot_waits(rules: CauseRules) -> SlotWaits | None:
     """Give what task events tell of waits for slots, None where there are none."""
-    return SlotWaits(rules) if rules.states.known.any() else None
+    return SlotWaits(rules) if rules.about.states.known.any() else None

@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
-from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import find_segments, stepper_of
 from raytrace_analyze.path.chains import Chains
@@ -27,7 +26,9 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.scopes import ScopeKey, find_job, find_request, find_runs, find_trace
-from raytrace_analyze.units import count_text
+from raytrace_analyze.vocabulary import ScopeKind
+from raytrace_analyze.wording.clocks import clock_notes
+from raytrace_analyze.wording.paths import longest_of_jobs, slowest_of_runs, span_notes
 
 
 def critical_path(
@@ -88,7 +89,7 @@ def _of_scope(
     else:
         number = longest(scoped, keys)
         if len(keys) > 1:
-            notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
+            notes.append(longest_of_jobs(len(keys)))
     segments = next(find_segments(trace, scoped, options, np.array([number])))
     root = scoped.root(number)
     inside = np.flatnonzero(trace.scopes(kind).of_row == number)
@@ -120,9 +121,9 @@ def _path(trace: PreparedTrace, scoped: Scoped, segments: Segments, **about: Any
 
 def attempts_of(trace: PreparedTrace, key: ScopeKey) -> pl.DataFrame:
     """Give the attempts without a span that belong to a scope."""
-    if key.kind == "trace":
+    if key.kind == ScopeKind.TRACE:
         return trace.attempts.filter(pl.col("trace_id") == key.id)
-    job = pl.col("job_id") == key.id if key.kind == "job" else pl.col("job_id").is_null()
+    job = pl.col("job_id") == key.id if key.kind == ScopeKind.JOB else pl.col("job_id").is_null()
     return trace.attempts.filter(pl.col("session").eq_missing(pl.lit(key.session, pl.String)), job)
 
 
@@ -130,13 +131,13 @@ def longest(scoped: Scoped, keys: list[ScopeKey]) -> int:
     """Give the number of the scope with the longest makespan; jobs come before spans without a job."""
     first_root = scoped.span_count
     makespan = scoped.end[first_root:] - scoped.start[first_root:]
-    is_job = np.array([key.kind != "session" for key in keys])
+    is_job = np.array([key.kind != ScopeKind.SESSION for key in keys])
     return int(np.lexsort((-np.arange(len(keys)), makespan, is_job))[-1])
 
 
 def describe(spans: pl.DataFrame, key: ScopeKey) -> Scope:
     """Name a scope as a person would: by its program, else by the span that lasted longest from its roots."""
-    if key.kind not in ("trace", "request"):
+    if key.kind not in (ScopeKind.TRACE, ScopeKind.REQUEST):
         return Scope(key.kind, key.id, spans.select(entrypoint()).item() or "", key.session)
     roots = spans.filter(pl.col("parent_id").is_null())
     first = (roots if roots.height else spans).sort("start", "span_id").get_column("name")[0]
@@ -154,7 +155,7 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
     about = structure.spans.row(run, named=True)
     notes: tuple[str, ...] = ()
     if runs.size > 1:
-        notes = (f"of {count_text(runs.size, 'run')} of this task, this is the slowest from submit to end",)
+        notes = (slowest_of_runs(runs.size),)
     scope, begin = scoped.scope_of[[run]], np.array([run])
     chains = Chains(stepper_of(trace, scoped, options), scope)
     paths = chains.follow(scope, begin, scoped.end[begin], floor=start)
@@ -162,7 +163,12 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
         trace,
         scoped,
         cut_before(segments_of_paths(paths, structure), start),
-        scope=Scope("task", about["task_id"] or about["span_id"], about["function"] or about["name"], about["session"]),
+        scope=Scope(
+            str(ScopeKind.TASK),
+            about["task_id"] or about["span_id"],
+            about["function"] or about["name"],
+            about["session"],
+        ),
         start_ns=start,
         end_ns=int(scoped.end[run]),
         work_ns=work_ns(structure, np.array([run])),
@@ -174,14 +180,8 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
 
 def _notes(scoped: Scoped, rows: RowIds) -> tuple[str, ...]:
     structure = scoped.structure
-    detached = int(scoped.detached[rows].sum())
-    in_flight = int(structure.in_flight[rows].sum())
-    circles = int(np.isin(structure.circles, rows).sum())
-    notes = []
-    if detached:
-        notes.append(f"{count_text(detached, 'span')} outside the span it belongs to, left out")
-    if in_flight:
-        notes.append(f"{count_text(in_flight, 'span')} never ended; taken to end with the last sign of the process")
-    if circles:
-        notes.append(f"{count_text(circles, 'span')} in a circle of parents, cut open there")
-    return tuple(notes)
+    return span_notes(
+        detached=int(scoped.detached[rows].sum()),
+        in_flight=int(structure.in_flight[rows].sum()),
+        circles=int(np.isin(structure.circles, rows).sum()),
+    )

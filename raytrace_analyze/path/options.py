@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from raytrace_analyze.choices import choose
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.vocabulary import Queues, choose
+from raytrace_analyze.vocabulary import Queues
 
 SLOT_WITHIN_NS = 100_000_000
 """How soon after another run on its worker a task must start for that run to have held its slot."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.choices import choose
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.path.run_activity import run_activity
@@ -15,7 +16,7 @@ from raytrace_analyze.shown import Shown, notebook
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.actor_labels import LABELS, actor_labels
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, choose, column_of
+from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, ScopeKind, column_of
 
 SEGMENTS = pl.Schema(
     {
@@ -62,11 +63,16 @@ class Scope:
     """What was analysed."""
 
     kind: str
-    """`job`, `session`, `trace`, `request` or `task`."""
+    """One of `ScopeKind`."""
     id: str
     name: str
     """What a person calls it: the program's entry point, the root span's or the task's name."""
     session: str
+
+    @property
+    def chosen_by(self) -> str:
+        """What a person writes to choose it: `SESSION/ID` for a job, else its id."""
+        return f"{self.session}/{self.id}" if self.kind == ScopeKind.JOB else self.id
 
     @property
     def title(self) -> str:

@@ -17,7 +17,8 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
-from raytrace_analyze.trace.relations import Runs, joins
+from raytrace_analyze.trace.joins import joins
+from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting, find_waiting
 from raytrace_analyze.vocabulary import Category, Via
 

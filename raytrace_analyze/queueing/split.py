@@ -8,12 +8,11 @@ import polars as pl
 
 from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.rules import UNKNOWN_FROM_NS, CauseRules
-from raytrace_analyze.queueing.sentences import cause_sentences
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
 from raytrace_analyze.vocabulary import Cause, Source
 
-QUEUE_CAUSES = pl.Schema(
+QUEUE_PIECES = pl.Schema(
     {
         "span_id": pl.String,
         "trace_id": pl.String,
@@ -34,12 +33,14 @@ QUEUE_CAUSES = pl.Schema(
         "holder_node_id": pl.String,
         "holder_ns": pl.Int64,
         "ended_meanwhile": pl.Int64,
-        "sentence": pl.String,
+        "node_id": pl.String,
+        "on_actor": pl.Boolean,
     }
 )
-"""Columns of `queue_causes`. Times are ns since the epoch. The holder is the run whose end ended the piece, null where
+"""Columns of `causes_frame`. Times are ns since the epoch. The holder is the run whose end ended the piece, null where
 none is known; `holder_ns` is how much of the piece it held; `ended_meanwhile` counts the runs that ended during the
-piece on the actor, for `actor-busy`, or on the node, for `no-slot`, the holder among them; null for other causes."""
+piece on the actor, for `actor-busy`, or on the node, for `no-slot`, the holder among them; null for other causes.
+`node_id` is where the run was, `on_actor` tells calls of actors' methods."""
 
 _CHUNK = 1 << 14
 """How many runs are looked at at a time: bounds the memory."""
@@ -68,9 +69,9 @@ def split_waits(rules: CauseRules, waits: QueueIntervals) -> Pieces:
 
 def _split(rules: CauseRules, waits: QueueIntervals, first: int) -> Pieces:
     chunk = QueueIntervals(*(values[first : first + _CHUNK] for values in (waits.run, waits.since, waits.until)))
-    runs = rules.runs
+    runs = rules.about.runs
     is_method = (runs.actor[chunk.run] >= 0) & ~runs.is_creation[chunk.run]
-    known = rules.states.known[chunk.run]
+    known = rules.about.states.known[chunk.run]
     parts = []
     for chosen, answers in (
         (~is_method & ~known, rules.of_tasks),
@@ -103,7 +104,9 @@ def _without_long_ways(rules: CauseRules, run: RowIds, tiles: _Tiles) -> _Tiles:
     is_long = (cause == CAUSES.index(Cause.DISPATCH)) & (end - start > UNKNOWN_FROM_NS)
     if not is_long.any():
         return tiles
-    named = np.where(rules.begins_process(run[wait]), CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.UNKNOWN))
+    named = np.where(
+        rules.about.begins_process(run[wait]), CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.UNKNOWN)
+    )
     return _joined(wait, start, end, np.where(is_long, named, cause).astype(np.int8), holder)
 
 
@@ -132,23 +135,23 @@ class SlotWaits:
 
     def __init__(self, rules: CauseRules) -> None:
         self._rules = rules
-        self.on_node = rules.on_node
+        self.on_node = rules.about.on_node
 
     def nodes(self, run: RowIds, since: Nanos, until: Nanos) -> RowIds:
         """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
         found = np.full(run.size, -1, dtype=np.int64)
-        known = np.flatnonzero(self._rules.states.known[run])
+        known = np.flatnonzero(self._rules.about.states.known[run])
         if known.size == 0:
             return found
         pieces = split_waits(self._rules, QueueIntervals(run[known], since[known], until[known]))
         waited = known[pieces.wait[pieces.cause == CAUSES.index(Cause.NO_SLOT)]]
-        found[waited] = self._rules.node[run[waited]]
+        found[waited] = self._rules.about.node[run[waited]]
         return found
 
 
 def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
-    """Split waits by cause and say who held them: columns of `QUEUE_CAUSES`."""
-    structure, pieces = rules.structure, split_waits(rules, waits)
+    """Split waits by cause and tell who held them: columns of `QUEUE_PIECES`."""
+    structure, pieces = rules.about.structure, split_waits(rules, waits)
     run, holder = waits.run[pieces.wait], pl.Series(pieces.holder).replace(-1, None)
     spans = structure.spans
     about = spans.select("span_id", "trace_id", structure.run_task, "attempt", "function", "session", "job_id")
@@ -162,10 +165,10 @@ def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
         holder_ns=_held(rules, pieces),
         ended_meanwhile=_ended(rules, run, pieces),
         node_id=spans.get_column("node_id").gather(pl.Series(run)),
-        on_actor=pl.Series(rules.runs.actor[run] >= 0) & ~pl.Series(rules.runs.is_creation[run]),
+        on_actor=pl.Series(rules.about.runs.actor[run] >= 0) & ~pl.Series(rules.about.runs.is_creation[run]),
     )
     frame = frame.with_columns(duration_ns=pl.col("end_ns") - pl.col("start_ns"))
-    return frame.with_columns(sentence=cause_sentences(frame)).select(QUEUE_CAUSES.names()).cast(QUEUE_CAUSES)
+    return frame.select(QUEUE_PIECES.names()).cast(QUEUE_PIECES)
 
 
 def _named(codes: Codes, names: Sequence[str]) -> pl.Series:
@@ -174,7 +177,10 @@ def _named(codes: Codes, names: Sequence[str]) -> pl.Series:
 
 def _held(rules: CauseRules, pieces: Pieces) -> pl.Series:
     holder, known = np.maximum(pieces.holder, 0), pieces.holder >= 0
-    start, end = np.maximum(rules.held_from[holder], pieces.start), np.minimum(rules.structure.end[holder], pieces.end)
+    start, end = (
+        np.maximum(rules.about.held_from[holder], pieces.start),
+        np.minimum(rules.about.structure.end[holder], pieces.end),
+    )
     return pl.select(pl.when(pl.Series(known)).then(pl.Series(np.maximum(end - start, 0)))).to_series()
 
 
@@ -182,10 +188,10 @@ def _ended(rules: CauseRules, run: RowIds, pieces: Pieces) -> pl.Series:
     """Count the runs that ended during the piece where they stood in the way."""
     counts = np.zeros(run.size, dtype=np.int64)
     counted = np.zeros(run.size, dtype=np.bool_)
-    runs = rules.runs
+    runs = rules.about.runs
     for cause, timed, group in (
         (Cause.ACTOR_BUSY, runs.on_actor, runs.actor),
-        (Cause.NO_SLOT, rules.on_node, rules.node),
+        (Cause.NO_SLOT, rules.about.on_node, rules.about.node),
     ):
         chosen = np.flatnonzero((pieces.cause == CAUSES.index(cause)) & (group[run] >= 0))
         place = group[run[chosen]]

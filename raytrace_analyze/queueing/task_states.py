@@ -70,3 +70,11 @@ def read_states(structure: Structure) -> States:
         done=np.where(finished > NEVER, finished, failed),
         resources=structure.spans.get_column("required_resources"),
     )
+
+
+def first_known(*times: Nanos) -> Nanos:
+    """Give for each run the first of these times that is known, NEVER where none is."""
+    known = times[0]
+    for other in times[1:]:
+        known = np.where(known > NEVER, known, other)
+    return known

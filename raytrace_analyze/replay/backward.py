@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from raytrace_analyze.replay.graph import Graph, as_it_was
+from raytrace_analyze.replay.constraints import as_it_was
+from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import Nanos, RowIds
 
 _FOREVER = 1 << 62

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from raytrace_analyze.replay.signals import find_signals
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_ancestor
 from raytrace_analyze.trace.clipping import Scoped
-from raytrace_analyze.trace.relations import Runs, joins
+from raytrace_analyze.trace.joins import joins
+from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting
 
 START, END, FORK, JOIN, INFERRED_JOIN, SIGNAL = range(6)

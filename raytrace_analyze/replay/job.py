@@ -6,14 +6,15 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import CLUSTER_RESOURCES, UNIT, told_cpus
-from raytrace_analyze.clocks.correction import clock_notes
 from raytrace_analyze.path.one_scope import describe, longest
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.replay.graph import Graph, build_graph
+from raytrace_analyze.replay.constraints import build_graph
+from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.trace.scopes import find_job
-from raytrace_analyze.units import count_text
+from raytrace_analyze.wording.clocks import clock_notes
+from raytrace_analyze.wording.paths import longest_of_jobs
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def read_job(
     )
     notes = list(clock_notes(trace.offsets, keys[number].session))
     if job is None and len(keys) > 1:
-        notes.append(f"of {count_text(len(keys), 'job')} in these spans, this one took longest")
+        notes.append(longest_of_jobs(len(keys)))
     return Job(describe(structure.spans[inside], keys[number]), graph, trace, tuple(notes), cluster)
 
 

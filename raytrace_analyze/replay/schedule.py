@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.replay.graph import Graph, rests
+from raytrace_analyze.replay.demand import rests
+from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.pool import Pool
 from raytrace_analyze.replay.slot_model import FREED, PAUSED, RELEASED, STARTED, SUBMITTED
 from raytrace_analyze.table.lineage import Nanos, RowIds

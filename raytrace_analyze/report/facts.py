@@ -96,9 +96,7 @@ def gather(spans: Trace, job: str | None = None, ingest: IngestReport | None = N
 
 def _as_named(key: ScopeKey, jobs: int) -> str | None:
     """Name a job so that it alone is meant; None where there is no other."""
-    if jobs == 1:
-        return None
-    return f"{key.session}/{key.id}" if key.kind == "job" else key.session
+    return None if jobs == 1 else key.chosen_by
 
 
 def _attempts(trace: PreparedTrace, timed: pl.DataFrame) -> pl.DataFrame:

@@ -1,28 +1,23 @@
 """Decoded spans on disk, in buckets of whole traces, each small enough for memory."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.schema import DECODED
+from raytrace_analyze.spilled.scattered import Scattered, Told, by_bucket
 from raytrace_analyze.spilled.stored import putting_aside, store, stored
-from raytrace_analyze.table.assemble import in_order
-from raytrace_analyze.table.checked import clamped
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
-from raytrace_analyze.table.parts import distinct
 
 BUCKET_BYTES = 48 << 20
-"""How large a bucket is in memory, about, where there is no less: what is made of one takes some five times that."""
+"""How large a bucket is in memory at most, about: what is made of one takes some five times that."""
 _BUFFERED = 2
 """How many times as much as a bucket is kept in memory before it is written."""
 _FEWEST, _MOST = 2, 1024
-_ORDER = ("trace_id", "span_id", "start")
-_SEED = 7
 
 
-class Buckets:
+class Buckets(Scattered):
     """Spans (columns of `schema.DECODED`) by trace, in files of a folder."""
 
     def __init__(self, folder: Path, whole_bytes: int, bucket_bytes: int) -> None:
@@ -36,10 +31,9 @@ class Buckets:
         self._buffered_bytes = 0
         self._files: list[list[Path]] = [[] for _ in range(self.count)]
         self.records = 0
-        """How many records were added."""
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Take spans in; they are on disk when `close` was called. Raises ScratchError."""
+        """Take spans in; they are on disk when `close` was called. Raises OSError."""
         self.records += frame.height
         self._buffer.append(frame)
         self._buffered_bytes += int(frame.estimated_size())
@@ -47,22 +41,15 @@ class Buckets:
             self.close()
 
     def close(self) -> None:
-        """Write what is still in memory. Raises ScratchError."""
+        """Write what is still in memory. Raises OSError."""
         if not self.records or not self._buffer:
             return
-        spans = pl.concat(self._buffer).select(DECODED.names())
+        spans = pl.concat(self._buffer)
         self._buffer, self._buffered_bytes = [], 0
-        bucket = spans.get_column("trace_id").hash(_SEED) % self.count
-        for (number,), part in spans.group_by(bucket.alias("bucket")):
-            files = self._files[int(number)]
+        for number, part in by_bucket(spans, self.count):
+            files = self._files[number]
             files.append(self._folder / f"{number}-{len(files)}.arrow")
             store(part, files[-1])
-
-    def distinct(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Give what these columns of all the spans say, each line once."""
-        self.close()
-        found = [part.unique() for files in self._files if (part := stored(files, list(columns))) is not None]
-        return distinct([DECODED.to_frame().select(columns), *found])
 
     def deduplicate(self) -> list[pl.DataFrame]:
         """Keep one record of each span; gives those whose copies contradict each other, bucket by bucket."""
@@ -79,18 +66,12 @@ class Buckets:
             store(spans, files[0])
         return differing
 
-    def recorded(self, columns: Sequence[str] = DECODED.names()) -> Iterator[pl.DataFrame]:
-        """Give the spans bucket by bucket, as they were recorded, with `start` in order of start, trace and id."""
-        is_ordered = "start" in columns
+    def each(self, ask: Callable[[pl.DataFrame], Told], columns: Sequence[str]) -> Iterator[Told]:
+        """Give what `ask` tells of these columns of each bucket that is not empty; its rows are in no order."""
         for files in self._files:
-            found = stored(files, list(dict.fromkeys([*columns, *(_ORDER if is_ordered else ())])))
+            found = stored(files, list(columns))
             if found is not None:
-                yield in_order(found).select(columns) if is_ordered else found
-
-    def parts(self, columns: Sequence[str] = DECODED.names()) -> Iterator[pl.DataFrame]:
-        """Give the spans bucket by bucket as `recorded` does, with no end before its start."""
-        for part in self.recorded(columns):
-            yield clamped(part) if "end" in columns else part
+                yield ask(found)
 
 
 def _all(files: Sequence[Path]) -> pl.DataFrame:

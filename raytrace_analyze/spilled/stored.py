@@ -1,8 +1,10 @@
-"""Frames on disk for a while: written and read as fast as can be, small where rows say the same."""
+"""Frames on their way, on disk or elsewhere: written and read as fast as can be, small where rows say the same."""
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -30,20 +32,35 @@ def putting_aside() -> Iterator[None]:
 
 def store(frame: pl.DataFrame, path: Path) -> None:
     """Write a frame. Raises ScratchError."""
-    shared = [pl.col(name).cast(pl.Categorical) for name in _SHARED if name in frame.columns]
     with putting_aside(), path.open("wb") as file:
-        frame.with_columns(shared).write_ipc(file, compression="lz4")
+        _write(frame, file)
 
 
 def stored(paths: Iterable[Path], columns: Sequence[str] | None = None) -> pl.DataFrame | None:
     """Read frames as one, these columns of them; None where there are none."""
-    frames = [_read(path, columns) for path in paths]
+    return _together([pl.scan_ipc(for_polars(path), glob=False) for path in paths], columns)
+
+
+def packed(frame: pl.DataFrame) -> bytes:
+    """Give a frame as bytes."""
+    file = io.BytesIO()
+    _write(frame, file)
+    return file.getvalue()
+
+
+def unpacked(parts: Iterable[bytes], columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+    """Read frames as one, as `stored` does."""
+    return _together([pl.scan_ipc(part) for part in parts], columns)
+
+
+def _write(frame: pl.DataFrame, file: BinaryIO) -> None:
+    shared = [pl.col(name).cast(pl.Categorical) for name in _SHARED if name in frame.columns]
+    frame.with_columns(shared).write_ipc(file, compression="lz4")
+
+
+def _together(tables: Sequence[pl.LazyFrame], columns: Sequence[str] | None) -> pl.DataFrame | None:
+    frames = [(table if columns is None else table.select(columns)).collect() for table in tables]
     if not frames:
         return None
     shared = [name for name in _SHARED if name in frames[0].columns]
     return pl.concat([frame.cast(dict.fromkeys(shared, pl.String)) for frame in frames])
-
-
-def _read(path: Path, columns: Sequence[str] | None) -> pl.DataFrame:
-    table = pl.scan_ipc(for_polars(path), glob=False)
-    return (table if columns is None else table.select(columns)).collect()

@@ -24,7 +24,7 @@ from raytrace_analyze.table.operators import find_operators
 from raytrace_analyze.table.parquet_file import write_parquet
 from raytrace_analyze.table.parts import one_part
 from raytrace_analyze.table.sessions import assign_sessions
-from raytrace_analyze.table.surroundings import find_surroundings
+from raytrace_analyze.table.surroundings import find_surroundings, told_by
 from raytrace_analyze.table.task_events import close_attempts, events_path, is_event_table
 
 _NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
@@ -52,7 +52,7 @@ def assemble(
     if events is not None:
         spans = close_attempts(spans, events)
     begun = begin(spans, find_operators(one_part(spans)))
-    spans = inherit(begun, find_surroundings(lambda: iter([begun])))
+    spans = inherit(begun, find_surroundings([told_by(begun)], lambda ask: iter([ask(begun)])))
     noticed = (*contradiction_problems(differing), *changed, *orphan_problems([orphans(spans)]))
     known = put_events(spans, TASK_EVENTS.to_frame() if events is None else events)
     return in_order(known) if known.height > spans.height else known, noticed

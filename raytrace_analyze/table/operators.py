@@ -21,11 +21,19 @@ def find_operators(parts: Parts) -> pl.DataFrame:
     """
     columns = (*_ORDER, "name", "session", "attributes")
     text = pl.col("attributes")
-    is_any = any((part.get_column("name") == OPERATOR_SPAN).any() for part in parts(("name",)))
-    found = [part.filter(pl.col("name") == OPERATOR_SPAN) for part in parts(columns)] if is_any else []
+    is_any = any(parts(_has_operators, ("name",)))
+    found = list(parts(_operator_spans, columns)) if is_any else []
     rows = pl.concat([TABLE.to_frame().select(columns), *found]).sort(_ORDER)
     names = rows.select("session", tag=told(text, OPERATOR), operator=told(text, OPERATOR_NAME))
     return names.unique(["session", "tag"], keep="first", maintain_order=True)
+
+
+def _has_operators(spans: pl.DataFrame) -> bool:
+    return bool((spans.get_column("name") == OPERATOR_SPAN).any())
+
+
+def _operator_spans(spans: pl.DataFrame) -> pl.DataFrame:
+    return spans.filter(pl.col("name") == OPERATOR_SPAN)
 
 
 def name_operators(spans: pl.DataFrame, parent: RowIds, operators: pl.DataFrame) -> pl.DataFrame:

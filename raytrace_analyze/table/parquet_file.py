@@ -1,11 +1,9 @@
 """The span table's file: written whole, and told from others."""
 
-import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -37,30 +35,19 @@ def write_parquet(
     table = register_io_source(lambda *_: parts(), schema=TABLE)
     with whole_file(path, mode) as file:  # polars takes no path that is not UTF-8
         try:
-            _sink(table, file, about)
+            table.sink_parquet(
+                file,
+                compression="zstd",
+                compression_level=_LEVEL,
+                row_group_size=_ROW_GROUP,
+                metadata={VERSION_KEY: str(SCHEMA_VERSION), **(about or {})},
+            )
         except pl.exceptions.ComputeError as error:  # how polars tells of a full disk, not always with the reason
             found = _OS_ERROR.search(str(error))
             if not found:
                 os.write(file.fileno(), b"\0")  # the file itself tells it
             number = int(found[1]) if found else 0
             raise OSError(number, os.strerror(number) if number else str(error)) from error
-
-
-def table_bytes(table: pl.DataFrame) -> bytes:
-    """Give the content of the file of a table of ours (columns of `schema.TABLE`), whose rows are in its order."""
-    content = io.BytesIO()
-    _sink(table.lazy(), content, None)
-    return content.getvalue()
-
-
-def _sink(table: pl.LazyFrame, file: IO[bytes], about: Mapping[str, str] | None) -> None:
-    table.sink_parquet(
-        file,
-        compression="zstd",
-        compression_level=_LEVEL,
-        row_group_size=_ROW_GROUP,
-        metadata={VERSION_KEY: str(SCHEMA_VERSION), **(about or {})},
-    )
 
 
 def is_span_table(path: Path) -> bool:

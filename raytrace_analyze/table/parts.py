@@ -1,19 +1,30 @@
-"""A table that may be larger than memory, looked at some whole traces at a time."""
+"""A table that may be larger than memory, or lie on many nodes: asked some whole traces at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import polars as pl
 
-Parts = Callable[[Sequence[str]], Iterator[pl.DataFrame]]
-"""Gives the parts of a table one after another, with the columns asked for; the same parts each time it is called.
+Told = TypeVar("Told")
 
-All spans of a trace are in one part; with `start` among the columns, its rows are in order of start, trace and id.
-"""
+
+class Parts(Protocol):
+    """The parts of a table, each time the same ones; what is asked of a part may be answered where it lies.
+
+    All spans of a trace are in one part; with `start` among the columns, its rows are in order of start, trace and id.
+    """
+
+    def __call__(self, ask: Callable[[pl.DataFrame], Told], columns: Sequence[str]) -> Iterator[Told]:
+        """Give what `ask` tells of these columns of each part, in the order of the parts."""
 
 
 def one_part(table: pl.DataFrame) -> Parts:
     """Give a table that is in memory, in order of start, trace and id, as one part."""
-    return lambda columns: iter([table.select(columns)])
+
+    def ask_it(ask: Callable[[pl.DataFrame], Told], columns: Sequence[str]) -> Iterator[Told]:
+        yield ask(table.select(columns))
+
+    return ask_it
 
 
 def distinct(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -6,6 +6,7 @@ session's name; for other spans a session is the connected component of node ids
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import polars as pl
 
@@ -13,7 +14,8 @@ from raytrace_analyze.table.components import connected
 from raytrace_analyze.table.parts import Parts, one_part
 
 _ID_LENGTH = 12
-_COLUMNS = ("trace_id", "node_id", "session", "source", "start")
+COLUMNS = ("trace_id", "node_id", "session", "source", "start")
+"""What sessions are told from."""
 _NO_TRACES = pl.Schema({"trace_id": pl.String, "found": pl.String})
 
 
@@ -39,12 +41,12 @@ def find_sessions(parts: Parts) -> Sessions:
     without any node goes with the spans of its own file that are nearest in time. What is left has no
     relation to Ray at all: there a session is a set of traces that share files.
     """
-    if all(part.get_column("session").null_count() == 0 for part in parts(("session",))):
+    if all(parts(_names_all, ("session",))):
         return Sessions()
-    told = [_told_of_nodes(part) for part in parts(_COLUMNS)]
+    told = list(parts(_told_of_nodes, COLUMNS))
     of_node = _sessions_of_nodes(pl.concat(named for named, _ in told), pl.concat(groups for _, groups in told))
     by_node = Sessions(of_node)
-    sorted_out = [_lost_and_known(part, by_node) for part in parts(_COLUMNS)]
+    sorted_out = list(parts(partial(_lost_and_known, known=by_node), COLUMNS))
     lost, known = (pl.concat(found) for found in zip(*sorted_out, strict=True))
     if lost.is_empty():
         return by_node
@@ -55,9 +57,13 @@ def find_sessions(parts: Parts) -> Sessions:
 
 def sessions_of(spans: pl.DataFrame, known: Sessions) -> pl.Series:
     """Give the session of every span of whole traces, by what the whole table tells."""
-    if spans.get_column("session").null_count() == 0:
+    if _names_all(spans):
         return spans.get_column("session")
     return _fill_by_trace(_related(spans, known), known.of_trace).get_column("session")
+
+
+def _names_all(spans: pl.DataFrame) -> bool:
+    return spans.get_column("session").null_count() == 0
 
 
 def _related(spans: pl.DataFrame, known: Sessions) -> pl.DataFrame:
@@ -109,8 +115,7 @@ def _nearest_in_file(parts: Parts, by_node: Sessions, sources: pl.DataFrame) -> 
     """Give for each trace without a session that of the span nearest in time in one of its own files, of these."""
     if sources.is_empty():
         return _NO_TRACES.to_frame()
-    related = (_related(part, by_node).join(sources, on="source", how="semi") for part in parts(_COLUMNS))
-    spans = pl.concat(related)
+    spans = pl.concat(parts(partial(_related_in, known=by_node, sources=sources), COLUMNS))
     known = (
         spans.filter(pl.col("session").is_not_null())
         .select("source", "start", near_session="session", near="start")
@@ -125,6 +130,10 @@ def _nearest_in_file(parts: Parts, by_node: Sessions, sources: pl.DataFrame) -> 
         .group_by("trace_id", maintain_order=True)
         .agg(found=pl.col("near_session").first())
     )
+
+
+def _related_in(spans: pl.DataFrame, known: Sessions, sources: pl.DataFrame) -> pl.DataFrame:
+    return _related(spans, known).join(sources, on="source", how="semi")
 
 
 def _unrelated(lost: pl.DataFrame) -> pl.DataFrame:

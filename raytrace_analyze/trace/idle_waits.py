@@ -13,6 +13,7 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
+from raytrace_analyze.trace.questions import Answers, find_answers
 from raytrace_analyze.trace.samples import Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
@@ -38,7 +39,9 @@ def with_idle_waits(structure: Structure, clock_shift: Nanos) -> Structure:
     is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~structure.is_run
     waits = np.flatnonzero(is_wait)
     deliveries = waits[(structure.spans.get_column("name").gather(waits) == DELIVERY).to_numpy()]
-    polls = unanswered_runs(structure, waits[~structure.in_flight[waits]])
+    answers = find_answers(structure)
+    unanswered = unanswered_runs(structure, waits[~structure.in_flight[waits]])
+    polls = (np.concatenate([unanswered[0], answers.in_vain]), np.concatenate([unanswered[1], answers.changed_by]))
     if deliveries.size == 0 and polls[0].size == 0:
         return structure
     idle = _read_idle(structure, clock_shift, is_wait, deliveries, polls[0])
@@ -46,11 +49,13 @@ def with_idle_waits(structure: Structure, clock_shift: Nanos) -> Structure:
         return structure
     start, end = structure.start.copy(), structure.end.copy()
     found, start[found] = _deliveries(structure, idle, deliveries)
-    asked, end[asked] = _polls(structure, idle, waits, polls)
+    asked, end[asked] = _polls(structure, idle, waits, polls, answers)
     parent = structure.parent.copy()
     moved = np.union1d(found, asked)
     parent[moved] = idle.innermost(structure, moved, end[moved])
-    return replace(structure, start=start, end=end, parent=parent, idle_waits=moved)
+    was_idle = np.isin(answers.in_vain, asked)
+    besides = (answers.in_vain[was_idle], answers.changed_by[was_idle])
+    return replace(structure, start=start, end=end, parent=parent, idle_waits=moved, waited_besides=besides)
 
 
 @dataclass(frozen=True)
@@ -119,14 +124,14 @@ def _deliveries(structure: Structure, idle: _Flows, rows: RowIds) -> tuple[RowId
 
 
 def _polls(
-    structure: Structure, idle: _Flows, waits: RowIds, unanswered: tuple[RowIds, RowIds]
+    structure: Structure, idle: _Flows, waits: RowIds, polls: tuple[RowIds, RowIds], answers: Answers
 ) -> tuple[RowIds, Nanos]:
     """Give the polls after which a thread was idle until a run ended, and when that was."""
     ready_wait, ready_run = structure.ready_runs
     is_answer = np.isin(ready_wait, waits)
-    wait = np.concatenate([unanswered[0], ready_wait[is_answer]])
-    run = np.concatenate([unanswered[1], ready_run[is_answer]])
-    in_vain = np.arange(wait.size) < unanswered[0].size
+    wait = np.concatenate([polls[0], ready_wait[is_answer], answers.answer])
+    run = np.concatenate([polls[1], ready_run[is_answer], answers.changed_by])
+    in_vain = np.arange(wait.size) < polls[0].size
     order = np.lexsort((structure.id_ranks(wait), structure.start[wait], run, idle.of_row[wait]))
     wait, run, in_vain = wait[order], run[order], in_vain[order]
     flow, ended = idle.of_row[wait], structure.end[run]

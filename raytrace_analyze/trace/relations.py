@@ -1,7 +1,7 @@
-"""What could have made a span wait: the edges that the walk follows backwards.
+"""Relations between the runs of a whole table, the edges that the walk follows backwards.
 
-`Runs` holds what is true of the whole table: which runs a wait or a submit speaks of, what ran on the same actor,
-worker or job. `joins` depends on the scope: what a span can have waited for, each with a time.
+Which runs a wait or a submit speaks of, what ran on the same actor, worker or job. What a span can have waited for
+within a scope is in `joins`.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,8 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
-from raytrace_analyze.trace.ancestors import first_above
-from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
+from raytrace_analyze.trace.numbering import by_end, number_pairs, number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
 
 
@@ -171,120 +170,15 @@ def relate_runs(structure: Structure, clock_shift: Nanos | None = None) -> Runs:
     )
 
 
-def joins(scoped: Scoped, runs: Runs, *, infer: bool) -> Timed:
-    """Give, by span or virtual root, the children it can have waited for, in order of when they ended.
-
-    Those are its nested children and, with `infer`, runs that nobody claims and whose waits were not recorded. What
-    Ray's libraries run for themselves nobody is taken to have waited for.
-    """
-    structure = scoped.structure
-    count = scoped.span_count
-    nested = np.flatnonzero((scoped.parent[:count] >= 0) & ~structure.is_run & ~scoped.detached[:count])
-    guests = np.empty(0, dtype=np.int64)
-    if infer:
-        by_async = _submitted_by_async(structure)
-        guests = np.flatnonzero(
-            structure.is_run & (scoped.scope_of[:count] >= 0) & ~runs.claimed & (~runs.recorded | by_async)
-        )
-        guests = guests[~structure.rays_own[guests]]
-    children = np.concatenate([nested, guests])
-    owner = np.concatenate([scoped.parent[nested], _inferred_owners(scoped, guests)])
-    ended = scoped.end[children]
-    ties = (structure.is_submit[children].astype(np.int64), -scoped.start[children])
-    order = latest_last(ended, ties, lambda some: structure.id_ranks(children[some]))
-    place = np.empty(order.size, dtype=np.int64)
-    place[order] = np.arange(order.size)
-    return group_in_order(owner, scoped.start.size, children, place, ended)
-
-
-def _inferred_owners(scoped: Scoped, guests: RowIds) -> RowIds:
-    """Climb from each run's submit to the nearest ancestor that had not ended when the run ended.
-
-    Climbing skips submits and goes through tasks; where nothing is left above, the virtual root takes the run.
-    """
-    structure, count = scoped.structure, scoped.span_count
-    if guests.size == 0:
-        return guests
-    lasts_until = np.where(structure.is_submit, np.iinfo(np.int64).min, scoped.end[:count])
-    owner = first_above(scoped.parent[:count], lasts_until, scoped.parent[guests], scoped.end[guests])
-    return np.where(owner < 0, count + scoped.scope_of[guests], owner)
-
-
 def _recorded(structure: Structure) -> Flags:
     recorded = flags(structure.spans.get_column("records_waits"))
     submit = structure.submit
     return structure.is_run & np.where(submit >= 0, recorded[submit], recorded)
 
 
-def _submitted_by_async(structure: Structure) -> Flags:
-    """Tell the runs that an async (or threaded) method submitted, whose awaits may be missing."""
-    concurrent = flags(structure.spans.get_column("concurrent")) & structure.is_run
-    if not concurrent.any():
-        return concurrent
-    above = structure.nest_parent.copy()
-    while True:
-        open_rows = np.flatnonzero(above >= 0)
-        open_rows = open_rows[structure.nest_parent[above[open_rows]] >= 0]
-        if open_rows.size == 0:
-            break
-        above[open_rows] = above[above[open_rows]]
-    submit = structure.submit
-    outermost = np.where(submit >= 0, above[submit], -1)
-    return (outermost >= 0) & concurrent[outermost]
-
-
 def _by_namer(structure: Structure, row: RowIds, run: RowIds) -> Timed:
     """Group runs by the row that names their task."""
     return group_in_order(row, structure.spans.height, run, structure.lateness[run], structure.end[run])
-
-
-def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[RowIds, int]:
-    """Number the distinct pairs of session and `key` among some spans; -1 for others and where the key is null.
-
-    Gives how many there are, too.
-    """
-    number = np.full(structure.is_run.size, -1, dtype=np.int64)
-    if key.null_count() == len(key):
-        return number, 0
-    rows = np.flatnonzero(among & key.is_not_null().to_numpy())
-    if rows.size == 0:
-        return number, 0
-    # Sorting hashes takes half the time of grouping strings; two keys in 10^7 share one once in 300,000 tables.
-    hashes = structure.mixed_session[rows] ^ key.hash(2).to_numpy()[rows]
-    order = np.argsort(hashes)
-    changes = np.zeros(rows.size, dtype=np.int64)
-    changes[1:] = hashes[order[1:]] != hashes[order[:-1]]
-    of_sorted = np.cumsum(changes)
-    number[rows[order]] = of_sorted
-    return number, int(of_sorted[-1]) + 1
-
-
-def number_tasks(structure: Structure) -> RowIds:
-    """Number the tasks of runs, which share one if they share their submit or their task id; -1 where none is known."""
-    task, count = number_pairs(structure, structure.run_task, structure.is_run)
-    submit = structure.submit
-    number = np.where(task >= 0, task, np.where(submit >= 0, count + submit, -1))
-    of_submit, of_task = (np.flatnonzero(shared(group) >= 0) for group in (submit, task))
-    while of_submit.size:
-        # Runs of one submit that name different tasks are of one task, and so are all others of these.
-        before = number.copy()
-        for rows, group in ((of_submit, submit), (of_task, task)):
-            least = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
-            np.minimum.at(least, group[rows], number[rows])
-            number[rows] = least[group[rows]]
-        if np.array_equal(before, number):
-            break
-    return number
-
-
-def by_end(structure: Structure, group: RowIds, group_count: int) -> Timed:
-    """Group runs (`group` is that of every row, -1 for none) in order of their ends."""
-    rows = np.flatnonzero(group >= 0)
-    if rows.size and group_count <= rows.size:
-        # Many runs in few groups: their order by end is there already.
-        rows = structure.latest_last
-        return group_sorted(group[rows], group_count, rows, structure.end[rows])
-    return group_in_order(group[rows], group_count, rows, structure.lateness[rows], structure.end[rows])
 
 
 def _creations(spans: pl.DataFrame, actor: RowIds) -> Flags:

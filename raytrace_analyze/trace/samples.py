@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import CPU_NS, IDLE, json_of, told
+from raytrace_analyze.attributes import CPU_DELAY_NS, CPU_NS, IDLE, json_of, told
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.span_arrays import Structure
@@ -15,7 +15,7 @@ from raytrace_analyze.trace.span_arrays import Structure
 SAMPLED_FROM_NS = 100_000_000
 """Spans shorter than this are not looked at."""
 _MOST = 0.5
-"""What part of the time that is not idle must have been CPU time for all of it to count as that."""
+"""What part of the time that is not idle a thread must have been busy for all of it to count as that."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Sampled:
     idle: tuple[Idle, ...]
     """In order, none of them overlapping."""
     is_busy: bool
-    """Whether it was on the CPU for most of the time in which it neither waited nor was idle."""
+    """Whether it had something to do, on the CPU or kept from it by others, for most of the time in which it neither
+    waited nor was idle."""
 
 
 def cpu_ns(attributes: pl.Series) -> pl.Series:
@@ -83,7 +84,9 @@ def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict
         idle, left_out_ns = _idle(about.get(IDLE), int(clock_shift[row]))
         idle_or_waiting = _covered([*waits.get(row, ()), *((one.start, one.end) for one in idle)])
         rest = int(structure.end[row] - structure.start[row]) - idle_or_waiting - left_out_ns
-        found[row] = Sampled(idle, cpu_ns >= _MOST * max(rest, 1))
+        delay_ns = about.get(CPU_DELAY_NS)
+        busy_ns = cpu_ns + (delay_ns if isinstance(delay_ns, int) else 0)
+        found[row] = Sampled(idle, busy_ns >= _MOST * max(rest, 1))
     return found
 
 

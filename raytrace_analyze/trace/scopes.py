@@ -12,6 +12,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_names
 from raytrace_analyze.serve_names import is_handle, is_proxy, is_route
 from raytrace_analyze.table.lineage import RowIds, cut_circles, nearest_ancestor, parent_rows
+from raytrace_analyze.vocabulary import ScopeKind
 
 _CHOICES = 8
 
@@ -21,9 +22,14 @@ class ScopeKey:
     """A scope as the user can name it."""
 
     kind: str
-    """`job`, `session`, `trace` or `request`."""
+    """One of `ScopeKind`, but for tasks."""
     id: str
     session: str
+
+    @property
+    def chosen_by(self) -> str:
+        """What a person writes to choose this job, or the session whose spans have none, and no other."""
+        return f"{self.session}/{self.id}" if self.kind == ScopeKind.JOB else self.session
 
 
 @dataclass(frozen=True)
@@ -71,10 +77,10 @@ def scope_table(spans: pl.DataFrame, kind: str) -> tuple[RowIds, pl.DataFrame]:
     scope_of = np.empty(spans.height, dtype=np.int64)
     scope_of[rows.explode().to_numpy()] = np.repeat(np.arange(found.height), rows.list.len().to_numpy())
     if kind == "traces":
-        return scope_of, found.select(kind=pl.lit("trace"), id="trace_id", session="session")
+        return scope_of, found.select(kind=pl.lit(str(ScopeKind.TRACE)), id="trace_id", session="session")
     is_job = pl.col("job_id").is_not_null()
     return scope_of, found.select(
-        kind=pl.when(is_job).then(pl.lit("job")).otherwise(pl.lit("session")),
+        kind=pl.when(is_job).then(pl.lit(str(ScopeKind.JOB))).otherwise(pl.lit(str(ScopeKind.SESSION))),
         id=pl.coalesce("job_id", "session"),
         session="session",
     )
@@ -98,7 +104,7 @@ def _requests(spans: pl.DataFrame) -> tuple[RowIds, pl.DataFrame]:
     of_row = np.where(entry >= 0, number[entry], -1)
     about = spans.select("trace_id", "session", request=told(pl.col("attributes"), "request_id"))[first]
     return of_row, about.select(
-        kind=pl.lit("request", pl.String), id=pl.coalesce("request", "trace_id"), session="session"
+        kind=pl.lit(str(ScopeKind.REQUEST), pl.String), id=pl.coalesce("request", "trace_id"), session="session"
     )
 
 
@@ -178,6 +184,6 @@ def find_runs(spans: pl.DataFrame, wanted: str) -> pl.Series:
 
 
 def _choices(keys: list[ScopeKey]) -> str:
-    named = [f"{key.session}/{key.id}" if key.kind == "job" else key.session for key in keys[:_CHOICES]]
+    named = [key.chosen_by for key in keys[:_CHOICES]]
     more = len(keys) - len(named)
     return ", ".join(named) + (f" and {more} more" if more > 0 else "")

@@ -56,6 +56,8 @@ class Structure:
     """Rows that lost their parent because it was their own descendant."""
     idle_waits: RowIds
     """Waits that have the times for which their threads were idle: all the while the runs keep their slots."""
+    waited_besides: tuple[RowIds, RowIds]
+    """Pairs of waits with the runs that they waited for, though no result says so."""
 
     def id_ranks(self, rows: RowIds) -> RowIds:
         """Rank the span ids of some rows among each other: the greater id wins a tie."""
@@ -160,6 +162,7 @@ def build_structure(spans: pl.DataFrame) -> Structure:
         adopted=adopted,
         circles=circles,
         idle_waits=np.empty(0, dtype=np.int64),
+        waited_besides=(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)),
     )
 
 

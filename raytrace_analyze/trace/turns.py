@@ -11,7 +11,8 @@ import polars as pl
 from raytrace_analyze.attributes import CONCURRENCY_GROUP, MAX_CONCURRENCY, ON_EVENT_LOOP, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last
-from raytrace_analyze.trace.relations import Runs, number_pairs
+from raytrace_analyze.trace.numbering import number_pairs
+from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.suspensions import find_suspensions
 
 

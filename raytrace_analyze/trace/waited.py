@@ -26,7 +26,8 @@ def find_waited(runs: Runs) -> Timed:
     waits = positions(runs.is_wait)
     texts = structure.spans.get_column("attributes").gather(waits)
     items = waits[flags(texts.str.contains(f'"{ITEM}"', literal=True))]
-    late_wait, late_run = unanswered_runs(structure, waits)
+    unanswered, besides = unanswered_runs(structure, waits), structure.waited_besides
+    late_wait, late_run = (np.concatenate(both) for both in zip(unanswered, besides, strict=True))
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
     run = runs.ready.members
     if items.size == 0 and late_wait.size == 0 and not (structure.end[run] > structure.end[wait]).any():

@@ -14,6 +14,7 @@ from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import PATTERNS
+from raytrace_analyze.vocabulary import Pattern
 
 _EVIDENCE = 3
 
@@ -116,7 +117,7 @@ def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType
 
 def _instead_of_time(pattern: str) -> str:
     """Say what mending a pattern brings where no time is predicted."""
-    return "memory" if pattern == "too-many-in-flight" else "not known"
+    return "memory" if pattern == Pattern.TOO_MANY_IN_FLIGHT else "not known"
 
 
 def title_text(finding: dict[str, Any]) -> str:

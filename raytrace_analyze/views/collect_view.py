@@ -37,7 +37,9 @@ def _words(report: NodeReport) -> Iterator[str]:
     if report.failed:
         yield report.failed
         return
-    if not report.files:
+    if report.is_gone:
+        yield "it has left the cluster; what it gave before stays"
+    elif not report.files:
         yield "no span files of its own"
     elif not report.is_changed:
         yield f"{count_text(report.files, 'file')}, nothing new"

@@ -5,11 +5,11 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
+from raytrace_analyze.diagnosis.checks import Level
 from raytrace_analyze.diagnosis.finding import Diagnosis, Finding
 from raytrace_analyze.units import count_text
 from raytrace_analyze.views.doctor_words import words
 from raytrace_analyze.views.label import label
-from raytrace_analyze.vocabulary import Level
 
 _STYLES = {Level.FINE: "green", Level.NOTE: "yellow", Level.SERIOUS: "bold red"}
 _WORDS = {Level.FINE: "fine", Level.NOTE: "note", Level.SERIOUS: "SERIOUS"}

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from raytrace_analyze.diagnosis.checks import Check
 from raytrace_analyze.diagnosis.finding import Finding
 from raytrace_analyze.units import bytes_text, count_text, duration_text
-from raytrace_analyze.vocabulary import Check
 
 _SHORT_ID = 12
 _START = (

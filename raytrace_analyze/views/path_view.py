@@ -14,6 +14,7 @@ from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.summary_view import how_it_ended, where_it_failed
 from raytrace_analyze.views.words import CATEGORIES
+from raytrace_analyze.vocabulary import ScopeKind
 
 INFERRED = "~"
 _ID = 8
@@ -57,14 +58,14 @@ def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[Render
 
 def _answer(path: CriticalPath) -> Iterator[RenderableType]:
     scope, took = path.scope, duration_text(path.makespan_ns)
-    if scope.kind == "task":
+    if scope.kind == ScopeKind.TASK:
         what = f"Task {short_name(scope.name)} took {took} from its submit to its end."
     else:
         name = f" ({scope.name})" if scope.name else ""
         what = how_it_ended(path.ended, took, f"{scope.kind.capitalize()} {scope.id}{name}")
     yield label(what, style="bold")
     yield from (label(line) for line in where_it_failed(path.ended))
-    if path.runs and scope.kind != "task":
+    if path.runs and scope.kind != ScopeKind.TASK:
         yield label(
             f"It ran {count_text(path.runs, 'task')}, {duration_text(path.work_ns)} of work: "
             f"{path.parallelism:.2f} tasks at a time on average."

@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-from raytrace_analyze.vocabulary import Activity, Category, Cause, Ending, Spent
+from raytrace_analyze.vocabulary import Activity, Category, Cause, Ending, Pattern, Spent
 
 CATEGORIES: dict[str, str] = {
     Category.SELF: "running",
@@ -41,27 +41,27 @@ SPENT: dict[str, str] = {
     Spent.FETCH: "getting results back",
     Spent.WAIT: "other waits",
 }
-PATTERNS = {
-    "get-in-loop": "ray.get in a loop",
-    "submission-order": "results taken in submission order",
-    "small-tasks": "tasks too small for their overhead",
-    "unnecessary-get": "a result fetched only to be passed on",
-    "actor-bottleneck": "an actor is the bottleneck",
-    "straggler": "a straggler",
-    "cold-workers": "cold workers",
-    "too-few-in-flight": "too few tasks in flight",
-    "too-many-in-flight": "very many tasks in flight",
-    "nested-get": "waiting inside a task",
-    "retries": "failed attempts",
-    "driver-code": "the driver's own code",
-    "large-arguments": "large arguments by value",
-    "uneven-pool": "one of several actors has most of the work",
-    "driver-idle": "the driver is idle",
-    "idle-tasks": "tasks that hold CPUs while they are idle",
-    "more-threads": "tasks that use more CPUs than they ask for",
-    "lock": "a lock that several runs wait for",
-    "wait-for-many": "ray.wait over very many references",
-    "store-full": "a full object store",
+PATTERNS: dict[str, str] = {
+    Pattern.GET_IN_LOOP: "ray.get in a loop",
+    Pattern.SUBMISSION_ORDER: "results taken in submission order",
+    Pattern.SMALL_TASKS: "tasks too small for their overhead",
+    Pattern.UNNECESSARY_GET: "a result fetched only to be passed on",
+    Pattern.ACTOR_BOTTLENECK: "an actor is the bottleneck",
+    Pattern.STRAGGLER: "a straggler",
+    Pattern.COLD_WORKERS: "cold workers",
+    Pattern.TOO_FEW_IN_FLIGHT: "too few tasks in flight",
+    Pattern.TOO_MANY_IN_FLIGHT: "very many tasks in flight",
+    Pattern.NESTED_GET: "waiting inside a task",
+    Pattern.RETRIES: "failed attempts",
+    Pattern.DRIVER_CODE: "the driver's own code",
+    Pattern.LARGE_ARGUMENTS: "large arguments by value",
+    Pattern.UNEVEN_POOL: "one of several actors has most of the work",
+    Pattern.DRIVER_IDLE: "the driver is idle",
+    Pattern.IDLE_TASKS: "tasks that hold CPUs while they are idle",
+    Pattern.MORE_THREADS: "tasks that use more CPUs than they ask for",
+    Pattern.LOCK: "a lock that several runs wait for",
+    Pattern.WAIT_FOR_MANY: "ray.wait over very many references",
+    Pattern.STORE_FULL: "a full object store",
 }
 _THINGS = ("compiled graph", "placement group")
 _SEVERAL_GROUPS = "placement groups"

@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 import raytrace_analyze as rt
-from raytrace_analyze.commands.memory import limit_bytes, memory_there
+from raytrace_analyze.command_line.memory import limit_bytes, memory_there
 from tests.span_files import one_line, span
 
 EVENTS = next((Path(__file__).parents[2] / "sample_spans" / "map_reduce-ours" / "spans").glob("*.events"))

@@ -107,6 +107,8 @@ def test_a_submitted_job_is_traced_by_the_clusters_hook(tmp_path: Path) -> None:
     pytest.importorskip("aiohttp_cors", reason="ray[default] is not installed: no job submission")
     port = free_port()
     options = ["--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"]
+    # The agent's usual port is that of another cluster's where there is one.
+    options += [f"--dashboard-agent-listen-port={free_port()}"]
     with cluster(tmp_path, *options, "--tracing-startup-hook", "raytrace_hook:setup_tracing"):
         command = [RAY, "job", "submit", f"--address=http://127.0.0.1:{port}", "--", sys.executable]
         for _ in range(30):

@@ -55,7 +55,12 @@ ALSO_WRITTEN = {
     "raytrace.sampler",
     "raytrace.library",
 }
-ALSO_WRITTEN |= {"raytrace.cluster_resources", "raytrace.lost_because", "raytrace.process_cpu_ns"}
+ALSO_WRITTEN |= {
+    "raytrace.cluster_resources",
+    "raytrace.lost_because",
+    "raytrace.process_cpu_ns",
+    "raytrace.cpu_delay_ns",
+}
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.sampler"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
 ALSO_WRITTEN |= {"raytrace.has_checkpoint", "raytrace.trial", "raytrace.parameters", "raytrace.step"}

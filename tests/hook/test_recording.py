@@ -37,13 +37,14 @@ def test_a_result_that_comes_in_a_callback_is_a_delivery(recording: Recording, n
 
 
 def test_a_delivery_after_its_span_has_ended_is_the_drivers(recording: Recording) -> None:
-    (delivery,) = recording.children(recording.driver(), "ray.delivery")
-    assert delivery.attributes[READY] == submitted(recording, "callback that came late")
+    deliveries = recording.children(recording.driver(), "ray.delivery")
+    assert submitted(recording, "callback that came late") in [one.attributes[READY] for one in deliveries]
 
 
 def test_what_somebody_waits_for_is_no_delivery(recording: Recording) -> None:
     assert recording.children(recording.one("case pool wait"), "ray.delivery") == []
-    assert len(recording.named("ray.delivery")) == 3
+    (waited_for,) = submitted(recording, "pool wait")
+    assert all(waited_for not in one.attributes[READY] for one in recording.named("ray.delivery"))
 
 
 @pytest.mark.parametrize(

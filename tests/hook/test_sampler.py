@@ -91,6 +91,26 @@ def test_cpu_and_idle_are_told_apart(tracer: Tracer, tmp_path: Path) -> None:
     assert stretch["end_ns"] - stretch["start_ns"] > 0.5e9
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long a thread waited for a CPU")
+def test_time_that_others_had_the_cpu_is_told(tracer: Tracer, tmp_path: Path) -> None:
+    one_core = {min(os.sched_getaffinity(0))}
+    rival = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    os.sched_setaffinity(rival.pid, one_core)
+
+    def beside_it() -> None:
+        os.sched_setaffinity(0, one_core)  # of this thread alone
+        with run(tracer):
+            burn(0.6)
+
+    thread = threading.Thread(target=beside_it)
+    thread.start()
+    thread.join()
+    rival.kill()
+    rival.wait()
+    span = Recording(tmp_path).one("f ray.remote_worker")
+    assert span.attributes["raytrace.cpu_delay_ns"] > 0.2 * span.attributes["raytrace.cpu_ns"]
+
+
 def test_what_begins_to_idle_just_as_it_is_looked_at_is_idle_from_then_on(
     tracer: Tracer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

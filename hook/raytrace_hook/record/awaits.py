@@ -6,12 +6,13 @@ import concurrent.futures
 from typing import Any, Callable
 
 from raytrace_hook import names
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import objects, patches
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
 from raytrace_hook.record.futures import DeliveredFuture
+from raytrace_hook.record.open_wait import locate
 from raytrace_hook.record.suspensions import of_ray
-from raytrace_hook.record.waits import Waits, covered, locate
+from raytrace_hook.record.waits import Waits, covered
 
 
 def install(waits: Waits) -> None:
@@ -44,4 +45,4 @@ def _awaited(waits: Waits, wait: Any, reference: Any, done: Any) -> None:
         error = concurrent.futures.CancelledError("cancelled")
         waits.end(wait, lambda: came_and_missing([], [reference], False), error)
     else:
-        waits.end(wait, lambda: {names.READY_TASK_IDS: internals.task_ids_of([reference])}, done.exception())
+        waits.end(wait, lambda: {names.READY_TASK_IDS: objects.task_ids_of([reference])}, done.exception())

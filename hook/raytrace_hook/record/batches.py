@@ -13,12 +13,13 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, library_patches
+from raytrace_hook.ray import data_internals, library_patches, objects
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.libraries.thread_runs import of_thread
-from raytrace_hook.record.waits import Wait, Waits, covered
+from raytrace_hook.record.open_wait import Wait
+from raytrace_hook.record.waits import Waits, covered
 
 _ARRIVED = "_raytrace_arrived"
 _MOST_ARRIVED = 64
@@ -48,7 +49,7 @@ def _noting(bundles: Iterator[Any], arrived: deque[str]) -> Iterator[Any]:
     try:
         for bundle in bundles:
             try:
-                arrived.extend(internals.task_ids_of(internals.blocks_of(bundle)))
+                arrived.extend(objects.task_ids_of(data_internals.blocks_of(bundle)))
             except Exception as error:
                 warn_once("which tasks a batch comes from could not be recorded", error)
             yield bundle

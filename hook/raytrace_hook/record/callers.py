@@ -12,7 +12,7 @@ from opentelemetry import context as context_api
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import actors, internals, tracing_patches
 from raytrace_hook.record import on_behalf
 from raytrace_hook.record.call_sites import is_for_the_program
 
@@ -28,7 +28,7 @@ _core: Any = None
 
 def install() -> None:
     """Take the job from calls that come to this worker."""
-    patches.patch_extract(_extracting)
+    tracing_patches.patch_extract(_extracting)
 
 
 def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:
     try:
         job = job_in_context()
         if kind == "method":
-            is_ours, is_library = _about(internals.actor_of(target))
+            is_ours, is_library = _about(actors.actor_of(target))
             if job is None and not is_ours:
                 job = internals.core_worker().get_current_job_id().hex()
             if is_library and is_for_the_program():
@@ -71,8 +71,8 @@ def _about(handle: Any) -> tuple[bool, bool]:
     actor = handle._ray_actor_id
     found = _known.get(actor)
     if found is None:
-        is_library = on_behalf.is_library(internals.module_of_actor(handle))
-        found = _known[actor] = internals.is_of_this_job(handle), is_library
+        is_library = on_behalf.is_library(actors.module_of_actor(handle))
+        found = _known[actor] = actors.is_of_this_job(handle), is_library
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import objects, patches
 from raytrace_hook.record import datasets, placement, sizes
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.waits import MOST_AWAITED, Waits, covered
@@ -56,12 +56,12 @@ class _Call:
         if self._name == names.PUT_SPAN:
             self._waits.end(self._wait, sizes.size_of_put, error)
         elif self._name == names.GET_SPAN:
-            self._waits.end(self._wait, lambda: self._got(error), error, internals.is_timeout(error))
+            self._waits.end(self._wait, lambda: self._got(error), error, objects.is_timeout(error))
         else:
             variables = frame.f_locals
             ready, asked = variables.get("ready_ids", ()), variables.get("num_returns", 0)
             if datasets.is_executing():
-                came = internals.task_ids_of(ready)
+                came = objects.task_ids_of(ready)
                 self._wait.works_between = True
                 is_over = datasets.is_news(came)
                 self._waits.end(self._wait, lambda: {names.READY_TASK_IDS: came}, error, may_go_on=not is_over)
@@ -71,26 +71,26 @@ class _Call:
 
     def _got(self, error: BaseException | None) -> dict[str, Any]:
         if error is None:
-            return {names.READY_TASK_IDS: internals.task_ids_of(self._references)}
+            return {names.READY_TASK_IDS: objects.task_ids_of(self._references)}
         token = covered.set(True)
         try:
-            ready = internals.ready_now(self._references)
+            ready = objects.ready_now(self._references)
         finally:
             covered.reset(token)
-        return came_and_missing(ready, self._references, internals.is_timeout(error))
+        return came_and_missing(ready, self._references, objects.is_timeout(error))
 
     def _waited(self, variables: Any, error: BaseException | None, timed_out: bool) -> dict[str, Any]:
         if error is not None or timed_out:
             return came_and_missing(variables.get("ready_ids", ()), self._references, timed_out)
-        return {names.READY_TASK_IDS: internals.task_ids_of(variables["ready_ids"])}
+        return {names.READY_TASK_IDS: objects.task_ids_of(variables["ready_ids"])}
 
 
 def came_and_missing(came: Iterable[Any], asked: Iterable[Any], timed_out: bool) -> dict[str, Any]:
     """Return what is said of a wait that failed, or ended before all it asked for was there."""
     ready = list(came)
     known = set(ready)
-    found: dict[str, Any] = {names.READY_TASK_IDS: internals.task_ids_of(ready)}
-    missing = internals.task_ids_of(one for one in asked if one not in known)[:MOST_AWAITED]
+    found: dict[str, Any] = {names.READY_TASK_IDS: objects.task_ids_of(ready)}
+    missing = objects.task_ids_of(one for one in asked if one not in known)[:MOST_AWAITED]
     if missing:
         found[names.AWAITED_TASK_IDS] = missing
     if timed_out:
@@ -106,7 +106,7 @@ def _only_looks(variables: dict[str, Any]) -> bool:
 def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:
     asked: Any
     asked = variables["ray_waitables"] if "ray_waitables" in variables else variables["object_refs"]
-    if internals.is_object_ref(asked):
+    if objects.is_object_ref(asked):
         return (asked,)
     if isinstance(asked, list) and asked and _is_waitable(asked[0]):
         return tuple(asked)
@@ -114,4 +114,4 @@ def _asked_for(variables: dict[str, Any]) -> Sequence[Any]:
 
 
 def _is_waitable(value: Any) -> bool:
-    return internals.is_object_ref(value) or hasattr(value, "_generator_ref")
+    return objects.is_object_ref(value) or hasattr(value, "_generator_ref")

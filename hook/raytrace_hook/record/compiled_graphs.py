@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any, Callable
 
 from raytrace_hook import names
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.waits import Waits, covered
@@ -30,7 +30,7 @@ def install(waits: Waits) -> None:
                 raise
             finally:
                 covered.reset(token)
-                waits.end(wait, lambda: _found(problem), problem, internals.is_channel_timeout(problem))
+                waits.end(wait, lambda: _found(problem), problem, objects.is_channel_timeout(problem))
 
         return get
 
@@ -54,6 +54,6 @@ def install(waits: Waits) -> None:
 
 def _found(problem: BaseException | None) -> dict[str, Any]:
     found: dict[str, Any] = {names.READY_TASK_IDS: []}
-    if internals.is_channel_timeout(problem):
+    if objects.is_channel_timeout(problem):
         found[names.TIMED_OUT] = True
     return found

@@ -20,7 +20,7 @@ from opentelemetry import context as context_api
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import data_internals, internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record import on_behalf
@@ -97,7 +97,7 @@ class _Execution:
 
     def begin_run(self) -> None:
         """Note that the present thread is its own from now on, and works for the program."""
-        about = {names.EXECUTION: self._key, names.DATASET: internals.dataset_of(self.executor())}
+        about = {names.EXECUTION: self._key, names.DATASET: data_internals.dataset_of(self.executor())}
         self.run = ThreadRun(_FUNCTION, thread_task_id(self._key), about, self.context)
         self.run.enter()
         context_api.attach(on_behalf.marked(context_api.get_current()))
@@ -127,10 +127,10 @@ class _Execution:
             names.OPERATOR: self.id_of(operator),
             names.OPERATOR_NAME: str(operator.name),
             names.OPERATOR_INDEX: index,
-            names.DATASET: internals.dataset_of(self.executor()),
+            names.DATASET: data_internals.dataset_of(self.executor()),
             names.OUTCOME: outcome,
             names.BEGAN_NS: self.began_ns,
-            names.OPERATOR_METRICS: json.dumps(internals.metrics_of(operator), separators=(",", ":")),
+            names.OPERATOR_METRICS: json.dumps(data_internals.metrics_of(operator), separators=(",", ":")),
             names.BACK_PRESSURE: json.dumps(
                 {_SUBMISSION: submission.told(), _OUTPUT: output.told()}, separators=(",", ":")
             ),
@@ -159,7 +159,7 @@ def operator_that_submits() -> str | None:
     while frame is not None:
         if (frame.f_globals.get("__name__") or "").startswith("ray.data."):
             owner = frame.f_locals.get("self")
-            if internals.is_operator(owner):
+            if data_internals.is_operator(owner):
                 return execution.id_of(owner)
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
     return None
@@ -183,7 +183,7 @@ def is_news(ready: list[str]) -> bool:
 def task_of(state: Any) -> list[str]:
     """Return the id that the execution counts under to whose last operator this state belongs, if it is known."""
     for execution in list(_open):
-        if execution.run is not None and state in internals.topology_of(execution.executor()).values():
+        if execution.run is not None and state in data_internals.topology_of(execution.executor()).values():
             return [execution.run.task_id]
     return []
 
@@ -274,8 +274,8 @@ def _noticing(original: Callable[..., Any], way: int, could_go_on: Callable[[Any
 
 def _could_submit(operator: Any, executor: Any) -> bool:
     """Tell whether an operator has something to begin with: one without input is not held back."""
-    state = internals.topology_of(executor).get(operator)
-    return state is not None and internals.has_input(state)
+    state = data_internals.topology_of(executor).get(operator)
+    return state is not None and data_internals.has_input(state)
 
 
 def _could_give(operator: Any, _: Any) -> bool:
@@ -289,7 +289,7 @@ def _tell(execution: _Execution, outcome: str, waits: Waits) -> None:
     _open.discard(execution)
     ended_ns = time.time_ns()
     try:
-        for index, operator in enumerate(internals.topology_of(execution.executor())):
+        for index, operator in enumerate(data_internals.topology_of(execution.executor())):
             told = execution.attributes(index, operator, outcome, ended_ns)
             waits.mark(names.OPERATOR_SPAN, execution.context, told, ended_ns, ended_ns)
     except Exception as error:

@@ -12,7 +12,7 @@ from opentelemetry import trace
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.record.waits import Waits
 
@@ -30,7 +30,7 @@ def delivering(waits: Waits) -> Deliver:
             if not trace.get_current_span(context).is_recording():
                 context = context_api.get_current()  # of a driver's thread, that is the driver's span
             if trace.get_current_span(context).is_recording():
-                waits.mark(names.DELIVERY_SPAN, context, {names.READY_TASK_IDS: internals.task_ids_of(references)})
+                waits.mark(names.DELIVERY_SPAN, context, {names.READY_TASK_IDS: objects.task_ids_of(references)})
         except Exception as error:
             warn_once("a delivery could not be recorded", error)
 

@@ -8,7 +8,7 @@ from opentelemetry import context as context_api
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import actors, internals, objects, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import call_site
 from raytrace_hook.record.waits import Waits
@@ -55,7 +55,7 @@ def _cancelled(ray_waitable: Any = None, object_ref: Any = None, **_: Any) -> di
 
 def _ids(waitable: Any) -> list[str]:
     reference = getattr(waitable, "_generator_ref", waitable)
-    return internals.task_ids_of(internals.references_among([reference]))
+    return objects.task_ids_of(objects.references_among([reference]))
 
 
 def _killed(actor: Any = None, **_: Any) -> dict[str, Any]:
@@ -64,5 +64,5 @@ def _killed(actor: Any = None, **_: Any) -> dict[str, Any]:
 
 
 def _exited() -> dict[str, Any]:
-    actor_id = internals.own_actor_id()
+    actor_id = actors.own_actor_id()
     return {} if actor_id is None else {"ray.actor_id": actor_id}

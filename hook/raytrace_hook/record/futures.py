@@ -15,7 +15,7 @@ from typing import Any, Callable, Protocol
 from opentelemetry import context as context_api
 
 from raytrace_hook import names
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import objects, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
@@ -144,7 +144,7 @@ class _WaitedEvent(threading.Event):
 def _found(futures: list[Any], came: bool) -> dict[str, Any]:
     ready = _references(future for future in futures if future.done())
     if came:
-        return {names.READY_TASK_IDS: internals.task_ids_of(ready)}
+        return {names.READY_TASK_IDS: objects.task_ids_of(ready)}
     return came_and_missing(ready, _references(futures), timed_out=True)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import data_internals, internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record import datasets
@@ -83,12 +83,12 @@ def _results(thread: Any, index: int | None, problem: BaseException | None) -> t
     """Tell of a pool: of one result by its number, else of all that are there by now."""
     references = thread._object_refs
     if index is not None:
-        return {names.READY_TASK_IDS: internals.task_ids_of([references[index]])}, False
+        return {names.READY_TASK_IDS: objects.task_ids_of([references[index]])}, False
     timed_out = isinstance(problem, TimeoutError) or (problem is None and thread.is_alive())
     ready = [one for one, result in zip(references, list(thread._results)) if result is not None]
     if problem is not None or timed_out:
         return came_and_missing(ready, references, timed_out), timed_out
-    return {names.READY_TASK_IDS: internals.task_ids_of(ready)}, False
+    return {names.READY_TASK_IDS: objects.task_ids_of(ready)}, False
 
 
 def _is_no_wait_of_the_program() -> bool:
@@ -100,5 +100,5 @@ def _blocks(state: Any, bundle: Any, problem: BaseException | None) -> tuple[dic
     """Tell of a dataset. Blocks that the driver put itself, like empty partitions, are nothing that was waited for."""
     if bundle is None:
         return {names.READY_TASK_IDS: datasets.task_of(state)}, False
-    task_ids = internals.task_ids_of(internals.blocks_of(bundle))
+    task_ids = objects.task_ids_of(data_internals.blocks_of(bundle))
     return {names.READY_TASK_IDS: task_ids}, not task_ids

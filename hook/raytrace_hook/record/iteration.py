@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from raytrace_hook import names
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import objects, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record import datasets
 from raytrace_hook.record.call_sites import called_by_ray
@@ -76,8 +76,8 @@ class _Step:
             self._waits.end(self._wait, lambda: came_and_missing([], [self._generator], False), error)
 
     def _came(self, item: Any) -> dict[str, Any]:
-        found: dict[str, Any] = {names.READY_TASK_IDS: internals.task_ids_of([self._generator])}
-        index = None if item is None else internals.item_index(item)
+        found: dict[str, Any] = {names.READY_TASK_IDS: objects.task_ids_of([self._generator])}
+        index = None if item is None else objects.item_index(item)
         if index is not None:
             found[names.ITEM] = index
         return found

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import called_by_ray
@@ -64,7 +64,7 @@ def awaited(references: Sequence[Any]) -> str:
 def _note(reference: Any, group: Any) -> None:
     try:
         # In older versions of Ray it is the result of a task, which tells more.
-        if not internals.task_ids_of([reference]):
+        if not objects.task_ids_of([reference]):
             _known[reference.binary()] = _described(group)
             while len(_known) > _MOST_KNOWN:
                 del _known[next(iter(_known))]

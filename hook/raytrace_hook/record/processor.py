@@ -16,10 +16,11 @@ from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
-from raytrace_hook.ray import internals
+from raytrace_hook.ray import actors, internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import callers, datasets, polls, turns
 from raytrace_hook.sampling.sampler import Sampler
+from raytrace_hook.spans.lean import events_and_links
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -189,7 +190,7 @@ class SpanFileProcessor(SpanProcessor):
             known, facts = self._actor
             actor_id = attributes.get("ray.actor_id")
             if known != actor_id or actor_id is None:
-                facts = internals.current_actor()
+                facts = actors.current_actor()
                 # While __init__ runs, the actor's object and its methods are not there yet to look at.
                 if attributes.get("ray.actor_method") != "__init__":
                     self._actor = (actor_id, facts)
@@ -224,7 +225,7 @@ class SpanFileProcessor(SpanProcessor):
         private: Any = span
         try:
             attributes = private._attributes._dict
-            events, links = private._events._dq, private._links._dq
+            events, links = events_and_links(private)
             name, context, resource = private._name, private._context, private._resource
             status, end_ns = private._status, private._end_time
         except AttributeError:

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import actors, internals, objects, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record import callers, datasets, sizes, turns
 from raytrace_hook.record.attributes import add_checked
@@ -29,7 +29,7 @@ _resources: dict[tuple[Any, ...], str] = {}
 def install() -> bool:
     """Complete the submit spans of this process from now on."""
     sizes.install()
-    return patches.patch_submissions(_completing)
+    return tracing_patches.patch_submissions(_completing)
 
 
 def latest() -> set[str]:
@@ -63,7 +63,7 @@ def _prepare(kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str
         if carrier is not None:
             callers.send_job(kind, owner, kwargs)
             turns.send_along(kind, owner, carrier, options)
-            sizes.begin_arguments(args, {name: kwargs[name] for name in kwargs if name != _CONTEXT.name})
+            sizes.begin_arguments(args, (kwargs[name] for name in kwargs if name != _CONTEXT.name))
     except Exception as error:
         warn_once(f"the submission of a {kind} could not be looked at", error)
 
@@ -72,12 +72,12 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     span = trace.get_current_span()
     if not span.is_recording() or getattr(span, "kind", None) is not _PRODUCER:
         return
-    references = internals.references_among((*(args or ()), *(kwargs or {}).values()))
-    attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(internals.task_ids_of(references))}
+    references = objects.references_among((*(args or ()), *(kwargs or {}).values()))
+    attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(objects.task_ids_of(references))}
     argument_bytes = sizes.size_of_arguments()
     if argument_bytes:
         attributes[names.ARGUMENT_BYTES] = argument_bytes
-    task_id = internals.submitted_task_id(kind, returned)
+    task_id = objects.submitted_task_id(kind, returned)
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id
         _latest.append(task_id)
@@ -114,12 +114,12 @@ def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
     signature is then told; another job's actor may live in a worker without the hook.
     """
     try:
-        handle, name = internals.actor_of(method), method._method_name
+        handle, name = actors.actor_of(method), method._method_name
         signatures: dict[str, Sequence[inspect.Parameter]] = handle._ray_method_signatures
         signature = signatures.get(name)
         if signature is None or any(parameter.name == _CONTEXT.name for parameter in signature):
             return
-        if internals.is_generator_method(handle, name) and internals.is_of_this_job(handle):
+        if actors.is_generator_method(handle, name) and actors.is_of_this_job(handle):
             fitting = sorted([*signature, _CONTEXT], key=lambda parameter: parameter.kind)
             handle._ray_method_signatures = {**signatures, name: fitting}
         else:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from raytrace_hook import names
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import actors, internals, tracing_patches
 
 _CARRIED_GROUPS, _CARRIED_GROUP = "raytrace-groups", "raytrace-group"
 CARRIED_BACK_PRESSURE = "raytrace-back-pressure"
@@ -32,7 +32,7 @@ _call = _Call()
 def send_along(kind: str, owner: Any, carrier: dict[str, Any], options: Mapping[str, Any]) -> None:
     """Tell the worker by the trace context what it could not learn from Ray."""
     if kind == "create":
-        sizes = internals.concurrency_groups_of(owner)
+        sizes = actors.concurrency_groups_of(owner)
         if sizes:
             carrier[_CARRIED_GROUPS] = sizes
         return
@@ -62,7 +62,7 @@ def install() -> None:
 
         return extract
 
-    patches.patch_context(reading)
+    tracing_patches.patch_context(reading)
 
 
 def add(attributes: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ def add(attributes: dict[str, Any]) -> None:
     if group is None:
         method = attributes.get("ray.actor_method", "")
         if method not in _groups:
-            _groups[method] = internals.concurrency_group_of(method)
+            _groups[method] = actors.concurrency_group_of(method)
         group = _groups[method]
     if group is not None:
         attributes[names.CONCURRENCY_GROUP] = group

@@ -7,75 +7,29 @@ nothing. While it lasts, the record of open spans shows it.
 from __future__ import annotations
 
 import contextvars
-import random
 import time
 from collections.abc import Sequence
 from typing import Any, Callable
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
-from opentelemetry.trace import SpanContext, Status, StatusCode
+from opentelemetry.trace import Status, StatusCode
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.output.encode import encode_value, timestamp
 from raytrace_hook.output.in_flight import OpenSpans
-from raytrace_hook.ray import internals
+from raytrace_hook.ray import internals, objects
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import flows, polls
 from raytrace_hook.record.attributes import add_one
-from raytrace_hook.record.call_sites import caller
 from raytrace_hook.record.flows import Flow
+from raytrace_hook.record.open_wait import Wait, locate, open_record
 
 MOST_AWAITED = 64
 """How many tasks a wait names that it asked for and that did not come."""
 
 covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered", default=False)
 """True inside a call that has a span already: what Ray calls in there is part of it."""
-
-
-class Wait:
-    """A wait that goes on."""
-
-    __slots__ = (
-        "__weakref__", "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "is_located",
-        "is_shown", "key", "library", "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns",
-        "works_between",
-    )  # fmt: skip
-
-    def __init__(self, name: str, context: Any, parent: SpanContext) -> None:
-        self.start_ns = time.time_ns()
-        self.name = name
-        self.count = 0
-        """How many objects are asked for; 0 for a put."""
-        self.asked: list[str] = []
-        """The first of the tasks whose results are asked for."""
-        self.awaited = ""
-        """What is waited for where that is not a result of Ray's."""
-        self.key = random.getrandbits(64)
-        """Its slot among the open spans."""
-        self.is_shown = False
-        self.context = context
-        self.parent = parent
-        self.is_located = False
-        self.site: str | None = None
-        """Where the call was made."""
-        self.library: str | None = None
-        """Which of Ray's libraries made it; None for the program itself."""
-        self.measured_ns = self.start_ns
-        """Where the call itself began, after our own work: what decides whether it was short."""
-        self.polls = 0
-        """How many calls came back with nothing before the present one."""
-        self.works_between = False
-        """Whether what the thread does between two polls is nothing but asking."""
-        self.end_ns = 0
-        self.ready: dict[str, None] = {}
-        """What the calls came back with until now."""
-        self.found: dict[str, Any] = {}
-        self.flow: Flow | None = None
-        """The run of an asynchronous method that waits here."""
-        self.error = ""
-        """What failed, as text: the exception itself would keep alive what its frames hold."""
 
 
 class Waits:
@@ -120,7 +74,7 @@ class Waits:
                 wait.start_ns = start_ns
             elif wait.flow is None:
                 _enter_flow(wait)
-            wait.asked = internals.task_ids_of(references[:MOST_AWAITED])
+            wait.asked = objects.task_ids_of(references[:MOST_AWAITED])
             self._show(wait)
             wait.measured_ns = time.time_ns()
             return wait
@@ -260,7 +214,7 @@ class Waits:
             return
         is_shown, wait.is_shown = wait.is_shown, True
         while True:
-            record = _open_record(wait, end_ns)
+            record = open_record(wait, end_ns)
             shown = (
                 self._open_spans.renew(wait.key, record) if is_shown else self._open_spans.set(wait.key, record, wait)
             )
@@ -280,43 +234,3 @@ def _leave_flow(wait: Wait, flow: Flow) -> None:
     wait.flow = None
     flow.going_on -= 1
     flow.ended.append((wait.start_ns, wait.end_ns))
-
-
-def _open_record(wait: Wait, end_ns: int) -> str:
-    # Written out by hand: it is made for every wait, also for those too short to become a span.
-    parent = wait.parent
-    trace_id = parent.trace_id or wait.key
-    parent_id = f'"0x{parent.span_id.to_bytes(8, "big").hex()}"' if parent.is_valid else "null"
-    end = f'"{timestamp(end_ns)}"' if end_ns else "null"
-    return (
-        f'{{"name":"{wait.name}","context":{{"trace_id":"0x{trace_id.to_bytes(16, "big").hex()}",'
-        f'"span_id":"0x{wait.key.to_bytes(8, "big").hex()}","trace_state":"[]"}},'
-        f'"kind":"SpanKind.INTERNAL","parent_id":{parent_id},'
-        f'"start_time":"{timestamp(wait.start_ns)}","end_time":{end},"status":{{"status_code":"UNSET"}},'
-        f'"attributes":{{{_open_attributes(wait, end_ns)}}},"events":[],"links":[]}}'
-    )
-
-
-def locate(wait: Wait) -> None:
-    """Note who makes the present call, once: it is to be asked for while that is to be seen on the stack."""
-    if not wait.is_located:
-        site, wait.library = caller()
-        wait.site = wait.site or site
-        wait.is_located = True
-
-
-def _open_attributes(wait: Wait, end_ns: int) -> str:
-    shown = []
-    if wait.count:
-        shown.append(f'"{names.AWAITED_COUNT}":{wait.count}')
-    if wait.asked:
-        shown.append(f'"{names.AWAITED_TASK_IDS}":{encode_value(wait.asked)}')
-    if wait.awaited:
-        shown.append(f'"{names.READY_TASK_IDS}":[],"{names.AWAITED}":{encode_value(wait.awaited)}')
-    if wait.polls:
-        shown.append(f'"{names.POLLS}":{wait.polls}')
-    if end_ns and names.TIMED_OUT in wait.found:
-        shown.append(f'"{names.TIMED_OUT}":true')
-    if wait.site is not None:
-        shown.append(f'"{names.CALL_SITE}":{encode_value(wait.site)}')
-    return ",".join(shown)

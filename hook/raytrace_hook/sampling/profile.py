@@ -13,6 +13,7 @@ from raytrace_hook.sampling import places
 from raytrace_hook.sampling.places import Place
 
 MIN_STRETCH_NS = 100_000_000
+_MIN_DELAY_NS = 10_000_000
 MOST_STACKS = 50
 _MOST_PLACES = 500
 """As many places are told apart; what comes later is counted without its place."""
@@ -66,6 +67,8 @@ class Profile:
     def __init__(self) -> None:
         self.cpu_ns = 0
         """What its thread used; whoever gives the looks keeps it."""
+        self.cpu_delay_ns = 0
+        """How long its thread could have run meanwhile, but others had the CPU, as far as it was looked at."""
         self.process_cpu_ns: int | None = None
         """What all threads of the process used; None where other spans ran in it as well."""
         self._on_cpu: dict[Place, int] = {}
@@ -144,6 +147,8 @@ class Profile:
     def attributes(self, longest: int = _LONGEST_STACKS) -> dict[str, Any]:
         """Return what is known by now as a span's attributes, the texts cut to about so many characters each."""
         found: dict[str, Any] = {names.CPU_NS: self.cpu_ns}
+        if self.cpu_delay_ns >= _MIN_DELAY_NS:
+            found[names.CPU_DELAY_NS] = self.cpu_delay_ns
         if self.process_cpu_ns is not None:
             found[names.PROCESS_CPU_NS] = self.process_cpu_ns
         stacks = self._stacks(longest)

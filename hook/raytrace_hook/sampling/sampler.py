@@ -208,6 +208,7 @@ class Sampler:
         followed = self._followed.get(span_id) or self._follow(span_id, self._begun(span_id, one, reading))
         if followed is None:
             return
+        followed.profile.cpu_delay_ns += reading.delay_ns
         if followed.begun is None:
             followed.profile.cpu_ns += reading.cpu_ns  # in the mean, who is met gets what was used
         else:

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.diff.functions import compare_functions
-from raytrace_analyze.analyses.diff.notes import comparison_notes
 from raytrace_analyze.analyses.diff.result import Group, RunDiff
 from raytrace_analyze.analyses.diff.runs import KEY, RunGroup, collect_runs
 from raytrace_analyze.analyses.diff.significance import Significance
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.wording.comparison import comparison_notes
 
 Tables = Trace | Sequence[Trace]
 Events = pl.DataFrame | Sequence[pl.DataFrame | None] | None
@@ -60,7 +60,9 @@ def diff(
         functions=compare_functions(base_runs, new_runs, parts),
         test=significance.name,
         p_value=significance.p_values(makespans.astype(np.float64)[None, :])[0],
-        notes=comparison_notes(base_runs, new_runs),
+        notes=comparison_notes(
+            base_runs.about, new_runs.about, have_functions_in_common=_have_functions_in_common(base_runs, new_runs)
+        ),
     )
 
 
@@ -85,6 +87,12 @@ def _parts(base: RunGroup, new: RunGroup) -> pl.DataFrame:
         .with_columns(difference_ns=pl.col("new_ns") - pl.col("base_ns"))
         .sort(pl.col("difference_ns").abs(), *KEY, descending=[True, False, False, False], nulls_last=True)
     )
+
+
+def _have_functions_in_common(base: RunGroup, new: RunGroup) -> bool:
+    """Tell whether a function ran on both sides; where one side had none, nothing speaks against it."""
+    of_base, of_new = (set(runs.tasks.get_column("function").drop_nulls().unique().to_list()) for runs in (base, new))
+    return not of_base or not of_new or not of_base.isdisjoint(of_new)
 
 
 def mean_ns(runs: RunGroup) -> int:

@@ -12,6 +12,7 @@ from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.vocabulary import ScopeKind
 
 RUNS = pl.Schema(
     {
@@ -79,11 +80,11 @@ def collect_runs(
 
 def _of_trace(trace: PreparedTrace, job: str | None, options: PathOptions) -> RunGroup:
     scope_of, keys = trace.scopes("jobs").of_row, trace.scopes("jobs").keys
-    has_jobs = any(key.kind == "job" for key in keys)
+    has_jobs = any(key.kind == ScopeKind.JOB for key in keys)
     wanted = [
         number
         for number, key in enumerate(keys)
-        if (key.kind == "job" or not has_jobs) and (job is None or _fits(key.session, key.id, job))
+        if (key.kind == ScopeKind.JOB or not has_jobs) and (job is None or _fits(key.session, key.id, job))
     ]
     runs = pl.DataFrame(
         {
@@ -162,4 +163,4 @@ def _numbered(tables: Sequence[RunGroup]) -> RunGroup:
 
 def _names(trace: PreparedTrace) -> list[str]:
     keys = trace.scopes("jobs").keys if trace.spans.height else []
-    return [f"{key.session}/{key.id}" if key.kind == "job" else key.session for key in keys]
+    return [key.chosen_by for key in keys]

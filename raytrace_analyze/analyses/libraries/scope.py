@@ -20,7 +20,7 @@ class JobRows:
     @property
     def id(self) -> str:
         """The job as `critical_path` takes it."""
-        return f"{self.key.session}/{self.key.id}" if self.key.kind == "job" else self.key.session
+        return self.key.chosen_by
 
 
 def rows_of_job(trace: PreparedTrace, job: str | None) -> JobRows:

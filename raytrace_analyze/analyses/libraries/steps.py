@@ -10,13 +10,14 @@ from raytrace_analyze.analyses.libraries.rounds import find_rounds
 from raytrace_analyze.analyses.libraries.scope import JobRows, rows_of_job
 from raytrace_analyze.analyses.libraries.step_actors import actors_in
 from raytrace_analyze.analyses.libraries.step_calls import sum_calls
+from raytrace_analyze.choices import choose
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.scopes import find_runs
-from raytrace_analyze.vocabulary import StepGroup, choose
+from raytrace_analyze.vocabulary import StepGroup
 
 STEPS = pl.Schema(
     {

@@ -3,8 +3,9 @@
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.train_reports import find_reports, training_functions
+from raytrace_analyze.choices import choose
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.vocabulary import TrainGroup, TrainPart, choose
+from raytrace_analyze.vocabulary import TrainGroup, TrainPart
 
 _TRAINING = ("session", "job_id", "run", "attempt")
 _STEP = (*_TRAINING, "step")

@@ -4,10 +4,11 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.tune_trials import KEY, TRIAL_SPAN, find_attempts
+from raytrace_analyze.choices import choose
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.vocabulary import TuneGroup, choose
+from raytrace_analyze.vocabulary import TuneGroup
 
 TRIALS = pl.Schema(
     {

@@ -4,8 +4,8 @@ from raytrace_analyze.report.elements import data_table, notes, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Child, Markup, tag
 from raytrace_analyze.units import count_text
-from raytrace_analyze.views.data_view import execution_cells, execution_text, longest_executions
-from raytrace_analyze.views.data_view import notes as data_notes
+from raytrace_analyze.views.libraries.data_view import execution_cells, execution_text, longest_executions
+from raytrace_analyze.views.libraries.data_view import notes as data_notes
 
 _SHOWN = 5
 _TEXTS = ("queued", "held back")

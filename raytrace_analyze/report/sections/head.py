@@ -9,7 +9,7 @@ from raytrace_analyze.report.markup import Child, Markup, prose, tag
 from raytrace_analyze.units import duration_text, share_text
 from raytrace_analyze.views.hang_view import blocked_text, circle_texts
 from raytrace_analyze.views.summary_view import how_it_ended, summary_lines, where_it_failed
-from raytrace_analyze.vocabulary import Outcome
+from raytrace_analyze.vocabulary import Outcome, ScopeKind
 
 
 def head_section(facts: ReportFacts) -> Markup:
@@ -34,7 +34,7 @@ def subject_of(scope: Scope) -> str:
 
 def short_title(scope: Scope) -> str:
     """Name what the page is about in short: a program by its file alone."""
-    name = PurePath(scope.name.split(" ", 1)[0]).name if scope.kind == "job" else ""
+    name = PurePath(scope.name.split(" ", 1)[0]).name if scope.kind == ScopeKind.JOB else ""
     return name or scope.title
 
 

@@ -15,11 +15,11 @@ import raytrace_hook  # noqa: E402
 from opentelemetry import trace  # noqa: E402
 from ray.tune.trainable.function_trainable import wrap_function  # noqa: E402
 from ray.util.tracing import tracing_helper  # noqa: E402
-from raytrace_hook.ray import internals, library_patches  # noqa: E402
+from raytrace_hook.ray import actors, internals, library_patches  # noqa: E402
 
 tracing_helper._enable_tracing()
 internals.is_driver = lambda: True
-internals.own_actor_id = lambda: "ac" * 16
+actors.own_actor_id = lambda: "ac" * 16
 raytrace_hook.setup_tracing()
 tracer = trace.get_tracer("program")
 

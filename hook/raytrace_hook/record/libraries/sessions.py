@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, library_patches
+from raytrace_hook.ray import actors, internals, library_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.items import Items
@@ -78,7 +78,7 @@ def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _record(session: Any) -> None:
-    actor_id = internals.own_actor_id()
+    actor_id = actors.own_actor_id()
     if actor_id is None or not internals.tracing_is_on():
         return
     about: dict[str, Any] = {}

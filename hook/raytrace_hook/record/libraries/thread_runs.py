@@ -18,7 +18,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals
+from raytrace_hook.ray import actors
 from raytrace_hook.ray.tracebacks import error_text, leave_out_this_frame
 
 _MOST_LAYERS = 10
@@ -62,7 +62,7 @@ class ThreadRun:
     def __init__(self, function: str, task_id: str, attributes: dict[str, Any], context: Any = None) -> None:
         """Record the submission, here and now, or under `context`; `attributes` are the run's."""
         self.task_id = task_id
-        actor_id = internals.own_actor_id()
+        actor_id = actors.own_actor_id()
         shared = {"ray.remote": "function", "ray.function": function}
         tracer = trace.get_tracer(__name__)
         # It takes nothing of a node that whoever starts it has not.

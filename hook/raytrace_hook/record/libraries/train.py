@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, library_patches
+from raytrace_hook.ray import actors, internals, library_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.record.libraries.sections import Section, recording, waiting
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, function_name, latest, of_thread, thread_task_id
@@ -45,7 +45,7 @@ def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _recorded(target: Callable[..., Any]) -> Callable[..., Any]:
     try:
-        actor_id = internals.own_actor_id()
+        actor_id = actors.own_actor_id()
         if actor_id is None or not internals.tracing_is_on():
             return target
         context = library_patches.train_context()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raytrace_analyze.commands import completion
+from raytrace_analyze import vocabulary
+from raytrace_analyze.command_line import completion
 from raytrace_analyze.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,6 +72,16 @@ ClockCorrect = Annotated[
     typer.Option(
         "--clock-correct/--no-clock-correct",
         help="Shift the times of machines whose clocks are proven to be off (default); the files stay as they are.",
+    ),
+]
+Engine = Annotated[
+    vocabulary.Engine,
+    typer.Option("--engine", help="local: on this machine. ray: on a Ray cluster, whose nodes all see the files."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address", metavar="ADDR", help="With --engine ray: the cluster. Default: auto.", show_default=False
     ),
 ]
 

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from raytrace_analyze.commands.hints import check_paths
-from raytrace_analyze.commands.options import OutputFormat
-from raytrace_analyze.commands.standard_input import DEFAULT_SPANS, load_given
+from raytrace_analyze.command_line.hints import check_paths
+from raytrace_analyze.command_line.options import OutputFormat
+from raytrace_analyze.command_line.standard_input import DEFAULT_SPANS, load_given
 from raytrace_analyze.errors import EXIT_DAMAGED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from raytrace_analyze.analyses.evidence import Evidence
     from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.ingest_report import IngestReport
 
 
 def open_spans(
@@ -30,22 +32,33 @@ def open_spans(
     Gives what was read and the exit code that its input calls for: 4 where some of it was damaged, which is then
     named on standard error. Raises UsageError where there is nothing to read.
     """
-    from raytrace_analyze.views.console import messages
-    from raytrace_analyze.views.merge_view import show_problems
     from raytrace_analyze.views.progress import progress_shown
 
+    paths = given_paths(given)
+    with progress_shown("reading spans") as progress:
+        found = load_given(paths, progress, job=job, trace=trace)
+    return found, exit_code_of(found.report)
+
+
+def given_paths(given: Sequence[Path] | None) -> Sequence[Path]:
+    """Give the paths that a command was given, or the table that it reads without. Raises UsageError for others."""
     if not given and not DEFAULT_SPANS.exists():
         raise UsageError(
             f"there is no {DEFAULT_SPANS} in this folder; name the span files, or make it first: "
             "raytrace-analyze merge FOLDER"
         )
     check_paths(given or (), DEFAULT_SPANS)
-    with progress_shown("reading spans") as progress:
-        found = load_given(given or [DEFAULT_SPANS], progress, job=job, trace=trace)
-    report = found.report
+    return given or [DEFAULT_SPANS]
+
+
+def exit_code_of(report: "IngestReport") -> int:
+    """Give the exit code that the input calls for: 4 where some was damaged; names what changes results."""
+    from raytrace_analyze.views.console import messages
+    from raytrace_analyze.views.merge_view import show_problems
+
     if told := [problem for problem in report.problems if problem.changes_results]:
         show_problems(told, messages())
-    return found, EXIT_DAMAGED if report.is_damaged else EXIT_OK
+    return EXIT_DAMAGED if report.is_damaged else EXIT_OK
 
 
 def write_result(
@@ -54,23 +67,25 @@ def write_result(
     table: Callable[[], None],
     document: Callable[[], dict[str, Any]],
     frame: "Callable[[], pl.DataFrame]",
-    found: "Ingested | Mapping[str, Ingested]",
+    found: "Ingested | Evidence | Mapping[str, Ingested]",
 ) -> None:
     """Write a result to standard output in the format asked for, and what it rests on: `found`, or each by its name."""
-    from raytrace_analyze.analyses.evidence import evidence
+    from raytrace_analyze.analyses.evidence import Evidence, evidence
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.evidence_view import evidence_document, show_evidence
 
-    several = found if isinstance(found, Mapping) else {"": found}
+    told: dict[str, Evidence] = {}
+    for name, each in (found if isinstance(found, Mapping) else {"": found}).items():
+        told[name] = each if isinstance(each, Evidence) else evidence(each)
 
     def show() -> None:
         table()
-        for name, each in several.items():
-            show_evidence(evidence(each), output(), of=name)
+        for name, each in told.items():
+            show_evidence(each, output(), of=name)
 
     def full_document() -> dict[str, Any]:
-        told = {name: evidence_document(evidence(each)) for name, each in several.items()}
-        return {**document(), "evidence": told.get("", told)}
+        documents = {name: evidence_document(each) for name, each in told.items()}
+        return {**document(), "evidence": documents.get("", documents)}
 
     write_plain(output_format, table=show, document=full_document, frame=frame)
 

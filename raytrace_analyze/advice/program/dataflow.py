@@ -7,7 +7,7 @@ towards "it is made of it". What a `.remote()` gives is a reference of its own: 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from raytrace_analyze.advice.syntax import (
+from raytrace_analyze.advice.program.syntax import (
     FUNCTIONS,
     Call,
     arguments,

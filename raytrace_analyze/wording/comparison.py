@@ -4,29 +4,28 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from raytrace_analyze.analyses.diff.runs import RunGroup
 from raytrace_analyze.units import count_text
 
 _OUTLIER = 2.0
 """From how many times the median of its group a run's makespan is pointed out."""
 
 
-def comparison_notes(base: RunGroup, new: RunGroup) -> tuple[str, ...]:
-    """Tell what makes the comparison weaker than it looks."""
-    return (*_of_both(base, new), *_of_group("BASE", base.about), *_of_group("NEW", new.about))
+def comparison_notes(base: pl.DataFrame, new: pl.DataFrame, *, have_functions_in_common: bool) -> tuple[str, ...]:
+    """Tell what makes the comparison weaker than it looks, from the runs of both sides (columns of `Group.runs`)."""
+    of_both = _of_both(base, new, have_functions_in_common)
+    return (*of_both, *_of_group("BASE", base), *_of_group("NEW", new))
 
 
-def _of_both(base: RunGroup, new: RunGroup) -> Iterator[str]:
-    if base.about.height == new.about.height == 1:
+def _of_both(base: pl.DataFrame, new: pl.DataFrame, have_functions_in_common: bool) -> Iterator[str]:
+    if base.height == new.height == 1:
         yield (
             "one run each: a change that is larger than the spread of a function's own task runs is told; of a smaller "
             "one, such as a straggler that is gone, one run cannot tell whether it was mended or did not come this "
             "time. Two more runs of each would tell"
         )
-    functions = [set(runs.tasks.get_column("function").drop_nulls().unique().to_list()) for runs in (base, new)]
-    if all(functions) and functions[0].isdisjoint(functions[1]):
+    if not have_functions_in_common:
         yield "no function ran in both BASE and NEW: they look like runs of different programs"
-    recorded = [runs.about.get_column("records_waits") for runs in (base, new)]
+    recorded = [runs.get_column("records_waits") for runs in (base, new)]
     if recorded[0].any() != recorded[1].any():
         with_waits, without = ("BASE", "NEW") if recorded[0].any() else ("NEW", "BASE")
         yield (

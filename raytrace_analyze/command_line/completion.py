@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from raytrace_analyze.commands.standard_input import DEFAULT_SPANS
+from raytrace_analyze.command_line.standard_input import DEFAULT_SPANS
 from raytrace_analyze.function_names import short_name
 
 _SHELL_SAFE = re.compile(r"[\w.:/-]+")

@@ -1,22 +1,22 @@
-"""What a piece of a queue means, in a sentence for the user."""
+"""What the pieces of queues were for."""
 
 import polars as pl
 
 from raytrace_analyze.function_names import short_names
 from raytrace_analyze.units import duration_text
-
-_SHORT_ID = 6
+from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.wording.phrases import SHORT_ID
 
 
 def cause_sentences(pieces: pl.DataFrame) -> pl.Series:
-    """Write a sentence for each piece (columns of `QUEUE_CAUSES` and the run's `node_id`)."""
+    """Write a sentence for each piece (columns of `queueing.split.QUEUE_PIECES`)."""
     took = pl.Series(
         [duration_text(duration) for duration in pieces.get_column("duration_ns").to_list()], dtype=pl.String
     )
     numbered = pieces.with_columns(took=took, number=pl.int_range(pl.len(), dtype=pl.Int64))
     # Cause by cause: each phrase is put together for the pieces that it is about, not for all of them.
     said = [
-        numbered.filter(pl.col("cause") == cause).select(
+        numbered.filter(pl.col("cause") == str(cause)).select(
             "number", sentence=pl.format("{} waited {}{}", _short("function", "it"), "took", phrase)
         )
         for cause, phrase in _phrases().items()
@@ -24,7 +24,7 @@ def cause_sentences(pieces: pl.DataFrame) -> pl.Series:
     return pl.concat(said).sort("number").get_column("sentence")
 
 
-def _phrases() -> dict[str, pl.Expr]:
+def _phrases() -> dict[Cause, pl.Expr]:
     holder = _short("holder_function", "a task")
     has_holder = pl.col("holder_span_id").is_not_null()
     on_node = _node("node_id", " on node {}")
@@ -40,38 +40,38 @@ def _phrases() -> dict[str, pl.Expr]:
         return pl.when(has_holder).then(text).otherwise(otherwise)
 
     return {
-        "dependency": known(
+        Cause.DEPENDENCY: known(
             pl.format(" for the result of {}{}", holder, holder_on), pl.lit(" for its arguments to be there")
         ),
-        "no-slot": known(
+        Cause.NO_SLOT: known(
             pl.format(" for {}{}{}: no slot was free", holder, holder_on, last_of),
             pl.format(" for a free slot{}", on_node),
         ),
-        "actor-busy": known(
+        Cause.ACTOR_BUSY: known(
             pl.format(" for {}{}: its actor was busy", holder, last_of), pl.lit(" for its actor, which was busy")
         ),
-        "actor-start": known(
+        Cause.ACTOR_START: known(
             pl.format(" for its actor to start: {}{}", holder, holder_on), pl.lit(" for its actor to start")
         ),
-        "worker-start": pl.format(" for a worker process to start{}", on_node),
-        "transfer": known(
+        Cause.WORKER_START: pl.format(" for a worker process to start{}", on_node),
+        Cause.TRANSFER: known(
             pl.format(" for its arguments, the result of {} among them, to be fetched", holder),
             pl.lit(" for its arguments to be fetched"),
         ),
-        "function-load": pl.lit(" for its code to be loaded in the worker process"),
-        "retry": pl.format(
+        Cause.FUNCTION_LOAD: pl.lit(" for its code to be loaded in the worker process"),
+        Cause.RETRY: pl.format(
             " before attempt {}{}",
             pl.col("attempt").fill_null(1),
             _node("holder_node_id", "; the one before ran on node {}"),
         ),
-        "restore": pl.format(" for its arguments to be pulled, or restored from disk{}", on_node),
-        "store-full": pl.format(" for room in the object store{}", on_node),
-        "placement": known(
+        Cause.RESTORE: pl.format(" for its arguments to be pulled, or restored from disk{}", on_node),
+        Cause.STORE_FULL: pl.format(" for room in the object store{}", on_node),
+        Cause.PLACEMENT: known(
             pl.format(" for its placement group: {}{} held what that needs", holder, holder_on),
             pl.lit(" for its placement group, which needs what nobody had free"),
         ),
-        "dispatch": pl.lit(" for the way to its worker"),
-        "unknown": pl.when(pl.col("on_actor"))
+        Cause.DISPATCH: pl.lit(" for the way to its worker"),
+        Cause.UNKNOWN: pl.when(pl.col("on_actor"))
         .then(pl.lit(", and nothing tells for what: its actor had a turn free"))
         .otherwise(pl.format(", and nothing tells for what: there was room{}", on_node)),
     }
@@ -83,5 +83,5 @@ def _short(column: str, otherwise: str) -> pl.Expr:
 
 def _node(column: str, text: str) -> pl.Expr:
     """Name a node by the first digits of its id, where it is known."""
-    named = pl.format(text, pl.col(column).str.head(_SHORT_ID))
+    named = pl.format(text, pl.col(column).str.head(SHORT_ID))
     return pl.when(pl.col(column).is_not_null()).then(named).otherwise(pl.lit(""))

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from raytrace_analyze.commands.standard_input import DASH
+from raytrace_analyze.command_line.standard_input import DASH
 from raytrace_analyze.errors import UsageError
 
 _FORMS = (

@@ -1,7 +1,6 @@
 """Defaults of options from a file: `raytrace.toml`, or `[tool.raytrace-analyze]` in `pyproject.toml`."""
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ def read_defaults(program: Any) -> tuple[dict[str, dict[str, Any]], Path | None]
 
 
 def _section(path: Path) -> dict[str, Any] | None:
+    import tomllib
+
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -7,10 +7,10 @@ the function that holds both calls is read (see `dataflow`), and what called it,
 import ast
 from enum import StrEnum
 
-from raytrace_analyze.advice.control import decides, is_only_passed_on, is_plain
-from raytrace_analyze.advice.dataflow import Flow, calls_at, calls_of
-from raytrace_analyze.advice.source_files import SourceFiles, place_of
-from raytrace_analyze.advice.syntax import Call, is_submit, is_wait
+from raytrace_analyze.advice.program.control import decides, is_only_passed_on, is_plain
+from raytrace_analyze.advice.program.dataflow import Flow, calls_at, calls_of
+from raytrace_analyze.advice.program.files import SourceFiles, place_of
+from raytrace_analyze.advice.program.syntax import Call, is_submit, is_wait
 
 Frame = tuple[str, int]
 """A file and a line."""

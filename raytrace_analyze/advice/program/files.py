@@ -5,10 +5,10 @@ import os
 import stat
 import warnings
 from collections.abc import Sequence
-from enum import StrEnum
 from os import PathLike
 
-from raytrace_analyze.advice.dataflow import Program
+from raytrace_analyze.advice.program.dataflow import Program
+from raytrace_analyze.vocabulary import NotRead
 
 LARGEST_SOURCE = 2_000_000
 """Bytes of a file that is read."""
@@ -21,19 +21,18 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class NotRead(StrEnum):
-    """Why a file that a span file names was not read."""
-
-    OUTSIDE = "in none of the folders that may be read"
-    MISSING = "not there, or not a file that can be read"
-    TOO_LARGE = "too large"
-    NO_PROGRAM = "no Python program"
-
-
 def place_of(text: str) -> tuple[str, int]:
     """Give the file and the line of `file:line`; line 0 where there is none."""
     file, _, line = text.rpartition(":")
     return file, int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
+
+
+def first_place(site: str | None) -> str | None:
+    """Give the innermost `file:line` of a call site as `raytrace.call_site` has it; None where that is not known."""
+    if not site:
+        return None
+    file, line = place_of(site.splitlines()[0])
+    return f"{file}:{line}"
 
 
 class SourceFiles:

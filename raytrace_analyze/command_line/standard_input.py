@@ -2,14 +2,13 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from raytrace_analyze.commands.memory import watch_memory
+from raytrace_analyze.command_line.memory import watch_memory
 from raytrace_analyze.errors import RaytraceError, UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +60,8 @@ def _spooled() -> Iterator[Path]:
         raise UsageError(
             "- stands for standard input, and nothing is piped there: zcat spans.gz | raytrace-analyze ... -"
         )
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder:
         file = Path(folder) / "stdin"
         with file.open("wb") as stream:

@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Sequence
 
-from raytrace_analyze.advice.dataflow import Flow
-from raytrace_analyze.advice.syntax import (
+from raytrace_analyze.advice.program.dataflow import Flow
+from raytrace_analyze.advice.program.syntax import (
     FUNCTIONS,
     Call,
     arguments,

@@ -1,0 +1,1 @@
+"""What the program's own source says of what it does with a result."""

@@ -1,0 +1,21 @@
+"""One of the words of a kind, chosen by what somebody wrote."""
+
+from enum import StrEnum
+from typing import TypeVar
+
+from raytrace_analyze.closest import did_you_mean
+from raytrace_analyze.errors import UsageError
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def choose(kind: type[_Word], wanted: str, what: str, *, but: tuple[_Word, ...] = ()) -> _Word:
+    """Read one of the words of a kind, `but` for some. Raises UsageError for any other, which names the choices.
+
+    `what` says in the message what the word is, such as `group`.
+    """
+    choices = [word for word in kind if word not in but]
+    if wanted in choices:
+        return kind(wanted)
+    meant = did_you_mean(str(wanted), choices)
+    raise UsageError(f"there is no {what} {str(wanted)!r}{meant}; choose one of {', '.join(choices)}")

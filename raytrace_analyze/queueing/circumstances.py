@@ -1,0 +1,147 @@
+"""What is known of each run that can tell why it waited: its states, slot and process, and what ran there before."""
+
+from functools import cached_property
+
+import numpy as np
+
+from raytrace_analyze.queueing.demands import read_demands
+from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots
+from raytrace_analyze.queueing.task_states import first_known, read_states
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
+from raytrace_analyze.trace.asof import NEVER, latest_other, members_at, times_at
+from raytrace_analyze.trace.groups import Timed
+from raytrace_analyze.trace.numbering import by_end, number_pairs
+from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.trace.turns import Turns, find_turns
+
+_IN_GROUP = r"_group_(?:\d+_)?([0-9a-f]{12,})"
+"""How Ray names the resources of a placement group."""
+
+
+class Circumstances:
+    """Runs of a table, and what stood around each before it started; runs are rows of the table."""
+
+    def __init__(self, structure: Structure, runs: Runs, turns: Turns | None = None) -> None:
+        self.structure = structure
+        self.runs = runs
+        self.turns = turns or find_turns(runs)
+        self.states = read_states(structure)
+        self.held_from = self._held_from()
+        self.node = _nodes(structure, runs)
+        """The number of the node that a task's run, or an actor's creation, was on; -1 for other spans."""
+
+    @cached_property
+    def first_on_worker(self) -> RowIds:
+        """By number of the worker process: the run that it began with, -1 where there is none."""
+        return _first(self.runs.on_worker, self.runs.worker, self.held_from)
+
+    @cached_property
+    def creations(self) -> Timed:
+        """By number of the actor: its creations."""
+        return _by_end(self.structure, np.where(self.runs.is_creation, self.runs.actor, -1))
+
+    @cached_property
+    def on_node(self) -> Timed:
+        """By number of the node: the runs of tasks there."""
+        return self.runs.by_release(np.where(self.runs.actor < 0, self.node, -1))
+
+    @cached_property
+    def slots(self) -> NodeSlots:
+        """The nodes' slots, each held from when the run was sent to its worker."""
+        flow = self.structure.run_above
+        demands = read_demands(self.structure, self.runs, self.node, self.states.resources)
+        return node_slots(self.structure, self.runs, demands, self.held_from, flow)
+
+    @cached_property
+    def is_counted(self) -> Flags:
+        """Of runs: their nodes' slots can be counted.
+
+        Where a run lets its slot go while it waits, more are taken at once than there are, as it goes on.
+        """
+        flow = self.structure.run_above
+        waits = letting_go(self.structure, self.runs, flow)
+        counted = np.ones(self.node.max(initial=-1) + 2, dtype=np.bool_)
+        counted[self.node[flow[waits]]] = False
+        counted[-1] = False
+        return counted[self.node]
+
+    def earlier(self, run: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
+        """Give the attempt before each run, or for an actor's restart what ran on it last: its end and its row."""
+        found = latest_other(self.runs.attempts, self.runs.same_task[run], until, run)
+        time, holder = times_at(self.runs.attempts, found), members_at(self.runs.attempts, found)
+        made = latest_other(self.creations, np.where(self.runs.is_creation[run], self.runs.actor[run], -1), until, run)
+        last = latest_other(self.runs.on_actor, np.where(made >= 0, self.runs.actor[run], -1), until, run)
+        died = times_at(self.runs.on_actor, last)
+        return np.maximum(time, died), np.where(died > time, members_at(self.runs.on_actor, last), holder)
+
+    def _held_from(self) -> RowIds:
+        """Since when each run has had its slot: since it was sent to its worker, not before that had ended another."""
+        start = self.structure.start
+        if self.states.known.any():
+            held = np.minimum(first_known(self.states.submitted, self.states.running, start), start)
+        else:
+            held = start.copy()
+        on_worker = self.runs.on_worker
+        same = np.diff(np.repeat(np.arange(on_worker.first.size - 1), np.diff(on_worker.first))) == 0
+        run, before = on_worker.members[1:][same], on_worker.times[:-1][same]
+        held[run] = np.maximum(held[run], np.minimum(before, start[run]))
+        return held
+
+    @cached_property
+    def first_in_group(self) -> Flags:
+        """Of runs: the first that ran in its placement group."""
+        resources = self.states.resources
+        first = np.zeros(len(resources), dtype=np.bool_)
+        group = resources.str.extract(_IN_GROUP) if resources.null_count() < len(resources) else resources
+        number, _ = number_pairs(self.structure, group, self.structure.is_run)
+        rows = np.flatnonzero(number >= 0)
+        order = rows[np.lexsort((self.structure.start[rows], number[rows]))]
+        first[order[np.diff(number[order], prepend=-1) != 0]] = True
+        return first
+
+    @cached_property
+    def takes_results(self) -> Flags:
+        """Of runs: results of other tasks are among their arguments."""
+        lists = self.structure.spans.get_column("dependency_task_ids")
+        submit = self.structure.submit
+        return (submit >= 0) & flags(lists.list.len() > 0)[submit]
+
+    def done(self, run: RowIds) -> RowIds:
+        """When whoever submitted a run (-1: none) knew that it was over, NEVER where that is not told."""
+        return np.where(run >= 0, self.states.done[run], NEVER)
+
+    def begins_process(self, run: RowIds) -> Flags:
+        """Tell the runs that their worker processes began with."""
+        first: Flags = self._first_beside(run) == run
+        return first
+
+    def _first_beside(self, run: RowIds) -> RowIds:
+        """The run that each run's worker process began with, -1 where the process is not known."""
+        first, known = np.full(run.size, -1, dtype=np.int64), self.runs.worker[run] >= 0
+        first[known] = self.first_on_worker[self.runs.worker[run[known]]]
+        return first
+
+
+def _first(on_worker: Timed, worker: RowIds, held_from: Nanos) -> RowIds:
+    """Give for each worker the run that it began with."""
+    members, workers = on_worker.members, on_worker.first.size - 1
+    since, of = held_from[members], worker[members]
+    earliest = np.full(workers, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, of, since)
+    first = np.full(workers, -1, dtype=np.int64)
+    is_first = np.flatnonzero(since == earliest[of])[::-1]
+    # Of equal ones the first in order is written last.
+    first[of[is_first]] = members[is_first]
+    return first
+
+
+def _by_end(structure: Structure, group: RowIds) -> Timed:
+    """Group runs in order of their ends; `group` (-1: none) is parallel to the table."""
+    return by_end(structure, group, int(group.max(initial=-1)) + 1)
+
+
+def _nodes(structure: Structure, runs: Runs) -> RowIds:
+    """Number the nodes; runs that hold slots there have one, methods and other spans -1."""
+    holds = structure.is_run & ((runs.actor < 0) | runs.is_creation)
+    return number_pairs(structure, structure.spans.get_column("node_id"), holds)[0]

@@ -1,0 +1,179 @@
+"""The constraints of a scope worked out: the edges of the program, then those of the slots."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.replay.demand import find_demand
+from raytrace_analyze.replay.edges import program_edges, slot_edges
+from raytrace_analyze.replay.events import Events, lay_events
+from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
+from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
+from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.clipping import Scoped
+from raytrace_analyze.trace.relations import Runs, relate_runs
+from raytrace_analyze.trace.waiting import Waiting, find_waiting
+
+_ROUNDS = 64
+"""How often activities that begin at one time are put in order before the rest is taken to be a circle."""
+
+
+def build_graph(
+    scoped: Scoped,
+    scope: int,
+    runs: Runs | None = None,
+    options: PathOptions | None = None,
+    *,
+    waiting: Waiting | None = None,
+    had_slots: int | None = None,
+    at_most: int | None = None,
+) -> Graph:
+    """Work out the constraints of one scope.
+
+    `had_slots`: how many slots there were, told from times if None; `at_most`: how many where these tell of none.
+    """
+    options = options or PathOptions()
+    runs = runs or relate_runs(scoped.structure)
+    events = lay_events(scoped, runs, scope, waiting or find_waiting(runs), infer=options.infer)
+    activity = np.cumsum(events.is_barrier) - 1
+    first = np.flatnonzero(events.is_barrier)
+    gap = np.diff(events.time, prepend=events.time[:1])
+    owner = events.owner
+    structure, spans = scoped.structure, scoped.span_count
+    inside = np.minimum(owner, spans - 1)
+    works = (owner >= spans) | ((owner >= 0) & ~structure.is_submit[inside] & ~events.runs.is_wait[inside])
+    function, functions = _functions(events)
+    bare = Graph(
+        events=events,
+        activity=activity,
+        first=first,
+        fixed=np.where(events.is_barrier, 0, gap),
+        works=works,
+        source=np.empty(0, dtype=np.int64),
+        target=np.empty(0, dtype=np.int64),
+        delay=np.empty(0, dtype=np.int64),
+        of_slot=np.empty(0, dtype=np.bool_),
+        ready=np.empty(0, dtype=np.int64),
+        lag=np.empty(0, dtype=np.int64),
+        order=np.empty(0, dtype=np.int64),
+        demand=_NO_DEMAND,
+        slots=None,
+        function=function,
+        functions=functions,
+    )
+    graph = _constrained(bare, *program_edges(events, options))
+    demand = find_demand(graph)
+    is_known = events.runs.recorded[demand.run].all()
+    slots = find_slots(demand, had_slots) if is_known or had_slots is not None else None
+    slots = find_slots(demand, at_most) if slots is None and at_most is not None else slots
+    return _slotted(replace(graph, demand=demand, slots=slots))
+
+
+_NONE = np.empty(0, dtype=np.int64)
+_NO_DEMAND = Demand(*(_NONE for _ in range(12)))
+
+
+def _functions(events: Events) -> tuple[RowIds, list[str]]:
+    """Number the functions; by event the one whose stretch it ends, the driver for what is in no run."""
+    spans = events.scoped.structure.spans
+    of_row = spans.get_column("function").fill_null("")
+    names = of_row.unique().sort()
+    number = of_row.replace_strict(names, pl.int_range(names.len(), eager=True), return_dtype=pl.Int64).to_numpy()
+    run = events.run_above[np.maximum(events.owner, 0)]
+    run = np.where(events.owner >= 0, run, -1)
+    return np.where(run >= 0, number[run], names.len()), [*names.to_list(), DRIVER]
+
+
+def _constrained(graph: Graph, source: RowIds, target: RowIds) -> Graph:
+    """Add the edges of the program, put them in order and find the lags."""
+    target = graph.activity[target]
+    order = _in_order(graph, source, target)
+    kept = order[graph.activity[source]] < order[target]
+    source, target = source[kept], target[kept]
+    # What waits for nothing after all still lies in its scope.
+    alone = np.setdiff1d(np.arange(graph.first.size), target)
+    root = graph.events.start_of[graph.events.root]
+    alone = alone[alone != graph.activity[root]]
+    source = np.concatenate([source, np.full(alone.size, root)])
+    target = np.concatenate([target, alone])
+    ready = latest_source(graph, source, target)
+    by_order = np.argsort(order[target], kind="stable")
+    return replace(
+        graph,
+        source=source[by_order],
+        target=target[by_order],
+        delay=np.zeros(source.size, dtype=np.int64),
+        of_slot=np.zeros(source.size, dtype=np.bool_),
+        ready=ready,
+        lag=graph.began - ready,
+        order=order,
+    )
+
+
+def _in_order(graph: Graph, source: RowIds, target: RowIds) -> RowIds:
+    """Put the activities in an order in which causes come first: by time; those of one time by what leads where."""
+    began, cause = graph.began, graph.activity[source]
+    rank = np.zeros(graph.first.size, dtype=np.int64)
+    tied = np.flatnonzero((began[cause] == began[target]) & (cause != target))
+    for _ in range(_ROUNDS):
+        later = rank[cause[tied]] >= rank[target[tied]]
+        if not later.any():
+            break
+        np.maximum.at(rank, target[tied][later], rank[cause[tied]][later] + 1)
+    rank += 1
+    rank[graph.activity[graph.events.start_of[graph.events.root]]] = 0
+    order = np.empty(rank.size, dtype=np.int64)
+    order[np.lexsort((rank, began))] = np.arange(rank.size)
+    return order
+
+
+def _slotted(graph: Graph) -> Graph:
+    """Add an edge for every slot that somebody waited for, and take it out of the lags."""
+    source, target = slot_edges(graph.events)
+    target = graph.activity[target]
+    if graph.slots is not None:
+        source, target = _granted(graph, graph.slots, source, target)
+    kept = graph.order[graph.activity[source]] < graph.order[target]
+    kept &= graph.events.time[source] > graph.ready[target]
+    source, target = source[kept], target[kept]
+    freed = np.maximum(latest_source(graph, source, target), graph.ready)
+    waited = np.zeros(graph.first.size, dtype=np.bool_)
+    waited[target] = True
+    if graph.slots is not None:
+        activities = graph.activity[graph.events.start_of[graph.demand.run]]
+        queued = ~graph.slots.jumped
+        freed[activities[queued]] = graph.slots.granted[queued]
+        waited[activities[queued]] = True
+    lag = np.where(waited, graph.began - freed, graph.lag)
+    return replace(with_edges(graph, source, target, of_slot=True), lag=lag)
+
+
+def _granted(graph: Graph, slots: SlotModel, source: RowIds, target: RowIds) -> tuple[RowIds, RowIds]:
+    """Give the edges from what made room for a run to its start; those given only for runs that jumped the queue."""
+    events, demand = graph.events, graph.demand
+    start = graph.activity[events.start_of[demand.run]]
+    by_run, by_wait = np.flatnonzero(slots.by_run >= 0), np.flatnonzero(slots.by_wait >= 0)
+    stay = np.isin(target, start[slots.jumped])
+    return (
+        np.concatenate(
+            [
+                source[stay],
+                events.end_of[demand.run[slots.by_run[by_run]]],
+                demand.pause_event[slots.by_wait[by_wait]],
+            ]
+        ),
+        np.concatenate([target[stay], start[by_run], start[by_wait]]),
+    )
+
+
+def as_it_was(graph: Graph) -> Graph:
+    """Give the constraints with every place in a worker process as it was, also where slots do not explain it."""
+    source, target = slot_edges(graph.events)
+    target = graph.activity[target]
+    kept = graph.order[graph.activity[source]] < graph.order[target]
+    kept &= graph.events.time[source] > graph.began[target] - graph.lag[target]
+    graph = with_edges(graph, source[kept], target[kept], of_slot=True)
+    return replace(graph, lag=graph.began - latest_source(graph, graph.source, graph.target), slots=None)

@@ -1,0 +1,57 @@
+"""Runs numbered by what they have in common, and put in groups by that."""
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.table.lineage import Flags, RowIds
+from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, shared
+from raytrace_analyze.trace.span_arrays import Structure
+
+
+def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[RowIds, int]:
+    """Number the distinct pairs of session and `key` among some spans; -1 for others and where the key is null.
+
+    Gives how many there are, too.
+    """
+    number = np.full(structure.is_run.size, -1, dtype=np.int64)
+    if key.null_count() == len(key):
+        return number, 0
+    rows = np.flatnonzero(among & key.is_not_null().to_numpy())
+    if rows.size == 0:
+        return number, 0
+    # Sorting hashes takes half the time of grouping strings; two keys in 10^7 share one once in 300,000 tables.
+    hashes = structure.mixed_session[rows] ^ key.hash(2).to_numpy()[rows]
+    order = np.argsort(hashes)
+    changes = np.zeros(rows.size, dtype=np.int64)
+    changes[1:] = hashes[order[1:]] != hashes[order[:-1]]
+    of_sorted = np.cumsum(changes)
+    number[rows[order]] = of_sorted
+    return number, int(of_sorted[-1]) + 1
+
+
+def number_tasks(structure: Structure) -> RowIds:
+    """Number the tasks of runs, which share one if they share their submit or their task id; -1 where none is known."""
+    task, count = number_pairs(structure, structure.run_task, structure.is_run)
+    submit = structure.submit
+    number = np.where(task >= 0, task, np.where(submit >= 0, count + submit, -1))
+    of_submit, of_task = (np.flatnonzero(shared(group) >= 0) for group in (submit, task))
+    while of_submit.size:
+        # Runs of one submit that name different tasks are of one task, and so are all others of these.
+        before = number.copy()
+        for rows, group in ((of_submit, submit), (of_task, task)):
+            least = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+            np.minimum.at(least, group[rows], number[rows])
+            number[rows] = least[group[rows]]
+        if np.array_equal(before, number):
+            break
+    return number
+
+
+def by_end(structure: Structure, group: RowIds, group_count: int) -> Timed:
+    """Group runs (`group` is that of every row, -1 for none) in order of their ends."""
+    rows = np.flatnonzero(group >= 0)
+    if rows.size and group_count <= rows.size:
+        # Many runs in few groups: their order by end is there already.
+        rows = structure.latest_last
+        return group_sorted(group[rows], group_count, rows, structure.end[rows])
+    return group_in_order(group[rows], group_count, rows, structure.lateness[rows], structure.end[rows])

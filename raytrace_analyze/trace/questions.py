@@ -1,0 +1,135 @@
+"""Questions that a program asks an actor again and again, until another's call has changed the answer.
+
+`while not ray.get(status.is_done.remote()): time.sleep(1)` waits for whoever calls `status.finish`. No wait says so:
+each question is answered at once. It is taken to have waited for that call where nothing else explains the loop: some
+questions were answered between which nobody else called the actor, then one call of another method ended, and with the
+next answer the loop was over.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.trace.asof import latest_until, members_at
+from raytrace_analyze.trace.groups import Timed, group_by_time
+from raytrace_analyze.trace.numbering import number_pairs
+from raytrace_analyze.trace.samples import sampled_above
+from raytrace_analyze.trace.span_arrays import Structure
+
+IN_VAIN = 3
+"""So many questions at least must have been asked while nothing changed."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The ends of such loops: parallel arrays of rows."""
+
+    in_vain: RowIds
+    """The wait for the last answer that was not yet what the loop waited for."""
+    answer: RowIds
+    """The wait for the next one."""
+    changed_by: RowIds
+    """The run, of another method on the actor, that ended in between."""
+
+
+def find_answers(structure: Structure) -> Answers:
+    """Find the loops of questions of the runs and drivers that the sampler looked at, and who ended each."""
+    asked = _questions(structure)
+    if asked.wait.size <= IN_VAIN:
+        return Answers(asked.wait[:0], asked.wait[:0], asked.wait[:0])
+    changed_by = _changes(structure, asked)
+    is_changed = changed_by >= 0
+    number = np.arange(asked.wait.size)
+    last_break = np.maximum.accumulate(np.where(asked.follows & ~is_changed, -1, number))
+    unchanged = number - 1 - np.concatenate([[-1], last_break[:-1]])
+    ends = np.flatnonzero(is_changed & (unchanged >= IN_VAIN - 1) & _is_last(structure, asked))
+    found = ends[~_is_by(structure, changed_by[ends], asked.flow[ends])]
+    return Answers(asked.wait[found - 1], asked.wait[found], changed_by[found])
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Waits for one call of an actor's method each: parallel arrays, by who asks what, in order of time."""
+
+    wait: RowIds
+    run: RowIds
+    flow: RowIds
+    """The run or driver that asks."""
+    actor: RowIds
+    """The number of the actor, by row of a run."""
+    method: RowIds
+    """The number of the function, by row of a run."""
+    follows: Flags
+    """Whether it is the same question as the one before, asked when that was answered."""
+
+
+def _questions(structure: Structure) -> _Asked:
+    spans, submit = structure.spans, structure.submit
+    wait, run = structure.ready_runs
+    alone = np.bincount(wait, minlength=structure.start.size)[wait] == 1
+    is_closed = ~structure.is_run[wait] & ~structure.in_flight[wait]
+    kept = alone & is_closed & spans.get_column("actor_id").gather(run).is_not_null().to_numpy() & (submit[run] >= 0)
+    wait, run = wait[kept], run[kept]
+    flow = sampled_above(structure, wait)
+    wait, run, flow = wait[flow >= 0], run[flow >= 0], flow[flow >= 0]
+    if wait.size <= IN_VAIN:
+        return _Asked(wait, run, flow, run[:0], run[:0], run[:0] > 0)
+    actor, _ = number_pairs(structure, spans.get_column("actor_id"), structure.is_run)
+    method, _ = number_pairs(structure, spans.get_column("function"), structure.is_run)
+    order = np.lexsort((structure.id_ranks(wait), structure.start[submit[run]], method[run], actor[run], flow))
+    wait, run, flow = wait[order], run[order], flow[order]
+    follows = np.zeros(wait.size, dtype=np.bool_)
+    follows[1:] = (
+        (flow[1:] == flow[:-1])
+        & (actor[run[1:]] == actor[run[:-1]])
+        & (method[run[1:]] == method[run[:-1]])
+        & (structure.start[submit[run[1:]]] >= structure.end[wait[:-1]])
+    )
+    return _Asked(wait, run, flow, actor, method, follows)
+
+
+def _changes(structure: Structure, asked: _Asked) -> RowIds:
+    """Give by question the last run of another method on the actor that ended since the answer before, -1 for none."""
+    runs = np.flatnonzero(asked.actor >= 0)
+    actors = int(asked.actor.max()) + 1
+    ended = group_by_time(asked.actor[runs], actors, runs, structure.end[runs], structure.lateness[runs])
+    last = latest_until(ended, asked.actor[asked.run], structure.end[asked.run])
+    method = asked.method[members_at(ended, last)]
+    is_own = (last >= 0) & (method == asked.method[asked.run])
+    last = np.where(is_own, _other_before(ended, asked.method)[last], last)
+    changed_by = members_at(ended, last)
+    since = np.concatenate([[0], structure.start[asked.run[:-1]]])
+    return np.where(asked.follows & (changed_by >= 0) & (structure.end[changed_by] > since), changed_by, -1)
+
+
+def _other_before(ended: Timed, method: RowIds) -> RowIds:
+    """Give by position the last before it, in its group, that is a run of another method; -1 for none."""
+    kind, place = method[ended.members], np.arange(ended.members.size)
+    begins = np.ones(place.size, dtype=np.bool_)
+    begins[1:] = kind[1:] != kind[:-1]
+    is_first = np.zeros(place.size + 1, dtype=np.bool_)
+    is_first[ended.first] = True
+    begins |= is_first[:-1]
+    streak = np.maximum.accumulate(np.where(begins, place, 0))
+    return np.where(is_first[streak], -1, streak - 1)
+
+
+def _is_by(structure: Structure, run: RowIds, flow: RowIds) -> Flags:
+    """Tell whether each run was submitted by a flow."""
+    submit = structure.submit[run]
+    found: Flags = (submit >= 0) & (sampled_above(structure, np.maximum(submit, 0)) == flow)
+    return found
+
+
+def _is_last(structure: Structure, asked: _Asked) -> Flags:
+    """Tell the questions after which their flow went on to something else: it did not just ask again."""
+    submits = np.flatnonzero(structure.is_submit)
+    of_flow = sampled_above(structure, submits)
+    begun = group_by_time(of_flow, structure.start.size, submits, structure.start[submits])
+    goes_on = np.ones(asked.wait.size, dtype=np.bool_)
+    answered: Nanos = structure.end[asked.wait[:-1]]
+    again = structure.start[structure.submit[asked.run[1:]]]
+    between = latest_until(begun, asked.flow[:-1], again - 1) > latest_until(begun, asked.flow[:-1], answered)
+    goes_on[:-1] = ~asked.follows[1:] | between
+    return goes_on

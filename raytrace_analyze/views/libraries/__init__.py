@@ -1,0 +1,1 @@
+"""Ray's libraries, and loops, on screen: one table each."""

@@ -1,0 +1,1 @@
+"""English for what the analyses found: facts in, a sentence out; nothing here knows of a screen."""

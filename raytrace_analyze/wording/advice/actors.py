@@ -1,0 +1,36 @@
+"""Of actors whose calls queue up for them."""
+
+from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.wording.advice.words import Words
+
+
+def bottleneck(
+    name: str, actors: int, calls: int, *, longest_wait_ns: int, busy_ns: int, of_ns: int, on_loop: bool
+) -> Words:
+    """Say of the actors of a class that they run one call at a time; the busiest was so for `busy_ns` of `of_ns`."""
+    which = f"an actor `{name}`" if actors == 1 else f"each of {actors:,} actors `{name}`"
+    or_else = (
+        "or let its methods await what they wait for: an `async def` makes the whole actor an event loop, on which "
+        "a method that blocks keeps all others waiting"
+        if on_loop
+        else "make methods that wait async, or move work that needs no state into tasks"
+    )
+    return Words(
+        f"{which} runs one call at a time, {count_text(calls, 'call')} in all; they waited "
+        f"{duration_text(longest_wait_ns)} for their turn at most, and it was busy for {share_text(busy_ns, of_ns)} of "
+        "the time",
+        f"spread the calls over several actors (this is what two in place of one would save), {or_else}",
+    )
+
+
+def uneven_pool(
+    name: str, actors: int, *, most_ns: int, most_calls: int, least_ns: int, least_calls: int, is_stateless: bool
+) -> Words:
+    """Say of several actors that one has most of the work, while another has little."""
+    proviso = "" if is_stateless else "if the calls need no state of their actor's own, "
+    return Words(
+        f"one of {actors:,} actors `{name}` worked {duration_text(most_ns)} in {most_calls:,} calls, another "
+        f"{duration_text(least_ns)} in {least_calls:,}, while calls waited for the busy one",
+        f"{proviso}give each call to whichever actor is free (`ray.util.ActorPool`, `imap_unordered` with small "
+        "chunks) instead of dealing them out in turn",
+    )

@@ -1,0 +1,124 @@
+"""Of runs: too small, too many, too slow, idle, failed, and what they had to wait for before they started."""
+
+from raytrace_analyze.function_names import name_of
+from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.wording.advice.words import Words
+from raytrace_analyze.wording.phrases import at_text, times_text
+
+_FIRST_RUN = "a second run, or a cluster that lives longer, does not pay this again; "
+
+
+def small_tasks(
+    function: str, runs: int, *, ran_ns: float, submitting_ns: float, starting_ns: float, batch: int
+) -> Words:
+    """Say of a function's runs that they take less time than their overhead; `batch` items could be one task."""
+    return Words(
+        f"{name_of(function)} runs {runs:,} times for {duration_text(ran_ns)}, but it takes "
+        f"{duration_text(submitting_ns)} to submit each and {duration_text(starting_ns)} to start it",
+        f"give each task more to do, such as {batch:,} of the items at a time",
+    )
+
+
+def too_many_in_flight(function: str, pending: int, slots: int | None) -> Words:
+    """Say how many tasks of a function waited to start at one time, for how many slots where that is known."""
+    return Words(
+        f"{pending:,} tasks of {name_of(function)} were waiting to start at one time"
+        + (f", for {count_text(slots, 'slot')}" if slots else ""),
+        "keep fewer in flight: submit a new one only when ray.wait says that one is ready. That saves memory in "
+        "the driver and on the head node, not time",
+    )
+
+
+def straggler(
+    function: str, runs: int, *, usual_ns: float, longest_ns: float, stragglers: int, only_on_actor: str | None
+) -> Words:
+    """Say how long a function usually works and how long the slowest did; `only_on_actor` is where all these were."""
+    others = f", and {stragglers - 1:,} more took far longer" if stragglers > 1 else ""
+    where = f", all on {only_on_actor}" if only_on_actor is not None else ""
+    return Words(
+        f"{name_of(function)} usually works {duration_text(usual_ns)}, but one run of {runs:,} took "
+        f"{duration_text(longest_ns)}{others}{where}",
+        "look at what that run was given: split what is larger than the rest into parts of its own, or submit it first",
+    )
+
+
+def retries(function: str, attempts: int, *, ran_ns: int, delay_ns: int, message: str) -> Words:
+    """Say how often a function failed and was tried again, how long these ran and the next ones waited, and why."""
+    reason = f": {message}" if message else ""
+    return Words(
+        f"{name_of(function)} failed and was tried again {times_text(attempts)}{reason}; the attempts that failed ran "
+        f"{duration_text(ran_ns)}, and the next ones waited {duration_text(delay_ns)}",
+        "mend what fails; if it is memory, give the task more of it or run fewer at a time",
+    )
+
+
+def actor_ended(function: str, attempts: int, *, ran_ns: int, delay_ns: int, during: str | None) -> Words:
+    """Say that the process of an actor ended, `during` a call of it where one is known, and how often it ran again."""
+    meanwhile = f" while {name_of(during)} ran" if during is not None else ""
+    return Words(
+        f"the process of the actor ended{meanwhile}, and {name_of(function)} ran again {times_text(attempts)}; it had "
+        f"run {duration_text(ran_ns)} before, and the next ones waited {duration_text(delay_ns)}",
+        "mend what ends the process: look at what that call does"
+        if during is not None
+        else "mend what ends the process: look at what failed on that actor just before",
+    )
+
+
+def cold_workers(function: str, runs: int, *, starting_ns: int, loading_ns: int, is_actor: bool) -> Words:
+    """Say how long runs waited for processes to start and code to be loaded; `function` had most of it."""
+    what = (
+        f"{count_text(runs, 'run')} waited for a new worker process ({duration_text(starting_ns)} in all) or for code "
+        f"to be loaded in it ({duration_text(loading_ns)}), {name_of(function)} most"
+    )
+    if is_actor:
+        return Words(
+            what,
+            f"{_FIRST_RUN}create the actors first and do other work meanwhile, import less where their class is "
+            'defined, or keep them beyond the job (`lifetime="detached"`)',
+        )
+    return Words(
+        what,
+        f"{_FIRST_RUN}keep processes alive and reuse them (actors; the same runtime_env for all tasks), import less, "
+        "and define functions once; on a long-lived cluster, start with a task on every slot",
+    )
+
+
+def idle_tasks(
+    function: str, *, cpus: float, idle_ns: int, of_ns: int, what: str, place: str, starved: int, could_ask: float
+) -> Words:
+    """Say of tasks that they hold CPUs while they are idle, in what most, while others waited for one."""
+    return Words(
+        f"{name_of(function)} holds {cpus:g} CPU and is idle {share_text(idle_ns, of_ns)} of its own time, most of it "
+        f"in {what or 'something'}{at_text(place)}; meanwhile {count_text(starved, 'run')} waited for a CPU",
+        f"let it ask for less (`num_cpus={could_ask:g}`), or make it async in an actor, so that many can wait at a "
+        "time (this is what asking for less would save)",
+    )
+
+
+def lock(function: str, runs: int, *, what: str, place: str, took_ns: int) -> Words:
+    """Say that several runs wait for one lock."""
+    return Words(
+        f"{count_text(runs, 'run')} of {name_of(function)} are idle in {what or 'something'}{at_text(place)}, a lock: "
+        f"{duration_text(took_ns)} in all",
+        "hold it for less time, or have a lock for each thing that it protects; one actor that owns that thing "
+        "makes the order visible",
+    )
+
+
+def more_threads(function: str, *, asked_cpus: int, used_cpus: float) -> Words:
+    """Say of tasks that they use more CPUs than they ask for."""
+    return Words(
+        f"{name_of(function)} asks for {count_text(asked_cpus, 'CPU')} and uses {used_cpus:.1f} on average",
+        f"say so (`num_cpus={round(used_cpus)}`), so that not more run at a time than there are CPUs for, or hold its "
+        "libraries to one thread each (OMP_NUM_THREADS=1)",
+    )
+
+
+def store_full(function: str, runs: int, *, waited_ns: int) -> Words:
+    """Say that runs waited for room in the object store, those of `function` longest."""
+    return Words(
+        f"{count_text(runs, 'run')} waited for room in the object store, {duration_text(waited_ns)} in all, "
+        f"{name_of(function)} longest",
+        "keep fewer results at a time (let go of references, submit new tasks only when results have been used), or "
+        "give the store more memory (`object_store_memory`)",
+    )

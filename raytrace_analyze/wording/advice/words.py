@@ -1,0 +1,13 @@
+"""What is said of one thing that could be done about a job's time."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Words:
+    """Two sentences, without their full stops."""
+
+    what: str
+    """What was seen."""
+    remedy: str
+    """What to do."""

@@ -1,0 +1,25 @@
+"""What is said of a path beside its segments: what was chosen, and what is missing of its spans."""
+
+from raytrace_analyze.units import count_text
+
+
+def longest_of_jobs(jobs: int) -> str:
+    """Say that nobody asked for a job, and which one was taken."""
+    return f"of {count_text(jobs, 'job')} in these spans, this one took longest"
+
+
+def slowest_of_runs(runs: int) -> str:
+    """Say that several runs were meant, and which one was taken."""
+    return f"of {count_text(runs, 'run')} of this task, this is the slowest from submit to end"
+
+
+def span_notes(*, detached: int, in_flight: int, circles: int) -> tuple[str, ...]:
+    """Say how many spans lie outside those they belong to, never ended, or are in circles of parents."""
+    notes = []
+    if detached:
+        notes.append(f"{count_text(detached, 'span')} outside the span it belongs to, left out")
+    if in_flight:
+        notes.append(f"{count_text(in_flight, 'span')} never ended; taken to end with the last sign of the process")
+    if circles:
+        notes.append(f"{count_text(circles, 'span')} in a circle of parents, cut open there")
+    return tuple(notes)

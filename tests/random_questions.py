@@ -1,0 +1,59 @@
+"""Span tables of programs at random that ask an actor again and again, until somebody's call changes the answer."""
+
+import json
+import random
+
+import polars as pl
+
+from tests.random_spans import Row, span_table
+
+UNIT_NS = 20_000_000
+
+
+def random_questions(seed: int) -> pl.DataFrame:
+    """Make the table of a driver, a run of its task, and an actor that one of them asks and either calls."""
+    chosen = random.Random(seed)
+    begin, count = chosen.randint(5, 12), chosen.randint(4, 8)
+    over = begin + 5 * count
+    flows = {"d": (0, over + chosen.randint(0, 4)), "r": (3, over + chosen.randint(-9, 5))}
+    asker = chosen.choice(("d", "d", "d", "r"))
+    rows = [_call("s", "d", 1, 2, kind="PRODUCER", category="submit", submitted_task_id="t")]
+    for name, (start, end) in flows.items():
+        rows.append(_call(name, "s" if name == "r" else None, start, end, attributes=_sampled(chosen, start, end)))
+    rows[1] |= {"category": "driver", "name": "ray.driver", "pid": 1}
+    rows[2] |= {"category": "task", "kind": "CONSUMER", "task_id": "t", "function": "f", "pid": 2}
+    for number in range(count):
+        at = begin + 5 * number - chosen.choice((0,) * 30 + (3,))
+        rows += _asked(f"q{number}", asker, at, at + 1, "A.ask")
+        rows.append(_call(f"w{number}", asker, at + 1, at + 3, category="wait", ready_task_ids=[f"q{number}"]))
+        if chosen.random() < 0.03:
+            rows += _asked(f"o{number}", asker, at + 3, at + 3, "A.other")
+    for number in range(chosen.choice((0, 1, 1, 1, 2))):
+        at = begin + 5 * chosen.choice((count - 1,) * 4 + (chosen.randint(1, count),)) - chosen.choice((1, 1, 0, 3))
+        rows += _asked(f"c{number}", chosen.choice("ddrrrr"), at - 3, at - 1, "A.set")
+    for row in rows:
+        row["start"], row["end"] = row["start"] * UNIT_NS, row["end"] * UNIT_NS
+    return span_table(rows)
+
+
+def _asked(task: str, by: str, submitted: int, end: int, function: str) -> list[Row]:
+    run = {"category": "task", "kind": "CONSUMER", "actor_id": "a", "function": function, "task_id": task, "pid": 3}
+    return [
+        _call(f"s{task}", by, submitted, submitted + 1, kind="PRODUCER", category="submit", submitted_task_id=task),
+        _call(f"r{task}", f"s{task}", max(submitted, end), end + 1, **run),
+    ]
+
+
+def _sampled(chosen: random.Random, start: int, end: int) -> str:
+    """Say that a thread was idle all the time, at some times, or that nobody looked at it."""
+    times = sorted(chosen.sample(range(start, max(end, start + 8)), 4))
+    stretches = chosen.choice(([(start, end)], [(start, end)], [times[:2], times[2:]], None))
+    if stretches is None:
+        return "{}"
+    told = [{"start_ns": one * UNIT_NS, "end_ns": other * UNIT_NS, "in": "sleep", "at": ""} for one, other in stretches]
+    return json.dumps({"raytrace.cpu_ns": UNIT_NS, "raytrace.idle": json.dumps({"stretches": told})})
+
+
+def _call(span_id: str, parent: str | None, start: int, end: int, **columns: object) -> Row:
+    same = {"session": "s1", "job_id": "j1", "node_id": "n1", "records_waits": True, "name": "ray.get"}
+    return {"span_id": span_id, "parent_id": parent, "start": start, "end": end, **same, **columns}
