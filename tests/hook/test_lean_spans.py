@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import (
     TraceIdRatioBased,
 )
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
+from raytrace_hook.ray import tracing_patches
 from raytrace_hook.spans.carried import _reading, _writing
 from raytrace_hook.spans.current import Current
 from raytrace_hook.spans.lean import LeanSpan, Maker
@@ -173,3 +176,25 @@ def test_a_parent_based_sampler_of_the_programs_decides() -> None:
     spans_under(sdks, PARENTS["not sampled"])
     spans_under(lean, PARENTS["not sampled"])
     assert kept.ended == kept_by_sdk.ended != []
+
+
+@pytest.mark.parametrize("does_more", [False, True])
+def test_ray_keeps_its_own_tracing_where_it_does_more_than_is_known(
+    does_more: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def traced(name: str) -> Any:
+        more = "something_new()" if does_more else "trace"
+        scope: dict[str, Any] = {}
+        exec(f"def decorate(submit):\n def {name}():\n  return {more}, submit\n return {name}", scope)
+        return scope["decorate"]
+
+    theirs = {
+        "_tracing_task_invocation": traced("_invocation_remote_span"),
+        "_tracing_actor_method_invocation": traced("_start_span"),
+        "_tracing_actor_creation": traced("_invocation_actor_class_remote_span"),
+    }
+    helper = SimpleNamespace(**theirs)
+    monkeypatch.setitem(sys.modules, "ray.util.tracing.tracing_helper", helper)  # type: ignore[arg-type] # stands for it
+    ours = tuple(lambda submit: submit for _ in theirs)
+    assert tracing_patches.patch_tracing_of_submissions(lambda _: ours) is not does_more
+    assert tuple(vars(helper).values()) == (tuple(theirs.values()) if does_more else ours)
