@@ -44,7 +44,7 @@ docs: .venv/.test
 	$(BIN)/python -m zensical build --clean --strict
 
 # Ratios beside named peers; SIZE=large for all of it, ARGS=--write for benchmarks/RESULTS.md. Then a path's and a
-# prediction's CPU time a span, and what recording a span costs.
+# prediction's CPU time a span, what recording a span costs, and what tracing costs a program of tiny tasks.
 SIZE ?= small
 
 bench: .venv/.test
@@ -52,6 +52,7 @@ bench: .venv/.test
 	$(BIN)/python -m benchmarks.path_speed --small
 	$(BIN)/python -m benchmarks.replay_speed 20000
 	$(BIN)/python -m benchmarks.hook_overhead
+	$(BIN)/python -m benchmarks.tiny_tasks --tasks 5000 --slow-tasks 0 --rounds 1
 	$(BIN)/python -m benchmarks.library_overhead
 
 tests: .venv/.test browser

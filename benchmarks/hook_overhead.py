@@ -2,7 +2,6 @@
 
     python benchmarks/hook_overhead.py            # per span, one process, no Ray
     python benchmarks/hook_overhead.py --sampler  # what looking at long runs costs alone
-    python benchmarks/hook_overhead.py --ray      # also a Ray program of many tiny tasks, wall time
 
 The figure of each recorder is what it adds to an SDK without any processor, measured in many short turns of which
 the lower quartile counts, so that a busy machine disturbs all alike and little; the ratio is to ConsoleSpanExporter
@@ -15,7 +14,6 @@ import argparse
 import gc
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -251,81 +249,10 @@ def sampler_share(directory: Path, threads: int, busy: bool) -> float:
     return share
 
 
-TASKS_PROGRAM = """
-import sys, time, ray
-more = {"_tracing_startup_hook": sys.argv[1]} if sys.argv[1] else {}
-ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", **more)
-@ray.remote
-def tiny():
-    pass
-ray.get([tiny.remote() for _ in range(200)])
-started = time.perf_counter()
-ray.get([tiny.remote() for _ in range(int(sys.argv[2]))])
-print(time.perf_counter() - started)
-"""
-
-OTHER_HOOKS = """
-import os
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
-def record(processor):
-    trace.set_tracer_provider(TracerProvider())
-    trace.get_tracer_provider().add_span_processor(processor)
-def path():
-    return os.path.join(os.environ["RAYTRACE_DIR"], f"spans-{os.getpid()}.json")
-def console():
-    record(SimpleSpanProcessor(ConsoleSpanExporter(out=open(path(), "w"))))
-def otlp_simple():
-    from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
-    record(SimpleSpanProcessor(FileSpanExporter(path=path())))
-def otlp_batch():
-    from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
-    record(BatchSpanProcessor(FileSpanExporter(path=path())))
-"""
-
-
-def measure_program(tasks: int, rounds: int) -> None:
-    """Print the wall time of a Ray program of tiny tasks, with each hook."""
-    hooks = {
-        "without tracing": "",
-        "console exporter (documentation)": "other_hooks:console",
-        "Ray's setup_local_tmp_tracing": "ray.util.tracing.setup_local_tmp_tracing:setup_tracing",
-        "OTLP JSON file exporter, simple": "other_hooks:otlp_simple",
-        "OTLP JSON file exporter, batch": "other_hooks:otlp_batch",
-        "raytrace_hook, RAYTRACE_WAITS=0": "raytrace_hook:setup_tracing",
-        "raytrace_hook": "raytrace_hook:setup_tracing",
-    }
-    walls: dict[str, list[float]] = {name: [] for name in hooks}
-    with tempfile.TemporaryDirectory() as scratch:
-        (Path(scratch) / "other_hooks.py").write_text(OTHER_HOOKS)
-        for _ in range(rounds):
-            for name, hook in hooks.items():
-                directory = tempfile.mkdtemp(dir=scratch)
-                environment = {**os.environ, "RAYTRACE_DIR": directory, "PYTHONPATH": scratch}
-                environment["RAYTRACE_WAITS"] = "0" if name.endswith("=0") else "1"
-                done = subprocess.run(
-                    [sys.executable, "-c", TASKS_PROGRAM, hook, str(tasks)],
-                    env=environment,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    check=True,
-                )
-                walls[name].append(float(done.stdout))
-    base = statistics.median(walls["without tracing"])
-    print(f"\n{tasks} tiny tasks, wall time")
-    for name, values in walls.items():
-        wall = statistics.median(values)
-        print(f"  {name:36}{wall:7.2f} s{wall / base:8.2f} x")
-
-
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ray", action="store_true", help="also run a Ray program with each hook")
     parser.add_argument("--sampler", action="store_true", help="measure the sampler only")
-    parser.add_argument("--tasks", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
     assert internals.global_worker() is None
     pretend_to_be_a_worker()
@@ -334,8 +261,6 @@ def main() -> None:
         return
     measure_spans()
     measure_sampler()
-    if arguments.ray:
-        measure_program(arguments.tasks, arguments.rounds)
 
 
 if __name__ == "__main__":

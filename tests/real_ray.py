@@ -20,6 +20,9 @@ from tests.hook.reader import PATIENCE
 OPEN_CLUSTER = {"RAY_AUTH_MODE": "disabled"}
 """From Ray 2.60 on `ray start` asks for a token; these clusters listen to this machine only."""
 
+SOON_NOTICED = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}
+"""For `_system_config`: that a node is dead is noticed after some five seconds, not twenty."""
+
 
 def free_port() -> int:
     with socket.socket() as server:

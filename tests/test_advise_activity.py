@@ -160,6 +160,7 @@ def test_a_full_object_store() -> None:
 
 
 def test_cold_starts_never_tell_actors_to_be_reused() -> None:
-    from raytrace_analyze.advice import starts
+    from raytrace_analyze.wording.advice.runs import cold_workers
 
-    assert "reuse" not in starts._REMEDY_OF_ACTORS
+    assert "reuse" not in cold_workers("A.__init__", 2, starting_ns=1, loading_ns=1, is_actor=True).remedy
+    assert "reuse" in cold_workers("f", 2, starting_ns=1, loading_ns=1, is_actor=False).remedy

@@ -26,7 +26,7 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import prepare
 from raytrace_analyze.table.assemble import write_table
 from raytrace_analyze.table.file_order import in_file_order
-from tests.real_ray import OPEN_CLUSTER
+from tests.real_ray import OPEN_CLUSTER, SOON_NOTICED
 from tests.sizes import first
 from tests.span_files import one_line, span
 from tests.test_spilled_merge import EVENTS, ROOT, mixed_files
@@ -44,7 +44,7 @@ def cluster() -> Iterator[Any]:
     os.environ.update(OPEN_CLUSTER)
     from ray.cluster_utils import Cluster
 
-    arguments = {"include_dashboard": False, "num_cpus": 0, "_system_config": ALL_IN_STORES}
+    arguments = {"include_dashboard": False, "num_cpus": 0, "_system_config": {**ALL_IN_STORES, **SOON_NOTICED}}
     made = Cluster(initialize_head=True, head_node_args=arguments)
     try:
         made.add_node(num_cpus=1)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Callable
 
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals, patches, tracing_patches
 
 logger = logging.getLogger("raytrace_hook")
 
@@ -99,7 +99,7 @@ def enable() -> None:
             socket.gethostname(),
             error,
         )
-        patches.patch_untraced_worker()
+        tracing_patches.patch_untraced_worker()
     except Exception as error:
         logger.warning("raytrace: tracing could not be set up, the program goes on without: %s", error)
     following = os.environ.get(NEXT_HOOK)

@@ -19,7 +19,7 @@ from raytrace_hook.output.encode import redact_with
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
-from raytrace_hook.ray import internals, patches, pickling, tracebacks
+from raytrace_hook.ray import internals, pickling, tracebacks, tracing_patches
 from raytrace_hook.record import (
     awaits,
     batches,
@@ -47,6 +47,8 @@ from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.task_events import TaskEvents
 from raytrace_hook.record.waits import Waits
+from raytrace_hook.spans import carried, runs, submissions
+from raytrace_hook.spans.lean import Makers
 
 _lock = threading.Lock()
 _PRESENT = "_raytrace_processors"
@@ -195,16 +197,20 @@ def _install_in_ray(recorder: _Recorder) -> None:
     settings = recorder.settings
     _record_waits(recorder)
     pickling.install()
+    carried.install()  # before others look at what comes with a call
+    makers = Makers(recorder.processor)
+    submissions.install(makers)
     submits.install()
     if internals.is_worker():
         recorder.processor.in_worker = True
         callers.install()
         waits = recorder.waits
-        generators.install(waits)
-        patches.patch_methods(lambda method, name: _recorded(method, name, waits))
+        replaced = makers if tracing_patches.can_replace_runs() else None
+        tracing_patches.patch_functions(lambda function: _function(function, waits, replaced))
+        tracing_patches.patch_methods(lambda method, name: _recorded(method, name, waits, replaced))
         turns.install()
-        patches.patch_error_texts(tracebacks.formatting)
-        patches.patch_use_span(unprintable.letting_through)
+        tracing_patches.patch_error_texts(tracebacks.formatting)
+        tracing_patches.patch_use_span(unprintable.letting_through)
     else:
         events = TaskEvents(recorder.file, settings.events_interval_s, settings.events_wait_s)
         waits = recorder.waits
@@ -213,10 +219,19 @@ def _install_in_ray(recorder: _Recorder) -> None:
         _driver.install()
 
 
-def _recorded(method: Callable[..., Any], name: str, waits: Waits | None) -> Callable[..., Any]:
+def _function(function: Callable[..., Any], waits: Waits | None, makers: Makers | None) -> Callable[..., Any] | None:
+    """Return what is run for a task's function in place of Ray's tracing of it; None: Ray's own."""
+    if tracing_patches.is_generator(function):
+        return generators.traced_function(function, waits)
+    return None if makers is None else runs.traced_function(function, makers)
+
+
+def _recorded(method: Callable[..., Any], name: str, waits: Waits | None, makers: Makers | None) -> Callable[..., Any]:
     """Return the same method of an actor, with what Ray leaves out of its run."""
-    if patches.is_generator(method):
+    if tracing_patches.is_generator(method):
         return generators.traced_method(method, name, waits)
+    if makers is not None and tracing_patches.is_traced(method, tracing_patches.TRACED_METHOD):
+        method = runs.traced_method(method.__wrapped__, makers)  # type: ignore[attr-defined] # as was asked for
     if waits is not None and inspect.iscoroutinefunction(method):
         return suspensions.watched(method, waits)
     return method

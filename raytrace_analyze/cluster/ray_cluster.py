@@ -167,14 +167,21 @@ def gathered(running: Mapping[Node, Any]) -> dict[Node, Any]:
         try:
             given[node] = ray.get(reference)
         except RayError as error:
-            given[node] = Failed(_reason(error))
+            given[node] = Failed(reason_of(error))
     return given
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Say in one line why a call on the cluster gave nothing."""
+    from ray.exceptions import RuntimeEnvSetupError
+
     cause = getattr(error, "cause", None) or error
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0]}" if lines else type(cause).__name__
+    if not lines:
+        return type(cause).__name__
+    # What could not be installed, and why, stands at the end.
+    last = f" ({lines[-1]})" if isinstance(cause, RuntimeEnvSetupError) and len(lines) > 1 else ""
+    return f"{type(cause).__name__}: {lines[0]}{last}"
 
 
 def _requirements() -> list[str]:

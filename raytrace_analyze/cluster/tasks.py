@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from raytrace_analyze.cluster.ray_cluster import Failed, gathered, lacking_packages, nodes_with_cpus
+from raytrace_analyze.cluster.ray_cluster import Failed, gathered, lacking_packages, nodes_with_cpus, reason_of
 from raytrace_analyze.errors import RaytraceError
 
 _RETRIES = 5
@@ -65,6 +65,4 @@ def _told(error: Exception) -> RaytraceError:
     cause = getattr(error, "cause", None)
     if isinstance(cause, RaytraceError):
         return cause
-    lines = [line.strip() for line in str(cause or error).splitlines() if line.strip()]
-    what = type(cause or error).__name__
-    return RaytraceError(f"the cluster could not finish this ({what}: {lines[0] if lines else 'no reason given'})")
+    return RaytraceError(f"the cluster could not finish this: {reason_of(error)}")

@@ -19,8 +19,8 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.output import whole_file
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.report.elements import data_table
+from raytrace_analyze.report.hatching import hatching
 from raytrace_analyze.report.markup import Child, Markup, join, prose, tag
-from raytrace_analyze.report.patterns import patterns
 from raytrace_analyze.report.sections.advice import ranking_table
 from raytrace_analyze.report.sections.cluster import use_charts
 from raytrace_analyze.report.sections.difference import difference_tables
@@ -139,4 +139,4 @@ def _piece(*content: Child) -> str:
     folder = files("raytrace_analyze.report") / "assets"
     rules = "\n".join((folder / name).read_text(encoding="utf-8") for name in _STYLES).replace(_ROOT, ":scope")
     style = Markup(f"<style>@scope (.raytrace) {{\n{rules}\n}}</style>")
-    return tag("div", style, patterns(), join(content), class_="raytrace")
+    return tag("div", style, hatching(), join(content), class_="raytrace")

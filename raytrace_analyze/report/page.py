@@ -8,9 +8,9 @@ from string import Template
 
 from raytrace_analyze.analyses.diff import RunDiff
 from raytrace_analyze.report.facts import ReportFacts
+from raytrace_analyze.report.hatching import hatching
 from raytrace_analyze.report.markup import Markup, escaped, join, tag
 from raytrace_analyze.report.packing import script_json
-from raytrace_analyze.report.patterns import patterns
 from raytrace_analyze.report.sections.advice import advice_section, what_if_section
 from raytrace_analyze.report.sections.cluster import cluster_section
 from raytrace_analyze.report.sections.datasets import datasets_section
@@ -79,7 +79,7 @@ def page(facts: ReportFacts, difference: RunDiff | None = None, names: tuple[str
         navigation=_navigation(
             [_ERRORS] * has_failed + [_DIFFERENCE] * (changed is not None) + [_DATASETS] * (datasets is not None)
         ),
-        patterns=patterns(),
+        patterns=hatching(),
         content=join(sections),
         data=script_json(data),
         style=style,

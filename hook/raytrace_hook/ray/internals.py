@@ -77,9 +77,14 @@ def ray_version() -> str:
     return str(getattr(loaded("ray"), "__version__", ""))
 
 
+def tracing_helper() -> Any:
+    """Return the module of Ray's tracing, None where it is not loaded."""
+    return loaded("ray.util.tracing.tracing_helper")
+
+
 def tracing_is_on() -> bool:
     """Tell whether Ray makes spans in this process."""
-    return bool(getattr(loaded("ray.util.tracing.tracing_helper"), "_global_is_tracing_enabled", False))
+    return bool(getattr(tracing_helper(), "_global_is_tracing_enabled", False))
 
 
 def switch_tracing_on() -> None:
@@ -205,7 +210,7 @@ def run_span(owner: str, method: str | None) -> tuple[str, dict[str, Any]]:
 
     `owner` is the function's name, or the class's where there is a method.
     """
-    helper = loaded("ray.util.tracing.tracing_helper")
+    helper = tracing_helper()
     if method is None:
         return owner, helper._function_hydrate_span_args(owner)
     return f"{owner}.{method}", helper._actor_hydrate_span_args(owner, method)

@@ -10,7 +10,6 @@ import sys
 from typing import Any, Callable
 
 from raytrace_hook import names
-from raytrace_hook.ray import tracebacks
 from raytrace_hook.ray.internals import (
     DATASET_MODULE,
     EXECUTOR_MODULE,
@@ -21,33 +20,7 @@ from raytrace_hook.ray.internals import (
     SERVE_TRACING_MODULE,
     load,
 )
-from raytrace_hook.ray.patching import Wrapper, patched, replace_attribute, replace_code
-
-Submission = Callable[..., Any]
-TRACED_FUNCTION = "_function_with_tracing"
-"""What Ray's tracing names the function that it puts around a task's."""
-
-
-@patched("task ids and dependencies of submissions")
-def patch_submissions(wrap: Callable[[Submission, str], Submission]) -> None:
-    """Wrap what submits a task, a method and an actor's creation, inside the PRODUCER span that Ray makes for it."""
-    helper = load("ray.util.tracing.tracing_helper")
-    wrap_auto_init = load("ray._private.auto_init_hook").wrap_auto_init
-    for owner, kind, trace in (
-        (load("ray.remote_function").RemoteFunction, "task", helper._tracing_task_invocation),
-        (load("ray.actor").ActorMethod, "method", helper._tracing_actor_method_invocation),
-        (load("ray.actor").ActorClass, "create", helper._tracing_actor_creation),
-    ):
-        if not hasattr(owner._remote, "_raytrace_original"):
-            outer = wrap_auto_init(trace(wrap(inspect.unwrap(owner._remote), kind)))
-            outer._raytrace_original = owner._remote
-            owner._remote = outer
-
-
-@patched("the job that a shared actor is called by")
-def patch_extract(wrapper: Wrapper) -> None:
-    """In a worker, wrap what makes a context of what came with a call."""
-    replace_attribute(load("ray.util.tracing.tracing_helper")._DictPropagator, "extract", wrapper)
+from raytrace_hook.ray.patching import Overlay, Wrapper, patched, replace_attribute, replace_code
 
 
 @patched("spans of ray.get, ray.wait and ray.put")
@@ -115,19 +88,8 @@ def patch_future(future_class: Any) -> None:
     raylet = load("ray._raylet")
     original = raylet.concurrent
     if not hasattr(original, "_raytrace_original"):
-        futures = _Overlay(original.futures, Future=future_class)
-        raylet.concurrent = _Overlay(original, futures=futures, _raytrace_original=original)
-
-
-class _Overlay:
-    """A module with some of its names replaced, for one user of it alone."""
-
-    def __init__(self, module: Any, **replaced: Any) -> None:
-        self.__dict__.update(replaced)
-        self._module = module
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._module, name)
+        futures = Overlay(original.futures, Future=future_class)
+        raylet.concurrent = Overlay(original, futures=futures, _raytrace_original=original)
 
 
 @patched("spans of generator iteration")
@@ -194,23 +156,6 @@ def patch_endings(cancel: Wrapper, kill: Wrapper, exit_actor: Wrapper) -> None:
     replace_code(load("ray.actor").exit_actor, exit_actor)
 
 
-@patched("the turns of an actor's methods")
-def patch_context(wrapper: Wrapper) -> None:
-    """In a worker, wrap what reads the trace context that comes with a call."""
-    propagator = load("ray.util.tracing.tracing_helper")._DictPropagator
-    propagator.extract = staticmethod(functools.wraps(propagator.extract)(wrapper(propagator.extract)))
-
-
-@patched("errors without a text")
-def patch_use_span(wrapper: Wrapper) -> None:
-    """In a worker, wrap what OpenTelemetry puts around the body of a span."""
-    sdk = load("opentelemetry.sdk.trace")
-    original = sdk.trace_api
-    if not hasattr(original, "_raytrace_original"):
-        use_span = wrapper(original.use_span)
-        sdk.trace_api = _Overlay(original, use_span=use_span, _raytrace_original=original)
-
-
 @patched("the sampling of Ray Serve's own spans")
 def patch_serve_provider(provider: Any) -> None:
     """Let Serve's tracing set, and use, `provider` in place of the process's."""
@@ -218,7 +163,7 @@ def patch_serve_provider(provider: Any) -> None:
     original = module.trace
     if not hasattr(original, "_raytrace_original"):
         own = {name: getattr(provider, name) for name in ("set_tracer_provider", "get_tracer_provider", "get_tracer")}
-        module.trace = _Overlay(original, **own, _raytrace_original=original)
+        module.trace = Overlay(original, **own, _raytrace_original=original)
 
 
 @patched("spans of Ray Serve's requests")
@@ -259,91 +204,3 @@ def patch_back_pressure(submission: Wrapper, output: Wrapper) -> None:
     operator = load(OPERATOR_MODULE).PhysicalOperator
     replace_attribute(operator, "notify_in_task_submission_backpressure", submission)
     replace_attribute(operator, "notify_in_task_output_backpressure", output)
-
-
-@patched("spans of generator functions")
-def patch_generator_functions(wrap: Callable[[Callable[..., Any], str], Callable[..., Any]]) -> None:
-    """In a worker, wrap the generator functions that are run: Ray's own span ends when the generator is made."""
-
-    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
-        def get_execution_info(self: Any, *arguments: Any, **keywords: Any) -> Any:
-            info = original(self, *arguments, **keywords)
-            traced = info.function
-            user = getattr(traced, "__wrapped__", None)
-            if user is None or getattr(traced, "__code__", None) is None:
-                return info
-            if traced.__code__.co_name != TRACED_FUNCTION or not is_generator(user):
-                return info
-            return info._replace(function=wrap(user, f"{user.__module__}.{user.__name__}"))
-
-        return get_execution_info
-
-    replace_attribute(load("ray._private.function_manager").FunctionActorManager, "get_execution_info", wrapper)
-
-
-@patched("spans of actors' generator methods, and what asynchronous ones wait for")
-def patch_methods(wrap: Callable[[Callable[..., Any], str], Callable[..., Any]]) -> None:
-    """In a worker, wrap the methods of the actor's class, each with its name."""
-
-    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
-        def make_executor(self: Any, name: str, method: Callable[..., Any], *more: Any, **keywords: Any) -> Any:
-            return original(self, name, wrap(method, name), *more, **keywords)
-
-        return make_executor
-
-    replace_attribute(
-        load("ray._private.function_manager").FunctionActorManager, "_make_actor_method_executor", wrapper
-    )
-
-
-@patched("errors that read as without tracing")
-def patch_error_texts(wrapper: Wrapper) -> None:
-    """In a worker, wrap what makes the text of a task's traceback ready to be shown elsewhere."""
-    replace_attribute(load("ray._private.utils"), "format_error_message", wrapper)
-
-
-@patched("running untraced")
-def patch_untraced_worker() -> None:
-    """In a worker that can't trace, run traced functions as they were written: Ray's own wrapper would fail."""
-
-    def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def run(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> Any:
-            return function(*arguments, **keywords)
-
-        return run
-
-    def of_function(original: Callable[..., Any]) -> Callable[..., Any]:
-        def get_execution_info(self: Any, *arguments: Any, **keywords: Any) -> Any:
-            info = original(self, *arguments, **keywords)
-            if getattr(getattr(info.function, "__code__", None), "co_name", "") == TRACED_FUNCTION:
-                return info._replace(function=untraced(info.function.__wrapped__))
-            return info
-
-        return get_execution_info
-
-    manager = load("ray._private.function_manager").FunctionActorManager
-    replace_attribute(manager, "get_execution_info", of_function)
-    patch_error_texts(tracebacks.formatting)
-    patch_methods(lambda method, name: untraced_generator(method) if is_generator(method) else method)
-
-
-def untraced_generator(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same generator method, taking Ray's trace context for nothing."""
-
-    @functools.wraps(method)
-    def run(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> Any:
-        return (yield from method(*arguments, **keywords))
-
-    @functools.wraps(method)
-    async def run_async(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> Any:
-        async for item in method(*arguments, **keywords):
-            yield item
-
-    return run_async if inspect.isasyncgenfunction(inspect.unwrap(method)) else run
-
-
-def is_generator(function: Any) -> bool:
-    """Tell whether calling this makes a generator, plain or asynchronous."""
-    inner = inspect.unwrap(function)
-    return inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)

@@ -69,6 +69,17 @@ class _Watch:
         return spec
 
 
+class Overlay:
+    """A module with some of its names replaced, for one user of it alone."""
+
+    def __init__(self, module: Any, **replaced: Any) -> None:
+        self.__dict__.update(replaced)
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
 def replace_attribute(owner: Any, name: str, wrapper: Wrapper) -> None:
     """Wrap an attribute of a class or module, once."""
     original = getattr(owner, name)

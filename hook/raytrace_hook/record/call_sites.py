@@ -19,6 +19,9 @@ _RUNNER = os.path.join("raytrace_analyze", "ray_programs", "traced_run.py")
 _COMPREHENSIONS = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))
 _LIBRARIES = ("ray.data.", "ray.train.", "ray.tune.", "ray.serve.", "ray.air.", "ray.rllib.")
 _MOST_KNOWN = 10_000
+_PROGRAM, _STANDARD, _RAY = "the program", "the standard library", "ray"
+_kinds: dict[str, str] = {}
+"""By module, as `_kind_of` tells it."""
 _known: dict[tuple[int, ...], tuple[str, tuple[CodeType, ...]]] = {}
 """Texts by the frames' code and place in it. The code is held so that no other can come to have its number."""
 
@@ -39,19 +42,33 @@ def caller() -> tuple[str | None, str | None]:
     is_inside_one = False
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""
-        if name.partition(".")[0] in _STANDARD_LIBRARY:
-            pass  # what it calls, and who called it, is told
-        elif is_program(name) and not (frames and frame.f_code.co_filename.endswith(_RUNNER)):
+        kind = _kinds.get(name) or _kind_of(name)
+        if kind is _PROGRAM and not (frames and frame.f_code.co_filename.endswith(_RUNNER)):
             # A comprehension and the function that it stands in are one place.
             if not is_inside_one:
                 frames.append(frame)
             is_inside_one = frame.f_code.co_name in _COMPREHENSIONS
+        elif kind is _STANDARD:
+            pass  # what it calls, and who called it, is told
         elif frames:
             break  # what called the program is Ray again: a task's body begins here
-        elif name.startswith(_LIBRARIES):
-            library = name
+        elif kind is not _RAY:
+            library = kind
         frame = frame.f_back  # type: ignore[assignment] # the last frame's is None, as the loop expects
-    return site_of(frames), None if library is None else ".".join(library.split(".", 2)[:2])
+    return site_of(frames), library
+
+
+def _kind_of(module: str) -> str:
+    """Return whose module this is: what is below, or the name of a library of Ray's."""
+    if module.partition(".")[0] in _STANDARD_LIBRARY:
+        kind = _STANDARD
+    elif is_program(module):
+        kind = _PROGRAM
+    else:
+        kind = ".".join(module.split(".", 2)[:2]) if module.startswith(_LIBRARIES) else _RAY
+    if len(_kinds) < _MOST_KNOWN:
+        _kinds[module] = kind
+    return kind
 
 
 def is_program(module: str) -> bool:
@@ -64,7 +81,10 @@ def site_of(frames: list[FrameType]) -> str | None:
     frames = frames[:_MOST_FRAMES]
     if not frames:
         return None
-    key = tuple(number for frame in frames for number in (id(frame.f_code), frame.f_lasti))
+    numbers: list[int] = []
+    for frame in frames:
+        numbers += (id(frame.f_code), frame.f_lasti)
+    key = tuple(numbers)
     known = _known.get(key)
     if known is None:
         text = "\n".join(map(_place, frames))

@@ -12,7 +12,7 @@ from opentelemetry import context as context_api
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import actors, internals, patches
+from raytrace_hook.ray import actors, internals, tracing_patches
 from raytrace_hook.record import on_behalf
 from raytrace_hook.record.call_sites import is_for_the_program
 
@@ -28,7 +28,7 @@ _core: Any = None
 
 def install() -> None:
     """Take the job from calls that come to this worker."""
-    patches.patch_extract(_extracting)
+    tracing_patches.patch_extract(_extracting)
 
 
 def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from raytrace_hook.log import warn_once
 from raytrace_hook.names import RUN_SUFFIX
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import turns
 from raytrace_hook.record.items import Items, Watched
@@ -27,9 +27,10 @@ from raytrace_hook.record.turns import CARRIED_BACK_PRESSURE
 from raytrace_hook.record.waits import Waits
 
 
-def install(waits: Waits | None) -> None:
-    """Let this worker's generator functions be covered by their spans; with what they wait for, where asked."""
-    patches.patch_generator_functions(lambda function, name: _traced(function, lambda _: (name, None), waits))
+def traced_function(function: Callable[..., Any], waits: Waits | None) -> Callable[..., Any]:
+    """Return the same generator function, covered by its span; with what it waits for, where asked."""
+    name = f"{function.__module__}.{function.__name__}"
+    return _traced(function, lambda _: (name, None), waits)
 
 
 def traced_method(method: Callable[..., Any], name: str, waits: Waits | None) -> Callable[..., Any]:

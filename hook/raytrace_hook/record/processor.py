@@ -21,6 +21,7 @@ from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import callers, datasets, polls, turns
 from raytrace_hook.record.blocked import record_blocked
 from raytrace_hook.sampling.sampler import Sampler
+from raytrace_hook.spans.lean import events_and_links
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -225,7 +226,7 @@ class SpanFileProcessor(SpanProcessor):
         private: Any = span
         try:
             attributes = private._attributes._dict
-            events, links = private._events._dq, private._links._dq
+            events, links = events_and_links(private)
             name, context, resource = private._name, private._context, private._resource
             status, end_ns = private._status, private._end_time
         except AttributeError:

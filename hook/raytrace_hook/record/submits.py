@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import actors, internals, objects, patches
+from raytrace_hook.ray import actors, internals, objects, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record import callers, datasets, sizes, turns
 from raytrace_hook.record.attributes import add_checked
@@ -29,7 +29,7 @@ _resources: dict[tuple[Any, ...], str] = {}
 def install() -> bool:
     """Complete the submit spans of this process from now on."""
     sizes.install()
-    return patches.patch_submissions(_completing)
+    return tracing_patches.patch_submissions(_completing)
 
 
 def latest() -> set[str]:
@@ -63,7 +63,7 @@ def _prepare(kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str
         if carrier is not None:
             callers.send_job(kind, owner, kwargs)
             turns.send_along(kind, owner, carrier, options)
-            sizes.begin_arguments(args, {name: kwargs[name] for name in kwargs if name != _CONTEXT.name})
+            sizes.begin_arguments(args, (kwargs[name] for name in kwargs if name != _CONTEXT.name))
     except Exception as error:
         warn_once(f"the submission of a {kind} could not be looked at", error)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from raytrace_hook import names
-from raytrace_hook.ray import actors, internals, patches
+from raytrace_hook.ray import actors, internals, tracing_patches
 
 _CARRIED_GROUPS, _CARRIED_GROUP = "raytrace-groups", "raytrace-group"
 CARRIED_BACK_PRESSURE = "raytrace-back-pressure"
@@ -62,7 +62,7 @@ def install() -> None:
 
         return extract
 
-    patches.patch_context(reading)
+    tracing_patches.patch_context(reading)
 
 
 def add(attributes: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ _LINES = {
 _DOTTED = ("idle",)
 
 
-def patterns() -> Markup:
+def hatching() -> Markup:
     """Define the patterns for the whole page: `p-KEY` for the kind with that key."""
     made = [_pattern(key, tag("path", d=lines, class_="hatch")) for key, lines in _LINES.items()]
     made += [_pattern(key, tag("circle", cx="2", cy="2", r="1.2", class_="dots")) for key in _DOTTED]
