@@ -67,6 +67,30 @@ def test_two_actors_that_wait_for_each_other_are_a_circle(recorded: bool) -> Non
     assert found.unknown_waits == (0 if recorded else 3)
 
 
+@pytest.mark.parametrize("stopped_by", ["KeyboardInterrupt: ", "SystemExit: 15"])
+def test_what_was_open_when_somebody_stopped_the_program_hangs(stopped_by: str) -> None:
+    hung = two_that_wait_for_each_other()
+    late = pl.when(pl.col("span_id").is_in(["d", "w"])).then(100).otherwise(130)
+    stopped = hung.with_columns(
+        end=pl.col("end").fill_null(late.cast(hung["end"].dtype)),
+        status=pl.when(pl.col("end").is_null()).then(pl.lit("ERROR", hung["status"].dtype)).otherwise("status"),
+        status_message=pl.when(pl.col("end").is_null()).then(pl.lit(stopped_by)).otherwise("status_message"),
+    )
+    assert rt.hang(stopped).circles == rt.hang(hung).circles
+    assert rt.hang(stopped).is_hung
+
+
+def test_a_program_that_failed_by_itself_hangs_nowhere() -> None:
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver", status="ERROR", status_message="ValueError: 1"),
+        submit("s", 1, 2, "d", submitted_task_id=task(1)),
+        run("r", 10, 200, "s", task(1)),
+        wait("w", 3, 90, "d", [], status="ERROR", status_message="ValueError: 1"),
+        recorded=True,
+    )
+    assert not rt.hang(spans).open_spans
+
+
 def test_the_circle_is_told_in_words(tmp_path: Any) -> None:
     rt.write_table(two_that_wait_for_each_other(), tmp_path / "spans.parquet")
     done = CliRunner().invoke(app, ["hang", str(tmp_path / "spans.parquet")])

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.analyses.interrupted import reopened
 from raytrace_analyze.attributes import (
     AWAITED_TASK_IDS,
     CLUSTER_RESOURCES,
@@ -63,11 +64,14 @@ class Open:
 def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
     """Read what had not ended from a span table (columns of `schema.TABLE`), or from one of its jobs.
 
+    Of a job whose driver was stopped from outside while it waited that is what was open at that moment.
+
     Raises UsageError for a job that is unknown or ambiguous.
     """
     if job is not None:
         scope_of, keys = number_scopes(spans, "jobs")
         spans = spans.filter(pl.Series(scope_of == find_job(keys, job)))
+    spans = reopened(spans)
     found = Open(open_spans=spans.get_column("end").null_count())
     work = spans.filter(pl.col("category").cast(pl.String).is_in(["submit", "task", "driver", "wait"]))
     work = work.with_columns(start_ns=pl.col("start").to_physical(), end_ns=pl.col("end").to_physical())

@@ -1,0 +1,33 @@
+"""A job that somebody stopped with Ctrl-C or a signal while it hung: what had not ended at that moment."""
+
+import polars as pl
+
+_STOPPED = ("KeyboardInterrupt", "SystemExit")
+"""How a wait of a driver fails that is stopped from outside: by SIGINT, and by SIGTERM as Ray takes it."""
+
+
+def reopened(spans: pl.DataFrame) -> pl.DataFrame:
+    """Give a table (columns of `schema.TABLE`) as it was when its drivers were stopped.
+
+    A driver was stopped where the last that it did is a wait that failed so. What was open then, and ended because of
+    it, has no end any more. Of sessions whose drivers were not stopped all stays as it is.
+    """
+    category = pl.col("category").cast(pl.String)
+    own = spans.filter(category.is_in(["wait", "submit"]), pl.col("task_id").is_null())
+    last = own.sort("start", "end", nulls_last=True).group_by("session", "job_id", maintain_order=True).last()
+    why = pl.col("status_message").str.extract(r"^(\w+)")
+    stopped = last.filter(
+        category == "wait",
+        pl.col("status").cast(pl.String) == "ERROR",
+        why.is_in(_STOPPED),
+        pl.col("end").is_not_null(),
+    )
+    if stopped.is_empty():
+        return spans
+    at = stopped.group_by("session").agg(stopped_at=pl.col("end").min())
+    was_open = (pl.col("start") < pl.col("stopped_at")) & (pl.col("end") >= pl.col("stopped_at"))
+    return (
+        spans.join(at, on="session", how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(end=pl.when(was_open).then(None).otherwise("end"))
+        .drop("stopped_at")
+    )
