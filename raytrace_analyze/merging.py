@@ -13,9 +13,10 @@ from raytrace_analyze.ingest import Found, Ingested, find, load_found, read_even
 from raytrace_analyze.ingest_report import IngestReport, nothing_in, report_of
 from raytrace_analyze.model import Compression, InputFile, Problem, Progress
 from raytrace_analyze.spilled.assembly import LargeTable, put_together
-from raytrace_analyze.spilled.buckets import Buckets
+from raytrace_analyze.spilled.buckets import BUCKET_BYTES, Buckets
 from raytrace_analyze.spilled.ordered import Ordered, Ordering
 from raytrace_analyze.spilled.scattered import Scattered
+from raytrace_analyze.spilled.stored import putting_aside
 from raytrace_analyze.table.assemble import write_table, write_table_parts
 
 LARGEST_BYTES = 4 << 30
@@ -29,6 +30,9 @@ _FRAME_RATIO = 1.4
 """How much memory decoded spans take, for each byte of JSON."""
 _WORK_RATIO = 3.0
 """How much memory a merge takes, for each byte of decoded spans."""
+_BUCKET_SHARE = 1 / 40
+"""How large a bucket of a merge on disk is, as a share of the memory that it may take."""
+_SMALLEST_BUCKET_BYTES = 4 << 20
 DECODED_SHARE = 0.5
 """The share of putting a table together from buckets that decoding takes."""
 
@@ -74,17 +78,27 @@ def merge_files(
     """Read all span files among `paths` into one table, as `ingest.load` does.
 
     Where that would take more than `most_bytes` of memory (0: no limit), about, it is put together on disk, in the
-    empty folder that `scratch` gives. Raises what `load` raises, and OSError where that cannot be written to.
+    empty folder that `scratch` gives. Raises what `load` raises, ScratchError where that cannot be written to, and
+    OSError where what is given cannot be read.
     """
     found = find(paths)
     if not is_large(found, most_bytes):
         return load_found(found, progress=progress)
-    return merge_on_disk(found, scratch(), progress)
+    with putting_aside():
+        folder = scratch()
+    return merge_on_disk(found, folder, progress, most_bytes=most_bytes)
 
 
-def merge_on_disk(found: Found, scratch: Path, progress: Progress) -> LargeIngested:
+def _bucket_bytes(most_bytes: int) -> int:
+    """Tell how large a bucket may be, that a merge takes no more than so much memory (0: no limit)."""
+    if not most_bytes:
+        return BUCKET_BYTES
+    return min(BUCKET_BYTES, max(int(most_bytes * _BUCKET_SHARE), _SMALLEST_BUCKET_BYTES))
+
+
+def merge_on_disk(found: Found, scratch: Path, progress: Progress, *, most_bytes: int = 0) -> LargeIngested:
     """Put the table of what was found together in the folder `scratch`; see `merge_files`."""
-    buckets = Buckets(scratch / "spans", frame_bytes(found.sources))
+    buckets = Buckets(scratch / "spans", frame_bytes(found.sources), _bucket_bytes(most_bytes))
     problems: list[Problem] = []
     for decoded in decode_files(found.sources, progress=lambda share: progress(share * DECODED_SHARE)):
         buckets.add(decoded.frame)

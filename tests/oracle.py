@@ -620,21 +620,33 @@ class Walk:
             return None
         if wait.told.get("raytrace.awaited") in (None, "asyncio.sleep"):
             return None
+        is_of_threads = wait.told.get("raytrace.sampled_times") is True
+        within = LOOKS_NS if is_of_threads else WAKER_WITHIN_NS
         stops = [
             (time, -other.start, other.span_id, other)
             for other in self.runs
             if other.actor == run.actor and other.start < at.time
-            for time in self._stops(other)
-            if max(wait.start, at.time - WAKER_WITHIN_NS - 1) < time <= at.time
+            for time in (self._let_go(other) if is_of_threads else self._stops(other))
+            if max(wait.start, at.time - within - 1) < time <= at.time + (within if is_of_threads else 0)
         ]
         if not stops:
             return None
         stopped, _, _, waker = max(stops, key=lambda stop: stop[:3])
+        stopped = min(stopped, at.time)
         then = (waker, stopped)
         if waker is run or waker not in self.in_scope or then in self.led_to_by_wait:
             return None
         self.led_to_by_wait.add(then)
         return Step([(stopped, "fetch")], State(*then, "waker", False))
+
+    def _let_go(self, run: Span) -> list[int]:
+        """When a run let other threads of its actor go on: at its end, unless it had just waited for them itself."""
+        waits = [
+            one.end
+            for one in self.everything
+            if one.is_suspension and one.run_above is run and one.told.get("raytrace.sampled_times") is True
+        ]
+        return [] if run.end - LOOKS_NS <= max(waits, default=-LOOKS_NS * 2**40) else [run.end]
 
     def _to_consumer(self, at: State) -> Step | None:
         """A generator that was held back: its consumer, as it took the item before, or was doing something else."""

@@ -74,7 +74,9 @@ def _wait(chosen: random.Random, span_id: str, parent: str, start: int, calls: i
     if chosen.random() < 0.3:
         about["name"] = "ray.next"
     elif parent != "d" and chosen.random() < 0.8:
-        awaited = {"raytrace.awaited": chosen.choice(_AWAITED)}
+        awaited: Row = {"raytrace.awaited": chosen.choice(_AWAITED)}
+        if chosen.random() < 0.3:
+            awaited["raytrace.sampled_times"] = True
         about = {"ready_task_ids": [], "name": "await", "attributes": json.dumps(awaited)}
     return _span(span_id, parent, start, end, category="wait", pid=100, **about, **columns)
 

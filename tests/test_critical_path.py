@@ -1,5 +1,7 @@
 """The walk, worked out by hand: each program is drawn, so that the expected chain can be checked by eye."""
 
+import json
+
 import polars as pl
 import pytest
 
@@ -300,6 +302,29 @@ def test_a_suspended_method_goes_on_because_of_what_ran_on_its_event_loop_before
         ("w", 64, 70, "self"), ("get", 70, 72, "fetch"), ("driver", 72, 100, "self"),
     ]  # fmt: skip
     assert path.segments.filter(span_id="s")["via"].to_list() == ["waker", "waker"]
+
+
+def test_a_thread_goes_on_because_of_the_run_that_ended_about_then_on_its_actor() -> None:
+    # w [=][~~~ Event.wait, as far as was seen ~~~][=]      "s" ends 20 ms after the wait was last seen
+    # s                                      [=======]
+    ms = 1_000_000
+    told = json.dumps({"raytrace.awaited": "threading.Event.wait", "raytrace.sampled_times": True})
+    on_actor = {"actor_id": "a", "concurrent": True}
+    path = critical_path(
+        table(
+            span("driver", 0, 1000 * ms, name="ray.driver"),
+            submit("sw", 1 * ms, 2 * ms, "driver", submitted_task_id="W"),
+            submit("ss", 3 * ms, 4 * ms, "driver", submitted_task_id="S"),
+            run("w", 5 * ms, 900 * ms, "sw", "W", **on_actor),
+            wait("event", 20 * ms, 860 * ms, "w", [], name="await", attributes=told),
+            run("s", 10 * ms, 880 * ms, "ss", "S", **on_actor),
+            wait("get", 6 * ms, 900 * ms, "driver", ["W"]),
+            recorded=True,
+        )
+    )
+    took = dict(path.segments.group_by("span_id").agg(pl.col("duration_ns").sum() // ms).iter_rows())
+    assert took["s"] == 856  # from its submission until the other was seen to go on
+    assert took["w"] == 40
 
 
 def test_a_suspension_that_nothing_on_its_actor_ended_stays_a_wait() -> None:

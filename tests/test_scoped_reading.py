@@ -25,8 +25,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def answer(table: Path, *arguments: str) -> Any:
-    done = CliRunner().invoke(app, [arguments[0], str(table), *arguments[1:], "--format", "json"])
+def answer(table: Path, *arguments: str, before: tuple[str, ...] = ()) -> Any:
+    """Run a command on a table; `before` are arguments that come before it."""
+    done = CliRunner().invoke(app, [arguments[0], *before, str(table), *arguments[1:], "--format", "json"])
     if done.exit_code:
         return str(done.exception)
     told = json.loads(done.output)
@@ -34,11 +35,11 @@ def answer(table: Path, *arguments: str) -> Any:
     return told
 
 
-def assert_same(table: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+def assert_same(table: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str, before: tuple[str, ...] = ()) -> None:
     monkeypatch.setattr(scoped_reading, "LARGE_ROWS", 0)
-    part = answer(table, *arguments)
+    part = answer(table, *arguments, before=before)
     monkeypatch.setattr(scoped_reading, "LARGE_ROWS", 1 << 60)
-    assert part == answer(table, *arguments)
+    assert part == answer(table, *arguments, before=before)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,14 @@ def test_jobs_and_traces_lie_together_in_the_file(table: Path) -> None:
     for name in ("session", "trace_id"):
         assert rows.get_column(name).rle().len() == rows.get_column(name).n_unique()
     assert rt.read_spans(table).get_column("start").is_sorted()
+
+
+@pytest.mark.parametrize("command", ["steps", "why", "diff"])
+def test_commands_that_take_a_job_among_others_read_that_job(
+    command: str, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = rt.read_spans(table)
+    session = spans.get_column("session").unique().sort()[0]
+    task = spans.filter(pl.col("category") == "task", pl.col("session") == session).get_column("span_id").sort()[0]
+    before = {"why": (task,), "diff": (str(table),)}.get(command, ())
+    assert_same(table, monkeypatch, command, "--job", f"{session}/01000000", before=before)

@@ -1,5 +1,6 @@
 """A merge by way of the disk gives the table, and the report, of a merge in memory."""
 
+import errno
 import json
 import random
 import shutil
@@ -15,7 +16,6 @@ from raytrace_analyze import merging
 from raytrace_analyze.cli import app
 from raytrace_analyze.files.output import scratch_folder
 from raytrace_analyze.ingest import Found, Ingested, find, load_found
-from raytrace_analyze.spilled import buckets
 from raytrace_analyze.table.file_order import in_file_order
 from tests.span_files import one_line, pretty, span
 
@@ -27,8 +27,7 @@ EVENTS = ROOT / "sample_events"
 @pytest.fixture(autouse=True)
 def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have many buckets, written to in many pieces."""
-    monkeypatch.setattr(buckets, "BUCKET_BYTES", 60_000)
-    monkeypatch.setattr(buckets, "_BUFFER_BYTES", 100_000)
+    monkeypatch.setattr(merging, "BUCKET_BYTES", 60_000)
     monkeypatch.setattr("raytrace_analyze.spilled.ordered._SAMPLE_ROWS", 20)
 
 
@@ -153,3 +152,24 @@ def test_nothing_to_merge_is_told_as_ever(tmp_path: Path) -> None:
     (tmp_path / "scratch").mkdir()
     with pytest.raises(rt.NoSpansError, match="no whole span"):
         merging.merge_on_disk(find(tmp_path), tmp_path / "scratch", lambda share: None)
+
+
+@pytest.mark.parametrize("what", ["read", "write"])
+def test_what_cannot_be_read_is_told_from_what_cannot_be_written(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.jsonl").write_bytes(one_line(span()))
+    table = tmp_path / "spans.parquet"
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(tmp_path / "in.jsonl"))
+
+    monkeypatch.setattr(merging, "LARGEST_BYTES", 1)
+    if what == "read":
+        monkeypatch.setattr(merging, "decode_files", fail)
+    else:
+        monkeypatch.setattr(pl.DataFrame, "write_ipc", fail)
+    done = CliRunner().invoke(app, ["merge", str(tmp_path / "in.jsonl"), "-o", str(table)])
+    place = tmp_path / "in.jsonl" if what == "read" else table
+    assert str(done.exception) == f"cannot {what} {place}: Input/output error"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl"]

@@ -1,6 +1,7 @@
 """What a job would take if something were different: faster functions, no queues, other slots."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -137,7 +138,7 @@ def predict(job: Job, change: Change) -> WhatIf:
         next_critical=then,
         slots=found.capacity / UNIT if found else None,
         notes=job.notes,
-        functions=_rank(job) if change == Change() else RANKING.to_frame(),
+        functions=_rank(job, after) if change == Change() else RANKING.to_frame(),
     )
 
 
@@ -148,7 +149,7 @@ def best_speedup(job: Job) -> tuple[str, int] | None:
     libraries do for themselves nobody can make faster.
     """
     best: tuple[int, int, str] | None = None
-    others = _on_path(job).filter(~is_rays_own(pl.col("function")).fill_null(value=False))
+    others = _on_path(replay(job.graph)).filter(~is_rays_own(pl.col("function")).fill_null(value=False))
     for function, critical_ns in others.select("function", "self_ns").iter_rows():
         if best and critical_ns < 2 * best[0]:
             break
@@ -157,16 +158,16 @@ def best_speedup(job: Job) -> tuple[str, int] | None:
     return (best[2], best[1]) if best and best[2] else None
 
 
-def _on_path(job: Job) -> pl.DataFrame:
+def _on_path(unchanged: Replay) -> pl.DataFrame:
     """Give the functions to be ranked, the one with the most work on the path first."""
-    path = critical_functions(replay(job.graph)).filter(pl.col("self_ns") > 0)
+    path = critical_functions(unchanged).filter(pl.col("self_ns") > 0)
     return path.sort("self_ns", "function", descending=[True, False]).head(_RANKED)
 
 
-def _rank(job: Job) -> pl.DataFrame:
-    """Rank the functions of a job: columns of `RANKING`."""
+def _rank(job: Job, unchanged: Replay) -> pl.DataFrame:
+    """Rank the functions of a job, which has been replayed as it was: columns of `RANKING`."""
     graph = job.graph
-    path = _on_path(job)
+    path = _on_path(unchanged)
     work = np.bincount(graph.function, np.where(graph.works, graph.fixed, 0), minlength=len(graph.functions))
     structure = graph.events.scoped.structure
     rows = graph.events.rows[:-1]
@@ -206,15 +207,29 @@ def _saturation(job: Job, function: str, made: dict[float, Replay]) -> tuple[flo
     most = job.makespan_ns - at(math.inf).makespan_ns
     if most <= 0:
         return None, _first_but(at(math.inf), function)
+    twice = job.makespan_ns - at(2.0).makespan_ns
+    likely = _likely_saturation(twice, most)
     low, high = 0, len(_SPEEDS) - 1
     while low < high:
-        middle = (low + high) // 2
+        # Each try is a replay: those first that settle most.
+        tries = (_SPEEDS.index(2), likely - 1, likely, (low + high) // 2)
+        middle = next(number for number in tries if low <= number < high)
         if job.makespan_ns - at(_SPEEDS[middle]).makespan_ns >= _ALL_OF_IT * most:
             high = middle
         else:
             low = middle + 1
     speed = float(_SPEEDS[low])
     return None if math.isinf(speed) else speed, _first_but(at(speed), function)
+
+
+def _likely_saturation(twice_ns: int, most_ns: int) -> int:
+    """Guess which of the speeds it is from what is won at twice the speed, and at most.
+
+    While a function decides the time, what is won is in proportion to the work that is spared.
+    """
+    all_ns, enough_ns = 2 * twice_ns, _ALL_OF_IT * most_ns
+    speed = all_ns / (all_ns - enough_ns) if all_ns > enough_ns else math.inf
+    return bisect_left(_SPEEDS, speed)
 
 
 def _first_but(after: Replay, function: str) -> str | None:

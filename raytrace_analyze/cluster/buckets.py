@@ -13,10 +13,11 @@ import polars as pl
 
 from raytrace_analyze.cluster.tasks import Tasks
 from raytrace_analyze.schema import DECODED
-from raytrace_analyze.spilled.ordered import Finished, Ordering, by_place, put_in_order
+from raytrace_analyze.spilled.ordered import Finished, Ordering, by_place
 from raytrace_analyze.spilled.scattered import Question, Scattered, Told, as_parts, by_bucket
 from raytrace_analyze.spilled.stored import packed, unpacked
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
+from raytrace_analyze.table.file_order import in_file_order
 
 Piece = bytes | None
 """A packed frame; None where there are no rows."""
@@ -163,4 +164,4 @@ def _finished(question: Question[tuple[Told, list[Piece]]], bucket: Piece, count
 
 def _one_part(*pieces: Piece) -> Piece:
     rows = _rows(pieces)
-    return None if rows is None else packed(put_in_order(rows))
+    return None if rows is None else packed(in_file_order(rows))

@@ -63,7 +63,8 @@ def diff(
 
     limit = None if fail_over is None else options.read_percent(fail_over, "fail-over", at_most=None)
     jobs = _jobs(job)
-    (of_base, base_code), (of_new, new_code) = open_spans([base]), open_spans([new])
+    of_base, base_code = open_spans([base], job=jobs and jobs[0])
+    of_new, new_code = open_spans([new], job=jobs and jobs[1])
     found = compare(
         of_base.spans,
         of_new.spans,
@@ -83,7 +84,7 @@ def diff(
     raise typer.Exit(EXIT_GATE_FAILED if has_failed else max(base_code, new_code))
 
 
-def _jobs(given: list[str] | None) -> str | tuple[str, str] | None:
+def _jobs(given: list[str] | None) -> tuple[str, str] | None:
     if not given:
         return None
     if len(given) > 2:

@@ -89,7 +89,7 @@ def export(
         rows: Rows = TableStream(table, **chosen)
         inputs, write = {os.path.realpath(table)}, partial(format_.write_rows, rows)
     else:
-        found, exit_code = open_spans(spans)
+        found, exit_code = open_spans(spans, job=job, trace=trace)
         selection = select(found.spans, **chosen, on_path=on_path, clock_correct=clock_correct)
         inputs, write = {os.path.realpath(file) for file in found.report.files}, partial(format_.write, selection)
         rows = selection

@@ -149,6 +149,8 @@ def _reader(engine: Engine, scratch: Callable[[], Path], progress: "Progress") -
 def _read(paths: list[Path], output: Path, known: "Known | None", read: "_Reader") -> "Ingested | LargeIngested | None":
     """Read all that is given, or the table and what is new; None where nothing is."""
     from raytrace_analyze.append import new_inputs
+    from raytrace_analyze.files.streams import readable
+    from raytrace_analyze.spilled.stored import ScratchError
 
     if known is not None:
         if DASH in paths:
@@ -158,8 +160,11 @@ def _read(paths: list[Path], output: Path, known: "Known | None", read: "_Reader
             return None
     try:
         return read_given(paths, read)
+    except ScratchError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
     except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
+        what = readable(error.filename) if error.filename else "what was given"
+        raise UsageError(f"cannot read {what}: {error.strerror or error}") from error
 
 
 def _without_attributes(found: "Ingested | LargeIngested") -> "Ingested | LargeIngested":

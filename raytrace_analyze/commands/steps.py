@@ -45,7 +45,7 @@ def steps(
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.libraries.steps_view import show_steps
 
-    found, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans, job=job)
     result = find_steps(prepare(found.spans, clock_correct=clock_correct), job=job, task=task, at=at)
     frames = {StepGroup.STEP: result.steps, StepGroup.CALL: result.calls, StepGroup.ACTOR: result.actors}
     write_result(

@@ -41,7 +41,7 @@ def why(
     from raytrace_analyze.views.why_view import show_story, story_document
 
     check_order(task, spans)
-    found, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans, job=job)
     story = tell_story(found.spans, task, job=job, clock_correct=clock_correct)
     write_result(
         output_format,

@@ -1,8 +1,9 @@
 """Long critical paths: what follows a state is found out for many states at once, and the chain of numbers followed.
 
-A walk is a chain: each state has one that follows. A short path through many spans asks about the states it comes to,
-one at a time. Asking about one costs as much as asking about hundreds together, though: a walk that has asked so often
-that everything could have been found out for that, finds out everything. So it takes twice the least that it could.
+A walk is a chain: each state has one that follows. A walk through many spans asks about the states it comes to one
+after the other, and asking about one costs as much as asking about hundreds together. So what is likely to come next is
+asked about with it, the spans that ended last before, and every time twice as many: a short path asks about little,
+a long one seldom, and about no span more than once.
 """
 
 from array import array
@@ -17,8 +18,8 @@ from raytrace_analyze.vocabulary import Via
 
 _CHUNK = 1 << 18
 """How many states are asked about at a time: bounds the memory, and stays in the processor's caches."""
-_ASKING = 256
-"""Asking about one state costs as much as asking about so many together."""
+_ASKED_FIRST = 512
+"""About so many spans is asked with the first state: that costs hardly more than asking about it alone."""
 _END = -1
 _UNKNOWN = -4
 """In place of twice a number."""
@@ -57,7 +58,12 @@ class Chains:
         scoped = stepper.scoped
         wanted = np.zeros(scoped.start.size - scoped.span_count + 1, dtype=np.bool_)
         wanted[scopes] = True
-        self._spans = np.flatnonzero(wanted[scoped.scope_of] & ~scoped.detached)
+        spans = np.flatnonzero(wanted[scoped.scope_of] & ~scoped.detached)
+        self._spans = spans[np.lexsort((scoped.end[spans], scoped.scope_of[spans]))]
+        self._first = np.searchsorted(scoped.scope_of[self._spans], np.arange(wanted.size)).tolist()
+        """By scope: where its spans begin among those, which are in order of their ends."""
+        self._left = self._first[1:]
+        """By scope: up to where nothing has been asked about its spans."""
         self._size = scoped.start.size
         root = scoped.span_count + scoped.scope_of
         self._back_row = np.where(scoped.parent >= 0, scoped.parent, root)
@@ -66,8 +72,9 @@ class Chains:
         self._next = np.full(2 * self._size, _UNKNOWN, dtype=np.int64)
         """By state: twice the number of the one that follows, and one more where a wait leads there."""
         self._next_of_others: list[int] = []
-        self._patience = 2 * self._spans.size
-        """How many states could have been asked about together instead of those that were asked about alone."""
+        self._unasked: list[int] = []
+        """Those of the others about which nothing has been asked, but for some that have."""
+        self._asking = _ASKED_FIRST
 
     def follow(self, scopes: RowIds, row: RowIds, time: Nanos, floor: int | None = None) -> Paths:
         """Walk each scope on from a state of its own, to its start or at least back to `floor` (ns)."""
@@ -110,30 +117,34 @@ class Chains:
             state = following
 
     def _find_out(self, state: int) -> None:
-        """Find out what follows a state, or where that was asked often enough, all states that are left."""
-        if state >= 2 * self._size:
-            self._next_of_others[state - 2 * self._size] = int(self._following(np.array([state]))[0])
+        """Find out what follows a state, and others that a walk is likely to come to from it."""
+        known = 2 * self._size
+        if state >= known:
+            asked = np.array([number for number in self._unasked if self._next_of_others[number] == _UNKNOWN])
+            self._unasked = []
+            for part in _chunks(asked.size):
+                for number, following in zip(
+                    asked[part].tolist(), self._following(asked[part] + known).tolist(), strict=True
+                ):
+                    self._next_of_others[number] = following
             return
-        self._patience -= _ASKING
-        states = np.array([state, *self._likely_after(state)])
-        if self._patience < 0:
-            back = self._spans[self._spans < self._scoped.span_count] + self._size
-            states = np.concatenate([self._spans, back])
-            # The state asked about may be that of a submit which is detached.
-            states = np.append(states[self._next[states] == _UNKNOWN], state)
+        states = np.append(self._likely_after(state), state)
         for part in _chunks(states.size):
             self._next[states[part]] = self._following(states[part])
 
-    def _likely_after(self, state: int) -> list[int]:
-        """Give the states that a walk from the end of a span comes to where nothing held it up: those of the way back.
-
-        Asking about them too costs next to nothing.
-        """
-        scoped = self._scoped
-        if state >= scoped.span_count or not self._stepper.structure.is_run[state]:
-            return [state + self._size] if state < scoped.span_count else []
-        submit = int(scoped.parent[state])
-        return [submit, submit + self._size] if submit >= 0 else []
+    def _likely_after(self, state: int) -> RowIds:
+        """Give the states of spans of the scope that ended last before a state, at their ends and on the way back."""
+        row, time = (int(values[0]) for values in self._at(np.array([state])))
+        scope = int(self._scoped.scope_of[row])
+        first, left = self._first[scope], self._left[scope]
+        until = first + int(np.searchsorted(self._scoped.end[self._spans[first:left]], time, side="right"))
+        since = max(until - self._asking, first)
+        self._left[scope] = since
+        self._asking *= 2
+        spans = self._spans[since:until]
+        states = np.concatenate([spans, spans[spans < self._scoped.span_count] + self._size])
+        likely: RowIds = states[(self._next[states] == _UNKNOWN) & (states != state)]
+        return likely
 
     def _following(self, states: RowIds, barred: Flags | None = None) -> RowIds:
         """Give the numbers of the states that follow, as `_next` has them."""
@@ -175,6 +186,7 @@ class Chains:
                 self._other_numbers[state] = number
                 self._others.append(state)
                 self._next_of_others.append(_UNKNOWN)
+                self._unasked.append(len(self._others) - 1)
             numbers.append(number)
         return numbers
 

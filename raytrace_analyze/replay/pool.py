@@ -1,7 +1,6 @@
-"""SlotModel as a pool that runs take from and give back to, in the order in which they became ready."""
+"""Slots as a pool that runs take from and give back to, in the order in which they became ready."""
 
 import heapq
-from collections.abc import Iterator
 
 Ticket = tuple[int, int, int, int]
 """Who waits: when it became ready, then what tells it from others of that time, then its number."""
@@ -10,7 +9,8 @@ Ticket = tuple[int, int, int, int]
 class Pool:
     """A number of slots and a queue for them; all numbers are ten-thousandths of a CPU.
 
-    Who asks for less than is free gets it, though somebody who asks for more waits already.
+    Who asks for less than is free gets it, though somebody who asks for more waits already. Nobody asks for more than
+    there are in all.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -25,7 +25,6 @@ class Pool:
 
     def ask(self, amount: int, ticket: Ticket) -> bool:
         """Take some slots, or wait for them; tells whether they were free."""
-        amount = min(amount, self.capacity)
         if self.used + amount <= self.capacity:
             self.used += amount
             return True
@@ -34,23 +33,31 @@ class Pool:
 
     def take(self, amount: int) -> None:
         """Take slots without asking, as what runs on after a wait does."""
-        self.used += min(amount, self.capacity)
+        self.used += amount
 
-    def give(self, amount: int) -> None:
-        """Give slots back."""
-        self.used -= min(amount, self.capacity)
+    def give(self, amount: int) -> int:
+        """Give slots back; lets the first in the queue that fits have them, as `next_granted` does."""
+        self.used -= amount
+        return self.next_granted() if self._queues else -1
 
-    def granted(self) -> Iterator[int]:
-        """Give the numbers of those whose turn it is now, the first in the queue first."""
-        while self._queues:
-            fitting = [
-                (queue[0], amount) for amount, queue in self._queues.items() if self.used + amount <= self.capacity
-            ]
+    def next_granted(self) -> int:
+        """Let the first in the queue that fits have its slots; gives its number, -1 where there is none."""
+        queues = self._queues
+        room = self.capacity - self.used
+        if not queues or room <= 0:
+            return -1
+        if len(queues) == 1:
+            amount = next(iter(queues))
+            if amount > room:
+                return -1
+        else:
+            fitting = [(queue[0], amount) for amount, queue in queues.items() if amount <= room]
             if not fitting:
-                return
-            ticket, amount = min(fitting)
-            heapq.heappop(self._queues[amount])
-            if not self._queues[amount]:
-                del self._queues[amount]
-            self.used += amount
-            yield ticket[-1]
+                return -1
+            amount = min(fitting)[1]
+        queue = queues[amount]
+        ticket = heapq.heappop(queue)
+        if not queue:
+            del queues[amount]
+        self.used += amount
+        return ticket[-1]

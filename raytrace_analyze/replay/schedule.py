@@ -43,8 +43,6 @@ class _Stage:
         self.lag = plan.lag.tolist()
         self.ready = [_NEVER] * self.size
         self.began = [_NEVER] * self.size
-        self.happenings: list[tuple[int, int, int, int, int]] = []
-        """Time, what happens (in the order of `slots`), what tells those of one time apart, activity, amount."""
         self.root = int(graph.activity[graph.events.start_of[graph.events.root]])
         self.ready[self.root] = int(graph.began[self.root])
         self._place_runs(plan)
@@ -73,30 +71,31 @@ class _Stage:
         capacity = plan.capacity if plan.capacity is not None else slots.capacity if slots else None
         assert capacity is not None
         self.pool = Pool(capacity)
-        self.amount = self._by_piece(start, demand.amount, 0)
+        amounts = np.minimum(demand.amount, capacity)
+        self.amount = self._by_piece(start, amounts, 0)
         waits_turn = np.ones(start.size, dtype=np.bool_)
         put_back = np.zeros(start.size, dtype=np.int64)
         if slots is not None:
             put_back = slots.priority
             waits_turn = ~slots.jumped if plan.capacity is None else waits_turn
-        self.waits_turn = self._by_piece(start, waits_turn.astype(np.int64), 0)
+        self.waits_turn = self._by_piece(start, (waits_turn & (amounts > 0)).astype(np.int64), 0)
         self.put_back = self._by_piece(start, put_back, 0)
         self.submit_piece = self._by_piece(start, graph.activity[demand.submit], -1)
         self.submit_offset = self._by_piece(start, plan.offset[demand.submit], 0)
         stores = demand.end - events.scoped.end[demand.run]
-        self.frees = self._by_piece(graph.activity[end], demand.amount, 0)
+        self.frees = self._by_piece(graph.activity[end], amounts, 0)
         self.frees_after = self._by_piece(graph.activity[end], plan.offset[end] + stores, 0)
         self.end_point = self._by_piece(graph.activity[end], end, -1)
         ended, begun = rests(graph, demand.run)
         held = np.zeros(events.start_of.size, dtype=np.int64)
-        held[demand.run] = demand.amount
+        held[demand.run] = amounts
         amount = held[events.flow[begun]]
         self.rests = self._by_piece(ended, amount, 0)
         self.rests_next = self._by_piece(ended - 1, amount, 0)
         self.rests_after = self._by_piece(ended - 1, plan.offset[begun], 0)
+        noted = np.concatenate([graph.activity[end], start[~waits_turn], ended - 1])
+        self.is_told = self._by_piece(noted, np.ones(noted.size, dtype=np.int64), 0)
         self.rest_point = self._by_piece(ended - 1, begun, -1)
-        self.rests_since = [_NEVER] * self.size
-        self.is_resting = [False] * self.size
 
     def _by_piece(self, activity: RowIds, values: RowIds, default: int) -> list[int]:
         made = np.full(self.size, default)
@@ -104,92 +103,84 @@ class _Stage:
         return made.tolist()
 
     def run(self) -> None:
-        """Play all happenings."""
-        self._begin(self.root, self.ready[self.root])
-        happenings = self.happenings
-        while happenings or self._unstick():
+        """Play all happenings. All of a prediction's time is spent here, so the lists are at hand by local names."""
+        first, target, ahead, source = self.first, self.target, self.ahead, self.source
+        ready, missing, began, last, lag = self.ready, self.missing, self.began, self.last, self.lag
+        amount, waits_turn, put_back = self.amount, self.waits_turn, self.put_back
+        frees, rests, rests_next = self.frees, self.rests, self.rests_next
+        frees_after, rests_after, is_told = self.frees_after, self.rests_after, self.is_told
+        end_point, rest_point = self.end_point, self.rest_point
+        submit_piece, submit_offset = self.submit_piece, self.submit_offset
+        is_resting, rests_since = [False] * self.size, [_NEVER] * self.size
+        pool, heappush, heappop = self.pool, heapq.heappush, heapq.heappop
+        happenings: list[tuple[int, int, int, int]] = []
+        # What begins now, that which begins first at the end; what follows from it begins before what is left.
+        beginning = [(self.root, ready[self.root])]
+        latest = _NEVER
+        while True:
+            while beginning:
+                activity, time = beginning.pop()
+                began[activity] = time
+                if time > latest:
+                    latest = time
+                if is_told[activity]:
+                    if frees[activity]:
+                        over = time + frees_after[activity]
+                        heappush(happenings, (over, FREED, over, activity))
+                    if rests_next[activity]:
+                        begun = time + rests_after[activity]
+                        heappush(happenings, (begun, PAUSED, begun, activity))
+                    if amount[activity] and not waits_turn[activity]:
+                        heappush(happenings, (time, STARTED, time, activity))
+                for edge in range(first[activity], first[activity + 1]):
+                    after = target[edge]
+                    then = time + ahead[edge]
+                    if then > ready[after]:
+                        ready[after] = then
+                        last[after] = source[edge]
+                    left = missing[after] - 1
+                    missing[after] = left
+                    if left:
+                        continue
+                    then = ready[after]
+                    if is_resting[after]:
+                        heappush(happenings, (then, RELEASED, rests_since[after], after))
+                    if waits_turn[after]:
+                        submitted = began[submit_piece[after]] + submit_offset[after]
+                        heappush(happenings, (then, RELEASED if then > submitted else SUBMITTED, submitted, after))
+                    else:
+                        beginning.append((after, then + lag[after]))
             if not happenings:
+                # Where nothing more happens although some still wait, the first of them goes on.
+                pool.used = 0
+                activity = pool.next_granted()
+                if activity < 0:
+                    return
+                beginning.append((activity, latest + lag[activity]))
                 continue
-            now, what, submitted, activity, amount = heapq.heappop(happenings)
+            now, what, since, activity = heappop(happenings)
             if what == FREED:
-                self._give(amount, now, self.end_point[activity])
+                granted, event = pool.give(frees[activity]), end_point[activity]
             elif what == PAUSED:
-                self._rest(activity, amount, now)
-            elif what == STARTED or self.rests[activity]:
-                self.pool.take(amount)
-            elif self.pool.ask(amount, (now + self.put_back[activity], int(what == RELEASED), submitted, activity)):
-                self._begin(activity, now + self.lag[activity])
-
-    def _unstick(self) -> bool:
-        """Where nothing more happens although some still wait, let the first of them go on."""
-        if not self.pool.is_awaited:
-            return False
-        self.pool.used = 0
-        now = max(self.began)
-        for activity in self.pool.granted():
-            self._begin(activity, now + self.lag[activity])
-            break
-        return True
-
-    def _submitted(self, activity: int) -> int:
-        return self.began[self.submit_piece[activity]] + self.submit_offset[activity]
-
-    def _give(self, amount: int, now: int, event: int) -> None:
-        self.pool.give(amount)
-        for activity in self.pool.granted():
-            self.last[activity] = event
-            self._begin(activity, now + self.lag[activity])
-
-    def _rest(self, activity: int, amount: int, now: int) -> None:
-        """A wait begins (after `activity`): where it has to wait, the slot is free until its results are there."""
-        wait = activity + 1
-        if self.missing[wait]:
-            self.is_resting[wait] = True
-            self.rests_since[wait] = now
-        elif self.ready[wait] > now:
-            heapq.heappush(self.happenings, (self.ready[wait], RELEASED, now, wait, amount))
-        else:
-            return
-        self._give(amount, now, self.rest_point[activity])
-
-    def _begin(self, activity: int, time: int) -> None:
-        """Begin an activity, and all that nothing else keeps from beginning then."""
-        ready, missing, began = self.ready, self.missing, self.began
-        stack = [(activity, time)]
-        while stack:
-            activity, time = stack.pop()
-            began[activity] = time
-            if self.frees[activity] or self.rests_next[activity] or self.amount[activity]:
-                self._note(activity, time)
-            for edge in range(self.first[activity], self.first[activity + 1]):
-                after = self.target[edge]
-                then = time + self.ahead[edge]
-                if then > ready[after]:
-                    ready[after] = then
-                    self.last[after] = self.source[edge]
-                missing[after] -= 1
-                if not missing[after] and self._may_begin(after):
-                    stack.append((after, ready[after] + self.lag[after]))
-
-    def _note(self, activity: int, time: int) -> None:
-        """Note when slots are taken and given back."""
-        if self.frees[activity]:
-            ended = time + self.frees_after[activity]
-            heapq.heappush(self.happenings, (ended, FREED, ended, activity, self.frees[activity]))
-        if self.rests_next[activity]:
-            begun = time + self.rests_after[activity]
-            heapq.heappush(self.happenings, (begun, PAUSED, begun, activity, self.rests_next[activity]))
-        if self.amount[activity] and not self.waits_turn[activity]:
-            heapq.heappush(self.happenings, (time, STARTED, time, activity, self.amount[activity]))
-
-    def _may_begin(self, activity: int) -> bool:
-        """Tell whether an activity can begin now that all it waits for is there; if it needs a slot, let it ask."""
-        if self.is_resting[activity]:
-            amount, since = self.rests[activity], self.rests_since[activity]
-            heapq.heappush(self.happenings, (self.ready[activity], RELEASED, since, activity, amount))
-        if not self.amount[activity] or not self.waits_turn[activity]:
-            return True
-        submitted = self._submitted(activity)
-        what = RELEASED if self.ready[activity] > submitted else SUBMITTED
-        heapq.heappush(self.happenings, (self.ready[activity], what, submitted, activity, self.amount[activity]))
-        return False
+                # A wait begins: where it has to wait, the slot is free until its results are there.
+                wait = activity + 1
+                if missing[wait]:
+                    is_resting[wait], rests_since[wait] = True, now
+                elif ready[wait] > now:
+                    heappush(happenings, (ready[wait], RELEASED, now, wait))
+                else:
+                    continue
+                granted, event = pool.give(rests_next[activity]), rest_point[activity]
+            else:
+                if what == STARTED:
+                    pool.take(amount[activity])
+                elif rests[activity]:
+                    pool.take(rests[activity])
+                elif pool.ask(amount[activity], (now + put_back[activity], int(what == RELEASED), since, activity)):
+                    beginning.append((activity, now + lag[activity]))
+                continue
+            while granted >= 0:
+                last[granted] = event
+                beginning.append((granted, now + lag[granted]))
+                granted = pool.next_granted()
+            beginning.reverse()

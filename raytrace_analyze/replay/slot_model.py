@@ -89,18 +89,22 @@ def find_slots(demand: Demand, capacity: int | None) -> SlotModel | None:
     numbers = _candidates(demand) if capacity is None else [capacity * UNIT]
     if not numbers:
         return None
-    best = _best(demand, numbers, np.zeros(demand.run.size, dtype=np.int64))
+    times = _Times(demand)
+    best = _best(times, numbers, np.zeros(demand.run.size, dtype=np.int64), None)
+    assert best is not None
     if best.jumped.any():
         # Nobody jumps a queue in which they stand as they were served.
-        best = min(best, _best(demand, numbers, _observed_order(demand)), key=lambda slots: slots.unexplained(demand))
+        best = _best(times, numbers, _observed_order(demand), best) or best
     is_better = best.unexplained(demand) < int((demand.start - demand.ready).sum())
     return best if is_better or capacity is not None else None
 
 
-def _best(demand: Demand, numbers: list[int], priority: Nanos) -> SlotModel:
-    """Give the number of slots that leaves the least unexplained; the greatest of equals."""
-    found = [_try(demand, number, priority) for number in reversed(numbers)]
-    return min(found, key=lambda slots: slots.unexplained(demand))
+def _best(times: "_Times", numbers: list[int], priority: Nanos, best: SlotModel | None) -> SlotModel | None:
+    """Give the number of slots that leaves the least unexplained; the greatest of equals, and none before `best`."""
+    for number in reversed(numbers):
+        most = None if best is None else best.unexplained(times.demand) - 1
+        best = _try(times, number, priority, most) or best
+    return best
 
 
 def _observed_order(demand: Demand) -> RowIds:
@@ -137,43 +141,66 @@ def _in_use(demand: Demand) -> RowIds:
     return np.maximum(used[: demand.start.size], demand.amount)
 
 
-def _try(demand: Demand, capacity: int, priority: Nanos) -> SlotModel:
-    """Give out so many slots as the times of a job were, and see who got them when."""
-    runs, pauses = demand.run.size, demand.pause_of.size
-    numbers, pause_numbers = np.arange(runs), np.arange(pauses)
-    kinds = np.repeat([SUBMITTED, FREED, STARTED, RELEASED, PAUSED], [runs, runs, runs, pauses, pauses])
-    kinds[:runs] = np.where(demand.released, RELEASED, SUBMITTED)
-    time = np.concatenate([demand.ready, demand.end, demand.start, demand.pause_end, demand.pause_start])
-    ties = np.concatenate([demand.submitted, demand.end, demand.start, demand.pause_start, demand.pause_start])
-    what = np.repeat([0, 1, 2, 3, 4], [runs, runs, runs, pauses, pauses])
-    number = np.concatenate([numbers, numbers, numbers, pause_numbers, pause_numbers])
-    order = np.lexsort((number, ties, kinds, time))
+class _Times:
+    """What happens to the runs of a demand, in order of time: the same for every number of slots."""
+
+    def __init__(self, demand: Demand) -> None:
+        runs, pauses = demand.run.size, demand.pause_of.size
+        numbers, pause_numbers = np.arange(runs), np.arange(pauses)
+        kinds = np.repeat([SUBMITTED, FREED, STARTED, RELEASED, PAUSED], [runs, runs, runs, pauses, pauses])
+        kinds[:runs] = np.where(demand.released, RELEASED, SUBMITTED)
+        time = np.concatenate([demand.ready, demand.end, demand.start, demand.pause_end, demand.pause_start])
+        ties = np.concatenate([demand.submitted, demand.end, demand.start, demand.pause_start, demand.pause_start])
+        what = np.repeat([0, 1, 2, 3, 4], [runs, runs, runs, pauses, pauses])
+        number = np.concatenate([numbers, numbers, numbers, pause_numbers, pause_numbers])
+        order = np.lexsort((number, ties, kinds, time))
+        self.demand = demand
+        self.events = list(zip(what[order].tolist(), number[order].tolist(), time[order].tolist(), strict=True))
+        """What happens (a run asks, ends, starts; a pause ends, begins), to which of them, and when."""
+        self.pause_of = demand.pause_of.tolist()
+        self.ready, self.start = demand.ready.tolist(), demand.start.tolist()
+        self.submitted, self.released = demand.submitted.tolist(), demand.released.tolist()
+
+
+def _try(times: _Times, capacity: int, priority: Nanos, most: int | None) -> SlotModel | None:
+    """Give out so many slots as the times of a job were, and see who got them when.
+
+    None as soon as more than `most` ns are left unexplained.
+    """
+    demand, pause_of, ready, start = times.demand, times.pause_of, times.ready, times.start
+    amounts = np.minimum(demand.amount, capacity).tolist()
+    places, submitted, released = (demand.ready + priority).tolist(), times.submitted, times.released
+    runs = demand.run.size
     granted, by_run, by_wait = [-1] * runs, [-1] * runs, [-1] * runs
     jumped = [False] * runs
-    amounts, pause_of = demand.amount.tolist(), demand.pause_of.tolist()
-    places, submitted = (demand.ready + priority).tolist(), demand.submitted.tolist()
-    released = demand.released.tolist()
     pool = Pool(capacity)
-    events = zip(what[order].tolist(), number[order].tolist(), time[order].tolist(), strict=True)
-    for event, one, now in events:
+    unexplained = 0
+    for event, one, now in times.events:
         if event == 0:
             if pool.ask(amounts[one], (places[one], released[one], submitted[one], one)):
                 granted[one] = now
+                unexplained += start[one] - now
         elif event == 2:
             if granted[one] < 0:
                 jumped[one] = True
                 granted[one] = now
                 pool.take(amounts[one])
+                unexplained += now - ready[one] + _SURPRISE_NS * (1 + (now > ready[one]))
         elif event == 3:
             pool.take(amounts[pause_of[one]])
         else:
-            pool.give(amounts[one if event == 1 else pause_of[one]])
-            for waiting in pool.granted():
+            waiting = pool.give(amounts[one if event == 1 else pause_of[one]])
+            while waiting >= 0:
                 if jumped[waiting]:
-                    pool.give(amounts[waiting])
+                    waiting = pool.give(amounts[waiting])
                     continue
                 granted[waiting] = now
+                unexplained += start[waiting] - now + _SURPRISE_NS * (now > ready[waiting])
                 (by_run if event == 1 else by_wait)[waiting] = one
-    return SlotModel(
+                waiting = pool.next_granted()
+            if most is not None and unexplained > most:
+                return None
+    model = SlotModel(
         capacity, np.array(granted), np.array(by_run), np.array(by_wait), np.array(jumped, dtype=np.bool_), priority
     )
+    return model if most is None or unexplained <= most else None

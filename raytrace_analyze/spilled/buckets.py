@@ -7,24 +7,26 @@ from pathlib import Path
 import polars as pl
 
 from raytrace_analyze.spilled.scattered import Scattered, Told, by_bucket
-from raytrace_analyze.spilled.stored import store, stored
+from raytrace_analyze.spilled.stored import putting_aside, store, stored
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
 
-BUCKET_BYTES = 96 << 20
-"""How large a bucket is in memory, about: what is made of one takes some five times that."""
-_BUFFER_BYTES = 192 << 20
-"""How much is kept in memory before it is written."""
+BUCKET_BYTES = 48 << 20
+"""How large a bucket is in memory at most, about: what is made of one takes some five times that."""
+_BUFFERED = 2
+"""How many times as much as a bucket is kept in memory before it is written."""
 _FEWEST, _MOST = 2, 1024
 
 
 class Buckets(Scattered):
     """Spans (columns of `schema.DECODED`) by trace, in files of a folder."""
 
-    def __init__(self, folder: Path, whole_bytes: int) -> None:
-        """Make room for spans that take so much memory all together, about."""
-        folder.mkdir()
+    def __init__(self, folder: Path, whole_bytes: int, bucket_bytes: int) -> None:
+        """Make room for spans that take so much memory all together, about, and a bucket `bucket_bytes` of it."""
+        with putting_aside():
+            folder.mkdir()
         self._folder = folder
-        self.count = min(max(math.ceil(whole_bytes / BUCKET_BYTES), _FEWEST), _MOST)
+        self.count = min(max(math.ceil(whole_bytes / bucket_bytes), _FEWEST), _MOST)
+        self._most_buffered_bytes = _BUFFERED * bucket_bytes
         self._buffer: list[pl.DataFrame] = []
         self._buffered_bytes = 0
         self._files: list[list[Path]] = [[] for _ in range(self.count)]
@@ -35,7 +37,7 @@ class Buckets(Scattered):
         self.records += frame.height
         self._buffer.append(frame)
         self._buffered_bytes += int(frame.estimated_size())
-        if self._buffered_bytes > _BUFFER_BYTES:
+        if self._buffered_bytes > self._most_buffered_bytes:
             self.close()
 
     def close(self) -> None:

@@ -7,8 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import polars as pl
 
 from raytrace_analyze.schema import DECODED
-from raytrace_analyze.spilled.stored import store, stored
-from raytrace_analyze.table.assemble import in_order
+from raytrace_analyze.spilled.stored import putting_aside, store, stored
 from raytrace_analyze.table.file_order import in_file_order, trace_keys
 from raytrace_analyze.table.parts import Parts
 
@@ -68,16 +67,12 @@ def by_place(rows: pl.DataFrame, keys: pl.DataFrame, cut_at: Sequence[str]) -> I
         yield int(number), found.drop("part")
 
 
-def put_in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """Put the rows of one part of a table, which come in no order, in that of its file."""
-    return in_file_order(in_order(rows))
-
-
 class Ordered(Ordering):
     """A table in files of a folder."""
 
     def __init__(self, buckets: Parts, folder: Path, cut_at: Sequence[str]) -> None:
-        folder.mkdir()
+        with putting_aside():
+            folder.mkdir()
         self._buckets = buckets
         self._folder = folder
         self._cut_at = cut_at
@@ -101,7 +96,7 @@ class Ordered(Ordering):
         for files in self._files:
             found = stored(files)
             if found is not None:
-                yield put_in_order(found)
+                yield in_file_order(found)
             for file in files:
                 file.unlink()
 

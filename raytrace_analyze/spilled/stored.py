@@ -1,7 +1,8 @@
 """Frames on their way, on disk or elsewhere: written and read as fast as can be, small where rows say the same."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,9 +17,22 @@ _SHARED = (
 """Columns in which rows say the same again and again."""
 
 
+class ScratchError(OSError):
+    """What is put aside on the way to a table cannot be written."""
+
+
+@contextmanager
+def putting_aside() -> Iterator[None]:
+    """Write what is needed on the way to a table within this: raises ScratchError for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise ScratchError(error.errno, error.strerror or str(error)) from error
+
+
 def store(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame. Raises OSError."""
-    with path.open("wb") as file:
+    """Write a frame. Raises ScratchError."""
+    with putting_aside(), path.open("wb") as file:
         _write(frame, file)
 
 

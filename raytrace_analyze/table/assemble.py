@@ -80,9 +80,7 @@ def write_table(
     goes with the next version. `about` goes to the file's metadata. Raises OSError where the place cannot be written.
     """
     table = with_event_columns(with_task_events(spans, task_events))
-    write_table_parts(
-        lambda: iter([in_file_order(in_order(table))]), Path(path), mode=mode, about=about, problems=problems
-    )
+    write_table_parts(lambda: iter([in_file_order(table)]), Path(path), mode=mode, about=about, problems=problems)
 
 
 def write_table_parts(

@@ -2,21 +2,27 @@
 
 An asynchronous method that awaits something else than a result of Ray's (an event, a lock, a queue) goes on because
 some code on its actor let it, and an event loop executes one thing at a time.
+
+So does a method on one of an actor's threads, of which the sampler saw that it waited for others: the run that ended
+last at about that time let it, unless it had just been waiting like that itself.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.attributes import AWAITED, told
+from raytrace_analyze.attributes import AWAITED, SAMPLED_TIMES, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
-from raytrace_analyze.trace.groups import group_sorted, latest_last
+from raytrace_analyze.trace.groups import group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.suspensions import find_suspensions
 
 WITHIN_NS = 5_000_000
 """How long before a method went on the run that let it must have been executing."""
+LOOKS_NS = 100_000_000
+"""How far the sampled end of a thread's wait may be from the true one."""
 TIMERS = ("asyncio.sleep",)
 """What nobody has to wake."""
 
@@ -33,6 +39,10 @@ class Wakers:
     """By run: its actor."""
     _stops: Latest
     """By actor: when its runs stopped executing, as they ended or were suspended."""
+    _is_sampled: Flags
+    """Of rows: waits of threads, whose times are the sampler's."""
+    _ends: Latest
+    """By actor: when those of its runs ended that had not just been waiting for other threads."""
 
     def find(self, wait: RowIds, start: Nanos, end: Nanos) -> tuple[RowIds, Nanos]:
         """Give for some suspensions (that are asked) the run that ended each, -1 for none, and when it stopped.
@@ -40,10 +50,21 @@ class Wakers:
         Where the suspended run executed last itself, in a task of its own, that is none.
         """
         run = self._run[wait]
-        position = self._stops.before(self._actor[run], np.maximum(start, end - WITHIN_NS - 1), end)
-        waker = self._stops.members_at(position)
+        waker, stopped = self._last_stopped(self._stops, run, np.maximum(start, end - WITHIN_NS - 1), end, end)
+        threads = positions(self._is_sampled[wait])
+        if threads.size:
+            run, start, end = run[threads], start[threads], end[threads]
+            since = np.maximum(start, end - LOOKS_NS - 1)
+            waker[threads], stopped[threads] = self._last_stopped(self._ends, run, since, end + LOOKS_NS, end)
+        return waker, stopped
+
+    def _last_stopped(
+        self, stops: Latest, run: RowIds, since: Nanos, until: Nanos, went_on: Nanos
+    ) -> tuple[RowIds, Nanos]:
+        position = stops.before(self._actor[run], since, until, went_on)
+        waker = stops.members_at(position)
         waker = np.where(waker == run, -1, waker)
-        return waker, np.where(waker >= 0, self._stops.times[position], end)
+        return waker, np.where(waker >= 0, np.minimum(stops.times_at(position), went_on), went_on)
 
 
 def find_wakers(runs: Runs) -> Wakers | None:
@@ -61,9 +82,23 @@ def find_wakers(runs: Runs) -> Wakers | None:
         return None
     is_asked = np.zeros(spans.height, dtype=np.bool_)
     is_asked[asked] = True
+    is_sampled = np.zeros(spans.height, dtype=np.bool_)
+    of_threads = (told(rows.get_column("attributes"), SAMPLED_TIMES) == "true").fill_null(value=False).to_numpy()
+    is_sampled[suspensions[of_threads]] = True
     ended = runs.on_actor.members
     members, times = np.concatenate([ended, suspended]), np.concatenate([structure.end[ended], paused])
     order = latest_last(times, (-structure.start[members],), lambda some: structure.id_ranks(members[some]))
     members, times = members[order], times[order]
     stops = group_sorted(runs.actor[members], runs.on_actor.first.size - 1, members, times)
-    return Wakers(is_asked, structure.run_above, runs.actor, Latest(stops, structure.start))
+    waited_until = np.full(spans.height, NEVER, dtype=np.int64)
+    np.maximum.at(waited_until, suspended[of_threads], structure.end[suspensions[of_threads]])
+    let_go = ended[structure.end[ended] - LOOKS_NS > waited_until[ended]]
+    ends = group_sorted(runs.actor[let_go], runs.on_actor.first.size - 1, let_go, structure.end[let_go])
+    return Wakers(
+        is_asked,
+        structure.run_above,
+        runs.actor,
+        Latest(stops, structure.start),
+        is_sampled,
+        Latest(ends, structure.start),
+    )

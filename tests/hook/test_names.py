@@ -60,6 +60,7 @@ ALSO_WRITTEN |= {
     "raytrace.lost_because",
     "raytrace.process_cpu_ns",
     "raytrace.cpu_delay_ns",
+    "raytrace.sampled_times",
 }
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.sampler"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}

@@ -47,6 +47,14 @@ def test_what_somebody_waits_for_is_no_delivery(recording: Recording) -> None:
     assert all(waited_for not in one.attributes[READY] for one in recording.named("ray.delivery"))
 
 
+def test_a_thread_of_an_actor_that_waits_for_another_has_a_wait(recording: Recording) -> None:
+    (wait,) = recording.children(recording.runs("Threaded.wait")[0], "await")
+    assert wait.attributes[AWAITED] == "threading.Event.wait"
+    assert wait.attributes["raytrace.sampled_times"] is True
+    assert wait.attributes[READY] == []
+    assert wait.attributes["raytrace.call_site"].rpartition(":")[0].endswith("recording.py")
+
+
 @pytest.mark.parametrize(
     ("method", "awaited"),
     [

@@ -14,6 +14,8 @@ from raytrace_hook.record.on_behalf import is_on_behalf
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
 _NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.", "concurrent.futures.", "asyncio.", "threading.")
+_RUNNER = os.path.join("raytrace_analyze", "ray_programs", "traced_run.py")
+"""What called the program where it is run by `raytrace-analyze record`."""
 _COMPREHENSIONS = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))
 _LIBRARIES = ("ray.data.", "ray.train.", "ray.tune.", "ray.serve.", "ray.air.", "ray.rllib.")
 _MOST_KNOWN = 10_000
@@ -41,7 +43,7 @@ def caller() -> tuple[str | None, str | None]:
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""
         kind = _kinds.get(name) or _kind_of(name)
-        if kind is _PROGRAM:
+        if kind is _PROGRAM and not (frames and frame.f_code.co_filename.endswith(_RUNNER)):
             # A comprehension and the function that it stands in are one place.
             if not is_inside_one:
                 frames.append(frame)

@@ -19,6 +19,7 @@ from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head,
 from raytrace_hook.ray import actors, internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import callers, datasets, polls, turns
+from raytrace_hook.record.blocked import record_blocked
 from raytrace_hook.sampling.sampler import Sampler
 from raytrace_hook.spans.lean import events_and_links
 
@@ -169,13 +170,13 @@ class SpanFileProcessor(SpanProcessor):
         self._running.pop(span_id, None)
         self._stop_watching(span_id)
 
-    def _stop_watching(self, span_id: int) -> dict[str, Any] | None:
+    def _stop_watching(self, span_id: int) -> Profile | None:
         profile = None if self._sampler is None else self._sampler.end(span_id)
         if profile is None:
             return None
         if self._long_spans is not None:
             self._long_spans.clear(span_id)
-        return profile.attributes()
+        return profile
 
     def _note_lost(self) -> None:
         self._resource.note_lost(self._file.lost, self._file.lost_because)
@@ -249,9 +250,11 @@ class SpanFileProcessor(SpanProcessor):
             attributes[names.CANCELLED] = True
         elif isinstance(error, SystemExit) and not _ends_a_trial(error, attributes):  # none of OpenTelemetry's errors
             status = Status(StatusCode.ERROR, error_text(error))
-        seen_of_threads = self._stop_watching(span_id) if started is not None else None
-        if seen_of_threads is not None:
-            attributes.update(seen_of_threads)
+        profile = self._stop_watching(span_id) if started is not None else None
+        if profile is not None:
+            if run is not None:
+                record_blocked(context, attributes, profile, end_ns or time.time_ns())
+            attributes.update(profile.attributes())
         if started is not None and started[0] == name:
             _, head, seen, encoded = started
             # Equal is not enough where there may be others than ours: 1, 1.0 and True are.

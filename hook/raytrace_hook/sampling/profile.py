@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -59,6 +59,8 @@ class _Stretch:
     wait: str
     loops: bool = False
     """Whether the thread woke up in between, looked at something, and went on waiting."""
+    was_last: bool = False
+    """Whether the span ended before the thread was seen anywhere else."""
 
 
 class Profile:
@@ -100,6 +102,12 @@ class Profile:
         if stretch.place in self._idle:
             self._idle[stretch.place] += weight
         return True
+
+    def end(self) -> None:
+        """Take note that the span has ended."""
+        if self._open is not None:
+            self._open.was_last = True
+        self.pause()
 
     def pause(self) -> None:
         """Take note that the span does not run now: others may on its thread."""
@@ -158,6 +166,18 @@ class Profile:
         if idle:
             found[names.IDLE] = idle
         return found
+
+    def idle_in(self, calls: Collection[str], ended_ns: int) -> list[tuple[int, int, str, str]]:
+        """Return the longest stretches in some calls, as start and end (ns), the call, and its `file:line`.
+
+        The span ended at `ended_ns`: so did a stretch after which the thread was seen nowhere else.
+        """
+        stretches = sorted((entry[2] for entry in list(self._longest)), key=lambda one: one.start_ns)
+        return [
+            (one.start_ns, ended_ns if one.was_last else one.end_ns, one.wait, places.site(one.place))
+            for one in stretches
+            if one.wait in calls
+        ]
 
     def _stacks(self, longest: int) -> str:
         counted: dict[str, int] = {}

@@ -120,7 +120,7 @@ class Sampler:
         if followed.begun is not None:
             with contextlib.suppress(OSError):  # the thread has ended before its span
                 self._count(followed, time.clock_gettime_ns(watched.clock))
-        followed.profile.pause()
+        followed.profile.end()
         return followed.profile
 
     def profile(self, span_id: int) -> Profile | None:

@@ -91,7 +91,7 @@ def _parts(base: RunGroup, new: RunGroup) -> pl.DataFrame:
 
 def _have_functions_in_common(base: RunGroup, new: RunGroup) -> bool:
     """Tell whether a function ran on both sides; where one side had none, nothing speaks against it."""
-    of_base, of_new = (set(runs.tasks.get_column("function").drop_nulls()) for runs in (base, new))
+    of_base, of_new = (set(runs.tasks.get_column("function").drop_nulls().unique().to_list()) for runs in (base, new))
     return not of_base or not of_new or not of_base.isdisjoint(of_new)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
@@ -36,6 +37,10 @@ PATH = pl.Schema(
 
 TASKS = pl.Schema({"run": pl.Int64, "function": pl.String, "run_ns": pl.Int64})
 """Columns of `RunGroup.tasks`: `run_ns` is null for a task that never ended."""
+
+
+_TOLD = ("category", "status", "function", "start", "end", "records_waits", "attributes")
+"""What spans tell of their run."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +88,15 @@ def _of_trace(trace: PreparedTrace, job: str | None, options: PathOptions) -> Ru
     ]
     runs = pl.DataFrame(
         {
-            "scope_number": wanted,
             "run": range(len(wanted)),
             "session": [keys[number].session for number in wanted],
             "job_id": [keys[number].id for number in wanted],
         },
-        schema={"scope_number": pl.Int64, "run": pl.Int64, "session": pl.String, "job_id": pl.String},
+        schema={"run": pl.Int64, "session": pl.String, "job_id": pl.String},
     )
-    numbered = trace.spans.with_columns(scope_number=pl.Series(scope_of)).join(
-        runs.select("scope_number", "run"), on="scope_number", how="inner", maintain_order="left"
-    )
+    run_of = np.full(len(keys) + 1, -1, dtype=np.int64)
+    run_of[wanted] = np.arange(len(wanted))
+    numbered = trace.spans.select(_TOLD, run=pl.Series(run_of[scope_of])).filter(pl.col("run") >= 0)
     path = (
         paths_of(trace, "jobs", options)
         .rename({"scope": "job_id"})
@@ -108,8 +112,8 @@ def _fits(session: str, job_id: str, wanted: str) -> bool:
 
 def _about(runs: pl.DataFrame, spans: pl.DataFrame, path: pl.DataFrame) -> pl.DataFrame:
     is_driver = pl.col("category") == "driver"
+    programs = spans.filter(is_driver).group_by("run", maintain_order=True).agg(entrypoint=entrypoint())
     facts = spans.group_by("run").agg(
-        entrypoint=entrypoint(),
         in_flight=pl.col("end").is_null().sum().cast(pl.Int64),
         driver_failed=(is_driver & (pl.col("status") == "ERROR")).any(),
         records_waits=pl.col("records_waits").fill_null(False).any(),
@@ -118,6 +122,7 @@ def _about(runs: pl.DataFrame, spans: pl.DataFrame, path: pl.DataFrame) -> pl.Da
     makespans = path.group_by("run").agg(makespan_ns=pl.col("duration_ns").sum())
     return (
         runs.join(facts, on="run", how="left")
+        .join(programs, on="run", how="left")
         .join(makespans, on="run", how="left")
         .with_columns(pl.col("makespan_ns").fill_null(0))
         .sort("run")

@@ -120,8 +120,18 @@ class Plain:
 
 @ray.remote(num_cpus=0, max_concurrency=3)
 class Threaded:
+    def __init__(self):
+        self.event = threading.Event()
+
     def method(self):
         return 1
+
+    def wait(self):
+        return self.event.wait()
+
+    def release(self):
+        time.sleep(0.6)
+        self.event.set()
 
 
 @ray.remote(num_cpus=0)
@@ -197,6 +207,7 @@ def main(how):
         pass
     grouped, plain, threaded = Grouped.remote(), Plain.remote(), Threaded.remote()
     ray.get([grouped.read.remote(), grouped.work.remote(), grouped.plain.remote(), threaded.method.remote()])
+    ray.get([threaded.wait.remote(), threaded.release.remote()])
     ray.get(grouped.plain.options(concurrency_group="io").remote())
     with case("arguments"):
         array = np.zeros(1_000_000, dtype=np.uint8)

@@ -1,0 +1,47 @@
+"""Waits of threads for each other in an actor that has several: for an event, a condition, a queue.
+
+Nothing of the program is touched for them: the sampler saw the thread stay in such a call, so their times are true to
+within a look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+
+from raytrace_hook import names
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
+    from raytrace_hook.sampling.profile import Profile
+
+_CALLS = frozenset(
+    (
+        "threading.Event.wait",
+        "threading.Condition.wait",
+        "threading.Condition.wait_for",
+        "threading.Semaphore.acquire",
+        "threading.Barrier.wait",
+        "queue.Queue.get",
+        "queue.Queue.put",
+        "queue.Queue.join",
+    )
+)
+"""What only another thread lets go on."""
+_PASSED_ON = ("ray.task_id", "ray.job_id", "ray.actor_id", names.CALLER_JOB_ID)
+
+
+def record_blocked(run: SpanContext, attributes: Mapping[str, Any], profile: Profile, ended_ns: int) -> None:
+    """Record the waits in a run that has ended, where it was on an actor with several threads."""
+    if attributes.get(names.MAX_CONCURRENCY, 1) <= 1 or attributes.get(names.ON_EVENT_LOOP):
+        return
+    context = None
+    for start_ns, end_ns, call, site in profile.idle_in(_CALLS, ended_ns):
+        context = context or trace.set_span_in_context(trace.NonRecordingSpan(run))
+        about = {key: attributes[key] for key in _PASSED_ON if key in attributes}
+        about |= {names.READY_TASK_IDS: [], names.AWAITED: call, names.CALL_SITE: site, names.SAMPLED_TIMES: True}
+        tracer = trace.get_tracer(__name__)
+        tracer.start_span(names.AWAIT_SPAN, context=context, attributes=about, start_time=start_ns).end(end_ns)

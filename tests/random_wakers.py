@@ -1,0 +1,45 @@
+"""Span tables at random of an actor whose methods wait for each other, on an event loop or in threads."""
+
+import json
+import random
+
+import polars as pl
+
+from tests.random_spans import Row, span_table
+
+
+def random_wakers(seed: int) -> pl.DataFrame:
+    """Make the table of a driver and a method that waits for others, which end at about the end of its own wait."""
+    chosen = random.Random(seed)
+    went_on = chosen.randint(20, 40)
+    ends = [went_on + chosen.randint(-7, 5) for _ in range(chosen.randint(1, 3))]
+    methods = [(2, went_on + chosen.choice((0, 1, 2, 9))), *((end - chosen.randint(1, 9), end) for end in ends)]
+    rows = [
+        _span("d", None, 0, 60, category="driver", name="ray.driver", pid=1),
+        _span("get", "d", 2, 55, category="wait", name="ray.get", ready_task_ids=["0"], pid=1),
+    ]
+    for number, (start, end) in enumerate(methods):
+        submitted = {"kind": "PRODUCER", "category": "submit", "submitted_task_id": f"{number}", "pid": 1}
+        run = {"kind": "CONSUMER", "category": "task", "task_id": f"{number}", "concurrent": True, "actor_id": "a"}
+        rows += [
+            _span(f"s{number}", "d", 1, 1, **submitted),
+            _span(f"r{number}", f"s{number}", start, end, **run, pid=100),
+        ]
+        if number == 0 or chosen.random() < 0.3:
+            begin = chosen.randint(start, end - 1)
+            awaited = chosen.choice(("asyncio.Event.wait", "threading.Event.wait", "threading.Event.wait"))
+            told = {"raytrace.awaited": awaited} | (
+                {} if awaited.startswith("asyncio") else {"raytrace.sampled_times": True}
+            )
+            about = {"name": "await", "ready_task_ids": [], "category": "wait", "attributes": json.dumps(told)}
+            until = went_on if number == 0 else chosen.randint(begin, end)
+            rows.append(_span(f"a{number}", f"r{number}", begin, until, **about, actor_id="a", pid=100))
+    scale = chosen.choice((2_000_000, 20_000_000))
+    for row in rows:
+        row["start"], row["end"] = row["start"] * scale, row["end"] * scale
+    return span_table(rows)
+
+
+def _span(span_id: str, parent: str | None, start: int, end: int, **columns: object) -> Row:
+    same = {"session": "s1", "job_id": "j1", "node_id": "n1", "records_waits": True}
+    return {"span_id": span_id, "parent_id": parent, "start": start, "end": end, **same, **columns}
