@@ -41,6 +41,8 @@ LOOP_NS = 1_000_000_000
 """How long a loop that looks again and again may sleep in between."""
 AFTER_NS = 20_000_000
 """What begins so soon after a delivery is what its callback does."""
+ROOM_WITHIN_NS = 1_000_000_000
+"""Who gave resources back longer ago than this made no room for a placement group."""
 CALL_WITHIN_NS = 1_000_000_000
 """A call longer ago than this did not end a run that failed for reasons that nobody knows."""
 WAKER_WITHIN_NS = 5_000_000
@@ -176,6 +178,12 @@ class Span:
         """Until when a run held its slot."""
         stored = None if self.actor is not None else self.profile_store_outputs_end
         return max(self.end, stored or 0)
+
+    @property
+    def asks_for_something(self) -> bool:
+        """Whether a run's submit asks for resources: for one CPU where nothing is told."""
+        asked = None if self.submit is None else self.submit.told.get("raytrace.resources")
+        return asked is None or any(amount > 0 for amount in json.loads(asked).values())
 
     @property
     def is_suspension(self) -> bool:
@@ -600,7 +608,8 @@ class Walk:
         """Walk rule 1: what the wait came back with."""
         wait, time = at.span, at.time
         asked = wait.ready | _missing(wait)
-        ready = [run for run in self.runs if run.task in asked or run is wait.waited_besides]
+        besides = (wait.waited_besides, self._room_maker(wait))
+        ready = [run for run in self.runs if run.task in asked or run in besides]
         ready = [run for run in ready if run.start < time]
         there = {run: min(time, _there(wait, run)) for run in ready}
         ready = [run for run in ready if there[run] > wait.start]
@@ -612,6 +621,16 @@ class Walk:
             return None
         self.led_to_by_wait.add(then)
         return Step([(then[1], "fetch")], State(*then, "wait", False))
+
+    def _room_maker(self, wait: Span) -> Span | None:
+        """The task that gave its resources back last before a placement group was there."""
+        is_group = str(wait.told.get("raytrace.awaited", "")).startswith("placement group")
+        if not (is_group and wait.ended and not wait.told.get("raytrace.timed_out")):
+            return None
+        since = max(wait.start, wait.end - ROOM_WITHIN_NS)
+        tasks = [run for run in self.everything if run.is_run and run.actor is None and run.session == wait.session]
+        freed = [run for run in tasks if since < run.held_until <= wait.end and run.asks_for_something]
+        return max(freed, key=lambda run: (run.held_until, run.end, -run.start, run.span_id), default=None)
 
     def _to_waker(self, at: State) -> Step | None:
         """Walk rule 1, suspensions: the run that was executing last on the event loop when this one went on."""

@@ -43,3 +43,29 @@ def random_wakers(seed: int) -> pl.DataFrame:
 def _span(span_id: str, parent: str | None, start: int, end: int, **columns: object) -> Row:
     same = {"session": "s1", "job_id": "j1", "node_id": "n1", "records_waits": True}
     return {"span_id": span_id, "parent_id": parent, "start": start, "end": end, **same, **columns}
+
+
+def random_room(seed: int) -> pl.DataFrame:
+    """Make the table of a driver that waits for a placement group, and of tasks that end at about the time it comes."""
+    chosen = random.Random(seed)
+    there = chosen.randint(50, 80)
+    told = {"raytrace.awaited": chosen.choice(("placement group (1 CPU)",) * 5 + ("consumer",))}
+    if chosen.random() < 0.1:
+        told["raytrace.timed_out"] = True
+    about = {"name": "placement_group.wait", "ready_task_ids": [], "category": "wait", "attributes": json.dumps(told)}
+    rows = [
+        _span("d", None, 0, 100, category="driver", name="ray.driver", pid=1),
+        _span("w", "d", chosen.randint(1, 40), there, **about, pid=1),
+    ]
+    for number in range(chosen.randint(1, 4)):
+        asked = json.dumps({"raytrace.resources": chosen.choice(('{"CPU": 1}', '{"slot": 1}', "{}", '{"CPU": 0}'))})
+        submitted = {"kind": "PRODUCER", "category": "submit", "submitted_task_id": f"{number}", "pid": 1}
+        run = {"kind": "CONSUMER", "category": "task", "task_id": f"{number}", "pid": 2 + number}
+        end = there - chosen.choice((*range(-2, 20), 60))
+        rows += [
+            _span(f"s{number}", "d", 1, 1, **submitted, attributes=chosen.choice((asked, asked, "{}"))),
+            _span(f"r{number}", f"s{number}", chosen.randint(2, max(end - 1, 3)), max(end, 4), **run),
+        ]
+    for row in rows:
+        row["start"], row["end"] = row["start"] * 50_000_000, row["end"] * 50_000_000
+    return span_table(rows)

@@ -11,7 +11,7 @@ from tests import oracle
 from tests.random_actors import random_actors
 from tests.random_questions import random_questions
 from tests.random_spans import random_spans, random_table, scopes
-from tests.random_wakers import random_wakers
+from tests.random_wakers import random_room, random_wakers
 from tests.simulator import simulate
 from tests.tables import whole
 
@@ -108,6 +108,15 @@ def test_on_methods_that_let_each_other_go_on() -> None:
             one.via == "waker" for one in path
         )
     assert all(let_go.values())
+
+
+def test_on_placement_groups_that_somebody_made_room_for() -> None:
+    led = 0
+    for seed in range(80):
+        spans = random_room(seed)
+        assert_equal(spans, JOB, "follow", True, CHAIN + MARKS)
+        led += any(one.via == "wait" for one in oracle.critical_path(spans, **JOB).segments)
+    assert 20 < led < 80
 
 
 def test_on_questions_until_the_answer_changes() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from raytrace_analyze.attributes import ITEM, ITEM_READY, ITEMS
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last, positions
+from raytrace_analyze.trace.placement import find_room_makers
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.unanswered import about_rows, unanswered_runs
 
@@ -20,14 +21,14 @@ def find_waited(runs: Runs) -> Timed:
 
     That is the end of the run; of a generator's, where the wait was for an item, when that was ready. A wait that came
     back from a generator that still ran, nobody says with which item, came back with one that was ready by then. A wait
-    that timed out, or is open, waited for what it did not get, too.
+    that timed out, or is open, waited for what it did not get, too; one for a placement group for what made room.
     """
     structure = runs.structure
     waits = positions(runs.is_wait)
     texts = structure.spans.get_column("attributes").gather(waits)
     items = waits[flags(texts.str.contains(f'"{ITEM}"', literal=True))]
-    unanswered, besides = unanswered_runs(structure, waits), structure.waited_besides
-    late_wait, late_run = (np.concatenate(both) for both in zip(unanswered, besides, strict=True))
+    besides = (unanswered_runs(structure, waits), structure.waited_besides, find_room_makers(runs))
+    late_wait, late_run = (np.concatenate(rows) for rows in zip(*besides, strict=True))
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
     run = runs.ready.members
     if items.size == 0 and late_wait.size == 0 and not (structure.end[run] > structure.end[wait]).any():

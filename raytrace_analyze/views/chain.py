@@ -136,7 +136,8 @@ def say(segment: Segment) -> str:
         case "queue":
             return f"{function} waits to start{because}{where if segment.get('on') else ''}"
         case "fetch":
-            return f"{who} gets the result back ({name}){where}"
+            given = "its placement group" if name == "placement_group.wait" else "the result back"
+            return f"{who} gets {given} ({name}){where}"
         case "wait":
             missing = segment.get("missing")
             what = f" for {short_name(missing)}, which never started" if missing else ""

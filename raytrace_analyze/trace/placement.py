@@ -1,0 +1,54 @@
+"""Who made room for placement groups: nobody's result is waited for there, but what others hold."""
+
+import numpy as np
+
+from raytrace_analyze.attributes import AWAITED, RESOURCES, TIMED_OUT, parse_resources, told
+from raytrace_analyze.table.lineage import Flags, RowIds, flags
+from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
+from raytrace_analyze.trace.groups import group_by_time
+from raytrace_analyze.trace.relations import Runs
+
+WITHIN_NS = 1_000_000_000
+"""A task that gave its resources back longer before than this did not make room: Ray tries again more often."""
+_GROUP = "placement group"
+"""How what such waits wait for begins, in the hook's words."""
+
+
+def find_room_makers(runs: Runs) -> tuple[RowIds, RowIds]:
+    """Pair waits for placement groups with the run of a task that gave its resources back last before they were there.
+
+    Which resources were missing is not known: it is taken to be whatever came free last, on any node of the session.
+    """
+    structure = runs.structure
+    waits = _waits(runs)
+    if waits.size == 0:
+        return waits, waits
+    holders = np.flatnonzero(structure.is_run & (runs.actor < 0))
+    holders = holders[_holds_something(runs, holders)]
+    sessions = structure.spans.get_column("session").fill_null("").rank("dense").to_numpy().astype(np.int64)
+    until = runs.held_until[holders]
+    freed = group_by_time(sessions[holders], int(sessions.max()) + 1, holders, until, structure.lateness[holders])
+    last = latest_until(freed, sessions[waits], structure.end[waits])
+    since = np.maximum(structure.start[waits], structure.end[waits] - WITHIN_NS)
+    times = times_at(freed, last)
+    found = (times > since) & (times != NEVER)
+    return waits[found], members_at(freed, last)[found]
+
+
+def _waits(runs: Runs) -> RowIds:
+    """Give the waits for placement groups that came to be."""
+    structure = runs.structure
+    waits = np.flatnonzero(runs.is_wait & ~structure.is_run & ~structure.in_flight)
+    texts = structure.spans.get_column("attributes").gather(waits)
+    maybe = flags(texts.str.contains(_GROUP, literal=True))
+    waits, texts = waits[maybe], texts.filter(maybe)
+    is_group = flags(told(texts, AWAITED).str.starts_with(_GROUP)) & ~flags(told(texts, TIMED_OUT) == "true")
+    return waits[is_group]
+
+
+def _holds_something(runs: Runs, rows: RowIds) -> Flags:
+    """Tell the runs of tasks that ask for resources: one CPU where nothing is told."""
+    submit = runs.structure.submit[rows]
+    attributes = runs.structure.spans.get_column("attributes").gather(np.maximum(submit, 0))
+    asks = {text: bool(parse_resources(text)) for text in told(attributes, RESOURCES).drop_nulls().unique()}
+    return np.array([asks.get(text, True) for text in told(attributes, RESOURCES)], dtype=np.bool_) | (submit < 0)
