@@ -263,7 +263,7 @@ def test_every_analysis_takes_corrected_times() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), SHIFTS, st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_programs_shifted_node_is_found_within_its_bounds(seed: int, by_ns: int, is_stock: bool) -> None:
     program = simulate(seed)
     true = program.stock_spans if is_stock else program.spans
@@ -451,7 +451,7 @@ def test_a_process_that_contradicts_another_host_is_corrected_by_itself() -> Non
 
 def test_the_chain_of_a_program_with_one_process_shifted_is_the_true_one() -> None:
     same = proven = 0
-    for seed in range(12):
+    for seed in range(8):
         true = simulate(seed).spans
         before = whole(critical_path(true, clock_correct=False).segments).select("span_id", "category")
         for pid in true["pid"].unique().sort()[:3]:
@@ -461,7 +461,7 @@ def test_the_chain_of_a_program_with_one_process_shifted_is_the_true_one() -> No
             proven += offsets["is_proven"].any()
             if offsets["is_proven"].any():
                 same += whole(critical_path(spans).segments).select("span_id", "category").equals(before)
-    assert proven > 15
+    assert proven > 9
     assert same >= 0.9 * proven
 
 

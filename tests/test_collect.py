@@ -132,6 +132,7 @@ def test_a_cluster_is_collected_and_a_node_that_dies_is_named(nodes: Nodes, tmp_
     assert runs(second / "spans.parquet").height == 6, "its folder lies on this machine, where other nodes find it"
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_while_it_merges_is_named_and_made_up_for(
     nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +219,7 @@ def test_the_nodes_write_to_shared_storage_themselves(nodes: Nodes, tmp_path: Pa
     assert runs(tmp_path / "spans.parquet").height == 6
 
 
+@pytest.mark.slow
 def test_a_job_is_followed_until_it_ends(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two rounds the job goes on, and ends: the last round has what came after the first."""
     table = tmp_path / "followed" / "spans.parquet"

@@ -98,7 +98,7 @@ def assert_zero(found: RunDiff) -> None:
 # It adds up
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(programs(4), min_size=2, max_size=5), st.data())
 def test_the_parts_add_up_to_the_nanosecond(written: list[Any], data: st.DataObject) -> None:
     tables = [simulate(program, session=f"s{number}").spans for number, program in enumerate(written)]
@@ -111,7 +111,7 @@ def test_the_parts_add_up_to_the_nanosecond(written: list[Any], data: st.DataObj
     assert back.difference_ns == -found.difference_ns
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(programs(5))
 def test_a_run_against_itself_is_zero_everywhere(program: Any) -> None:
     spans = simulate(program).spans

@@ -144,6 +144,7 @@ def test_a_cluster_with_the_hook_is_fine(tmp_path: Path) -> None:
     assert found["tracing on"] == found["workers"] == found["cluster"] == "fine"
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.usefixtures("open_cluster")
 def test_a_cluster_with_the_old_documentations_hook_says_so(tmp_path: Path) -> None:

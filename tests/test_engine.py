@@ -229,7 +229,9 @@ def test_a_chain_of_100_000_levels() -> None:
     assert path["duration_ns"].sum() == 2 * MANY + 10
 
 
-@pytest.mark.parametrize("length", [0, 1, 2], ids=["instants", "touching", "overlapping"])
+@pytest.mark.parametrize(
+    "length", [0, pytest.param(1, marks=pytest.mark.slow), 2], ids=["instants", "touching", "overlapping"]
+)
 def test_one_span_with_a_million_children(length: int) -> None:
     count = 1_000_000 if length == 2 else MANY
     number = np.arange(count)

@@ -84,7 +84,7 @@ def test_on_simulated_programs_and_their_known_truth() -> None:
 def test_on_asynchronous_actors_and_idle_threads() -> None:
     """Each rule is reached: what lets go on, deliveries and polls that were waited for, on the path."""
     ways, lengthened = set(), {"ray.delivery": 0, "ray.wait": 0}
-    for seed in range(40):
+    for seed in range(30):
         spans = random_actors(seed)
         moved = {span.span_id: span.name for span in oracle.prepare(spans) if span.is_idle_wait}
         for scope in scopes(spans)[: None if seed < 10 else 2]:

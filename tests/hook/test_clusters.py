@@ -89,6 +89,7 @@ def test_one_job_is_traced_on_a_cluster_without_tracing(tmp_path: Path) -> None:
         assert {span.trace_id for span in recording.spans} == {recording.driver().trace_id}
 
 
+@pytest.mark.slow
 @needs_runtime_env
 def test_a_node_without_opentelemetry_is_named_and_the_job_runs_on(tmp_path: Path) -> None:
     package, spans = tmp_path / "path" / "opentelemetry", tmp_path / "spans"

@@ -47,6 +47,7 @@ def test_proxy_router_and_replica_of_a_request_are_one_trace(tmp_path: Path) -> 
     assert spans["end"].null_count() == 0
 
 
+@pytest.mark.slow
 def test_serve_start_takes_the_exporter_in_its_configuration(tmp_path: Path) -> None:
     pytest.importorskip("ray.serve.schema")
     from ray.serve import schema
