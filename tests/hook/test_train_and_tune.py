@@ -74,6 +74,12 @@ def test_a_report_fails_as_it_would_and_is_told(
     assert about["raytrace.report"] == 4
 
 
+def test_no_call_stands_in_what_starts_a_worker(done: tuple[pl.DataFrame, subprocess.CompletedProcess[str]]) -> None:
+    attributes = done[0].get_column("attributes")
+    assert attributes.str.contains("raytrace.call_site", literal=True).any()
+    assert not attributes.str.contains("default_worker.py", literal=True).any()
+
+
 def test_the_hook_says_nothing(done: tuple[pl.DataFrame, subprocess.CompletedProcess[str]]) -> None:
     assert "raytrace" not in done[1].stderr
 

@@ -14,8 +14,6 @@ from raytrace_hook.record.on_behalf import is_on_behalf
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""
 _NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.", "concurrent.futures.", "asyncio.", "threading.")
-_RUNNER = os.path.join("raytrace_analyze", "ray_programs", "traced_run.py")
-"""What called the program where it is run by `raytrace-analyze record`."""
 _COMPREHENSIONS = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"))
 _LIBRARIES = ("ray.data.", "ray.train.", "ray.tune.", "ray.serve.", "ray.air.", "ray.rllib.")
 _MOST_KNOWN = 10_000
@@ -43,7 +41,9 @@ def caller() -> tuple[str | None, str | None]:
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""
         kind = _kinds.get(name) or _kind_of(name)
-        if kind is _PROGRAM and not (frames and frame.f_code.co_filename.endswith(_RUNNER)):
+        if kind is _PROGRAM and name == "__main__" and frame.f_code.co_filename.endswith(_STARTERS):
+            kind = _RAY
+        if kind is _PROGRAM:
             # A comprehension and the function that it stands in are one place.
             if not is_inside_one:
                 frames.append(frame)
@@ -141,6 +141,8 @@ _STANDARD_LIBRARY = frozenset(
     getattr(sys, "stdlib_module_names", ("contextlib", "functools", "queue", "runpy", "selectors", "multiprocessing"))
 )
 _WORKER_MAIN = os.path.join("ray", "_private", "workers", "default_worker.py")
+_STARTERS = (_WORKER_MAIN, os.path.join("raytrace_analyze", "ray_programs", "traced_run.py"))
+"""What is `__main__` in a worker, and what runs a program for `raytrace-analyze record`."""
 _TRANSPARENT = {
     "ray._private.worker",
     "ray._private.client_mode_hook",
