@@ -112,6 +112,23 @@ def test_a_thread_that_hands_out_tasks_is_no_part_of_what_the_program_does_meanw
     assert read["path_ns"] > 0 and 0 < own["path_ns"] < 50
 
 
+def test_an_operator_whose_process_starts_slowly_does_not_limit_the_rate() -> None:
+    # driver  |  |next ......................|  works with the block ....|
+    # read     |=|
+    # map        |....... its process starts |=|
+    cold = [row | {"worker_id": "w2", "pid": 10} for row in task(2, 2, MAP, 130, 650, 660)]
+    spans = [
+        span("d", 0, 1_200, None, name="ray.driver"),
+        *task(0, 1, READ, 100, 110, 120),
+        *cold,
+        wait("n", 136, 665, "d", ["task2"], name="ray.next"),
+    ]
+    _, slow, driver = rt.data(table(*spans, *told(), recorded=True)).to_dicts()
+    assert slow["path_ns"] > driver["path_ns"]
+    assert slow["start_up_ns"] == 650 - 135
+    assert driver["limits"] and not slow["limits"]
+
+
 def test_what_is_not_known_is_null_and_never_zero() -> None:
     found = rt.data(table(*pipeline(tag=False)))
     read, slow, _ = found.to_dicts()

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary import Category, Cause
 
 CAUSES = tuple(Cause)
 """A cause's number in arrays is its position here."""
@@ -15,6 +16,11 @@ COLD = (Cause.WORKER_START, Cause.FUNCTION_LOAD)
 """What a run waits for that is the first of its process, or of its function there: a first run alone pays it."""
 
 Codes = npt.NDArray[np.int8]
+
+
+def is_cold() -> pl.Expr:
+    """Tell which segments of a path (columns of `SEGMENTS`) a first run alone pays."""
+    return (pl.col("category") == Category.QUEUE) & pl.col("cause").is_in([str(cause) for cause in COLD])
 
 
 @dataclass(frozen=True)

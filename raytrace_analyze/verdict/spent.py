@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from raytrace_analyze.queueing.causes import COLD
+from raytrace_analyze.queueing.causes import is_cold
 from raytrace_analyze.vocabulary import Activity, Category, Spent
 
 TIME = pl.Schema({"spent_on": pl.String, "total_ns": pl.Int64, "share": pl.Float64})
@@ -19,10 +19,9 @@ _OF_ACTIVITY = {Activity.CPU: Spent.CPU, Activity.IDLE: Spent.IDLE, Activity.UNK
 
 def spent_on() -> pl.Expr:
     """Name for each segment of a path (columns of `SEGMENTS`) what its time went to."""
-    is_cold = (pl.col("category") == Category.QUEUE) & pl.col("cause").is_in([str(cause) for cause in COLD])
     by_category = pl.col("category").replace_strict({str(k): str(v) for k, v in _OF_CATEGORY.items()}, default=None)
     by_activity = pl.col("activity").replace_strict({str(k): str(v) for k, v in _OF_ACTIVITY.items()}, default=None)
-    return pl.when(is_cold).then(pl.lit(str(Spent.START_UP))).otherwise(pl.coalesce(by_activity, by_category))
+    return pl.when(is_cold()).then(pl.lit(str(Spent.START_UP))).otherwise(pl.coalesce(by_activity, by_category))
 
 
 def time_spent(segments: pl.DataFrame, makespan_ns: int) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from raytrace_analyze.function_names import DRIVER, EXECUTOR, RAY_DATA
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.queueing.causes import is_cold
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import covered
@@ -27,6 +28,7 @@ OPERATORS = pl.Schema(
         "rows_per_s": pl.Float64,
         "path_ns": pl.Int64,
         "path_share": pl.Float64,
+        "start_up_ns": pl.Int64,
         "limits": pl.Boolean,
     }
 )
@@ -56,13 +58,14 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     - `actors`, `actor_start_ns`: from an actor's creation until it was there, the longest;
     - `rows_per_s`, between its first submission and its last task's end;
     - `path_ns`, `path_share` (0 to 1): how much of the execution's time the critical path was in this operator, its
-      queues and its actors' starts among it; `limits`: true for the one where that is most.
+      queues and its actors' starts among it; `start_up_ns`: what of that was spent on starting processes and
+      loading code; `limits`: true for the one where the rest is most.
     """
     trace = prepare(spans, clock_correct=clock_correct)
     operators = find_operators(trace)
     if operators.table.is_empty():
         return pl.DataFrame(schema=OPERATORS)
-    segments = paths_of(trace, "jobs", PathOptions()).select("trace_id", "span_id", "duration_ns")
+    segments = paths_of(trace, "jobs", PathOptions()).select("trace_id", "span_id", "duration_ns", is_cold=is_cold())
     rows = np.flatnonzero(operators.of_row >= 0)
     about = (
         operators.table.with_row_index("number")
@@ -91,10 +94,11 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     known = pl.concat([told, _executors(trace, segments, operators, told)], how="diagonal")
     every = pl.concat([known, _drivers(known)], how="diagonal")
     share = pl.col("path_ns") / pl.col("took_ns").clip(lower_bound=1)
-    most = pl.col("path_ns").rank("ordinal", descending=True).over(_EXECUTION)
+    steady = pl.col("path_ns") - pl.col("start_up_ns")
+    most = steady.rank("ordinal", descending=True).over(_EXECUTION)
     return (
-        every.with_columns(pl.col("is_own", "is_driver").fill_null(value=False))
-        .with_columns(path_share=share, limits=(most == 1) & (pl.col("path_ns") > 0))
+        every.with_columns(pl.col("is_own", "is_driver").fill_null(value=False), pl.col("start_up_ns").fill_null(0))
+        .with_columns(path_share=share, limits=(most == 1) & (steady > 0))
         .sort("start_ns", *_EXECUTION, "is_driver", "is_own", "place", "first_ns", "operator", nulls_last=True)
         .select(OPERATORS.names())
         .cast(OPERATORS)
@@ -168,7 +172,7 @@ def _path_of(trace: PreparedTrace, segments: pl.DataFrame, rows: RowIds, number:
     return (
         segments.join(of_span, on=["trace_id", "span_id"], how="inner")
         .group_by("number")
-        .agg(path_ns=pl.col("duration_ns").sum())
+        .agg(path_ns=pl.col("duration_ns").sum(), start_up_ns=pl.col("duration_ns").filter("is_cold").sum())
     )
 
 
@@ -190,7 +194,7 @@ def _executors(trace: PreparedTrace, segments: pl.DataFrame, operators: Operator
     return executions.join(found, on=["session", "execution"]).select(
         *_EXECUTION,
         *_OF_EXECUTION,
-        pl.col("path_ns").fill_null(0),
+        pl.col("path_ns", "start_up_ns").fill_null(0),
         operator=pl.lit(RAY_DATA),
         is_own=pl.lit(value=True),
     )

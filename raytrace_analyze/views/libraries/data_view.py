@@ -85,7 +85,8 @@ def _limit(rows: list[Row]) -> str:
     limiting = next((row for row in rows if row["limits"]), None)
     if limiting is None:
         return "nothing of it is on the critical path."
-    share = share_text(limiting["path_share"], 1)
+    steady_ns = limiting["path_ns"] - limiting["start_up_ns"]
+    share = share_text(steady_ns / max(limiting["took_ns"], 1), 1)
     if limiting["operator"] == DRIVER:
         return f"the driver, which takes the blocks, limits the rate ({share} of the time)."
     if limiting["operator"] == RAY_DATA:
@@ -119,6 +120,7 @@ _COLUMNS: list[_Column] = [
     ("tasks", lambda row: f"{row['tasks']:,}" if row["tasks"] else ""),
     ("errors", lambda row: f"{row['errors']:,}" if row["errors"] else ""),
     ("on the\npath", _time("path_ns")),
+    ("start-\nup", _time("start_up_ns")),
     ("of the\ntime", lambda row: share_text(row["path_share"], 1) if row["path_ns"] else ""),
     ("rows out", lambda row: "" if row["rows_out"] is None else f"{row['rows_out']:,}"),
     ("bytes out", lambda row: bytes_text(row["bytes_out"]) if row["bytes_out"] else ""),
