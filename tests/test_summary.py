@@ -110,6 +110,12 @@ def test_a_failed_job_says_so_and_where_the_error_came_from() -> None:
     assert "`deep`" in second and "etl.py:27" in second
 
 
+def test_a_job_that_was_stopped_is_no_failure_of_its_tasks() -> None:
+    stopped = rt.summary(failed_job(status="ERROR", status_message="KeyboardInterrupt: "))
+    assert stopped.ended.origin is None
+    assert "raytrace-analyze hang" in summary_lines(stopped)[1]
+
+
 def test_a_job_that_handled_its_failures_did_not_fail() -> None:
     found = rt.summary(failed_job())
     assert found.ended.outcome is Outcome.COMPLETED

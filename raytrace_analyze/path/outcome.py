@@ -19,6 +19,7 @@ _FIRST_LINE = 200
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BY_RAY = re.compile(r"RayTaskError\S*: ray::")
 """How an error begins that Ray passes on from a task, with where it was raised; the error itself comes last."""
+_INTERRUPT = "KeyboardInterrupt"
 _EXIT = "__ray_terminate__"
 """Ray's own method by which a program lets an actor end: how that ends is no failure."""
 
@@ -56,6 +57,11 @@ class Ended:
     """How many of them were cancelled."""
     killed_attempts: int = 0
     """How many of them ended with their process or their actor."""
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether somebody stopped it with Ctrl-C: what failed then failed because of that."""
+        return (self.message or "").startswith(_INTERRUPT)
 
 
 NOT_KNOWN = Ended(Outcome.UNKNOWN)
@@ -98,7 +104,8 @@ def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bo
         return replace(ended, outcome=Outcome.UNFINISHED if never else Outcome.COMPLETED)
     head = wrong.sort("end").row(-1, named=True)
     message = first_line(head["status_message"]) or "no message"
-    return replace(ended, outcome=Outcome.FAILED, message=message, origin=_origin(head, spans, failed))
+    ended = replace(ended, outcome=Outcome.FAILED, message=message)
+    return ended if ended.was_interrupted else replace(ended, origin=_origin(head, spans, failed))
 
 
 def _counted(failed: pl.DataFrame) -> Ended:

@@ -80,7 +80,9 @@ def how_it_ended(ended: Ended, took: str, name: str) -> str:
 def where_it_failed(ended: Ended) -> Iterator[str]:
     """Say where an error came from; of a job that did not fail, how many attempts did."""
     origin = ended.origin
-    if origin is not None:
+    if ended.was_interrupted:
+        yield "It was stopped from outside: if it hung, `raytrace-analyze hang` says who waited for whom."
+    elif origin is not None:
         at = f" at {place_name(origin.place)}" if origin.place else ""
         message = "" if ended.message and origin.message in ended.message else f": {origin.message}"
         yield f"It began in {name_of(origin.function)}, which {ENDINGS[origin.ending]}{at}{message}."
