@@ -115,7 +115,9 @@ def cases() -> Iterator[Any]:
     """Every option with the format that the screen shows; with the others only some, and all when there is time."""
     for command in COMMANDS:
         first, *others = formats(command)
-        yield pytest.param(command, first, True, id=f"{command}-{first}")
+        # `demo` takes no spans: a whole job on Ray, only to see what it says of them.
+        marks = [pytest.mark.slow] if command == "demo" else []
+        yield pytest.param(command, first, True, id=f"{command}-{first}", marks=marks)
         for form in others:
             yield pytest.param(command, form, False, id=f"{command}-{form}-some options")
             yield pytest.param(command, form, True, id=f"{command}-{form}", marks=pytest.mark.slow)

@@ -179,6 +179,7 @@ def test_two_drivers_on_one_cluster_are_two_jobs(tmp_path: Path) -> None:
         assert set(path.segments["span_id"]).isdisjoint(others["span_id"])
 
 
+@pytest.mark.slow
 def test_two_inits_of_one_process_are_two_sessions(tmp_path: Path) -> None:
     analysed = read(run_program("blocking.py", tmp_path, "twice"))
     assert analysed.truth["first"] != []
