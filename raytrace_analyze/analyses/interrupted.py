@@ -2,7 +2,9 @@
 
 import polars as pl
 
-_STOPPED = ("KeyboardInterrupt", "SystemExit")
+from raytrace_analyze.path.outcome import INTERRUPT
+
+_STOPPED = (INTERRUPT, "SystemExit")
 """How a wait of a driver fails that is stopped from outside: by SIGINT, and by SIGTERM as Ray takes it."""
 
 

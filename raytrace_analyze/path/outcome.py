@@ -19,7 +19,8 @@ _FIRST_LINE = 200
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BY_RAY = re.compile(r"RayTaskError\S*: ray::")
 """How an error begins that Ray passes on from a task, with where it was raised; the error itself comes last."""
-_INTERRUPT = "KeyboardInterrupt"
+INTERRUPT = "KeyboardInterrupt"
+"""How what failed begins that somebody stopped with Ctrl-C."""
 _EXIT = "__ray_terminate__"
 """Ray's own method by which a program lets an actor end: how that ends is no failure."""
 
@@ -61,7 +62,7 @@ class Ended:
     @property
     def was_interrupted(self) -> bool:
         """Whether somebody stopped it with Ctrl-C: what failed then failed because of that."""
-        return (self.message or "").startswith(_INTERRUPT)
+        return (self.message or "").startswith(INTERRUPT)
 
 
 NOT_KNOWN = Ended(Outcome.UNKNOWN)

@@ -50,5 +50,6 @@ def _holds_something(runs: Runs, rows: RowIds) -> Flags:
     """Tell the runs of tasks that ask for resources: one CPU where nothing is told."""
     submit = runs.structure.submit[rows]
     attributes = runs.structure.spans.get_column("attributes").gather(np.maximum(submit, 0))
-    asks = {text: bool(parse_resources(text)) for text in told(attributes, RESOURCES).drop_nulls().unique()}
-    return np.array([asks.get(text, True) for text in told(attributes, RESOURCES)], dtype=np.bool_) | (submit < 0)
+    texts = told(attributes, RESOURCES).to_list()
+    asks = {text: text is None or bool(parse_resources(text)) for text in set(texts)}
+    return np.array([asks[text] for text in texts], dtype=np.bool_) | (submit < 0)

@@ -40,11 +40,13 @@ def find_answers(structure: Structure) -> Answers:
         return Answers(asked.wait[:0], asked.wait[:0], asked.wait[:0])
     changed_by = _changes(structure, asked)
     is_changed = changed_by >= 0
+    # How many questions directly before each one, of the same loop, nothing changed for.
     number = np.arange(asked.wait.size)
     last_break = np.maximum.accumulate(np.where(asked.follows & ~is_changed, -1, number))
     unchanged = number - 1 - np.concatenate([[-1], last_break[:-1]])
-    ends = np.flatnonzero(is_changed & (unchanged >= IN_VAIN - 1) & _is_last(structure, asked))
-    found = ends[~_is_by(structure, changed_by[ends], asked.flow[ends])]
+    found = np.flatnonzero(is_changed & (unchanged >= IN_VAIN - 1))
+    if found.size:
+        found = found[_is_last(structure, asked)[found] & ~_is_by(structure, changed_by[found], asked.flow[found])]
     return Answers(asked.wait[found - 1], asked.wait[found], changed_by[found])
 
 

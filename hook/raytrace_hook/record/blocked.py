@@ -38,10 +38,12 @@ def record_blocked(run: SpanContext, attributes: Mapping[str, Any], profile: Pro
     """Record the waits in a run that has ended, where it was on an actor with several threads."""
     if attributes.get(names.MAX_CONCURRENCY, 1) <= 1 or attributes.get(names.ON_EVENT_LOOP):
         return
-    context = None
-    for start_ns, end_ns, call, site in profile.idle_in(_CALLS, ended_ns):
-        context = context or trace.set_span_in_context(trace.NonRecordingSpan(run))
-        about = {key: attributes[key] for key in _PASSED_ON if key in attributes}
-        about |= {names.READY_TASK_IDS: [], names.AWAITED: call, names.CALL_SITE: site, names.SAMPLED_TIMES: True}
-        tracer = trace.get_tracer(__name__)
+    waits = profile.idle_in(_CALLS, ended_ns)
+    if not waits:
+        return
+    tracer, context = trace.get_tracer(__name__), trace.set_span_in_context(trace.NonRecordingSpan(run))
+    passed_on = {key: attributes[key] for key in _PASSED_ON if key in attributes}
+    passed_on |= {names.READY_TASK_IDS: [], names.SAMPLED_TIMES: True}
+    for start_ns, end_ns, call, site in waits:
+        about = {**passed_on, names.AWAITED: call, names.CALL_SITE: site}
         tracer.start_span(names.AWAIT_SPAN, context=context, attributes=about, start_time=start_ns).end(end_ns)
