@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from raytrace_analyze.replay.elastic import Elastic
 from raytrace_analyze.replay.events import Events
 from raytrace_analyze.replay.slot_model import Demand, SlotModel
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
@@ -48,11 +49,18 @@ class Graph:
     function: RowIds
     """By event: the number of the function whose stretch it ends."""
     functions: list[str]
+    elastic: Elastic | None = None
+    """What of all that is over as soon as something is there; None where nobody looked."""
 
     @property
     def began(self) -> RowIds:
         """By activity: when it began."""
         return self.events.time[self.first]
+
+    @property
+    def slept(self) -> Nanos:
+        """By event: how much of the stretch before it is no work, since it was slept until something was there."""
+        return np.zeros_like(self.fixed) if self.elastic is None else np.minimum(self.elastic.slept, self.fixed)
 
     @property
     def horizon(self) -> int:
