@@ -69,7 +69,7 @@ def present_functions(graph: Graph) -> list[str]:
 def work_by_function(graph: Graph) -> npt.NDArray[np.float64]:
     """Sum by number of the function how long it did something itself, in ns."""
     work = np.where(graph.works, graph.fixed - graph.slept, 0).astype(np.float64)
-    return np.bincount(graph.function, work, minlength=len(graph.functions))
+    return np.bincount(graph.function, work, minlength=len(graph.functions)).astype(np.float64)
 
 
 def _known(graph: Graph) -> set[str]:

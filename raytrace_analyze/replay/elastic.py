@@ -43,13 +43,19 @@ class Elastic:
         return np.minimum(too_long, lengths)
 
 
-def lay_naps(events: Events, works: Flags, naps: Naps) -> Elastic:
-    """Find the naps of a job among its events; `works` tells by event whether the stretch before it is own time."""
+def lay_naps(events: Events, works: Flags, released_by: RowIds, naps: Naps) -> Elastic:
+    """Find the naps of a job among its events.
+
+    `works` tells by event whether the stretch before it is own time, `released_by` which event of another flow the end
+    of a wait came after, -1 for none.
+    """
     head = events.head[naps.row]
     inside = np.flatnonzero((events.start_of[naps.row] >= 0) & (naps.end > naps.start))
     parts: list[tuple[int, int, int, int]] = []
     slept = np.zeros(events.time.size, dtype=np.int64)
-    ends = np.where(naps.run >= 0, events.end_of[naps.run], -1)
+    ends = np.where(naps.awaited >= 0, events.end_of[naps.awaited], -1)
+    is_wait = (naps.awaited >= 0) & ~events.scoped.structure.is_run[naps.awaited]
+    ends[is_wait] = released_by[ends[is_wait]]
     for nap in inside.tolist():
         low = int(np.searchsorted(events.flow, head[nap], side="left"))
         high = int(np.searchsorted(events.flow, head[nap], side="right"))

@@ -85,6 +85,17 @@ def latest_source(graph: Graph, source: RowIds, target: RowIds) -> RowIds:
     return np.where(latest == np.iinfo(np.int64).min, graph.began, latest)
 
 
+def released_by(graph: Graph) -> RowIds:
+    """Give by event which event of another flow, the latest, it had to wait for; -1 for none."""
+    flow, time = graph.events.flow, graph.events.time
+    barrier = graph.first[graph.target]
+    others = np.flatnonzero(flow[graph.source] != flow[barrier])
+    others = others[np.argsort(time[graph.source[others]], kind="stable")]
+    found = np.full(time.size, -1, dtype=np.int64)
+    found[barrier[others]] = graph.source[others]
+    return found
+
+
 def with_edges(graph: Graph, source: RowIds, target: RowIds, *, of_slot: bool = False) -> Graph:
     """Add edges from events to activities that come later; the lags stay as they are."""
     all_source, all_target = np.concatenate([graph.source, source]), np.concatenate([graph.target, target])

@@ -12,7 +12,7 @@ from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.replay.constraints import build_graph
 from raytrace_analyze.replay.elastic import lay_naps
-from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.trace.naps import find_naps
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.wording.clocks import clock_notes
@@ -83,7 +83,7 @@ def read_job(
     )
     naps = find_naps(structure, trace.clock_shift, inside)
     if naps.row.size:
-        graph = replace(graph, elastic=lay_naps(graph.events, graph.works, naps))
+        graph = replace(graph, elastic=lay_naps(graph.events, graph.works, released_by(graph), naps))
     notes = list(clock_notes(trace.offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(longest_of_jobs(len(keys)))

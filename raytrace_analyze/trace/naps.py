@@ -5,11 +5,11 @@ shorter by itself: what does is that the awaited run ends sooner, or, where it i
 process), nothing that is known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from raytrace_analyze.attributes import IDLE
+from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.questions import find_answers
@@ -31,8 +31,8 @@ class Naps:
     """The wait that came back with nothing; else the run or driver in whose own time it lies."""
     start: Nanos
     end: Nanos
-    run: RowIds
-    """Whose end it was for; -1 for something outside of Ray."""
+    awaited: RowIds
+    """The run whose end it was for, or the later wait for what it was for; -1 for something outside of Ray."""
 
 
 def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
@@ -49,13 +49,33 @@ def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
     outside = np.flatnonzero(asleep.loops)
     outside = outside[~_overlap(asleep, outside, between)]
     whole = _whole_waits(structure, asked, run)
-    others = np.full(outside.size, -1)
-    return Naps(
-        row=np.concatenate([asked[whole], between.row, asleep.row[outside]]),
-        start=np.concatenate([structure.start[asked[whole]], between.start, asleep.start[outside]]),
-        end=np.concatenate([structure.end[asked[whole]], between.end, asleep.end[outside]]),
-        run=np.concatenate([run[whole], between.run, others]),
+    parts = (
+        _of_waits(structure, asked[whole], run[whole]),
+        _of_waits(structure, *_of_libraries(structure, waits[~np.isin(waits, asked)])),
+        between,
+        Naps(asleep.row[outside], asleep.start[outside], asleep.end[outside], np.full(outside.size, -1)),
     )
+    columns = (np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Naps))
+    return Naps(*columns)
+
+
+def _of_waits(structure: Structure, wait: RowIds, awaited: RowIds) -> Naps:
+    return Naps(wait, structure.start[wait], structure.end[wait], awaited)
+
+
+def _of_libraries(structure: Structure, waits: RowIds) -> tuple[RowIds, RowIds]:
+    """Pair the waits with which Ray's libraries look for anything new, in vain, with the next one that found it."""
+    about = structure.spans.select("attributes", "ready_task_ids")[waits]
+    text, found = about.get_column("attributes"), about.get_column("ready_task_ids").list.len() > 0
+    asks = text.str.contains(LIBRARY, literal=True) & text.str.contains(AWAITED_COUNT, literal=True)
+    order = np.flatnonzero(flags(asks))
+    order = order[np.lexsort((structure.start[waits[order]], structure.nest_parent[waits[order]]))]
+    rows, has_found = waits[order], flags(found)[order]
+    place = np.arange(rows.size)
+    following = np.minimum.accumulate(np.where(has_found, place, rows.size)[::-1])[::-1]
+    vain = np.flatnonzero(~has_found & (following < rows.size))
+    vain = vain[structure.nest_parent[rows[vain]] == structure.nest_parent[rows[following[vain]]]]
+    return rows[vain], rows[following[vain]]
 
 
 def _questions(structure: Structure, waits: RowIds) -> tuple[RowIds, RowIds]:
