@@ -141,8 +141,10 @@ def predict(job: Job, change: Change) -> WhatIf:
     )
 
 
-def best_speedup(job: Job) -> tuple[str, int] | None:
-    """Give the function that ranks first, and how long the job would take with it twice as fast; None for none.
+def best_speedup(job: Job, more_than_ns: int = 0) -> tuple[str, int] | None:
+    """Give the function that ranks first, and how long the job would take with it twice as fast.
+
+    None where none saves more than so much.
 
     Half of what a function has of the path is the most that can be won, so that few have to be tried. What Ray's
     libraries do for themselves nobody can make faster.
@@ -150,10 +152,10 @@ def best_speedup(job: Job) -> tuple[str, int] | None:
     best: tuple[int, int, str] | None = None
     others = _on_path(replay(job.graph)).filter(~is_rays_own(pl.col("function")).fill_null(value=False))
     for function, critical_ns in others.select("function", "self_ns").iter_rows():
-        if best and critical_ns < 2 * best[0]:
+        if critical_ns <= 2 * (best[0] if best else more_than_ns):
             break
         predicted = replay(job.graph, Change({function: 2.0})).makespan_ns
-        best = max(best or (0, 0, ""), (job.makespan_ns - predicted, predicted, function))
+        best = max(best or (more_than_ns, 0, ""), (job.makespan_ns - predicted, predicted, function))
     return (best[2], best[1]) if best and best[2] else None
 
 
