@@ -113,6 +113,8 @@ class RemedyKind(StrEnum):
 
     PATTERN = "pattern"
     SPEEDUP = "speedup"
+    LOOK = "look"
+    """A pattern to be looked at, of which nobody can tell what mending it would save."""
 
 
 class Cause(StrEnum):

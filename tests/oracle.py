@@ -86,6 +86,7 @@ class Span:
     status: str = "UNSET"
     error_type: str | None = None
     profile_store_outputs_end: int | None = None
+    state_pending_node_assignment: int | None = None
     kind: str = "INTERNAL"
     category: str = "custom"
     session: str | None = None
@@ -280,7 +281,9 @@ def critical_path(
 def prepare(table: pl.DataFrame) -> list[Span]:
     """Give the table's spans with ends and parents, the same for every scope."""
     columns = [column.name for column in fields(Span) if column.name in TABLE]
-    rows = table.select(columns).with_columns(pl.col("start", "end", "profile_store_outputs_end").to_physical())
+    rows = table.select(columns).with_columns(
+        pl.col("start", "end", "profile_store_outputs_end", "state_pending_node_assignment").to_physical()
+    )
     spans = [_span(row) for row in rows.iter_rows(named=True)]
     _fill_ends(spans)
     for span in spans:
@@ -865,7 +868,12 @@ class Walk:
             before = [other for other in between if other.actor == run.actor]
         else:
             before = [other for other in between if other.job == run.job]
-            before = [other for other in before if begin - other.end <= self.infer_within_ns]
+            near = [other for other in before if begin - other.end <= self.infer_within_ns]
+            there = None if run.state_pending_node_assignment is None else min(run.state_pending_node_assignment, begin)
+            if not near and there is not None:
+                given = [other for other in before if other.end <= there and other.start < there]
+                near = [other for other in given if there - other.end <= self.infer_within_ns]
+            before = near
         return self._into_run(latest(before), "inferred", inferred=True)
 
     def _into_run(self, run: Span | None, via: Via, *, inferred: bool) -> State | None:

@@ -30,7 +30,7 @@ _NAMES = {"driver": "ray.driver", "put": "ray.put", "wait": "ray.get"}
 
 def span_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Make a span table (columns of `schema.TABLE`) of rows with times in whole nanoseconds."""
-    times = ("start", "end", "profile_store_outputs_end")
+    times = ("start", "end", "profile_store_outputs_end", "state_pending_node_assignment")
     columns = {name: pl.Int64 if name in times else dtype for name, dtype in TABLE.items()}
     whole = [dict.fromkeys(TABLE) | _DEFAULTS | dict(row) for row in rows]
     table = pl.DataFrame(whole, schema=columns).with_columns(pl.col(times).cast(TABLE["start"]))
@@ -77,6 +77,9 @@ def _table(choose: Choose[Any], size: int) -> pl.DataFrame:
         if row["kind"] == "CONSUMER" and row["end"] is not None and row["end"] > 0:
             stored = choose((None, None, 0, 1, 3, 8))
             row["profile_store_outputs_end"] = stored and (row["start"] + row["end"] + stored) * scale
+        if row["kind"] == "CONSUMER":
+            there = choose((None, None, 0, 1, 5, 12, -2))
+            row["state_pending_node_assignment"] = None if there is None else (row["start"] - there) * scale
         row["end"] = None if row["end"] is None else (row["start"] + row["end"]) * scale
         row["start"] *= scale
     return _with_categories(rows)

@@ -57,6 +57,14 @@ def test_little_cpu_outside_the_idle_stretches_is_not_known_to_be_work() -> None
     assert [row[2] for row in found] == ["unknown", "idle", "unknown"]
 
 
+def test_a_thread_that_is_found_idle_was_so_already_where_it_used_no_cpu() -> None:
+    # Nobody looks in the first 100 ms, and not right before the end.
+    found = told(job(sampled(20, (110, 920, "time.sleep", "train.py:41"))))
+    assert found == [(10, 1000, "idle", "time.sleep", "train.py:41")]
+    found = told(job(sampled(60, (110, 920, "time.sleep", "train.py:41"))))
+    assert [row[2] for row in found] == ["unknown", "idle", "unknown"]
+
+
 def test_a_thread_that_others_kept_from_the_cpu_worked() -> None:
     found = told(job(sampled(50, (100, 400, "time.sleep", "train.py:41"), **{"raytrace.cpu_delay_ns": 500 * MS})))
     assert [row[2] for row in found] == ["cpu", "idle", "cpu"]

@@ -96,7 +96,8 @@ def test_the_graph_has_every_span_and_every_submit(spans: pl.DataFrame) -> None:
 
 def test_all_captures_in_one_folder_stay_as_many_jobs() -> None:
     together = read_spans(SAMPLES)
-    assert jobs(together).height == len(CAPTURES)
+    of_events = read_spans(SAMPLES / "events")
+    assert jobs(together).height == len(CAPTURES) + jobs(of_events).height
     for capture in CAPTURES:
         alone = critical_path(read_spans(SAMPLES / capture / "spans"))
         same = critical_path(together, job=f"{alone.scope.session}/{alone.scope.id}")

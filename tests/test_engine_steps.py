@@ -145,7 +145,7 @@ def assert_alike(one: Any, other: Any) -> None:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All captures in one table, and some traces that have parts in two sessions."""
-    found = load_found(find([ROOT / "sample_spans", EVENTS]))
+    found = load_found(find([ROOT / "sample_spans"]))
     first, second = found.spans.get_column("session").unique().sort().to_list()[:2]
     is_moved = (pl.col("session") == first) & (pl.col("span_id").hash() % 3 == 0)
     spans = found.spans.with_columns(session=pl.when(is_moved).then(pl.lit(second)).otherwise("session"))

@@ -401,15 +401,17 @@ def test_what_rays_own_encoder_writes_is_read(words: bool, tmp_path: Path) -> No
     assert log.select(times).equals(runs.select(times))
 
 
-REAL = Path(__file__).parent.parent / "sample_events" / "map_reduce"
+REAL = Path(__file__).parent.parent / "sample_spans" / "events"
+SOURCES = {"history": "map_reduce", "timeline": "map_reduce", "export_events": "map_reduce-export"}
 
 
-@pytest.mark.parametrize("source", ["history", "timeline"])
+@pytest.mark.parametrize("source", SOURCES)
 def test_every_body_of_a_real_program_lies_in_its_run(source: str) -> None:
-    found = rt.load(REAL / source)
+    folder = REAL / SOURCES[source]
+    found = rt.load(folder / source)
     assert not found.report.is_damaged
     runs = {row["task_id"]: row for row in found.spans.filter(category="task").iter_rows(named=True)}
-    bodies = json.loads((REAL / "truth.json").read_text())["task_bodies"]
+    bodies = json.loads((folder / "truth.json").read_text())["task_bodies"]
     assert len(runs) == len(bodies) == 15
     for body in bodies:
         run = runs[body["task_id"]]
@@ -419,9 +421,17 @@ def test_every_body_of_a_real_program_lies_in_its_run(source: str) -> None:
         assert source == "timeline" or run["pid"] == body["pid"]
 
 
-def test_a_real_program_is_told_from_its_events() -> None:
-    spans = rt.read_spans(REAL / "history")
+@pytest.mark.parametrize("source", ["history", "export_events"])
+def test_a_real_program_is_told_from_its_events(source: str) -> None:
+    folder = REAL / SOURCES[source]
+    spans = rt.read_spans(folder / source)
     path = rt.critical_path(spans)
+    bodies = {body["key"]: body["task_id"] for body in json.loads((folder / "truth.json").read_text())["task_bodies"]}
+    chain = [bodies[key] for key in (5, "L1.2", "L2.1", "L3.0")]
+    runs = path.segments.filter(category="self").get_column("task_id").drop_nulls().unique(maintain_order=True)
+    assert [task for task in runs if task in chain] == chain
+    assert set(runs.to_list()[-3:]) == set(chain[1:])
+    assert "map_part" in (rt.summary(spans).decided_by or "")
     assert path.segments["duration_ns"].sum() == path.makespan_ns
     assert path.segments["inferred"].any()
     assert path.segments["function"].str.contains("reduce_pair").any()

@@ -21,7 +21,7 @@ from tests.span_files import one_line, pretty, span
 
 ROOT = Path(__file__).parent.parent
 SPANS = sorted(path for path in ROOT.glob("sample_spans/*/spans") if path.is_dir())
-EVENTS = ROOT / "sample_events"
+EVENTS = ROOT / "sample_spans" / "events"
 
 
 @pytest.fixture(autouse=True)

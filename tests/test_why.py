@@ -129,7 +129,7 @@ def test_it_says_what_a_retried_task_waited_for() -> None:
     assert done.returncode == 0, done.stderr
     assert "in 2 attempts" in done.stdout
     assert "the driver submitted it" in done.stdout
-    assert "and failed: WORKER_DIED" in done.stdout
+    assert "and failed: its process died (WORKER_DIED)" in done.stdout
     assert "publish took its result" in done.stdout
 
 
@@ -159,7 +159,7 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
 
 def test_the_chain_says_what_it_waited_for() -> None:
     done = command_line.cli("critical-path", SAMPLES / "failures-ours", "--by", "cause", width=150)
-    assert "convert waits to start (its code is loaded)" in done.stdout
+    assert "convert waits to start (loading its code)" in done.stdout
     assert "retry" in done.stdout
 
 

@@ -82,12 +82,12 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
         if ran + delay < facts.floor_ns:
             continue
         mended = shorten_lags(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones, facts.lag_ns[next_ones])
-        spans = np.concatenate([lost, next_ones])
+        spans = _each_once(np.column_stack([lost, next_ones]).ravel())
         if _ended_well(facts, lost):  # an actor's creation, again in a new process
             ending = _last_before(facts, next_ones)
             during = facts.functions[ending] if ending is not None else None
             told = words.actor_ended(function, lost.size, ran_ns=ran, delay_ns=delay, during=during)
-            spans = np.concatenate([spans, [] if ending is None else [ending]]).astype(np.int64)
+            spans = _each_once(np.concatenate([spans, [] if ending is None else [ending]]).astype(np.int64))
         else:
             told = words.retries(function, lost.size, ran_ns=ran, delay_ns=delay, message=_message(facts, int(lost[0])))
         yield Candidate(
@@ -97,6 +97,11 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
             mended,
             spans,
         )
+
+
+def _each_once(rows: RowIds) -> RowIds:
+    """Leave out what was there before: what was tried twice failed, and was the next attempt of another one."""
+    return rows[np.sort(np.unique(rows, return_index=True)[1])]
 
 
 def _message(facts: Facts, row: int) -> str:

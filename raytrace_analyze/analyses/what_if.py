@@ -5,7 +5,6 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import UNIT
@@ -13,7 +12,7 @@ from raytrace_analyze.function_names import DRIVER, is_rays_own
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
-from raytrace_analyze.replay.change import Change, check_change, find_name
+from raytrace_analyze.replay.change import Change, check_change, find_name, work_by_function
 from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.job import Job, read_job
@@ -142,8 +141,10 @@ def predict(job: Job, change: Change) -> WhatIf:
     )
 
 
-def best_speedup(job: Job) -> tuple[str, int] | None:
-    """Give the function that ranks first, and how long the job would take with it twice as fast; None for none.
+def best_speedup(job: Job, more_than_ns: int = 0) -> tuple[str, int] | None:
+    """Give the function that ranks first, and how long the job would take with it twice as fast.
+
+    None where none saves more than so much.
 
     Half of what a function has of the path is the most that can be won, so that few have to be tried. What Ray's
     libraries do for themselves nobody can make faster.
@@ -151,10 +152,10 @@ def best_speedup(job: Job) -> tuple[str, int] | None:
     best: tuple[int, int, str] | None = None
     others = _on_path(replay(job.graph)).filter(~is_rays_own(pl.col("function")).fill_null(value=False))
     for function, critical_ns in others.select("function", "self_ns").iter_rows():
-        if best and critical_ns < 2 * best[0]:
+        if critical_ns <= 2 * (best[0] if best else more_than_ns):
             break
         predicted = replay(job.graph, Change({function: 2.0})).makespan_ns
-        best = max(best or (0, 0, ""), (job.makespan_ns - predicted, predicted, function))
+        best = max(best or (more_than_ns, 0, ""), (job.makespan_ns - predicted, predicted, function))
     return (best[2], best[1]) if best and best[2] else None
 
 
@@ -168,7 +169,7 @@ def _rank(job: Job, unchanged: Replay) -> pl.DataFrame:
     """Rank the functions of a job, which has been replayed as it was: columns of `RANKING`."""
     graph = job.graph
     path = _on_path(unchanged)
-    work = np.bincount(graph.function, np.where(graph.works, graph.fixed, 0), minlength=len(graph.functions))
+    work = work_by_function(graph)
     structure = graph.events.scoped.structure
     rows = graph.events.rows[:-1]
     runs = structure.spans.get_column("function").gather(rows[structure.is_run[rows]]).fill_null("").to_list()

@@ -8,6 +8,7 @@ from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
 from raytrace_analyze.path.via import Codes, code
 from raytrace_analyze.queueing.split import SlotWaits
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
@@ -109,7 +110,16 @@ class Origins:
         if (tasks := positions(~on_actor)).size:
             job = self._runs.job[asked.run[tasks]]
             run = asked[tasks].latest(self._latest("in_job"), job, within_ns=self._infer_within_ns)
+            if (open_ := positions(run < 0)).size:
+                run[open_] = self._before_arguments(asked[tasks[open_]], job[open_])
             found.put(some[tasks], run, Via.INFERRED, self._structure.end[run])
+
+    def _before_arguments(self, asked: Asked, job: RowIds) -> RowIds:
+        """The latest run of the job before a task's arguments were there, as far as Ray says when that was."""
+        there = self._runs.arguments_there[asked.run]
+        at = np.where(there > NEVER, np.minimum(there, asked.until), asked.since)
+        before = Asked(asked.run, asked.submit, asked.since, at)
+        return before.latest(self._latest("in_job"), job, within_ns=self._infer_within_ns)
 
     def _named(self, found: Found, some: RowIds, asked: Asked) -> None:
         """The latest of a submit's dependencies, earlier attempts, and what made the actor."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
 from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, JOIN, SIGNAL, START, Events
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.trace.asof import latest_other, latest_until, members_at, times_at
+from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, numbers_within
 
@@ -264,11 +264,24 @@ def _inferred(events: Events, unrecorded: RowIds, within_ns: int) -> list[Edges]
     on_actor = runs.actor[unrecorded] >= 0
     methods, tasks = unrecorded[on_actor], unrecorded[~on_actor]
     before = _latest(runs.on_actor, runs.actor[methods], start[methods], methods)[0]
-    position = latest_until(runs.in_job, runs.job[tasks], start[tasks])
+    found, close = _ended_before(events, tasks, start[tasks], within_ns)
+    others = close & (runs.worker[found] != runs.worker[tasks])
+    open_ = tasks[~close & (runs.arguments_there[tasks] > NEVER)]
+    given, has_given = _ended_before(events, open_, np.minimum(runs.arguments_there[open_], start[open_]), within_ns)
+    return [
+        _from_ends(events, before, methods),
+        _from_ends(events, found[others], tasks[others]),
+        _from_ends(events, given[has_given], open_[has_given]),
+    ]
+
+
+def _ended_before(events: Events, tasks: RowIds, at: Nanos, within_ns: int) -> tuple[RowIds, Flags]:
+    """Give what of the same job ended last by then, and whether that was near enough, and after the submit."""
+    runs = events.runs
+    position = latest_until(runs.in_job, runs.job[tasks], at)
     found, ended = members_at(runs.in_job, position), times_at(runs.in_job, position)
-    since = np.maximum(start[tasks] - within_ns - 1, _submitted(events, tasks))
-    close = (ended > since) & (found != tasks) & (runs.worker[found] != runs.worker[tasks])
-    return [_from_ends(events, before, methods), _from_ends(events, found[close], tasks[close])]
+    since = np.maximum(at - within_ns - 1, _submitted(events, tasks))
+    return found, (ended > since) & (found != tasks)
 
 
 def _submitted(events: Events, runs: RowIds) -> npt.NDArray[np.int64]:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
+from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
 from raytrace_analyze.trace.numbering import by_end, number_pairs, number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
@@ -114,6 +115,12 @@ class Runs:
             return structure.end
         after = stored.to_physical().fill_null(0).to_numpy().astype(np.int64)
         return np.where(structure.is_run & (self.actor < 0), np.maximum(structure.end, after), structure.end)
+
+    @cached_property
+    def arguments_there(self) -> Nanos:
+        """By row: when whoever submitted a run's task had all its arguments, by Ray's word (ns); NEVER: not known."""
+        told = self.structure.spans.get_column("state_pending_node_assignment")
+        return told.to_physical().fill_null(NEVER).to_numpy().astype(np.int64)
 
     def by_release(self, group: RowIds) -> Timed:
         """Group runs (`group` is that of every row, -1 for none) in order of when they gave their slots back."""

@@ -16,6 +16,7 @@ class Remedy:
     """One thing to change, and what that alone would bring."""
 
     kind: RemedyKind
+    """With `look` it is not known what it would bring: `saved_ns` is 0 then."""
     pattern: str | None
     """The pattern of `advise` that would be mended; None for a faster function, as in `what_if`."""
     function: str
@@ -26,6 +27,8 @@ class Remedy:
     """How long the job would take."""
     certain: bool
     """False where it depends on the program whether it can be changed so."""
+    path_ns: int | None = None
+    """Of something to be looked at: what it has of the critical path."""
     idle_in: str | None = None
     """Of a function to be made faster that is idle most of the time: in what; `place` is where."""
 
@@ -61,13 +64,16 @@ class Summary(Shown):
     decided_ns: int
     decided_share: float
     """Of the makespan, 0 to 1."""
+    decided_mostly: str | None
+    """What at least half of that went to (one of `Spent`); None where it went to several things."""
     time: pl.DataFrame
     """What the time went to: columns of `TIME`, together the makespan."""
     idle: IdlePlace | None
     """What the path was idle in longest, or waited for, where that is at least a twentieth of the time."""
     remedies: tuple[Remedy, ...]
-    """What to change, two at most: first the patterns that `advise` finds, what saves most first; where there are
-    fewer, the function that `what_if` ranks first, twice as fast."""
+    """What to change, two at most: first the patterns that `advise` finds, what saves most first; then, where it saves
+    more than the second of these, the function that `what_if` ranks first, twice as fast. Where there is nothing, what
+    `advise` would have looked at."""
     start_up_ns: int
     """What of the path a second run, or a cluster that lives longer, would not pay: new processes, code loaded."""
     start_up_saved_ns: int

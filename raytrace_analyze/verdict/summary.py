@@ -1,6 +1,7 @@
 """The whole answer about a job: how long, did it fail, where the time went, what to change, how sure that is."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -17,14 +18,16 @@ from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.verdict.result import IdlePlace, Remedy, Summary
 from raytrace_analyze.verdict.spent import time_spent
-from raytrace_analyze.vocabulary import Activity, Category, RemedyKind, Spent
+from raytrace_analyze.vocabulary import Activity, Category, Pattern, RemedyKind, Spent
 
 _NOBODY: dict[str, Any] = {"function": None, "total_ns": 0, "share": 0.0}
 _MOST_REMEDIES = 2
 _WORTH = 0.02
 """What part of the time a remedy saves at least."""
 _NOTABLE = 0.05
-"""What part of the time an idle place takes at least to be named."""
+"""What part of the time an idle place, or what is to be looked at, takes at least to be named."""
+_MOST = 0.5
+"""More than this part of a function's time is most of it."""
 
 
 def summary(
@@ -68,6 +71,7 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         decided_by=first["function"],
         decided_ns=first["total_ns"],
         decided_share=first["share"],
+        decided_mostly=_mostly(segments.filter(pl.col("function").eq_missing(pl.lit(first["function"], pl.String)))),
         time=time,
         idle=_idle(segments, path.makespan_ns),
         remedies=tuple(_remedies(read, advice, path)),
@@ -78,6 +82,11 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         open_spans=int(np.count_nonzero(trace.structure.in_flight[rows])),
         notes=tuple(dict.fromkeys((*path.notes, *advice.notes))),
     )
+
+
+def _mostly(segments: pl.DataFrame) -> str | None:
+    most = time_spent(segments, int(segments.get_column("duration_ns").sum())).filter(pl.col("share") > _MOST).head(1)
+    return most.get_column("spent_on").item() if most.height else None
 
 
 def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
@@ -97,33 +106,51 @@ def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
     return IdlePlace(row["function"], row["idle_in"] or "", place, row["total_ns"], row["times"], row["is_wait"])
 
 
-def _remedies(read: Job, advice: Advice, path: CriticalPath) -> Iterator[Remedy]:
-    """Give what `advise` finds, and where that is little the function that `what_if` ranks first."""
-    makespan_ns = path.makespan_ns
-    patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= max(_WORTH * makespan_ns, 1))
-    for row in patterns.head(_MOST_REMEDIES).iter_rows(named=True):
-        yield Remedy(
-            kind=RemedyKind.PATTERN,
-            pattern=row["pattern"],
-            function=row["function"],
-            place=f"{row['file']}:{row['line']}" if row["file"] else None,
-            saved_ns=row["saved_ns"],
-            predicted_ns=row["predicted_ns"],
-            certain=row["certain"],
-        )
-    if patterns.height >= _MOST_REMEDIES:
-        return
-    best = best_speedup(read)
-    if best is None or read.makespan_ns - best[1] < max(_WORTH * makespan_ns, 1):
-        return
+def _remedies(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
+    """Give what `advise` finds, and the function that `what_if` ranks first where that saves more than the second."""
+    worth_ns = max(int(_WORTH * path.makespan_ns), 1)
+    patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= worth_ns).head(_MOST_REMEDIES)
+    found = [_pattern(row) for row in patterns.iter_rows(named=True)]
+    more_than = found[-1].saved_ns if len(found) == _MOST_REMEDIES else worth_ns - 1
+    faster = _faster(read, path, more_than)
+    if faster is not None:
+        return [*found[: _MOST_REMEDIES - 1], faster]
+    return found or list(_to_look_at(advice, int(_NOTABLE * path.makespan_ns)))
+
+
+def _pattern(row: dict[str, Any]) -> Remedy:
+    return Remedy(
+        kind=RemedyKind.PATTERN,
+        pattern=row["pattern"],
+        function=row["function"],
+        place=f"{row['file']}:{row['line']}" if row["file"] else None,
+        saved_ns=row["saved_ns"],
+        predicted_ns=row["predicted_ns"],
+        certain=row["certain"],
+    )
+
+
+def _to_look_at(advice: Advice, least_ns: int) -> Iterator[Remedy]:
+    """Give the finding with most of the path, of those that would save time, nobody knows how much."""
+    of_time = ~pl.col("first_run_only") & (pl.col("pattern") != Pattern.TOO_MANY_IN_FLIGHT) & (pl.col("saved_ns") == 0)
+    found = advice.findings.filter(of_time, pl.col("cost_ns") >= least_ns).sort("cost_ns", descending=True).head(1)
+    for row in found.iter_rows(named=True):
+        yield replace(_pattern(row), kind=RemedyKind.LOOK, path_ns=row["cost_ns"], certain=False)
+
+
+def _faster(read: Job, path: CriticalPath, more_than_ns: int) -> Remedy | None:
+    """Give the function that is worth most twice as fast; None where that saves no more than so much."""
+    best = best_speedup(read, more_than_ns)
+    if best is None:
+        return None
     function, predicted = best
     own = path.activity().filter(pl.col("function") == function)
     total, cpu, idle = own.select(pl.col("self_ns", "cpu_ns", "idle_ns").sum()).row(0)
     if function == DRIVER and 2 * cpu < total:
-        return  # what it does is not known, or it is idle: nothing to be made faster
+        return None  # what it does is not known, or it is idle: nothing to be made faster
     by_idle = own.sort("idle_there_ns", descending=True, nulls_last=True).to_dicts()
     longest = by_idle[0] if by_idle and 2 * idle >= total > 0 else None
-    yield Remedy(
+    return Remedy(
         kind=RemedyKind.SPEEDUP,
         pattern=None,
         function=function,

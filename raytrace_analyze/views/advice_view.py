@@ -8,15 +8,16 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.advice import Advice
-from raytrace_analyze.function_names import DRIVER, short_name
+from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
-from raytrace_analyze.views.words import PATTERNS
+from raytrace_analyze.views.words import PATTERNS, pattern_text
 from raytrace_analyze.vocabulary import Pattern
 
 _EVIDENCE = 3
+_NOT_KNOWN = "not known"
 
 
 def show_advice(advice: Advice, console: Console, *, top: int) -> None:
@@ -48,6 +49,8 @@ def answer_text(advice: Advice) -> str:
         return f"{took}, and none of the patterns that are looked for costs it much."
     first = advice.findings.row(0, named=True)
     if first["saved_ns"] <= 0:
+        if _instead_of_time(first["pattern"]) == _NOT_KNOWN:
+            return f"{took}. What was found: {title_text(first)}; what mending that would save is not known."
         return f"{took}; nothing that was found would make it shorter."
     if first["first_run_only"]:
         return (
@@ -117,10 +120,9 @@ def _finding(advice: Advice, finding: dict[str, Any]) -> Iterator[RenderableType
 
 def _instead_of_time(pattern: str) -> str:
     """Say what mending a pattern brings where no time is predicted."""
-    return "memory" if pattern == Pattern.TOO_MANY_IN_FLIGHT else "not known"
+    return "memory" if pattern == Pattern.TOO_MANY_IN_FLIGHT else _NOT_KNOWN
 
 
 def title_text(finding: dict[str, Any]) -> str:
     """What a finding is, in a few words."""
-    name = PATTERNS[finding["pattern"]]
-    return name if finding["function"] == DRIVER else f"{name} (`{short_name(finding['function'])}`)"
+    return pattern_text(finding["pattern"], finding["function"])

@@ -1,6 +1,6 @@
 """The segments of a path as lines of text, folded where there are many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -74,7 +74,7 @@ def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
     one line, and then the `top` longest lines stay and what lies between them is folded. Nothing is left out:
     the lines' durations add up to the makespan.
     """
-    rows = list(_whole_queues(segments))
+    rows = list(_joined(_whole_queues(segments)))
     if len(rows) <= top:
         return [_line(row) for row in rows]
     lines = [line for _, group in groupby(rows, key=_in_series) for line in _series(list(group))]
@@ -101,6 +101,18 @@ def _whole_queues(segments: pl.DataFrame) -> Iterator[Segment]:
         duration = sum(piece["duration_ns"] for piece in pieces)
         told = {"cause": _because(pieces), "pieces": pieces}
         yield {**pieces[0], "end_ns": pieces[-1]["end_ns"], "duration_ns": duration, **told}
+
+
+def _joined(rows: Iterable[Segment]) -> Iterator[Segment]:
+    """Give the segments, what a span does on both sides of something that took no time as one."""
+    for (_, is_own, _), group in groupby(rows, key=lambda row: (row["span_id"], row["category"] == "self", say(row))):
+        first, *others = group
+        if not is_own or not others:
+            yield from (first, *others)
+            continue
+        took = sum(row["duration_ns"] for row in (first, *others))
+        inferred = any(row["inferred"] for row in (first, *others))
+        yield {**first, "end_ns": others[-1]["end_ns"], "duration_ns": took, "inferred": inferred}
 
 
 def _because(pieces: Sequence[Segment]) -> str | None:

@@ -13,8 +13,9 @@ from raytrace_analyze.units import count_text, duration_text, share_text, sum_te
 from raytrace_analyze.verdict.result import Remedy, Summary
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
-from raytrace_analyze.views.words import ENDINGS, PATTERNS, SPENT, awaited_text, place_name
-from raytrace_analyze.vocabulary import Outcome
+from raytrace_analyze.views.words import ENDINGS, PATTERNS, SPENT, awaited_text, pattern_text, place_name
+from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
+from raytrace_analyze.wording.phrases import error_text
 
 ROWS = pl.Schema(
     {
@@ -71,7 +72,7 @@ def how_it_ended(ended: Ended, took: str, name: str) -> str:
     """Say in a sentence how long something took and how it ended."""
     match ended.outcome:
         case Outcome.FAILED:
-            return f"{name} failed after {took}: {ended.message}."
+            return f"{name} failed after {took}: {error_text(ended.message or 'no message')}."
         case Outcome.UNFINISHED:
             return f"{name} had not ended after {took}, when the record ends."
     return f"{name} took {took}."
@@ -84,7 +85,7 @@ def where_it_failed(ended: Ended) -> Iterator[str]:
         yield "It was stopped from outside: if it hung, `raytrace-analyze hang` says who waited for whom."
     elif origin is not None:
         at = f" at {place_name(origin.place)}" if origin.place else ""
-        message = "" if ended.message and origin.message in ended.message else f": {origin.message}"
+        message = "" if ended.message and origin.message in ended.message else f": {error_text(origin.message)}"
         yield f"It began in {name_of(origin.function)}, which {ENDINGS[origin.ending]}{at}{message}."
     elif ended.failed_attempts and ended.outcome is not Outcome.FAILED:
         yield f"{_without_result(ended)}."
@@ -117,7 +118,7 @@ def summary_lines(summary: Summary) -> list[str]:
         return lines
     lines.append(
         f"It ran {count_text(summary.runs, 'task')}, {summary.parallelism:.2f} at a time. What decided its time "
-        f"most is {name_of(summary.decided_by)}: {share_text(summary.decided_share, 1)} of it."
+        f"most is {name_of(summary.decided_by)}: {share_text(summary.decided_share, 1)} of it{_mostly(summary)}."
     )
     lines.append(f"Where the time went: {_time(summary)}.")
     if summary.idle is not None:
@@ -127,8 +128,8 @@ def summary_lines(summary: Summary) -> list[str]:
         where = f", {awaited_text(idle.what, None)}" if idle.is_wait else f" in {idle.what or 'something'}"
         often = f", {count_text(idle.times, 'time')}" if idle.times > 1 else ""
         lines.append(f"{how} longest: {name_of(idle.function)}{where}{at}{often}, {duration_text(idle.total_ns)}.")
-    for word, remedy in zip(("Change first", "Or"), summary.remedies, strict=False):
-        lines.append(f"{word}: {_remedy(remedy)}.")
+    for first, remedy in zip((True, False), summary.remedies, strict=False):
+        lines.append(f"{_what_to_do(remedy, first=first)}.")
     if not summary.remedies:
         lines.append("Nothing that is looked for would make it shorter by more than 2 %.")
     if summary.start_up_ns > _FEW * summary.makespan_ns:
@@ -152,6 +153,21 @@ def _time(summary: Summary) -> str:
         f"{text} {SPENT[row['spent_on']]}" for text, row in zip(texts, rows, strict=True) if float(text.split()[0])
     ]
     return " + ".join(parts) + (f" = {duration_text(summary.makespan_ns)}" if len(parts) > 1 else "")
+
+
+def _mostly(summary: Summary) -> str:
+    """Say what most of that was, where it did not run."""
+    mostly = summary.decided_mostly
+    return "" if mostly in (None, Spent.RUNNING, Spent.CPU) else f", most of that {SPENT[mostly]}"
+
+
+def _what_to_do(remedy: Remedy, *, first: bool) -> str:
+    if remedy.kind is RemedyKind.LOOK:
+        at = f" ({place_name(remedy.place)})" if remedy.place else ""
+        what = pattern_text(remedy.pattern or "", remedy.function)
+        of_path = duration_text(remedy.path_ns or 0)
+        return f"Look at: {what}{at}, {of_path} of the time; what mending that would save is not known"
+    return f"{'Change first' if first else 'Or'}: {_remedy(remedy)}"
 
 
 def _remedy(remedy: Remedy) -> str:

@@ -9,6 +9,7 @@ from raytrace_analyze.analyses.latency import QUANTILES, TIMES
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.fitted_table import table
+from raytrace_analyze.views.label import label
 
 _TIME_NAMES = {"run": "run", "queue": "wait to start", "submit": "submit"}
 _FIGURES = ("total", *(name for name, _ in QUANTILES))
@@ -69,7 +70,7 @@ def show_jobs(jobs: pl.DataFrame, console: Console) -> None:
         )
         started, took = _when(row)
         program = f"{row['entrypoint']}, " if row["entrypoint"] else ""
-        console.print(f"    {program}{started} UTC, took {took}: {counts}")
+        console.print(label(f"{program}{started} UTC, took {took}: {counts}", indent=4))
 
 
 def _job_id(row: dict[str, Any]) -> str:

@@ -80,9 +80,12 @@ def _answer(story: TaskStory) -> str:
     if not story.run_ns and story.steps.filter(step="run").is_empty():
         waited = duration_text(story.duration_ns)
         return f"Task {short_name(story.function)} never started: {waited} after its submit the record ends."
-    took = f"Task {short_name(story.function)} took {duration_text(story.duration_ns)} from its submit to its end"
     runs = story.steps.filter(step="run").height
     tries = f" in {count_text(runs, 'attempt')}" if runs > 1 else ""
+    if story.steps.filter(pl.col("step").is_in(["submit", "queue"])).is_empty():
+        ran = f"Task {short_name(story.function)} ran {duration_text(story.run_ns)}{tries}"
+        return f"{ran}; when it was submitted is not recorded, and so is not how long it waited to start."
+    took = f"Task {short_name(story.function)} took {duration_text(story.duration_ns)} from its submit to its end"
     return f"{took}: it waited {duration_text(story.queue_ns)} to start and ran {duration_text(story.run_ns)}{tries}."
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 
+from raytrace_analyze.function_names import DRIVER, name_of
 from raytrace_analyze.vocabulary import Activity, Category, Cause, Ending, Pattern, Spent
 
 CATEGORIES: dict[str, str] = {
@@ -15,12 +16,12 @@ CAUSES: dict[str, str] = {
     Cause.DEPENDENCY: "for what it depends on",
     Cause.ACTOR_BUSY: "its actor is busy",
     Cause.ACTOR_START: "its actor is being created",
-    Cause.WORKER_START: "a worker process starts",
+    Cause.WORKER_START: "starting a worker process",
     Cause.NO_SLOT: "no free slot",
-    Cause.TRANSFER: "its arguments are fetched",
-    Cause.FUNCTION_LOAD: "its code is loaded",
+    Cause.TRANSFER: "fetching its arguments",
+    Cause.FUNCTION_LOAD: "loading its code",
     Cause.RETRY: "before another attempt",
-    Cause.RESTORE: "its arguments are pulled, or restored from disk",
+    Cause.RESTORE: "pulling its arguments, or restoring them from disk",
     Cause.STORE_FULL: "no room in the object store",
     Cause.PLACEMENT: "its placement group is not there yet",
     Cause.DISPATCH: "on the way to its worker",
@@ -79,6 +80,11 @@ def awaited_text(awaited: str | None, name: str | None) -> str:
     if awaited is not None and awaited.startswith(_THINGS):
         return f"for {awaited if awaited == _SEVERAL_GROUPS else f'a {awaited}'}"
     return f"in {awaited or name}"
+
+
+def pattern_text(pattern: str, function: str | None) -> str:
+    """Say what was found, in a few words, and of which function."""
+    return PATTERNS[pattern] if function == DRIVER else f"{PATTERNS[pattern]} ({name_of(function)})"
 
 
 def place_name(place: str) -> str:

@@ -27,7 +27,9 @@ def clock_notes(offsets: pl.DataFrame, session: str) -> tuple[str, ...]:
     proven = hosts.filter("is_proven").sort(pl.col("offset_ns").abs(), "host", descending=[True, False])
     broken = hosts.filter("is_contradictory")
     if proven.is_empty() and broken.is_empty():
-        count = count_text(hosts.get_column("host").n_unique(), "host")
+        named = hosts.get_column("host").drop_nulls()
+        nameless = ", and of processes that name none" if named.len() < hosts.height else ""
+        count = count_text(named.n_unique(), "host") + nameless
         return (f"spans of {count}; nothing shows that their clocks differ, so that no shift of them can be known",)
     notes = [_corrected(row) for row in proven.head(_SHOWN).iter_rows(named=True)]
     if proven.height > _SHOWN:

@@ -6,6 +6,35 @@ SHORT_ID = 6
 """How many digits of an id of Ray's tell it from the others."""
 
 
+_RAYS_WORDS = {
+    "WORKER_DIED": "its process died",
+    "ACTOR_DIED": "its actor died",
+    "ACTOR_UNAVAILABLE": "its actor could not be reached",
+    "ACTOR_CREATION_FAILED": "its actor could not be created",
+    "NODE_DIED": "its node died",
+    "LOCAL_RAYLET_DIED": "its node died",
+    "OWNER_DIED": "the process that owned what it needed died",
+    "OUT_OF_MEMORY": "killed because memory ran out",
+    "OUT_OF_DISK_ERROR": "the disk is full",
+    "TASK_CANCELLED": "cancelled",
+    "RUNTIME_ENV_SETUP_FAILED": "its environment could not be made",
+    "TASK_UNSCHEDULABLE_ERROR": "no node can run it",
+    "ACTOR_UNSCHEDULABLE_ERROR": "no node can run its actor",
+    "TASK_PLACEMENT_GROUP_REMOVED": "its placement group is gone",
+    "ACTOR_PLACEMENT_GROUP_REMOVED": "the placement group of its actor is gone",
+    "DEPENDENCY_RESOLUTION_FAILED": "what it depends on could not be had",
+    "OBJECT_LOST": "what it needed was lost",
+    "OBJECT_UNRECONSTRUCTABLE": "what it needed was lost",
+}
+
+
+def error_text(message: str) -> str:
+    """An error as it is said: Ray's own word for it (`WORKER_DIED`) behind what it means."""
+    word, colon, rest = message.partition(":")
+    means = _RAYS_WORDS.get(word)
+    return message if means is None else f"{means} ({word}){colon}{rest}"
+
+
 def short_id(identifier: str) -> str:
     """The first digits of an id of Ray's, which tell it from the others."""
     return identifier[:SHORT_ID]

@@ -3,7 +3,7 @@
 from raytrace_analyze.function_names import name_of, short_name
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.vocabulary import Ending
-from raytrace_analyze.wording.phrases import attempt_or_it, in_process, on_node, short_id
+from raytrace_analyze.wording.phrases import attempt_or_it, error_text, in_process, on_node, short_id
 
 NOBODY_WAITED = "nobody is recorded to have waited for it or to have taken its result"
 ONLY_EVENTS = "no span tells of it; what is told here is from Ray's task events"
@@ -43,7 +43,7 @@ def ran(
     if ending == Ending.CANCELLED:
         how = ", and was cancelled"
     elif ending is not None:
-        how = f", and failed: {message or 'no message'}"
+        how = f", and failed: {error_text(message) or 'no message'}"
     return f"{attempt_or_it(attempt)} ran{on_node(node_id)}{in_process(pid)}{actor}{waiting}{how}"
 
 
@@ -53,7 +53,7 @@ def ran_without_a_span(
     """Say of an attempt that only Ray's task events know where it ran and how it ended."""
     how = "" if is_over else ", and was not seen to end"
     if has_failed:
-        how = f", and failed: {message or 'no message'}"
+        how = f", and failed: {error_text(message) or 'no message'}"
     return f"{attempt_or_it(attempt)} ran{on_node(node_id)}{in_process(pid)}{how} (no span tells of it)"
 
 

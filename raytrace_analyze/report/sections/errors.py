@@ -15,6 +15,7 @@ from raytrace_analyze.schema import TABLE
 from raytrace_analyze.units import offset_text
 from raytrace_analyze.views.words import ENDINGS, place_name
 from raytrace_analyze.vocabulary import Ending
+from raytrace_analyze.wording.phrases import error_text
 
 _SHOWN = 50
 
@@ -47,7 +48,7 @@ def _row(group: Row, facts: ReportFacts) -> list[str]:
     return [
         short_name(told.function),
         ENDINGS[told.ending],
-        "" if told.ending is Ending.CANCELLED and not attempt["status_message"] else told.message,
+        "" if told.ending is Ending.CANCELLED and not attempt["status_message"] else error_text(told.message),
         place_name(told.place) if told.place else "",
         f"{group['count']:,}",
         f"{group['again']:,}" if group["again"] else "",

@@ -3,7 +3,7 @@
 from raytrace_analyze.function_names import name_of
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.wording.advice.words import Words
-from raytrace_analyze.wording.phrases import at_text, times_text
+from raytrace_analyze.wording.phrases import at_text, error_text, times_text
 
 _FIRST_RUN = "a second run, or a cluster that lives longer, does not pay this again; "
 
@@ -44,7 +44,7 @@ def straggler(
 
 def retries(function: str, attempts: int, *, ran_ns: int, delay_ns: int, message: str) -> Words:
     """Say how often a function failed and was tried again, how long these ran and the next ones waited, and why."""
-    reason = f": {message}" if message else ""
+    reason = f": {error_text(message)}" if message else ""
     return Words(
         f"{name_of(function)} failed and was tried again {times_text(attempts)}{reason}; the attempts that failed ran "
         f"{duration_text(ran_ns)}, and the next ones waited {duration_text(delay_ns)}",
