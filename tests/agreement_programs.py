@@ -151,6 +151,17 @@ PROGRAMS = {
         ),
         {"slow": 390 * MS, "backup": 370 * MS},
     ),
+    # driver [s]==============[get ...|.....]===      told meanwhile, of no length: the wait is what it was
+    # work      [======================]
+    "a note during a wait": Case(
+        _driver(
+            *_call(1, 1, 10, 800, "work"),
+            span("note", 700 * MS, 700 * MS, "driver", name="ray.data.operator"),
+            span("other", 700 * MS, 700 * MS, "driver", name="ray.data.operator"),
+            _get(600, 805, 1),
+        ),
+        {"work": 200 * MS, "(driver)": 196 * MS},
+    ),
     # consume [next]==========[next]===     the second item was there: only the first was waited for
     # produce [==1==2==========]
     "items": Case(

@@ -83,6 +83,30 @@ def test_with_one_slot_nothing_runs_side_by_side() -> None:
     assert found(loop(cpus=1), "get-in-loop", at_least=0.2) == []
 
 
+def producing(worked: int) -> pl.DataFrame:
+    """
+    d  |--work--|s1|get 1|--work--|s2|get 2|--work--|s3|get 3|  each submit 10, each run 20, 10 to start and 10 to get
+    """
+    length = worked + 50
+    rows: list[Row] = [span("d", 0, 4 * length, category="driver", name="ray.driver")]
+    for number in range(4):
+        at, task = number * length + worked, str(number)
+        rows += [
+            submit(f"s{task}", at, at + 10, "d", submitted_task_id=task, dependency_task_ids=[]),
+            run(f"r{task}", at + 20, at + 40, f"s{task}", task),
+            wait(f"w{task}", at + 10, at + 50, "d", [task]),
+        ]
+    return table(*rows, recorded=True)
+
+
+def test_what_a_loop_makes_before_it_submits_it_cannot_submit_sooner() -> None:
+    """What is put into a queue has to be made first: only the waits can be spared, not the work between them."""
+    (finding,) = found(producing(100), "get-in-loop")
+    # Each run begins 10 after its submit; all but the last are over when they are got.
+    assert finding["predicted_ns"] == 4 * (100 + 10) + 10 + 20 + 10
+    assert found(producing(10_000), "get-in-loop") == []
+
+
 def test_without_the_source_a_loop_is_a_possibility(tmp_path: Path) -> None:
     assert not found(loop(), "get-in-loop")[0]["certain"]
     assert "if none of them needs" in found(loop(), "get-in-loop")[0]["what"]

@@ -117,6 +117,20 @@ def test_a_job_that_was_stopped_is_no_failure_of_its_tasks() -> None:
     assert "raytrace-analyze hang" in summary_lines(stopped)[1]
 
 
+def test_a_job_that_a_signal_stopped_in_a_wait_says_so() -> None:
+    # Ray turns SIGTERM into an exit, of which the driver's own span says nothing.
+    spans = table(
+        span("driver", 0, 100 * MS, name="ray.driver"),
+        submit("s", MS, 2 * MS, "driver", submitted_task_id="T"),
+        run("r", 5 * MS, 120 * MS, "s", "T"),
+        wait("w", 3 * MS, 99 * MS, "driver", [], status="ERROR", status_message="SystemExit: 1"),
+        recorded=True,
+    )
+    found = rt.summary(spans)
+    assert found.ended.outcome is Outcome.FAILED and found.ended.was_interrupted
+    assert "raytrace-analyze hang" in summary_lines(found)[1]
+
+
 def test_a_job_that_handled_its_failures_did_not_fail() -> None:
     found = rt.summary(failed_job())
     assert found.ended.outcome is Outcome.COMPLETED

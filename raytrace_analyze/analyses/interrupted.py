@@ -2,10 +2,7 @@
 
 import polars as pl
 
-from raytrace_analyze.path.outcome import INTERRUPT
-
-_STOPPED = (INTERRUPT, "SystemExit")
-"""How a wait of a driver fails that is stopped from outside: by SIGINT, and by SIGTERM as Ray takes it."""
+from raytrace_analyze.path.outcome import STOPPED
 
 
 def reopened(spans: pl.DataFrame) -> pl.DataFrame:
@@ -21,7 +18,7 @@ def reopened(spans: pl.DataFrame) -> pl.DataFrame:
     stopped = last.filter(
         category == "wait",
         pl.col("status").cast(pl.String) == "ERROR",
-        why.is_in(_STOPPED),
+        why.is_in(STOPPED),
         pl.col("end").is_not_null(),
     )
     if stopped.is_empty():

@@ -5,7 +5,6 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import UNIT
@@ -13,7 +12,7 @@ from raytrace_analyze.function_names import DRIVER, is_rays_own
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
-from raytrace_analyze.replay.change import Change, check_change, find_name
+from raytrace_analyze.replay.change import Change, check_change, find_name, work_by_function
 from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import Replay, replay
 from raytrace_analyze.replay.job import Job, read_job
@@ -170,7 +169,7 @@ def _rank(job: Job, unchanged: Replay) -> pl.DataFrame:
     """Rank the functions of a job, which has been replayed as it was: columns of `RANKING`."""
     graph = job.graph
     path = _on_path(unchanged)
-    work = np.bincount(graph.function, np.where(graph.works, graph.fixed, 0), minlength=len(graph.functions))
+    work = work_by_function(graph)
     structure = graph.events.scoped.structure
     rows = graph.events.rows[:-1]
     runs = structure.spans.get_column("function").gather(rows[structure.is_run[rows]]).fill_null("").to_list()

@@ -2,16 +2,18 @@
 
 Our hook's sampler looks at the threads of long runs and of the driver. It tells stretches in which a thread was idle,
 and in what; and how much CPU time the thread took. What lies between the stretches was on the CPU if it took most of
-that time there; else, as where nobody looked, it is not known what it was.
+that time there; else, as where nobody looked, it is not known what it was. The moment before a run is first looked at,
+or after it was last, is told by its neighbour where the thread had next to nothing to do in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from raytrace_analyze.table.lineage import Nanos, RowIds
-from raytrace_analyze.trace.samples import Sampled, read_samples, sampled_above
+from raytrace_analyze.trace.samples import UNSEEN_NS, Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.vocabulary import Activity
 
@@ -47,7 +49,7 @@ def tell_apart(structure: Structure, clock_shift: Nanos, row: RowIds, start: Nan
     found = [
         (number, begin, finish, ACTIVITIES.index(activity), -1 if at is None else places.setdefault(at, len(places)))
         for number, (span, since, until) in zip(asked.tolist(), questions, strict=True)
-        for begin, finish, activity, at in _pieces(sampled.get(span), since, until)
+        for begin, finish, activity, at in _joined(_pieces(sampled.get(span), since, until))
     ]
     told = np.array(found, dtype=np.int64).reshape(-1, 5).T
     nothing = np.full(unknown.size, ACTIVITIES.index(Activity.UNKNOWN)), np.full(unknown.size, -1)
@@ -57,20 +59,38 @@ def tell_apart(structure: Structure, clock_shift: Nanos, row: RowIds, start: Nan
     return Stretches(segment, begins, ends, activity, place, list(places))
 
 
-def _pieces(
-    sampled: Sampled | None, since: int, until: int
-) -> Iterator[tuple[int, int, Activity, tuple[str, str] | None]]:
+_Piece = tuple[int, int, Activity, tuple[str, str] | None]
+"""Start, end, what it was, and where it was idle."""
+
+
+def _joined(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """Make one of pieces that touch and were the same."""
+    for (activity, place), group in groupby(pieces, key=lambda piece: piece[2:]):
+        same = list(group)
+        yield same[0][0], same[-1][1], activity, place
+
+
+def _pieces(sampled: Sampled | None, since: int, until: int) -> Iterator[_Piece]:
     if sampled is None:
         yield since, until, Activity.UNKNOWN, None
         return
-    rest = Activity.CPU if sampled.is_busy else Activity.UNKNOWN
+    last: tuple[str, str] | None = None
     for idle in sampled.idle:
         begin, finish = max(idle.start, since), min(idle.end, until)
         if begin >= finish:
             continue
         if since < begin:
-            yield since, begin, rest, None
+            yield since, begin, *_between(sampled, begin - since, idle.place)
         yield begin, finish, Activity.IDLE, idle.place
-        since = finish
+        since, last = finish, idle.place
     if since < until:
-        yield since, until, rest, None
+        yield since, until, *_between(sampled, until - since, last)
+
+
+def _between(sampled: Sampled, length: int, place: tuple[str, str] | None) -> tuple[Activity, tuple[str, str] | None]:
+    """Tell what a thread did right beside where it was idle (in a place, None for nowhere near)."""
+    if sampled.is_busy:
+        return Activity.CPU, None
+    if place is not None and sampled.is_idle_nearby and length <= UNSEEN_NS:
+        return Activity.IDLE, place
+    return Activity.UNKNOWN, None

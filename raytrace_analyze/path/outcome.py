@@ -21,6 +21,10 @@ _BY_RAY = re.compile(r"RayTaskError\S*: ray::")
 """How an error begins that Ray passes on from a task, with where it was raised; the error itself comes last."""
 INTERRUPT = "KeyboardInterrupt"
 """How what failed begins that somebody stopped with Ctrl-C."""
+STOPPED = (INTERRUPT, "SystemExit")
+"""How a wait of a driver fails that is stopped from outside: by SIGINT, and by SIGTERM as Ray takes it."""
+_AT_ONCE_NS = 5_000_000_000
+"""A driver that is stopped has ended so soon after its last wait."""
 _EXIT = "__ray_terminate__"
 """Ray's own method by which a program lets an actor end: how that ends is no failure."""
 
@@ -61,8 +65,8 @@ class Ended:
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether somebody stopped it with Ctrl-C: what failed then failed because of that."""
-        return (self.message or "").startswith(INTERRUPT)
+        """Whether somebody stopped it, with Ctrl-C or a signal: what failed then failed because of that."""
+        return (self.message or "").startswith(STOPPED)
 
 
 NOT_KNOWN = Ended(Outcome.UNKNOWN)
@@ -101,12 +105,29 @@ def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bo
         return ended
     wrong = heads.filter(pl.col("status") == "ERROR")
     if wrong.is_empty():
+        if driver_ends and (stopped := _stopped(spans, heads)) is not None:
+            return replace(ended, outcome=Outcome.FAILED, message=stopped)
         never = heads.get_column("end").null_count() > 0
         return replace(ended, outcome=Outcome.UNFINISHED if never else Outcome.COMPLETED)
     head = wrong.sort("end").row(-1, named=True)
     message = first_line(head["status_message"]) or "no message"
     ended = replace(ended, outcome=Outcome.FAILED, message=message)
     return ended if ended.was_interrupted else replace(ended, origin=_origin(head, spans, failed))
+
+
+def _stopped(spans: pl.DataFrame, drivers: pl.DataFrame) -> str | None:
+    """Give what a driver ended with that a signal stopped in a wait: its span says nothing of that, the wait does."""
+    last = drivers.get_column("end").max()
+    if last is None:
+        return None
+    own = spans.filter(
+        pl.col("task_id").is_null(),
+        pl.col("status") == "ERROR",
+        pl.col("status_message").str.extract(r"^(\w+)").is_in(STOPPED),
+        (pl.lit(last) - pl.col("end")).dt.total_nanoseconds() < _AT_ONCE_NS,
+    )
+    waits = own.filter(pl.col("category").cast(pl.String) == "wait").sort("end")
+    return None if waits.is_empty() else first_line(waits.get_column("status_message")[-1])
 
 
 def _counted(failed: pl.DataFrame) -> Ended:

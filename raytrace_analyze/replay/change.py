@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from raytrace_analyze.closest import did_you_mean
@@ -60,9 +61,15 @@ def find_name(graph: Graph, wanted: str) -> str:
 
 def present_functions(graph: Graph) -> list[str]:
     """List the functions that do work in the scope, the one with the most of it first."""
-    work = np.bincount(graph.function, np.where(graph.works, graph.fixed, 0), minlength=len(graph.functions))
+    work = work_by_function(graph)
     order = np.argsort(-work, kind="stable")
     return [graph.functions[number] for number in order.tolist() if work[number] > 0]
+
+
+def work_by_function(graph: Graph) -> npt.NDArray[np.float64]:
+    """Sum by number of the function how long it did something itself, in ns."""
+    work = np.where(graph.works, graph.fixed - graph.slept, 0).astype(np.float64)
+    return np.bincount(graph.function, work, minlength=len(graph.functions)).astype(np.float64)
 
 
 def _known(graph: Graph) -> set[str]:
@@ -79,7 +86,8 @@ def stretches(graph: Graph, change: Change) -> RowIds:
     if not change.speedup:
         return lengths
     spans = graph.events.scoped.structure.spans
-    scaled = lengths.astype(np.float64)
+    slept = graph.slept
+    scaled = (lengths - slept).astype(np.float64)
     for name, factor in change.speedup.items():
         if name in graph.functions:
             chosen = graph.works & (graph.function == graph.functions.index(name))
@@ -88,4 +96,5 @@ def stretches(graph: Graph, change: Change) -> RowIds:
             owner = np.minimum(graph.events.owner, spans.height)
             chosen = graph.works & named[owner]
         scaled[chosen] /= factor
+    scaled += slept
     return np.where(scaled == lengths, lengths, np.rint(scaled)).astype(np.int64)

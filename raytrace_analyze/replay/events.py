@@ -71,6 +71,11 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     above = np.where(is_run, -1, scoped.parent)
     run_above = np.where(is_run, np.arange(is_run.size), nearest_ancestor(above, is_run))
     nested = rows[above[rows] >= 0]
+    loose = _notes(scoped, runs, waiting, nested[~scoped.detached[nested]])
+    if loose.size:
+        detached = scoped.detached.copy()
+        detached[loose] = True
+        scoped = replace(scoped, detached=detached)
     forks = np.concatenate([_overlapping(scoped, nested[~scoped.detached[nested]]), nested[_detached(scoped, nested)]])
     is_head = above < 0
     is_head[forks] = True
@@ -188,6 +193,17 @@ def _overlapping(scoped: Scoped, nested: RowIds) -> RowIds:
     cluster = np.cumsum(opens) - 1
     overlapping: RowIds = order[np.bincount(cluster)[cluster] > 1]
     return overlapping
+
+
+def _notes(scoped: Scoped, runs: Runs, waiting: Waiting, nested: RowIds) -> RowIds:
+    """Give what takes no time while a sibling goes on, and does nothing to others: another thread's notes.
+
+    They hold nobody up, and nobody joins them.
+    """
+    rows = _overlapping(scoped, nested)
+    rows = rows[(scoped.end[rows] == scoped.start[rows]) & ~runs.is_wait[rows]]
+    rows = rows[~scoped.structure.is_submit[rows]]
+    return rows if waiting.ended_by is None else np.setdiff1d(rows, waiting.ended_by)
 
 
 def _detached(scoped: Scoped, nested: RowIds) -> Flags:

@@ -14,6 +14,9 @@ from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.schedule import Plan, play
 from raytrace_analyze.table.lineage import Nanos, RowIds
 
+_ROUNDS = 4
+"""How often naps are cut short where what they wait for is there sooner; each round is a pass of its own."""
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -39,16 +42,27 @@ def replay(graph: Graph, change: Change | None = None) -> Replay:
     """Replay a scope with a change; without one, every event comes out where it was observed."""
     change = change or Change()
     length = stretches(graph, change)
-    offset = np.cumsum(length)
-    offset -= offset[graph.first][graph.activity]
     lag = graph.lag
     if change.remove_queue:
         lag = lag.copy()
         runs = graph.events.rows[:-1]
         runs = runs[graph.events.scoped.structure.is_run[runs]]
         lag[graph.activity[graph.events.start_of[runs]]] = 0
-    began, last = _forward(graph, change, offset, lag)
-    return Replay(graph, began[graph.activity] + offset, lag, length, last)
+    for _ in range(_ROUNDS):
+        offset = np.cumsum(length)
+        offset -= offset[graph.first][graph.activity]
+        began, last = _forward(graph, change, offset, lag)
+        time = began[graph.activity] + offset
+        if graph.elastic is None:
+            break
+        held = length.copy()
+        held[graph.first] = lag
+        over = graph.elastic.overslept(time, held)
+        if not over.any():
+            break
+        # What is over sooner may let what comes after it be over sooner, too.
+        length, lag = np.where(graph.events.is_barrier, length, length - over), lag - over[graph.first]
+    return Replay(graph, time, lag, length, last)
 
 
 def _forward(graph: Graph, change: Change, offset: RowIds, lag: Nanos) -> tuple[RowIds, RowIds]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from raytrace_analyze.replay.elastic import Elastic
 from raytrace_analyze.replay.events import Events
 from raytrace_analyze.replay.slot_model import Demand, SlotModel
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
@@ -48,11 +49,18 @@ class Graph:
     function: RowIds
     """By event: the number of the function whose stretch it ends."""
     functions: list[str]
+    elastic: Elastic | None = None
+    """What of all that is over as soon as something is there; None where nobody looked."""
 
     @property
     def began(self) -> RowIds:
         """By activity: when it began."""
         return self.events.time[self.first]
+
+    @property
+    def slept(self) -> Nanos:
+        """By event: how much of the stretch before it is no work, since it was slept until something was there."""
+        return np.zeros_like(self.fixed) if self.elastic is None else np.minimum(self.elastic.slept, self.fixed)
 
     @property
     def horizon(self) -> int:
@@ -75,6 +83,17 @@ def latest_source(graph: Graph, source: RowIds, target: RowIds) -> RowIds:
     latest = np.full(graph.first.size, np.iinfo(np.int64).min)
     np.maximum.at(latest, target, graph.events.time[source])
     return np.where(latest == np.iinfo(np.int64).min, graph.began, latest)
+
+
+def released_by(graph: Graph) -> RowIds:
+    """Give by event which event of another flow, the latest, it had to wait for; -1 for none."""
+    flow, time = graph.events.flow, graph.events.time
+    barrier = graph.first[graph.target]
+    others = np.flatnonzero(flow[graph.source] != flow[barrier])
+    others = others[np.argsort(time[graph.source[others]], kind="stable")]
+    found = np.full(time.size, -1, dtype=np.int64)
+    found[barrier[others]] = graph.source[others]
+    return found
 
 
 def with_edges(graph: Graph, source: RowIds, target: RowIds, *, of_slot: bool = False) -> Graph:

@@ -1,6 +1,6 @@
 """From a span table to the constraints of one of its jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,9 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.replay.constraints import build_graph
-from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.elastic import lay_naps
+from raytrace_analyze.replay.graph import Graph, released_by
+from raytrace_analyze.trace.naps import find_naps
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.wording.clocks import clock_notes
 from raytrace_analyze.wording.paths import longest_of_jobs
@@ -79,6 +81,9 @@ def read_job(
     graph = build_graph(
         scoped, number, trace.runs, options, waiting=trace.waiting, had_slots=had_slots, at_most=at_most
     )
+    naps = find_naps(structure, trace.clock_shift, inside)
+    if naps.row.size:
+        graph = replace(graph, elastic=lay_naps(graph.events, graph.works, released_by(graph), naps))
     notes = list(clock_notes(trace.offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(longest_of_jobs(len(keys)))

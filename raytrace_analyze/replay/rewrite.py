@@ -15,9 +15,10 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
 
 def submit_earlier(graph: Graph, submits: RowIds, anchors: RowIds) -> Graph:
-    """Move submits (rows, in order of time) to right after earlier events of their flow, one after the other there.
+    """Move submits (rows, in order of time) to earlier events of their flow, one after the other there.
 
-    What a submit takes it takes at its new place, and no more at the old one.
+    What a submit takes it takes at its new place, and no more at the old one. Only waits are moved out of its way:
+    what the flow does itself in between may be what makes the arguments, and comes before it as it did.
     """
     events = graph.events
     lengths = _own_lengths(graph, submits)
@@ -28,6 +29,7 @@ def submit_earlier(graph: Graph, submits: RowIds, anchors: RowIds) -> Graph:
     before = np.maximum.accumulate(np.where(is_first, np.cumsum(lengths[order]) - lengths[order], 0))
     delay = np.empty(submits.size, dtype=np.int64)
     delay[order] = np.cumsum(lengths[order]) - before
+    delay += _worked(graph, anchors, events.start_of[submits])
     follows = np.minimum(anchors + 1, fixed.size - 1)
     follows = np.where(graph.events.is_barrier[follows], anchors, follows)
     np.add.at(fixed, follows, lengths)
@@ -152,6 +154,13 @@ def work_of_runs(graph: Graph) -> RowIds:
     """Give by event the run (a row) whose own work the stretch before it is, -1 for the driver's and what is none."""
     above = graph.events.run_above[np.maximum(graph.events.owner, 0)]
     return np.where(graph.works & (graph.events.owner >= 0), above, -1)
+
+
+def _worked(graph: Graph, since: RowIds, until: RowIds) -> Nanos:
+    """Give how long a flow did something itself between two of its events each; nothing for those of two flows."""
+    work = np.cumsum(np.where(graph.works, graph.fixed, 0))
+    flow = graph.events.flow
+    return np.where(flow[since] == flow[until], np.maximum(work[until] - work[since], 0), 0)
 
 
 def _own_lengths(graph: Graph, rows: RowIds) -> Nanos:

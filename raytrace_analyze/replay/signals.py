@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs
@@ -54,9 +54,19 @@ def _items(scoped: Scoped, waiting: Waiting) -> Signals:
     is_told = there < scoped.structure.end[run]
     held_up = (scoped.end[run] > scoped.end[wait]) & (scoped.start[run] < scoped.end[wait])
     held_up &= scoped.end[wait] - scoped.start[wait] >= _ITEM_AFTER_NS
+    held_up &= ~_timed_out(scoped, wait, run)
     kept = np.where(is_told, there <= scoped.end[wait], held_up)
     time = np.where(is_told, there, scoped.end[wait])
     return Signals(run[kept], time[kept], wait[kept])
+
+
+def _timed_out(scoped: Scoped, wait: RowIds, run: RowIds) -> Flags:
+    """Tell the pairs in which the wait came back without the run's result: nothing that this did let it go on."""
+    structure = scoped.structure
+    pairs = structure.start.size * wait + run
+    ready_wait, ready_run = structure.ready_runs
+    found: Flags = ~structure.in_flight[wait] & ~np.isin(pairs, structure.start.size * ready_wait + ready_run)
+    return found
 
 
 def _wakers(scoped: Scoped, waiting: Waiting, rows: RowIds) -> Signals:

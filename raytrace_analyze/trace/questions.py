@@ -25,8 +25,10 @@ IN_VAIN = 3
 class Answers:
     """The ends of such loops: parallel arrays of rows."""
 
+    first: RowIds
+    """The wait for the first answer that was not yet what the loop waited for."""
     in_vain: RowIds
-    """The wait for the last answer that was not yet what the loop waited for."""
+    """The wait for the last such answer."""
     answer: RowIds
     """The wait for the next one."""
     changed_by: RowIds
@@ -37,7 +39,7 @@ def find_answers(structure: Structure) -> Answers:
     """Find the loops of questions of the runs and drivers that the sampler looked at, and who ended each."""
     asked = _questions(structure)
     if asked.wait.size <= IN_VAIN:
-        return Answers(asked.wait[:0], asked.wait[:0], asked.wait[:0])
+        return Answers(*(asked.wait[:0] for _ in range(4)))
     changed_by = _changes(structure, asked)
     is_changed = changed_by >= 0
     # How many questions directly before each one, of the same loop, nothing changed for.
@@ -47,7 +49,8 @@ def find_answers(structure: Structure) -> Answers:
     found = np.flatnonzero(is_changed & (unchanged >= IN_VAIN - 1))
     if found.size:
         found = found[_is_last(structure, asked)[found] & ~_is_by(structure, changed_by[found], asked.flow[found])]
-    return Answers(asked.wait[found - 1], asked.wait[found], changed_by[found])
+    first = found - 1 - unchanged[found]
+    return Answers(asked.wait[first], asked.wait[found - 1], asked.wait[found], changed_by[found])
 
 
 @dataclass(frozen=True)

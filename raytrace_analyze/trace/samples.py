@@ -14,6 +14,10 @@ from raytrace_analyze.trace.span_arrays import Structure
 
 SAMPLED_FROM_NS = 100_000_000
 """Spans shorter than this are not looked at."""
+UNSEEN_NS = SAMPLED_FROM_NS + 50_000_000
+"""As much of a span can be over before it is looked at for the first time, or again."""
+_LITTLE = 0.25
+"""What part of such time a thread that is idle may have been busy."""
 _MOST = 0.5
 """What part of the time that is not idle a thread must have been busy for all of it to count as that."""
 
@@ -39,6 +43,8 @@ class Sampled:
     is_busy: bool
     """Whether it had something to do, on the CPU or kept from it by others, for most of the time in which it neither
     waited nor was idle."""
+    is_idle_nearby: bool = False
+    """Whether it had next to nothing to do right before and after it was idle, where nobody looked yet, or again."""
 
 
 def cpu_ns(attributes: pl.Series) -> pl.Series:
@@ -82,18 +88,25 @@ def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict
         if not isinstance(cpu_ns, int):
             continue
         idle, left_out_ns = _idle(about.get(IDLE), int(clock_shift[row]))
-        idle_or_waiting = _covered([*waits.get(row, ()), *((one.start, one.end) for one in idle)])
-        rest = int(structure.end[row] - structure.start[row]) - idle_or_waiting - left_out_ns
+        covered = sorted([*waits.get(row, ()), *((one.start, one.end) for one in idle)])
+        rest = int(structure.end[row] - structure.start[row]) - _covered(covered) - left_out_ns
         delay_ns = about.get(CPU_DELAY_NS)
         busy_ns = cpu_ns + (delay_ns if isinstance(delay_ns, int) else 0)
-        found[row] = Sampled(idle, busy_ns >= _MOST * max(rest, 1))
+        near = _near(covered, int(structure.start[row]), int(structure.end[row]))
+        found[row] = Sampled(idle, busy_ns >= _MOST * max(rest, 1), bool(idle) and busy_ns <= _LITTLE * near)
     return found
 
 
+def _near(covered: list[tuple[int, int]], start: int, end: int) -> int:
+    """Sum the short gaps (ns) between what is known of a span, in order, and its start and end."""
+    gaps = zip([start, *(end for _, end in covered)], [*(begin for begin, _ in covered), end], strict=True)
+    return sum(after - before for before, after in gaps if 0 < after - before <= UNSEEN_NS)
+
+
 def _covered(intervals: list[tuple[int, int]]) -> int:
-    """Sum the time (ns) that intervals cover together."""
-    covered, until = 0, min((start for start, _ in intervals), default=0)
-    for start, end in sorted(intervals):
+    """Sum the time (ns) that intervals, in order, cover together."""
+    covered, until = 0, intervals[0][0] if intervals else 0
+    for start, end in intervals:
         covered += max(end - max(start, until), 0)
         until = max(until, end)
     return covered

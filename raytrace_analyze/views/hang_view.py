@@ -73,8 +73,9 @@ def hang_lines(hang: Hang, top: int) -> Iterator[RenderableType]:
     end_ns = max((row["since_ns"] for row in rows), default=0)
     for row in rows[:top]:
         since = duration_text(end_ns - row["since_ns"])
+        when = f"{since} before the last of these began to wait" if row["since_ns"] < end_ns else "the last to begin"
         guess = "" if row["certain"] else " (taken from what is open, not recorded)"
-        yield label(f"  {_sentence(row)}{guess}, {since} before the last of these began to wait", style="")
+        yield label(f"  {_sentence(row)}{guess}, {when}", style="")
     if len(rows) > top:
         yield label(f"{len(rows) - top} more; --top {len(rows)} shows them all", style="dim")
     if hang.unknown_waits:
@@ -103,7 +104,9 @@ def _circle(circle: tuple[str, ...], rows: list[Row]) -> str:
 
 def _sentence(row: Row) -> str:
     other = _name(row, "waited_for")
-    return f"{_name(row, 'waiter')} {_REASONS[row['reason']].format(other=other)}"
+    is_creation = str(row["waited_for_function"]).endswith(".__init__")
+    reason = "dependency" if row["reason"] == "actor" and is_creation else row["reason"]
+    return f"{_name(row, 'waiter')} {_REASONS[reason].format(other=other)}"
 
 
 def blocked_text(blocker: Blocker) -> str:

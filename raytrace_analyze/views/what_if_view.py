@@ -124,7 +124,7 @@ def change_text(change: Change) -> str:
 
 def answer_text(answer: WhatIf) -> str:
     """The answer in a sentence."""
-    if answer.saved_ns == 0:
+    if duration_text(answer.predicted_ns) == duration_text(answer.observed_ns):
         takes = f"the job takes {duration_text(answer.observed_ns)} as before"
     else:
         takes = f"the job takes {duration_text(answer.predicted_ns)} instead of {duration_text(answer.observed_ns)}"
@@ -218,6 +218,10 @@ def ranking_text(ranking: WhatIf) -> str:
     if ranking.functions.is_empty() or ranking.functions.row(0, named=True)["saved_most_ns"] <= 0:
         return f"The job takes {took}; no faster function would make it shorter."
     first = ranking.functions.row(0, named=True)
+    most_ns = int(ranking.functions.get_column("saved_most_ns").max())  # type: ignore[arg-type]
+    if duration_text(ranking.observed_ns - most_ns) == took:
+        most = duration_text(most_ns)
+        return f"The job takes {took}; no faster function would make it much shorter ({most} at most)."
     then = ""
     if first["saturating_speedup"] is not None and first["next_critical"] is not None:
         then = f"; beyond {first['saturating_speedup']:g}x nothing more is won, "

@@ -204,13 +204,24 @@ def test_ctrl_c_during_start_up_is_quiet(tmp_path: Path, module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.fixture(scope="module")
+def merges(tmp_path_factory: pytest.TempPathFactory) -> tuple[float, bytes, bytes]:
+    """How long a merge takes, and two tables that are made so: the old one, and the new one."""
+    folder = tmp_path_factory.mktemp("merges")
+    for spans in (OTHER, SPANS):
+        started = time.monotonic()
+        assert cli("merge", spans, "-o", f"{spans.parent.name}.parquet", cwd=folder).returncode == 0
+        took = time.monotonic() - started
+    old, new = ((folder / f"{spans.parent.name}.parquet").read_bytes() for spans in (OTHER, SPANS))
+    return took, old, new
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_merge_that_is_ended_leaves_the_old_table_or_the_new_one(tmp_path: Path, number: signal.Signals) -> None:
-    assert cli("merge", OTHER, cwd=tmp_path).returncode == 0
-    old = (tmp_path / "spans.parquet").read_bytes()
-    started = time.monotonic()
-    assert cli("merge", SPANS, "-o", "new.parquet", cwd=tmp_path).returncode == 0
-    took, new = time.monotonic() - started, (tmp_path / "new.parquet").read_bytes()
+def test_a_merge_that_is_ended_leaves_the_old_table_or_the_new_one(
+    tmp_path: Path, number: signal.Signals, merges: tuple[float, bytes, bytes]
+) -> None:
+    took, old, new = merges
+    (tmp_path / "spans.parquet").write_bytes(old)
     chance = random.Random(int(number))
     for _ in range(2):
         # From the moment on when Python itself has started.

@@ -13,6 +13,8 @@ _PROGRAM, _PACKAGE, _RAY, _LIBRARY = range(4)
 """Whose code is: the program's own, an installed package's, Ray's (or tracing's), the standard library's."""
 _SHOWN = (_PROGRAM, _PACKAGE)
 _NOT_THE_PROGRAM = ("ray.", "raytrace_hook.", "opentelemetry.")
+_RAYS_COPIES = f"{os.sep}ray{os.sep}thirdparty_files{os.sep}"
+"""Where Ray keeps packages that it brings along, for itself."""
 _STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _RAYS_MAIN = "default_worker.py"
@@ -114,7 +116,7 @@ def _kind(frame: FrameType) -> int:
 def _classify(frame: FrameType) -> int:
     code = frame.f_code
     file = code.co_filename
-    if f"{_module(frame)}.".startswith(_NOT_THE_PROGRAM) or os.path.basename(file) == _RAYS_MAIN:
+    if f"{_module(frame)}.".startswith(_NOT_THE_PROGRAM) or file.endswith(_RAYS_MAIN) or _RAYS_COPIES in file:
         kind = _RAY
     elif any(part in file for part in _INSTALLED):
         kind = _PACKAGE

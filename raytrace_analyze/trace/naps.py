@@ -1,0 +1,155 @@
+"""What threads spent until something was there, without doing anything for it: naps.
+
+A loop that looks, sleeps and looks again sleeps until what it looks for is there. No faster function makes that
+shorter by itself: what does is that the awaited run ends sooner, or, where it is nothing of Ray's (a file, a socket, a
+process), nothing that is known.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
+from raytrace_analyze.trace.groups import numbers_within
+from raytrace_analyze.trace.questions import find_answers
+from raytrace_analyze.trace.samples import read_samples, sampled_above
+from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.trace.unanswered import unanswered_runs
+
+_LOOPS = "loops"
+"""What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping."""
+_ANY_WILL_DO = "ray.wait"
+"""The name of waits that come back with the first of what they ask for; others need all of it."""
+
+
+@dataclass(frozen=True)
+class Naps:
+    """Parallel arrays; rows are positions in the table, times in ns."""
+
+    row: RowIds
+    """The wait that came back with nothing; else the run or driver in whose own time it lies."""
+    start: Nanos
+    end: Nanos
+    awaited: RowIds
+    """The run whose end it was for, or the later wait for what it was for; -1 for something outside of Ray."""
+
+
+def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
+    """Find the naps of some spans (rows); `clock_shift` is what was added to the times of each row (ns)."""
+    is_wait = structure.spans.get_column("ready_task_ids").gather(rows).is_not_null().to_numpy()
+    waits = rows[is_wait & ~structure.is_run[rows] & ~structure.in_flight[rows]]
+    asked, run = unanswered_runs(structure, waits)
+    late = structure.end[run] >= structure.end[asked]
+    asked, run = asked[late], run[late]
+    questions, changed_by = _questions(structure, waits)
+    looked, for_run = np.concatenate([asked, questions]), np.concatenate([run, changed_by])
+    asleep = _sleeps(structure, clock_shift, rows, looked)
+    between = _between(structure, asleep, looked, for_run)
+    outside = np.flatnonzero(asleep.loops)
+    outside = outside[~_overlap(asleep, outside, between)]
+    whole = _whole_waits(structure, asked, run)
+    parts = (
+        _of_waits(structure, asked[whole], run[whole]),
+        _of_waits(structure, *_of_libraries(structure, waits[~np.isin(waits, asked)])),
+        between,
+        Naps(asleep.row[outside], asleep.start[outside], asleep.end[outside], np.full(outside.size, -1)),
+    )
+    columns = (np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Naps))
+    return Naps(*columns)
+
+
+def _of_waits(structure: Structure, wait: RowIds, awaited: RowIds) -> Naps:
+    return Naps(wait, structure.start[wait], structure.end[wait], awaited)
+
+
+def _of_libraries(structure: Structure, waits: RowIds) -> tuple[RowIds, RowIds]:
+    """Pair the waits with which Ray's libraries look for anything new, in vain, with the next one that found it."""
+    about = structure.spans.select("attributes", "ready_task_ids")[waits]
+    text, found = about.get_column("attributes"), about.get_column("ready_task_ids").list.len() > 0
+    asks = text.str.contains(LIBRARY, literal=True) & text.str.contains(AWAITED_COUNT, literal=True)
+    order = np.flatnonzero(flags(asks))
+    order = order[np.lexsort((structure.start[waits[order]], structure.nest_parent[waits[order]]))]
+    rows, has_found = waits[order], flags(found)[order]
+    place = np.arange(rows.size)
+    following = np.minimum.accumulate(np.where(has_found, place, rows.size)[::-1])[::-1]
+    vain = np.flatnonzero(~has_found & (following < rows.size))
+    vain = vain[structure.nest_parent[rows[vain]] == structure.nest_parent[rows[following[vain]]]]
+    return rows[vain], rows[following[vain]]
+
+
+def _questions(structure: Structure, waits: RowIds) -> tuple[RowIds, RowIds]:
+    """Pair the first and the last question in vain of loops that ask an actor with the run that changed its answer."""
+    if structure.waited_besides[0].size == 0:
+        return waits[:0], waits[:0]
+    answers = find_answers(structure)
+    inside = np.isin(answers.in_vain, waits)
+    wait = np.concatenate([answers.first[inside], answers.in_vain[inside]])
+    return wait, np.tile(answers.changed_by[inside], 2)
+
+
+def _whole_waits(structure: Structure, wait: RowIds, run: RowIds) -> RowIds:
+    """Give the pairs whose wait timed out, and would have come back with the end of the run.
+
+    One that comes back with the first of what it asks for needs any, others need the last of it.
+    """
+    latest = np.zeros(structure.start.size, dtype=np.int64)
+    np.maximum.at(latest, wait, structure.end[run])
+    spans = structure.spans.select("name", "ready_task_ids")[wait]
+    is_empty = (spans.get_column("ready_task_ids").list.len() == 0).to_numpy()
+    any_will_do = is_empty & (spans.get_column("name") == _ANY_WILL_DO).to_numpy()
+    decides = any_will_do | (structure.end[run] == latest[wait])
+    return np.flatnonzero(decides & ~np.isin(wait, structure.idle_waits))
+
+
+@dataclass(frozen=True)
+class _Sleeps:
+    """When the threads of some runs and drivers were idle: parallel arrays, by row, in order of time."""
+
+    row: RowIds
+    start: Nanos
+    end: Nanos
+    loops: RowIds
+    flow_of_wait: RowIds
+    """By wait that was asked about: the run or driver whose thread it is in, -1 for none that was looked at."""
+
+
+def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds) -> _Sleeps:
+    """Read when the threads were idle that asked for something in vain, and those that were so again and again."""
+    flow = sampled_above(structure, wait)
+    texts = structure.spans.get_column("attributes").gather(rows)
+    again = rows[flags(texts.str.contains(_LOOPS, literal=True) & texts.str.contains(IDLE, literal=True))]
+    of = np.unique(np.concatenate([flow[flow >= 0], again]))
+    sampled = read_samples(structure, clock_shift, of)
+    found = [(row, one.start, one.end, one.loops) for row in of.tolist() if row in sampled for one in sampled[row].idle]
+    row, start, end, loops = np.array(found, dtype=np.int64).reshape(-1, 4).T
+    return _Sleeps(row, start, end, loops, flow)
+
+
+def _between(structure: Structure, asleep: _Sleeps, wait: RowIds, run: RowIds) -> Naps:
+    """Give the sleeps between the first and the last time that a thread asked for a run in vain."""
+    flow = asleep.flow_of_wait
+    known = np.flatnonzero(flow >= 0)
+    pairs, group = np.unique(np.stack([flow[known], run[known]]), axis=1, return_inverse=True)
+    since = np.full(pairs.shape[1], np.iinfo(np.int64).max)
+    until = np.full(pairs.shape[1], np.iinfo(np.int64).min)
+    np.minimum.at(since, group, structure.end[wait[known]])
+    # A poll that is as long as its thread was idle for it has that time itself, unless something else came in between.
+    is_last = np.isin(wait[known], structure.idle_waits)
+    np.maximum.at(until, group, np.where(is_last, structure.end[wait[known]], structure.start[wait[known]]))
+    low = np.searchsorted(asleep.row, pairs[0], side="left")
+    counts = np.searchsorted(asleep.row, pairs[0], side="right") - low
+    asker = np.repeat(np.arange(counts.size), counts)
+    sleep = low[asker] + numbers_within(counts)
+    begin, end = np.maximum(asleep.start[sleep], since[asker]), np.minimum(asleep.end[sleep], until[asker])
+    kept = (begin < end) & (end <= structure.end[pairs[1][asker]])
+    return Naps(pairs[0][asker[kept]], begin[kept], end[kept], pairs[1][asker[kept]])
+
+
+def _overlap(asleep: _Sleeps, sleep: RowIds, naps: Naps) -> Flags:
+    """Tell the sleeps of which some is a nap of the same thread already."""
+    found = np.zeros(sleep.size, dtype=np.bool_)
+    for number, one in enumerate(sleep.tolist()):
+        same = (naps.row == asleep.row[one]) & (naps.start < asleep.end[one]) & (naps.end > asleep.start[one])
+        found[number] = bool(same.any())
+    return found

@@ -1,0 +1,101 @@
+"""What is slept until something is there is no work: it ends as soon as that is there, and nothing else shortens it."""
+
+import json
+from typing import Any
+
+import polars as pl
+
+from raytrace_analyze import what_if
+from tests.tables import Row, run, span, submit, table, wait
+
+MS = 1_000_000
+
+
+def idle(*stretches: tuple[int, int], loops: bool = False) -> dict[str, Any]:
+    """Attributes of a thread that slept in these stretches (ms)."""
+    told = [
+        {"start_ns": start * MS, "end_ns": end * MS, "in": "time.sleep", "at": "watch.py:7", "loops": loops}
+        for start, end in stretches
+    ]
+    attributes = {"raytrace.cpu_ns": MS, "raytrace.idle": json.dumps({"stretches": told, "left_out_ns": 0})}
+    return {"attributes": json.dumps(attributes)}
+
+
+def call(number: int, at: int, start: int, end: int, function: str, **columns: Any) -> list[Row]:
+    """A submit by the driver at a time, and its run (ms)."""
+    about = {"function": function, **columns}
+    return [
+        submit(f"s{number}", at * MS, (at + 1) * MS, "driver", submitted_task_id=f"T{number}", function=function),
+        run(f"r{number}", start * MS, end * MS, f"s{number}", f"T{number}", **about),
+    ]
+
+
+def in_vain(span_id: str, start: int, end: int, task: str) -> Row:
+    late = json.dumps({"raytrace.timed_out": True, "raytrace.awaited_task_ids": [task]})
+    return wait(span_id, start * MS, end * MS, "driver", [], name="ray.wait", attributes=late)
+
+
+def takes(spans: pl.DataFrame, function: str, speed: float) -> int:
+    """How long the job would take (ms) with a function so many times as fast."""
+    return what_if(spans, speedup={function: speed}).predicted_ns // MS
+
+
+def loop() -> pl.DataFrame:
+    """
+    driver [s][poll]~~~~[log]~~~~[poll]~~~~[log]~~~~~~~~~[poll]
+    slow      [=========================================]
+               20      220      420       620          800  820   ms; something else stands between the polls
+    """
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((30, 218), (224, 418), (430, 618), (624, 815)))
+    logs = [*call(2, 220, 221, 222, "log"), *call(3, 620, 621, 622, "log")]
+    polls = [in_vain("p1", 20, 30, "T1"), in_vain("p2", 420, 430, "T1")]
+    answer = wait("p3", 820 * MS, 822 * MS, "driver", ["T1"], name="ray.wait")
+    return table(driver, *call(1, 5, 10, 800, "slow"), *logs, *polls, answer, recorded=True)
+
+
+def test_a_loop_that_polls_ends_with_what_it_polls_for() -> None:
+    assert takes(loop(), "slow", 1) == 1000
+    # It is over after 405 instead of 800: so is the sleep, though the loop itself makes its calls nevertheless.
+    assert 1000 - 395 <= takes(loop(), "slow", 2) <= 1000 - 395 + 20
+    assert takes(loop(), "slow", 0.5) == 1000 + 790
+
+
+def test_nobody_is_faster_in_a_sleep_between_two_polls() -> None:
+    # Of 1000 it does 200 itself, 180 of them after the loop.
+    assert takes(loop(), "(driver)", 2) >= 1000 - 110
+
+
+def test_a_wait_that_times_out_is_as_long_as_its_time_out_unless_the_result_comes_sooner() -> None:
+    # driver [s][get, timed out ][s2][get]
+    # slow      [==========================......]
+    # backup                         [===]
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver"),
+        *call(1, 5, 10, 900, "slow"),
+        in_vain("late", 10, 400, "T1"),
+        *call(2, 410, 420, 700, "backup"),
+        wait("get", 420 * MS, 710 * MS, "driver", ["T2"]),
+        recorded=True,
+    )
+    assert takes(spans, "slow", 2) == 1000  # there after 455
+    assert takes(spans, "slow", 4) == 1000 - (400 - 10 - 222) + 0
+    assert takes(spans, "slow", 0.5) == 1000
+
+
+def watcher(loops: bool) -> pl.DataFrame:
+    """A task that works for 100 ms, and sleeps for 600."""
+    slept = idle((110, 710), loops=loops)
+    rows = call(1, 5, 10, 710, "watch", **slept)
+    driver = span("driver", 0, 1000 * MS, name="ray.driver")
+    return table(driver, *rows, wait("get", 10 * MS, 720 * MS, "driver", ["T1"]), recorded=True)
+
+
+def test_what_waits_for_a_file_is_not_made_faster() -> None:
+    spans = watcher(loops=True)
+    assert takes(spans, "watch", 2) == 1000 - 50
+    (row,) = what_if(spans).functions.filter(function="watch").to_dicts()
+    assert row["work_ns"] == row["saved_most_ns"] == 100 * MS
+
+
+def test_one_long_sleep_may_stand_for_anything() -> None:
+    assert takes(watcher(loops=False), "watch", 2) == 1000 - 350
