@@ -12,7 +12,7 @@ from raytrace_analyze.replay.lanes import Lanes
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
-_MOST_CALLS = 100_000
+_MOST_CALLS = 20_000
 """Of more calls the order stays as it was: giving out their turns anew would take seconds."""
 _MOMENT_NS = 1_000_000
 """A turn that came free that much earlier was not waited for."""
