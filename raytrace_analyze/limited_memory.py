@@ -17,7 +17,7 @@ from typing import NoReturn
 from raytrace_analyze.errors import EXIT_GATE_FAILED, EXIT_USAGE
 
 NOT_ENOUGH = "there is not enough memory for this; give it fewer files at a time"
-_COMPLAINTS = re.compile(rb"\s*$|<jemalloc>|OpenBLAS |pyo3_runtime\.PanicException")
+_COMPLAINTS = re.compile(rb"\s*$|<jemalloc>|OpenBLAS ")
 """What libraries say before they do without, or give up; empty lines stand between."""
 _LAST_WORDS = re.compile(rb"memory allocation of \d+ bytes failed|thread '.*' (\(\d+\) )?panicked at |stack backtrace:")
 """What a library says when it gives up, in many lines."""
@@ -53,7 +53,9 @@ def run_apart(work: Callable[[], None]) -> NoReturn:
     os.dup2(saying, 2)
     for descriptor in (said, done, saying):
         os.close(descriptor)
-    warnings.simplefilter("ignore")  # of libraries: that part of them cannot be loaded
+    # Of libraries: that a part of them cannot be loaded.
+    warnings.simplefilter("ignore")
+    sys.excepthook = lambda *_: None
     try:
         work()
     except SystemExit:
