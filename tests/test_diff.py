@@ -324,7 +324,7 @@ def test_captures_of_different_programs() -> None:
     everything = read_spans(SAMPLES)
     found = diff(everything, read_spans(OURS))
     assert_adds_up(found)
-    assert found.base.count == len(list(SAMPLES.glob("*/truth.json")))
+    assert found.base.count == rt.jobs(everything).height >= len(list(SAMPLES.glob("*/truth.json")))
     assert any("BASE holds runs of different programs" in note for note in found.notes)
     assert parts_of(found)["__main__.convert"]["presence"] == "gone"
 
