@@ -8,20 +8,22 @@
 # make dist: both packages as they would be published, in dist/, checked and tried on every Python here (PYTHONS).
 # make test-lowest: a quick part of the tests with the oldest versions of all dependencies that pyproject.toml allows.
 # make test-matrix: the hook's tests on old and new versions of Ray; takes long, and is no part of make test.
-# They make .venv first (with uv where it is installed, else with python's venv and pip) and work again at once later.
+# They make .venv first (with uv, which is installed into it where there is none, else with pip) and work again at once later.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
-ifeq ($(UV),)
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-else
-INSTALL := uv pip install --quiet --python $(BIN)/python
-endif
+, := ,
+# Called with what is to be installed. pip takes several times as long; it is there for an index that only it is told of.
+install = { uv=$$(command -v uv || command -v $(BIN)/uv) && \
+	"$$uv" pip install --quiet --python $(BIN)/python $(1); } || \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(1)
+# What is not compiled at the installation is so at its first use, once.
+unexport PYTHONDONTWRITEBYTECODE
 
-# All tests, two files at a time: those on Ray mostly wait, the others mostly compute.
-ALL_TESTS := -n 2 --dist loadfile
+# All tests, three files at a time on two cores: those on Ray mostly wait, the others mostly compute.
+ALL_TESTS := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit dist docs bench clean browser screenshots
 
@@ -126,16 +128,17 @@ test-lowest: .venv/lowest/.ready
 ifeq ($(UV),)
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer on the PATH; set PYTHON=/path/to/python" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 else
-	uv venv --quiet --python "$(or $(PYTHON),3.12)" .venv
+	uv venv --quiet --seed --python "$(or $(PYTHON),3.12)" .venv
 endif
 
 .venv/.demo: pyproject.toml hook/pyproject.toml | .venv/bin/python
-	$(INSTALL) -e ./hook -e '.[demo]'
+	@$(call install,-e ./hook -e '.[demo]')
 	@touch $@
 
 .venv/.test: pyproject.toml hook/pyproject.toml | .venv/bin/python
-	$(INSTALL) -e ./hook -e '.[demo,dev]'
+	@$(call install,-e ./hook -e '.[demo$(,)dev]')
 	@touch $@ .venv/.demo
 
 # The hook's tests on the oldest, a middle and the current Ray (with the OpenTelemetry SDK after the slash).

@@ -28,7 +28,7 @@ _TABLE_RATIO = 12
 """How much larger the rows of a table are in memory than in its file, about."""
 _FRAME_RATIO = 1.4
 """How much memory decoded spans take, for each byte of JSON."""
-_WORK_RATIO = 3.0
+_WORK_RATIO = 1.8
 """How much memory a merge takes, for each byte of decoded spans."""
 _BUCKET_SHARE = 1 / 40
 """How large a bucket of a merge on disk is, as a share of the memory that it may take."""

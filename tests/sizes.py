@@ -17,3 +17,8 @@ def spread(count: int, values: Sequence[Any]) -> list[Any]:
     chosen = {round(number * (len(values) - 1) / max(count - 1, 1)) for number in range(count)}
     slow = pytest.mark.slow
     return [each if number in chosen else pytest.param(each, marks=slow) for number, each in enumerate(values)]
+
+
+def counted(default: int, whole: int) -> pytest.MarkDecorator:
+    """Gives a test its `count`, as of random programs: so many by default, and all when there is time."""
+    return pytest.mark.parametrize("count", first(1, (default, whole)))

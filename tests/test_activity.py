@@ -9,6 +9,7 @@ from raytrace_analyze import critical_path, latency_stats, tell_story
 from raytrace_analyze.table.attempts import with_event_columns
 from raytrace_analyze.views.chain import activity_text, say
 from tests.random_spans import random_table
+from tests.sizes import counted
 from tests.tables import run, span, submit, table, wait
 
 MS = 1_000_000
@@ -91,10 +92,11 @@ def test_waits_are_no_time_in_which_it_should_have_been_on_the_cpu() -> None:
     assert {row[2] for row in told(spans)} == {"cpu"}
 
 
-def test_other_segments_have_no_activity_and_all_tile_whatever_the_samples() -> None:
+@counted(15, 40)
+def test_other_segments_have_no_activity_and_all_tile_whatever_the_samples(count: int) -> None:
     texts = ["{}", sampled(5, (0, 3, "x", "y")), sampled(5), '{"raytrace.cpu_ns": 5, "raytrace.idle": "[1]"}']
     overlapping = sampled(5, (1, 30, "x", "y"), (0, 3, "z", ""), (20, 60, "x", ""))
-    for seed in range(40):
+    for seed in range(count):
         spans = random_table(seed, 20)
         said = [[*texts, overlapping][number % 5] for number in range(spans.height)]
         path = critical_path(spans.with_columns(attributes=pl.Series(said)))

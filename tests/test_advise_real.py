@@ -14,9 +14,16 @@ from tests.advice_programs import ALONE, PATTERNS, PROGRAMS, together
 from tests.real_ray import run_traced
 
 pytestmark = pytest.mark.ray
-CULPRITS = [(pattern, name) for pattern, name, _ in PATTERNS]
-SLOW = {"cold beside the driver's work", "actors that hold none and wait"}
-"""Twins that need a cluster of their own each."""
+SLOW = {
+    "cold beside the driver's work",
+    "actors that hold none and wait",
+    "actors that hold a CPU and wait",
+    "driver beside its tasks",
+}
+"""Programs that need a cluster of their own each, for what others show too: on one cluster, or by being twins."""
+CULPRITS = [
+    pytest.param(pattern, name, marks=[pytest.mark.slow] if name in SLOW else []) for pattern, name, _ in PATTERNS
+]
 TWINS = [
     pytest.param(pattern, twin, marks=[pytest.mark.slow] if twin in SLOW else [])
     for pattern, _, twins in PATTERNS

@@ -29,6 +29,12 @@ def test_generated_files_are_whole_programs(format: str, tmp_path: Path) -> None
         assert rt.critical_path(found.spans).parallelism > 0.1
 
 
+def test_the_suite_finds_right_results_of_merging(tmp_path: Path) -> None:
+    rows = ingest(Case(2_000, tmp_path, 1))
+    assert {row.peer for row in rows} >= {"DuckDB", "pandas"}
+
+
+@pytest.mark.slow
 def test_the_suite_finds_right_results(tmp_path: Path) -> None:
     case = Case(2_000, tmp_path, 1)
     rows = [*ingest(case), *analyses(case)]

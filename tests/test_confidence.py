@@ -11,6 +11,7 @@ from raytrace_analyze import critical_path, load
 from raytrace_analyze.cli import app
 from tests.random_spans import random_table
 from tests.simulator import simulate
+from tests.sizes import counted
 from tests.tables import run, span, submit, table
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -67,8 +68,9 @@ def check(spans: pl.DataFrame) -> None:
     assert found.drop_nulls("inference").get_column("total_ns").sum() == inferred
 
 
-def test_it_adds_up_whatever_the_spans() -> None:
-    for seed in range(60):
+@counted(20, 60)
+def test_it_adds_up_whatever_the_spans(count: int) -> None:
+    for seed in range(count):
         check(random_table(seed, 30))
     for seed in range(12):
         check(simulate(seed).stock_spans)

@@ -21,6 +21,7 @@ from raytrace_analyze.analyses.diff.significance import Significance
 from raytrace_analyze.views.diff_view import answer
 from tests.command_line import cli
 from tests.simulator import programs, simulate
+from tests.sizes import counted, first
 from tests.tables import run, span, submit, table, wait
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -98,7 +99,7 @@ def assert_zero(found: RunDiff) -> None:
 # It adds up
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.lists(programs(4), min_size=2, max_size=5), st.data())
 def test_the_parts_add_up_to_the_nanosecond(written: list[Any], data: st.DataObject) -> None:
     tables = [simulate(program, session=f"s{number}").spans for number, program in enumerate(written)]
@@ -111,7 +112,7 @@ def test_the_parts_add_up_to_the_nanosecond(written: list[Any], data: st.DataObj
     assert back.difference_ns == -found.difference_ns
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(programs(5))
 def test_a_run_against_itself_is_zero_everywhere(program: Any) -> None:
     spans = simulate(program).spans
@@ -136,7 +137,7 @@ def test_several_tables_are_the_runs_of_one_table() -> None:
 # Noise and true changes
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", first(2, range(6)))
 @pytest.mark.parametrize("runs", [3, 5])
 def test_three_percent_of_noise_is_noise_and_passes_a_gate(runs: int, seed: int) -> None:
     found = diff(group(runs, f"a{seed}"), group(runs, f"b{seed}"))
@@ -145,13 +146,14 @@ def test_three_percent_of_noise_is_noise_and_passes_a_gate(runs: int, seed: int)
     assert found.by("function")["is_noise"].all()
 
 
-def test_chance_alone_is_rarely_called_a_difference() -> None:
-    found = [diff(group(5, f"a{seed}"), group(5, f"b{seed}")) for seed in range(6, 18)]
-    assert sum(one.verdict != "noise" for one in found) <= 3
-    assert sum(not one.by("function")["is_noise"].all() for one in found) <= 3
+@counted(6, 12)
+def test_chance_alone_is_rarely_called_a_difference(count: int) -> None:
+    found = [diff(group(5, f"a{seed}"), group(5, f"b{seed}")) for seed in range(6, 6 + count)]
+    assert sum(one.verdict != "noise" for one in found) <= count / 4
+    assert sum(not one.by("function")["is_noise"].all() for one in found) <= count / 4
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", first(1, range(3)))
 @pytest.mark.parametrize(("base", "new"), [(3, 3), (5, 5), (4, 8), (10, 10)])
 def test_a_function_that_is_twenty_percent_slower_is_found(base: int, new: int, seed: int) -> None:
     found = diff(group(base, f"a{seed}"), group(new, f"b{seed}", train_step=1.2))
@@ -322,7 +324,7 @@ def test_captures_of_different_programs() -> None:
     everything = read_spans(SAMPLES)
     found = diff(everything, read_spans(OURS))
     assert_adds_up(found)
-    assert found.base.count == len(list(SAMPLES.glob("*/truth.json")))
+    assert found.base.count == rt.jobs(everything).height >= len(list(SAMPLES.glob("*/truth.json")))
     assert any("BASE holds runs of different programs" in note for note in found.notes)
     assert parts_of(found)["__main__.convert"]["presence"] == "gone"
 

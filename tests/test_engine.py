@@ -22,6 +22,7 @@ from tests.oracle_slots import Slots
 from tests.random_spans import random_spans, random_table
 from tests.simulated_events import event_table, observe
 from tests.simulator import simulate
+from tests.sizes import counted
 from tests.tables import run, span, submit, table, wait
 
 OPTIONS = [
@@ -63,12 +64,12 @@ def check_all_scopes(spans: pl.DataFrame) -> None:
 
 
 def test_on_nonsense() -> None:
-    for seed in range(12):
+    for seed in range(5):
         check_all_scopes(random_table(seed, 20))
 
 
 def test_on_simulated_programs() -> None:
-    for seed in range(3):
+    for seed in range(2):
         program = simulate(seed)
         check_all_scopes(program.spans)
         check_all_scopes(program.stock_spans)
@@ -76,20 +77,20 @@ def test_on_simulated_programs() -> None:
 
 @pytest.mark.slow
 def test_on_much_nonsense() -> None:
-    for seed in range(12, 3000):
+    for seed in range(5, 3000):
         check_all_scopes(random_table(seed, 30))
 
 
 @pytest.mark.slow
 def test_on_many_programs() -> None:
-    for seed in range(3, 300):
+    for seed in range(2, 300):
         program = simulate(seed)
         check_all_scopes(program.spans)
         check_all_scopes(program.stock_spans)
 
 
 @given(random_spans())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_on_nonsense_that_shrinks(spans: pl.DataFrame) -> None:
     check_all_scopes(spans)
 
@@ -105,7 +106,7 @@ def whole(segments: pl.DataFrame) -> list[tuple[object, ...]]:
     return rows
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(500, marks=pytest.mark.slow)])
 def test_many_programs_in_one_table_have_their_true_chains_and_the_oracles(count: int) -> None:
     programs = [simulate(seed, session=f"session-{seed}") for seed in range(count)]
     recorded = pl.concat([program.spans for program in programs]).sort("start", "trace_id", "span_id")
@@ -145,9 +146,10 @@ def test_the_frame_is_that_of_each_path_alone() -> None:
             assert among.drop("scope", "session").equals(critical_path(spans, trace=trace).segments)
 
 
-def test_what_task_events_tell_of_slots_is_followed_alike() -> None:
+@counted(5, 12)
+def test_what_task_events_tell_of_slots_is_followed_alike(count: int) -> None:
     by_slot = 0
-    for seed in range(12):
+    for seed in range(count):
         program = observe(seed)
         path = critical_path(program.spans, program.task_events).segments
         assert critical_paths(program.spans, program.task_events).drop("scope", "session").equals(path)
@@ -170,8 +172,9 @@ def check_slots(spans: pl.DataFrame, events: pl.DataFrame) -> None:
         ]
 
 
-def test_random_task_events_of_nonsense_tell_engine_and_oracle_the_same() -> None:
-    for seed in range(40):
+@counted(15, 40)
+def test_random_task_events_of_nonsense_tell_engine_and_oracle_the_same(count: int) -> None:
+    for seed in range(count):
         # A process for each run: what held the slot is told by events alone.
         spans = random_table(seed, 20).with_columns(worker_id="span_id")
         check_slots(spans, random_events(spans, seed))

@@ -36,7 +36,7 @@ def shown(found):
     return replace(found, spans=found.spans.filter(~pl.col("from_events")))
 
 
-@pytest.fixture(scope="module", params=spread(5, NAMES))
+@pytest.fixture(scope="module", params=spread(3, NAMES))
 def capture(request):
     return shown(rt.load(CAPTURES / request.param / "spans"))
 

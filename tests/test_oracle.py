@@ -13,6 +13,7 @@ from tests.oracle import OraclePath, Queues, critical_path
 from tests.random_programs import Program
 from tests.random_spans import random_spans, random_table, scopes, span_table
 from tests.simulator import Simulation, programs, simulate
+from tests.sizes import counted, first
 from tests.tables import run, span, submit, table, wait
 
 CASES = Path(__file__).parent / "cases"
@@ -53,22 +54,23 @@ def assert_true(simulation: Simulation, queues: Queues, spans: pl.DataFrame | No
 
 
 @pytest.mark.parametrize("queues", MODES)
-@pytest.mark.parametrize("seeds", [SEEDS[:150], pytest.param(SEEDS[150:], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [SEEDS[:60], pytest.param(SEEDS[60:], marks=pytest.mark.slow)])
 def test_chain_of_simulated_programs_is_the_true_one(queues: Queues, seeds: range) -> None:
     for seed in seeds:
         assert_true(simulate(seed), queues)
 
 
 @given(programs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_chain_of_any_simulated_program_is_the_true_one(program: Program) -> None:
     for queues in MODES:
         assert_true(simulate(program), queues)
 
 
-def test_simulated_programs_take_every_kind_of_step() -> None:
+@counted(60, 100)
+def test_simulated_programs_take_every_kind_of_step(count: int) -> None:
     taken: Counter[str | None] = Counter()
-    for seed in SEEDS[:100]:
+    for seed in SEEDS[:count]:
         path = critical_path(simulate(seed).spans, scope_id="01000000")
         taken.update(part.via for part in path.segments)
         taken.update(part.category for part in path.segments)
@@ -77,18 +79,20 @@ def test_simulated_programs_take_every_kind_of_step() -> None:
     assert min(taken[step] for step in recorded) > 5
 
 
+@counted(15, 40)
 @pytest.mark.parametrize("queues", MODES)
-def test_clusters_whose_ids_repeat_do_not_mix(queues: Queues) -> None:
-    for seed in SEEDS[:40]:
+def test_clusters_whose_ids_repeat_do_not_mix(queues: Queues, count: int) -> None:
+    for seed in SEEDS[:count]:
         one, other = simulate(seed, session="session-1"), simulate(seed, session="session-2")
         both = pl.concat([one.spans, other.spans])
         assert_true(one, queues, both)
         assert_true(other, queues, both)
 
 
+@counted(30, 100)
 @pytest.mark.parametrize("infer", [True, False])
-def test_stock_spans_of_simulated_programs_are_tiled(infer: bool) -> None:
-    for seed in SEEDS[:100]:
+def test_stock_spans_of_simulated_programs_are_tiled(infer: bool, count: int) -> None:
+    for seed in SEEDS[:count]:
         spans = simulate(seed).stock_spans
         if spans.is_empty():
             continue
@@ -108,12 +112,12 @@ def assert_every_scope_is_tiled(spans: pl.DataFrame) -> None:
 
 
 @given(random_spans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_scope_of_nonsense_is_tiled(spans: pl.DataFrame) -> None:
     assert_every_scope_is_tiled(spans)
 
 
-@pytest.mark.parametrize("first_seed", range(0, 200, 50))
+@pytest.mark.parametrize("first_seed", first(1, range(0, 200, 50)))
 def test_every_scope_of_much_nonsense_is_tiled(first_seed: int) -> None:
     for seed in range(first_seed, first_seed + 50):
         assert_every_scope_is_tiled(random_table(seed))

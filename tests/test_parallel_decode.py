@@ -1,5 +1,6 @@
-"""Decoding with several processes: the same spans in the same order, and no hang when one dies."""
+"""Decoding with several threads or processes: the same spans in the same order, and no hang when one dies."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from raytrace_analyze.decode import decode_file, parquet, span_json, task_events
+from raytrace_analyze.decode import decode_file, otlp, parquet, span_json, task_events
 from raytrace_analyze.engines import local
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.engines.plan import Task, plan
@@ -33,6 +34,19 @@ def files(tmp_path):
     found.append(span_file(tmp_path / "large", large))
     found.append(InputFile(tmp_path / "gone", span_json.FORMAT.name, Compression.NONE, 1))
     found.append(span_file(tmp_path / "events", b"", format=task_events.FORMAT.name))
+    return found
+
+
+@pytest.fixture
+def documents(tmp_path):
+    """Files that are read record by record, for which it takes processes; packed, or they would be one task."""
+    found = []
+    for number in range(6):
+        ids = [{"traceId": f"{number + 1:032x}", "spanId": f"{one + 1:016x}"} for one in range(40)]
+        spans = [one | {"name": "a", "startTimeUnixNano": "1", "endTimeUnixNano": "2"} for one in ids]
+        request = {"resourceSpans": [{"resource": {}, "scopeSpans": [{"spans": spans}]}]}
+        content = json.dumps(request).encode() + b"\n"
+        found.append(span_file(tmp_path / f"{number:02}.otlp", content, Compression.GZIP, format=otlp.FORMAT.name))
     return found
 
 
@@ -100,14 +114,21 @@ def test_an_error_for_the_user_comes_through(tmp_path, files):
             list(decode_files([*files, newer_file, *files], workers=workers))
 
 
-def test_a_process_that_dies_is_an_error_and_no_hang(files, monkeypatch):
+def test_processes_give_the_same_as_one(documents):
+    frame, problems = join(decode_files(documents, workers=2))
+    assert frame.height == 6 * 40
+    assert frame.equals(one_by_one(documents)[0])
+    assert not problems
+
+
+def test_a_process_that_dies_is_an_error_and_no_hang(documents, monkeypatch):
     kill = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"
     monkeypatch.setattr(local, "_COMMAND", [sys.executable, "-c", kill])
-    with pytest.raises(RaytraceError, match=r"a decoding process ended \(signal 9\) while it read .*00"):
-        list(decode_files(files, workers=2))
+    with pytest.raises(RaytraceError, match=r"a decoding process ended \(signal 9\) while it read .*00\.otlp"):
+        list(decode_files(documents, workers=2))
 
 
-def test_a_process_that_fails_is_an_error_that_says_why(files, monkeypatch):
+def test_a_process_that_fails_is_an_error_that_says_why(documents, monkeypatch):
     fail = (
         "from raytrace_analyze.engines import plan, worker\n"
         "def run(task): raise ZeroDivisionError('because')\n"
@@ -116,10 +137,10 @@ def test_a_process_that_fails_is_an_error_that_says_why(files, monkeypatch):
     )
     monkeypatch.setattr(local, "_COMMAND", [sys.executable, "-P", "-c", fail])
     with pytest.raises(RaytraceError, match="ZeroDivisionError: because"):
-        list(decode_files(files, workers=2))
+        list(decode_files(documents, workers=2))
 
 
-def test_processes_end_when_the_rest_is_not_wanted(files, monkeypatch):
+def test_processes_end_when_the_rest_is_not_wanted(documents, monkeypatch):
     started = []
     real = local._Worker
 
@@ -128,16 +149,16 @@ def test_processes_end_when_the_rest_is_not_wanted(files, monkeypatch):
         return started[-1]
 
     monkeypatch.setattr(local, "_Worker", noting_worker)
-    parts = decode_files(files, workers=2)
+    parts = decode_files(documents, workers=2)
     next(parts)
     parts.close()
     assert len(started) == 2
     assert all(worker._process.poll() is not None for worker in started)
 
 
-def test_a_script_without_a_main_guard_may_decode(files, tmp_path):
+def test_a_script_without_a_main_guard_may_decode(documents, tmp_path):
     script = tmp_path / "script.py"
-    paths = [str(file.path) for file in files[:3]]
+    paths = [str(file.path) for file in documents[:3]]
     script.write_text(
         "from pathlib import Path\n"
         "from raytrace_analyze.decode import find_span_files\n"

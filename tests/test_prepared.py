@@ -54,7 +54,7 @@ def _some_task(spans: Any) -> str:
     return str(frame.filter(category="task").get_column("span_id").sort()[0])
 
 
-@pytest.mark.parametrize("capture", spread(5, CAPTURES))
+@pytest.mark.parametrize("capture", spread(3, CAPTURES))
 def test_each_analysis_gives_the_same_of_files_table_and_prepared_trace(capture: str, tmp_path: Path) -> None:
     raw = SAMPLES / capture / "spans"
     found = rt.load([raw])

@@ -14,7 +14,7 @@ from raytrace_analyze.vocabulary import Cause
 from tests.random_spans import random_table
 from tests.simulated_events import Observed, event_table, observe
 from tests.simulator import simulate
-from tests.sizes import spread
+from tests.sizes import counted, spread
 from tests.tables import run, span, submit, table, wait, whole
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -474,11 +474,12 @@ def told_right(program: Observed, events: pl.DataFrame | None) -> Iterator[tuple
                 yield true, "before" if before and true == "before" else cause[0], high - low
 
 
+@counted(20, 40)
 @pytest.mark.parametrize("knows_states", [True, False])
-def test_what_tasks_of_simulated_programs_waited_for(knows_states: bool) -> None:
+def test_what_tasks_of_simulated_programs_waited_for(knows_states: bool, count: int) -> None:
     right: dict[str, int] = {}
     total: dict[str, int] = {}
-    for seed in range(40):
+    for seed in range(count):
         program = observe(seed)
         for true, told, duration in told_right(program, program.task_events if knows_states else None):
             total[true] = total.get(true, 0) + duration

@@ -22,6 +22,7 @@ from raytrace_analyze.trace.span_arrays import build_structure
 from tests.random_programs import Custom, Op, Program, Submit, Wait, random_program
 from tests.random_spans import random_table
 from tests.simulator import Rerun, simulate
+from tests.sizes import counted
 from tests.tables import run, span, submit, table, wait
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -52,25 +53,25 @@ def test_a_capture_comes_out_as_it_was(capture: str) -> None:
 
 
 def test_simulated_programs_come_out_as_they_were() -> None:
-    for seed in range(20):
+    for seed in range(8):
         program = simulate(seed)
         check_unchanged(program.spans)
         check_unchanged(program.stock_spans)
 
 
 def test_nonsense_comes_out_as_it_was() -> None:
-    for seed in range(40):
+    for seed in range(20):
         check_unchanged(random_table(seed, 20))
 
 
 @pytest.mark.slow
 def test_many_programs_and_much_nonsense_come_out_as_they_were() -> None:
-    for seed in range(20, 500):
+    for seed in range(8, 500):
         program = simulate(seed)
         check_unchanged(program.spans)
         check_unchanged(program.stock_spans)
         check_unchanged(program.spans, had_slots=1)
-    for seed in range(40, 500):
+    for seed in range(20, 500):
         check_unchanged(random_table(seed, 20))
 
 
@@ -135,16 +136,17 @@ def check_predictions(seeds: range) -> None:
 
 
 def test_a_change_does_what_it_does_to_the_program() -> None:
-    check_predictions(range(12))
+    check_predictions(range(7))
 
 
 @pytest.mark.slow
 def test_a_change_does_what_it_does_to_many_programs() -> None:
-    check_predictions(range(12, 500))
+    check_predictions(range(7, 500))
 
 
-def test_with_retries_the_prediction_is_close() -> None:
-    found = [error for seed in range(25) for error in errors(seed, with_retries=True)]
+@counted(12, 25)
+def test_with_retries_the_prediction_is_close(count: int) -> None:
+    found = [error for seed in range(count) for error in errors(seed, with_retries=True)]
     assert np.median(found) == 0
     assert np.mean(found) < 0.05
 
@@ -196,8 +198,9 @@ def test_a_queue_that_is_not_served_in_that_order_is_served_as_it_was() -> None:
     assert replay(job.graph, Change({"slow": 2.0})).makespan_ns == 1000 - 100 - 50
 
 
-def test_whatever_is_changed_the_critical_path_is_as_long_as_the_job() -> None:
-    for seed in range(30):
+@counted(12, 30)
+def test_whatever_is_changed_the_critical_path_is_as_long_as_the_job(count: int) -> None:
+    for seed in range(count):
         for spans in (random_table(seed, 20), simulate(seed).stock_spans):
             if spans.get_column("session").null_count():
                 continue

@@ -1,7 +1,9 @@
 """Nothing is overwritten that is not ours, and `-` stands for standard input and output."""
 
+import errno
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +122,32 @@ def test_what_is_wrong_with_a_stream_is_said_of_standard_input() -> None:
     told = cli("jobs", "-", given=damaged)
     assert told.exit_code == 4
     assert "standard input" in told.stderr.replace("\n", " ")
+
+
+def test_a_page_goes_to_standard_output() -> None:
+    done = cli("report", "-", "-o", "-", given=DRIVER.read_bytes())
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("<!DOCTYPE html>")
+    assert not Path("-").exists()
+
+
+def test_standard_input_is_no_two_things() -> None:
+    assert "once" in refused(cli("diff", "-", "-", given=DRIVER.read_bytes()))
+    assert "once" in refused(cli("report", "-", "-", "-o", "-", given=DRIVER.read_bytes()))
+    assert "standard input" in cli("diff", "-", DRIVER, given=DRIVER.read_bytes()).stdout
+
+
+def test_a_stream_is_diagnosed() -> None:
+    done = cli("doctor", "-", given=DRIVER.read_bytes())
+    assert "spans of 1 process" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["summary", "-"], ["merge", "-", "-o", "-"]])
+def test_no_room_to_keep_a_stream_is_no_fault_of_it(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    said = refused(cli(*command, given=DRIVER.read_bytes()))
+    assert "No space left" in said
+    assert "TMPDIR" in said

@@ -15,6 +15,7 @@ from tests import command_line
 from tests.command_line import Done
 from tests.random_spans import random_table
 from tests.real_ray import run_traced
+from tests.sizes import counted
 from tests.tables import run, span, submit, table, wait
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -100,8 +101,9 @@ def test_a_job_says_where_to_look() -> None:
         tell_story(spans, "g")
 
 
-def test_any_run_of_nonsense_has_a_story() -> None:
-    for seed in range(30):
+@counted(10, 30)
+def test_any_run_of_nonsense_has_a_story(count: int) -> None:
+    for seed in range(count):
         spans = random_table(seed, 20)
         for span_id in spans.filter(pl.col("category") == "task")["span_id"].unique():
             story = tell_story(spans, span_id)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
+from tests.sizes import first
 
 ROOT = Path(__file__).parent.parent
 SCREENS = Path(__file__).with_name("screens")
@@ -53,7 +54,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {capture: folder / f"{capture}.parquet" for capture in CAPTURES}
 
 
-@pytest.mark.parametrize("capture", CAPTURES)
+@pytest.mark.parametrize("capture", first(1, CAPTURES))
 @pytest.mark.parametrize("command", COMMANDS)
 def test_nothing_is_cut_at_any_width(
     command: str, capture: str, merged: dict[str, Path], monkeypatch: pytest.MonkeyPatch

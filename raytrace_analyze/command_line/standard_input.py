@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -49,12 +49,25 @@ def read_given(paths: Sequence[Path], read: Callable[[Sequence[Path]], _Read]) -
     watch_memory()
     if DASH not in paths:
         return read(list(paths))
-    with _spooled() as file:
+    with spooled() as file:
         return _renamed(read([file if path == DASH else path for path in paths]), str(file))
 
 
+def shown_name(path: Path) -> str:
+    """What a path that was given is called in results."""
+    from raytrace_analyze.files.streams import readable
+
+    return NAME if path == DASH else readable(path)
+
+
+def check_read_once(sides: Sequence[Path]) -> None:
+    """Raise UsageError where standard input is to be read more than once."""
+    if sides.count(DASH) > 1:
+        raise UsageError(f"{NAME} can be read once only; name a file for the other side")
+
+
 @contextmanager
-def _spooled() -> Iterator[Path]:
+def spooled() -> Iterator[Path]:
     """Write standard input to a file that is there within this; errors name it as what it is."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError(
@@ -62,10 +75,17 @@ def _spooled() -> Iterator[Path]:
         )
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="raytrace-") as folder:
-        file = Path(folder) / "stdin"
-        with file.open("wb") as stream:
-            shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+    with ExitStack() as until_read:
+        try:
+            folder = until_read.enter_context(tempfile.TemporaryDirectory(prefix="raytrace-"))
+            file = Path(folder) / "stdin"
+            with file.open("wb") as stream:
+                shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+        except OSError as error:
+            raise UsageError(
+                f"cannot keep {NAME} in the temporary folder while it is read: {error.strerror or error}; set "
+                "TMPDIR to one with more room, or write it to a file and name that"
+            ) from error
         try:
             yield file
         except RaytraceError as error:

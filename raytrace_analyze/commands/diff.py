@@ -7,6 +7,7 @@ import typer
 
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.reading import open_spans, write_result
+from raytrace_analyze.command_line.standard_input import check_read_once, shown_name
 from raytrace_analyze.errors import EXIT_GATE_FAILED, UsageError
 from raytrace_analyze.vocabulary import DiffGroup, Queues
 
@@ -61,6 +62,7 @@ def diff(
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.diff_view import diff_document, show_diff
 
+    check_read_once([base, new])
     limit = None if fail_over is None else options.read_percent(fail_over, "fail-over", at_most=None)
     jobs = _jobs(job)
     of_base, base_code = open_spans([base], job=jobs and jobs[0])
@@ -72,7 +74,7 @@ def diff(
         queues=queues,
         clock_correct=clock_correct,
     )
-    names = (str(base), str(new))
+    names = (shown_name(base), shown_name(new))
     write_result(
         output_format,
         table=lambda: show_diff(found, names, output(), top=top, by=by),

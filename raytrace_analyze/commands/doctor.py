@@ -1,5 +1,6 @@
 """`doctor`: is tracing on, and can what it recorded be relied on."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.memory import watch_memory
 from raytrace_analyze.command_line.reading import write_plain
+from raytrace_analyze.command_line.standard_input import DASH, check_read_once, spooled
 from raytrace_analyze.errors import EXIT_GATE_FAILED, EXIT_OK
 
 
@@ -43,7 +45,10 @@ def doctor(
     from raytrace_analyze.views.doctor_view import diagnosis_document, diagnosis_frame, show_diagnosis
 
     watch_memory()
-    found = diagnose(list(paths or ()), address=address)
+    check_read_once(paths or ())
+    with ExitStack() as until_read:
+        given = [until_read.enter_context(spooled()) if path == DASH else path for path in paths or ()]
+        found = diagnose(given, address=address)
     write_plain(
         output_format,
         table=lambda: show_diagnosis(found, output()),

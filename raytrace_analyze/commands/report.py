@@ -1,5 +1,6 @@
 """`report`: everything about a job in one page."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,8 @@ from typing import Annotated
 import typer
 
 from raytrace_analyze.command_line import options
-from raytrace_analyze.command_line.reading import open_spans
+from raytrace_analyze.command_line.reading import open_spans, writing
+from raytrace_analyze.command_line.standard_input import DASH, check_read_once, shown_name
 from raytrace_analyze.errors import UsageError
 
 _MARK = b'<meta name="generator" content="raytrace-analyze '
@@ -24,9 +26,9 @@ def report(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the page.")] = Path(
-        "report.html"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the page; - for standard output.")
+    ] = Path("report.html"),
     job: options.Job = None,
     clock_correct: options.ClockCorrect = True,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE even if it may be something else.")] = False,
@@ -49,15 +51,20 @@ def report(
 
     base, new = _sides(spans)
     found, exit_code = open_spans(new, job=job)
-    check_output(output, _is_ours, force=force)
+    if output != DASH:
+        check_output(output, _is_ours, force=force)
     before, base_code = (None, exit_code) if base is None else open_spans(base)
     page = html_report(
         prepare(found.spans, clock_correct=clock_correct),
         None if before is None else prepare(before.spans, clock_correct=clock_correct),
         job=job,
-        names=(readable(base[0]), readable(new[0])) if base and new else ("BASE", "NEW"),
+        names=(shown_name(base[0]), shown_name(new[0])) if base and new else ("BASE", "NEW"),
         ingest=found.report,
     ).encode()
+    if output == DASH:
+        with writing():
+            sys.stdout.buffer.write(page)
+        raise typer.Exit(max(exit_code, base_code))
     try:
         with whole_file(output) as file:
             file.write(page)
@@ -73,6 +80,7 @@ def _sides(given: Sequence[Path] | None) -> tuple[list[Path] | None, list[Path] 
         return None, list(given) if given else None
     if len(given) > 2:
         raise UsageError("report takes SPANS, or BASE and NEW; put several inputs together with merge first")
+    check_read_once(given)
     return [given[0]], [given[1]]
 
 

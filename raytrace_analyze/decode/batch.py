@@ -7,7 +7,7 @@ from itertools import chain
 
 import polars as pl
 
-from raytrace_analyze.decode.columns import build_frame, empty_frame
+from raytrace_analyze.decode.columns import as_raw, build_frame, empty_frame, finished
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.record import Record
 from raytrace_analyze.model import Decoded
@@ -23,6 +23,13 @@ class Batch:
     """Where to note what turns out to be wrong with a record."""
     offset_of: Callable[[int], int]
     """The byte offset of the record with this index."""
+    raw: pl.DataFrame | None = None
+    """In place of the records: their columns, as `columns.as_raw` gives them."""
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return len(self.records) if self.raw is None else self.raw.height
 
 
 def frame_of(batches: Sequence[Batch]) -> pl.DataFrame:
@@ -30,17 +37,28 @@ def frame_of(batches: Sequence[Batch]) -> pl.DataFrame:
 
     One frame for many small files, as building one takes as long as decoding several hundred spans.
     """
-    records = list(chain.from_iterable(batch.records for batch in batches))
-    sources = list(chain.from_iterable([batch.source] * len(batch.records) for batch in batches))
-    frame, left_out = build_frame(records, sources)
+    raws = [batch.raw for batch in batches if batch.raw is not None]
+    if len(batches) == 1 and raws:
+        frame, left_out = finished(raws[0].with_columns(source=pl.lit(batches[0].source)))
+    elif raws:
+        filled = (batch for batch in batches if batch.raw is not None or batch.records)
+        frame, left_out = finished(pl.concat(map(_raw_of, filled)))
+    else:
+        records = list(chain.from_iterable(batch.records for batch in batches))
+        sources = list(chain.from_iterable([batch.source] * len(batch.records) for batch in batches))
+        frame, left_out = build_frame(records, sources)
     indices = list(left_out)
     start = 0
     for batch in batches:
-        end = start + len(batch.records)
+        end = start + batch.count
         for index in indices[bisect_left(indices, start) : bisect_left(indices, end)]:
             batch.problems.damage(batch.offset_of(index - start), 0, left_out[index])
         start = end
     return frame
+
+
+def _raw_of(batch: Batch) -> pl.DataFrame:
+    return (as_raw(batch.records) if batch.raw is None else batch.raw).with_columns(source=pl.lit(batch.source))
 
 
 def decode_batches(batches: Iterable[Batch], problems: ProblemList) -> Iterator[Decoded]:

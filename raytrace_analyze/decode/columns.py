@@ -6,14 +6,15 @@ from typing import Any
 
 import msgspec
 import polars as pl
+from msgspec.structs import fields
 
 from raytrace_analyze import serve_names
 from raytrace_analyze.decode.record import Attributes, Record, Resource, Status, attributes_of, resource_of
-from raytrace_analyze.decode.times import time_of, with_odd_times
+from raytrace_analyze.decode.times import times_of
 from raytrace_analyze.schema import DECODED, Kind
 from raytrace_analyze.schema import Status as StatusType
 
-_ATTRIBUTE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+ATTRIBUTE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "attribute_job_id": pl.String,
     "function": pl.String,
     "task_id": pl.String,
@@ -29,6 +30,9 @@ _ATTRIBUTE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "task_name": pl.String,
 }
 """In the order of the fields of `Attributes`."""
+
+ATTRIBUTE_COLUMNS = dict(zip((field.encode_name for field in fields(Attributes)), ATTRIBUTE_SCHEMA, strict=True))
+"""The column of each attribute that becomes one."""
 
 _RESOURCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "resource": pl.String,
@@ -76,15 +80,23 @@ def build_frame(records: Sequence[Record], sources: Sequence[str]) -> tuple[pl.D
     """
     if not records:
         return empty_frame(), {}
+    return finished(as_raw(records).with_columns(source=pl.Series(sources, dtype=pl.String)))
+
+
+def as_raw(records: Sequence[Record]) -> pl.DataFrame:
+    """Give what stands in records, a column each: texts as they are, as `finished` takes them."""
     own = [*_own_columns(records), *_attribute_columns(_each("attributes", records))]
-    own.append(pl.Series("source", sources, dtype=pl.String))
-    raw = pl.DataFrame(own).hstack(_resource_columns(_each("resource", records)))
+    return pl.DataFrame(own).hstack(_resource_columns(_each("resource", records)))
+
+
+def finished(raw: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, str]]:
+    """Build the frame of `schema.DECODED` from the columns of `as_raw` and the `source` of each row.
+
+    Gives the same as `build_frame`.
+    """
+    times = {name: times_of(raw.get_column(f"{name}_time")) for name in ("start", "end")}
     # One pass over all columns: each call into polars costs as much as decoding a hundred spans.
-    frame = raw.select(_COLUMNS)
-    if frame["start"].null_count() or frame["end"].null_count() > raw["end_time"].null_count():
-        frame = frame.with_columns(
-            start=with_odd_times(frame["start"], raw["start_time"]), end=with_odd_times(frame["end"], raw["end_time"])
-        )
+    frame = raw.with_columns(**times).select(_COLUMNS)
     no_id = ~frame.select(_HAS_IDS).to_series()
     no_time = frame["start"].is_null() | (frame["end"].is_null() & raw["end_time"].is_not_null())
     if not (no_id | no_time).any():
@@ -147,16 +159,19 @@ def _json_texts(name: str, values: list[bytes]) -> pl.Series:
     if b"null" in values:
         values = [_EMPTY_JSON[name] if value == b"null" else value for value in values]
     column = pl.Series(name, values, dtype=pl.Binary).cast(pl.String)
-    if b"\n" in b"".join(values):  # a tenth of the time of looking into each
-        return column.str.replace_all(r",\s*\n\s*", ", ").str.replace_all(r"\s*\n\s*", "")
-    return column
+    return on_one_line(column) if b"\n" in b"".join(values) else column  # a tenth of the time of looking into each
+
+
+def on_one_line(texts: pl.Series) -> pl.Series:
+    """Undo pretty-printing of JSON, as `record.one_line` does."""
+    return texts.str.replace_all(r",\s*\n\s*", ", ").str.replace_all(r"\s*\n\s*", "")
 
 
 def _attribute_columns(raws: Sequence[msgspec.Raw]) -> list[pl.Series]:
     attributes = attributes_of(raws)
     return [
         _column(column, _each(field, attributes), dtype)
-        for field, (column, dtype) in zip(Attributes.__struct_fields__, _ATTRIBUTE_SCHEMA.items(), strict=True)
+        for field, (column, dtype) in zip(Attributes.__struct_fields__, ATTRIBUTE_SCHEMA.items(), strict=True)
     ]
 
 
@@ -203,8 +218,6 @@ def _derived_columns() -> dict[str, pl.Expr]:
         "trace_id": _id("trace_id"),
         "span_id": _id("span_id"),
         "parent_id": pl.when(parent_id.str.strip_chars("0") != "").then(parent_id),
-        "start": time_of(pl.col("start_time")),
-        "end": time_of(pl.col("end_time")),
         "kind": _enum("kind", "SpanKind.", Kind, "INTERNAL"),
         "status": _enum("status", "StatusCode.", StatusType, "UNSET"),
         "job_id": pl.coalesce(_job("attribute_job_id"), _job("resource_job_id")),

@@ -41,6 +41,8 @@ class InputFormat:
     """Give its spans as finished frames of `schema.DECODED`, for what does not consist of records."""
     parts: Parts | None = None
     """None: large files are decoded in one piece."""
+    reads_columns: bool = False
+    """Whether most of a large file is read as whole columns, for which several threads of one process do."""
     read_task_events: ReadTaskEvents | None = None
     """Give what it tells of task attempts, in columns of `decode.task_events.TASK_EVENTS`."""
 

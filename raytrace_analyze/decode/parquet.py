@@ -164,7 +164,8 @@ def _metadata(head: Head) -> dict[str, str] | None:
         return pl.read_parquet_metadata(for_polars(head.path))
     except CANNOT_READ as error:
         if head.is_given:
-            raise UsageError(f"{readable(head.path)} is a damaged Parquet file: it has no readable footer") from error
+            damaged = f"{readable(head.path)} is a damaged Parquet file: it has no readable footer"
+            raise UsageError(f"{damaged} (if it is packed, unpack it first)") from error
         return None
 
 

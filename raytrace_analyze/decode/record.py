@@ -200,9 +200,9 @@ def record_of(text: str, start: int) -> Record | None:
     """
     values: dict[str, Any] = {}
     texts: dict[str, str] = {}
-    for key, value, value_text in _members(text, start):
+    for key, value, begin, end in members(text, start):
         values[key] = value
-        texts[key] = value_text
+        texts[key] = text[begin:end]
     context = values.get("context")
     if not isinstance(context, dict):
         return None
@@ -238,14 +238,14 @@ def _raw(texts: dict[str, str], key: str, default: msgspec.Raw) -> msgspec.Raw:
 _decoder = json.JSONDecoder()
 
 
-def _members(text: str, start: int) -> Iterator[tuple[str, Any, str]]:
-    """Give key, value and the value's text for each member of a whole JSON object."""
+def members(text: str, start: int) -> Iterator[tuple[str, Any, int, int]]:
+    """Give key, value, and where the value's text starts and ends, for each member of a whole JSON object."""
     position = skip_blank(text, start + 1)
     while text[position] != "}":
         key, position = _decoder.raw_decode(text, position)
         position = skip_blank(text, skip_blank(text, position) + 1)
         value, end = _decoder.raw_decode(text, position)
-        yield key, value, text[position:end]
+        yield key, value, position, end
         position = skip_blank(text, end)
         if text[position] == ",":
             position = skip_blank(text, position + 1)

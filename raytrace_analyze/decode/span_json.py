@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from raytrace_analyze.decode.batch import Batch, decode_batches
 from raytrace_analyze.decode.framing import last_record_start
 from raytrace_analyze.decode.input_format import InputFormat, Parts
+from raytrace_analyze.decode.layout import Layout
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.recognise_spans import is_span_json
 from raytrace_analyze.decode.stretch import Stretch, read_stretch, read_with_offsets
@@ -55,6 +56,8 @@ class _Reader:
         self._is_last_part = stop is None
         self._problems = problems
         self._block_bytes = block_bytes
+        self._layouts: list[Layout] = []
+        """How records of the file are laid out that were read already."""
         self._data = b""
         """What was read and not decoded yet; starts where a record does."""
         self._position = start
@@ -86,7 +89,7 @@ class _Reader:
     def _take(self, end: int) -> Batch:
         """Take what is up to `end`, but leave there a record that may go on after it."""
         data = self._data[:end]
-        stretch = read_stretch(data)
+        stretch = read_stretch(data, self._layouts)
         batch = self._batch(stretch, data)
         if stretch.unfinished is not None and end - stretch.unfinished < MAX_RECORD_BYTES:
             end = stretch.unfinished
@@ -98,7 +101,7 @@ class _Reader:
 
     def _take_last(self, broken: BrokenStream | None) -> Batch:
         """Take all that is left, and say what is wrong with the end of the file, once."""
-        stretch = read_stretch(self._data)
+        stretch = read_stretch(self._data, self._layouts)
         batch = self._batch(stretch, self._data)
         size = len(self._data)
         offset = self._position + (size if stretch.unfinished is None else stretch.unfinished)
@@ -120,7 +123,7 @@ class _Reader:
 
         for item in stretch.damage:
             self._problems.damage(position + item.offset, item.length, item.reason)
-        return Batch(stretch.records, self._source, self._problems, offset_of)
+        return Batch(stretch.records, self._source, self._problems, offset_of, stretch.raw)
 
 
 def _find_start(data: bytes) -> int | None:
@@ -129,6 +132,10 @@ def _find_start(data: bytes) -> int | None:
 
 
 FORMAT = InputFormat(
-    "span JSON", is_span_json, read=read_span_json, parts=Parts(find_start=_find_start, read=read_span_json)
+    "span JSON",
+    is_span_json,
+    read=read_span_json,
+    parts=Parts(find_start=_find_start, read=read_span_json),
+    reads_columns=True,
 )
 """Records in the field names of OpenTelemetry's ConsoleSpanExporter, one a line or pretty-printed."""

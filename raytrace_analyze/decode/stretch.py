@@ -4,11 +4,21 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import msgspec
+import numpy as np
+import polars as pl
 
+from raytrace_analyze.decode.alike import Block, sort_out
+from raytrace_analyze.decode.cut_columns import cut_columns
 from raytrace_analyze.decode.framing import Damage, Found, Unfinished, record_starts, scan
+from raytrace_analyze.decode.layout import Layout
 from raytrace_analyze.decode.record import NOT_AS_TYPED, Record
 
 _decoder = msgspec.json.Decoder(Record)
+
+LARGE_BYTES = 256 << 10
+"""From this much on, looking for what is laid out alike pays."""
+_MOST_OTHERS = 0.5
+"""The share of records that may be like none, for it to pay."""
 
 _AFTER_ELEMENT = b" \t\r\n,]"
 """What may follow a record that is an element of an array."""
@@ -24,10 +34,20 @@ class Stretch:
     damage: list[Damage] = field(default_factory=list)
     unfinished: int | None = None
     """From here to the end of the stretch there is the start of a record."""
+    raw: pl.DataFrame | None = None
+    """In place of the records: their columns, as `columns.as_raw` gives them."""
 
 
-def read_stretch(data: bytes) -> Stretch:
-    """Find all span records in the bytes."""
+def read_stretch(data: bytes, known: list[Layout] | None = None) -> Stretch:
+    """Find all span records in the bytes.
+
+    Given the layouts of the file's records that are `known`, to which it adds those that it meets, it may give whole
+    columns in place of records.
+    """
+    if known is not None and len(data) >= LARGE_BYTES:
+        found = _read_alike(data, known)
+        if found is not None:
+            return found
     if _is_utf8(data):
         try:
             # Takes line breaks inside a record, and none between two, as well.
@@ -35,6 +55,23 @@ def read_stretch(data: bytes) -> Stretch:
         except NOT_AS_TYPED:
             pass
     return read_with_offsets(data)
+
+
+def _read_alike(data: bytes, known: list[Layout]) -> Stretch | None:
+    """Read what is laid out alike as columns; None where that is not nearly all of it, or something is unsound."""
+    block = Block(data)
+    found = sort_out(block, known)
+    if found is None or len(found.others) > _MOST_OTHERS * len(found.starts):
+        return None
+    ends = np.append(found.starts[1:], len(data))
+    others = [data[found.starts[row] : ends[row]] for row in found.others.tolist()]
+    try:
+        records = _decoder.decode_lines(b"".join(others))
+    except NOT_AS_TYPED:
+        return None
+    if len(records) != len(others):
+        return None
+    return Stretch(offsets=found.starts.tolist(), raw=cut_columns(block, found, records))
 
 
 def read_with_offsets(data: bytes) -> Stretch:

@@ -1,4 +1,4 @@
-"""Decodes files with several processes of this machine, where that is faster than with one."""
+"""Decodes files with several threads or processes of this machine, where that is faster than with one."""
 
 import os
 import pickle
@@ -18,7 +18,9 @@ from raytrace_analyze.errors import RaytraceError
 from raytrace_analyze.model import Compression, Decoded, InputFile, Progress
 
 PARALLEL_BYTES = 256 << 20
-"""From this much span JSON on several processes are faster than one. Measured with two, which gain least."""
+"""From this much on several processes are faster than one. Measured with two, which gain least."""
+THREADED_BYTES = 16 << 20
+"""From this much span JSON on several threads are."""
 
 _PACKED_RATIO = 10
 """How much larger span JSON is unpacked, about."""
@@ -26,24 +28,34 @@ _PACKED_RATIO = 10
 _COMMAND = [sys.executable, "-P", "-c", "from raytrace_analyze.engines.worker import serve; serve()"]
 
 
+def _say_nothing() -> None:
+    pass
+
+
 def decode_files(
     files: Sequence[InputFile], *, workers: int | None = None, progress: Progress | None = None
 ) -> Iterator[Decoded]:
     """Give the spans of all files, in the order of the files (and of the bytes in them).
 
-    `workers` is the number of processes; by default as many as there are CPUs for us, and just this one
-    if there is little to decode. Files that hold no spans are passed over. At most `workers` + 2 tasks (of
-    some 32 MiB of JSON, or one packed file or table) are in memory besides what was given. `progress` is told which
-    share of the bytes is decoded.
+    `workers` is the number of threads or processes; by default as many as there are CPUs for us, and just one
+    if there is little to decode. Span JSON is read as whole columns, for which threads do; what is read record by
+    record takes processes. Files that hold no spans are passed over. At most `workers` + 2 tasks (of some 32 MiB of
+    JSON, or one packed file or table) are in memory besides what was given. `progress` is told which share of the bytes
+    is decoded.
 
     Raises UsageError like `decode_file`, and RaytraceError if a process dies.
     """
     tasks = list(plan([file for file in files if format_of(file).holds_spans]))
     count = min(workers or _cpus(), len(tasks))
-    if count < 2 or (workers is None and _json_bytes(files) < PARALLEL_BYTES):
+    by_record = [file for file in files if not format_of(file).reads_columns]
+    is_threaded = _json_bytes(by_record) < min(PARALLEL_BYTES, _json_bytes(files) / 2)
+    least = THREADED_BYTES if is_threaded else PARALLEL_BYTES
+    if count < 2 or (workers is None and _json_bytes(files) < least):
         for task, told in zip(tasks, _shares(tasks, progress), strict=True):
             yield from task.run()
             told()
+    elif is_threaded:
+        yield from _side_by_side(tasks, lambda task: list(task.run()), count, progress)
     else:
         yield from _decode_in_workers(tasks, count, progress)
 
@@ -55,10 +67,6 @@ def _shares(tasks: Sequence[Task], progress: Progress | None) -> Iterator[Callab
     for task in tasks:
         done += task.size_bytes
         yield partial(progress, done / whole) if progress is not None else _say_nothing
-
-
-def _say_nothing() -> None:
-    pass
 
 
 def _cpus() -> int:
@@ -87,6 +95,21 @@ def _decode_in_workers(tasks: Sequence[Task], count: int, progress: Progress | N
         finally:
             idle.put(worker)
 
+    def end() -> None:
+        for worker in workers:
+            worker.end()
+
+    yield from _side_by_side(tasks, decode, count, progress, end)
+
+
+def _side_by_side(
+    tasks: Sequence[Task],
+    decode: Callable[[Task], list[Decoded]],
+    count: int,
+    progress: Progress | None,
+    end: Callable[[], None] = _say_nothing,
+) -> Iterator[Decoded]:
+    """Decode tasks in `count` threads, and give what comes of them in their order; calls `end` whatever happens."""
     threads = ThreadPoolExecutor(count, thread_name_prefix="decode")
     waiting = deque(tasks)
     shares = _shares(tasks, progress)
@@ -98,8 +121,7 @@ def _decode_in_workers(tasks: Sequence[Task], count: int, progress: Progress | N
             yield from running.popleft().result()
             next(shares)()
     finally:
-        for worker in workers:
-            worker.end()
+        end()
         threads.shutdown(cancel_futures=True)
 
 

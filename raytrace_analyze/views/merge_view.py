@@ -32,7 +32,8 @@ def report_lines(report: IngestReport) -> Iterator[str]:
     """Tell what was read and found, a line each."""
     copies = report.records - report.spans
     repeated = f" ({count_text(copies, 'copy', 'copies')} counted once)" if copies else ""
-    yield f"read     {count_text(len(report.files), 'file')}, {count_text(report.spans, 'span')}{repeated}"
+    files = count_text(len(report.files), "file") if report.files else "standard input"
+    yield f"read     {files}, {count_text(report.spans, 'span')}{repeated}"
     yield (
         f"found    {count_text(report.traces, 'trace')}, {count_text(report.jobs, 'job')} in "
         f"{count_text(report.sessions, 'session')}, {count_text(report.processes, 'process', 'processes')}"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import polars as pl
-from rich.console import Console
+from rich.console import Console, Group
 
 from raytrace_analyze.analyses.latency import QUANTILES, TIMES
 from raytrace_analyze.function_names import short_name
@@ -70,7 +70,7 @@ def show_jobs(jobs: pl.DataFrame, console: Console) -> None:
         )
         started, took = _when(row)
         program = f"{row['entrypoint']}, " if row["entrypoint"] else ""
-        console.print(label(f"{program}{started} UTC, took {took}: {counts}", indent=4))
+        console.print(Group(label(f"{program}{started} UTC, took {took}: {counts}", indent=4)))
 
 
 def _job_id(row: dict[str, Any]) -> str:

@@ -1,8 +1,6 @@
-"""The fuzz, for half a minute with a fixed seed; `make fuzz` runs it for an hour."""
+"""The fuzz, for a minute with a fixed seed; `make fuzz` runs it for an hour."""
 
 import time
-
-import pytest
 
 from tests.faults.fuzz import run
 
@@ -14,9 +12,4 @@ def failures_within(seconds: float, seed: int) -> list[str]:
 
 
 def test_no_input_brings_anything_down() -> None:
-    assert failures_within(25, seed=1) == []
-
-
-@pytest.mark.slow
-def test_no_input_brings_anything_down_in_a_minute() -> None:
-    assert failures_within(60, seed=2) == []
+    assert failures_within(60, seed=1) == []

@@ -1,5 +1,6 @@
 """Results are whole or not there: full disks, limits, signals at any moment, two writers at a time, foreign files."""
 
+import functools
 import os
 import random
 import resource
@@ -156,6 +157,22 @@ def test_a_disk_without_room_is_one_line_and_changes_nothing(tmp_path: Path) -> 
     assert partials(tmp_path) == []
 
 
+@pytest.mark.parametrize("size", [300 << 20, 800 << 20])
+def test_no_memory_is_one_line(tmp_path: Path, size: int) -> None:
+    """Libraries that get none end the process in ways of their own, some with the code of a gate, some by a signal."""
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (size, size))
+    done = cli("critical-path", SPANS, cwd=tmp_path, before=limit)
+    told = "raytrace-analyze: there is not enough memory for this; give it fewer files at a time\n"
+    assert (done.returncode, done.stderr) in ((0, ""), (2, told))
+
+
+def test_a_gate_and_what_is_told_of_damage_are_the_same_where_memory_is_limited(tmp_path: Path) -> None:
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (1 << 40, 1 << 40))
+    for arguments in (("diff", OTHER, SPANS, "--fail-over", "0%"), ("stats", tmp_path / "none")):
+        free, limited = (cli(*arguments, cwd=tmp_path, before=before) for before in (None, limit))
+        assert (limited.returncode, limited.stdout, limited.stderr) == (free.returncode, free.stdout, free.stderr)
+
+
 @pytest.mark.parametrize(
     ("arguments", "redirection", "code"),
     [
@@ -204,13 +221,24 @@ def test_ctrl_c_during_start_up_is_quiet(tmp_path: Path, module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.fixture(scope="module")
+def merges(tmp_path_factory: pytest.TempPathFactory) -> tuple[float, bytes, bytes]:
+    """How long a merge takes, and two tables that are made so: the old one, and the new one."""
+    folder = tmp_path_factory.mktemp("merges")
+    for spans in (OTHER, SPANS):
+        started = time.monotonic()
+        assert cli("merge", spans, "-o", f"{spans.parent.name}.parquet", cwd=folder).returncode == 0
+        took = time.monotonic() - started
+    old, new = ((folder / f"{spans.parent.name}.parquet").read_bytes() for spans in (OTHER, SPANS))
+    return took, old, new
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_merge_that_is_ended_leaves_the_old_table_or_the_new_one(tmp_path: Path, number: signal.Signals) -> None:
-    assert cli("merge", OTHER, cwd=tmp_path).returncode == 0
-    old = (tmp_path / "spans.parquet").read_bytes()
-    started = time.monotonic()
-    assert cli("merge", SPANS, "-o", "new.parquet", cwd=tmp_path).returncode == 0
-    took, new = time.monotonic() - started, (tmp_path / "new.parquet").read_bytes()
+def test_a_merge_that_is_ended_leaves_the_old_table_or_the_new_one(
+    tmp_path: Path, number: signal.Signals, merges: tuple[float, bytes, bytes]
+) -> None:
+    took, old, new = merges
+    (tmp_path / "spans.parquet").write_bytes(old)
     chance = random.Random(int(number))
     for _ in range(2):
         # From the moment on when Python itself has started.

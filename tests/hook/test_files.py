@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -270,6 +271,17 @@ def test_files_that_somebody_empties_do_no_harm(tmp_path: Path) -> None:
     with tracer.start_as_current_span("after"):
         pass
     assert "after" in next(tmp_path.glob("*.jsonl")).read_text()
+
+
+def test_what_ends_after_the_directory_was_removed_is_there_at_the_end(tmp_path: Path) -> None:
+    spans = tmp_path / "spans"
+    provider = recording_provider(spans)
+    for number in range(20):
+        if number == 10:
+            shutil.rmtree(spans)
+        provider.get_tracer("test").start_span(str(number)).end()
+    provider.shutdown()
+    assert {span.name for span in Recording(spans).spans} >= {str(number) for number in range(10, 20)}
 
 
 def test_many_spans_are_open_at_once(tmp_path: Path) -> None:

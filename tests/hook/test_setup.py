@@ -61,23 +61,30 @@ def test_a_hook_of_the_users_own_adds_processors_and_resource_once(tmp_path: Pat
     assert len(run.recording.runs("Counter.add")) == 4
 
 
-def test_waits_below_the_limit_are_counted_not_recorded(tmp_path: Path) -> None:
-    run = compose("plain", tmp_path, RAYTRACE_MIN_WAIT_US="50000")
-    driver = run.recording.driver()
-    assert 20 <= driver.attributes["raytrace.short_waits"] <= 42  # 20 waits, 20 puts, perhaps a get
-    assert run.recording.named("ray.wait") == []
-
-
-def test_opentelemetrys_own_settings_hold(tmp_path: Path) -> None:
-    run = compose(
+@pytest.fixture(scope="module")
+def with_settings(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A program with many settings, which have nothing to do with each other."""
+    return compose(
         "plain",
-        tmp_path,
+        tmp_path_factory.mktemp("settings") / "new" / "spans",
+        RAYTRACE_MIN_WAIT_US="50000",
+        RAYTRACE_INSTRUMENT="no_such_library",
         OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="60",
         OTEL_SERVICE_NAME="named",
         OTEL_RESOURCE_ATTRIBUTES="a=b",
     )
-    assert run.recording.one("custom").attributes["long"] == "x" * 60
-    assert {(span.resource["service.name"], span.resource["a"]) for span in run.recording.spans} == {("named", "b")}
+
+
+def test_waits_below_the_limit_are_counted_not_recorded(with_settings: Run) -> None:
+    driver = with_settings.recording.driver()
+    assert 20 <= driver.attributes["raytrace.short_waits"] <= 42  # 20 waits, 20 puts, perhaps a get
+    assert with_settings.recording.named("ray.wait") == []
+
+
+def test_opentelemetrys_own_settings_hold(with_settings: Run) -> None:
+    spans = with_settings.recording.spans
+    assert with_settings.recording.one("custom").attributes["long"] == "x" * 60
+    assert {(span.resource["service.name"], span.resource["a"]) for span in spans} == {("named", "b")}
 
 
 def test_unsampled_traces_leave_nothing(tmp_path: Path) -> None:
@@ -94,15 +101,13 @@ def test_a_directory_that_can_not_be_used_costs_the_spans_alone(tmp_path: Path) 
     assert list(real.iterdir()) == []
 
 
-def test_files_are_the_users_alone(tmp_path: Path) -> None:
-    directory = tmp_path / "new" / "spans"
-    run = compose("plain", directory)
+def test_files_are_the_users_alone(with_settings: Run) -> None:
+    directory = with_settings.directory
     assert directory.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in directory.iterdir()} == {0o600}
-    assert run.recording.spans
+    assert with_settings.recording.spans
 
 
-def test_a_missing_instrumentation_is_named(tmp_path: Path) -> None:
-    run = compose("plain", tmp_path, RAYTRACE_INSTRUMENT="no_such_library")
-    assert "install opentelemetry-instrumentation-no_such_library" in run.errors
-    assert run.recording.driver()
+def test_a_missing_instrumentation_is_named(with_settings: Run) -> None:
+    assert "install opentelemetry-instrumentation-no_such_library" in with_settings.errors
+    assert with_settings.recording.driver()

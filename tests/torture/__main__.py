@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.torture import clusters, merges, processes
-from tests.torture.figures import Figure, table
+from tests.torture.figures import HEAD, Figure, row, with_those_before
 
 _PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 _FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
@@ -53,7 +53,11 @@ def main() -> None:
     options.add_argument("--scale", type=float, default=1.0)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", default="", help="kinds whose name has this in it")
-    options.add_argument("--write", action="store_true", help="write the figures into docs/reliability.md")
+    options.add_argument(
+        "--write",
+        action="store_true",
+        help="write the figures into docs/reliability.md, where those of kinds that are not run stay",
+    )
     given = options.parse_args()
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +71,7 @@ def main() -> None:
                 continue
             figures.append(figure)
             print(f"{name}: {figure} ({time.monotonic() - started:.0f} s)", flush=True)
-    print(table(figures))
+    print(HEAD + "".join(map(row, figures)), end="")
     if given.write:
         _write(figures)
     sys.exit(any(figure.wrong for figure in figures))
@@ -77,8 +81,10 @@ def _write(figures: list[Figure]) -> None:
     import ray
 
     where = f"Python {platform.python_version()}, Ray {ray.__version__}, {os.cpu_count()} processors"
-    text = f"Made by `make torture` ({where}).\n\n{table(figures)}"
-    _PAGE.write_text(_FIGURES.sub(lambda _: text, _PAGE.read_text()))
+    page = _PAGE.read_text()
+    before = _FIGURES.search(page)
+    rows = with_those_before(figures, before[0] if before else "")
+    _PAGE.write_text(_FIGURES.sub(lambda _: f"Made by `make torture` ({where}).\n\n{rows}", page))
 
 
 if __name__ == "__main__":

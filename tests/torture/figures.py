@@ -1,5 +1,6 @@
 """What a kind of kill has left: how often it was tried, what should be there, what is."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -28,15 +29,21 @@ class Figure:
             self.wrong.append(f"{expected - found - told} of {expected} are missing and not told")
 
 
-def table(figures: Sequence[Figure]) -> str:
-    """Give the figures as a table of Markdown."""
-    head = "| what was done | times | had ended | are there | told as lost | missing |\n|---|---|---|---|---|---|\n"
-    rows = (
-        f"| {each.what} | {each.tries:,} | {each.expected:,} | {each.found:,} | {each.told:,} | {_missing(each):,} |"
-        for each in figures
-    )
-    return head + "\n".join(rows) + "\n"
+HEAD = "| what was done | times | had ended | are there | told as lost | missing |\n|---|---|---|---|---|---|\n"
 
 
-def _missing(figure: Figure) -> int:
-    return max(figure.expected - figure.found - figure.told, 0)
+def row(figure: Figure) -> str:
+    """Give a figure as a row of Markdown, below `HEAD`."""
+    counts = (figure.tries, figure.expected, figure.found, figure.told)
+    missing = max(figure.expected - figure.found - figure.told, 0)
+    return f"| {figure.what} | {' | '.join(f'{count:,}' for count in (*counts, missing))} |\n"
+
+
+def with_those_before(figures: Sequence[Figure], page: str) -> str:
+    """Give the rows that stand in a text, with those of the figures in their places, and new ones behind."""
+    rows = {what: line for line, what in _ROW.findall(page)}
+    rows |= {figure.what: row(figure) for figure in figures}
+    return HEAD + "".join(rows.values())
+
+
+_ROW = re.compile(r"^(\| ([^|\n]*[a-z][^|\n]*) \| \d.*\n)", re.MULTILINE)

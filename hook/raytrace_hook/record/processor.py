@@ -270,7 +270,8 @@ class SpanFileProcessor(SpanProcessor):
             self._open_spans.clear(span_id)
 
     def shutdown(self) -> None:
-        """Nothing is held back, so nothing is left to do."""
+        """Nothing is held back; only what went into a file that somebody has removed is saved."""
+        self._file.check()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Return True: every span is in the file already."""
