@@ -10,6 +10,7 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from raytrace_analyze.limited_memory import is_limited, run_apart
 from raytrace_analyze.spelling import spell_out
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> None:
     """Run the command line."""
     _open_standard_streams()
+    if is_limited():
+        run_apart(_run)
+    _run()
+
+
+def _run() -> None:
     spell_out(sys.stdout, sys.stderr)
     _handle_signals(_leave)
     sys.unraisablehook = _unraisable

@@ -39,6 +39,7 @@ from raytrace_analyze.commands.watch import watch
 from raytrace_analyze.commands.what_if import what_if
 from raytrace_analyze.commands.why import why
 from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
+from raytrace_analyze.limited_memory import NOT_ENOUGH, is_limited
 from raytrace_analyze.printable import printable
 
 _INTERRUPTED = 130
@@ -132,7 +133,13 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         _fail(printable(f"{where}{error.strerror or error}"), EXIT_USAGE)
     except MemoryError:
-        _fail("there is not enough memory for this; give it fewer files at a time", EXIT_USAGE)
+        _fail(NOT_ENOUGH, EXIT_USAGE)
+    except BaseException as error:
+        # Not named: the library that it is of need not be loaded.
+        if type(error).__name__ != "PanicException":
+            raise
+        what = NOT_ENOUGH if is_limited() else f"a library gave up, which is a bug: {printable(str(error))}"
+        _fail(what, EXIT_USAGE)
 
 
 def _kinder(line: str) -> str:

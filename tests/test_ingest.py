@@ -169,3 +169,10 @@ def test_a_path_may_be_text_and_alone(tmp_path: Path) -> None:
     file = spans_in(tmp_path / "spans.json")
     for given in (file, str(file), [file], [str(file)], (str(file),)):
         assert load(given).spans.height == 2
+
+
+def test_a_file_without_spans_beside_one_of_many_that_are_alike(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"".join(one_line(span(number)) for number in range(1, 400)))
+    header = next(FAILURES.glob("*.open")).read_bytes().partition(b"\n")[0]
+    (tmp_path / "b.open").write_bytes(header + b"\n")
+    assert load(tmp_path).report.spans == 399

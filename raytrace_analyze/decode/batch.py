@@ -41,7 +41,8 @@ def frame_of(batches: Sequence[Batch]) -> pl.DataFrame:
     if len(batches) == 1 and raws:
         frame, left_out = finished(raws[0].with_columns(source=pl.lit(batches[0].source)))
     elif raws:
-        frame, left_out = finished(pl.concat(map(_raw_of, batches)))
+        filled = (batch for batch in batches if batch.raw is not None or batch.records)
+        frame, left_out = finished(pl.concat(map(_raw_of, filled)))
     else:
         records = list(chain.from_iterable(batch.records for batch in batches))
         sources = list(chain.from_iterable([batch.source] * len(batch.records) for batch in batches))

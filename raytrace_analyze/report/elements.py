@@ -91,7 +91,7 @@ def axis(makespan_ns: int) -> Markup:
         anchor = "start" if at == 0 else "end" if at == makespan_ns else "middle"
         inner = "wide" if number % 2 and at < makespan_ns else None
         text = offset_text(at, makespan_ns)
-        marks.append(tag("text", text, x=percent(at / makespan_ns), y="12", text_anchor=anchor, class_=inner))
+        marks.append(tag("text", text, x=percent(at / max(makespan_ns, 1)), y="12", text_anchor=anchor, class_=inner))
     return tag("svg", marks, class_="axis", aria_hidden="true")
 
 

@@ -12,7 +12,7 @@ from raytrace_analyze.function_names import DRIVER, name_of, short_name
 from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.serve_names import ROUTE_SPAN
 from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.views.words import CAUSES, ENDINGS, awaited_text, place_name
+from raytrace_analyze.views.words import CAUSES, ENDINGS, awaited_text, let_go_text, place_name
 from raytrace_analyze.vocabulary import Activity, Category
 
 _SHARE_OF_QUEUES = 20
@@ -148,8 +148,7 @@ def say(segment: Segment) -> str:
         case "queue":
             return f"{function} waits to start{because}{where if segment.get('on') else ''}"
         case "fetch":
-            given = "its placement group" if name == "placement_group.wait" else "the result back"
-            return f"{who} gets {given} ({name}){where}"
+            return f"{who} {let_go_text(segment['idle_in'], name)}{where}"
         case "wait":
             missing = segment.get("missing")
             what = f" for {short_name(missing)}, which never started" if missing else ""

@@ -46,6 +46,15 @@ def test_a_record_that_is_wrong_in_one_way(tmp_path: Path, changes: dict[str, An
     assert (found.spans["end"] >= found.spans["start"]).all()
 
 
+@pytest.mark.parametrize("end", ["start", None])
+def test_a_run_of_no_time_has_a_page(tmp_path: Path, end: str | None) -> None:
+    run = span(1, parent_id=None)
+    run["end_time"] = run["start_time"]
+    (tmp_path / "spans.jsonl").write_bytes(one_line(run))
+    spans = rt.read_spans(tmp_path).with_columns(end=pl.col("start") if end else pl.lit(None, pl.Datetime("ns", "UTC")))
+    assert "The job took no time" in rt.html_report(spans)
+
+
 def test_a_submit_that_ends_before_it_starts_makes_no_path_that_is_too_long(tmp_path: Path) -> None:
     submit = span(1, name="f ray.remote", kind="SpanKind.PRODUCER", parent_id=None, end_time="2026-11-23T08:55:41.0Z")
     run = span(2, parent_id="0x" + "0" * 15 + "1", context={**CONTEXT, "trace_id": submit["context"]["trace_id"]})

@@ -1,5 +1,6 @@
 """Results are whole or not there: full disks, limits, signals at any moment, two writers at a time, foreign files."""
 
+import functools
 import os
 import random
 import resource
@@ -154,6 +155,22 @@ def test_a_disk_without_room_is_one_line_and_changes_nothing(tmp_path: Path) -> 
     assert done.stderr == "raytrace-analyze: cannot write spans.parquet: File too large\n"
     assert (tmp_path / "spans.parquet").read_bytes() == before
     assert partials(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [300 << 20, 800 << 20])
+def test_no_memory_is_one_line(tmp_path: Path, size: int) -> None:
+    """Libraries that get none end the process in ways of their own, some with the code of a gate, some by a signal."""
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (size, size))
+    done = cli("critical-path", SPANS, cwd=tmp_path, before=limit)
+    told = "raytrace-analyze: there is not enough memory for this; give it fewer files at a time\n"
+    assert (done.returncode, done.stderr) in ((0, ""), (2, told))
+
+
+def test_a_gate_and_what_is_told_of_damage_are_the_same_where_memory_is_limited(tmp_path: Path) -> None:
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (1 << 40, 1 << 40))
+    for arguments in (("diff", OTHER, SPANS, "--fail-over", "0%"), ("stats", tmp_path / "none")):
+        free, limited = (cli(*arguments, cwd=tmp_path, before=before) for before in (None, limit))
+        assert (limited.returncode, limited.stdout, limited.stderr) == (free.returncode, free.stdout, free.stderr)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Where memory is limited from outside (`ulimit -v`), a library that gets none ends its process, past all exceptions.
+
+So the program is a process of its own there, and the one that was started says in a line what became of it.
+"""
+
+import os
+import re
+import resource
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from raytrace_analyze.errors import EXIT_GATE_FAILED, EXIT_USAGE
+
+NOT_ENOUGH = "there is not enough memory for this; give it fewer files at a time"
+_COMPLAINTS = re.compile(rb"\s*$|<jemalloc>|OpenBLAS ")
+"""What libraries say before they do without, or give up; empty lines stand between."""
+_LAST_WORDS = re.compile(rb"memory allocation of \d+ bytes failed|thread '.*' (\(\d+\) )?panicked at |stack backtrace:")
+"""What a library says when it gives up, in many lines."""
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_DRAIN_S = 1.0
+
+
+def is_limited() -> bool:
+    """Tell whether this process may have less memory than there is."""
+    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in kinds)
+
+
+def run_apart(work: Callable[[], None]) -> NoReturn:
+    """Do the work, which ends by SystemExit, in a new process; this one waits for its end, and ends as it does.
+
+    What the work writes to standard error comes there, but for what libraries say that get no memory.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    said, saying = os.pipe()
+    done, doing = os.pipe()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
+    child = os.fork()
+    if child:
+        os.close(saying)
+        os.close(doing)
+        _end_like(child, said, done)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    told = sys.stderr
+    # Ours goes where it went, to a terminal as it does; what libraries write past Python goes by way of the other one.
+    sys.stderr = open(os.dup(2), "w", buffering=1, encoding=told.encoding, errors=told.errors)  # noqa: SIM115, PTH123
+    os.dup2(saying, 2)
+    for descriptor in (said, done, saying):
+        os.close(descriptor)
+    # Of libraries: that a part of them cannot be loaded.
+    warnings.simplefilter("ignore")
+    sys.excepthook = lambda *_: None
+    try:
+        work()
+    except SystemExit:
+        os.write(doing, b".")
+        raise
+    except BaseException:
+        os.abort()
+    raise AssertionError("the work ends by SystemExit")
+
+
+def _end_like(child: int, said: int, done: int) -> NoReturn:
+    """Pass on what a child says and what signals come, and end as it ended."""
+    passing = threading.Thread(target=_pass_on, args=(said,), daemon=True)
+    passing.start()
+    found = 0
+    while not found:
+        came = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
+        if came.si_signo == signal.SIGCHLD:
+            found, status = os.waitpid(child, os.WNOHANG)
+        elif came.si_code <= 0:  # sent to this process; what a terminal sends, the child has got, too
+            os.kill(child, came.si_signo)
+    passing.join(_DRAIN_S)
+    code = os.waitstatus_to_exitcode(status)
+    # A library that exits does so with what is a failed gate here.
+    gave_up = code == EXIT_GATE_FAILED and not _has_come(done)
+    if gave_up or code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS):
+        os.write(2, f"raytrace-analyze: {NOT_ENOUGH}\n".encode())
+        os._exit(EXIT_USAGE)
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def _has_come(done: int) -> bool:
+    os.set_blocking(done, False)
+    with suppress(BlockingIOError):
+        return bool(os.read(done, 1))
+    return False
+
+
+def _pass_on(said: int) -> None:
+    with open(said, "rb") as lines:
+        for line in lines:
+            if _LAST_WORDS.match(line):
+                break
+            if not _COMPLAINTS.match(line):
+                os.write(2, line)
+        while lines.read(1 << 16):
+            pass
