@@ -103,7 +103,7 @@ PROGRAMS = {
         ),
         {"A.send": 679 * MS},
     ),
-    # two threads: c takes the turn of a, which ended first
+    # two threads: c takes the turn of a, which ended first; it would take that of b, if that did
     # a [=====]
     # b [============================]
     # c        [===============]
@@ -114,7 +114,7 @@ PROGRAMS = {
             *_call(3, 5, 301, 900, "A.c", **_actor(2)),
             _get(20, 905, 3),
         ),
-        {"A.a": 290 * MS, "A.b": 0},
+        {"A.a": 290 * MS, "A.b": 290 * MS},
     ),
     # driver [s]=========[cancel][get]==]         the driver decides when loop ends
     # loop      [===============x

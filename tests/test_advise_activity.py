@@ -8,7 +8,7 @@ import pytest
 
 import raytrace_analyze as rt
 from raytrace_analyze.schema import TIME
-from raytrace_analyze.table.attempts import with_event_columns
+from raytrace_analyze.table.events.attempts import with_event_columns
 from tests.tables import Row, run, span, submit, table, wait
 from tests.test_activity import sampled
 

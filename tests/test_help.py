@@ -114,7 +114,7 @@ def test_there_is_a_completion_for_each_shell(shell: str) -> None:
         (f"jobs {'ab' * 16}", "raytrace-analyze critical-path --trace"),
         ("why map_prat", "did you mean 'map_part'?"),
         ("critical-path --job 01000001", "did you mean"),
-        ("what-if --speedup reduce_par=2", "did you mean '__main__.reduce_pair'?"),
+        ("what-if --speedup reduce_par=2", "did you mean 'reduce_pair'?"),
         ("stats --by functoin", "did you mean 'function'?"),
         ("critical-path --by nodes", "did you mean 'node'?"),
         ("export --to perfeto -o x", "did you mean 'perfetto'?"),

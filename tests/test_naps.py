@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze import what_if
+from raytrace_analyze import advise, what_if
 from tests.tables import Row, run, span, submit, table, wait
 
 MS = 1_000_000
@@ -99,3 +99,14 @@ def test_what_waits_for_a_file_is_not_made_faster() -> None:
 
 def test_one_long_sleep_may_stand_for_anything() -> None:
     assert takes(watcher(loops=False), "watch", 2) == 1000 - 350
+
+
+def test_no_saving_is_promised_for_a_driver_that_looks_for_a_file() -> None:
+    def driver(loops: bool) -> pl.DataFrame:
+        slept = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 710), loops=loops))
+        return table(slept, *call(1, 5, 10, 60, "f"), wait("get", 10 * MS, 70 * MS, "driver", ["T1"]), recorded=True)
+
+    (found,) = advise(driver(loops=True)).filter(pattern="driver-idle").to_dicts()
+    assert found["saved_ns"] == 0 and "outside of Ray" in found["what"]
+    (found,) = advise(driver(loops=False)).filter(pattern="driver-idle").to_dicts()
+    assert found["saved_ns"] == (710 - 70) * MS

@@ -90,11 +90,14 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         took = own.length(here)
         if took.sum() < facts.floor_ns:
             continue
+        times = _times_in_a_row(own, here).tolist()
+        elastic = facts.graph.elastic
+        is_outside = elastic is not None and 2 * elastic.outside_ns(own.events_of(here)) > took.sum()
         yield Candidate(
             Pattern.DRIVER_IDLE,
             DRIVER,
-            words.is_idle(_times_in_a_row(own, here).tolist(), what=what, place=where),
-            shorten_stretches(facts.graph, own.events_of(there), own.length(there)),
+            (words.looks_outside if is_outside else words.is_idle)(times, what=what, place=where),
+            None if is_outside else shorten_stretches(facts.graph, own.events_of(there), own.length(there)),
             _rows(facts, own.events_of(here)),
             where or None,
             # Whether it has to wait there only the program knows.

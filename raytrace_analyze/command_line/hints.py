@@ -12,8 +12,11 @@ _FORMS = (
     (re.compile(r"(?:[\w.-]+/)?[0-9a-f]{8}"), "--job"),
     (re.compile(r"(?:0x)?[0-9a-f]{32}"), "--trace"),
     (re.compile(r"[0-9a-f]{48}|[0-9a-f]{16}"), "--task"),
+    (re.compile(r"[^/=]+=\d+(\.\d+)?x?"), "--speedup"),
 )
-"""How ids look: of jobs, traces, tasks and spans."""
+"""How ids look: of jobs, traces, tasks and spans; and changes of `what-if`."""
+_TAKES = {"--speedup": "what-if"}
+"""The command that takes an option; else the critical path does."""
 
 
 def check_paths(given: Sequence[Path], table: Path) -> None:
@@ -25,7 +28,7 @@ def check_paths(given: Sequence[Path], table: Path) -> None:
         option = None if path == DASH or path.exists() else _meant(str(path), table)
         if option is not None:
             others = "".join(f" {shlex.quote(str(other))}" for other in given if other != path)
-            meant = f"raytrace-analyze critical-path{others} {option} {shlex.quote(str(path))}"
+            meant = f"raytrace-analyze {_TAKES.get(option, 'critical-path')}{others} {option} {shlex.quote(str(path))}"
             raise UsageError(f"{path} does not exist as a file; did you mean: {meant}")
 
 

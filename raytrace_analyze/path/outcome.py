@@ -17,7 +17,7 @@ _CANCELLED_TYPES = ("TASK_CANCELLED",)
 _EXCEPTION_TYPES = ("TASK_EXECUTION_EXCEPTION",)
 _FIRST_LINE = 200
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_BY_RAY = re.compile(r"RayTaskError\S*: ray::")
+_BY_RAY = re.compile(r"RayTaskError\S*: ray::|TASK_EXECUTION_EXCEPTION: User exception:")
 """How an error begins that Ray passes on from a task, with where it was raised; the error itself comes last."""
 INTERRUPT = "KeyboardInterrupt"
 """How what failed begins that somebody stopped with Ctrl-C."""

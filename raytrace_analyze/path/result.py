@@ -50,8 +50,8 @@ events told the cause or the spans (`task events`, `spans`; null for other segme
 
 A span's own time (category `self`) is one segment for each `activity`, one after another: `cpu`, `idle` or `unknown`
 (nobody looked: spans of less than 100 ms, other hooks); null for other segments. `idle_in` says in what it was idle
-(`time.sleep`, `socket.recv`), `idle_at` where in the program. Of a wait for something else than a result of Ray's
-`idle_in` says for what (`asyncio.Event.wait`)."""
+(`time.sleep`, `socket.recv`), `idle_at` where in the program. Of a wait for something else than a result of Ray's,
+and of what follows it (`fetch`), `idle_in` says for what (`asyncio.Event.wait`)."""
 
 
 def _no_rows() -> RowIds:

@@ -12,7 +12,7 @@ from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, tell_apart
 from raytrace_analyze.path.chains import Paths
 from raytrace_analyze.path.result import SEGMENTS
-from raytrace_analyze.path.step import CATEGORIES, QUEUE, SELF, WAIT
+from raytrace_analyze.path.step import CATEGORIES, FETCH, QUEUE, SELF, WAIT
 from raytrace_analyze.path.via import VIAS, Codes, code
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
@@ -174,7 +174,8 @@ def columns_frame(segments: Segments, scoped: Scoped, places: Sequence[tuple[str
     if (segments.blocker >= 0).any():
         names = spans.get_column("name").gather(_rows_or_null(segments.blocker, segments.blocker >= 0)).alias("outside")
         frame = frame.with_columns(cause=pl.coalesce(pl.format("outside: {}", names), "cause"))
-    awaited = told(spans.get_column("attributes").gather(row.set(pl.Series(segments.category != WAIT), None)), AWAITED)
+    is_other = (segments.category != WAIT) & (segments.category != FETCH)
+    awaited = told(spans.get_column("attributes").gather(row.set(pl.Series(is_other), None)), AWAITED)
     frame = frame.with_columns(idle_in=pl.coalesce("idle_in", awaited))
     about = [name for name in SEGMENTS if name not in frame.columns]
     return frame.with_columns(spans.select(pl.col(about).gather(row))).with_columns(

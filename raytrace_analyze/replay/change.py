@@ -10,7 +10,7 @@ import polars as pl
 
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import RowIds
 
@@ -54,8 +54,8 @@ def find_name(graph: Graph, wanted: str) -> str:
         return found[0]
     if found:
         raise UsageError(f"function {wanted!r} is not unique; choose one of {', '.join(found[:_CHOICES])}")
-    there = [name for name in present_functions(graph) if name]
-    meant = did_you_mean(wanted, there)
+    there = [short_name(name) for name in present_functions(graph) if name]
+    meant = did_you_mean(short_name(wanted), there)
     raise UsageError(f"no function {wanted!r} in this job{meant}; there is {', '.join(there[:_CHOICES])}")
 
 

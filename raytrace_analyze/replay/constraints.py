@@ -11,6 +11,7 @@ from raytrace_analyze.replay.demand import find_demand
 from raytrace_analyze.replay.edges import program_edges, slot_edges
 from raytrace_analyze.replay.events import Events, lay_events
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
+from raytrace_analyze.replay.queued import with_lanes
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
@@ -56,6 +57,7 @@ def build_graph(
         target=np.empty(0, dtype=np.int64),
         delay=np.empty(0, dtype=np.int64),
         of_slot=np.empty(0, dtype=np.bool_),
+        of_turn=np.empty(0, dtype=np.bool_),
         ready=np.empty(0, dtype=np.int64),
         lag=np.empty(0, dtype=np.int64),
         order=np.empty(0, dtype=np.int64),
@@ -69,7 +71,7 @@ def build_graph(
     is_known = events.runs.recorded[demand.run].all()
     slots = find_slots(demand, had_slots) if is_known or had_slots is not None else None
     slots = find_slots(demand, at_most) if slots is None and at_most is not None else slots
-    return _slotted(replace(graph, demand=demand, slots=slots))
+    return with_lanes(_slotted(replace(graph, demand=demand, slots=slots)))
 
 
 _NONE = np.empty(0, dtype=np.int64)
@@ -107,6 +109,7 @@ def _constrained(graph: Graph, source: RowIds, target: RowIds) -> Graph:
         target=target[by_order],
         delay=np.zeros(source.size, dtype=np.int64),
         of_slot=np.zeros(source.size, dtype=np.bool_),
+        of_turn=np.zeros(source.size, dtype=np.bool_),
         ready=ready,
         lag=graph.began - ready,
         order=order,
@@ -176,4 +179,4 @@ def as_it_was(graph: Graph) -> Graph:
     kept = graph.order[graph.activity[source]] < graph.order[target]
     kept &= graph.events.time[source] > graph.began[target] - graph.lag[target]
     graph = with_edges(graph, source[kept], target[kept], of_slot=True)
-    return replace(graph, lag=graph.began - latest_source(graph, graph.source, graph.target), slots=None)
+    return replace(graph, lag=graph.began - latest_source(graph, graph.source, graph.target), slots=None, lanes=None)

@@ -26,6 +26,10 @@ class Elastic:
     until: RowIds
     """The event of the end that it waits for, -1 for something outside of Ray."""
 
+    def outside_ns(self, events: RowIds) -> int:
+        """Sum what was slept before some events for something outside of Ray (ns)."""
+        return int(self.length[(self.until < 0) & np.isin(self.event, events)].sum())
+
     def overslept(self, time: Nanos, lengths: Nanos) -> Nanos:
         """Give by event how much of its naps lies after what they are for, when events come at these times (ns).
 

@@ -42,9 +42,10 @@ def replay(graph: Graph, change: Change | None = None) -> Replay:
     """Replay a scope with a change; without one, every event comes out where it was observed."""
     change = change or Change()
     length = stretches(graph, change)
-    lag = graph.lag
+    lag = graph.lag.copy()
+    if graph.lanes is not None and not _ignores_queues(change):
+        lag[graph.activity[graph.events.start_of[graph.lanes.run]]] = graph.lanes.lag
     if change.remove_queue:
-        lag = lag.copy()
         runs = graph.events.rows[:-1]
         runs = runs[graph.events.scoped.structure.is_run[runs]]
         lag[graph.activity[graph.events.start_of[runs]]] = 0
@@ -66,11 +67,15 @@ def replay(graph: Graph, change: Change | None = None) -> Replay:
 
 
 def _forward(graph: Graph, change: Change, offset: RowIds, lag: Nanos) -> tuple[RowIds, RowIds]:
-    without_slots = change.infinite_slots or change.remove_queue
-    if change.slots is None and (graph.slots is None or without_slots):
+    without_slots = _ignores_queues(change)
+    if change.slots is None and (without_slots or (graph.slots is None and graph.lanes is None)):
         return _pass(graph, offset, lag, with_slots=not without_slots)
     capacity = change.slots * UNIT if change.slots is not None else None
     return play(Plan(graph, offset, lag, capacity))
+
+
+def _ignores_queues(change: Change) -> bool:
+    return change.infinite_slots or change.remove_queue
 
 
 def _pass(graph: Graph, offset: RowIds, lag: Nanos, *, with_slots: bool) -> tuple[RowIds, RowIds]:

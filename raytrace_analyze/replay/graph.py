@@ -12,6 +12,7 @@ import numpy as np
 
 from raytrace_analyze.replay.elastic import Elastic
 from raytrace_analyze.replay.events import Events
+from raytrace_analyze.replay.lanes import Lanes
 from raytrace_analyze.replay.slot_model import Demand, SlotModel
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
@@ -37,6 +38,8 @@ class Graph:
     """By edge: how long after that event what it waits for is there; 0 but where something was moved."""
     of_slot: Flags
     """By edge: it holds only while there is no other number of slots."""
+    of_turn: Flags
+    """By edge: it holds only while calls of an actor have their turns in the order that was observed."""
     ready: RowIds
     """By activity: when all but its slot was there."""
     lag: Nanos
@@ -49,6 +52,8 @@ class Graph:
     function: RowIds
     """By event: the number of the function whose stretch it ends."""
     functions: list[str]
+    lanes: Lanes | None = None
+    """Calls that wait for turns on actors; None for none of which it is known."""
     elastic: Elastic | None = None
     """What of all that is over as soon as something is there; None where nobody looked."""
 
@@ -106,4 +111,5 @@ def with_edges(graph: Graph, source: RowIds, target: RowIds, *, of_slot: bool = 
         target=all_target[by_order],
         delay=np.concatenate([graph.delay, np.zeros(source.size, dtype=np.int64)])[by_order],
         of_slot=np.concatenate([graph.of_slot, np.full(source.size, of_slot)])[by_order],
+        of_turn=np.concatenate([graph.of_turn, np.full(source.size, False)])[by_order],
     )

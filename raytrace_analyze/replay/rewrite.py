@@ -113,7 +113,7 @@ def take_turns_of(graph: Graph, methods: RowIds, copies: int) -> Graph:
     """Share out the calls of an actor (rows, in order of start) over so many copies of it, in turn."""
     events = graph.events
     ends, starts = events.end_of[methods], graph.activity[events.start_of[methods]]
-    graph = _without_turns(graph, ends, starts)
+    graph = _without_turns(graph, methods, ends, starts)
     if methods.size <= copies:
         return graph
     kept = graph.order[graph.activity[ends[:-copies]]] < graph.order[starts[copies:]]
@@ -126,7 +126,7 @@ def share_out(graph: Graph, methods: RowIds, actors: int) -> Graph:
     starts = graph.activity[events.start_of[methods]]
     methods = methods[np.argsort(graph.order[starts], kind="stable")]
     ends, starts = events.end_of[methods], graph.activity[events.start_of[methods]]
-    graph = _without_turns(graph, ends, starts)
+    graph = _without_turns(graph, methods, ends, starts)
     free = [(0, -1)] * actors  # since when, and after which call
     before = np.full(methods.size, -1, dtype=np.int64)
     took = (events.time[ends] - events.time[events.start_of[methods]]).tolist()
@@ -141,8 +141,9 @@ def share_out(graph: Graph, methods: RowIds, actors: int) -> Graph:
     return with_edges(graph, ends[before[later]], starts[later])
 
 
-def _without_turns(graph: Graph, ends: RowIds, starts: RowIds) -> Graph:
+def _without_turns(graph: Graph, methods: RowIds, ends: RowIds, starts: RowIds) -> Graph:
     """Take out the constraints that lead from the ends of calls (events) to the starts of others (activities)."""
+    graph = replace(graph, lanes=None if graph.lanes is None else graph.lanes.without(methods))
     is_end = np.zeros(graph.events.time.size, dtype=np.bool_)
     is_end[ends] = True
     is_start = np.zeros(graph.first.size, dtype=np.bool_)
@@ -199,4 +200,5 @@ def _without(graph: Graph, edges: Flags) -> Graph:
         target=graph.target[kept],
         delay=graph.delay[kept],
         of_slot=graph.of_slot[kept],
+        of_turn=graph.of_turn[kept],
     )

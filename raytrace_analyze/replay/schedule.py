@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.replay.demand import rests
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.pool import Pool
@@ -46,14 +47,19 @@ class _Stage:
         self.root = int(graph.activity[graph.events.start_of[graph.events.root]])
         self.ready[self.root] = int(graph.began[self.root])
         self._place_runs(plan)
+        self._place_calls(plan)
 
     def _connect(self, plan: Plan) -> None:
         graph = plan.graph
         kept = ~graph.of_slot
-        if plan.capacity is None and graph.slots is not None:
+        if plan.capacity is None and graph.slots is None:
+            kept[:] = True
+        elif plan.capacity is None and graph.slots is not None:
             starts = graph.activity[graph.events.start_of[graph.demand.run]]
             # Who jumped the queue waited for something else, if the spans tell what.
             kept |= ~np.isin(graph.target, starts[~graph.slots.jumped])
+        if graph.lanes is not None:
+            kept &= ~graph.of_turn
         source, target, delay = graph.source[kept], graph.target[kept], graph.delay[kept]
         cause = graph.activity[source]
         by_cause = np.argsort(cause, kind="stable")
@@ -69,9 +75,8 @@ class _Stage:
         events = graph.events
         start, end = graph.activity[events.start_of[demand.run]], events.end_of[demand.run]
         capacity = plan.capacity if plan.capacity is not None else slots.capacity if slots else None
-        assert capacity is not None
-        self.pool = Pool(capacity)
-        amounts = np.minimum(demand.amount, capacity)
+        self.pool = Pool(capacity or 0)
+        amounts = np.minimum(demand.amount, capacity or 0)
         self.amount = self._by_piece(start, amounts, 0)
         waits_turn = np.ones(start.size, dtype=np.bool_)
         put_back = np.zeros(start.size, dtype=np.int64)
@@ -97,6 +102,18 @@ class _Stage:
         self.is_told = self._by_piece(noted, np.ones(noted.size, dtype=np.int64), 0)
         self.rest_point = self._by_piece(ended - 1, begun, -1)
 
+    def _place_calls(self, plan: Plan) -> None:
+        """Note whose turn on an actor is waited for where, and where it comes free."""
+        lanes, graph = plan.graph.lanes, plan.graph
+        self.lanes = [] if lanes is None else [Pool(limit * UNIT) for limit in lanes.limit.tolist()]
+        run, lane = (np.empty(0, dtype=np.int64),) * 2 if lanes is None else (lanes.run, lanes.lane)
+        start, end = graph.activity[graph.events.start_of[run]], graph.events.end_of[run]
+        self.lane = self._by_piece(start, lane, -1)
+        self.lane_freed = self._by_piece(graph.activity[end], lane, -1)
+        self.frees_turn_after = self._by_piece(graph.activity[end], plan.offset[end], 0)
+        self.turn_end = self._by_piece(graph.activity[end], end, -1)
+        self.turn_put_back = self._by_piece(start, np.zeros(0, dtype=np.int64) if lanes is None else lanes.put_back, 0)
+
     def _by_piece(self, activity: RowIds, values: RowIds, default: int) -> list[int]:
         made = np.full(self.size, default)
         made[activity] = values
@@ -113,6 +130,7 @@ class _Stage:
         submit_piece, submit_offset = self.submit_piece, self.submit_offset
         is_resting, rests_since = [False] * self.size, [_NEVER] * self.size
         pool, heappush, heappop = self.pool, heapq.heappush, heapq.heappop
+        lane, lane_freed, lanes = self.lane, self.lane_freed, self.lanes
         happenings: list[tuple[int, int, int, int]] = []
         # What begins now, that which begins first at the end; what follows from it begins before what is left.
         beginning = [(self.root, ready[self.root])]
@@ -132,6 +150,9 @@ class _Stage:
                         heappush(happenings, (begun, PAUSED, begun, activity))
                     if amount[activity] and not waits_turn[activity]:
                         heappush(happenings, (time, STARTED, time, activity))
+                if lane_freed[activity] >= 0:
+                    over = time + self.frees_turn_after[activity]
+                    heappush(happenings, (over, FREED, over, activity))
                 for edge in range(first[activity], first[activity + 1]):
                     after = target[edge]
                     then = time + ahead[edge]
@@ -143,6 +164,9 @@ class _Stage:
                     if left:
                         continue
                     then = ready[after]
+                    if lane[after] >= 0:
+                        heappush(happenings, (then, SUBMITTED, then, after))
+                        continue
                     if is_resting[after]:
                         heappush(happenings, (then, RELEASED, rests_since[after], after))
                     if waits_turn[after]:
@@ -152,14 +176,26 @@ class _Stage:
                         beginning.append((after, then + lag[after]))
             if not happenings:
                 # Where nothing more happens although some still wait, the first of them goes on.
-                pool.used = 0
-                activity = pool.next_granted()
+                activity = -1
+                for each in (pool, *lanes):
+                    each.used = 0
+                    activity = each.next_granted()
+                    if activity >= 0:
+                        break
                 if activity < 0:
                     return
                 beginning.append((activity, latest + lag[activity]))
                 continue
             now, what, since, activity = heappop(happenings)
-            if what == FREED:
+            of = pool
+            if what == SUBMITTED and lane[activity] >= 0:
+                if lanes[lane[activity]].ask(UNIT, (now + self.turn_put_back[activity], 0, since, activity)):
+                    beginning.append((activity, now + lag[activity]))
+                continue
+            if what == FREED and lane_freed[activity] >= 0:
+                of = lanes[lane_freed[activity]]
+                granted, event = of.give(UNIT), self.turn_end[activity]
+            elif what == FREED:
                 granted, event = pool.give(frees[activity]), end_point[activity]
             elif what == PAUSED:
                 # A wait begins: where it has to wait, the slot is free until its results are there.
@@ -182,5 +218,5 @@ class _Stage:
             while granted >= 0:
                 last[granted] = event
                 beginning.append((granted, now + lag[granted]))
-                granted = pool.next_granted()
+                granted = of.next_granted()
             beginning.reverse()

@@ -82,6 +82,15 @@ def awaited_text(awaited: str | None, name: str | None) -> str:
     return f"in {awaited or name}"
 
 
+def let_go_text(awaited: str | None, name: str | None) -> str:
+    """Say what somebody does whom what it waited for lets go on: for no task (`awaited`), or a result."""
+    if awaited == "consumer":
+        return "goes on, its items are taken"
+    if awaited is not None and awaited.startswith(_THINGS):
+        return f"gets {awaited if awaited == _SEVERAL_GROUPS else f'its {awaited}'}"
+    return f"gets the result back ({name})" if awaited is None else f"goes on after {awaited}"
+
+
 def pattern_text(pattern: str, function: str | None) -> str:
     """Say what was found, in a few words, and of which function."""
     return PATTERNS[pattern] if function == DRIVER else f"{PATTERNS[pattern]} ({name_of(function)})"

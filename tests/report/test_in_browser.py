@@ -12,6 +12,8 @@ import raytrace_analyze as rt
 from benchmarks.synthetic import fan_out_table
 from tests.report.browser import CHROMIUM, MUST_RUN, Seen, chromium, shown
 from tests.report.test_page import SAMPLES, hostile_copy
+from tests.test_data import pipeline, table
+from tests.test_data import told as told_by_the_hook
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and not MUST_RUN,
@@ -47,6 +49,16 @@ def test_it_is_quiet_and_fits_at_every_width(browser: Any, page: Path, scheme: s
             assert seen.page.evaluate(CUT_LABELS) == []
         assert seen.messages == []
         assert seen.requests == [page.as_uri()]
+
+
+@pytest.mark.parametrize("job", ["failed", "data"])
+def test_on_paper_no_table_is_wider_than_the_sheet(browser: Any, page: Path, job: str, tmp_path: Path) -> None:
+    of_data = rt.html_report(table(*pipeline(), *told_by_the_hook(), recorded=True))
+    file = page if job == "failed" else write(tmp_path, of_data)
+    with shown(browser, file, width=718) as seen:  # A4, less the margins
+        seen.page.emulate_media(media="print")
+        assert seen.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert seen.page.evaluate("[...document.querySelectorAll('table')].every(t => t.scrollWidth <= 718)")
 
 
 CUT_LABELS = """() => [...document.querySelectorAll('svg text')].filter((text) => {

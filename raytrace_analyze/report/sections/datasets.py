@@ -20,7 +20,7 @@ def datasets_section(facts: ReportFacts) -> Markup | None:
     content: list[Child] = []
     for rows in executions:
         heads, cells = execution_cells(rows)
-        flat = [head.replace("\n", " ") for head in heads]
+        flat = [head.replace("-\n", "-").replace("\n", " ") for head in heads]
         content.append(data_table(execution_text(rows), flat, cells, [head for head in flat[1:] if head not in _TEXTS]))
     if count > _SHOWN:
         content.append(

@@ -40,8 +40,9 @@ def short_title(scope: Scope) -> str:
 
 def _headline(facts: ReportFacts) -> str:
     """Say how it ended; the whole call of the program stands below."""
-    path = facts.path
-    return how_it_ended(path.ended, duration_text(path.makespan_ns), short_title(path.scope))
+    path, title = facts.path, short_title(facts.path.scope)
+    name = title if path.scope.name else title[:1].upper() + title[1:]
+    return how_it_ended(path.ended, duration_text(path.makespan_ns), name)
 
 
 def _sentences(facts: ReportFacts) -> Iterator[str]:

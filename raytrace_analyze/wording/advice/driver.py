@@ -17,24 +17,42 @@ def works(all_ns: int, longest_ns: int, *, after: str | None) -> Words:
 
 def is_idle(times_ns: list[int], *, what: str, place: str) -> Words:
     """Say how often and how long it is idle in one place."""
-    all_ns = sum(times_ns)
-    sleeps = what.endswith("sleep")
-    does = "sleeps" if sleeps else f"is idle in {what or 'something'}"
-    is_often = len(times_ns) > 1
-    often = (
-        f"{times_text(len(times_ns))}, {duration_text(max(times_ns))} at most" if is_often else duration_text(all_ns)
-    )
     remedy = (
         "if it sleeps until something is there, wait for that instead (`ray.get`, or `ray.wait` with a timeout), "
         "which comes back at once"
-        if sleeps
+        if _sleeps(what)
         else "submit what does not need it before, or wait for it in a task meanwhile"
     )
     return Words(
-        f"the driver {does}{at_text(place)}, {often}, while the job waits for it"
-        + (f": {duration_text(all_ns)} in all" if is_often else ""),
+        f"{_idle(times_ns, what, place)}, while the job waits for it{_in_all(times_ns)}",
         f"{remedy} (this is what not being idle there would save)",
     )
+
+
+def looks_outside(times_ns: list[int], *, what: str, place: str) -> Words:
+    """Say that it looks for something again and again that is nothing of Ray's."""
+    return Words(
+        f"{_idle(times_ns, what, place)}, looking for something outside of Ray (a file, a socket, a process)"
+        f"{_in_all(times_ns)}",
+        "how long that takes is not decided in this job, so that no saving is claimed; submit what does not need it "
+        "before, or wait for it in a task meanwhile",
+    )
+
+
+def _sleeps(what: str) -> bool:
+    return what.endswith("sleep")
+
+
+def _idle(times_ns: list[int], what: str, place: str) -> str:
+    often = duration_text(sum(times_ns))
+    if len(times_ns) > 1:
+        often = f"{times_text(len(times_ns))}, {duration_text(max(times_ns))} at most"
+    does = "sleeps" if _sleeps(what) else f"is idle in {what or 'something'}"
+    return f"the driver {does}{at_text(place)}, {often}"
+
+
+def _in_all(times_ns: list[int]) -> str:
+    return f": {duration_text(sum(times_ns))} in all" if len(times_ns) > 1 else ""
 
 
 def is_waited_for(all_ns: int, longest_ns: int, *, after: str | None) -> Words:

@@ -1,0 +1,96 @@
+"""Which actors' calls are played as a queue: those whose observed turns such a queue explains."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from raytrace_analyze.attributes import UNIT
+from raytrace_analyze.replay.events import START
+from raytrace_analyze.replay.graph import Graph, latest_source
+from raytrace_analyze.replay.lanes import Lanes
+from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+
+_MOST_CALLS = 20_000
+"""Of more calls the order stays as it was: giving out their turns anew would take seconds."""
+_MOMENT_NS = 1_000_000
+"""A turn that came free that much earlier was not waited for."""
+
+
+def with_lanes(graph: Graph) -> Graph:
+    """Find the calls that can be played as queues for their turns, and mark the edges that this replaces."""
+    events, turns = graph.events, graph.events.waiting.turns
+    rows = events.rows[:-1]
+    rows = rows[events.scoped.structure.is_run[rows] & (events.scoped.parent[rows] >= 0)]
+    rows = rows[(turns.lane[rows] >= 0) & ~events.runs.is_creation[rows]]
+    rows = rows[turns.is_known[turns.lane[rows]]]
+    rows = rows[_has_choice(graph, rows)]
+    if rows.size == 0 or rows.size > _MOST_CALLS:
+        return graph
+    is_order, ready = _orders(graph, rows)
+    parts = [
+        part
+        for lane in np.unique(turns.lane[rows]).tolist()
+        if (part := _lane(graph, rows[turns.lane[rows] == lane], ready, int(turns.limit[lane]))) is not None
+    ]
+    if not parts:
+        return graph
+    runs = np.concatenate([calls for calls, _ in parts])
+    models = [model for _, model in parts]
+    lanes = Lanes(
+        run=runs,
+        lane=np.repeat(np.arange(len(parts)), [calls.size for calls, _ in parts]),
+        limit=np.array([model.capacity // UNIT for model in models], dtype=np.int64),
+        lag=events.scoped.start[runs] - np.concatenate([model.granted for model in models]),
+        put_back=np.concatenate([model.priority for model in models]),
+    )
+    queued = np.zeros(graph.first.size, dtype=np.bool_)
+    queued[graph.activity[events.start_of[runs]]] = True
+    return replace(graph, lanes=lanes, of_turn=is_order & queued[graph.target])
+
+
+def _has_choice(graph: Graph, rows: RowIds) -> Flags:
+    """Tell the calls of actors for which it is open who is first: of several callers, or with several turns."""
+    events, turns = graph.events, graph.events.waiting.turns
+    lane, caller = turns.lane[rows], events.head[events.scoped.parent[rows]]
+    pairs = np.unique(np.stack([lane, caller]), axis=1)
+    callers = np.bincount(pairs[0], minlength=turns.limit.size) if rows.size else np.zeros(turns.limit.size)
+    calls = np.bincount(lane, minlength=turns.limit.size)
+    chosen: Flags = (callers[lane] > 1) | ((turns.limit[lane] > 1) & (calls[lane] > turns.limit[lane]))
+    return chosen
+
+
+def _orders(graph: Graph, rows: RowIds) -> tuple[Flags, Nanos]:
+    """Tell the edges that stand for the order of turns of calls; and by activity when all else was there.
+
+    On an event loop one call executes at a time: where that is all that calls wait for, who did so still does.
+    """
+    events, turns = graph.events, graph.events.waiting.turns
+    lane = np.full(events.start_of.size, -1, dtype=np.int64)
+    lane[rows] = turns.lane[rows]
+    barrier = graph.first[graph.target]
+    before, after = events.row[graph.source], events.row[barrier]
+    same = (lane[before] >= 0) & (lane[before] == lane[after]) & (events.kind[barrier] == START) & (before != after)
+    calls = np.bincount(turns.lane[rows], minlength=turns.limit.size)
+    is_free = turns.on_loop & (calls <= turns.limit)
+    ready = latest_source(graph, graph.source[~same], graph.target[~same])
+    waited = same & is_free[np.maximum(lane[after], 0)]
+    waited &= events.time[graph.source] > ready[graph.target] - _MOMENT_NS
+    is_order = same & ~waited
+    return is_order, latest_source(graph, graph.source[~is_order], graph.target[~is_order])
+
+
+def _lane(graph: Graph, calls: RowIds, ready: Nanos, limit: int) -> tuple[RowIds, SlotModel] | None:
+    """Give the calls of one lane, and when each had its turn; None where a queue does not explain what was seen."""
+    events = graph.events
+    starts = graph.activity[events.start_of[calls]]
+    order = np.argsort(starts, kind="stable")
+    calls, there = calls[order], ready[starts[order]]
+    none, zeros = np.empty(0, dtype=np.int64), np.zeros(calls.size, dtype=np.int64)
+    start, end = events.scoped.start[calls], events.scoped.end[calls]
+    if (end <= start).any() or (there > start).any():
+        return None
+    units = np.full(calls.size, UNIT)
+    demand = Demand(calls, units, there, zeros, zeros, there, start, end, none, none, none, none)
+    model = find_slots(demand, limit)
+    return None if model is None or model.jumped.any() else (calls, model)
