@@ -15,10 +15,11 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 UV := $(shell command -v uv 2>/dev/null)
 BIN := .venv/bin
 , := ,
-# Called with what is to be installed. pip takes several times as long; it is there for an index that only it is told of.
+# Called with a Python and what is to be installed for it. pip takes several times as long; it is there for an index that
+# only it is told of.
 install = { uv=$$(command -v uv || command -v $(BIN)/uv) && \
-	"$$uv" pip install --quiet --python $(BIN)/python $(1); } || \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(1)
+	"$$uv" pip install --quiet --python $(1) $(2); } || \
+	$(1) -m pip install --quiet --disable-pip-version-check $(2)
 # What is not compiled at the installation is so at its first use, once.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -120,8 +121,8 @@ test-lowest: .venv/lowest/.ready
 .venv/lowest/.ready: pyproject.toml hook/pyproject.toml | .venv/bin/python
 	"$(LOWEST_PYTHON)" -m venv $(@D)
 	$(BIN)/python -m tests.dependencies lowest > $(@D)/lowest.txt
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis jsonschema duckdb \
-	  -c $(@D)/lowest.txt -e ./hook -e .
+	@$(call install,$(@D)/bin/python,'setuptools<81' pytest hypothesis jsonschema duckdb \
+	  -c $(@D)/lowest.txt -e ./hook -e .)
 	@touch $@
 
 .venv/bin/python:
@@ -134,11 +135,11 @@ else
 endif
 
 .venv/.demo: pyproject.toml hook/pyproject.toml | .venv/bin/python
-	@$(call install,-e ./hook -e '.[demo]')
+	@$(call install,$(BIN)/python,-e ./hook -e '.[demo]')
 	@touch $@
 
 .venv/.test: pyproject.toml hook/pyproject.toml | .venv/bin/python
-	@$(call install,-e ./hook -e '.[demo$(,)dev]')
+	@$(call install,$(BIN)/python,-e ./hook -e '.[demo$(,)dev]')
 	@touch $@ .venv/.demo
 
 # The hook's tests on the oldest, a middle and the current Ray (with the OpenTelemetry SDK after the slash).

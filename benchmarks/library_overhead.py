@@ -27,11 +27,10 @@ from raytrace_hook.output.encode import redact_with
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
-from raytrace_hook.record import batches, datasets, serve
-from raytrace_hook.record.libraries import sections, train, tune
+from raytrace_hook.record.libraries import batches, datasets, sections, serve, train, tune
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.waits import Waits
 
 CALLS, TURNS = 200, 40
 Call = Callable[[], Any]

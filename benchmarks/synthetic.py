@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.schema import TABLE
-from raytrace_analyze.table.attempts import with_event_columns
+from raytrace_analyze.table.events.attempts import with_event_columns
 
 FAN_OUT = 8
 SPANS_A_TRACE = 2 * FAN_OUT + 3

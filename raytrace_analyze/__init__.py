@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from raytrace_analyze.prepared import PreparedTrace, prepare
     from raytrace_analyze.report.build import html_report
     from raytrace_analyze.table.assemble import write_table
-    from raytrace_analyze.table.attempts import with_task_events
+    from raytrace_analyze.table.events.attempts import with_task_events
     from raytrace_analyze.verdict.result import Summary
     from raytrace_analyze.verdict.summary import summary
 
@@ -106,7 +106,7 @@ _HOME = {
     "PathOptions": "path.options",
     "PreparedTrace": "prepared",
     "prepare": "prepared",
-    "with_task_events": "table.attempts",
+    "with_task_events": "table.events.attempts",
 }
 
 __all__ = [

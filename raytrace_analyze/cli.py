@@ -5,13 +5,14 @@ import re
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, NoReturn, cast
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.command_line.configuration import read_defaults
 from raytrace_analyze.command_line.memory import set_limit
+from raytrace_analyze.command_line.on_demand import OnDemand
 from raytrace_analyze.command_line.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
 from raytrace_analyze.commands.advise import advise
 from raytrace_analyze.commands.collect import collect
@@ -59,14 +60,14 @@ _COMMANDS = {
 _BEHIND_A_SCRIPT = {"record": {"allow_interspersed_args": False}}
 """What stands behind the script is the script's."""
 
-app = typer.Typer(
-    name="raytrace-analyze",
-    cls=Program,
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_SETTINGS: dict[str, Any] = {
+    "name": "raytrace-analyze",
+    "no_args_is_help": True,
+    "pretty_exceptions_show_locals": False,
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+app = typer.Typer(**_SETTINGS)
 for panel, commands in _COMMANDS.items():
     for command in commands:
         name = command.__name__.replace("_", "-")
@@ -82,7 +83,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def _program(
+def _options(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -100,6 +101,15 @@ def _program(
     set_limit(max_memory)
 
 
+def make_program() -> Program:
+    """Make the program of its options, and of the commands of `app` as they are asked for."""
+    bare = typer.Typer(cls=Program, **_SETTINGS)
+    bare.callback()(_options)
+    program = cast("Program", typer.main.get_command(bare))
+    program.commands = cast("Any", OnDemand(app.registered_commands))
+    return program
+
+
 def main() -> None:
     """Run the command line.
 
@@ -108,7 +118,7 @@ def main() -> None:
     """
     configured: Path | None = None
     try:
-        program = typer.main.get_command(app)
+        program = make_program()
         defaults, configured = read_defaults(program)
         # Otherwise Typer would show its own errors itself, with what was given as it was given.
         sys.exit(program(standalone_mode=False, default_map=defaults))

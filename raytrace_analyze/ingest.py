@@ -20,11 +20,11 @@ from raytrace_analyze.ingest_report import IngestReport, nothing_in, report_of
 from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind, Progress
 from raytrace_analyze.schema import DECODED
 from raytrace_analyze.table.assemble import assemble, in_order, read_table
-from raytrace_analyze.table.attempts import task_events_of, with_task_events
 from raytrace_analyze.table.checked import clamp_ends
-from raytrace_analyze.table.event_spans import spans_of_events, split_by_hook
-from raytrace_analyze.table.row_events import has_row_events, read_row_events
-from raytrace_analyze.table.task_events import events_path, merge_events, read_event_table
+from raytrace_analyze.table.events.attempts import task_events_of, with_task_events
+from raytrace_analyze.table.events.in_rows import has_row_events, read_row_events
+from raytrace_analyze.table.events.spans import spans_of_events, split_by_hook
+from raytrace_analyze.table.events.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.table.totals import count_up
 
 

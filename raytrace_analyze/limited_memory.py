@@ -17,9 +17,9 @@ from typing import NoReturn
 from raytrace_analyze.errors import EXIT_GATE_FAILED, EXIT_USAGE
 
 NOT_ENOUGH = "there is not enough memory for this; give it fewer files at a time"
-_COMPLAINTS = re.compile(rb"\s*$|<jemalloc>|OpenBLAS ")
+_COMPLAINTS = rb"\s*$|<jemalloc>|OpenBLAS "
 """What libraries say before they do without, or give up; empty lines stand between."""
-_LAST_WORDS = re.compile(rb"memory allocation of \d+ bytes failed|thread '.*' (\(\d+\) )?panicked at |stack backtrace:")
+_LAST_WORDS = rb"memory allocation of \d+ bytes failed|thread '.*' (\(\d+\) )?panicked at |stack backtrace:"
 """What a library says when it gives up, in many lines."""
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DRAIN_S = 1.0
@@ -97,9 +97,9 @@ def _has_come(done: int) -> bool:
 def _pass_on(said: int) -> None:
     with open(said, "rb") as lines:
         for line in lines:
-            if _LAST_WORDS.match(line):
+            if re.match(_LAST_WORDS, line):
                 break
-            if not _COMPLAINTS.match(line):
+            if not re.match(_COMPLAINTS, line):
                 os.write(2, line)
         while lines.read(1 << 16):
             pass

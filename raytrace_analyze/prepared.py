@@ -14,7 +14,7 @@ from raytrace_analyze.clocks.correction import build_corrected, correct_clocks
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.given import table_of
 from raytrace_analyze.queueing.rules import CauseRules
-from raytrace_analyze.table.attempts import only_attempts, only_spans, with_event_columns, with_task_events
+from raytrace_analyze.table.events.attempts import only_attempts, only_spans, with_event_columns, with_task_events
 from raytrace_analyze.table.lineage import Nanos
 from raytrace_analyze.trace.clipping import Scoped, scope_spans
 from raytrace_analyze.trace.idle_waits import with_idle_waits

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from raytrace_analyze.decode.records.stretch import LARGE_BYTES, read_stretch
 from raytrace_analyze.decode.span_json import decode_span_json
-from raytrace_analyze.decode.stretch import LARGE_BYTES, read_stretch
 from raytrace_analyze.model import Problem
 from tests.sizes import first
 from tests.span_files import one_line, pretty, span, span_file

@@ -9,7 +9,7 @@ from raytrace_analyze.decode import decode_file, parquet
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.model import Compression, InputFile, ProblemKind
 from raytrace_analyze.schema import DECODED, SCHEMA_VERSION, TABLE
-from raytrace_analyze.table.attempts import with_event_columns
+from raytrace_analyze.table.events.attempts import with_event_columns
 from tests.span_files import RESOURCE, one_line, span, span_file
 
 WITH_SESSION = {"attributes": {"raytrace.session": "session_1", "service.instance.id": "i"}}

@@ -12,7 +12,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-import typer
 from typer.testing import CliRunner
 
 import raytrace_analyze as rt
@@ -20,10 +19,11 @@ from raytrace_analyze import cli
 from raytrace_analyze.closest import closest
 from raytrace_analyze.command_line.panels import PANELS
 from raytrace_analyze.errors import EXIT_CODES
+from tests import command_line
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
 SPANS = SAMPLES / "map_reduce-ours" / "spans"
-PROGRAM: Any = typer.main.get_command(cli.app)
+PROGRAM: Any = cli.make_program()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def run(capsys: Any, monkeypatch: Any, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_every_command_is_in_a_panel_with_its_whole_first_sentence() -> None:
-    shown = " ".join(CliRunner().invoke(cli.app, ["--help"], terminal_width=100).stdout.split())
+    shown = " ".join(command_line.cli("--help", width=100).stdout.split())
     places = [shown.index(f"{panel}:") for panel in PANELS]
     assert places == sorted(places)
     for name, command in PROGRAM.commands.items():

@@ -13,7 +13,7 @@ from raytrace_analyze.ingest import Ingested
 from raytrace_analyze.model import Compression, ProblemKind
 from raytrace_analyze.schema import EVENT_COLUMNS
 from raytrace_analyze.table.assemble import read_table, write_table
-from raytrace_analyze.table.task_events import events_path
+from raytrace_analyze.table.events.task_events import events_path
 from tests.span_files import PACK, one_line, span
 
 FAILURES = Path(__file__).parent.parent / "sample_spans" / "failures-ours" / "spans"

@@ -11,8 +11,8 @@ import raytrace_analyze as rt
 from raytrace_analyze import load
 from raytrace_analyze.schema import EVENT_COLUMNS, TABLE
 from raytrace_analyze.table.assemble import assemble, write_table
-from raytrace_analyze.table.attempts import only_spans
-from raytrace_analyze.table.task_events import events_path, merge_events
+from raytrace_analyze.table.events.attempts import only_spans
+from raytrace_analyze.table.events.task_events import events_path, merge_events
 from tests.simulated_events import event_table
 from tests.tables import decoded, run, submit, table, wait
 

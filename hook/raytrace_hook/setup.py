@@ -21,32 +21,31 @@ from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, pickling, tracebacks, tracing_patches
 from raytrace_hook.record import (
-    awaits,
-    batches,
     callers,
     calls,
-    compiled_graphs,
-    datasets,
-    deliveries,
     endings,
-    futures,
     generators,
     helpers,
     iteration,
-    placement,
-    serve,
-    steps,  # noqa: F401 - from here on, marks of steps are recorded
     submits,
-    suspensions,
     turns,
     unprintable,
 )
 from raytrace_hook.record.driver import Driver
-from raytrace_hook.record.libraries import train, tune
+from raytrace_hook.record.libraries import (
+    batches,
+    compiled_graphs,
+    datasets,
+    serve,
+    steps,  # noqa: F401 - from here on, marks of steps are recorded
+    train,
+    tune,
+)
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.task_events import TaskEvents
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting import awaits, deliveries, futures, placement, suspensions
+from raytrace_hook.record.waiting.waits import Waits
 from raytrace_hook.spans import carried, runs, submissions
 from raytrace_hook.spans.lean import Makers
 

@@ -19,7 +19,7 @@ class step:
         self._token: Any = None
 
     def __enter__(self) -> step:
-        marks = sys.modules.get("raytrace_hook.record.steps")
+        marks = sys.modules.get("raytrace_hook.record.libraries.steps")
         if marks is not None:
             self._span, self._token = marks.begin(self._number)
         return self
@@ -28,4 +28,4 @@ class step:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._span is not None:
-            sys.modules["raytrace_hook.record.steps"].end(self._span, self._token, error)
+            sys.modules["raytrace_hook.record.libraries.steps"].end(self._span, self._token, error)

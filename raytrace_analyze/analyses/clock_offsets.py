@@ -4,7 +4,7 @@ import polars as pl
 
 from raytrace_analyze.clocks.correction import estimate_offsets
 from raytrace_analyze.prepared import Trace, prepare
-from raytrace_analyze.table.attempts import only_spans
+from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.trace.span_arrays import build_structure
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from raytrace_analyze.attributes import SAMPLER
 from raytrace_analyze.ingest import Ingested
 from raytrace_analyze.model import Problem, ProblemKind
-from raytrace_analyze.table.attempts import only_attempts, only_spans
+from raytrace_analyze.table.events.attempts import only_attempts, only_spans
 from raytrace_analyze.table.lineage import parent_rows
 
 _MOST_NAMES = 20

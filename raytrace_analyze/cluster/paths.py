@@ -23,7 +23,7 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import NO_SPANS, prepare
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.scoped_reading import Apart, load_sessions, sessions_apart
-from raytrace_analyze.table.attempts import only_spans
+from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.totals import Totals, added_up, count_up
 from raytrace_analyze.vocabulary import Scopes
 

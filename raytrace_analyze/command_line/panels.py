@@ -3,11 +3,12 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typer
 from typer.core import TyperGroup
 
+from raytrace_analyze.command_line.on_demand import OnDemand
 from raytrace_analyze.errors import EXIT_CODES, EXIT_DAMAGED, EXIT_OK
 
 COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE = "Collect", "Look", "Explain", "Loops and Ray's libraries", "Share"
@@ -16,6 +17,10 @@ PANELS = (COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE)
 
 class Program(TyperGroup):
     """The program with its commands in panels; paths without a command are summed up."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Give the commands' names in the order in which they were registered."""
+        return list(self.commands)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `summary` before paths that are there."""
@@ -37,12 +42,9 @@ class Program(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section a panel, commands in the order in which they were registered."""
+        known = list(cast("OnDemand", self.commands).known())
         for panel in PANELS:
-            rows = [
-                (name, first_sentence(command.help or ""))
-                for name, command in self.commands.items()
-                if getattr(command, "rich_help_panel", None) == panel and not command.hidden
-            ]
+            rows = [(name, first_sentence(command.help)) for name, command in known if command.panel == panel]
             if rows:
                 with formatter.section(panel):
                     formatter.write_dl(rows)

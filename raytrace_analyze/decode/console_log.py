@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from raytrace_analyze.decode.batch import Batch
 from raytrace_analyze.decode.documents import depth_change
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
-from raytrace_analyze.decode.record import NOT_AS_TYPED, Record
-from raytrace_analyze.decode.stretch import read_stretch
+from raytrace_analyze.decode.records.batch import Batch
+from raytrace_analyze.decode.records.record import NOT_AS_TYPED, Record
+from raytrace_analyze.decode.records.stretch import read_stretch
 from raytrace_analyze.files.streams import BrokenStream, readable
 from raytrace_analyze.model import Head, InputFile, ProblemKind
 

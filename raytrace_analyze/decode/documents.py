@@ -9,7 +9,7 @@ import msgspec
 
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
-from raytrace_analyze.decode.record import NOT_AS_TYPED
+from raytrace_analyze.decode.records.record import NOT_AS_TYPED
 from raytrace_analyze.files.streams import BrokenStream
 from raytrace_analyze.model import InputFile, ProblemKind
 

@@ -14,10 +14,10 @@ from raytrace_analyze.decode import (
     span_json,
     task_events,
 )
-from raytrace_analyze.decode.batch import Batch, decode_batches, frame_of
 from raytrace_analyze.decode.foreign import foreign_kind
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
+from raytrace_analyze.decode.records.batch import Batch, decode_batches, frame_of
 from raytrace_analyze.files.discover import find_files
 from raytrace_analyze.model import Decoded, Discovery, Head, InputFile
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from raytrace_analyze.decode.batch import Batch
 from raytrace_analyze.decode.problems import ProblemList
+from raytrace_analyze.decode.records.batch import Batch
 from raytrace_analyze.model import Decoded, Head, InputFile, Problem
 
 ReadTaskEvents = Callable[[InputFile], tuple[pl.DataFrame, tuple[Problem, ...]]]

@@ -7,12 +7,12 @@ from itertools import islice
 import msgspec
 
 from raytrace_analyze.attributes import AWAITED_COUNT, READY_TASK_IDS
-from raytrace_analyze.decode.batch import Batch
-from raytrace_analyze.decode.framing import Found, scan
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
-from raytrace_analyze.decode.record import EMPTY_OBJECT, Record
+from raytrace_analyze.decode.records.batch import Batch
+from raytrace_analyze.decode.records.framing import Found, scan
+from raytrace_analyze.decode.records.record import EMPTY_OBJECT, Record
 from raytrace_analyze.files.streams import BrokenStream, readable
 from raytrace_analyze.model import Head, InputFile, ProblemKind
 

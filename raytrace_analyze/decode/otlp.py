@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from raytrace_analyze.decode.batch import Batch
-from raytrace_analyze.decode.built import build_record, raw, time_text
 from raytrace_analyze.decode.documents import read_documents
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
-from raytrace_analyze.decode.record import Record, Status, as_int, as_text
+from raytrace_analyze.decode.records.batch import Batch
+from raytrace_analyze.decode.records.built import build_record, raw, time_text
+from raytrace_analyze.decode.records.record import Record, Status, as_int, as_text
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Head, InputFile
 

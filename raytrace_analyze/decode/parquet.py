@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from raytrace_analyze.decode.column_types import check_times, check_types
-from raytrace_analyze.decode.columns import as_recorded, empty_frame
 from raytrace_analyze.decode.input_format import InputFormat
-from raytrace_analyze.decode.record import resource_of
+from raytrace_analyze.decode.records.columns import as_recorded, empty_frame
+from raytrace_analyze.decode.records.record import resource_of
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import for_polars, is_version, readable, whole_content
 from raytrace_analyze.model import Decoded, Head, InputFile, Problem, ProblemKind

@@ -9,7 +9,7 @@ from raytrace_analyze.decode.documents import read_documents
 from raytrace_analyze.decode.event_pieces import TASK, frame_of_pieces, piece, profile_text
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
-from raytrace_analyze.decode.record import as_int, as_text
+from raytrace_analyze.decode.records.record import as_int, as_text
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Head, InputFile, Problem
 

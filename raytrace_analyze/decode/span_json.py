@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from raytrace_analyze.decode.batch import Batch, decode_batches
-from raytrace_analyze.decode.framing import last_record_start
 from raytrace_analyze.decode.input_format import InputFormat, Parts
-from raytrace_analyze.decode.layout import Layout
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.recognise_spans import is_span_json
-from raytrace_analyze.decode.stretch import Stretch, read_stretch, read_with_offsets
+from raytrace_analyze.decode.records.batch import Batch, decode_batches
+from raytrace_analyze.decode.records.framing import last_record_start
+from raytrace_analyze.decode.records.layout import Layout
+from raytrace_analyze.decode.records.stretch import Stretch, read_stretch, read_with_offsets
 from raytrace_analyze.files.streams import BLOCK_BYTES, BrokenStream, read_blocks, readable
 from raytrace_analyze.model import Decoded, InputFile, ProblemKind
 

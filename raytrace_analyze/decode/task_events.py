@@ -10,7 +10,7 @@ import polars as pl
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
-from raytrace_analyze.decode.record import NOT_AS_TYPED, as_int, as_text
+from raytrace_analyze.decode.records.record import NOT_AS_TYPED, as_int, as_text
 from raytrace_analyze.files.streams import BrokenStream
 from raytrace_analyze.model import Head, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import TIME

@@ -12,7 +12,7 @@ from raytrace_analyze.diagnosis.finding import Finding
 from raytrace_analyze.diagnosis.texts import look_into
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.ingest import Ingested, load
-from raytrace_analyze.table.attempts import only_spans
+from raytrace_analyze.table.events.attempts import only_spans
 
 _SERVE_ACTORS = r"(?:^|\.)(?:ServeReplica|ProxyActor|ServeController)\b"
 _SERVE_SPANS = r"^(?:proxy_http_request|proxy_grpc_request|route_to_replica|replica_handle_request)\b"

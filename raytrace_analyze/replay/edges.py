@@ -220,11 +220,11 @@ def _turns(events: Events, methods: RowIds) -> Edges:
     is_end = freed.times_at(position) == events.scoped.structure.end[last]
     several = methods[turns.is_known[lane] & (turns.limit[lane] > 1)]
     return _join_up(
-        [_from_ends(events, last[is_end], methods[one][is_end]), _from_ends(events, *turns_taken(events, several))]
+        [_from_ends(events, last[is_end], methods[one][is_end]), _from_ends(events, *_turns_taken(events, several))]
     )
 
 
-def turns_taken(events: Events, methods: RowIds) -> Edges:
+def _turns_taken(events: Events, methods: RowIds) -> Edges:
     """Pair runs with those of the same lane that took their turns; none where there were turns for all."""
     turns, scoped = events.waiting.turns, events.scoped
     order = methods[np.lexsort((scoped.end[methods], scoped.start[methods], turns.lane[methods]))]

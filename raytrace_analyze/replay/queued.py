@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 
 from raytrace_analyze.attributes import UNIT
-from raytrace_analyze.replay.edges import turns_taken
 from raytrace_analyze.replay.events import START
 from raytrace_analyze.replay.graph import Graph, latest_source
 from raytrace_analyze.replay.lanes import Lanes
@@ -64,7 +63,7 @@ def _has_choice(graph: Graph, rows: RowIds) -> Flags:
 def _orders(graph: Graph, rows: RowIds) -> tuple[Flags, Nanos]:
     """Tell the edges that stand for the order of turns of calls; and by activity when all else was there.
 
-    On an event loop one call executes at a time, whatever the limit: who really waited for that still does.
+    On an event loop one call executes at a time: where that is all that calls wait for, who did so still does.
     """
     events, turns = graph.events, graph.events.waiting.turns
     lane = np.full(events.start_of.size, -1, dtype=np.int64)
@@ -72,12 +71,11 @@ def _orders(graph: Graph, rows: RowIds) -> tuple[Flags, Nanos]:
     barrier = graph.first[graph.target]
     before, after = events.row[graph.source], events.row[barrier]
     same = (lane[before] >= 0) & (lane[before] == lane[after]) & (events.kind[barrier] == START) & (before != after)
-    on_loop = same & turns.on_loop[np.maximum(lane[after], 0)]
+    calls = np.bincount(turns.lane[rows], minlength=turns.limit.size)
+    is_free = turns.on_loop & (calls <= turns.limit)
     ready = latest_source(graph, graph.source[~same], graph.target[~same])
-    pairs = np.stack(turns_taken(events, rows[turns.on_loop[lane[rows]]]))
-    code = events.start_of.size
-    is_pair = np.isin(before * code + after, pairs[0] * code + pairs[1])
-    waited = on_loop & ~is_pair & (events.time[graph.source] > ready[graph.target] - _MOMENT_NS)
+    waited = same & is_free[np.maximum(lane[after], 0)]
+    waited &= events.time[graph.source] > ready[graph.target] - _MOMENT_NS
     is_order = same & ~waited
     return is_order, latest_source(graph, graph.source[~is_order], graph.target[~is_order])
 

@@ -12,8 +12,9 @@ from raytrace_analyze.schema import DECODED
 from raytrace_analyze.spilled.events import EventsOfRuns, ToldOfAlone, find_runs
 from raytrace_analyze.spilled.ordered import Finished, Ordering, cuts, sample_of
 from raytrace_analyze.spilled.scattered import Scattered
-from raytrace_analyze.table.attempts import with_event_columns
 from raytrace_analyze.table.begun import Begun, begin
+from raytrace_analyze.table.events.attempts import with_event_columns
+from raytrace_analyze.table.events.task_events import close_attempts
 from raytrace_analyze.table.file_order import trace_keys
 from raytrace_analyze.table.inherit import inherit
 from raytrace_analyze.table.noticed import (
@@ -28,7 +29,6 @@ from raytrace_analyze.table.operators import find_operators
 from raytrace_analyze.table.parts import Parts, Told
 from raytrace_analyze.table.sessions import COLUMNS, Sessions, find_sessions, sessions_of
 from raytrace_analyze.table.surroundings import Surroundings, ToldByPart, find_surroundings, told_by
-from raytrace_analyze.table.task_events import close_attempts
 from raytrace_analyze.table.totals import Totals, added_up, count_up
 
 _TEXTS = ("attributes", "events", "links", "resource", "dependency_task_ids")

@@ -7,14 +7,14 @@ from typing import NamedTuple, Protocol
 
 import polars as pl
 
-from raytrace_analyze.table.attempts import (
+from raytrace_analyze.table.events.attempts import (
     nearest_runs,
     put_in_rows,
     runs_of_events,
     told_events,
     without_run,
 )
-from raytrace_analyze.table.event_rows import first_submits, rows_of_attempts, submits_of
+from raytrace_analyze.table.events.rows import first_submits, rows_of_attempts, submits_of
 from raytrace_analyze.table.file_order import trace_keys
 from raytrace_analyze.table.parts import Told, distinct
 

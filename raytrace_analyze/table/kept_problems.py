@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from raytrace_analyze.decode.parquet import CANNOT_READ
-from raytrace_analyze.decode.record import NOT_AS_TYPED
+from raytrace_analyze.decode.records.record import NOT_AS_TYPED
 from raytrace_analyze.files.streams import for_polars
 from raytrace_analyze.model import Problem, ProblemKind
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from raytrace_analyze.schema import PROCESS
-from raytrace_analyze.table.attempts import only_spans
+from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.table.parts import distinct
 

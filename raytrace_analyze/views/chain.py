@@ -211,17 +211,29 @@ def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
     places = {segment.get("on") for segment in segments}
     on = f" [{places.pop()}]" if len(places) == 1 and None not in places else ""
     text = (
-        f"{short_name(segments[0]['function'])} runs {count_text(len(runs), 'time')}, one after another, "
-        f"the longest {duration_text(_longest_run(rest))}{on}"
+        f"{short_name(segments[0]['function'])} runs {count_text(len(runs), 'time')}, "
+        f"{_in_what_order(rest, runs)}, the longest {duration_text(_longest_run(rest))}{on}"
     )
+    took = sum(segment["duration_ns"] for segment in rest)
+    waits = [segment for segment in rest if segment["category"] == "wait"]
+    waited = sum(segment["duration_ns"] for segment in waits)
+    if waited * _SHARE_OF_QUEUES > took:
+        longest = max(waits, key=lambda segment: segment["duration_ns"])
+        text += f"; {duration_text(waited)} of it waiting {awaited_text(longest['idle_in'], longest['name'])}"
     between = sum(segment["duration_ns"] for segment in rest if segment["category"] == "queue")
     lost = sum(1 for segment in rest if segment.get("ended"))
     if lost:
         text += f"; {lost:,} of them gave no result"
-    if between * _SHARE_OF_QUEUES > sum(segment["duration_ns"] for segment in rest):
+    if between * _SHARE_OF_QUEUES > took:
         because = _because([piece for segment in rest for piece in segment.get("pieces", ())])
         text += f"; {duration_text(between)} of it waiting to start{f' ({because})' if because else ''}"
     yield _sum([_line(segment) for segment in rest], text)
+
+
+def _in_what_order(segments: Sequence[Segment], runs: set[str | None]) -> str:
+    """Say whether runs followed each other, or the path went to and fro between them."""
+    visits = groupby(segment["span_id"] for segment in segments if segment["span_id"] in runs)
+    return "one after another" if sum(1 for _ in visits) <= len(runs) else "in turn"
 
 
 def _longest_run(segments: Sequence[Segment]) -> int:

@@ -284,6 +284,17 @@ def test_what_ends_after_the_directory_was_removed_is_there_at_the_end(tmp_path:
     assert {span.name for span in Recording(spans).spans} >= {str(number) for number in range(10, 20)}
 
 
+def test_a_shorter_reason_for_losses_replaces_a_longer_one(tmp_path: Path) -> None:
+    file, process = SpanFile(str(tmp_path)), ProcessResource()
+    open_spans = OpenSpans(file, lambda: process.encoded(TracerProvider().resource))
+    SpanFileProcessor(file, process, open_spans)
+    assert open_spans.set(1, "{}")
+    for because in ("somebody has removed their file", "no room"):
+        file.count_lost(1, because)
+    header = json.loads(next(tmp_path.glob("*.open")).read_text().splitlines()[0])
+    assert (header["lost_spans"], header["lost_because"]) == (2, "no room")
+
+
 def test_many_spans_are_open_at_once(tmp_path: Path) -> None:
     tracer = recording_provider(tmp_path).get_tracer("test")
     spans = [tracer.start_span(f"span {n}") for n in range(100)]

@@ -17,7 +17,7 @@ from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.waits import Waits
 
 from .reader import Recording
 

@@ -22,8 +22,19 @@ WAYS = {
     "raylet": "the raylet killed",
     "memory": "a task that Ray kills for its memory",
 }
-_MEMORY = {"RAY_memory_usage_threshold": "0.02", "RAY_memory_monitor_refresh_ms": "100"}
-"""Reached by whatever runs: the monitor then kills what takes most."""
+_TO_BE_TAKEN = 0.05
+"""What part of the machine's memory the task has taken when Ray's monitor kills it."""
+
+
+def _little_memory() -> dict[str, str]:
+    """Settings of Ray that leave a little more memory than is in use now, whatever else runs on the machine."""
+    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    known = {words[0]: int(words[1]) for words in lines}
+    in_use = 1 - known["MemAvailable:"] / known["MemTotal:"]
+    return {
+        "RAY_memory_usage_threshold": f"{min(in_use + _TO_BE_TAKEN, 0.95):.3f}",
+        "RAY_memory_monitor_refresh_ms": "100",
+    }
 
 
 def killed(folder: Path, how: str, tries: int) -> Figure:
@@ -50,7 +61,7 @@ def _run(own: Path, how: str) -> None:
         [sys.executable, str(_PROGRAM), how, str(own / "acknowledged")],
         stdout=(own / "output").open("w"),
         stderr=subprocess.STDOUT,
-        env={**os.environ, "RAYTRACE_DIR": str(own / "spans"), **(_MEMORY if how == "memory" else {})},
+        env={**os.environ, "RAYTRACE_DIR": str(own / "spans"), **(_little_memory() if how == "memory" else {})},
         start_new_session=True,
     )
     try:

@@ -212,7 +212,9 @@ class OpenSpans:
         slots = self._slots
         if slots is not None and self._file.stem is self._stem:
             with contextlib.suppress(OSError):
-                os.pwrite(slots.descriptor, self._losses().encode("ascii"), len(_HEAD % self._slot_bytes))
+                # Over all of the place: what was told before may have been longer.
+                losses = self._losses().ljust(_LOSSES_BYTES).encode("ascii")
+                os.pwrite(slots.descriptor, losses, len(_HEAD % self._slot_bytes))
 
     def _losses(self) -> str:
         lost = self._file.lost

@@ -8,9 +8,11 @@ from typing import Any
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import objects, patches
-from raytrace_hook.record import datasets, placement, sizes
+from raytrace_hook.record import sizes
 from raytrace_hook.record.call_sites import called_by_ray
-from raytrace_hook.record.waits import MOST_AWAITED, Waits, covered
+from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.waiting import placement
+from raytrace_hook.record.waiting.waits import MOST_AWAITED, Waits, covered
 
 
 def install(waits: Waits) -> bool:

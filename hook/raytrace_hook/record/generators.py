@@ -22,9 +22,9 @@ from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import turns
 from raytrace_hook.record.items import Items, Watched
-from raytrace_hook.record.suspensions import Steps
 from raytrace_hook.record.turns import CARRIED_BACK_PRESSURE
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.suspensions import Steps
+from raytrace_hook.record.waiting.waits import Waits
 
 
 def traced_function(function: Callable[..., Any], waits: Waits | None) -> Callable[..., Any]:

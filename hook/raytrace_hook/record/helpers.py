@@ -12,12 +12,12 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import data_internals, internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record import datasets
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
-from raytrace_hook.record.deliveries import waiting_for
-from raytrace_hook.record.futures import Begin, End
-from raytrace_hook.record.waits import covered
+from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.waiting.deliveries import waiting_for
+from raytrace_hook.record.waiting.futures import Begin, End
+from raytrace_hook.record.waiting.waits import covered
 
 
 def install(begin: Begin, end: End) -> None:

@@ -12,7 +12,7 @@ from opentelemetry.trace import Span
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.waits import Waits
 
 _MOST_TIMES = 256
 _CONSUMER = "consumer"

@@ -18,8 +18,10 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray import actors, internals
 from raytrace_hook.ray.tracebacks import error_text
-from raytrace_hook.record import callers, datasets, polls, turns
-from raytrace_hook.record.blocked import record_blocked
+from raytrace_hook.record import callers, turns
+from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.waiting import polls
+from raytrace_hook.record.waiting.blocked import record_blocked
 from raytrace_hook.sampling.sampler import Sampler
 from raytrace_hook.spans.lean import events_and_links
 

@@ -15,9 +15,10 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors, internals, objects, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record import callers, datasets, sizes, turns
+from raytrace_hook.record import callers, sizes, turns
 from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.call_sites import caller
+from raytrace_hook.record.libraries import datasets
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")

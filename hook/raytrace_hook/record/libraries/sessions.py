@@ -13,7 +13,7 @@ from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.items import Items
 from raytrace_hook.record.libraries.sections import Section, recording, waiting
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, function_name, of_thread, thread_task_id
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.waits import Waits
 
 _SESSION = "_raytrace_session"
 _AGAIN = "__duplicate__"

@@ -14,7 +14,7 @@ from raytrace_hook.ray import actors, internals, library_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.record.libraries.sections import Section, recording, waiting
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, function_name, latest, of_thread, thread_task_id
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.waits import Waits
 
 _WAIT = "_raytrace_wait"
 

@@ -19,7 +19,7 @@ from raytrace_hook.ray import internals, library_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.libraries import sessions
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.waits import Waits
 
 _SECTIONS = {
     "scheduler.on_trial_result": names.SCHEDULER_SPAN,

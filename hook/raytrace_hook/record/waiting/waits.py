@@ -20,10 +20,10 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.output.in_flight import OpenSpans
 from raytrace_hook.ray import internals, objects
 from raytrace_hook.ray.tracebacks import error_text
-from raytrace_hook.record import flows, polls
 from raytrace_hook.record.attributes import add_one
-from raytrace_hook.record.flows import Flow
-from raytrace_hook.record.open_wait import Wait, locate, open_record
+from raytrace_hook.record.waiting import flows, polls
+from raytrace_hook.record.waiting.flows import Flow
+from raytrace_hook.record.waiting.open_wait import Wait, locate, open_record
 
 MOST_AWAITED = 64
 """How many tasks a wait names that it asked for and that did not come."""

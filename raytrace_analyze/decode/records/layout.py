@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from raytrace_analyze.decode.columns import ATTRIBUTE_COLUMNS, ATTRIBUTE_SCHEMA
-from raytrace_analyze.decode.record import NOT_AS_TYPED, Record, members
+from raytrace_analyze.decode.records.columns import ATTRIBUTE_COLUMNS, ATTRIBUTE_SCHEMA
+from raytrace_analyze.decode.records.record import NOT_AS_TYPED, Record, members
 
 _LONG_ID = re.compile(rb"(?:0x)?[0-9a-f]{8,}")
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d.[0-9:.]+Z?")

@@ -19,8 +19,8 @@ from typing import Any, Callable
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.record.call_sites import is_program, site_of
-from raytrace_hook.record.flows import Flow, current
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.flows import Flow, current
+from raytrace_hook.record.waiting.waits import Waits
 
 _SHOWN_AFTER_S = 0.1
 """What gives way for longer is shown among the open spans: most go on at once, for which this would cost too much."""

@@ -9,7 +9,7 @@ import polars as pl
 from msgspec.structs import fields
 
 from raytrace_analyze import serve_names
-from raytrace_analyze.decode.record import Attributes, Record, Resource, Status, attributes_of, resource_of
+from raytrace_analyze.decode.records.record import Attributes, Record, Resource, Status, attributes_of, resource_of
 from raytrace_analyze.decode.times import times_of
 from raytrace_analyze.schema import DECODED, Kind
 from raytrace_analyze.schema import Status as StatusType

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from raytrace_analyze.decode.record import Record, record_of, skip_blank
+from raytrace_analyze.decode.records.record import Record, record_of, skip_blank
 
 _MARKS = ((b"\n{", 1), (b"\n}{", 2), (b'}{"name"', 1))
 r"""Bytes that a record starts in, and how far in.

@@ -9,7 +9,7 @@ from raytrace_hook import names
 from raytrace_hook.ray import internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record.waits import Waits, covered
+from raytrace_hook.record.waiting.waits import Waits, covered
 
 _AWAITED = "compiled graph"
 

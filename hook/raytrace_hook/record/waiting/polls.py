@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Callable
 
-    from raytrace_hook.record.open_wait import Wait
+    from raytrace_hook.record.waiting.open_wait import Wait
 
 _WORK_NS = 1_000_000
 _MOST_IDLE = 5

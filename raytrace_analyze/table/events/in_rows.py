@@ -10,7 +10,7 @@ from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import for_polars, readable, whole_content
 from raytrace_analyze.schema import EVENT_COLUMNS, FROM_EVENTS, TABLE
-from raytrace_analyze.table.attempts import task_events_of
+from raytrace_analyze.table.events.attempts import task_events_of
 
 _OF_ATTEMPT = (
     *("session", "job_id", "task_id", "attempt", "function", "status_message"),

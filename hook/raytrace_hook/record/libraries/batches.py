@@ -18,8 +18,8 @@ from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.libraries.thread_runs import of_thread
-from raytrace_hook.record.open_wait import Wait
-from raytrace_hook.record.waits import Waits, covered
+from raytrace_hook.record.waiting.open_wait import Wait
+from raytrace_hook.record.waiting.waits import Waits, covered
 
 _ARRIVED = "_raytrace_arrived"
 _MOST_ARRIVED = 64

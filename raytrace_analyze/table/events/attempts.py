@@ -19,8 +19,8 @@ from raytrace_analyze.schema import (
     TIME,
     Category,
 )
-from raytrace_analyze.table.event_rows import rows_of_attempts, submits_of
-from raytrace_analyze.table.task_events import ATTEMPT, merge_events
+from raytrace_analyze.table.events.rows import rows_of_attempts, submits_of
+from raytrace_analyze.table.events.task_events import ATTEMPT, merge_events
 
 _DRIVER = "DRIVER_TASK"
 _PROFILED = r'"task:{}"\s*,\s*"start_ns"\s*:\s*(\d+)(?:\s*,\s*"end_ns"\s*:\s*(\d+))?'

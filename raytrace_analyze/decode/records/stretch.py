@@ -7,11 +7,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.decode.alike import Block, sort_out
-from raytrace_analyze.decode.cut_columns import cut_columns
-from raytrace_analyze.decode.framing import Damage, Found, Unfinished, record_starts, scan
-from raytrace_analyze.decode.layout import Layout
-from raytrace_analyze.decode.record import NOT_AS_TYPED, Record
+from raytrace_analyze.decode.records.alike import Block, sort_out
+from raytrace_analyze.decode.records.cut_columns import cut_columns
+from raytrace_analyze.decode.records.framing import Damage, Found, Unfinished, record_starts, scan
+from raytrace_analyze.decode.records.layout import Layout
+from raytrace_analyze.decode.records.record import NOT_AS_TYPED, Record
 
 _decoder = msgspec.json.Decoder(Record)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.decode.alike import Alike, Block, Offsets, Sorted
-from raytrace_analyze.decode.columns import as_raw, on_one_line
-from raytrace_analyze.decode.record import Record
+from raytrace_analyze.decode.records.alike import Alike, Block, Offsets, Sorted
+from raytrace_analyze.decode.records.columns import as_raw, on_one_line
+from raytrace_analyze.decode.records.record import Record
 
 _BETWEEN = "\n"
 _BREAK = b"\n"

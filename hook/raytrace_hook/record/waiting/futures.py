@@ -19,7 +19,7 @@ from raytrace_hook.ray import objects, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
-from raytrace_hook.record.deliveries import Deliver
+from raytrace_hook.record.waiting.deliveries import Deliver
 
 Begin = Callable[[str, int, "list[Any]"], Any]
 """Notes that a wait of this name for so many objects, these, begins."""

@@ -7,9 +7,9 @@ from itertools import chain
 
 import polars as pl
 
-from raytrace_analyze.decode.columns import as_raw, build_frame, empty_frame, finished
 from raytrace_analyze.decode.problems import ProblemList
-from raytrace_analyze.decode.record import Record
+from raytrace_analyze.decode.records.columns import as_raw, build_frame, empty_frame, finished
+from raytrace_analyze.decode.records.record import Record
 from raytrace_analyze.model import Decoded
 
 

@@ -14,7 +14,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting.waits import Waits
 
 Deliver = Callable[[Any, Iterable[Any]], None]
 """Notes that these objects were delivered to whoever worked in this context."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from raytrace_analyze.decode.layout import Layout, Run, Slot, layouts_of
+from raytrace_analyze.decode.records.layout import Layout, Run, Slot, layouts_of
 
 Offsets = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

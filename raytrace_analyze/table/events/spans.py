@@ -8,7 +8,7 @@ import polars as pl
 from raytrace_analyze.attributes import ENTRYPOINT, RESOURCES, SESSION
 from raytrace_analyze.decode.event_pieces import DRIVER, UNNAMED
 from raytrace_analyze.schema import DECODED, Kind, Status
-from raytrace_analyze.table.event_rows import made_up_id
+from raytrace_analyze.table.events.rows import made_up_id
 
 TOLD_BY = "raytrace_analyze.told_by"
 """An attribute of such spans: they were recorded by nobody."""

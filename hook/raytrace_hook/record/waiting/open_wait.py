@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanContext
 from raytrace_hook import names
 from raytrace_hook.output.encode import encode_value, timestamp
 from raytrace_hook.record.call_sites import caller
-from raytrace_hook.record.flows import Flow
+from raytrace_hook.record.waiting.flows import Flow
 
 
 class Wait:

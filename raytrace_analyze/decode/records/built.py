@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from raytrace_analyze.decode.record import Context, Record, Status
+from raytrace_analyze.decode.records.record import Context, Record, Status
 
 _LAST_NS = 2**63 - 1
 

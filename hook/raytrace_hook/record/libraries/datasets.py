@@ -23,9 +23,9 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import data_internals, internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record import on_behalf
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, thread_task_id
-from raytrace_hook.record.waits import Waits
+from raytrace_hook.record.waiting import on_behalf
+from raytrace_hook.record.waiting.waits import Waits
 
 _MOST_STRETCHES = 200
 """How many stretches of back-pressure are told of an operator, the longest; all are in the sums."""
