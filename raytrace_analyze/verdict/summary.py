@@ -19,6 +19,7 @@ from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.verdict.result import IdlePlace, Remedy, Summary
 from raytrace_analyze.verdict.spent import time_spent
 from raytrace_analyze.vocabulary import Activity, Category, Pattern, RemedyKind, Spent
+from raytrace_analyze.wording.phrases import at_line
 
 _NOBODY: dict[str, Any] = {"function": None, "total_ns": 0, "share": 0.0}
 _MOST_REMEDIES = 2
@@ -123,7 +124,7 @@ def _pattern(row: dict[str, Any]) -> Remedy:
         kind=RemedyKind.PATTERN,
         pattern=row["pattern"],
         function=row["function"],
-        place=f"{row['file']}:{row['line']}" if row["file"] else None,
+        place=at_line(row["file"], row["line"]) if row["file"] else None,
         saved_ns=row["saved_ns"],
         predicted_ns=row["predicted_ns"],
         certain=row["certain"],

@@ -15,6 +15,7 @@ from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import PATTERNS, pattern_text
 from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.wording.phrases import at_line
 
 _EVIDENCE = 3
 _NOT_KNOWN = "not known"
@@ -85,7 +86,7 @@ def _summary(advice: Advice, top: int) -> Table:
         "", "pattern", "function", *numbers, "where", right=("", *numbers), drop=("on the path", "of the time")
     )
     for row in advice.findings.head(top).iter_rows(named=True):
-        where = f"{row['file'].rsplit('/', 1)[-1]}:{row['line']}" if row["file"] else ""
+        where = at_line(row["file"].rsplit("/", 1)[-1], row["line"]) if row["file"] else ""
         shown.add_row(
             str(row["finding"]),
             PATTERNS[row["pattern"]] + (" (first run only)" if row["first_run_only"] else ""),

@@ -55,12 +55,16 @@ def attempt_or_it(attempt: int | None) -> str:
     return f"attempt {attempt}" if attempt else "it"
 
 
+def at_line(file: str, line: int | None) -> str:
+    """A place in the program as `file:line`; the file alone where the line is not known."""
+    return f"{file}:{line}" if line else file
+
+
 def place_text(place: str | None) -> str:
     """Where in the program (`file:line`), as ` (train.py:42)`; nothing where that is not known."""
     if not place:
         return ""
-    file, _, line = place.rpartition(":")
-    return f" ({PurePath(file).name}:{line})"
+    return f" ({PurePath(place).name})"
 
 
 def at_text(place: str | None) -> str:

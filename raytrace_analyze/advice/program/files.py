@@ -9,6 +9,7 @@ from os import PathLike
 
 from raytrace_analyze.advice.program.dataflow import Program
 from raytrace_analyze.vocabulary import NotRead
+from raytrace_analyze.wording.phrases import at_line
 
 LARGEST_SOURCE = 2_000_000
 """Bytes of a file that is read."""
@@ -23,7 +24,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 def place_of(text: str) -> tuple[str, int]:
     """Give the file and the line of `file:line`; line 0 where there is none."""
-    file, _, line = text.rpartition(":")
+    file, _, line = text.rpartition(":") if ":" in text else (text, "", "")
     return file, int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
 
 
@@ -31,8 +32,7 @@ def first_place(site: str | None) -> str | None:
     """Give the innermost `file:line` of a call site as `raytrace.call_site` has it; None where that is not known."""
     if not site:
         return None
-    file, line = place_of(site.splitlines()[0])
-    return f"{file}:{line}"
+    return at_line(*place_of(site.splitlines()[0]))
 
 
 class SourceFiles:

@@ -13,6 +13,7 @@ from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, prose, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.advice_view import answer_text, title_text
+from raytrace_analyze.wording.phrases import at_line
 
 _EVIDENCE = 20
 
@@ -47,7 +48,7 @@ def _finding(advice: Advice, row: Row) -> Markup:
             f"saves {duration_text(row['saved_ns'])} ({share_text(row['saved_ns'], advice.observed_ns)}): "
             f"{duration_text(row['predicted_ns'])} instead of {duration_text(advice.observed_ns)}"
         )
-    where = f"{row['file']}:{row['line']}" if row["file"] else None
+    where = at_line(row["file"], row["line"]) if row["file"] else None
     return tag(
         "article",
         tag(
