@@ -95,6 +95,8 @@ def test_what_waits_for_a_file_is_not_made_faster() -> None:
     assert takes(spans, "watch", 2) == 1000 - 50
     (row,) = what_if(spans).functions.filter(function="watch").to_dicts()
     assert row["work_ns"] == row["saved_most_ns"] == 100 * MS
+    (note,) = what_if(spans).notes
+    assert "`watch` sleeps 600 ms" in note and "outside of Ray" in note
 
 
 def test_one_long_sleep_may_stand_for_anything() -> None:

@@ -1,6 +1,7 @@
 """What waiting for very many things costs: `ray.wait` over thousands of references, and a full object store."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,8 @@ _ENOUGH = 100
 """How many it could ask for at a time."""
 _FEWEST_WAITS = 10
 _NOTABLE_NS = 50_000_000
+_LONG_TO_STORE_NS = 500_000_000
+"""How long it takes at least to store a result that there was no room for."""
 
 
 def wait_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -47,7 +50,8 @@ def wait_candidates(facts: Facts) -> Iterator[Candidate]:
 
 
 def store_candidates(facts: Facts) -> Iterator[Candidate]:
-    """Find runs that waited for room in the object store."""
+    """Find runs that waited for room in the object store: before they started, or until their results were in it."""
+    yield from _storing(facts)
     waited = facts.waited_ns(Cause.STORE_FULL)
     rows = np.flatnonzero(waited >= _NOTABLE_NS)
     if rows.size == 0:
@@ -60,5 +64,25 @@ def store_candidates(facts: Facts) -> Iterator[Candidate]:
         runs_words.store_full(facts.functions[first], rows.size, waited_ns=int(waited.sum())),
         shorten_lags(facts.graph, rows, waited),
         rows[np.argsort(-waited, kind="stable")],
+        certain=False,
+    )
+
+
+def _storing(facts: Facts) -> Iterator[Candidate]:
+    """Find runs that held their slots long after they had ended, until their results were stored."""
+    held = facts.relations.held_until[facts.runs] - facts.end[facts.runs]
+    rows, took = facts.runs[held >= _LONG_TO_STORE_NS], held[held >= _LONG_TO_STORE_NS]
+    if rows.size == 0:
+        return
+    order = np.argsort(-took, kind="stable")
+    function = facts.functions[int(rows[order[0]])]
+    demand = facts.graph.demand
+    at_once = np.where(np.isin(demand.run, rows), facts.graph.events.scoped.end[demand.run], demand.end)
+    yield Candidate(
+        Pattern.STORE_FULL,
+        function,
+        runs_words.long_to_store(function, rows.size, took_ns=int(took.sum()), longest_ns=int(took.max())),
+        replace(facts.graph, demand=replace(demand, end=at_once)),
+        rows[order],
         certain=False,
     )

@@ -1,5 +1,6 @@
 """From a span table to the constraints of one of its jobs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +17,10 @@ from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.trace.naps import find_naps
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.wording.clocks import clock_notes
-from raytrace_analyze.wording.paths import longest_of_jobs
+from raytrace_analyze.wording.paths import longest_of_jobs, sleeps_for_something_outside
+
+_NOTABLE = 0.05
+"""From what part of the job's time on it is said that a function sleeps for something outside of Ray."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def read_job(
     notes = list(clock_notes(trace.offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(longest_of_jobs(len(keys)))
+    notes += _looks_outside(graph)
     return Job(describe(structure.spans[inside], keys[number]), graph, trace, tuple(notes), cluster)
 
 
@@ -99,3 +104,16 @@ def read_cluster(spans: pl.DataFrame) -> Cluster | None:
     made = spans.filter(pl.col("category") == "submit", pl.col("function").str.ends_with("__init__"))
     held = told_cpus(made.get_column("attributes"), otherwise=0).sum()
     return Cluster(max(int(cpus[cpus > 0][0]) // UNIT, 1), float(held) / UNIT)
+
+
+def _looks_outside(graph: Graph) -> Iterator[str]:
+    """Say which functions sleep for something outside of Ray, where that is much of the time."""
+    if graph.elastic is None:
+        return
+    outside = graph.elastic.until < 0
+    function = graph.function[graph.elastic.event[outside]]
+    slept = np.bincount(function, graph.elastic.length[outside].astype(np.float64), minlength=len(graph.functions))
+    for number in np.argsort(-slept, kind="stable").tolist():
+        if slept[number] < _NOTABLE * (graph.end_ns - graph.start_ns):
+            return
+        yield sleeps_for_something_outside(graph.functions[number], round(slept[number]))

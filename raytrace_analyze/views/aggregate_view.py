@@ -4,13 +4,13 @@ from typing import Any
 
 from rich.console import Console
 
-from raytrace_analyze.function_names import short_name
 from raytrace_analyze.path.aggregate import Aggregates
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.path_view import INFERRED
+from raytrace_analyze.views.words import group_text
 
 _PERCENTILES = ("p50", "p90", "p99", "max")
 
@@ -68,11 +68,8 @@ def _show_tail(found: Aggregates, console: Console, scopes: str, by: str, top: i
 
 
 def _label(row: dict[str, Any], by: str) -> str:
-    head = row[by]
-    if head is None:
-        return "not in a queue" if by == "cause" else "-"
-    mark = f" {INFERRED}" if row["inferred_ns"] else ""
-    return (short_name(head) if by == "function" else head) + mark
+    mark = f" {INFERRED}" if row["inferred_ns"] and row[by] is not None else ""
+    return group_text(by, row[by]) + mark
 
 
 def _example(row: dict[str, Any], scopes: str) -> str:

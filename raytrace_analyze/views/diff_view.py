@@ -15,7 +15,7 @@ from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
-from raytrace_analyze.views.words import CATEGORIES, CAUSES
+from raytrace_analyze.views.words import CATEGORIES, CAUSES, group_text
 
 _MOST_NAMED = 3
 _ENOUGH = 0.8
@@ -149,7 +149,7 @@ def _breakdown(diff: RunDiff, top: int, by: str) -> Table:
     shown = table(f"on the chain, by {by}", *numbers, "", right=numbers, drop=("spread", "of BASE's time"))
     for row in parts.head(top).iter_rows(named=True):
         spread = "" if row["spread_ns"] is None else f"±{duration_text(row['spread_ns'])}"
-        head = _label(row[by]) if by == "function" else CATEGORIES.get(row[by], row[by] or "not in a queue")
+        head = _label(row[by]) if by == "function" else group_text(by, row[by])
         shown.add_row(head, *_times(row), _signed_share(diff, row), spread, judgement(row))
         for below in _below(diff, by, row):
             shown.add_row(f"  {_kind(below)}", *_times(below), _signed_share(diff, below), "", "", style="dim")

@@ -13,7 +13,7 @@ from raytrace_analyze.views.chain import activity_text, chain_lines, with_ending
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.summary_view import how_it_ended, where_it_failed
-from raytrace_analyze.views.words import CATEGORIES
+from raytrace_analyze.views.words import CATEGORIES, group_text
 from raytrace_analyze.vocabulary import ScopeKind
 
 INFERRED = "~"
@@ -92,10 +92,9 @@ def path_sums(path: CriticalPath, top: int, by: str) -> Table:
     # A head in two lines leaves the first column the room that it needs.
     heads = [_HEADS[kind] for kind in used]
     shown = table(by, "total", "share", *heads, right=("total", "share", *heads), drop=[_HEADS[kind] for kind in _LESS])
-    shown.columns[0].no_wrap = by in ("cause", "category")
     names = dict(path.actors.select("actor_id", "actor").iter_rows()) if by == "actor" else {}
     for row in groups.head(top).iter_rows(named=True):
-        head = short_name(row[by]) if by == "function" else _head(row[by], names)
+        head = _actor(row[by], names) if row[by] in names else group_text(by, row[by])
         times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
         shown.add_row(head, duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
     rest = groups.slice(top)
@@ -112,11 +111,9 @@ def path_sums(path: CriticalPath, top: int, by: str) -> Table:
     return shown
 
 
-def _head(group: str | None, names: dict[str, str]) -> str:
-    """What a line is about; an actor by what it is called, with the beginning of its id."""
-    if group in names:
-        return f"{names[group]} ({group[:_ID]})"
-    return str(group if group is not None else "-")
+def _actor(actor_id: str, names: dict[str, str]) -> str:
+    """An actor by what it is called, with the beginning of its id."""
+    return f"{names[actor_id]} ({actor_id[:_ID]})"
 
 
 def _activity(path: CriticalPath) -> Iterator[RenderableType]:

@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-from raytrace_analyze.function_names import DRIVER, name_of
+from raytrace_analyze.function_names import DRIVER, name_of, short_name
 from raytrace_analyze.vocabulary import Activity, Category, Cause, Ending, Pattern, Spent
 
 CATEGORIES: dict[str, str] = {
@@ -89,6 +89,14 @@ def let_go_text(awaited: str | None, name: str | None) -> str:
     if awaited is not None and awaited.startswith(_THINGS):
         return f"gets {awaited if awaited == _SEVERAL_GROUPS else f'its {awaited}'}"
     return f"gets the result back ({name})" if awaited is None else f"goes on after {awaited}"
+
+
+def group_text(by: str, group: str | None) -> str:
+    """Say which group a line is about, of things that are grouped by function, category, cause, node, ..."""
+    if group is None:
+        return "not in a queue" if by == "cause" else "-"
+    words = {"cause": CAUSES, "category": CATEGORIES}.get(by, {})
+    return short_name(group) if by == "function" else words.get(group, group)
 
 
 def pattern_text(pattern: str, function: str | None) -> str:

@@ -1,11 +1,20 @@
 """What is said of a path beside its segments: what was chosen, and what is missing of its spans."""
 
-from raytrace_analyze.units import count_text
+from raytrace_analyze.function_names import name_of
+from raytrace_analyze.units import count_text, duration_text
 
 
 def longest_of_jobs(jobs: int) -> str:
     """Say that nobody asked for a job, and which one was taken."""
     return f"of {count_text(jobs, 'job')} in these spans, this one took longest"
+
+
+def sleeps_for_something_outside(function: str, slept_ns: int) -> str:
+    """Say of a function that it looks again and again for what is none of Ray's."""
+    return (
+        f"{name_of(function)} sleeps {duration_text(slept_ns)} in a loop that looks for something outside of Ray (a "
+        "file, a socket, a process); no faster function makes that shorter"
+    )
 
 
 def slowest_of_runs(runs: int) -> str:

@@ -6,6 +6,10 @@ from raytrace_analyze.wording.advice.words import Words
 from raytrace_analyze.wording.phrases import at_text, error_text, times_text
 
 _FIRST_RUN = "a second run, or a cluster that lives longer, does not pay this again; "
+_FEWER_RESULTS = (
+    "keep fewer results at a time (let go of references, submit new tasks only when results have been used), or "
+    "give the store more memory (`object_store_memory`)"
+)
 
 
 def small_tasks(
@@ -119,6 +123,15 @@ def store_full(function: str, runs: int, *, waited_ns: int) -> Words:
     return Words(
         f"{count_text(runs, 'run')} waited for room in the object store, {duration_text(waited_ns)} in all, "
         f"{name_of(function)} longest",
-        "keep fewer results at a time (let go of references, submit new tasks only when results have been used), or "
-        "give the store more memory (`object_store_memory`)",
+        _FEWER_RESULTS,
+    )
+
+
+def long_to_store(function: str, runs: int, *, took_ns: int, longest_ns: int) -> Words:
+    """Say that results took long to be stored, those of `function` longest, while their runs kept their slots."""
+    return Words(
+        f"results of {count_text(runs, 'run')}, those of {name_of(function)} longest, took {duration_text(took_ns)} to "
+        f"be stored once they were there, {duration_text(longest_ns)} at most, and no slot was free before that: the "
+        "object store was full, so that others had to be written to disk first, or the results are very large",
+        _FEWER_RESULTS,
     )
