@@ -22,6 +22,7 @@ from raytrace_analyze.cli import app
 from raytrace_analyze.command_line.options import OutputFormat
 from raytrace_analyze.commands.traced import merge_and_show
 from raytrace_analyze.printable import printable
+from raytrace_analyze.vocabulary import Engine
 from tests.command_line import cli
 from tests.hostile_spans import PREFIX, SUFFIX, hostile, write_hostile
 from tests.test_hang import two_that_wait_for_each_other
@@ -32,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 COMMANDS = {str(command.name): command.callback for command in app.registered_commands if command.callback}
 READ_NO_SPANS = {"record", "demo", "man", "collect"}
 JOINS_A_CLUSTER = {"collect"}
-"""What is given right here would be looked for on whatever cluster runs on this machine."""
+"""What is given right here would be looked for on whatever cluster runs on this machine; the engine on Ray, too."""
 """What those that run a program show of spans is tested below; here only their errors are."""
 ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 FORMULA = re.compile(r"[=+@\t\r]|-(?![\d.]+$)")
@@ -100,7 +101,7 @@ def variants(command: str, spans: Path) -> Iterator[list[str]]:
         if inner is bool:
             options += [[each] for each in name.split("/")]
         elif inspect.isclass(inner) and issubclass(inner, Enum) and inner is not OutputFormat:
-            options += [[name, str(each)] for each in inner]
+            options += [[name, str(each)] for each in inner if each is not Engine.RAY]
         elif inner in (str, Path):
             options.append([name, f"nothing{SUFFIX}"])
     for each in options:
