@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from raytrace_analyze.decode.records.layout import Layout
 from raytrace_analyze.decode.records.stretch import LARGE_BYTES, read_stretch
 from raytrace_analyze.decode.span_json import decode_span_json
 from raytrace_analyze.model import Problem
@@ -98,6 +99,25 @@ def test_odd_records_among_others(tmp_path, odd):
     record = one_line(span(7, **odd))
     both_ways(tmp_path / "one", usual + record + usual)
     both_ways(tmp_path / "many", usual + record * 300 + usual)
+
+
+def test_a_few_long_values_among_others(tmp_path):
+    """What is cut out is bounded by what there is, not by the longest for each."""
+    usual = many(one_line, 6000)
+    long = one_line(span(7, name="x" * 15_000))
+    content = usual + long * 3 + usual
+    stretch = read_stretch(content, [])
+    assert stretch.raw is not None
+    both_ways(tmp_path / "spans", content)
+
+
+def test_a_file_in_which_each_record_is_another_process(tmp_path):
+    """Nothing is alike: that is not looked for again and again, and nothing of it is kept."""
+    records = [one_line(span(number, resource={"attributes": {"host.name": f"h{number}"}})) for number in range(2000)]
+    layouts: list[Layout] = []
+    assert read_stretch(b"".join(records), layouts).raw is None
+    assert len(layouts) <= 40
+    both_ways(tmp_path / "spans", b"".join(records))
 
 
 @pytest.mark.parametrize("form", [one_line, pretty])

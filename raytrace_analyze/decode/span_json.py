@@ -19,6 +19,9 @@ MAX_RECORD_BYTES = 64 << 20
 _RECORD_START = re.compile(rb'\n\{\s*"name"\s*:\s*"[^"]*"\s*,\s*"context"')
 """A line that starts a record for certain; a file that has none within a part is not parted there."""
 
+_TRIES = 3
+"""So many stretches of a file may have nothing that is laid out alike before it is not looked for any more."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -56,8 +59,9 @@ class _Reader:
         self._is_last_part = stop is None
         self._problems = problems
         self._block_bytes = block_bytes
-        self._layouts: list[Layout] = []
-        """How records of the file are laid out that were read already."""
+        self._layouts: list[Layout] | None = []
+        """How records of the file are laid out that were read already; None: hardly any is like another."""
+        self._tries = _TRIES
         self._data = b""
         """What was read and not decoded yet; starts where a record does."""
         self._position = start
@@ -90,6 +94,9 @@ class _Reader:
         """Take what is up to `end`, but leave there a record that may go on after it."""
         data = self._data[:end]
         stretch = read_stretch(data, self._layouts)
+        self._tries -= stretch.raw is None
+        if not self._tries:
+            self._layouts = None
         batch = self._batch(stretch, data)
         if stretch.unfinished is not None and end - stretch.unfinished < MAX_RECORD_BYTES:
             end = stretch.unfinished

@@ -25,6 +25,8 @@ _WINDOWS = (64, 1 << 10, 1 << 14)
 """How far the end of a text is looked for, one after the other where it is not found."""
 _MOST_LONG = 1 << 10
 """Of more long texts at a time the end is not looked for: memory stays bounded."""
+_MOST_BYTES = 16 << 20
+"""How much is cut out at a time, if there are not single texts that are longer."""
 _MOST_DIGITS = 20
 
 _SHORT = 32
@@ -33,6 +35,8 @@ _SHORT = 32
 _ROUNDS = 3
 _SAMPLES = 12
 """So many records are looked at, so many times, for layouts that are not known yet."""
+_MOST_KNOWN = 32
+"""So many layouts are kept: each is tried on all that is left."""
 _FEWEST = 64
 """So few records are read one by one as fast."""
 
@@ -100,6 +104,10 @@ class Block:
     def texts(self, at: Offsets, lengths: Offsets) -> pl.Series:
         """Give the texts at the offsets, which have these lengths."""
         width = int(lengths.max())
+        if len(at) > 1 and len(at) * width > _MOST_BYTES:  # a few are long, and all would take as much as the longest
+            order = np.argsort(lengths, kind="stable")
+            halves = (order[: len(at) // 2], order[len(at) // 2 :])
+            return pl.concat([self.texts(at[half], lengths[half]) for half in halves]).gather(np.argsort(order))
         if (lengths == width).all():
             return self.wide(at, width) if width else pl.repeat("", len(at), eager=True)
         cut = pl.DataFrame({"bytes": _as_bytes(self.window(at, width)), "length": lengths})
@@ -112,7 +120,8 @@ def _as_bytes(characters: npt.NDArray[np.uint8]) -> pl.Series:
 
 
 def sort_out(block: Block, known: list[Layout]) -> Sorted | None:
-    """Tell which records of the block are laid out alike; adds layouts that it meets to those `known`.
+    """Tell which records of the block are laid out alike; adds layouts that it meets to those `known`,
+    the commonest first.
 
     None where that cannot be told: not all of it is ASCII, or a character is somewhere that ends a string early.
     """
@@ -140,8 +149,11 @@ def sort_out(block: Block, known: list[Layout]) -> Sorted | None:
         if len(left) < _FEWEST:
             break
         samples = left[np.linspace(0, len(left) - 1, _SAMPLES, dtype=np.int64)].tolist()
-        learned = layouts_of([block.data[starts[row] : ends[row]] for row in samples])
-        known += [layout for layout in learned if match(layout)]
+        for layout in layouts_of([block.data[starts[row] : ends[row]] for row in samples]):
+            match(layout)
+    common = sorted(alike, key=lambda found: len(found.rows), reverse=True)
+    met = [found.layout for found in common]
+    known[:] = [*met, *(layout for layout in known if layout not in met)][:_MOST_KNOWN]
     others = [block.data[starts[row] : ends[row]] for row in left.tolist()]
     return Sorted(starts, alike, left) if _adds_up(block, alike, b"".join(others)) else None
 

@@ -74,7 +74,7 @@ class Run:
         return self.text[begin:]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """How a record is laid out, told from one as an example.
 
