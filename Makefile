@@ -23,8 +23,8 @@ install = { uv=$$(command -v uv || command -v $(BIN)/uv) && \
 # What is not compiled at the installation is so at its first use, once.
 unexport PYTHONDONTWRITEBYTECODE
 
-# All tests, three files at a time on two cores: those on Ray mostly wait, the others mostly compute.
-ALL_TESTS := -n 3 --dist loadfile --no-loadscope-reorder
+# All tests, two files at a time, those on Ray beside those that compute: with more, Serve waits for its proxies in vain.
+ALL_TESTS := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-matrix test-lowest lint types tests fuzz torture audit dist docs bench clean browser screenshots
 

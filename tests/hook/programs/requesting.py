@@ -11,6 +11,7 @@ import time
 import aiohttp
 import ray
 from ray import serve
+from ray.serve._private import api
 from starlette.responses import StreamingResponse
 
 PAUSE_S = 0.1
@@ -122,6 +123,7 @@ def main(port, hook):
     ray.init(
         address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", _tracing_startup_hook=hook or None
     )
+    api.HTTP_PROXY_TIMEOUT = 300  # a busy machine takes longer than a minute to start processes
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     for name, (kind, _, _) in APPLICATIONS.items():
         application = kind.bind(Back.bind()) if kind is Front else kind.bind()

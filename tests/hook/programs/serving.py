@@ -5,6 +5,7 @@ import urllib.request
 
 import ray
 from ray import serve
+from ray.serve._private import api
 
 
 @serve.deployment(ray_actor_options={"num_cpus": 0})
@@ -26,6 +27,7 @@ class Front:
 
 
 def main(how, port):
+    api.HTTP_PROXY_TIMEOUT = 300  # a busy machine takes longer than a minute to start processes
     hook = {"_tracing_startup_hook": "raytrace_hook:setup_tracing"} if how == "both" else {}
     ray.init(address="local", num_cpus=1, include_dashboard=False, **hook)
     more = {}
