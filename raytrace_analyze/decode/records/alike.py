@@ -73,6 +73,8 @@ class Sorted:
     alike: Sequence[Alike]
     others: Offsets
     """Records that are like none of these, as positions in `starts`."""
+    texts: Sequence[bytes]
+    """The same as they stand there."""
 
 
 class Block:
@@ -155,7 +157,7 @@ def sort_out(block: Block, known: list[Layout]) -> Sorted | None:
     met = [found.layout for found in common]
     known[:] = [*met, *(layout for layout in known if layout not in met)][:_MOST_KNOWN]
     others = [block.data[starts[row] : ends[row]] for row in left.tolist()]
-    return Sorted(starts, alike, left) if _adds_up(block, alike, b"".join(others)) else None
+    return Sorted(starts, alike, left, others) if _adds_up(block, alike, b"".join(others)) else None
 
 
 def record_starts(block: Block) -> Offsets:

@@ -90,12 +90,6 @@ class Layout:
     """The example, for all that is the same in all records."""
 
     @cached_property
-    def names(self) -> frozenset[str]:
-        """The columns in which records differ."""
-        fixed = (place.name for run in self.runs for place in run.fixed)
-        return frozenset(name for name in (*fixed, *(run.name for run in self.runs)) if name) | {"attributes"}
-
-    @cached_property
     def literals(self) -> bytes:
         """All literals."""
         return b"".join(run.literal for run in self.runs)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from raytrace_analyze.decode.records.alike import Block, sort_out
@@ -63,13 +62,11 @@ def _read_alike(data: bytes, known: list[Layout]) -> Stretch | None:
     found = sort_out(block, known)
     if found is None or len(found.others) > _MOST_OTHERS * len(found.starts):
         return None
-    ends = np.append(found.starts[1:], len(data))
-    others = [data[found.starts[row] : ends[row]] for row in found.others.tolist()]
     try:
-        records = _decoder.decode_lines(b"".join(others))
+        records = _decoder.decode_lines(b"".join(found.texts))
     except NOT_AS_TYPED:
         return None
-    if len(records) != len(others):
+    if len(records) != len(found.texts):
         return None
     return Stretch(offsets=found.starts.tolist(), raw=cut_columns(block, found, records))
 
