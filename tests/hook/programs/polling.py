@@ -97,7 +97,7 @@ def all_cases():
 
     def in_thread(number):
         with case(f"thread {number}"):
-            poll(sleeper.remote(0.3))
+            poll(sleeper.remote(0.5), timeout=0.1)
 
     threads = [threading.Thread(target=in_thread, args=[number]) for number in range(3)]
     for thread in threads:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 _WORK_NS = 1_000_000
 _MOST_IDLE = 5
-"""A thread that was on the CPU that long between two polls, and a fifth of the time, worked: it did not wait."""
+"""A thread that was on the CPU that long after a poll, and a fifth of the time since that began, worked and did not wait.
+
+The poll counts too: a moment on the CPU beside a long poll decides nothing, and on a machine that others use as well the
+clock of a thread runs on, now and then, while it does not.
+"""
 
 
 class HeldWait:
@@ -80,7 +84,7 @@ def _has_worked_since(one: HeldWait) -> bool:
     if one.wait.works_between:
         return False
     used_ns = time.thread_time_ns() - one.cpu_ns
-    return used_ns > _WORK_NS and _MOST_IDLE * used_ns > time.time_ns() - one.wait.end_ns
+    return used_ns > _WORK_NS and _MOST_IDLE * used_ns > time.time_ns() - one.wait.measured_ns
 
 
 os.register_at_fork(after_in_child=held.clear)
