@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import CriticalPath, UsageError, critical_path
-from raytrace_analyze.views.chain import say
+from raytrace_analyze.views.segment_words import say
 from tests.tables import chain, run, span, submit, table, wait
 
 

@@ -1,30 +1,29 @@
-"""The segments of a path as lines of text, folded where there are many."""
+"""The segments of a path as lines of text, folded where there are many.
 
-from collections.abc import Iterable, Iterator, Sequence
+Segments are put together three times, each time those that follow each other: pieces of one thing are a step, steps of
+one function or one loop are a line, and lines that are too short to be told are folded. Until then all is numbers;
+words are made for what is shown.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
 
+import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_TASK_IDS, json_of
-from raytrace_analyze.function_names import DRIVER, name_of, short_name
-from raytrace_analyze.path.outcome import endings, failures
-from raytrace_analyze.serve_names import ROUTE_SPAN
-from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.views.words import CAUSES, ENDINGS, awaited_text, let_go_text, place_name
-from raytrace_analyze.vocabulary import Activity, Category
+from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.views.segment_words import RUN_SPAN, because, loop_text, say, series_text
+from raytrace_analyze.vocabulary import Category
 
-_SHARE_OF_QUEUES = 20
-"""A series says how long its queues were if they were more than one part in so many."""
-_SERIES = 2
-"""From how many runs of one function, one after another, they are one line."""
-
-Segment = dict[str, Any]
-
-_CAUSES_SHOWN = 2
-_SHARE_SHOWN = 10
-"""A cause of less than this part of a wait is not named."""
+_SEVERAL = 2
+"""From how many runs of one function, or submits, one after another, they are one line."""
+_LONG = 100
+"""What took more than this part of a path stands alone: it is no part of a loop."""
+_SAID = ("function", "name", "pid", "on", "cause", "in_flight", "ended", "activity", "idle_in", "idle_at")
+"""What the words of a span's own time are made of."""
+_CATEGORIES = tuple(map(str, Category))
+_ALONE, _SERIES, _LOOP, _FOLDED = range(4)
 
 
 @dataclass(frozen=True)
@@ -40,233 +39,178 @@ class ChainLine:
     is_folded: bool = False
 
 
-def with_endings(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """Say in a column `ended`, of the last own segment of each run that gave no result, how it ended (`Ending`).
+@dataclass(frozen=True)
+class _Parts:
+    """Parts of a path, oldest first: parallel arrays."""
 
-    `spans` is the span table (columns of `schema.TABLE`).
-    """
-    failed = spans.filter(failures()).select("trace_id", "span_id", ended=endings()).unique(["trace_id", "span_id"])
-    is_last = pl.struct("trace_id", "span_id").is_last_distinct() & (pl.col("category") == Category.SELF)
-    found = segments.join(failed, on=["trace_id", "span_id"], how="left", maintain_order="left")
-    return _with_missing(found.with_columns(ended=pl.when(is_last).then("ended")), spans)
+    first: RowIds
+    """The first segment of each."""
+    duration: Nanos
+    category: RowIds
+    """The number of the category that took most of it."""
+    inferred: Flags
+    kind: RowIds
+    """How it is told: alone, as a series, as a loop, or folded."""
+
+    def joined(self, starts: RowIds, kind: RowIds) -> "_Parts":
+        """Give parts of several of these each: from each of these positions to the next."""
+        if starts.size == 0:
+            return self
+        spent = [np.add.reduceat(np.where(self.category == one, self.duration, 0), starts) for one in _numbers()]
+        of_first = self.category[starts]
+        # Of equals the first one's, as for what took no time.
+        ranked = [2 * time + (of_first == one) for one, time in zip(_numbers(), spent, strict=True)]
+        return _Parts(
+            first=self.first[starts],
+            duration=np.add.reduceat(self.duration, starts),
+            category=np.argmax(ranked, axis=0),
+            inferred=np.logical_or.reduceat(self.inferred, starts),
+            kind=kind,
+        )
 
 
-def _with_missing(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """Say in a column `missing`, of waits that did not get what they asked for, a function of which nothing ran."""
-    may_lack = pl.col("attributes").str.contains(AWAITED_TASK_IDS, literal=True)
-    waits = spans.filter(may_lack).join(segments.filter(category=Category.WAIT), on=["trace_id", "span_id"], how="semi")
-    asked = [json_of(text, {}).get(AWAITED_TASK_IDS) for text in waits.get_column("attributes")]
-    first = [ids[0] if isinstance(ids, list) and ids and isinstance(ids[0], str) else None for ids in asked]
-    ran = spans.filter(pl.col("category") == "task").select("session", submitted_task_id="task_id")
-    known = pl.DataFrame({"submitted_task_id": first}, schema={"submitted_task_id": pl.String}).drop_nulls()
-    named = spans.filter(pl.col("submitted_task_id").is_not_null()).join(known, on="submitted_task_id", how="semi")
-    named = named.join(ran, on=["session", "submitted_task_id"], how="anti")
-    names = named.select("session", asked="submitted_task_id", missing="function").unique(["session", "asked"])
-    told = waits.select("trace_id", "span_id", "session", asked=pl.Series(first, dtype=pl.String))
-    told = told.join(names, on=["session", "asked"]).select("trace_id", "span_id", "missing")
-    return segments.join(told, on=["trace_id", "span_id"], how="left", maintain_order="left")
+def _numbers() -> range:
+    return range(len(_CATEGORIES))
 
 
 def chain_lines(segments: pl.DataFrame, top: int) -> list[ChainLine]:
-    """Tell a path in about `top` lines, oldest first; how runs ended, where `with_endings` has told it.
+    """Tell a path in about `top` lines, oldest first.
 
-    A short path is told segment by segment. Of a long one, runs of one function that follow each other are
-    one line, and then the `top` longest lines stay and what lies between them is folded. Nothing is left out:
-    the lines' durations add up to the makespan.
+    A short path is told segment by segment. Of a long one, runs of one function that follow each other are one line, as
+    are the turns of a loop that submits, and then the `top` longest lines stay and what lies between them is folded.
+    Nothing is left out: the lines' durations add up to the makespan.
+
+    Args:
+        segments: the columns of `SEGMENTS`; `on` (the actor's name), `ended`, `missing` (`with_endings`) may be there.
+        top: how many lines.
     """
-    rows = list(_joined(_whole_queues(segments)))
-    if len(rows) <= top:
-        return [_line(row) for row in rows]
-    lines = [line for _, group in groupby(rows, key=_in_series) for line in _series(list(group))]
-    if len(lines) <= top:
-        return lines
-    longest = set(sorted(range(len(lines)), key=lambda index: -lines[index].duration_ns)[:top])
-    folded: list[ChainLine] = []
-    for is_long, group in groupby(range(len(lines)), key=lambda index: index in longest):
-        members = [lines[index] for index in group]
-        folded += members if is_long or len(members) == 1 else [_fold(members)]
-    return folded
+    if segments.is_empty():
+        return []
+    steps = _steps(segments)
+    if steps.first.size <= top:
+        return list(_told(segments, steps))
+    lines = _lines(segments, steps)
+    if lines.first.size <= top:
+        return list(_told(segments, lines))
+    is_long = np.zeros(lines.first.size, dtype=np.bool_)
+    is_long[np.argsort(-lines.duration, kind="stable")[:top]] = True
+    starts = np.flatnonzero(is_long | np.append(True, is_long[:-1]))
+    sizes = np.diff(starts, append=is_long.size)
+    folded = lines.joined(starts, np.where(sizes > 1, _FOLDED, lines.kind[starts]))
+    return list(_told(segments, folded, lines))
 
 
-def _whole_queues(segments: pl.DataFrame) -> Iterator[Segment]:
-    """Give the segments, those of one wait in a queue as one, whose `cause` says in words what it was for."""
-    rows = segments.iter_rows(named=True)
-    for (_, _, is_queue), group in groupby(
-        rows, key=lambda row: (row["span_id"], row["via"], row["category"] == "queue")
-    ):
-        if not is_queue:
-            yield from group
-            continue
-        pieces = list(group)
-        duration = sum(piece["duration_ns"] for piece in pieces)
-        told = {"cause": _because(pieces), "pieces": pieces}
-        yield {**pieces[0], "end_ns": pieces[-1]["end_ns"], "duration_ns": duration, **told}
-
-
-def _joined(rows: Iterable[Segment]) -> Iterator[Segment]:
-    """Give the segments, what a span does on both sides of something that took no time as one."""
-    for (_, is_own, _), group in groupby(rows, key=lambda row: (row["span_id"], row["category"] == "self", say(row))):
-        first, *others = group
-        if not is_own or not others:
-            yield from (first, *others)
-            continue
-        took = sum(row["duration_ns"] for row in (first, *others))
-        inferred = any(row["inferred"] for row in (first, *others))
-        yield {**first, "end_ns": others[-1]["end_ns"], "duration_ns": took, "inferred": inferred}
-
-
-def _because(pieces: Sequence[Segment]) -> str | None:
-    """Name the causes that took most of some waits; where there are several, with their times."""
-    times: dict[str, int] = {}
-    for piece in pieces:
-        if piece["cause"] is not None:
-            times[piece["cause"]] = times.get(piece["cause"], 0) + piece["duration_ns"]
-    if not times:
-        return None
-    ranked = sorted(times.items(), key=lambda item: -item[1])[:_CAUSES_SHOWN]
-    named = [(CAUSES.get(cause, cause), time) for cause, time in ranked if time * _SHARE_SHOWN >= ranked[0][1]]
-    if len(named) < 2:
-        return named[0][0] if named else None
-    return ", ".join(f"{text} {duration_text(time)}" for text, time in named)
-
-
-def say(segment: Segment) -> str:
-    """Tell a segment in words."""
-    function = short_name(segment["function"])
-    name = segment["name"]
-    where = f" [process {segment['pid']}]" if segment["pid"] is not None else ""
-    where = f" [{segment['on']}]" if segment.get("on") else where
-    because = f" ({segment['cause']})" if segment["cause"] else ""
-    who = "the driver" if function == DRIVER else function
-    ending = ", never ended" if segment["in_flight"] else ""
-    ending = f", and {ENDINGS[segment['ended']]}" if segment.get("ended") else ending
-    match segment["category"]:
-        case "submit" if str(segment["name"]).startswith(ROUTE_SPAN):
-            return f"a request of {function} waits for a replica that takes it (router's queue){where}"
-        case "submit":
-            return f"{function} is submitted{because}{where}"
-        case "queue":
-            return f"{function} waits to start{because}{where if segment.get('on') else ''}"
-        case "fetch":
-            return f"{who} {let_go_text(segment['idle_in'], name)}{where}"
-        case "wait":
-            missing = segment.get("missing")
-            what = f" for {short_name(missing)}, which never started" if missing else ""
-            return f"{who} waits {awaited_text(segment['idle_in'], name)}{what}{because}{ending}{where}"
-    if name is None:
-        return "the driver runs, or waits for something not traced"
-    is_whole = _is_run(segment) or name == "ray.driver"
-    does = _does(segment)
-    if does is None:
-        return f"{who} {'runs' if is_whole else f'is in {name}'}{ending}{where}"
-    return f"{who} {does}{'' if is_whole else f' (in {name})'}{ending}{where}"
-
-
-def _does(segment: Segment) -> str | None:
-    """Say what a span's own time was, None where nobody looked."""
-    if segment["activity"] == Activity.CPU:
-        return "works"
-    if segment["activity"] == Activity.IDLE:
-        at = f" at {place_name(segment['idle_at'])}" if segment["idle_at"] else ""
-        return f"is idle in {segment['idle_in'] or 'something'}{at}"
-    return None
-
-
-def activity_text(row: dict[str, Any]) -> str:
-    """Say how much of its own time a span was on the CPU, idle and in what, unknown (a row of `RUN_ACTIVITY`)."""
-    parts = []
-    if row["cpu_ns"]:
-        parts.append(f"{duration_text(row['cpu_ns'])} on the CPU")
-    if row["idle_ns"]:
-        at = f" at {place_name(row['idle_at'])}" if row["idle_at"] else ""
-        elsewhere = row["idle_ns"] - row["idle_there_ns"]
-        rest = f" ({duration_text(elsewhere)} of it elsewhere)" if elsewhere * _SHARE_SHOWN > row["idle_ns"] else ""
-        parts.append(f"{duration_text(row['idle_ns'])} idle in {row['idle_in'] or 'something'}{at}{rest}")
-    if row["unknown_ns"] * _SHARE_SHOWN > row["self_ns"]:
-        parts.append(f"{duration_text(row['unknown_ns'])} unknown")
-    inside = "" if _is_run(row) or row["name"] == "ray.driver" else f" (in {row['name']})"
-    return f"{name_of(row['function'])}{inside} ran {duration_text(row['self_ns'])}: {', '.join(parts)}."
-
-
-def _is_run(segment: Segment) -> bool:
-    return str(segment["name"]).endswith("ray.remote_worker")
-
-
-def _in_series(segment: Segment) -> str | None:
-    """What a segment can be in a series with: others of its function, but for the driver and submits."""
-    is_own = segment["function"] != DRIVER and segment["category"] != "submit"
-    return segment["function"] if is_own else None
-
-
-def _series(segments: Sequence[Segment]) -> Iterator[ChainLine]:
-    """Tell segments of one function that follow each other, as one line where they are several runs."""
-    runs = {segment["span_id"] for segment in segments if _is_run(segment) and segment["category"] == "self"}
-    if len(runs) < _SERIES or _in_series(segments[0]) is None:
-        yield from map(_line, segments)
-        return
-    rest = segments
-    if segments[0]["category"] == "queue":
-        yield _line(segments[0])
-        rest = segments[1:]
-    places = {segment.get("on") for segment in segments}
-    on = f" [{places.pop()}]" if len(places) == 1 and None not in places else ""
-    text = (
-        f"{short_name(segments[0]['function'])} runs {count_text(len(runs), 'time')}, "
-        f"{_in_what_order(rest, runs)}, the longest {duration_text(_longest_run(rest))}{on}"
+def _steps(segments: pl.DataFrame) -> _Parts:
+    """Put the pieces of one wait in a queue together, and what a span does on both sides of what took no time."""
+    category = segments.get_column("category").cast(pl.Enum(_CATEGORIES)).to_physical().to_numpy().astype(np.int64)
+    is_queue, is_own = (pl.col("category") == one for one in (Category.QUEUE, Category.SELF))
+    is_queue_on = is_queue & is_queue.shift(fill_value=False) & _as_before("via")
+    said = [_as_before(column) for column in _SAID if column in segments.columns]
+    is_own_on = is_own & is_own.shift(fill_value=False) & pl.all_horizontal(said)
+    is_on = segments.select(_as_before("span_id") & (is_queue_on | is_own_on)).to_series().to_numpy()
+    each = _Parts(
+        first=np.arange(segments.height),
+        duration=segments.get_column("duration_ns").to_numpy(),
+        category=category,
+        inferred=segments.get_column("inferred").to_numpy(),
+        kind=np.full(segments.height, _ALONE),
     )
-    took = sum(segment["duration_ns"] for segment in rest)
-    waits = [segment for segment in rest if segment["category"] == "wait"]
-    waited = sum(segment["duration_ns"] for segment in waits)
-    if waited * _SHARE_OF_QUEUES > took:
-        longest = max(waits, key=lambda segment: segment["duration_ns"])
-        text += f"; {duration_text(waited)} of it waiting {awaited_text(longest['idle_in'], longest['name'])}"
-    between = sum(segment["duration_ns"] for segment in rest if segment["category"] == "queue")
-    lost = sum(1 for segment in rest if segment.get("ended"))
-    if lost:
-        text += f"; {lost:,} of them gave no result"
-    if between * _SHARE_OF_QUEUES > took:
-        because = _because([piece for segment in rest for piece in segment.get("pieces", ())])
-        text += f"; {duration_text(between)} of it waiting to start{f' ({because})' if because else ''}"
-    yield _sum([_line(segment) for segment in rest], text)
+    starts = np.flatnonzero(~is_on)
+    return each if starts.size == segments.height else each.joined(starts, np.full(starts.size, _ALONE))
 
 
-def _in_what_order(segments: Sequence[Segment], runs: set[str | None]) -> str:
-    """Say whether runs followed each other, or the path went to and fro between them."""
-    visits = groupby(segment["span_id"] for segment in segments if segment["span_id"] in runs)
-    return "one after another" if sum(1 for _ in visits) <= len(runs) else "in turn"
+def _as_before(column: str) -> pl.Expr:
+    return pl.col(column).eq_missing(pl.col(column).shift())
 
 
-def _longest_run(segments: Sequence[Segment]) -> int:
-    """The longest stretch between two queues: a run with all that is nested in it."""
-    lengths: list[int] = [0]
-    for segment in segments:
-        if segment["category"] == "queue":
-            lengths.append(0)
+def _lines(segments: pl.DataFrame, steps: _Parts) -> _Parts:
+    """Put runs of one function that follow each other into one line each, and the turns of loops that submit."""
+    told = segments.select("category", "function", "name", "span_id")[steps.first].with_row_index("step")
+    told = told.with_columns(is_short=pl.Series(steps.duration * _LONG <= steps.duration.sum()))
+    loop, in_loop = _loops(told)
+    series, in_series = _series(told.with_columns(in_loop=pl.Series(in_loop)))
+    kind = np.select([in_loop, in_series], [_LOOP, _SERIES], _ALONE)
+    group = np.select([in_loop, in_series], [loop, series], -1)
+    is_on = (kind[1:] != _ALONE) & (kind[1:] == kind[:-1]) & (group[1:] == group[:-1])
+    starts = np.flatnonzero(~np.append(False, is_on))
+    return steps.joined(starts, kind[starts])
+
+
+def _loops(steps: pl.DataFrame) -> tuple[RowIds, Flags]:
+    """Number what one span does and submits in turn; and tell the steps of those that submit several times."""
+    is_submit, is_own = (pl.col("category") == one for one in (Category.SUBMIT, Category.SELF))
+    spans = pl.when(is_own).then(pl.col("span_id").fill_null(""))
+    found = (
+        steps.lazy()
+        .with_columns(may=(is_submit | is_own) & pl.col("is_short"), span=spans)
+        .with_columns(stretch=pl.col("may").rle_id())
+        .with_columns(span=pl.col("span").forward_fill().backward_fill().over("stretch"))
+        .with_columns(loop=pl.struct("stretch", "span").rle_id().cast(pl.Int64))
+        .with_columns(submits=is_submit.sum().over("loop"))
+        .select("loop", is_one=pl.col("may") & (pl.col("submits") >= _SEVERAL))
+        .collect()
+    )
+    return found.get_column("loop").to_numpy(), found.get_column("is_one").to_numpy()
+
+
+def _series(steps: pl.DataFrame) -> tuple[RowIds, Flags]:
+    """Number what follows each other of one function; and tell the steps of those that are several runs.
+
+    What the first of them waited for in its queue is a step of its own.
+    """
+    may = (pl.col("function") != DRIVER) & (pl.col("category") != Category.SUBMIT) & ~pl.col("in_loop")
+    is_run = (pl.col("category") == Category.SELF) & pl.col("name").str.ends_with(RUN_SPAN)
+    leads = pl.col("step") == pl.col("step").first().over("series")
+    found = (
+        steps.lazy()
+        .with_columns(may=may.fill_null(False))
+        .with_columns(series=pl.struct("may", "function").rle_id().cast(pl.Int64))
+        .with_columns(runs=pl.col("span_id").filter(is_run).n_unique().over("series"))
+        .select(
+            "series",
+            is_one=pl.col("may") & (pl.col("runs") >= _SEVERAL) & ~(leads & (pl.col("category") == Category.QUEUE)),
+        )
+        .collect()
+    )
+    return found.get_column("series").to_numpy(), found.get_column("is_one").to_numpy()
+
+
+def _told(segments: pl.DataFrame, parts: _Parts, within: _Parts | None = None) -> Iterator[ChainLine]:
+    """Say these parts; of folded ones how many lines `within` they are, and the longest of them."""
+    starts = segments.get_column("start_ns").to_numpy()[parts.first]
+    ends = np.append(parts.first[1:], segments.height)
+    for number, (first, end) in enumerate(zip(parts.first.tolist(), ends.tolist(), strict=True)):
+        kind = int(parts.kind[number])
+        if within is not None and kind == _FOLDED:
+            text = _folded_text(segments, within, first, end)
         else:
-            lengths[-1] += segment["duration_ns"]
-    return max(lengths)
+            text = _text(segments[first:end], kind)
+        yield ChainLine(
+            start_ns=int(starts[number]),
+            duration_ns=int(parts.duration[number]),
+            category=_CATEGORIES[parts.category[number]],
+            text=text,
+            inferred=bool(parts.inferred[number]),
+            is_folded=kind == _FOLDED,
+        )
 
 
-def _fold(lines: Sequence[ChainLine]) -> ChainLine:
-    longest = max(lines, key=lambda line: line.duration_ns)
-    return _sum(lines, f"... {len(lines)} short steps, the longest: {longest.text}", is_folded=True)
+def _folded_text(segments: pl.DataFrame, lines: _Parts, first: int, end: int) -> str:
+    """Say what the lines between two segments are."""
+    left, right = np.searchsorted(lines.first, [first, end]).tolist()
+    longest = left + int(np.argmax(lines.duration[left:right]))
+    until = int(lines.first[longest + 1]) if longest + 1 < lines.first.size else segments.height
+    text = _text(segments[int(lines.first[longest]) : until], int(lines.kind[longest]))
+    return f"... {right - left:,} short steps, the longest: {text}"
 
 
-def _sum(lines: Sequence[ChainLine], text: str, *, is_folded: bool = False) -> ChainLine:
-    by_category: dict[str, int] = {}
-    for line in lines:
-        by_category[line.category] = by_category.get(line.category, 0) + line.duration_ns
-    return ChainLine(
-        start_ns=lines[0].start_ns,
-        duration_ns=sum(by_category.values()),
-        category=max(by_category, key=lambda category: by_category[category]),
-        text=text,
-        inferred=any(line.inferred for line in lines),
-        is_folded=is_folded,
-    )
-
-
-def _line(segment: Segment) -> ChainLine:
-    return ChainLine(
-        segment["start_ns"], segment["duration_ns"], segment["category"], say(segment), segment["inferred"]
-    )
+def _text(pieces: pl.DataFrame, kind: int) -> str:
+    """Say one step (its pieces), one series or one loop."""
+    if kind == _SERIES:
+        return series_text(pieces)
+    if kind == _LOOP:
+        return loop_text(pieces)
+    segment = pieces.row(0, named=True)
+    if segment["category"] == Category.QUEUE:
+        segment["cause"] = because(pieces.select("cause", "duration_ns").iter_rows())
+    return say(segment)

@@ -9,9 +9,11 @@ from rich.table import Table
 from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import activity_text, chain_lines, with_endings
+from raytrace_analyze.views.chain import chain_lines
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.segment_endings import with_endings
+from raytrace_analyze.views.segment_words import activity_text
 from raytrace_analyze.views.summary_view import how_it_ended, where_it_failed
 from raytrace_analyze.views.words import CATEGORIES, group_text
 from raytrace_analyze.vocabulary import ScopeKind

@@ -11,7 +11,9 @@ from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import KINDS, Kind, kind_named, kind_of
 from raytrace_analyze.report.markup import Markup, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import chain_lines, say, with_endings
+from raytrace_analyze.views.chain import chain_lines
+from raytrace_analyze.views.segment_endings import with_endings
+from raytrace_analyze.views.segment_words import say
 from raytrace_analyze.views.words import CATEGORIES
 
 _NARROWEST = 1 / 2000

@@ -1,0 +1,34 @@
+"""What is said of segments beside what they are: how a run ended, and what a wait did not get."""
+
+import polars as pl
+
+from raytrace_analyze.attributes import AWAITED_TASK_IDS, json_of
+from raytrace_analyze.path.outcome import endings, failures
+from raytrace_analyze.vocabulary import Category
+
+
+def with_endings(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Say in a column `ended`, of the last own segment of each run that gave no result, how it ended (`Ending`).
+
+    `spans` is the span table (columns of `schema.TABLE`).
+    """
+    failed = spans.filter(failures()).select("trace_id", "span_id", ended=endings()).unique(["trace_id", "span_id"])
+    is_last = pl.struct("trace_id", "span_id").is_last_distinct() & (pl.col("category") == Category.SELF)
+    found = segments.join(failed, on=["trace_id", "span_id"], how="left", maintain_order="left")
+    return _with_missing(found.with_columns(ended=pl.when(is_last).then("ended")), spans)
+
+
+def _with_missing(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Say in a column `missing`, of waits that did not get what they asked for, a function of which nothing ran."""
+    may_lack = pl.col("attributes").str.contains(AWAITED_TASK_IDS, literal=True)
+    waits = spans.filter(may_lack).join(segments.filter(category=Category.WAIT), on=["trace_id", "span_id"], how="semi")
+    asked = [json_of(text, {}).get(AWAITED_TASK_IDS) for text in waits.get_column("attributes")]
+    first = [ids[0] if isinstance(ids, list) and ids and isinstance(ids[0], str) else None for ids in asked]
+    ran = spans.filter(pl.col("category") == "task").select("session", submitted_task_id="task_id")
+    known = pl.DataFrame({"submitted_task_id": first}, schema={"submitted_task_id": pl.String}).drop_nulls()
+    named = spans.filter(pl.col("submitted_task_id").is_not_null()).join(known, on="submitted_task_id", how="semi")
+    named = named.join(ran, on=["session", "submitted_task_id"], how="anti")
+    names = named.select("session", asked="submitted_task_id", missing="function").unique(["session", "asked"])
+    told = waits.select("trace_id", "span_id", "session", asked=pl.Series(first, dtype=pl.String))
+    told = told.join(names, on=["session", "asked"]).select("trace_id", "span_id", "missing")
+    return segments.join(told, on=["trace_id", "span_id"], how="left", maintain_order="left")

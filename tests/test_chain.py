@@ -1,0 +1,64 @@
+"""The chain as lines: what is long is told in few of them, and nothing is left out."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from raytrace_analyze import critical_path, read_spans
+from raytrace_analyze.views.chain import ChainLine, chain_lines
+from raytrace_analyze.views.segment_endings import with_endings
+from tests.tables import run, span, submit, table, wait
+
+SAMPLES = Path(__file__).parent.parent / "sample_spans"
+CAPTURES = sorted(folder.parent.name for folder in SAMPLES.glob("*/spans"))
+
+
+def lines_of(spans: pl.DataFrame, top: int) -> list[ChainLine]:
+    path = critical_path(spans)
+    return chain_lines(with_endings(path.segments, path.spans), top)
+
+
+def loop(times: int, *, pause: int = 0) -> pl.DataFrame:
+    """A driver that submits so many tasks, 3 ns each and 2 ns of its own in between, and gets the last one's result.
+
+    driver [..s..s..s....s][get......]
+    the last run             ....[===]
+    """
+    submits = [submit(f"s{one}", 5 * one, 5 * one + 3, "driver", function="load") for one in range(times)]
+    began = 5 * times + pause
+    return table(
+        span("driver", 0, began + 1000, name="ray.driver"),
+        *submits[:-1],
+        submit("last", began - 5, began - 2, "driver", function="load", submitted_task_id="t1"),
+        run("r", began + 100, began + 900, "last", "t1", function="load"),
+        wait("get", began, began + 950, "driver", ["t1"]),
+        recorded=True,
+    )
+
+
+def test_a_loop_that_submits_is_one_line() -> None:
+    first, *rest = [line.text for line in lines_of(loop(500), 10)]
+    assert first.startswith("the driver submits load 500 times, one after another, 1.50 µs of it submitting")
+    assert not any("submit" in text for text in rest)
+    assert rest[-1].startswith("the driver")
+
+
+def test_what_takes_long_within_a_loop_stands_alone() -> None:
+    texts = [line.text.split(",")[0] for line in lines_of(loop(500, pause=10_000), 10)]
+    submits = ["the driver submits load 499 times", "the driver runs [process 1]", "load is submitted [process 1]"]
+    assert texts[:3] == submits
+
+
+@pytest.mark.parametrize("capture", CAPTURES)
+def test_lines_of_any_number_add_up_to_the_makespan(capture: str) -> None:
+    path = critical_path(read_spans(SAMPLES / capture / "spans"))
+    segments = with_endings(path.segments, path.spans)
+    for top in (1, 2, 5, 40):
+        lines = chain_lines(segments, top)
+        assert len(lines) <= 2 * top + 1
+        assert sum(line.duration_ns for line in lines) == path.makespan_ns
+        begins = [path.start_ns]
+        for line in lines:
+            assert line.start_ns == begins[-1]
+            begins.append(line.start_ns + line.duration_ns)
