@@ -119,7 +119,7 @@ def told(attributes: _Texts, name: str) -> _Texts:
 
 
 def _cut_out(texts: pl.Series, name: str) -> pl.Series:
-    """Cut a value out of JSON that names it; parsing all of that, as is done for the rest, takes three times as long."""
+    """Cut a value out of JSON that names it; parsing all of that, as is done for the rest, takes longer."""
     value = texts.str.extract(rf'"{re.escape(name)}"\s*:\s*({_VALUE})').str.json_path_match("$")
     left = (value.is_null() | texts.str.contains_any(_NESTED)).arg_true()
     return value if left.is_empty() else value.scatter(left, texts.gather(left).str.json_path_match(f"$['{name}']"))

@@ -14,7 +14,7 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.constraints import build_graph
 from raytrace_analyze.replay.critical import critical_functions
-from raytrace_analyze.replay.forward import replay
+from raytrace_analyze.replay.forward import as_observed, replay
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.trace.clipping import scope_spans
 from raytrace_analyze.trace.scopes import number_scopes
@@ -42,6 +42,12 @@ def check_unchanged(spans: pl.DataFrame, *, infer: bool = True, had_slots: int |
             after = replay(graph)
             assert np.array_equal(after.time, graph.events.time)
             assert after.makespan_ns == scoped.end[scoped.root(number)] - scoped.start[scoped.root(number)]
+            told = as_observed(graph)
+            for name in ("time", "lag", "length"):
+                assert np.array_equal(getattr(told, name), getattr(after, name)), name
+            # Of several that were there at one time either was the last.
+            assert np.array_equal(told.last < 0, after.last < 0)
+            assert np.array_equal(graph.events.time[told.last], graph.events.time[after.last])
 
 
 @pytest.mark.parametrize("capture", CAPTURES)

@@ -15,7 +15,7 @@ from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
 from raytrace_analyze.replay.critical import critical_stretches
-from raytrace_analyze.replay.forward import Replay, replay
+from raytrace_analyze.replay.forward import Replay, as_observed
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
@@ -105,7 +105,7 @@ class Facts:
     @cached_property
     def now(self) -> Replay:
         """The job replayed as it was."""
-        return replay(self.graph)
+        return as_observed(self.graph)
 
     @cached_property
     def critical(self) -> tuple[RowIds, RowIds]:

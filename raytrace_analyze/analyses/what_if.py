@@ -14,7 +14,7 @@ from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.change import Change, check_change, find_name, work_by_function
 from raytrace_analyze.replay.critical import critical_functions
-from raytrace_analyze.replay.forward import Replay, replay
+from raytrace_analyze.replay.forward import Replay, as_observed, replay
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import duration_text
@@ -120,7 +120,7 @@ def predict(job: Job, change: Change) -> WhatIf:
     check_change(change)
     speedup = {find_name(job.graph, name): factor for name, factor in change.speedup.items()}
     change = Change(speedup, change.remove_queue, change.slots, change.infinite_slots)
-    after = replay(job.graph, change)
+    after = as_observed(job.graph) if change == Change() else replay(job.graph, change)
     saturating, then = None, None
     if len(speedup) == 1 and change == Change(speedup):
         ((function, factor),) = speedup.items()
@@ -150,7 +150,7 @@ def best_speedup(job: Job, more_than_ns: int = 0) -> tuple[str, int] | None:
     libraries do for themselves nobody can make faster.
     """
     best: tuple[int, int, str] | None = None
-    others = _on_path(replay(job.graph)).filter(~is_rays_own(pl.col("function")).fill_null(value=False))
+    others = _on_path(as_observed(job.graph)).filter(~is_rays_own(pl.col("function")).fill_null(value=False))
     for function, critical_ns in others.select("function", "self_ns").iter_rows():
         if critical_ns <= 2 * (best[0] if best else more_than_ns):
             break

@@ -66,6 +66,30 @@ def replay(graph: Graph, change: Change | None = None) -> Replay:
     return Replay(graph, time, lag, length, last)
 
 
+def as_observed(graph: Graph) -> Replay:
+    """Give the replay without a change of a graph as it was built: every event is where it was observed.
+
+    What `replay(graph)` gives, where runs wait for slots without playing that.
+    """
+    slots, events, demand = graph.slots, graph.events, graph.demand
+    if slots is None or graph.lanes is not None:
+        return replay(graph)
+    start = graph.activity[events.start_of[demand.run]]
+    kept = ~graph.of_slot | ~np.isin(graph.target, start[~slots.jumped])
+    source, target = graph.source[kept], graph.target[kept]
+    then = events.time[source] + graph.delay[kept]
+    ready = np.full(graph.first.size, np.iinfo(np.int64).min)
+    np.maximum.at(ready, target, then)
+    last = np.full(graph.first.size, -1)
+    # Of several at one time the first, as when it is played.
+    binding = np.flatnonzero(then == ready[target])[::-1]
+    last[target[binding]] = source[binding]
+    by_run, by_wait = ((by >= 0) & ~slots.jumped for by in (slots.by_run, slots.by_wait))
+    last[start[by_run]] = events.end_of[demand.run[slots.by_run[by_run]]]
+    last[start[by_wait]] = demand.pause_event[slots.by_wait[by_wait]]
+    return Replay(graph, events.time, graph.lag, stretches(graph, Change()), last)
+
+
 def _forward(graph: Graph, change: Change, offset: RowIds, lag: Nanos) -> tuple[RowIds, RowIds]:
     without_slots = _ignores_queues(change)
     if change.slots is None and (without_slots or (graph.slots is None and graph.lanes is None)):
