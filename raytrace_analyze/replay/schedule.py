@@ -13,6 +13,8 @@ from raytrace_analyze.replay.slot_model import FREED, PAUSED, RELEASED, STARTED,
 from raytrace_analyze.table.lineage import Nanos, RowIds
 
 _NEVER = -1
+_Ticket = tuple[int, ...]
+"""Who waits: when it became ready, what tells it from others of that time, and its activity."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class _Stage:
         events = graph.events
         start, end = graph.activity[events.start_of[demand.run]], events.end_of[demand.run]
         capacity = plan.capacity if plan.capacity is not None else slots.capacity if slots else None
-        self.pool = Pool(capacity or 0)
+        self.pool: Pool[_Ticket] = Pool(capacity or 0)
         amounts = np.minimum(demand.amount, capacity or 0)
         self.amount = self._by_piece(start, amounts, 0)
         waits_turn = np.ones(start.size, dtype=np.bool_)
@@ -105,7 +107,8 @@ class _Stage:
     def _place_calls(self, plan: Plan) -> None:
         """Note whose turn on an actor is waited for where, and where it comes free."""
         lanes, graph = plan.graph.lanes, plan.graph
-        self.lanes = [] if lanes is None else [Pool(limit * UNIT) for limit in lanes.limit.tolist()]
+        limits = [] if lanes is None else lanes.limit.tolist()
+        self.lanes: list[Pool[_Ticket]] = [Pool(limit * UNIT) for limit in limits]
         run, lane = (np.empty(0, dtype=np.int64),) * 2 if lanes is None else (lanes.run, lanes.lane)
         start, end = graph.activity[graph.events.start_of[run]], graph.events.end_of[run]
         self.lane = self._by_piece(start, lane, -1)
@@ -176,14 +179,15 @@ class _Stage:
                         beginning.append((after, then + lag[after]))
             if not happenings:
                 # Where nothing more happens although some still wait, the first of them goes on.
-                activity = -1
+                first_granted = None
                 for each in (pool, *lanes):
                     each.used = 0
-                    activity = each.next_granted()
-                    if activity >= 0:
+                    first_granted = each.next_granted()
+                    if first_granted is not None:
                         break
-                if activity < 0:
+                if first_granted is None:
                     return
+                activity = first_granted[-1]
                 beginning.append((activity, latest + lag[activity]))
                 continue
             now, what, since, activity = heappop(happenings)
@@ -215,8 +219,9 @@ class _Stage:
                 elif pool.ask(amount[activity], (now + put_back[activity], int(what == RELEASED), since, activity)):
                     beginning.append((activity, now + lag[activity]))
                 continue
-            while granted >= 0:
-                last[granted] = event
-                beginning.append((granted, now + lag[granted]))
+            while granted is not None:
+                activity = granted[-1]
+                last[activity] = event
+                beginning.append((activity, now + lag[activity]))
                 granted = of.next_granted()
             beginning.reverse()

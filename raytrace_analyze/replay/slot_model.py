@@ -159,7 +159,6 @@ class _Times:
         """What happens (a run asks, ends, starts; a pause ends, begins), to which of them, and when."""
         self.pause_of = demand.pause_of.tolist()
         self.ready, self.start = demand.ready.tolist(), demand.start.tolist()
-        self.submitted, self.released = demand.submitted.tolist(), demand.released.tolist()
 
 
 def _try(times: _Times, capacity: int, priority: Nanos, most: int | None) -> SlotModel | None:
@@ -169,15 +168,19 @@ def _try(times: _Times, capacity: int, priority: Nanos, most: int | None) -> Slo
     """
     demand, pause_of, ready, start = times.demand, times.pause_of, times.ready, times.start
     amounts = np.minimum(demand.amount, capacity).tolist()
-    places, submitted, released = (demand.ready + priority).tolist(), times.submitted, times.released
+    # Who is first in the queue is known for all of them at once.
+    queue = np.lexsort((demand.submitted, demand.released, demand.ready + priority))
+    place = np.empty_like(queue)
+    place[queue] = np.arange(queue.size)
+    places, in_place = place.tolist(), queue.tolist()
     runs = demand.run.size
     granted, by_run, by_wait = [-1] * runs, [-1] * runs, [-1] * runs
     jumped = [False] * runs
-    pool = Pool(capacity)
+    pool: Pool[int] = Pool(capacity)
     unexplained = 0
     for event, one, now in times.events:
         if event == 0:
-            if pool.ask(amounts[one], (places[one], released[one], submitted[one], one)):
+            if pool.ask(amounts[one], places[one]):
                 granted[one] = now
                 unexplained += start[one] - now
         elif event == 2:
@@ -189,15 +192,16 @@ def _try(times: _Times, capacity: int, priority: Nanos, most: int | None) -> Slo
         elif event == 3:
             pool.take(amounts[pause_of[one]])
         else:
-            waiting = pool.give(amounts[one if event == 1 else pause_of[one]])
-            while waiting >= 0:
+            ticket = pool.give(amounts[one if event == 1 else pause_of[one]])
+            while ticket is not None:
+                waiting = in_place[ticket]
                 if jumped[waiting]:
-                    waiting = pool.give(amounts[waiting])
+                    ticket = pool.give(amounts[waiting])
                     continue
                 granted[waiting] = now
                 unexplained += start[waiting] - now + _SURPRISE_NS * (now > ready[waiting])
                 (by_run if event == 1 else by_wait)[waiting] = one
-                waiting = pool.next_granted()
+                ticket = pool.next_granted()
             if most is not None and unexplained > most:
                 return None
     model = SlotModel(
