@@ -21,6 +21,7 @@ from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.replay.slot_model import cpu_demands
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
+from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.vocabulary import Cause
@@ -277,6 +278,14 @@ class Facts:
         runs = self.relations.ready.of(wait)
         inside: Flags = self.graph.events.start_of[runs] >= 0
         return runs[inside]
+
+    def all_ready_runs(self, waits: RowIds) -> tuple[RowIds, RowIds]:
+        """Give the runs in the job whose results these waits came back with, and for each of them the wait."""
+        ready = self.relations.ready
+        sizes = ready.first[waits + 1] - ready.first[waits]
+        runs = ready.members[np.repeat(ready.first[waits], sizes) + numbers_within(sizes)]
+        inside: Flags = self.graph.events.start_of[runs] >= 0
+        return np.repeat(waits, sizes)[inside], runs[inside]
 
 
 def _by_flow(head: RowIds, rows: RowIds) -> dict[int, RowIds]:

@@ -78,17 +78,18 @@ def unnecessary_candidates(facts: Facts) -> Iterator[Candidate]:
 def _handovers(facts: Facts) -> Iterator[tuple[int, int]]:
     """Give the waits that came back with a task's result, each with the submits up to the next one at its place."""
     has_results = np.diff(facts.relations.ready.first) > 0
+    is_submit, start = facts.structure.is_submit, facts.start
     for flow, submits in facts.submits_of.items():
         waits = facts.waits_of.get(flow)
-        if waits is None:
+        if waits is None or start[submits[-1]] < start[waits[0]]:
             continue
         calls = np.concatenate([waits, submits])
         last_at: dict[str, int] = {}
-        for row in calls[np.argsort(facts.start[calls], kind="stable")].tolist():
+        for row in calls[np.argsort(start[calls], kind="stable")].tolist():
             site = facts.sites.get(row)
             if site is None:
                 continue
-            if facts.structure.is_submit[row]:
+            if is_submit[row]:
                 yield from ((wait, row) for wait in last_at.values())
             elif has_results[row]:
                 last_at[site] = row

@@ -136,10 +136,8 @@ def _by_function(facts: Facts, waits: RowIds) -> Iterator[tuple[str, RowIds]]:
 
 def _was_given(facts: Facts, waits: RowIds) -> bool:
     """Tell whether most of what these waits wait for was submitted by somebody else."""
-    others = known = 0
-    for wait, run in zip(waits.tolist(), facts.graph.events.run_above[waits].tolist(), strict=True):
-        submits = facts.structure.submit[facts.ready_runs(wait)]
-        submits = submits[submits >= 0]
-        known += submits.size
-        others += int((facts.graph.events.run_above[submits] != run).sum())
-    return 2 * others > known
+    wait, run = facts.all_ready_runs(waits)
+    submit = facts.structure.submit[run]
+    wait, submit = wait[submit >= 0], submit[submit >= 0]
+    above = facts.graph.events.run_above
+    return 2 * int((above[submit] != above[wait]).sum()) > submit.size
