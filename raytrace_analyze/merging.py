@@ -13,7 +13,7 @@ from raytrace_analyze.ingest import Found, Ingested, find, load_found, read_even
 from raytrace_analyze.ingest_report import IngestReport, nothing_in, report_of
 from raytrace_analyze.model import Compression, InputFile, Problem, Progress
 from raytrace_analyze.spilled.assembly import LargeTable, put_together
-from raytrace_analyze.spilled.buckets import BUCKET_BYTES, Buckets
+from raytrace_analyze.spilled.buckets import BUCKET_BYTES, BUFFERED, Buckets
 from raytrace_analyze.spilled.ordered import Ordered, Ordering
 from raytrace_analyze.spilled.scattered import Scattered
 from raytrace_analyze.spilled.stored import putting_aside
@@ -98,12 +98,14 @@ def _bucket_bytes(most_bytes: int) -> int:
 
 def merge_on_disk(found: Found, scratch: Path, progress: Progress, *, most_bytes: int = 0) -> LargeIngested:
     """Put the table of what was found together in the folder `scratch`; see `merge_files`."""
-    buckets = Buckets(scratch / "spans", frame_bytes(found.sources), _bucket_bytes(most_bytes))
+    bucket_bytes = _bucket_bytes(most_bytes)
+    buckets = Buckets(scratch / "spans", frame_bytes(found.sources), bucket_bytes)
     problems: list[Problem] = []
     for decoded in decode_files(found.sources, progress=lambda share: progress(share * DECODED_SHARE)):
         buckets.add(decoded.frame)
         problems += decoded.problems
-    return merge_buckets(found, buckets, problems, partial(Ordered, buckets.parts, scratch / "rows"), progress)
+    place = partial(Ordered, buckets.parts, scratch / "rows", BUFFERED * bucket_bytes)
+    return merge_buckets(found, buckets, problems, place, progress)
 
 
 def merge_buckets(

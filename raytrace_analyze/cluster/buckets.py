@@ -13,9 +13,9 @@ import polars as pl
 
 from raytrace_analyze.cluster.tasks import Tasks
 from raytrace_analyze.schema import DECODED
-from raytrace_analyze.spilled.ordered import Finished, Ordering, by_place
-from raytrace_analyze.spilled.scattered import Question, Scattered, Told, as_parts, by_bucket
-from raytrace_analyze.spilled.stored import packed, unpacked
+from raytrace_analyze.spilled.ordered import Finished, Ordering, place_of
+from raytrace_analyze.spilled.scattered import Question, Scattered, Told, as_parts, bucket_of
+from raytrace_analyze.spilled.stored import cut_up, packed, unpacked
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
 from raytrace_analyze.table.file_order import in_file_order
 
@@ -117,14 +117,14 @@ class OrderedOnNodes(Ordering):
 def in_buckets(spans: pl.DataFrame, count: int) -> list[Piece]:
     """Cut decoded spans by their traces: a piece for each of `count` buckets."""
     pieces: list[Piece] = [None] * count
-    for number, part in by_bucket(spans, count):
+    for number, part in cut_up(spans.select(DECODED.names()), bucket_of(spans, count)):
         pieces[number] = packed(part)
     return pieces
 
 
 def _in_places(rows: pl.DataFrame, keys: pl.DataFrame, cut_at: Sequence[str]) -> list[Piece]:
     pieces: list[Piece] = [None] * (len(cut_at) + 1)
-    for number, part in by_place(rows, keys, cut_at):
+    for number, part in cut_up(rows, place_of(rows, keys, cut_at)):
         pieces[number] = packed(part)
     return pieces
 

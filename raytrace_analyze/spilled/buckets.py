@@ -6,13 +6,14 @@ from pathlib import Path
 
 import polars as pl
 
-from raytrace_analyze.spilled.scattered import Scattered, Told, by_bucket
-from raytrace_analyze.spilled.stored import putting_aside, store, stored
+from raytrace_analyze.schema import DECODED
+from raytrace_analyze.spilled.scattered import Scattered, Told, bucket_of
+from raytrace_analyze.spilled.stored import Shelves
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
 
 BUCKET_BYTES = 48 << 20
 """How large a bucket is in memory at most, about: what is made of one takes some five times that."""
-_BUFFERED = 2
+BUFFERED = 4
 """How many times as much as a bucket is kept in memory before it is written."""
 _FEWEST, _MOST = 2, 1024
 
@@ -22,59 +23,42 @@ class Buckets(Scattered):
 
     def __init__(self, folder: Path, whole_bytes: int, bucket_bytes: int) -> None:
         """Make room for spans that take so much memory all together, about, and a bucket `bucket_bytes` of it."""
-        with putting_aside():
-            folder.mkdir()
-        self._folder = folder
         self.count = min(max(math.ceil(whole_bytes / bucket_bytes), _FEWEST), _MOST)
-        self._most_buffered_bytes = _BUFFERED * bucket_bytes
-        self._buffer: list[pl.DataFrame] = []
-        self._buffered_bytes = 0
-        self._files: list[list[Path]] = [[] for _ in range(self.count)]
+        self._spans = Shelves(folder, self.count, BUFFERED * bucket_bytes)
         self.records = 0
 
     def add(self, frame: pl.DataFrame) -> None:
         """Take spans in; they are on disk when `close` was called. Raises OSError."""
         self.records += frame.height
-        self._buffer.append(frame)
-        self._buffered_bytes += int(frame.estimated_size())
-        if self._buffered_bytes > self._most_buffered_bytes:
-            self.close()
+        self._spans.put(frame.select(DECODED.names()), bucket_of(frame, self.count))
 
     def close(self) -> None:
         """Write what is still in memory. Raises OSError."""
-        if not self.records or not self._buffer:
-            return
-        spans = pl.concat(self._buffer)
-        self._buffer, self._buffered_bytes = [], 0
-        for number, part in by_bucket(spans, self.count):
-            files = self._files[number]
-            files.append(self._folder / f"{number}-{len(files)}.arrow")
-            store(part, files[-1])
+        self._spans.write()
 
     def deduplicate(self) -> list[pl.DataFrame]:
         """Keep one record of each span; gives those whose copies contradict each other, bucket by bucket."""
         differing = []
-        for files in self._files:
-            identities = stored(files, ["trace_id", "span_id"])
+        for number in range(self.count):
+            identities = self._get(number, ["trace_id", "span_id"])
             if identities is None or not has_copies(identities):
                 continue
-            spans, contradicting = deduplicate(_all(files))
+            spans = self._get(number)
+            assert spans is not None
+            once, contradicting = deduplicate(spans)
             differing.append(contradicting)
-            for file in files[1:]:
-                file.unlink()
-            del files[1:]
-            store(spans, files[0])
+            self._spans.replace(number, once)
         return differing
 
     def each(self, ask: Callable[[pl.DataFrame], Told], columns: Sequence[str]) -> Iterator[Told]:
         """Give what `ask` tells of these columns of each bucket that is not empty; its rows are in no order."""
-        for files in self._files:
-            found = stored(files, list(columns))
+        for number in range(self.count):
+            found = self._get(number, columns)
             if found is not None:
                 yield ask(found)
 
-
-def _all(files: Sequence[Path]) -> pl.DataFrame:
-    found = stored(files)
-    assert found is not None
-    return found
+    def _get(self, number: int, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+        """Read a bucket, which lies together from the first time on: it is read several times."""
+        if not self._spans.is_whole(number) and (spans := self._spans.get(number)) is not None:
+            self._spans.replace(number, spans)
+        return self._spans.get(number, columns)

@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import polars as pl
 
 from raytrace_analyze.schema import DECODED
-from raytrace_analyze.spilled.stored import putting_aside, store, stored
+from raytrace_analyze.spilled.stored import Shelves
 from raytrace_analyze.table.file_order import in_file_order, trace_keys
 from raytrace_analyze.table.parts import Parts
 
@@ -58,25 +58,21 @@ def cuts(samples: Sequence[pl.DataFrame], count: int) -> list[str]:
     return keys.group_by(part.alias("part")).agg(pl.col("key").last()).sort("key").get_column("key").to_list()[:-1]
 
 
-def by_place(rows: pl.DataFrame, keys: pl.DataFrame, cut_at: Sequence[str]) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Cut rows, whose traces' `key`s are these: gives what belongs to each part of the table that gets any."""
+def place_of(rows: pl.DataFrame, keys: pl.DataFrame, cut_at: Sequence[str]) -> pl.Series:
+    """Tell for each row, whose traces' `key`s are these, to which part of the table it belongs."""
     part = pl.Series("key", cut_at, dtype=pl.String).search_sorted(keys.get_column("key"), side="left")
     of_trace = keys.select("trace_id", part=pl.Series(part, dtype=pl.UInt32))
-    placed = rows.join(of_trace, on="trace_id", how="left", maintain_order="left")
-    for (number,), found in placed.group_by("part"):
-        yield int(number), found.drop("part")
+    return rows.select("trace_id").join(of_trace, on="trace_id", how="left", maintain_order="left").get_column("part")
 
 
 class Ordered(Ordering):
     """A table in files of a folder."""
 
-    def __init__(self, buckets: Parts, folder: Path, cut_at: Sequence[str]) -> None:
-        with putting_aside():
-            folder.mkdir()
+    def __init__(self, buckets: Parts, folder: Path, most_bytes: int, cut_at: Sequence[str]) -> None:
+        """Take what becomes of buckets, `most_bytes` of it in memory until it is written. Raises OSError."""
         self._buckets = buckets
-        self._folder = folder
         self._cut_at = cut_at
-        self._files: list[list[Path]] = [[] for _ in range(len(cut_at) + 1)]
+        self._rows = Shelves(folder, len(cut_at) + 1, most_bytes)
 
     def fill(self, finish: Callable[[pl.DataFrame], Finished[Told]]) -> Iterator[Told]:
         """Write all buckets, finished; gives what else is told of each. Raises OSError."""
@@ -86,19 +82,16 @@ class Ordered(Ordering):
 
     def add(self, rows: pl.DataFrame, keys: pl.DataFrame) -> None:
         """Write rows that are of no bucket. Raises OSError."""
-        for number, found in by_place(rows, keys, self._cut_at):
-            files = self._files[number]
-            files.append(self._folder / f"{number}-{len(files)}.arrow")
-            store(found, files[-1])
+        self._rows.put(rows, place_of(rows, keys, self._cut_at))
 
     def parts(self) -> Iterator[pl.DataFrame]:
         """Give the whole table in its order, a part at a time; what was given is gone."""
-        for files in self._files:
-            found = stored(files)
+        self._rows.write()
+        for number in range(len(self._rows)):
+            found = self._rows.get(number)
             if found is not None:
                 yield in_file_order(found)
-            for file in files:
-                file.unlink()
+            self._rows.remove(number)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._rows)
