@@ -14,8 +14,8 @@ from tests.packages.building import PROJECTS, ROOT, build
 
 HOME = str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Homepage"])
 BESIDE = {
-    "raytrace_analyze": {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"},
-    "raytrace_hook": {"README.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"},
+    "raytrace_analyze": {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO"},
+    "raytrace_hook": {"README.md", "LICENSE", "pyproject.toml", "PKG-INFO"},
 }
 """What is in a source archive besides the package."""
 
