@@ -292,7 +292,7 @@ def test_the_files_of_serves_own_exporter_are_read(tmp_path, monkeypatch):
 def test_a_table_that_was_packed_is_named_as_that(tmp_path):
     table = tmp_path / "spans.parquet.gz"
     table.write_bytes(gzip.compress(b"PAR1" + bytes(500)))
-    with pytest.raises(UsageError, match="packed with gzip.*unpack it first"):
+    with pytest.raises(UsageError, match=r"packed with gzip.*unpack it first"):
         rt.load([table])
     with pytest.raises(NoSpansError, match="packed Parquet files"):
         rt.load([tmp_path])

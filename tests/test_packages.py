@@ -14,10 +14,10 @@ from tests.packages.building import PROJECTS, ROOT, build
 
 HOME = str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Homepage"])
 BESIDE = {
-    "raytrace_analyze": {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO"},
-    "raytrace_hook": {"README.md", "LICENSE", "pyproject.toml", "PKG-INFO"},
+    "raytrace_analyze": {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"},
+    "raytrace_hook": {"README.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"},
 }
-"""What is in a source archive besides the package."""
+"""What is in a source archive besides the package; hatch always takes the file along that tells it what to leave out."""
 
 
 @pytest.fixture(scope="module", params=PROJECTS)

@@ -159,8 +159,10 @@ def test_all_files_of_a_run_can_be_piped_one_after_the_other(packed: bool) -> No
     content = b"".join(file.read_bytes() for file in sorted(SPANS.iterdir()))
     piped = cli("merge", "-", "-o", "-", given=gzip.compress(content) if packed else content)
     assert piped.exit_code == 0, piped.stderr
-    assert pl.read_parquet(io.BytesIO(piped.stdout_bytes)).drop("source").equals(
-        rt.read_spans(SPANS).drop("source", "duration_ns")
+    assert (
+        pl.read_parquet(io.BytesIO(piped.stdout_bytes))
+        .drop("source")
+        .equals(rt.read_spans(SPANS).drop("source", "duration_ns"))
     )
     told = cli("merge", "-", "-o", "-", given=content + DRIVER.read_bytes()[:300])
     assert f"at byte {len(content):,}" in " ".join(told.stderr.split())

@@ -34,10 +34,10 @@ class Program(TyperGroup):
         return list(self.commands)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `summary` before paths that are there."""
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            if _NO_COMMAND.search(args[0]) or Path(args[0]).exists():
-                args = ["summary", *args]
+        """Put `summary` before paths."""
+        is_other = bool(args) and args[0] not in self.commands and not args[0].startswith("-")
+        if is_other and (_NO_COMMAND.search(args[0]) or Path(args[0]).exists()):
+            args = ["summary", *args]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

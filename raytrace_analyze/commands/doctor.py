@@ -48,9 +48,7 @@ def doctor(
     check_read_once(paths or ())
     with ExitStack() as until_read:
         given = [
-            file
-            for path in paths or ()
-            for file in (until_read.enter_context(spooled()) if path == DASH else [path])
+            file for path in paths or () for file in (until_read.enter_context(spooled()) if path == DASH else [path])
         ]
         found = diagnose(given, address=address)
     write_plain(

@@ -167,7 +167,7 @@ def _metadata(head: Head) -> dict[str, str] | None:
             return None
         if (packed := packed_as(head.path)) is not Compression.NONE:
             raise UsageError(
-                f"{readable(head.path)} is a Parquet file that was packed with {packed}, and is packed inside as it is; "
+                f"{readable(head.path)} is a Parquet file that was packed with {packed}, and packed inside anyway: "
                 "unpack it first"
             ) from error
         raise UsageError(f"{readable(head.path)} is a damaged Parquet file: it has no readable footer") from error
