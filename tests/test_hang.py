@@ -123,6 +123,76 @@ def test_the_one_that_everybody_waits_for() -> None:
     assert (blocker.key, blocker.waiters, blocker.idle_in) == (task(1), 3, "socket.recv at etl.py:42")
 
 
+def open_await(span_id: str, start: int, parent: str, awaited: str) -> Row:
+    told = {"raytrace.awaited": awaited, "raytrace.call_site": "lock.py:7"}
+    return wait(span_id, start, None, parent, [], attributes=json.dumps(told))
+
+
+def in_words(spans: pl.DataFrame, tmp_path: Any) -> str:
+    rt.write_table(spans, tmp_path / "spans.parquet")
+    return " ".join(CliRunner().invoke(app, ["hang", str(tmp_path / "spans.parquet")]).output.split())
+
+
+def test_an_event_that_nobody_sets_is_named_with_its_place(tmp_path: Any) -> None:
+    gate = {"actor_id": ACTOR["a"], "function": "Gate.enter"}
+    spans = table(
+        driver(),
+        submit("s", 1, 2, "d", submitted_task_id=method(1, "a"), **gate),
+        open_wait("w", 5, "d", [method(1, "a")]),
+        run("r", 6, None, "s", method(1, "a"), **gate),
+        open_await("e", 7, "r", "asyncio.Event.wait"),
+        recorded=True,
+    )
+    found = rt.hang(spans)
+    (blocker,) = found.blockers
+    assert (blocker.function, blocker.idle_in) == ("Gate.enter", "asyncio.Event.wait at lock.py:7")
+    assert found.unknown_waits == 0
+    assert "waits in asyncio.Event.wait at lock.py:7, which nothing let go on" in in_words(spans, tmp_path)
+
+
+@pytest.mark.parametrize("holder", ["open", "over", "gave back"])
+def test_locks_that_actors_keep_have_holders(holder: str, tmp_path: Any) -> None:
+    """
+    P    |==acquire a==|........|== get b.acquire ==...      which Q took
+    Q      |==acquire b==|......|== get a.acquire ==...      which P took
+    """
+    rows = [driver()]
+    for number, flow in enumerate("PQ"):
+        own, other = ("a", "b") if flow == "P" else ("b", "a")
+        function = {"function": "Lock.acquire"}
+        rows += [
+            submit(f"s{flow}", 1 + number, 3, "d", submitted_task_id=task(number), function="transfer"),
+            run(flow, 5, None, f"s{flow}", task(number), function="transfer"),
+            submit(f"t{flow}", 6, 7, flow, submitted_task_id=method(10 + number, own), **function),
+            run(f"u{flow}", 8, 9, f"t{flow}", method(10 + number, own), actor_id=ACTOR[own], **function),
+            submit(f"v{flow}", 20, 21, flow, submitted_task_id=method(20 + number, other), **function),
+            run(f"x{flow}", 22, None, f"v{flow}", method(20 + number, other), actor_id=ACTOR[other], **function),
+            open_await(f"y{flow}", 23, f"x{flow}", "asyncio.Lock.acquire"),
+            open_wait(f"z{flow}", 24, flow, [method(20 + number, other)]),
+        ]
+    if holder == "over":
+        rows[2] = run("P", 5, 19, "sP", task(0), function="transfer")
+        rows = [row for row in rows if row["span_id"] not in ("vP", "xP", "yP", "zP")]
+    if holder == "gave back":
+        release = {"function": "Lock.release"}
+        rows += [
+            submit("g", 12, 13, "P", submitted_task_id=method(30, "a"), **release),
+            run("h", 14, 15, "g", method(30, "a"), actor_id=ACTOR["a"], **release),
+        ]
+    spans = table(*rows, recorded=True)
+    found, text = rt.hang(spans), in_words(spans, tmp_path)
+    if holder == "open":
+        (circle,) = found.circles
+        assert set(circle) == {task(0), task(1), method(20, "b"), method(21, "a")}
+        assert set(found.waits.filter(reason="held")["certain"]) == {False}
+        assert "took there and has not given back" in text
+        return
+    assert found.circles == ()
+    waiting = next(blocker for blocker in found.blockers if blocker.key == method(21, "a"))
+    assert waiting.held_by == ("transfer" if holder == "over" else None)
+    assert ("which ended without giving it back" in text) == (holder == "over")
+
+
 def test_slots_held_by_actors_that_wait_for_tasks_without_a_slot() -> None:
     """
     d     |c: A.__init__, holds the only CPU|s|== get A.run ==...

@@ -6,9 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.analyses.held_locks import Held, held_by, is_taking
 from raytrace_analyze.analyses.interrupted import reopened
 from raytrace_analyze.attributes import (
+    AWAITED,
     AWAITED_TASK_IDS,
+    CALL_SITE,
     CLUSTER_RESOURCES,
     IDLE,
     RESOURCES,
@@ -45,6 +48,8 @@ class Open:
     rows: dict[str, Row] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     idle_in: dict[str, str] = field(default_factory=dict)
+    locks: dict[str, Held] = field(default_factory=dict)
+    """Of calls that ask an actor for a lock: who holds it, where that has ended."""
     impossible: dict[str, str] = field(default_factory=dict)
     """Of pending tasks that no node can take: what they ask for."""
     open_spans: int = 0
@@ -95,6 +100,7 @@ def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
     cluster = [_cpus(row, CLUSTER_RESOURCES, otherwise=0) for row in _rows(work.filter(category="driver").head(20))]
     on_slot = [row for row in running if _holds_slot(found, row, holding)]
     found.edges.extend(_of_pending(found, pending, running, on_slot, max(cluster, default=0)))
+    found.edges.extend(_of_locks(found, running, work))
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found
 
@@ -115,7 +121,11 @@ def _know(found: Open, row: Row, key: str, state: str) -> None:
     stretches = json_of(idle, {}).get("stretches") if state == RUNS else None
     last = stretches[-1] if isinstance(stretches, list) and stretches else None
     if isinstance(last, dict) and last.get("in"):
-        found.idle_in[key] = f"{last['in']} at {last['at']}" if last.get("at") else str(last["in"])
+        found.idle_in[key] = _at(str(last["in"]), last.get("at"))
+
+
+def _at(what: str, place: object) -> str:
+    return f"{what} at {place}" if place else what
 
 
 def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iterator[Edge]:
@@ -127,8 +137,12 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
         waiter = _key(row)
         found.states[waiter] = WAITS
         found.rows.setdefault(waiter, {**row, "function": row["function"] or "(driver)"})
-        asked = json_of(row["attributes"], {}).get(AWAITED_TASK_IDS)
+        about = json_of(row["attributes"], {})
+        asked, awaited = about.get(AWAITED_TASK_IDS), about.get(AWAITED)
         certain = isinstance(asked, list)
+        if not certain and isinstance(awaited, str):  # it is not for a result
+            found.idle_in[waiter] = _at(awaited, about.get(CALL_SITE))
+            continue
         if not isinstance(asked, list):
             found.unknown_waits += 1
             asked = [each["submitted_task_id"] for each in submitted_by.get(waiter, ())]
@@ -164,6 +178,17 @@ def _of_pending(
             found.impossible[key] = str(json_of(row["attributes"], {}).get(RESOURCES))
         elif _cpus(row, otherwise=UNIT) > 0:
             yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)
+
+
+def _of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[Edge]:
+    """Say who holds what calls wait for that ask an actor for a lock."""
+    asking = [row for row in running if row["actor_id"] and is_taking(found.idle_in.get(_key(row), ""))]
+    for row in asking:
+        held = held_by(work, row)
+        if held is not None and held.flow in found.states:
+            yield Edge(_key(row), held.flow, "held", row["start_ns"], certain=False)
+        elif held is not None:
+            found.locks[_key(row)] = held
 
 
 def _is_creation(row: Row) -> bool:
