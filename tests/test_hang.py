@@ -227,6 +227,48 @@ def test_a_demand_that_no_node_can_meet() -> None:
     assert (blocker.key, blocker.state, json.loads(blocker.demand or "")) == (task(1), "pending", {"CPU": 64})
 
 
+@pytest.mark.parametrize("holder", ["task", "actor", "idle actor", "nobody"])
+def test_resources_besides_cpus_are_held_until_the_end(holder: str, tmp_path: Any) -> None:
+    gpu = {"attributes": json.dumps({"raytrace.resources": json.dumps({"gpu": 1})})}
+    parent = task(1) if holder == "task" else method(1, "a")
+    creation = {"submitted_task_id": f"{'f' * 16}{ACTOR['a']}", "function": "Model.__init__", **gpu}
+    about = {"function": "parent"} if holder == "task" else {"function": "Model.ask", "actor_id": ACTOR["a"]}
+    rows = [
+        driver(**{"raytrace.cluster_resources": json.dumps({"CPU": 4, "gpu": 0 if holder == "nobody" else 1})}),
+        submit("s", 2, 3, "d", submitted_task_id=parent, **(gpu if holder == "task" else {}), **about),
+        run("p", 4, None, "s", parent, **about),
+        submit("c", 5, 6, "p", submitted_task_id=task(2), function="child", **gpu),
+        open_wait("w", 7, "p", [task(2)]),
+        open_wait("v", 8, "d", [parent]),
+    ]
+    if holder != "task":
+        rows += [submit("m", 0, 1, "d", **creation), run("i", 1, 2, "m", creation["submitted_task_id"], **about)]
+    if holder == "idle actor":
+        rows[1:3] = [submit("s", 2, 3, "d", submitted_task_id=task(1)), run("p", 4, None, "s", task(1))]
+        rows[-3] = open_wait("v", 8, "d", [task(1)])
+    found, text = rt.hang(table(*rows, recorded=True)), in_words(table(*rows, recorded=True), tmp_path)
+    assert len(found.circles) == (holder in ("task", "actor"))
+    assert ("no node of the cluster has what it asks for" in text) == (holder == "nobody")
+    assert ("actors of `Model` hold what it asks for" in text) == (holder == "idle actor")
+
+
+def test_what_came_as_an_error_when_the_program_was_stopped_was_asked_for() -> None:
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="f"),
+        submit("o", 1, 2, "d", submitted_task_id=task(3), function="other"),
+        run("r", 3, 90, "s", task(1), function="f"),
+        run("q", 3, 90, "o", task(3), function="other"),
+        submit("t", 4, 5, "r", submitted_task_id=task(2), function="g"),
+        run("g", 6, 90, "t", task(2), function="g"),
+        wait("w", 7, 90, "r", [task(2)]),
+        wait("v", 8, 80, "d", [], status="ERROR", status_message="KeyboardInterrupt: "),
+        recorded=True,
+    )
+    waits = rt.hang(spans).waits.filter(waiter=task(1))
+    assert waits.select("waited_for", "certain").rows() == [(task(2), True)]
+
+
 def test_where_everything_ended_nothing_hangs() -> None:
     spans = table(
         span("d", 0, 10, category="driver", name="ray.driver"),

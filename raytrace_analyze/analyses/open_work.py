@@ -50,6 +50,8 @@ class Open:
     idle_in: dict[str, str] = field(default_factory=dict)
     locks: dict[str, Held] = field(default_factory=dict)
     """Of calls that ask an actor for a lock: who holds it, where that has ended."""
+    taken: dict[str, str] = field(default_factory=dict)
+    """Of pending tasks: the class of actors that hold what they ask for, and do nothing."""
     impossible: dict[str, str] = field(default_factory=dict)
     """Of pending tasks that no node can take: what they ask for."""
     open_spans: int = 0
@@ -97,9 +99,13 @@ def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
         _know(found, {**row, "actor_id": _actor_of(row)}, row["submitted_task_id"], PENDING)
     found.edges.extend(_of_waits(found, waits, submits))
     holding = {_actor_of(row) for row in submits if _is_creation(row) and _cpus(row, otherwise=0) > 0}
-    cluster = [_cpus(row, CLUSTER_RESOURCES, otherwise=0) for row in _rows(work.filter(category="driver").head(20))]
     on_slot = [row for row in running if _holds_slot(found, row, holding)]
-    found.edges.extend(_of_pending(found, pending, running, on_slot, max(cluster, default=0)))
+    cluster: dict[str, int] = {}
+    for row in _rows(work.filter(category="driver").head(20)):
+        for name, amount in _resources(row, CLUSTER_RESOURCES).items():
+            cluster[name] = max(cluster.get(name, 0), amount)
+    found.edges.extend(_of_pending(found, pending, running, on_slot, cluster))
+    found.edges.extend(_of_resources(found, pending, running, submits))
     found.edges.extend(_of_locks(found, running, work))
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found
@@ -139,6 +145,8 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
         found.rows.setdefault(waiter, {**row, "function": row["function"] or "(driver)"})
         about = json_of(row["attributes"], {})
         asked, awaited = about.get(AWAITED_TASK_IDS), about.get(AWAITED)
+        if row["ready_task_ids"]:  # all of it came when the program was stopped, as errors
+            asked = [*(asked if isinstance(asked, list) else ()), *row["ready_task_ids"]]
         certain = isinstance(asked, list)
         if not certain and isinstance(awaited, str):  # it is not for a result
             found.idle_in[waiter] = _at(awaited, about.get(CALL_SITE))
@@ -152,7 +160,7 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
 
 
 def _of_pending(
-    found: Open, pending: Iterable[Row], running: Iterable[Row], on_slot: Iterable[Row], cpus: int
+    found: Open, pending: Iterable[Row], running: Iterable[Row], on_slot: Iterable[Row], cluster: dict[str, int]
 ) -> Iterator[Edge]:
     """Say what tasks wait for that never started: their arguments, their actor, a slot."""
     holders_of_slots = [_key(row) for row in on_slot]
@@ -174,10 +182,34 @@ def _of_pending(
             for task in holders:
                 yield Edge(key, task, "actor", since)
             continue
-        if cpus and _cpus(row, otherwise=0) > cpus:
+        if cluster and any(amount > cluster.get(name, 0) for name, amount in _resources(row).items()):
             found.impossible[key] = str(json_of(row["attributes"], {}).get(RESOURCES))
         elif _cpus(row, otherwise=UNIT) > 0:
             yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)
+
+
+def _of_resources(
+    found: Open, pending: Iterable[Row], running: Iterable[Row], submits: Iterable[Row]
+) -> Iterator[Edge]:
+    """Say who holds what tasks ask for that never started, CPUs apart: it is given back at the end only."""
+    demands = {row["submitted_task_id"]: _resources(row).keys() - {"CPU"} for row in submits}
+    of_actor = {_actor_of(row): row for row in submits if _is_creation(row) and demands[row["submitted_task_id"]]}
+
+    def held(run: Row) -> Collection[str]:
+        creation = of_actor.get(run["actor_id"])
+        return demands.get(run["task_id"] if creation is None else creation["submitted_task_id"], ())
+
+    for row in pending:
+        key = row["submitted_task_id"]
+        asked = demands.get(key, frozenset())
+        if not asked or key in found.impossible:
+            continue
+        holders = [one for one in running if asked.intersection(held(one))]
+        for holder in holders:
+            yield Edge(key, _key(holder), "resource", row["end_ns"], certain=False)
+        idle = [one for one in of_actor.values() if asked & demands[one["submitted_task_id"]] and one is not row]
+        if idle and not holders:
+            found.taken[key] = str(idle[0]["function"]).rpartition(".")[0]
 
 
 def _of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[Edge]:
@@ -200,11 +232,17 @@ def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
     return row["actor_id"] in holding if row["actor_id"] else found.states.get(_key(row)) == RUNS
 
 
-def _cpus(row: Row, name: str = RESOURCES, *, otherwise: int) -> int:
+def _cpus(row: Row, *, otherwise: int) -> int:
     """Read how many CPUs a span names, in ten-thousandths; `otherwise` where it names no resources."""
-    told = json_of(row["attributes"], {}).get(name)
+    told = json_of(row["attributes"], {}).get(RESOURCES)
     resources = parse_resources(told) if isinstance(told, str) else None
     return otherwise if resources is None else resources.get("CPU", 0)
+
+
+def _resources(row: Row, name: str = RESOURCES) -> dict[str, int]:
+    """Read what a span asks for, in ten-thousandths."""
+    told = json_of(row["attributes"], {}).get(name)
+    return (parse_resources(told) if isinstance(told, str) else None) or {}
 
 
 def _actor_of(row: Row) -> str | None:

@@ -142,13 +142,14 @@ def _short_gaps(structure: Structure, rows: RowIds, flows: RowIds, known: RowIds
         return known[:0]
     flow, start, end = structure.nest_parent[inside], structure.start[inside], structure.end[inside]
     is_short = (flow[1:] == flow[:-1]) & (start[1:] > end[:-1]) & (start[1:] - end[:-1] <= UNSEEN_NS)
-    gaps = np.stack([flow[:-1], end[:-1], start[1:], np.zeros(flow.size - 1, dtype=np.int64)], axis=1)[is_short]
-    if not len(known):
+    gaps: RowIds = np.stack([flow[:-1], end[:-1], start[1:], np.zeros(flow.size - 1, dtype=np.int64)], axis=1)[is_short]
+    if not known.size:
         return gaps
     by_start = group_by_time(known[:, 0], structure.start.size, np.arange(len(known)), known[:, 1])
     last = members_at(by_start, latest_until(by_start, gaps[:, 0], gaps[:, 2] - 1))
     is_told = (last >= 0) & (known[last, 2] > gaps[:, 1])
-    return gaps[~is_told]
+    untold: RowIds = gaps[~is_told]
+    return untold
 
 
 def _between(structure: Structure, asleep: _Sleeps, wait: RowIds, run: RowIds) -> Naps:

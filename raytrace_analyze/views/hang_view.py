@@ -17,6 +17,7 @@ _REASONS = {
     "dependency": "cannot start before {other} is done",
     "actor": "cannot start: its actor runs {other}",
     "slot": "has no free slot: {other} holds one",
+    "resource": "cannot start: {other} holds what it asks for",
     "held": "waits for what {other} took there and has not given back",
 }
 
@@ -46,6 +47,7 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "waiters": blocker.waiters,
                 "demand": blocker.demand,
                 "held_by": blocker.held_by,
+                "taken_by": blocker.taken_by,
             }
             for blocker in hang.blockers
         ],
@@ -118,6 +120,8 @@ def blocked_text(blocker: Blocker) -> str:
     verb = "waits" if blocker.waiters == 1 else "wait"
     if blocker.demand is not None:
         does = f"cannot start: no node of the cluster has what it asks for ({blocker.demand})"
+    elif blocker.taken_by:
+        does = f"cannot start: actors of `{short_name(blocker.taken_by)}` hold what it asks for, and do nothing"
     elif blocker.state == "pending":
         does = "never started, and nothing recorded says why"
     elif blocker.held_by:

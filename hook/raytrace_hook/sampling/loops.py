@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dis
 import functools
+from collections.abc import Iterable
 from types import CodeType
-from typing import Iterable
 
 _JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
 _LEAVES = ("RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS")
@@ -38,7 +38,6 @@ def _ends_early(code: CodeType, at: int) -> bool | None:
     if not any(each.opname == "FOR_ITER" and each.offset == first for each in inside):
         return True
     return any(
-        each.opname in _LEAVES
-        or (each.opcode in _JUMPS and each.offset != first and not first <= each.argval <= last)
+        each.opname in _LEAVES or (each.opcode in _JUMPS and each.offset != first and not first <= each.argval <= last)
         for each in inside
     )
