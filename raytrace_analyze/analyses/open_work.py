@@ -201,13 +201,14 @@ def _of_resources(
 
     for row in pending:
         key = row["submitted_task_id"]
-        asked = demands.get(key, frozenset())
+        asked: Collection[str] = demands.get(key, frozenset())
         if not asked or key in found.impossible:
             continue
-        holders = [one for one in running if asked.intersection(held(one))]
+        holders = [one for one in running if not set(held(one)).isdisjoint(asked)]
         for holder in holders:
             yield Edge(key, _key(holder), "resource", row["end_ns"], certain=False)
-        idle = [one for one in of_actor.values() if asked & demands[one["submitted_task_id"]] and one is not row]
+        held_by = [one for one in of_actor.values() if not demands[one["submitted_task_id"]].isdisjoint(asked)]
+        idle = [one for one in held_by if one is not row]
         if idle and not holders:
             found.taken[key] = str(idle[0]["function"]).rpartition(".")[0]
 

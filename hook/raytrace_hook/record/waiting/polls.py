@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WORK_NS = 1_000_000
 _MOST_IDLE = 5
-"""A thread that was on the CPU that long after a poll, and a fifth of the time since that began, worked.
+"""A thread that was on the CPU that long after a poll, and a fifth of the time since that began, worked, did not wait.
 
 The poll counts too: a moment on the CPU beside a long poll decides nothing, and on a machine that others use as well
 the clock of a thread runs on, now and then, while it does not.
