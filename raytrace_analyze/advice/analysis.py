@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.advice.actor_locks import actor_lock_candidates
 from raytrace_analyze.advice.arguments import argument_candidates
 from raytrace_analyze.advice.bottlenecks import actor_candidates
 from raytrace_analyze.advice.facts import Facts
@@ -43,6 +44,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     small_candidates,
     pending_candidates,
     actor_candidates,
+    actor_lock_candidates,
     straggler_candidates,
     cold_candidates,
     nested_candidates,

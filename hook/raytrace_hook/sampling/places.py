@@ -69,6 +69,11 @@ def folded(place: Place) -> str:
     return ";".join(_shown(_kinds[number][0], at) for number, at in pairs if _kinds[number][1] in _SHOWN)
 
 
+def codes(place: Place) -> list[tuple[CodeType, int]]:
+    """Return the code on a stack and where in each it is, innermost first, in the program and below it."""
+    return [(_kinds[number][0], at) for number, at in zip(place[::2], place[1::2]) if number in _kinds]
+
+
 def site(place: Place) -> str:
     """Return `file:line` of the program's innermost frame: its own where there is one, else an installed package's."""
     frames = [(*_kinds[number], at) for number, at in zip(place[::2], place[1::2])]
