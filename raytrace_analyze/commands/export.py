@@ -115,7 +115,7 @@ def export(
 def _streamed(
     spans: "Sequence[Path] | None", filters: "Filters", format_: "OutputFormat", *, clock_correct: bool
 ) -> "tuple[Selection, int] | None":
-    """Select from a large table, read while it is written, with its exit code; None for what has to be read as a whole."""
+    """Select from a large table, read while it is written, with the exit code; None for what has to be whole."""
     from raytrace_analyze.exports.table_stream import is_large, report_on, select_from_file
     from raytrace_analyze.ingest import find
 
