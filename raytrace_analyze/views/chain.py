@@ -13,7 +13,7 @@ from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.serve_names import ROUTE_SPAN
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.words import CAUSES, ENDINGS, awaited_text, let_go_text, place_name
-from raytrace_analyze.vocabulary import Activity, Category
+from raytrace_analyze.vocabulary import Activity, Category, Ending
 
 _SHARE_OF_QUEUES = 20
 """A series says how long its queues were if they were more than one part in so many."""
@@ -140,6 +140,8 @@ def say(segment: Segment) -> str:
     who = "the driver" if function == DRIVER else function
     ending = ", never ended" if segment["in_flight"] else ""
     ending = f", and {ENDINGS[segment['ended']]}" if segment.get("ended") else ending
+    if segment.get("ended") == Ending.KILLED:
+        ending = ", until Ray noticed that it was killed"  # nobody tells when that was
     match segment["category"]:
         case "submit" if str(segment["name"]).startswith(ROUTE_SPAN):
             return f"a request of {function} waits for a replica that takes it (router's queue){where}"
