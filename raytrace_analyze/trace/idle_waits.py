@@ -99,7 +99,7 @@ def _read_idle(structure: Structure, clock_shift: Nanos, is_wait: Flags, deliver
     stretches = [(flow, one) for flow, sampled in samples.items() for one in sampled.idle]
     since = np.array([one.start for _, one in stretches], dtype=np.int64)
     does_little = np.zeros(of_row.size, dtype=np.bool_)
-    does_little[[flow for flow, sampled in samples.items() if not sampled.is_busy]] = True
+    does_little[[flow for flow, sampled in samples.items() if sampled.does_little]] = True
     return _Flows(
         does_little=does_little,
         since=since,

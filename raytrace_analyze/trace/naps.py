@@ -124,7 +124,7 @@ def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds
     sampled = read_samples(structure, clock_shift, of)
     told = [(row, one.start, one.end, one.loops) for row in of.tolist() if row in sampled for one in sampled[row].idle]
     known = np.array(told, dtype=np.int64).reshape(-1, 4)
-    lazy = np.array([row for row in of.tolist() if row in sampled and not sampled[row].is_busy], dtype=np.int64)
+    lazy = np.array([row for row in of.tolist() if row in sampled and sampled[row].does_little], dtype=np.int64)
     lazy = np.intersect1d(lazy, flow)
     found = np.concatenate([known, _short_gaps(structure, rows, lazy, known)])
     row, start, end, loops = found[np.lexsort((found[:, 1], found[:, 0]))].T
