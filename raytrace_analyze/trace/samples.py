@@ -16,6 +16,8 @@ SAMPLED_FROM_NS = 100_000_000
 """Spans shorter than this are not looked at."""
 UNSEEN_NS = SAMPLED_FROM_NS + 50_000_000
 """As much of a span can be over before it is looked at for the first time, or again."""
+SHORT_NS = 300_000_000
+"""A sleep so short can be without a stretch that tells it: looks are apart, and a busy machine wakes threads late."""
 _LITTLE = 0.25
 """What part of such time a thread that is idle may have been busy."""
 _MOST = 0.5
