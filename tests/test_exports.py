@@ -331,3 +331,12 @@ def test_a_path_that_takes_more_memory_than_there_may_be_is_left_out_and_said(tm
     assert "--max-memory" in str(CliRunner().invoke(app, on_path).exception)
     slices = [one for one in json.loads(done.stdout)["traceEvents"] if one["ph"] == "X"]
     assert len(slices) == rt.load(CAPTURES / "map_reduce-ours" / "spans").report.spans
+
+
+def test_a_damaged_table_is_named_in_the_midst_of_an_export(tmp_path, in_small_parts):
+    rt.write_table(rt.read_spans(CAPTURES / "map_reduce-ours" / "spans"), tmp_path / "t.parquet")
+    content = (tmp_path / "t.parquet").read_bytes()
+    for at in range(0, len(content) * 3 // 5, len(content) // 10):
+        (tmp_path / "d.parquet").write_bytes(content[: at + 4] + bytes(range(200)) + content[at + 204 :])
+        done = CliRunner().invoke(app, ["export", str(tmp_path / "d.parquet"), "--to", "folded", "-o", "-"])
+        assert done.exit_code == 0 or (isinstance(done.exception, UsageError) and "damaged" in str(done.exception))

@@ -4,16 +4,18 @@ The critical path and the clocks are told from one set of sessions at a time, th
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
 from raytrace_analyze.clocks.correction import OFFSETS, correct_clocks
-from raytrace_analyze.decode.parquet import CANNOT_READ
+from raytrace_analyze.decode.parquet import CANNOT_READ, first_line
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.exports.base import Selection
 from raytrace_analyze.exports.select import NOTHING_LEFT, nested_first, touching
+from raytrace_analyze.files.streams import readable
 from raytrace_analyze.ingest import Found, ingested_table
 from raytrace_analyze.ingest_report import IngestReport
 from raytrace_analyze.path.one_scope import critical_path
@@ -87,9 +89,10 @@ def select_from_file(
     """
     path = found.discovery.files[0].path
     table = pl.scan_parquet(path, glob=False)
-    scopes = list(_scopes(table, filters))
-    of_path = _session_of_path(table, scopes) if shows_path or filters.on_path else None
-    several = _with_several_clocks(table) if clock_correct else frozenset()
+    with _damage_told(path):
+        scopes = list(_scopes(table, filters))
+        of_path = _session_of_path(table, scopes) if shows_path or filters.on_path else None
+        several = _with_several_clocks(table) if clock_correct else frozenset()
     known = _Known()
     for apart in sessions_apart(found):
         is_of_path = of_path in apart.sessions
@@ -125,9 +128,11 @@ class _Reader:
         is_any = False
         held = TABLE.to_frame()
         table = pl.scan_parquet(self.path, glob=False)
-        height = int(table.select(pl.len()).collect().item())
+        with _damage_told(self.path):
+            height = int(table.select(pl.len()).collect().item())
         for offset in range(0, height, _SLICE):
-            read = table.slice(offset, _SLICE).collect()
+            with _damage_told(self.path):
+                read = table.slice(offset, _SLICE).collect()
             part, held = _whole_starts(pl.concat([held, read]), is_last=offset + _SLICE >= height)
             chosen = self._chosen(part)
             if chosen.height:
@@ -148,6 +153,14 @@ class _Reader:
             ids = ["trace_id", "span_id"]
             part = part.join(self.segments.select(ids), on=ids, how="semi", maintain_order="left")
         return nested_first(part.with_columns(_trace=pl.col("trace_id").rle_id()), "_trace", "start").drop("_trace")
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except CANNOT_READ as error:
+        raise UsageError(f"{readable(path)} is damaged: {first_line(error)}; merge the span files anew") from error
 
 
 def _whole_starts(rows: pl.DataFrame, *, is_last: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
