@@ -35,8 +35,8 @@ Via = Literal[
 SLOT_WITHIN_NS = 100_000_000
 """A run that ended longer ago than this on the same worker process did not hold the slot."""
 SAMPLED_FROM_NS = 100_000_000
-UNSEEN_NS = 150_000_000
-"""So long a thread may be idle without a look that tells."""
+SHORT_NS = 300_000_000
+"""So long a thread may sleep without a stretch that tells it."""
 LOOKS_NS = 100_000_000
 """How much longer than was seen a thread may have been idle."""
 LOOP_NS = 1_000_000_000
@@ -472,7 +472,7 @@ class _IdleWaits:
     def _is_idle(self, flow: Span, wait: Span, run: Span) -> bool:
         """Tell whether a thread was idle when a run ended, or did little in all and asked for it soon again."""
         again = self._next_asked(wait, run)
-        is_soon = again is not None and again - wait.end <= UNSEEN_NS
+        is_soon = again is not None and again - wait.end <= SHORT_NS
         return self._stretch(flow, run.end) is not None or (is_soon and self._does_little(flow))
 
     def _does_little(self, flow: Span) -> bool:

@@ -12,8 +12,8 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import actors as words
 
-_TAKING = r"(?i)\.acquire$"
-"""How what takes a lock or a semaphore is called, in any library."""
+_TAKING = r"\.(acquire|__enter__)$"
+"""How what takes a lock or a semaphore is called, in any library; the latter is that of `with lock:`."""
 
 
 def actor_lock_candidates(facts: Facts) -> Iterator[Candidate]:

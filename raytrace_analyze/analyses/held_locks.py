@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-_TAKING = ".acquire"
-"""How what takes a lock, a semaphore or a condition is called, in any library."""
+_TAKING = (".acquire", ".__enter__")
+"""How what takes a lock, a semaphore or a condition is called, in any library; the latter is that of `with lock:`."""
 
 
 @dataclass(frozen=True)

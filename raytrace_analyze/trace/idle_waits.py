@@ -14,7 +14,7 @@ from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.questions import Answers, find_answers
-from raytrace_analyze.trace.samples import UNSEEN_NS, Sampled, read_samples, sampled_above
+from raytrace_analyze.trace.samples import SHORT_NS, Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
 
@@ -99,7 +99,7 @@ def _read_idle(structure: Structure, clock_shift: Nanos, is_wait: Flags, deliver
     stretches = [(flow, one) for flow, sampled in samples.items() for one in sampled.idle]
     since = np.array([one.start for _, one in stretches], dtype=np.int64)
     does_little = np.zeros(of_row.size, dtype=np.bool_)
-    does_little[[flow for flow, sampled in samples.items() if not sampled.is_busy]] = True
+    does_little[[flow for flow, sampled in samples.items() if sampled.does_little]] = True
     return _Flows(
         does_little=does_little,
         since=since,
@@ -148,7 +148,7 @@ def _polls(
     again[:-1] = structure.start[wait[1:]]
     kept = np.flatnonzero(in_vain & asks_again & (flow >= 0) & (ended > structure.end[wait]))
     # A sleep that is shorter than what the sampler tells is no stretch.
-    is_short = (again[kept] - structure.end[wait[kept]] <= UNSEEN_NS) & idle.does_little[flow[kept]]
+    is_short = (again[kept] - structure.end[wait[kept]] <= SHORT_NS) & idle.does_little[flow[kept]]
     kept = kept[is_short | (idle.at(flow[kept], ended[kept]) >= 0)]
     last = np.full(structure.start.size, NEVER, dtype=np.int64)
     np.maximum.at(last, wait[kept], ended[kept])

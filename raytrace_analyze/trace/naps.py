@@ -14,7 +14,7 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.groups import group_by_time, numbers_within
 from raytrace_analyze.trace.questions import find_answers
-from raytrace_analyze.trace.samples import UNSEEN_NS, read_samples, sampled_above
+from raytrace_analyze.trace.samples import SHORT_NS, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
 
@@ -124,7 +124,7 @@ def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds
     sampled = read_samples(structure, clock_shift, of)
     told = [(row, one.start, one.end, one.loops) for row in of.tolist() if row in sampled for one in sampled[row].idle]
     known = np.array(told, dtype=np.int64).reshape(-1, 4)
-    lazy = np.array([row for row in of.tolist() if row in sampled and not sampled[row].is_busy], dtype=np.int64)
+    lazy = np.array([row for row in of.tolist() if row in sampled and sampled[row].does_little], dtype=np.int64)
     lazy = np.intersect1d(lazy, flow)
     found = np.concatenate([known, _short_gaps(structure, rows, lazy, known)])
     row, start, end, loops = found[np.lexsort((found[:, 1], found[:, 0]))].T
@@ -141,7 +141,7 @@ def _short_gaps(structure: Structure, rows: RowIds, flows: RowIds, known: RowIds
     if inside.size < 2:
         return known[:0]
     flow, start, end = structure.nest_parent[inside], structure.start[inside], structure.end[inside]
-    is_short = (flow[1:] == flow[:-1]) & (start[1:] > end[:-1]) & (start[1:] - end[:-1] <= UNSEEN_NS)
+    is_short = (flow[1:] == flow[:-1]) & (start[1:] > end[:-1]) & (start[1:] - end[:-1] <= SHORT_NS)
     gaps: RowIds = np.stack([flow[:-1], end[:-1], start[1:], np.zeros(flow.size - 1, dtype=np.int64)], axis=1)[is_short]
     if not known.size:
         return gaps

@@ -16,6 +16,8 @@ SAMPLED_FROM_NS = 100_000_000
 """Spans shorter than this are not looked at."""
 UNSEEN_NS = SAMPLED_FROM_NS + 50_000_000
 """As much of a span can be over before it is looked at for the first time, or again."""
+SHORT_NS = 300_000_000
+"""A sleep so short can be without a stretch that tells it: looks are apart, and a busy machine wakes threads late."""
 _LITTLE = 0.25
 """What part of such time a thread that is idle may have been busy."""
 _MOST = 0.5
@@ -60,6 +62,8 @@ class Sampled:
     waited nor was idle."""
     is_idle_nearby: bool = False
     """Whether it had next to nothing to do right before and after it was idle, where nobody looked yet, or again."""
+    does_little: bool = False
+    """Whether it got the CPU for less than half of that time: it may have been kept from it by others."""
     left_out: tuple[tuple[Place | None, float], ...] = ()
     """Where it was idle in stretches that are not told one by one (None: not known), each with its part of the long
     gaps between those that are told."""
@@ -112,9 +116,10 @@ def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict
         delay_ns = about.get(CPU_DELAY_NS)
         inside_ns = left_out.busy_ns + sum(one.busy_ns for one in idle)
         busy_ns = cpu_ns + (delay_ns if isinstance(delay_ns, int) else 0) - inside_ns
+        is_busy, does_little = busy_ns >= _MOST * max(rest, 1), cpu_ns - inside_ns < _MOST * max(rest, 1)
         near = sum(gap for gap in gaps if gap <= UNSEEN_NS)
         is_idle_nearby = bool(idle) and busy_ns <= _LITTLE * near
-        found[row] = Sampled(idle, busy_ns >= _MOST * max(rest, 1), is_idle_nearby, _parts(left_out, gaps))
+        found[row] = Sampled(idle, is_busy, is_idle_nearby, does_little, _parts(left_out, gaps))
     return found
 
 

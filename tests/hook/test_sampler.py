@@ -322,6 +322,17 @@ def test_a_thread_that_wakes_up_to_look_is_told_from_one_that_sleeps() -> None:
         assert stretch.get("busy_ns", 0) == 10 * used - used  # it begins with the second look
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the code does not say where in the line it belongs")
+def test_a_lock_that_a_with_statement_takes_is_named(tracer: Tracer, tmp_path: Path) -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    threading.Timer(0.4, lock.release).start()
+    with run(tracer), lock:
+        pass
+    (stretch,) = idle_of(Recording(tmp_path).one("f ray.remote_worker"))
+    assert stretch["in"] == "lock.__enter__"
+
+
 def test_a_recorded_wait_is_not_told_as_idle() -> None:
     profile = Profile()
     place = place_of(sys._getframe())

@@ -202,8 +202,12 @@ class Profile:
             found[names.IDLE] = idle
         return found
 
-    def idle_in(self, calls: Collection[str], ended_ns: int) -> list[tuple[int, int, str, str]]:
-        """Return the longest stretches in some calls, as start and end (ns), the call, and its `file:line`.
+    def idle_in(
+        self, calls: Collection[str], endings: tuple[str, ...], ended_ns: int
+    ) -> list[tuple[int, int, str, str]]:
+        """Return the longest stretches in some calls, or in those whose names end so.
+
+        Each as start and end (ns), the call, and its `file:line`.
 
         The span ended at `ended_ns`: so did a stretch after which the thread was seen nowhere else.
         """
@@ -211,7 +215,7 @@ class Profile:
         return [
             (one.start_ns, ended_ns if one.was_last else one.end_ns, one.wait, places.site(one.place))
             for one in stretches
-            if one.wait in calls
+            if one.wait in calls or one.wait.endswith(endings)
         ]
 
     def _stacks(self, longest: int) -> str:

@@ -39,10 +39,13 @@ def actor_lock(
     name: str, waits: int, *, took_ns: int, longest_ns: int, holder: str, held: int, gave_back: str
 ) -> Words:
     """Say of a method that takes a lock how long it waited for it, who held that, and what gave it back."""
+    if gave_back == name:
+        who = f"other calls of it held it {count_text(held, 'time')} meanwhile"
+    else:
+        who = f"{name_of(holder)} held it {count_text(held, 'time')} meanwhile, until it called {name_of(gave_back)}"
     return Words(
         f"{count_text(waits, 'call')} of {name_of(name)} waited {duration_text(took_ns)} for a lock that the actor "
-        f"keeps, {duration_text(longest_ns)} at most; {name_of(holder)} held it {count_text(held, 'time')} "
-        f"meanwhile, until it called {name_of(gave_back)}",
+        f"keeps, {duration_text(longest_ns)} at most; {who}",
         "hold it for less time, or have a lock for each thing that it protects (this is what no waiting for it at "
         "all would save)",
     )
