@@ -27,7 +27,8 @@ _PROGRAM = "__main__."
 _OWN = (
     r"(^|\.)(ServeController|ProxyActor|HAProxyManager|ServeReplica:.*|_?StatsActor|_StatsSummaryActor|"
     r"_?ActorLocationTracker|_?AutoscalingRequester|_?AutoscalingCoordinatorActor|_UsageCollectionActor|"
-    r"TelemetryStorage|StreamingExecutor|MapWorker\(.*\)\.(__ray_ready__|get_location|__ray_terminate__))(\.[A-Za-z_]+)?$"
+    r"TelemetryStorage|PlacementGroupCleaner|PreemptionWatcher|StreamingExecutor|RayTrainWorker\.poll_status|"
+    r"MapWorker\(.*\)\.(__ray_ready__|get_location|__ray_terminate__))(\.[A-Za-z_]+)?$"
 )
 """Controllers, proxies, statistics and autoscalers of Ray's libraries, with or without their module."""
 _FOR_THE_PROGRAM = r"ServeReplica:.*\.handle_request"

@@ -35,6 +35,8 @@ Via = Literal[
 SLOT_WITHIN_NS = 100_000_000
 """A run that ended longer ago than this on the same worker process did not hold the slot."""
 SAMPLED_FROM_NS = 100_000_000
+SHORT_NS = 300_000_000
+"""So long a thread may sleep without a stretch that tells it."""
 LOOKS_NS = 100_000_000
 """How much longer than was seen a thread may have been idle."""
 LOOP_NS = 1_000_000_000
@@ -416,7 +418,8 @@ class _IdleWaits:
                     in_vain += 1
                 else:
                     by = None if change.submit is None else self._flow(change.submit)
-                    if in_vain >= 3 and by is not flow and not self._asks_on(flow, wait, after):
+                    is_over = not self._asks_on(flow, wait, after) or (first.status == "ERROR" != run.status)
+                    if in_vain >= 3 and by is not flow and is_over:
                         yield before, (wait, change)
                     in_vain = 1
 
@@ -463,11 +466,32 @@ class _IdleWaits:
         missing = _missing(wait) - wait.ready
         change = self.changes[wait][1] if wait in self.changes else None
         runs = [run for run in self.runs if (run.task in missing or run is change) and run.end > wait.end]
-        ends = [run.end for run in runs if self._asks_again(wait, run) and self._stretch(flow, run.end) is not None]
+        ends = [run.end for run in runs if self._asks_again(wait, run) and self._is_idle(flow, wait, run)]
         return max(ends, default=None)
+
+    def _is_idle(self, flow: Span, wait: Span, run: Span) -> bool:
+        """Tell whether a thread was idle when a run ended, or did little in all and asked for it soon again."""
+        again = self._next_asked(wait, run)
+        is_soon = again is not None and again - wait.end <= SHORT_NS
+        return self._stretch(flow, run.end) is not None or (is_soon and self._does_little(flow))
+
+    def _does_little(self, flow: Span) -> bool:
+        waits = [(wait.start, wait.end) for wait in self.waits if wait.parent is flow]
+        idle = [(one["start_ns"], one["end_ns"]) for one in self.stretches[flow]]
+        covered, until = 0, None
+        for start, end in sorted(waits + idle):
+            begin = start if until is None else max(start, until)
+            covered += max(end - begin, 0)
+            until = end if until is None else max(until, end)
+        return bool(flow.told["raytrace.cpu_ns"] < 0.5 * max(flow.end - flow.start - covered, 1))
 
     def _asks_again(self, wait: Span, run: Span) -> bool:
         """Tell whether the next wait of the same thread for a run began when that had ended."""
+        again = self._next_asked(wait, run)
+        return again is not None and again >= run.end
+
+    def _next_asked(self, wait: Span, run: Span) -> int | None:
+        """When the next wait of the same thread for a run began."""
         flow = self._flow(wait)
         others = [
             (other.start, other.span_id)
@@ -475,8 +499,7 @@ class _IdleWaits:
             if run.task in other.ready or (other.ended and run.task in _missing(other)) or self._asks_for(other, run)
             if self._flow(other) is flow
         ]
-        later = [start for start, span_id in others if (start, span_id) > (wait.start, wait.span_id)]
-        return bool(later) and min(later) >= run.end
+        return min((start for start, span_id in others if (start, span_id) > (wait.start, wait.span_id)), default=None)
 
     def _asks_for(self, wait: Span, change: Span) -> bool:
         """Tell whether a wait is for the answer before or after a change."""

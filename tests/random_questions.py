@@ -22,9 +22,10 @@ def random_questions(seed: int) -> pl.DataFrame:
         rows.append(_call(name, "s" if name == "r" else None, start, end, attributes=_sampled(chosen, start, end)))
     rows[1] |= {"category": "driver", "name": "ray.driver", "pid": 1}
     rows[2] |= {"category": "task", "kind": "CONSUMER", "task_id": "t", "function": "f", "pid": 2}
+    fail = chosen.choice((0, 0, count - 1, chosen.randint(1, count)))
     for number in range(count):
         at = begin + 5 * number - chosen.choice((0,) * 30 + (3,))
-        rows += _asked(f"q{number}", asker, at, at + 1, "A.ask")
+        rows += _asked(f"q{number}", asker, at, at + 1, "A.ask", "ERROR" if number < fail else "OK")
         rows.append(_call(f"w{number}", asker, at + 1, at + 3, category="wait", ready_task_ids=[f"q{number}"]))
         if chosen.random() < 0.03:
             rows += _asked(f"o{number}", asker, at + 3, at + 3, "A.other")
@@ -36,8 +37,9 @@ def random_questions(seed: int) -> pl.DataFrame:
     return span_table(rows)
 
 
-def _asked(task: str, by: str, submitted: int, end: int, function: str) -> list[Row]:
+def _asked(task: str, by: str, submitted: int, end: int, function: str, status: str = "OK") -> list[Row]:
     run = {"category": "task", "kind": "CONSUMER", "actor_id": "a", "function": function, "task_id": task, "pid": 3}
+    run |= {"status": status}
     return [
         _call(f"s{task}", by, submitted, submitted + 1, kind="PRODUCER", category="submit", submitted_task_id=task),
         _call(f"r{task}", f"s{task}", max(submitted, end), end + 1, **run),

@@ -70,6 +70,31 @@ def test_a_thread_that_others_kept_from_the_cpu_worked() -> None:
     assert [row[2] for row in found] == ["cpu", "idle", "cpu"]
 
 
+def _with_idle(attributes: str, **more: Any) -> str:
+    """Say more of the idle stretches than `sampled` does."""
+    found = json.loads(attributes)
+    return json.dumps({**found, "raytrace.idle": json.dumps(json.loads(found["raytrace.idle"]) | more)})
+
+
+def test_stretches_that_are_not_told_one_by_one_are_idle_for_as_long() -> None:
+    # 690 ms beside the stretch that is told: 400 of them were idle, too, in stretches that there was no room for.
+    once = sampled(290, (100, 400, "time.sleep", "train.py:41"))
+    places = [{"in": "socket.recv", "at": "etl.py:7", "ns": 400 * MS}]
+    for more, place in (({"left_out_in": places}, ("socket.recv", "etl.py:7")), ({}, (None, None))):
+        found = told(job(_with_idle(once, left_out=40, left_out_ns=400 * MS, **more)))
+        spent: dict[tuple[str, Any, Any], int] = {}
+        for start, end, activity, what, where in found:
+            spent[activity, what, where] = spent.get((activity, what, where), 0) + end - start
+        # The 90 ms at its start are too short for one of them.
+        assert spent == {("idle", "time.sleep", "train.py:41"): 300, ("idle", *place): 400, ("cpu", None, None): 290}
+
+
+def test_what_a_thread_does_where_it_wakes_up_says_nothing_of_the_rest() -> None:
+    stretch = {"start_ns": 100 * MS, "end_ns": 940 * MS, "in": "time.sleep", "at": "a.py:3", "busy_ns": 90 * MS}
+    found = told(job(_with_idle(sampled(95), stretches=[stretch])))
+    assert [row[2] for row in found] == ["idle"]
+
+
 def test_what_nobody_looked_at_is_unknown() -> None:
     assert told(job()) == [(10, 1000, "unknown", None, None)]
 

@@ -174,6 +174,17 @@ def test_a_straggler_takes_what_others_take() -> None:
     assert finding["saved_ns"] == 500 - 120
 
 
+def test_what_rays_libraries_do_for_themselves_is_not_to_be_changed() -> None:
+    rows: list[Row] = [span("d", 0, 510, category="driver", name="ray.driver")]
+    for number, end in enumerate([100, 100, 110, 120, 500]):
+        made = {"submitted_task_id": str(number), "dependency_task_ids": []}
+        rows += [submit(f"s{number}", 0, 10, "d", **made), run(f"r{number}", 10, end, f"s{number}", str(number))]
+    rows.append(wait("w", 10, 500, "d", [str(number) for number in range(5)]))
+    spans = table(*rows, recorded=True)
+    assert found(spans, "straggler")
+    assert not found(spans.with_columns(function=pl.lit("ServeController.listen_for_change")), "straggler")
+
+
 def test_a_long_run_beside_the_path_is_no_straggler() -> None:
     """
     d  |s|==================== get ====================|     two slots: the long one has one of them, the others queue

@@ -173,6 +173,43 @@ def test_results_that_there_is_no_room_for_keep_their_slots() -> None:
     stored = pl.when(pl.col("span_id") == "r1").then(900 * MS).cast(TIME)
     found = findings(spans.with_columns(profile_store_outputs_end=stored))["store-full"]
     assert "took 800 ms to be stored" in found["what"] and "no slot was free" in found["what"]
+    waited = rt.queue_causes(spans.with_columns(profile_store_outputs_end=stored)).filter(span_id="r2")
+    causes = dict(waited.group_by("cause").agg(pl.col("duration_ns").sum()).iter_rows())
+    assert causes["no-slot"] <= 100 * MS and causes["store-full"] == 800 * MS
+
+
+def test_a_lock_that_an_actor_keeps() -> None:
+    """
+    a  [take |....work....| give]          m: take, given back when a calls give
+    b  [take ~~~~~~~~~~~~~~~~~~~~~ |..work..| give]
+    """
+    actor = {"actor_id": "m", "pid": 9, "worker_id": "wm", "concurrent": True}
+    loop = json.dumps({"raytrace.on_event_loop": True, "raytrace.max_concurrency": 1000})
+    take, give = {"function": "Lock.take", **actor}, {"function": "Lock.give", **actor}
+    about = {"attributes": loop}
+    awaited = '{"raytrace.awaited": "asyncio.Lock.acquire", "raytrace.call_site": "lock.py:7"}'
+    rows = [span("driver", 0, 1000 * MS, category="driver", name="ray.driver")]
+    for name, start, took, over in (("a", 10, 30, 400), ("b", 12, 402, 800)):
+        own = {"function": "update"}
+        call = {"submitted_task_id": f"K{name}", "function": "Lock.take"}
+        back = {"submitted_task_id": f"G{name}", "function": "Lock.give"}
+        rows += [
+            submit(f"s{name}", 1 * MS, 2 * MS, "driver", submitted_task_id=f"T{name}", **own),
+            run(name, start * MS, (over + 20) * MS, f"s{name}", f"T{name}", **own),
+            submit(f"t{name}", (start + 1) * MS, (start + 2) * MS, name, **call),
+            run(f"k{name}", (start + 4) * MS, (took + 1) * MS, f"t{name}", f"K{name}", **take, **about),
+            wait(f"w{name}", (start + 3) * MS, (took + 2) * MS, name, [f"K{name}"]),
+            submit(f"g{name}", (over - 8) * MS, (over - 7) * MS, name, **back),
+            run(f"v{name}", (over - 2) * MS, over * MS, f"g{name}", f"G{name}", **give, **about),
+            wait(f"x{name}", (over - 6) * MS, (over + 1) * MS, name, [f"G{name}"]),
+        ]
+    for name, start, end in (("a", 15, 30), ("b", 17, 402)):
+        rows.append(wait(f"y{name}", start * MS, end * MS, f"k{name}", [], name="await", attributes=awaited))
+    rows.append(wait("get", 3 * MS, 900 * MS, "driver", ["Ta", "Tb"]))
+    found = findings(table(*rows, recorded=True))["lock"]
+    assert found["function"] == "Lock.take" and (found["file"], found["line"]) == ("lock.py", 7)
+    assert "`update` held it" in found["what"] and "until it called `Lock.give`" in found["what"]
+    assert found["saved_ns"] > 300 * MS
 
 
 def test_cold_starts_never_tell_actors_to_be_reused() -> None:

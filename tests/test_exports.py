@@ -4,6 +4,7 @@ import gzip
 import importlib.util
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -112,7 +113,7 @@ def test_what_overlaps_lies_in_lanes_of_its_own():
 
 
 def test_own_times_of_stacks_add_up_to_the_roots_where_nothing_overlaps(failures):
-    found = stacks(failures.spans, failures.spans["end"].to_physical().max())
+    found = stacks(select(failures.spans).skeleton.rows)
     assert (found.nodes["above"] < found.nodes["node"]).all()
     assert (found.nodes["self_ns"] >= 0).all()
     lines = written(failures, "folded").decode().splitlines()
@@ -133,7 +134,7 @@ def test_speedscope_weighs_the_path_as_long_as_it_was(capture):
 
 def test_graphml_comes_back_as_the_graph_that_it_was(capture, tmp_path):
     rt.export(capture.spans, "graphml", tmp_path / "graph.xml")
-    read, graph = nx.read_graphml(tmp_path / "graph.xml"), rt.span_graph(select(capture.spans).spans)
+    read, graph = nx.read_graphml(tmp_path / "graph.xml"), rt.span_graph(select(capture.spans).spans())
     assert {(a, b, kind) for a, b, kind in read.edges(data="type")} == set(graph.edges(data="type"))
     for node, values in graph.nodes(data=True):
         known = {key: value for key, value in values.items() if value is not None and key not in LEFT_OUT}
@@ -142,7 +143,7 @@ def test_graphml_comes_back_as_the_graph_that_it_was(capture, tmp_path):
 
 def test_dot_has_every_node_and_edge(failures, tmp_path):
     text = written(failures, "dot").decode()
-    graph = rt.span_graph(select(failures.spans).spans)
+    graph = rt.span_graph(select(failures.spans).spans())
     assert text.count(" -> ") == graph.number_of_edges()
     assert text.count("[label=") == graph.number_of_nodes()
     if importlib.util.find_spec("pydot") is None:
@@ -171,13 +172,13 @@ def test_a_hostile_name_breaks_no_file(failures, to, tmp_path):
 
 def test_filters_hold_together(failures):
     path = rt.critical_path(failures.spans)
-    on_path = select(failures.spans, on_path=True).spans
+    on_path = select(failures.spans, on_path=True).spans()
     assert set(on_path["span_id"]) == set(path.segments["span_id"].drop_nulls())
-    long = select(failures.spans, min_duration_ns=10**8).spans
+    long = select(failures.spans, min_duration_ns=10**8).spans()
     assert 0 < long.height < failures.spans.height
     start = failures.spans["start"].to_physical().min()
-    late = select(failures.spans, from_ns=start + 3 * 10**9).spans
-    early = select(failures.spans, to_ns=start + 3 * 10**9).spans
+    late = select(failures.spans, from_ns=start + 3 * 10**9).spans()
+    early = select(failures.spans, to_ns=start + 3 * 10**9).spans()
     assert late.height + early.height > failures.spans.height  # what lasts over the moment is in both
     assert 0 < early.height < failures.spans.height
     with pytest.raises(NoSpansError, match="no span is left"):
@@ -248,9 +249,15 @@ def test_graphviz_renders_the_graph(capture, tmp_path):
 FILTERS = ("", "--job 01", "--min-duration 100", "--until 2026-11-23T19:16:33")
 
 
-@pytest.mark.parametrize("filters", FILTERS)
-def test_a_table_is_written_as_it_is_read_and_gives_the_same(filters, failures, tmp_path, monkeypatch):
+@pytest.fixture
+def in_small_parts(monkeypatch):
+    """Every table is as one that is too large for memory."""
+    monkeypatch.setattr("raytrace_analyze.exports.table_stream.LARGE_ROWS", 1)
     monkeypatch.setattr("raytrace_analyze.exports.table_stream._SLICE", 3)
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+def test_a_table_is_written_as_it_is_read_and_gives_the_same(filters, failures, tmp_path, in_small_parts):
     rt.write_table(rt.read_spans(CAPTURES / "failures-ours" / "spans"), tmp_path / "t.parquet")
     written_by = {}
     for name, source in (("streamed", tmp_path / "t.parquet"), ("loaded", CAPTURES / "failures-ours" / "spans")):
@@ -263,3 +270,73 @@ def test_a_table_is_written_as_it_is_read_and_gives_the_same(filters, failures, 
     none = ["export", str(tmp_path / "t.parquet"), "--to", "otlp", "-o", str(tmp_path / "x"), "--until", "2020-01-01"]
     assert isinstance(CliRunner().invoke(app, none).exception, NoSpansError)
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("filters", ["", "--on-path", "--no-clock-correct"])
+@pytest.mark.parametrize("to", [one.name for one in FORMATS if one.streams])
+def test_what_is_read_while_it_is_written_is_what_was_read_before(to, filters, tmp_path, in_small_parts):
+    """Of two runs whose hosts' clocks are off; in whatever order the spans are written."""
+    runs = [CAPTURES / "failures-ours" / "spans", CAPTURES / "map_reduce-ours" / "spans"]
+    spans = rt.load(runs).spans.with_columns(
+        pl.when(pl.col("kind") == "CONSUMER").then(pl.lit("other")).otherwise("host").alias("host"),
+        pl.when(pl.col("kind") == "CONSUMER").then(None).otherwise("node_id").alias("node_id"),
+        *(
+            pl.col(name) - pl.duration(nanoseconds=2 * 10**9 * (pl.col("kind") == "CONSUMER"), time_unit="ns")
+            for name in ("start", "end")
+        ),
+    )
+    rt.write_table(spans, tmp_path / "t.parquet")
+    done = CliRunner().invoke(
+        app, ["export", str(tmp_path / "t.parquet"), "--to", to, "-o", str(tmp_path / "streamed"), *filters.split()]
+    )
+    assert done.exit_code == 0, done.output
+    rt.export(
+        spans, to, tmp_path / "loaded", on_path=filters == "--on-path", clock_correct=filters != "--no-clock-correct"
+    )
+    streamed, loaded = (comparable(to, (tmp_path / name).read_bytes()) for name in ("streamed", "loaded"))
+    assert streamed == loaded
+
+
+def comparable(to, content):
+    """What is in an export, without the order of its spans and the numbers of its processes."""
+    if to == "folded":
+        return sorted(content.splitlines())
+    if to == "speedscope":
+        document = json.loads(content)
+        names = [frame["name"] for frame in document["shared"]["frames"]]
+        return [
+            sorted(([names[frame] for frame in sample], weight) for sample, weight in zip(*drawn, strict=True))
+            for drawn in ((one["samples"], one["weights"]) for one in document["profiles"])
+        ]
+    found = json.loads(content)["traceEvents"] if to == "perfetto" else content.decode().splitlines()
+    if to == "perfetto":
+        return sorted((one["ph"], one["name"], one.get("ts", 0), one.get("dur", 0)) for one in found)
+    if to == "jaeger":
+        return sorted(re.findall(r'"raytrace_analyze[^}]*}', content.decode()))
+    return sorted(span["spanId"] + span["startTimeUnixNano"] for span in spans_of(found))
+
+
+def spans_of(lines):
+    for line in lines:
+        for of_resource in json.loads(line)["resourceSpans"]:
+            yield from of_resource["scopeSpans"][0]["spans"]
+
+
+def test_a_path_that_takes_more_memory_than_there_may_be_is_left_out_and_said(tmp_path, in_small_parts, monkeypatch):
+    monkeypatch.setattr("raytrace_analyze.exports.table_stream._ANALYSED_BYTES", 1 << 50)
+    rt.write_table(rt.read_spans(CAPTURES / "map_reduce-ours" / "spans"), tmp_path / "t.parquet")
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "t.parquet"), "--to", "perfetto", "-o", "-"])
+    assert "the critical path is left out" in done.stderr
+    on_path = ["export", str(tmp_path / "t.parquet"), "--to", "otlp", "-o", "-", "--on-path"]
+    assert "--max-memory" in str(CliRunner().invoke(app, on_path).exception)
+    slices = [one for one in json.loads(done.stdout)["traceEvents"] if one["ph"] == "X"]
+    assert len(slices) == rt.load(CAPTURES / "map_reduce-ours" / "spans").report.spans
+
+
+def test_a_damaged_table_is_named_in_the_midst_of_an_export(tmp_path, in_small_parts):
+    rt.write_table(rt.read_spans(CAPTURES / "map_reduce-ours" / "spans"), tmp_path / "t.parquet")
+    content = (tmp_path / "t.parquet").read_bytes()
+    for at in range(0, len(content) * 3 // 5, len(content) // 10):
+        (tmp_path / "d.parquet").write_bytes(content[: at + 4] + bytes(range(200)) + content[at + 204 :])
+        done = CliRunner().invoke(app, ["export", str(tmp_path / "d.parquet"), "--to", "folded", "-o", "-"])
+        assert done.exit_code == 0 or (isinstance(done.exception, UsageError) and "damaged" in str(done.exception))

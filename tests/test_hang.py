@@ -123,6 +123,76 @@ def test_the_one_that_everybody_waits_for() -> None:
     assert (blocker.key, blocker.waiters, blocker.idle_in) == (task(1), 3, "socket.recv at etl.py:42")
 
 
+def open_await(span_id: str, start: int, parent: str, awaited: str) -> Row:
+    told = {"raytrace.awaited": awaited, "raytrace.call_site": "lock.py:7"}
+    return wait(span_id, start, None, parent, [], attributes=json.dumps(told))
+
+
+def in_words(spans: pl.DataFrame, tmp_path: Any) -> str:
+    rt.write_table(spans, tmp_path / "spans.parquet")
+    return " ".join(CliRunner().invoke(app, ["hang", str(tmp_path / "spans.parquet")]).output.split())
+
+
+def test_an_event_that_nobody_sets_is_named_with_its_place(tmp_path: Any) -> None:
+    gate = {"actor_id": ACTOR["a"], "function": "Gate.enter"}
+    spans = table(
+        driver(),
+        submit("s", 1, 2, "d", submitted_task_id=method(1, "a"), **gate),
+        open_wait("w", 5, "d", [method(1, "a")]),
+        run("r", 6, None, "s", method(1, "a"), **gate),
+        open_await("e", 7, "r", "asyncio.Event.wait"),
+        recorded=True,
+    )
+    found = rt.hang(spans)
+    (blocker,) = found.blockers
+    assert (blocker.function, blocker.idle_in) == ("Gate.enter", "asyncio.Event.wait at lock.py:7")
+    assert found.unknown_waits == 0
+    assert "waits in asyncio.Event.wait at lock.py:7, which nothing let go on" in in_words(spans, tmp_path)
+
+
+@pytest.mark.parametrize("holder", ["open", "over", "gave back"])
+def test_locks_that_actors_keep_have_holders(holder: str, tmp_path: Any) -> None:
+    """
+    P    |==acquire a==|........|== get b.acquire ==...      which Q took
+    Q      |==acquire b==|......|== get a.acquire ==...      which P took
+    """
+    rows = [driver()]
+    for number, flow in enumerate("PQ"):
+        own, other = ("a", "b") if flow == "P" else ("b", "a")
+        function = {"function": "Lock.acquire"}
+        rows += [
+            submit(f"s{flow}", 1 + number, 3, "d", submitted_task_id=task(number), function="transfer"),
+            run(flow, 5, None, f"s{flow}", task(number), function="transfer"),
+            submit(f"t{flow}", 6, 7, flow, submitted_task_id=method(10 + number, own), **function),
+            run(f"u{flow}", 8, 9, f"t{flow}", method(10 + number, own), actor_id=ACTOR[own], **function),
+            submit(f"v{flow}", 20, 21, flow, submitted_task_id=method(20 + number, other), **function),
+            run(f"x{flow}", 22, None, f"v{flow}", method(20 + number, other), actor_id=ACTOR[other], **function),
+            open_await(f"y{flow}", 23, f"x{flow}", "asyncio.Lock.acquire"),
+            open_wait(f"z{flow}", 24, flow, [method(20 + number, other)]),
+        ]
+    if holder == "over":
+        rows[2] = run("P", 5, 19, "sP", task(0), function="transfer")
+        rows = [row for row in rows if row["span_id"] not in ("vP", "xP", "yP", "zP")]
+    if holder == "gave back":
+        release = {"function": "Lock.release"}
+        rows += [
+            submit("g", 12, 13, "P", submitted_task_id=method(30, "a"), **release),
+            run("h", 14, 15, "g", method(30, "a"), actor_id=ACTOR["a"], **release),
+        ]
+    spans = table(*rows, recorded=True)
+    found, text = rt.hang(spans), in_words(spans, tmp_path)
+    if holder == "open":
+        (circle,) = found.circles
+        assert set(circle) == {task(0), task(1), method(20, "b"), method(21, "a")}
+        assert set(found.waits.filter(reason="held")["certain"]) == {False}
+        assert "took there and has not given back" in text
+        return
+    assert found.circles == ()
+    waiting = next(blocker for blocker in found.blockers if blocker.key == method(21, "a"))
+    assert waiting.held_by == ("transfer" if holder == "over" else None)
+    assert ("which ended without giving it back" in text) == (holder == "over")
+
+
 def test_slots_held_by_actors_that_wait_for_tasks_without_a_slot() -> None:
     """
     d     |c: A.__init__, holds the only CPU|s|== get A.run ==...
@@ -155,6 +225,48 @@ def test_a_demand_that_no_node_can_meet() -> None:
     )
     (blocker,) = rt.hang(spans).blockers
     assert (blocker.key, blocker.state, json.loads(blocker.demand or "")) == (task(1), "pending", {"CPU": 64})
+
+
+@pytest.mark.parametrize("holder", ["task", "actor", "idle actor", "nobody"])
+def test_resources_besides_cpus_are_held_until_the_end(holder: str, tmp_path: Any) -> None:
+    gpu = {"attributes": json.dumps({"raytrace.resources": json.dumps({"gpu": 1})})}
+    parent = task(1) if holder == "task" else method(1, "a")
+    creation = {"submitted_task_id": f"{'f' * 16}{ACTOR['a']}", "function": "Model.__init__", **gpu}
+    about = {"function": "parent"} if holder == "task" else {"function": "Model.ask", "actor_id": ACTOR["a"]}
+    rows = [
+        driver(**{"raytrace.cluster_resources": json.dumps({"CPU": 4, "gpu": 0 if holder == "nobody" else 1})}),
+        submit("s", 2, 3, "d", submitted_task_id=parent, **(gpu if holder == "task" else {}), **about),
+        run("p", 4, None, "s", parent, **about),
+        submit("c", 5, 6, "p", submitted_task_id=task(2), function="child", **gpu),
+        open_wait("w", 7, "p", [task(2)]),
+        open_wait("v", 8, "d", [parent]),
+    ]
+    if holder != "task":
+        rows += [submit("m", 0, 1, "d", **creation), run("i", 1, 2, "m", creation["submitted_task_id"], **about)]
+    if holder == "idle actor":
+        rows[1:3] = [submit("s", 2, 3, "d", submitted_task_id=task(1)), run("p", 4, None, "s", task(1))]
+        rows[-3] = open_wait("v", 8, "d", [task(1)])
+    found, text = rt.hang(table(*rows, recorded=True)), in_words(table(*rows, recorded=True), tmp_path)
+    assert len(found.circles) == (holder in ("task", "actor"))
+    assert ("no node of the cluster has what it asks for" in text) == (holder == "nobody")
+    assert ("actors of `Model` hold what it asks for" in text) == (holder == "idle actor")
+
+
+def test_what_came_as_an_error_when_the_program_was_stopped_was_asked_for() -> None:
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="f"),
+        submit("o", 1, 2, "d", submitted_task_id=task(3), function="other"),
+        run("r", 3, 90, "s", task(1), function="f"),
+        run("q", 3, 90, "o", task(3), function="other"),
+        submit("t", 4, 5, "r", submitted_task_id=task(2), function="g"),
+        run("g", 6, 90, "t", task(2), function="g"),
+        wait("w", 7, 90, "r", [task(2)]),
+        wait("v", 8, 80, "d", [], status="ERROR", status_message="KeyboardInterrupt: "),
+        recorded=True,
+    )
+    waits = rt.hang(spans).waits.filter(waiter=task(1))
+    assert waits.select("waited_for", "certain").rows() == [(task(2), True)]
 
 
 def test_where_everything_ended_nothing_hangs() -> None:

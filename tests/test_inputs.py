@@ -1,5 +1,6 @@
 """Files that others wrote: OTLP, Jaeger, logs, text in UTF-16; read through the public interface."""
 
+import gzip
 import io
 import json
 import time
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 
 import raytrace_analyze as rt
-from raytrace_analyze.errors import NoSpansError
+from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.model import ProblemKind
 from raytrace_analyze.schema import EVENT_COLUMNS
 from tests.span_files import one_line, pretty, span, span_id
@@ -286,3 +287,12 @@ def test_the_files_of_serves_own_exporter_are_read(tmp_path, monkeypatch):
     assert not found.report.is_damaged
     assert sorted(found.spans["name"]) == ["proxy_http_request"] * 2 + ["route_to_replica"] * 2
     assert found.spans["parent_id"].null_count() == 2
+
+
+def test_a_table_that_was_packed_is_named_as_that(tmp_path):
+    table = tmp_path / "spans.parquet.gz"
+    table.write_bytes(gzip.compress(b"PAR1" + bytes(500)))
+    with pytest.raises(UsageError, match=r"packed with gzip.*unpack it first"):
+        rt.load([table])
+    with pytest.raises(NoSpansError, match="packed Parquet files"):
+        rt.load([tmp_path])

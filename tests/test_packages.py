@@ -17,7 +17,7 @@ BESIDE = {
     "raytrace_analyze": {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"},
     "raytrace_hook": {"README.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"},
 }
-"""What is in a source archive besides the package."""
+"""What is in a source archive besides the package; hatch takes along what tells it what to leave out, always."""
 
 
 @pytest.fixture(scope="module", params=PROJECTS)

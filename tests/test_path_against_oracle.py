@@ -132,7 +132,7 @@ def test_on_questions_until_the_answer_changes(count: int) -> None:
         spans = random_questions(seed)
         assert_equal(spans, JOB, "follow", True, CHAIN + MARKS)
         waited_for += any(span.is_idle_wait for span in oracle.prepare(spans))
-    assert count / 8 < waited_for < count * 2 / 3
+    assert count / 10 < waited_for < count * 2 / 3
 
 
 @counted(5, 12)

@@ -1,6 +1,7 @@
 """Nothing is overwritten that is not ours, and `-` stands for standard input and output."""
 
 import errno
+import gzip
 import io
 import json
 import os
@@ -151,3 +152,17 @@ def test_no_room_to_keep_a_stream_is_no_fault_of_it(command: list[str], monkeypa
     said = refused(cli(*command, given=DRIVER.read_bytes()))
     assert "No space left" in said
     assert "TMPDIR" in said
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_all_files_of_a_run_can_be_piped_one_after_the_other(packed: bool) -> None:
+    content = b"".join(file.read_bytes() for file in sorted(SPANS.iterdir()))
+    piped = cli("merge", "-", "-o", "-", given=gzip.compress(content) if packed else content)
+    assert piped.exit_code == 0, piped.stderr
+    assert (
+        pl.read_parquet(io.BytesIO(piped.stdout_bytes))
+        .drop("source")
+        .equals(rt.read_spans(SPANS).drop("source", "duration_ns"))
+    )
+    told = cli("merge", "-", "-o", "-", given=content + DRIVER.read_bytes()[:300])
+    assert f"at byte {len(content):,}" in " ".join(told.stderr.split())

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.advice.actor_locks import actor_lock_candidates
 from raytrace_analyze.advice.arguments import argument_candidates
 from raytrace_analyze.advice.bottlenecks import actor_candidates
 from raytrace_analyze.advice.facts import Facts
@@ -22,11 +23,13 @@ from raytrace_analyze.advice.polling import store_candidates, wait_candidates
 from raytrace_analyze.advice.program.files import SourceFiles, place_of
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.starts import cold_candidates
+from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.table.lineage import flags
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import notes
 
@@ -43,6 +46,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     small_candidates,
     pending_candidates,
     actor_candidates,
+    actor_lock_candidates,
     straggler_candidates,
     cold_candidates,
     nested_candidates,
@@ -159,7 +163,8 @@ def advise_on(
         source=SourceFiles([Path.cwd(), *source]),
         floor_ns=max(at_least * read.makespan_ns, 1),
     )
-    weighed = [_weighed(candidate, facts) for finder in _FINDERS for candidate in finder(facts)]
+    candidates = [candidate for finder in _FINDERS for candidate in finder(facts)]
+    weighed = [_weighed(candidate, facts) for candidate in _of_the_program(candidates)]
     kept = [each for each in weighed if each.candidate.mended is None or each.saved_ns >= facts.floor_ns]
     kept.sort(key=_rank)
     kept = _distinct(kept)
@@ -171,6 +176,13 @@ def advise_on(
         evidence=_evidence(kept, facts),
         notes=(*read.notes, *_notes(facts)),
     )
+
+
+def _of_the_program(candidates: list[Candidate]) -> list[Candidate]:
+    """Leave out what Ray's libraries do for themselves: nobody can change that, but for how processes are started."""
+    functions = pl.Series([each.function for each in candidates], dtype=pl.String)
+    pairs = zip(candidates, flags(is_rays_own(functions)).tolist(), strict=True)
+    return [each for each, is_own in pairs if not is_own or each.pattern is Pattern.COLD_WORKERS]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.advice.pools import uneven_pool
@@ -52,10 +53,17 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
                 busy_ns=busy,
                 of_ns=facts.job.makespan_ns,
                 on_loop=name in on_loop,
+                group=_group(facts, calls),
             ),
             mended,
             calls[np.argsort(-queued[calls], kind="stable")],
         )
+
+
+def _group(facts: Facts, calls: RowIds) -> str:
+    """Name the concurrency group that all of some calls belong to, empty where there is none."""
+    groups = attributes.told(facts.spans.get_column("attributes").gather(calls), attributes.CONCURRENCY_GROUP)
+    return str(groups[0]) if groups.n_unique() == 1 and groups[0] else ""
 
 
 def _runs_one_at_a_time(facts: Facts, calls: RowIds, lane: int) -> bool:

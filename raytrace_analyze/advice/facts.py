@@ -265,11 +265,13 @@ class Facts:
         submitted = self.runs[self.structure.submit[self.runs] >= 0]
         return submitted, split_waits(self.rules, self.rules.whole_waits(submitted))
 
-    def waited_ns(self, *causes: Cause) -> Nanos:
-        """By row of a run: how long it waited to start for these causes."""
+    def waited_ns(self, *causes: Cause, for_no_run: bool = False) -> Nanos:
+        """By row of a run: how long it waited to start for these causes; only where no other run ended that, if so."""
         found = np.zeros(self.spans.height, dtype=np.int64)
         submitted, pieces = self._waited
         chosen = np.isin(pieces.cause, [CAUSES.index(cause) for cause in causes])
+        if for_no_run:
+            chosen &= pieces.holder < 0
         np.add.at(found, submitted[pieces.wait[chosen]], (pieces.end - pieces.start)[chosen])
         return found
 

@@ -20,7 +20,7 @@ _FEW_CPUS = UNIT // 10
 """What a task that mostly waits could ask for."""
 _MORE = 1.5
 """How many times what it asked for a task uses that uses more."""
-_LOCKS = ("lock", "acquire", "semaphore", "flock", "lockf")
+_LOCKS = ("lock", "acquire", ".__enter__", "semaphore", "flock", "lockf")
 _FEWEST = 2
 
 

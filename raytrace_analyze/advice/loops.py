@@ -32,6 +32,10 @@ class _Move:
     certain: bool = True
     cap: int = 0
     """How many the loop keeps in flight; 0 where it waits for all."""
+    room: int = 0
+    """How many could run at a time."""
+    on_actors: bool = False
+    """Whether they are calls of actors, which is what they could run on."""
 
 
 def loop_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -110,7 +114,7 @@ def _movable(facts: Facts, loop: Loop, later: RowIds) -> tuple[RowIds, bool]:
 
 def _capped(facts: Facts, loop: Loop) -> _Move | None:
     """A loop that keeps a fixed number of tasks in flight, fewer than there are slots."""
-    slots = facts.slots
+    slots, on_actors = _room(facts, loop)
     returned = [_submits_of(facts, runs) for runs in loop.ready]
     waited_for = np.isin(loop.submits, np.concatenate(returned))
     submits, round_of = loop.submits[waited_for], _round_of(facts, loop)[waited_for]
@@ -131,7 +135,16 @@ def _capped(facts: Facts, loop: Loop) -> _Move | None:
     sooner = round_of[refills] - 1 - (slots - cap)
     fill = events.end_of[submits[round_of == 0][-1]]
     anchors = np.where(sooner >= 0, events.end_of[loop.waits][np.maximum(sooner, 0)], fill)
-    return _Move(loop, submits[refills], anchors, cap=cap)
+    return _Move(loop, submits[refills], anchors, cap=cap, room=slots, on_actors=on_actors)
+
+
+def _room(facts: Facts, loop: Loop) -> tuple[int | None, bool]:
+    """Give how many of a loop's tasks can run at a time, and whether that is how many actors they are calls of."""
+    actor = facts.relations.actor[np.concatenate(loop.ready)]
+    actors = np.unique(actor)
+    if facts.slots is None or actors.size == 0 or actors[0] < 0 or not facts.relations.serial_actor[actors].all():
+        return facts.slots, False
+    return actors.size, True
 
 
 def _is_needed(facts: Facts, loop: Loop, submit: int) -> bool:
@@ -159,7 +172,8 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
     awaited = int(np.median([each.size for each in ready]))
     pattern, cap = Pattern.TOO_FEW_IN_FLIGHT, max(move.cap for move in moves)
     if cap:
-        told = words.too_few_in_flight(caller, function, cap, facts.slots or 0, place=place)
+        best = max(moves, key=lambda move: move.cap)
+        told = words.too_few_in_flight(caller, function, cap, best.room, place=place, on_actors=best.on_actors)
     elif awaited <= 1:
         pattern = Pattern.GET_IN_LOOP
         told = words.get_in_loop(caller, function, waits.size, len(moves), place=place, certain=certain)

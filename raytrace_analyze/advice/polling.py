@@ -10,6 +10,7 @@ from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
+from raytrace_analyze.queueing.rules import LONG_TO_STORE_NS
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as runs_words
@@ -21,8 +22,6 @@ _ENOUGH = 100
 """How many it could ask for at a time."""
 _FEWEST_WAITS = 10
 _NOTABLE_NS = 50_000_000
-_LONG_TO_STORE_NS = 500_000_000
-"""How long it takes at least to store a result that there was no room for."""
 
 
 def wait_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -52,7 +51,7 @@ def wait_candidates(facts: Facts) -> Iterator[Candidate]:
 def store_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find runs that waited for room in the object store: before they started, or until their results were in it."""
     yield from _storing(facts)
-    waited = facts.waited_ns(Cause.STORE_FULL)
+    waited = facts.waited_ns(Cause.STORE_FULL, for_no_run=True)
     rows = np.flatnonzero(waited >= _NOTABLE_NS)
     if rows.size == 0:
         return
@@ -71,7 +70,7 @@ def store_candidates(facts: Facts) -> Iterator[Candidate]:
 def _storing(facts: Facts) -> Iterator[Candidate]:
     """Find runs that held their slots long after they had ended, until their results were stored."""
     held = facts.relations.held_until[facts.runs] - facts.end[facts.runs]
-    rows, took = facts.runs[held >= _LONG_TO_STORE_NS], held[held >= _LONG_TO_STORE_NS]
+    rows, took = facts.runs[held >= LONG_TO_STORE_NS], held[held >= LONG_TO_STORE_NS]
     if rows.size == 0:
         return
     order = np.argsort(-took, kind="stable")

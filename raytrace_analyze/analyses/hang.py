@@ -29,8 +29,9 @@ WAITS = pl.Schema(
 )
 """Columns of `Hang.waits`: one row a waiter and what it waits for. Both are named by task id, a driver by
 `driver JOB`. States: `runs`, `waits` (in a recorded wait), `pending` (submitted, never started). `reason`: `result`,
-`dependency`, `actor` (its actor runs the other), `slot` (the other holds one). `since_ns` is ns since the epoch.
-`circle` numbers the circle that the row is part of, null for none."""
+`dependency`, `actor` (its actor runs the other), `slot` (the other holds one), `resource` (the other holds
+what it asks for besides CPUs), `held` (the other took a lock there and has not given it back). `since_ns` is ns since
+the epoch. `circle` numbers the circle that the row is part of, null for none."""
 
 MOST_CIRCLES = 20
 """How many circles are told; more say nothing new."""
@@ -50,6 +51,10 @@ class Blocker:
     """How many wait for it, over any number of others between."""
     demand: str | None
     """Of a task that never started: what it asks for and no node of the cluster has."""
+    held_by: str | None = None
+    """Of a call that asks an actor for a lock: the function that took it last and ended without giving it back."""
+    taken_by: str | None = None
+    """Of a task that never started: the class of actors that hold what it asks for, and do nothing."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,4 +160,6 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             idle_in=known.idle_in.get(node),
             waiters=len(nx.ancestors(graph, node)),
             demand=known.impossible.get(node),
+            taken_by=known.taken.get(node),
+            held_by=held.function if (held := known.locks.get(node)) else None,
         )

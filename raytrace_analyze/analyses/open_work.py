@@ -6,9 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.analyses.held_locks import Held, held_by, is_taking
 from raytrace_analyze.analyses.interrupted import reopened
 from raytrace_analyze.attributes import (
+    AWAITED,
     AWAITED_TASK_IDS,
+    CALL_SITE,
     CLUSTER_RESOURCES,
     IDLE,
     RESOURCES,
@@ -45,6 +48,10 @@ class Open:
     rows: dict[str, Row] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     idle_in: dict[str, str] = field(default_factory=dict)
+    locks: dict[str, Held] = field(default_factory=dict)
+    """Of calls that ask an actor for a lock: who holds it, where that has ended."""
+    taken: dict[str, str] = field(default_factory=dict)
+    """Of pending tasks: the class of actors that hold what they ask for, and do nothing."""
     impossible: dict[str, str] = field(default_factory=dict)
     """Of pending tasks that no node can take: what they ask for."""
     open_spans: int = 0
@@ -92,9 +99,14 @@ def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
         _know(found, {**row, "actor_id": _actor_of(row)}, row["submitted_task_id"], PENDING)
     found.edges.extend(_of_waits(found, waits, submits))
     holding = {_actor_of(row) for row in submits if _is_creation(row) and _cpus(row, otherwise=0) > 0}
-    cluster = [_cpus(row, CLUSTER_RESOURCES, otherwise=0) for row in _rows(work.filter(category="driver").head(20))]
     on_slot = [row for row in running if _holds_slot(found, row, holding)]
-    found.edges.extend(_of_pending(found, pending, running, on_slot, max(cluster, default=0)))
+    cluster: dict[str, int] = {}
+    for row in _rows(work.filter(category="driver").head(20)):
+        for name, amount in _resources(row, CLUSTER_RESOURCES).items():
+            cluster[name] = max(cluster.get(name, 0), amount)
+    found.edges.extend(_of_pending(found, pending, running, on_slot, cluster))
+    found.edges.extend(_of_resources(found, pending, running, submits))
+    found.edges.extend(_of_locks(found, running, work))
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found
 
@@ -115,7 +127,11 @@ def _know(found: Open, row: Row, key: str, state: str) -> None:
     stretches = json_of(idle, {}).get("stretches") if state == RUNS else None
     last = stretches[-1] if isinstance(stretches, list) and stretches else None
     if isinstance(last, dict) and last.get("in"):
-        found.idle_in[key] = f"{last['in']} at {last['at']}" if last.get("at") else str(last["in"])
+        found.idle_in[key] = _at(str(last["in"]), last.get("at"))
+
+
+def _at(what: str, place: object) -> str:
+    return f"{what} at {place}" if place else what
 
 
 def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iterator[Edge]:
@@ -127,8 +143,14 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
         waiter = _key(row)
         found.states[waiter] = WAITS
         found.rows.setdefault(waiter, {**row, "function": row["function"] or "(driver)"})
-        asked = json_of(row["attributes"], {}).get(AWAITED_TASK_IDS)
+        about = json_of(row["attributes"], {})
+        asked, awaited = about.get(AWAITED_TASK_IDS), about.get(AWAITED)
+        if row["ready_task_ids"]:  # all of it came when the program was stopped, as errors
+            asked = [*(asked if isinstance(asked, list) else ()), *row["ready_task_ids"]]
         certain = isinstance(asked, list)
+        if not certain and isinstance(awaited, str):  # it is not for a result
+            found.idle_in[waiter] = _at(awaited, about.get(CALL_SITE))
+            continue
         if not isinstance(asked, list):
             found.unknown_waits += 1
             asked = [each["submitted_task_id"] for each in submitted_by.get(waiter, ())]
@@ -138,7 +160,7 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
 
 
 def _of_pending(
-    found: Open, pending: Iterable[Row], running: Iterable[Row], on_slot: Iterable[Row], cpus: int
+    found: Open, pending: Iterable[Row], running: Iterable[Row], on_slot: Iterable[Row], cluster: dict[str, int]
 ) -> Iterator[Edge]:
     """Say what tasks wait for that never started: their arguments, their actor, a slot."""
     holders_of_slots = [_key(row) for row in on_slot]
@@ -160,10 +182,46 @@ def _of_pending(
             for task in holders:
                 yield Edge(key, task, "actor", since)
             continue
-        if cpus and _cpus(row, otherwise=0) > cpus:
+        if cluster and any(amount > cluster.get(name, 0) for name, amount in _resources(row).items()):
             found.impossible[key] = str(json_of(row["attributes"], {}).get(RESOURCES))
         elif _cpus(row, otherwise=UNIT) > 0:
             yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)
+
+
+def _of_resources(
+    found: Open, pending: Iterable[Row], running: Iterable[Row], submits: Iterable[Row]
+) -> Iterator[Edge]:
+    """Say who holds what tasks ask for that never started, CPUs apart: it is given back at the end only."""
+    demands = {row["submitted_task_id"]: _resources(row).keys() - {"CPU"} for row in submits}
+    of_actor = {_actor_of(row): row for row in submits if _is_creation(row) and demands[row["submitted_task_id"]]}
+
+    def held(run: Row) -> Collection[str]:
+        creation = of_actor.get(run["actor_id"])
+        return demands.get(run["task_id"] if creation is None else creation["submitted_task_id"], ())
+
+    for row in pending:
+        key = row["submitted_task_id"]
+        asked: Collection[str] = demands.get(key, frozenset())
+        if not asked or key in found.impossible:
+            continue
+        holders = [one for one in running if not set(held(one)).isdisjoint(asked)]
+        for holder in holders:
+            yield Edge(key, _key(holder), "resource", row["end_ns"], certain=False)
+        held_by = [one for one in of_actor.values() if not demands[one["submitted_task_id"]].isdisjoint(asked)]
+        idle = [one for one in held_by if one is not row]
+        if idle and not holders:
+            found.taken[key] = str(idle[0]["function"]).rpartition(".")[0]
+
+
+def _of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[Edge]:
+    """Say who holds what calls wait for that ask an actor for a lock."""
+    asking = [row for row in running if row["actor_id"] and is_taking(found.idle_in.get(_key(row), ""))]
+    for row in asking:
+        held = held_by(work, row)
+        if held is not None and held.flow in found.states:
+            yield Edge(_key(row), held.flow, "held", row["start_ns"], certain=False)
+        elif held is not None:
+            found.locks[_key(row)] = held
 
 
 def _is_creation(row: Row) -> bool:
@@ -175,11 +233,17 @@ def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
     return row["actor_id"] in holding if row["actor_id"] else found.states.get(_key(row)) == RUNS
 
 
-def _cpus(row: Row, name: str = RESOURCES, *, otherwise: int) -> int:
+def _cpus(row: Row, *, otherwise: int) -> int:
     """Read how many CPUs a span names, in ten-thousandths; `otherwise` where it names no resources."""
-    told = json_of(row["attributes"], {}).get(name)
+    told = json_of(row["attributes"], {}).get(RESOURCES)
     resources = parse_resources(told) if isinstance(told, str) else None
     return otherwise if resources is None else resources.get("CPU", 0)
+
+
+def _resources(row: Row, name: str = RESOURCES) -> dict[str, int]:
+    """Read what a span asks for, in ten-thousandths."""
+    told = json_of(row["attributes"], {}).get(name)
+    return (parse_resources(told) if isinstance(told, str) else None) or {}
 
 
 def _actor_of(row: Row) -> str | None:

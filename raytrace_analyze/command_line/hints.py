@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from raytrace_analyze.command_line.panels import called
 from raytrace_analyze.command_line.standard_input import DASH
 from raytrace_analyze.errors import UsageError
 
@@ -16,7 +17,7 @@ _FORMS = (
 )
 """How ids look: of jobs, traces, tasks and spans; and changes of `what-if`."""
 _TAKES = {"--speedup": "what-if"}
-"""The command that takes an option; else the critical path does."""
+"""The command to name where the one that was called does not take an option; else the critical path does."""
 
 
 def check_paths(given: Sequence[Path], table: Path) -> None:
@@ -28,7 +29,7 @@ def check_paths(given: Sequence[Path], table: Path) -> None:
         option = None if path == DASH or path.exists() else _meant(str(path), table)
         if option is not None:
             others = "".join(f" {shlex.quote(str(other))}" for other in given if other != path)
-            meant = f"raytrace-analyze {_TAKES.get(option, 'critical-path')}{others} {option} {shlex.quote(str(path))}"
+            meant = f"raytrace-analyze {_taking(option)}{others} {option} {shlex.quote(str(path))}"
             raise UsageError(f"{path} does not exist as a file; did you mean: {meant}")
 
 
@@ -39,6 +40,12 @@ def check_order(task: str, spans: Sequence[Path] | None) -> None:
     if spans and Path(task).exists() and not spans[0].exists():
         meant = f"raytrace-analyze why {shlex.quote(str(spans[0]))} {shlex.quote(task)}"
         raise UsageError(f"{task} is there as a file, and {spans[0]} is not; did you mean: {meant}")
+
+
+def _taking(option: str) -> str:
+    """Name a command that takes an option: the one that was called, if it does."""
+    name, options = called()
+    return name if option in options else _TAKES.get(option, "critical-path")
 
 
 def _meant(text: str, table: Path) -> str | None:

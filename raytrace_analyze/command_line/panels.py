@@ -1,7 +1,9 @@
 """The program's help: its commands by what one wants to do, each with its whole first sentence."""
 
+import re
 import sys
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +16,15 @@ from raytrace_analyze.errors import EXIT_CODES, EXIT_DAMAGED, EXIT_OK
 COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE = "Collect", "Look", "Explain", "Loops and Ray's libraries", "Share"
 PANELS = (COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE)
 
+_NO_COMMAND = re.compile(r"[\d/.]")
+"""What is in no command's name: something with it is meant as a path, or is an id."""
+_CALLED: ContextVar[tuple[str, frozenset[str]]] = ContextVar("called", default=("", frozenset()))
+
+
+def called() -> tuple[str, frozenset[str]]:
+    """Give the name of the command that was called, and the options that it takes; nothing where there is none."""
+    return _CALLED.get()
+
 
 class Program(TyperGroup):
     """The program with its commands in panels; paths without a command are summed up."""
@@ -23,14 +34,17 @@ class Program(TyperGroup):
         return list(self.commands)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `summary` before paths that are there."""
-        if args and args[0] not in self.commands and not args[0].startswith("-") and Path(args[0]).exists():
+        """Put `summary` before paths."""
+        is_other = bool(args) and args[0] not in self.commands and not args[0].startswith("-")
+        if is_other and (_NO_COMMAND.search(args[0]) or Path(args[0]).exists()):
             args = ["summary", *args]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; where that went well, say on a terminal what to do next."""
         given = [*getattr(ctx, "_protected_args", ()), *ctx.args]
+        if given and given[0] in self.commands:
+            _CALLED.set((given[0], frozenset(word for one in self.commands[given[0]].params for word in one.opts)))
         try:
             result = super().invoke(ctx)
         except typer.Exit as end:

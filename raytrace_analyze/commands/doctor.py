@@ -47,7 +47,9 @@ def doctor(
     watch_memory()
     check_read_once(paths or ())
     with ExitStack() as until_read:
-        given = [until_read.enter_context(spooled()) if path == DASH else path for path in paths or ()]
+        given = [
+            file for path in paths or () for file in (until_read.enter_context(spooled()) if path == DASH else [path])
+        ]
         found = diagnose(given, address=address)
     write_plain(
         output_format,

@@ -3,21 +3,24 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raytrace_analyze.command_line import options
-from raytrace_analyze.command_line.reading import open_spans, writing
+from raytrace_analyze.command_line.memory import allowed_bytes, watch_memory
+from raytrace_analyze.command_line.reading import exit_code_of, open_spans, writing
 from raytrace_analyze.command_line.standard_input import DASH, DEFAULT_SPANS
-from raytrace_analyze.errors import EXIT_OK, UsageError
+from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary import Encoding
 
 if TYPE_CHECKING:
-    from raytrace_analyze.exports.base import OutputFormat, Rows
+    from raytrace_analyze.exports.base import OutputFormat, Selection
+    from raytrace_analyze.exports.table_stream import Filters
+    from raytrace_analyze.scoped_reading import Apart
 
 
 def export(
@@ -66,7 +69,7 @@ def export(
     from raytrace_analyze.exports.formats import is_export, output_format
     from raytrace_analyze.exports.result_file import result_file
     from raytrace_analyze.exports.select import select
-    from raytrace_analyze.exports.table_stream import TableStream
+    from raytrace_analyze.exports.table_stream import Filters
     from raytrace_analyze.files.output import check_output
 
     if (output is None) == (endpoint is None):
@@ -76,52 +79,71 @@ def export(
     format_ = output_format(to)
     if output is not None and output != DASH:
         check_output(output, is_export, force=force)
-    chosen: dict[str, Any] = {
-        "job": job,
-        "trace": trace,
-        "from_ns": _read_time(from_time, "from"),
-        "to_ns": _read_time(to_time, "until"),
-        "min_duration_ns": round(min_duration * 1e6),
-    }
-    table = _streamable(spans, format_, on_path=on_path, clock_correct=clock_correct)
-    exit_code = EXIT_OK
-    if table is not None and format_.write_rows is not None:
-        rows: Rows = TableStream(table, **chosen)
-        inputs, write = {os.path.realpath(table)}, partial(format_.write_rows, rows)
+    filters = Filters(
+        job=job,
+        trace=trace,
+        from_ns=_read_time(from_time, "from"),
+        to_ns=_read_time(to_time, "until"),
+        min_duration_ns=round(min_duration * 1e6),
+        on_path=on_path,
+    )
+    streamed = _streamed(spans, filters, format_, clock_correct=clock_correct)
+    if streamed is not None:
+        selection, exit_code = streamed
+        inputs = {os.path.realpath(path) for path in spans or [DEFAULT_SPANS]}
     else:
         found, exit_code = open_spans(spans, job=job, trace=trace)
-        selection = select(found.spans, **chosen, on_path=on_path, clock_correct=clock_correct)
-        inputs, write = {os.path.realpath(file) for file in found.report.files}, partial(format_.write, selection)
-        rows = selection
+        selection = select(found.spans, **asdict(filters), clock_correct=clock_correct)
+        inputs = {os.path.realpath(file) for file in found.report.files}
     if endpoint is not None:
         from raytrace_analyze.exports.otlp import send
 
-        typer.echo(f"sent {send(rows, endpoint, encoding):,} spans to {endpoint}", err=True)
+        typer.echo(f"sent {send(selection, endpoint, encoding):,} spans to {endpoint}", err=True)
     elif output == DASH:
         with writing():
-            write(sys.stdout.buffer)
+            format_.write(selection, sys.stdout.buffer)
     elif output is not None:
         check_output(output, lambda path: os.path.realpath(path) not in inputs and is_export(path), force=force)
         try:
             with result_file(output) as stream:
-                write(stream)
+                format_.write(selection, stream)
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     raise typer.Exit(exit_code)
 
 
-def _streamable(
-    spans: "Sequence[Path] | None", format_: "OutputFormat", *, on_path: bool, clock_correct: bool
-) -> Path | None:
-    """Give the table that can be written as it is read, which takes no more memory for more spans."""
-    from raytrace_analyze.exports.table_stream import has_one_clock
-    from raytrace_analyze.table.parquet_file import is_span_table
+def _streamed(
+    spans: "Sequence[Path] | None", filters: "Filters", format_: "OutputFormat", *, clock_correct: bool
+) -> "tuple[Selection, int] | None":
+    """Select from a large table, read while it is written, with the exit code; None for what has to be whole."""
+    from raytrace_analyze.exports.table_stream import is_large, report_on, select_from_file
+    from raytrace_analyze.ingest import find
 
     paths = list(spans or [DEFAULT_SPANS])
-    if format_.write_rows is None or on_path or len(paths) != 1 or not paths[0].is_file():
+    if not format_.streams or len(paths) != 1 or not paths[0].is_file():
         return None
-    is_one = is_span_table(paths[0]) and (not clock_correct or has_one_clock(paths[0]))
-    return paths[0] if is_one else None
+    found = find(paths)
+    if not is_large(found):
+        return None
+    watch_memory()
+
+    def tell(left_out: "Apart", is_of_path: bool) -> None:
+        what = "the critical path is left out, and clocks are" if is_of_path else "clocks are"
+        typer.echo(
+            f"{left_out.rows:,} spans of {', '.join(left_out.sessions)} take more memory than a command may "
+            f"(--max-memory) to be looked at as a whole: {what} not corrected",
+            err=True,
+        )
+
+    selection = select_from_file(
+        found,
+        filters,
+        shows_path=format_.shows_path,
+        clock_correct=clock_correct,
+        most_bytes=allowed_bytes(),
+        left_out=tell,
+    )
+    return selection, exit_code_of(report_on(found))
 
 
 def _read_time(text: str | None, option: str) -> int | None:

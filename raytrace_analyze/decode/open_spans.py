@@ -16,7 +16,9 @@ from raytrace_analyze.decode.records.record import EMPTY_OBJECT, Record
 from raytrace_analyze.files.streams import BrokenStream, readable
 from raytrace_analyze.model import Head, InputFile, ProblemKind
 
-_START = re.compile(rb'\s*\{"raytrace": ?"open"')
+HEADER = re.compile(rb'\{"raytrace": ?"open"')
+"""How such a file begins."""
+
 _AWAITED = f'"{AWAITED_COUNT}":'.encode()
 _READY = f'"{READY_TASK_IDS}":'.encode()
 
@@ -89,7 +91,7 @@ def _add_bad_line(line: bytes, offset: int, problems: ProblemList) -> None:
 
 
 def _is_open_spans(head: Head) -> bool:
-    return _START.match(head.content) is not None
+    return HEADER.match(head.content.lstrip()) is not None
 
 
 FORMAT = InputFormat("open spans", _is_open_spans, read=read_open_spans)

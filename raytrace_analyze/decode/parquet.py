@@ -9,8 +9,8 @@ from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.records.columns import as_recorded, empty_frame
 from raytrace_analyze.decode.records.record import resource_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, is_version, readable, whole_content
-from raytrace_analyze.model import Decoded, Head, InputFile, Problem, ProblemKind
+from raytrace_analyze.files.streams import for_polars, is_version, packed_as, readable, whole_content
+from raytrace_analyze.model import Compression, Decoded, Head, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import (
     DECODED,
     EVENT_COLUMNS,
@@ -163,10 +163,14 @@ def _metadata(head: Head) -> dict[str, str] | None:
     try:
         return pl.read_parquet_metadata(for_polars(head.path))
     except CANNOT_READ as error:
-        if head.is_given:
-            damaged = f"{readable(head.path)} is a damaged Parquet file: it has no readable footer"
-            raise UsageError(f"{damaged} (if it is packed, unpack it first)") from error
-        return None
+        if not head.is_given:
+            return None
+        if (packed := packed_as(head.path)) is not Compression.NONE:
+            raise UsageError(
+                f"{readable(head.path)} is a Parquet file that was packed with {packed}, and packed inside anyway: "
+                "unpack it first"
+            ) from error
+        raise UsageError(f"{readable(head.path)} is a damaged Parquet file: it has no readable footer") from error
 
 
 FORMAT = InputFormat("span table", _is_span_table, decode=decode_parquet)

@@ -50,7 +50,9 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 TASK_EVENTS = pl.Schema(_COLUMNS)
 """One row a task attempt. `resources`, `states` and `profile` are the original JSON; null if not there."""
 
-_START = re.compile(rb'\s*\{"raytrace": ?"task_events"')
+HEADER = re.compile(rb'\{"raytrace": ?"task_events"')
+"""How such a file begins."""
+
 _TEXTS = ("type", "name", "parent_task_id", "actor_id", "node_id", "worker_id")
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
@@ -159,7 +161,7 @@ def _add_bad_line(line: bytes, offset: int, problems: ProblemList) -> None:
 
 
 def _is_task_events(head: Head) -> bool:
-    return _START.match(head.content) is not None
+    return HEADER.match(head.content.lstrip()) is not None
 
 
 FORMAT = InputFormat("task events", _is_task_events, read_task_events=decode_task_events)

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, BinaryIO, Protocol
+from functools import cached_property, lru_cache
+from typing import Any, BinaryIO
 
 import polars as pl
 
 from raytrace_analyze.attributes import json_of
+from raytrace_analyze.exports.skeleton import Skeleton, skeleton_of
 
 _ROWS = 1 << 13
 """How many rows are Python objects at a time."""
@@ -16,47 +17,64 @@ _ROWS = 1 << 13
 
 @dataclass(frozen=True)
 class Selection:
-    """The spans to export, and the path through the scope that they are from."""
+    """The spans to export, a part of them at a time, and the path through the scope that they are from."""
 
-    spans: pl.DataFrame
-    """Columns of `schema.TABLE`, in order of start."""
+    parts: Callable[[], Iterator[pl.DataFrame]]
+    """Gives the spans anew: columns of `schema.TABLE`; those of a trace in order of start, of those that start together
+    the longest first. Raises NoSpansError where there are none."""
     segments: pl.DataFrame
-    """The critical path: columns of `path.result.SEGMENTS`, oldest first, contiguous."""
+    """The critical path: columns of `path.result.SEGMENTS`, oldest first, contiguous; no rows where it is not known."""
     path_name: str
     """What the path is of: a program, a root span, a task."""
+    lies_by_trace: bool = False
+    """Whether the spans of a trace come one after the other."""
+
+    @staticmethod
+    def of(spans: pl.DataFrame, segments: pl.DataFrame, path_name: str, *, lies_by_trace: bool = False) -> "Selection":
+        """Select all spans of a table that is in memory."""
+        return Selection(lambda: iter((spans,)), segments, path_name, lies_by_trace)
+
+    def spans(self) -> pl.DataFrame:
+        """Give all of it as one table."""
+        return pl.concat(self.parts())
+
+    def by_trace(self) -> "Selection":
+        """Give the same with the spans of a trace one after the other."""
+        if self.lies_by_trace:
+            return self
+        ordered = self.spans().sort("trace_id", maintain_order=True)
+        return Selection.of(ordered, self.segments, self.path_name, lies_by_trace=True)
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """What can be held of however many spans, in the order of `rows`."""
+        return skeleton_of(self.parts())
 
     @property
     def start_ns(self) -> int:
         """The earliest start, of the spans and of the path."""
-        starts = [self.spans.get_column("start").to_physical().min(), self.segments.get_column("start_ns").min()]
+        starts = [self.skeleton.rows.get_column("start_ns").min(), self.segments.get_column("start_ns").min()]
         return min((start for start in starts if isinstance(start, int)), default=0)
-
-    @property
-    def end_ns(self) -> int:
-        """The latest time that stands in the spans: where those in flight are drawn to."""
-        latest = self.spans.select(pl.max_horizontal(pl.col("start", "end").to_physical()).max()).item()
-        return latest if isinstance(latest, int) else 0
 
     def rows(self, *more: pl.Series) -> Iterator[dict[str, Any]]:
         """Give each span as a dict of its columns and of `more` columns beside them, a slice of rows at a time.
 
         `start_ns` and `end_ns` (None in flight) are integers; there are no `start` and `end`.
         """
-        table = self.spans.with_columns(*more)
-        for part in table.iter_slices(_ROWS):
-            times = part.with_columns(start_ns=pl.col("start").to_physical(), end_ns=pl.col("end").to_physical())
-            yield from times.drop("start", "end").iter_rows(named=True)
+        offset = 0
+        for part in self.parts():
+            for piece in part.iter_slices(_ROWS):
+                times = piece.with_columns(
+                    *(column.slice(offset, piece.height) for column in more),
+                    start_ns=pl.col("start").to_physical(),
+                    end_ns=pl.col("end").to_physical(),
+                )
+                offset += piece.height
+                yield from times.drop("start", "end").iter_rows(named=True)
 
     def path_span_ids(self) -> frozenset[tuple[str, str]]:
         """Give trace and span id of all spans on the path."""
         return frozenset(self.segments.select("trace_id", "span_id").drop_nulls().iter_rows())
-
-
-class Rows(Protocol):
-    """Something that gives spans one by one, as `Selection.rows` does."""
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Give each span."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +87,10 @@ class OutputFormat:
     """Write the selection to a binary stream, front to back, with no list of all spans in memory."""
     begins: re.Pattern[bytes]
     """How a file that `write` wrote begins, in its first 64 KiB: only such a file is replaced without being asked."""
-    write_rows: Callable[[Rows, BinaryIO], None] | None = None
-    """The same of spans one by one, for a format that needs neither the path nor any order of them."""
+    streams: bool = True
+    """Whether the spans are taken a part at a time, so that they need not fit into memory."""
+    shows_path: bool = True
+    """Whether the critical path is in it."""
 
 
 @lru_cache(maxsize=1024)

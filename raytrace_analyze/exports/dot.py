@@ -15,14 +15,15 @@ _STYLES = {"child": "solid", "submit": "dashed", "wait": "dotted", "depends": "b
 def write(selection: Selection, stream: BinaryIO) -> None:
     """Write it: a node a span, with its name and how long it took; the style of an edge tells its type."""
     stream.write(b'digraph spans {\nrankdir="LR";\nnode [shape="box", fontname="sans-serif"];\n')
-    keys = node_keys(selection.spans)
+    spans = selection.spans()
+    keys = node_keys(spans)
     on_path = selection.path_span_ids()
     for key, row in zip(keys, selection.rows(), strict=True):
         took = "in flight" if row["end_ns"] is None else duration_text(row["end_ns"] - row["start_ns"])
         color = ', color="red"' if (row["trace_id"], row["span_id"]) in on_path else ""
         label = f'{_quoted(row["name"])[:-1]}\\n{took}"'
         stream.write(f"{_quoted(key)} [label={label}{color}];\n".encode())
-    for kind, sources, targets in edges(prepare(selection.spans, clock_correct=False)):
+    for kind, sources, targets in edges(prepare(spans, clock_correct=False)):
         for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
             pair = f"{_quoted(keys[source])} -> {_quoted(keys[target])}"
             stream.write(f'{pair} [type="{kind}", style="{_STYLES[kind]}"];\n'.encode())
@@ -34,4 +35,4 @@ def _quoted(text: str) -> str:
     return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-FORMAT = OutputFormat("dot", write, re.compile(rb'digraph spans \{\nrankdir="LR";\n', re.DOTALL))
+FORMAT = OutputFormat("dot", write, re.compile(rb'digraph spans \{\nrankdir="LR";\n', re.DOTALL), streams=False)

@@ -12,7 +12,7 @@ _NOT_IN_A_FRAME = re.compile(r"[;\s\x00-\x1f\x7f]+")
 
 def write(selection: Selection, stream: BinaryIO) -> None:
     """Write it; a stack that has less than half a microsecond of its own is left out."""
-    found = stacks(selection.spans, selection.end_ns)
+    found = stacks(selection.skeleton.rows)
     for names, self_ns in zip(found.frames(), found.nodes.get_column("self_ns"), strict=True):
         microseconds = round(self_ns / 1000)
         if microseconds > 0:
@@ -20,4 +20,4 @@ def write(selection: Selection, stream: BinaryIO) -> None:
             stream.write(f"{line} {microseconds}\n".encode("utf-8", "replace"))
 
 
-FORMAT = OutputFormat("folded", write, re.compile(rb"(?:[^\x00-\x1f]+ \d+\n)+[^\n]*\Z", re.DOTALL))
+FORMAT = OutputFormat("folded", write, re.compile(rb"(?:[^\x00-\x1f]+ \d+\n)+[^\n]*\Z", re.DOTALL), shows_path=False)

@@ -24,7 +24,8 @@ def write(selection: Selection, stream: BinaryIO) -> None:
         kind = "boolean" if key == "on_path" else "long" if key in _NUMBERS else "string"
         stream.write(f'<key id="{key}" for="node" attr.name="{key}" attr.type="{kind}"/>\n'.encode())
     stream.write(b'<key id="type" for="edge" attr.name="type" attr.type="string"/>\n<graph edgedefault="directed">\n')
-    keys = node_keys(selection.spans)
+    spans = selection.spans()
+    keys = node_keys(spans)
     on_path = selection.path_span_ids()
     for key, row in zip(keys, selection.rows(), strict=True):
         values = {name: row[name] for name in (*_TEXTS, *_NUMBERS)}
@@ -33,7 +34,7 @@ def write(selection: Selection, stream: BinaryIO) -> None:
             f'<data key="{name}">{_xml(value)}</data>' for name, value in values.items() if value is not None
         )
         stream.write(f"<node id={_quoted(key)}>{data}</node>\n".encode())
-    for kind, sources, targets in edges(prepare(selection.spans, clock_correct=False)):
+    for kind, sources, targets in edges(prepare(spans, clock_correct=False)):
         for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
             ends = f"source={_quoted(keys[source])} target={_quoted(keys[target])}"
             stream.write(f'<edge {ends}><data key="type">{kind}</data></edge>\n'.encode())
@@ -49,5 +50,8 @@ def _quoted(text: str) -> str:
 
 
 FORMAT = OutputFormat(
-    "graphml", write, re.compile(rb'<\?xml[^>]*>\n<graphml [^>]*>\n<key id="trace_id" for="node"', re.DOTALL)
+    "graphml",
+    write,
+    re.compile(rb'<\?xml[^>]*>\n<graphml [^>]*>\n<key id="trace_id" for="node"', re.DOTALL),
+    streams=False,
 )

@@ -20,10 +20,9 @@ _encode = msgspec.json.Encoder().encode
 def write(selection: Selection, stream: BinaryIO) -> None:
     """Write one document with a trace after the other."""
     on_path = selection.path_span_ids()
-    by_trace = Selection(selection.spans.sort("trace_id", maintain_order=True), selection.segments, selection.path_name)
     stream.write(b'{"data":[\n')
     separator = b""
-    for trace_id, rows in groupby(by_trace.rows(), key=lambda row: row["trace_id"]):
+    for trace_id, rows in groupby(selection.by_trace().rows(), key=lambda row: row["trace_id"]):
         stream.write(b'%s{"traceID":%s,"spans":[\n' % (separator, _encode(trace_id)))
         processes: dict[str | None, str] = {}
         between = b""

@@ -1,17 +1,13 @@
 """Packs the spans of each process into lanes in which they only nest or follow each other."""
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from raytrace_analyze.schema import PROCESS
-
-
-def process_numbers(spans: pl.DataFrame) -> pl.Series:
-    """Number the processes of a span table, from 1 on, in order of first span."""
-    return spans.select(pl.struct(PROCESS).rank("dense").cast(pl.Int64).alias("process")).get_column("process")
+_ROWS = 1 << 14
+"""How many rows are Python's numbers at a time."""
 
 
 def lanes(
@@ -31,8 +27,7 @@ def lanes(
     busy: dict[int, list[tuple[int, int]]] = {}
     free: dict[int, list[int]] = {}
     made: dict[int, int] = {}
-    rows = zip(process.tolist(), start.tolist(), end.tolist(), parent.tolist(), strict=True)
-    for row, (of, begins, ends, above) in enumerate(rows):
+    for row, (of, begins, ends, above) in enumerate(_rows(process, start, end, parent)):
         if above >= 0 and process[above] == of and lane[above]:
             stack = open_in[of, int(lane[above])]
             while len(stack) > 1 and stack[-1] <= begins:
@@ -65,12 +60,15 @@ def depths(
     depth = np.zeros(len(start), dtype=np.int64)
     open_in: dict[tuple[int, int], list[int]] = {}
     """The ends of what is open in a lane, the outermost first."""
-    for row, (of, number, begins, ends) in enumerate(
-        zip(process.tolist(), lane.tolist(), start.tolist(), end.tolist(), strict=True)
-    ):
+    for row, (of, number, begins, ends) in enumerate(_rows(process, lane, start, end)):
         stack = open_in.setdefault((of, number), [])
         while stack and stack[-1] <= begins:
             stack.pop()
         depth[row] = len(stack)
         stack.append(ends)
     return depth
+
+
+def _rows(*columns: npt.NDArray[np.int64]) -> Iterator[tuple[int, ...]]:
+    for begin in range(0, len(columns[0]), _ROWS):
+        yield from zip(*(column[begin : begin + _ROWS].tolist() for column in columns), strict=True)

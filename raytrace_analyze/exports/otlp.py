@@ -14,7 +14,7 @@ import msgspec
 
 from raytrace_analyze.attributes import json_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.exports.base import OutputFormat, Rows, resource_attributes
+from raytrace_analyze.exports.base import OutputFormat, Selection, resource_attributes
 from raytrace_analyze.exports.otlp_protobuf import encode_request
 from raytrace_analyze.vocabulary import Encoding
 
@@ -33,12 +33,12 @@ _CONTENT_TYPES = {Encoding.JSON: "application/json", Encoding.PROTOBUF: "applica
 _encode = msgspec.json.Encoder().encode
 
 
-def write(selection: Rows, stream: BinaryIO) -> None:
+def write(selection: Selection, stream: BinaryIO) -> None:
     """Write it: one request a line."""
     stream.writelines(_encode(request) + b"\n" for request in _requests(selection))
 
 
-def send(selection: Rows, endpoint: str, encoding: Encoding = Encoding.JSON) -> int:
+def send(selection: Selection, endpoint: str, encoding: Encoding = Encoding.JSON) -> int:
     """Send it to a collector's OTLP/HTTP `endpoint` (`http://host:4318`, `/v1/traces` is added); gives the spans sent.
 
     Raises UsageError where it cannot be reached, or refuses.
@@ -68,7 +68,7 @@ def _check(answer: bytes, url: str) -> None:
         raise UsageError(f"{url} rejected {refused['rejectedSpans']} spans: {refused.get('errorMessage', '')}")
 
 
-def _requests(selection: Rows) -> Iterator[dict[str, Any]]:
+def _requests(selection: Selection) -> Iterator[dict[str, Any]]:
     """Give the spans as requests, in the order of the table; each resource once a request."""
     rows = selection.rows()
     while batch := list(islice(rows, _REQUEST_SPANS)):
@@ -174,4 +174,4 @@ def _text(text: str) -> str:
 
 _BEGINS = re.compile(rb'\{"resourceSpans":\[.*"scope":\{"name":"raytrace-analyze"\}', re.DOTALL)
 
-FORMAT = OutputFormat("otlp", write, _BEGINS, write_rows=write)
+FORMAT = OutputFormat("otlp", write, _BEGINS, shows_path=False)

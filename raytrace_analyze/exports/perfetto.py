@@ -10,7 +10,8 @@ import polars as pl
 
 from raytrace_analyze.attributes import json_of
 from raytrace_analyze.exports.base import OutputFormat, Selection
-from raytrace_analyze.exports.lanes import lanes, process_numbers
+from raytrace_analyze.exports.lanes import lanes
+from raytrace_analyze.exports.skeleton import parent_rows, span_key
 
 PATH_PROCESS = 0
 """The pid of the track of the critical path; the others count from 1."""
@@ -36,49 +37,40 @@ def _origin(selection: Selection) -> dict[str, str]:
 
 
 def _events(selection: Selection) -> Iterator[bytes]:
-    # Perfetto nests slices that start together in the order in which they come.
-    spans = selection.spans.sort("start", "end", descending=[False, True], nulls_last=False, maintain_order=True)
-    ordered = Selection(spans, selection.segments, selection.path_name)
-    origin, latest = ordered.start_ns, ordered.end_ns
-    process = process_numbers(spans)
-    ends = spans.get_column("end").to_physical().fill_null(latest)
-    start = spans.get_column("start").to_physical()
-    ends = pl.select(pl.max_horizontal(ends, start)).to_series()
-    lane = pl.Series("lane", lanes(process.to_numpy(), start.to_numpy(), ends.to_numpy(), _parents(spans)))
-    yield from _names(spans, process, lane, selection)
-    for row in ordered.rows(process, lane, ends.alias("drawn_to_ns")):
+    skeleton, origin = selection.skeleton, selection.start_ns
+    drawn = skeleton.rows.select(
+        "key", "process", began_ns="start_ns", drawn_to_ns="end_ns", lane=_lanes(skeleton.rows)
+    )
+    yield from _names(skeleton.processes, drawn, selection.path_name)
+    for row in selection.rows(*drawn.select("process", "lane", "drawn_to_ns")):
         yield _slice(row, origin)
     for segment in selection.segments.iter_rows(named=True):
         yield _path_slice(segment, origin)
-    yield from _flows(spans.with_columns(process, lane, ends.alias("drawn_to_ns")), selection.segments, origin)
+    yield from _flows(drawn, selection.segments, origin)
 
 
-def _parents(spans: pl.DataFrame) -> "np.typing.NDArray[np.int64]":
-    rows = spans.select("trace_id", parent_id="span_id").with_row_index("parent")
-    rows = rows.unique(["trace_id", "parent_id"], keep="first")
-    found = spans.select("trace_id", "parent_id").join(
-        rows, on=["trace_id", "parent_id"], how="left", maintain_order="left"
-    )
-    return found.get_column("parent").cast(pl.Int64).fill_null(-1).to_numpy()
+def _lanes(spans: pl.DataFrame) -> pl.Series:
+    """Give the lane of each row of a skeleton."""
+    order = spans.select(pl.arg_sort_by("start_ns", "end_ns", descending=[False, True], maintain_order=True))
+    ordered = spans.select("key", "parent", "process", "start_ns", "end_ns")[order.to_series()]
+    above = parent_rows(ordered.get_column("key"), ordered.get_column("parent"))
+    process, start, end = (ordered.get_column(name).to_numpy() for name in ("process", "start_ns", "end_ns"))
+    found = lanes(process, start, end, above)
+    lane = np.empty_like(found)
+    lane[order.to_series().to_numpy()] = found
+    return pl.Series("lane", lane)
 
 
-def _names(spans: pl.DataFrame, process: pl.Series, lane: pl.Series, selection: Selection) -> Iterator[bytes]:
+def _names(processes: pl.DataFrame, drawn: pl.DataFrame, path_name: str) -> Iterator[bytes]:
     """Name the tracks."""
     yield _meta("process_name", PATH_PROCESS, 0, {"name": "critical path"})
     yield _meta("process_sort_index", PATH_PROCESS, 0, {"sort_index": -1})
-    yield _meta("thread_name", PATH_PROCESS, 1, {"name": selection.path_name})
-    named = (
-        spans.with_columns(process, is_driver=pl.col("category").eq("driver").fill_null(False))
-        .group_by("process")
-        .agg(pl.col("host", "node_id").first(), pl.col("pid").first(), pl.col("is_driver").any())
-        .sort("process")
-    )
-    for number, host, node, pid, is_driver in named.iter_rows():
+    yield _meta("thread_name", PATH_PROCESS, 1, {"name": path_name})
+    for number, host, node, pid, is_driver in processes.iter_rows():
         where = host or (f"node {node[:8]}" if node else "unknown host")
         what = "driver" if is_driver else "process"
         yield _meta("process_name", number, 0, {"name": f"{what} {'?' if pid is None else pid} on {where}"})
-    tracks = pl.DataFrame([process, lane]).unique().sort("process", "lane")
-    for number, thread in tracks.iter_rows():
+    for number, thread in drawn.select("process", "lane").unique().sort("process", "lane").iter_rows():
         yield _meta("thread_name", number, thread, {"name": f"lane {thread}"})
         yield _meta("thread_sort_index", number, thread, {"sort_index": thread})
 
@@ -137,12 +129,11 @@ def _path_slice(segment: dict[str, Any], origin: int) -> bytes:
     )
 
 
-def _flows(spans: pl.DataFrame, segments: pl.DataFrame, origin: int) -> Iterator[bytes]:
+def _flows(drawn: pl.DataFrame, segments: pl.DataFrame, origin: int) -> Iterator[bytes]:
     """Lead from each slice on the path to the next one; a flow starts and ends inside the slice that it is bound to."""
-    drawn = spans.select(
-        "trace_id", "span_id", "process", "lane", "drawn_to_ns", began_ns=pl.col("start").to_physical()
-    ).unique(["trace_id", "span_id"], keep="first")
-    steps = segments.join(drawn, on=["trace_id", "span_id"], how="inner", maintain_order="left").filter(
+    on_path = segments.with_columns(key=span_key())
+    known = drawn.join(on_path, on="key", how="semi").unique("key", keep="first")
+    steps = on_path.join(known, on="key", how="inner", maintain_order="left").filter(
         (pl.col("start_ns") >= pl.col("began_ns")) & (pl.col("start_ns") < pl.col("drawn_to_ns"))
     )
     before: dict[str, Any] | None = None

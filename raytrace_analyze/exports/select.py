@@ -8,6 +8,8 @@ from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.trace.scopes import find_job, find_trace, number_scopes
 
+NOTHING_LEFT = "no span is left to export: the filters leave none"
+
 
 def select(
     spans: Trace,
@@ -40,8 +42,14 @@ def select(
     if on_path:
         chosen = chosen.join(path.segments.select("trace_id", "span_id"), on=["trace_id", "span_id"], how="semi")
     if chosen.is_empty():
-        raise NoSpansError("no span is left to export: the filters leave none")
-    return Selection(chosen, path.segments, path.scope.name or path.scope.id)
+        raise NoSpansError(NOTHING_LEFT)
+    chosen = nested_first(chosen, "start")
+    return Selection.of(chosen, path.segments, path.scope.name or path.scope.id)
+
+
+def nested_first(spans: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """Sort spans by these columns and by when they end: of those that start together, the longest comes first."""
+    return spans.sort(*by, "end", descending=[*(False for _ in by), True], nulls_last=False, maintain_order=True)
 
 
 def touching(spans: pl.DataFrame, from_ns: int | None, to_ns: int | None, min_duration_ns: int) -> pl.DataFrame:

@@ -40,7 +40,7 @@ def _path(selection: Selection, numbers: dict[str, int]) -> dict[str, Any]:
 
 
 def _all_spans(selection: Selection, numbers: dict[str, int]) -> dict[str, Any]:
-    found = stacks(selection.spans, selection.end_ns)
+    found = stacks(selection.skeleton.rows)
     samples, weights = [], []
     for names, self_ns in zip(found.frames(), found.nodes.get_column("self_ns").to_list(), strict=True):
         if self_ns > 0:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.exports.skeleton import parent_rows
+from raytrace_analyze.table.lineage import Nanos, RowIds
+
 
 @dataclass(frozen=True)
 class Stacks:
@@ -21,13 +24,13 @@ class Stacks:
         return found
 
 
-def stacks(spans: pl.DataFrame, latest_ns: int) -> Stacks:
-    """Sum up a span table by stacks of span names; spans in flight last to `latest_ns`.
+def stacks(spans: pl.DataFrame) -> Stacks:
+    """Sum up spans (rows of a `skeleton.Skeleton`) by stacks of their names.
 
     A span's own time is what none of its children covers: of children side by side each counts as long as it took.
     A span whose parent is not there (or is among its own descendants) starts a stack.
     """
-    rows = _rows(spans, latest_ns)
+    rows = _rows(spans)
     node = np.full(rows.height, -1, dtype=np.int64)
     made: list[pl.DataFrame] = []
     count = 0
@@ -52,35 +55,33 @@ def stacks(spans: pl.DataFrame, latest_ns: int) -> Stacks:
     return Stacks(pl.concat([part.select("node", "above", "name", "self_ns") for part in made]))
 
 
-def _rows(spans: pl.DataFrame, latest_ns: int) -> pl.DataFrame:
+def _rows(spans: pl.DataFrame) -> pl.DataFrame:
     """Columns row, name, parent (a row, null for none), self_ns."""
-    plain = spans.select(
-        "trace_id",
-        "span_id",
-        "parent_id",
+    parent = parent_rows(spans.get_column("key"), spans.get_column("parent"))
+    start, end = (spans.get_column(name).to_numpy() for name in ("start_ns", "end_ns"))
+    covered = np.zeros(spans.height, dtype=np.int64)
+    found = _covered(start, end, parent)
+    covered[found.get_column("parent").to_numpy()] = found.get_column("covered").to_numpy()
+    of_row = pl.Series("parent", parent)
+    return spans.select(
+        pl.int_range(pl.len()).alias("row"),
         "name",
-        start=pl.col("start").to_physical(),
-        end=pl.max_horizontal(pl.col("end").to_physical().fill_null(latest_ns), pl.col("start").to_physical()),
-    ).with_row_index("row")
-    parents = plain.select("trace_id", "start", "end", parent_id="span_id", parent="row").unique(
-        ["trace_id", "parent_id"], keep="first"
+        of_row.set(of_row < 0, None),
+        self_ns=pl.Series(end - start - covered),
     )
-    joined = plain.join(parents, on=["trace_id", "parent_id"], how="left", maintain_order="left", suffix="_above")
-    covered = (
-        joined.filter(pl.col("parent").is_not_null())
-        .with_columns(
-            pl.col("start").clip(lower_bound=pl.col("start_above")), pl.col("end").clip(upper_bound=pl.col("end_above"))
-        )
-        .sort("parent", "start")
-        .with_columns(reached=pl.col("end").cum_max().shift(1).over("parent"))
-        .group_by("parent")
-        .agg(
-            covered=(pl.col("end") - pl.max_horizontal("start", pl.col("reached").fill_null(pl.col("start"))))
-            .clip(lower_bound=0)
-            .sum()
-        )
-        .rename({"parent": "row"})
-    )
-    return joined.join(covered, on="row", how="left", maintain_order="left").select(
-        "row", "name", "parent", self_ns=pl.col("end") - pl.col("start") - pl.col("covered").fill_null(0)
-    )
+
+
+def _covered(start: Nanos, end: Nanos, parent: RowIds) -> pl.DataFrame:
+    """Give for each `parent` how much of it its children cover, in ns."""
+    inside = np.flatnonzero(parent >= 0)
+    above = parent[inside]
+    children = pl.DataFrame(
+        {
+            "parent": above,
+            "start": np.maximum(start[inside], start[above]),
+            "end": np.minimum(end[inside], end[above]),
+        }
+    ).sort("parent", "start")
+    reached = pl.col("end").cum_max().shift(1).over("parent")
+    own = pl.col("end") - pl.max_horizontal("start", reached.fill_null(pl.col("start")))
+    return children.select("parent", covered=own.clip(lower_bound=0)).group_by("parent").agg(pl.col("covered").sum())

@@ -26,6 +26,7 @@ EMPTY = "empty"
 CANNOT_UNPACK = "cannot be unpacked"
 NOT_REGULAR = "not a regular file"
 FOLDER_LINK = "link to a folder"
+PACKED_TABLES = "packed Parquet files"
 VANISHED = "vanished"
 UNREADABLE = "not readable"
 NO_KIND = frozenset({NOT_SPANS, EMPTY, CANNOT_UNPACK, NOT_REGULAR, FOLDER_LINK, VANISHED, UNREADABLE})
@@ -203,6 +204,9 @@ def _look_into(walk: _Walk, candidate: _Candidate, recognise: Recognise, files: 
             if candidate.is_given:
                 detail = f"looks like {compression} and cannot be unpacked: {error.detail.partition(';')[0]}"
                 walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, detail))
+            return
+        if compression is not Compression.NONE and content.startswith(_PARQUET) and not candidate.is_given:
+            walk.skipped[PACKED_TABLES] += 1
             return
         found = _recognised(walk, recognise, content, path, candidate.is_given)
         if found is not None:

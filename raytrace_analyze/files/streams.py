@@ -54,6 +54,12 @@ def compression_of(head: bytes) -> Compression:
     return Compression.NONE
 
 
+def packed_as(path: str | os.PathLike[str]) -> Compression:
+    """Tell how a file is packed; raises OSError where it may not be read."""
+    with open(open_regular(path), "rb") as file:
+        return compression_of(file.read(_MAGIC_BYTES))
+
+
 def _is_skippable(head: bytes) -> bool:
     """Tell whether a zstd frame without content starts here, as parallel packers write them."""
     return head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50

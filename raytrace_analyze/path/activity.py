@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 
 from raytrace_analyze.table.lineage import Nanos, RowIds
-from raytrace_analyze.trace.samples import UNSEEN_NS, Sampled, read_samples, sampled_above
+from raytrace_analyze.trace.samples import SAMPLED_FROM_NS, UNSEEN_NS, Place, Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.vocabulary import Activity
 
@@ -32,7 +32,7 @@ class Stretches:
     activity: RowIds
     place: RowIds
     """The position of where it was idle in `places`, -1 where it was not."""
-    places: list[tuple[str, str]]
+    places: list[Place]
 
 
 def tell_apart(structure: Structure, clock_shift: Nanos, row: RowIds, start: Nanos, end: Nanos) -> Stretches:
@@ -44,7 +44,7 @@ def tell_apart(structure: Structure, clock_shift: Nanos, row: RowIds, start: Nan
     sampled = read_samples(structure, clock_shift, np.unique(owner[owner >= 0]))
     unknown = np.flatnonzero(owner < 0)
     asked = np.flatnonzero(owner >= 0)
-    places: dict[tuple[str, str], int] = {}
+    places: dict[Place, int] = {}
     questions = zip(*(values[asked].tolist() for values in (owner, start, end)), strict=True)
     found = [
         (number, begin, finish, ACTIVITIES.index(activity), -1 if at is None else places.setdefault(at, len(places)))
@@ -59,7 +59,7 @@ def tell_apart(structure: Structure, clock_shift: Nanos, row: RowIds, start: Nan
     return Stretches(segment, begins, ends, activity, place, list(places))
 
 
-_Piece = tuple[int, int, Activity, tuple[str, str] | None]
+_Piece = tuple[int, int, Activity, Place | None]
 """Start, end, what it was, and where it was idle."""
 
 
@@ -74,23 +74,34 @@ def _pieces(sampled: Sampled | None, since: int, until: int) -> Iterator[_Piece]
     if sampled is None:
         yield since, until, Activity.UNKNOWN, None
         return
-    last: tuple[str, str] | None = None
+    last: Place | None = None
     for idle in sampled.idle:
         begin, finish = max(idle.start, since), min(idle.end, until)
         if begin >= finish:
             continue
         if since < begin:
-            yield since, begin, *_between(sampled, begin - since, idle.place)
+            yield from _between(sampled, since, begin, idle.place)
         yield begin, finish, Activity.IDLE, idle.place
         since, last = finish, idle.place
     if since < until:
-        yield since, until, *_between(sampled, until - since, last)
+        yield from _between(sampled, since, until, last)
 
 
-def _between(sampled: Sampled, length: int, place: tuple[str, str] | None) -> tuple[Activity, tuple[str, str] | None]:
-    """Tell what a thread did right beside where it was idle (in a place, None for nowhere near)."""
+def _between(sampled: Sampled, since: int, until: int, place: Place | None) -> Iterator[_Piece]:
+    """Tell what a thread did right beside where it was idle (in a place, None for nowhere near).
+
+    Where a thread was idle too often for all of it to be told, it is known for how long, but not when: each long gap
+    gets its part of that, at its start.
+    """
+    length = until - since
+    for idle_in, part in sampled.left_out if length >= SAMPLED_FROM_NS else ():
+        begin, since = since, min(since + round(part * length), until)
+        yield begin, since, Activity.IDLE, idle_in
+    if since >= until:
+        return
     if sampled.is_busy:
-        return Activity.CPU, None
-    if place is not None and sampled.is_idle_nearby and length <= UNSEEN_NS:
-        return Activity.IDLE, place
-    return Activity.UNKNOWN, None
+        yield since, until, Activity.CPU, None
+    elif place is not None and sampled.is_idle_nearby and length <= UNSEEN_NS:
+        yield since, until, Activity.IDLE, place
+    else:
+        yield since, until, Activity.UNKNOWN, None

@@ -18,6 +18,8 @@ from raytrace_analyze.vocabulary import Cause
 
 UNKNOWN_FROM_NS = 50_000_000
 """Ray's own way takes milliseconds: what takes longer is something else."""
+LONG_TO_STORE_NS = 500_000_000
+"""How long it takes at least to store a result that there was no room for."""
 TRANSFER_FROM_NS = 10_000_000
 """From how long on an unexplained wait of a task with arguments from another node is taken for their transfer."""
 
@@ -40,11 +42,11 @@ class CauseRules:
         """Rules for tasks and actors' creations without task events."""
         dependency = self._dependency(waits)
         ready = np.maximum(waits.since, dependency.time)
-        slot, last = self._slot(waits.run, ready, waits.until)
-        rest = self._rest(waits, np.maximum(ready, slot.time), dependency.holder)
+        slot, stored, last = self._slot(waits.run, ready, waits.until)
+        rest = self._rest(waits, np.maximum.reduce([ready, slot.time, stored.time]), dependency.holder)
         is_open = last.cause == CAUSES.index(Cause.DISPATCH)
         cause, holder = np.where(is_open, rest.cause, last.cause), np.where(is_open, rest.holder, -1)
-        return [dependency, slot, CauseBound(cause, waits.until, holder)]
+        return [dependency, slot, stored, CauseBound(cause, waits.until, holder)]
 
     def of_methods(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods without task events."""
@@ -64,8 +66,8 @@ class CauseRules:
         granted = first_known(states.submitted[run], running, waits.until)
         since = np.maximum(waits.since, ready.time)
         loading = self._loading(waits, np.maximum(granted, running))
-        slot, last = self._slot(run, since, granted)
-        return [ready, self._placed(run, granted), slot, *self._lease(run, last), *loading]
+        slot, stored, last = self._slot(run, since, granted)
+        return [ready, self._placed(run, granted), slot, stored, *self._lease(run, last), *loading]
 
     def of_methods_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods whose states are known."""
@@ -138,9 +140,10 @@ class CauseRules:
         return CauseBound(_code(Cause.ACTOR_BUSY, run), times_at(freed, found), members_at(freed, found))
 
     def _slot(self, run: RowIds, since: Nanos, until: Nanos) -> list[CauseBound]:
-        """A slot of the node, then the worker process if it was still to come.
+        """A slot of the node, then results of the run that had it, then the worker process if it was still to come.
 
-        What a process began with had it to start; all that ran there later stood behind that for a slot.
+        A run keeps its slot until its results are stored, which takes long where there is no room for them. What a
+        process began with had it to start; all that ran there later stood behind that for a slot.
         """
         runs = self.about.runs
         before = latest_other(runs.on_worker, runs.worker[run], until, run)
@@ -156,8 +159,12 @@ class CauseRules:
         is_late = until - np.where(waited, time, since) > UNKNOWN_FROM_NS
         last[is_late & self.about.takes_results[run] & self.about.states.known[run]] = CAUSES.index(Cause.RESTORE)
         last[self.about.begins_process(run)] = CAUSES.index(Cause.WORKER_START)
+        holder = np.where(waited, holder, -1)
+        ended = self.about.structure.end[holder]
+        storing = waited & (holder >= 0) & (runs.held_until[holder] - ended >= LONG_TO_STORE_NS)
         return [
-            CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, time, NEVER), np.where(waited, holder, -1)),
+            CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, np.where(storing, ended, time), NEVER), holder),
+            CauseBound(_code(Cause.STORE_FULL, run), np.where(storing, time, NEVER), np.where(storing, holder, -1)),
             CauseBound(last, until, np.full(run.size, -1, dtype=np.int64)),
         ]
 

@@ -144,7 +144,9 @@ class SlotWaits:
         if known.size == 0:
             return found
         pieces = split_waits(self._rules, QueueIntervals(run[known], since[known], until[known]))
-        waited = known[pieces.wait[pieces.cause == CAUSES.index(Cause.NO_SLOT)]]
+        # One whose results are not stored yet still has its slot.
+        storing = (pieces.cause == CAUSES.index(Cause.STORE_FULL)) & (pieces.holder >= 0)
+        waited = known[pieces.wait[storing | (pieces.cause == CAUSES.index(Cause.NO_SLOT))]]
         found[waited] = self._rules.about.node[run[waited]]
         return found
 

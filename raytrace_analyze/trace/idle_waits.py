@@ -14,7 +14,7 @@ from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.questions import Answers, find_answers
-from raytrace_analyze.trace.samples import Sampled, read_samples, sampled_above
+from raytrace_analyze.trace.samples import SHORT_NS, Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
 
@@ -45,7 +45,7 @@ def with_idle_waits(structure: Structure, clock_shift: Nanos) -> Structure:
     if deliveries.size == 0 and polls[0].size == 0:
         return structure
     idle = _read_idle(structure, clock_shift, is_wait, deliveries, polls[0])
-    if idle.since.size == 0:
+    if idle.since.size == 0 and not idle.does_little.any():
         return structure
     start, end = structure.start.copy(), structure.end.copy()
     found, start[found] = _deliveries(structure, idle, deliveries)
@@ -69,12 +69,16 @@ class _Flows:
     """By row of the flow: its stretches."""
     of_row: RowIds
     """By row: the flow whose thread it is in, -1 for none that was looked at; of a delivery, the one it was for."""
+    does_little: Flags
+    """By row of the flow: whether its thread was on the CPU for less than half of what is no wait of it."""
     is_step: Flags
     """Of rows: spans that can have a wait nested in them."""
 
     def at(self, flow: RowIds, time: Nanos) -> RowIds:
         """Give the last stretch of each flow that began before a time and lasted about until then, -1 for none."""
         found = members_at(self.by_start, latest_until(self.by_start, flow, time - 1))
+        if not self.until.size:
+            return found
         return np.where((found >= 0) & (self.until[found] + LOOKS_NS >= time), found, -1)
 
     def innermost(self, structure: Structure, rows: RowIds, time: Nanos) -> RowIds:
@@ -94,7 +98,10 @@ def _read_idle(structure: Structure, clock_shift: Nanos, is_wait: Flags, deliver
     samples: dict[int, Sampled] = read_samples(structure, clock_shift, flows[flows >= 0])
     stretches = [(flow, one) for flow, sampled in samples.items() for one in sampled.idle]
     since = np.array([one.start for _, one in stretches], dtype=np.int64)
+    does_little = np.zeros(of_row.size, dtype=np.bool_)
+    does_little[[flow for flow, sampled in samples.items() if sampled.does_little]] = True
     return _Flows(
+        does_little=does_little,
         since=since,
         until=np.array([one.end for _, one in stretches], dtype=np.int64),
         loops=np.array([one.loops for _, one in stretches], dtype=np.bool_),
@@ -137,8 +144,12 @@ def _polls(
     flow, ended = idle.of_row[wait], structure.end[run]
     asks_again = np.zeros(wait.size, dtype=np.bool_)
     asks_again[:-1] = (flow[1:] == flow[:-1]) & (run[1:] == run[:-1]) & (structure.start[wait[1:]] >= ended[:-1])
+    again = np.full(wait.size, NEVER, dtype=np.int64)
+    again[:-1] = structure.start[wait[1:]]
     kept = np.flatnonzero(in_vain & asks_again & (flow >= 0) & (ended > structure.end[wait]))
-    kept = kept[idle.at(flow[kept], ended[kept]) >= 0]
+    # A sleep that is shorter than what the sampler tells is no stretch.
+    is_short = (again[kept] - structure.end[wait[kept]] <= SHORT_NS) & idle.does_little[flow[kept]]
+    kept = kept[is_short | (idle.at(flow[kept], ended[kept]) >= 0)]
     last = np.full(structure.start.size, NEVER, dtype=np.int64)
     np.maximum.at(last, wait[kept], ended[kept])
     found = np.unique(wait[kept])

@@ -11,9 +11,10 @@ import numpy as np
 
 from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
-from raytrace_analyze.trace.groups import numbers_within
+from raytrace_analyze.trace.asof import latest_until, members_at
+from raytrace_analyze.trace.groups import group_by_time, numbers_within
 from raytrace_analyze.trace.questions import find_answers
-from raytrace_analyze.trace.samples import read_samples, sampled_above
+from raytrace_analyze.trace.samples import SHORT_NS, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
 
@@ -121,9 +122,34 @@ def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds
     again = rows[flags(texts.str.contains(_LOOPS, literal=True) & texts.str.contains(IDLE, literal=True))]
     of = np.unique(np.concatenate([flow[flow >= 0], again]))
     sampled = read_samples(structure, clock_shift, of)
-    found = [(row, one.start, one.end, one.loops) for row in of.tolist() if row in sampled for one in sampled[row].idle]
-    row, start, end, loops = np.array(found, dtype=np.int64).reshape(-1, 4).T
+    told = [(row, one.start, one.end, one.loops) for row in of.tolist() if row in sampled for one in sampled[row].idle]
+    known = np.array(told, dtype=np.int64).reshape(-1, 4)
+    lazy = np.array([row for row in of.tolist() if row in sampled and sampled[row].does_little], dtype=np.int64)
+    lazy = np.intersect1d(lazy, flow)
+    found = np.concatenate([known, _short_gaps(structure, rows, lazy, known)])
+    row, start, end, loops = found[np.lexsort((found[:, 1], found[:, 0]))].T
     return _Sleeps(row, start, end, loops, flow)
+
+
+def _short_gaps(structure: Structure, rows: RowIds, flows: RowIds, known: RowIds) -> RowIds:
+    """Give the gaps between the spans right in some flows that are too short for the sampler to tell: rows as `known`.
+
+    What a thread that does little in all spends between two questions is sleep; where the sampler told it, it is known.
+    """
+    inside = rows[np.isin(structure.nest_parent[rows], flows)]
+    inside = inside[np.lexsort((structure.start[inside], structure.nest_parent[inside]))]
+    if inside.size < 2:
+        return known[:0]
+    flow, start, end = structure.nest_parent[inside], structure.start[inside], structure.end[inside]
+    is_short = (flow[1:] == flow[:-1]) & (start[1:] > end[:-1]) & (start[1:] - end[:-1] <= SHORT_NS)
+    gaps: RowIds = np.stack([flow[:-1], end[:-1], start[1:], np.zeros(flow.size - 1, dtype=np.int64)], axis=1)[is_short]
+    if not known.size:
+        return gaps
+    by_start = group_by_time(known[:, 0], structure.start.size, np.arange(len(known)), known[:, 1])
+    last = members_at(by_start, latest_until(by_start, gaps[:, 0], gaps[:, 2] - 1))
+    is_told = (last >= 0) & (known[last, 2] > gaps[:, 1])
+    untold: RowIds = gaps[~is_told]
+    return untold
 
 
 def _between(structure: Structure, asleep: _Sleeps, wait: RowIds, run: RowIds) -> Naps:

@@ -3,20 +3,22 @@
 `while not ray.get(status.is_done.remote()): time.sleep(1)` waits for whoever calls `status.finish`. No wait says so:
 each question is answered at once. It is taken to have waited for that call where nothing else explains the loop: some
 questions were answered between which nobody else called the actor, then one call of another method ended, and with the
-next answer the loop was over.
+next answer the loop was over; or the questions failed before that, and did not any more.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.numbering import number_pairs
 from raytrace_analyze.trace.samples import sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 
+_FAILED = "ERROR"
 IN_VAIN = 3
 """So many questions at least must have been asked while nothing changed."""
 
@@ -48,7 +50,8 @@ def find_answers(structure: Structure) -> Answers:
     unchanged = number - 1 - np.concatenate([[-1], last_break[:-1]])
     found = np.flatnonzero(is_changed & (unchanged >= IN_VAIN - 1))
     if found.size:
-        found = found[_is_last(structure, asked)[found] & ~_is_by(structure, changed_by[found], asked.flow[found])]
+        ends = _is_last(structure, asked)[found] | _fails_no_more(structure, asked, found)
+        found = found[ends & ~_is_by(structure, changed_by[found], asked.flow[found])]
     first = found - 1 - unchanged[found]
     return Answers(asked.wait[first], asked.wait[found - 1], asked.wait[found], changed_by[found])
 
@@ -125,6 +128,13 @@ def _is_by(structure: Structure, run: RowIds, flow: RowIds) -> Flags:
     submit = structure.submit[run]
     found: Flags = (submit >= 0) & (sampled_above(structure, np.maximum(submit, 0)) == flow)
     return found
+
+
+def _fails_no_more(structure: Structure, asked: _Asked, found: RowIds) -> Flags:
+    """Tell the questions that were answered where the one before failed, as that of a queue does which is empty."""
+    failed = (structure.spans.get_column("status").gather(asked.run).cast(pl.String) == _FAILED).fill_null(value=False)
+    has_failed = flags(failed)
+    return has_failed[found - 1] & ~has_failed[found]
 
 
 def _is_last(structure: Structure, asked: _Asked) -> Flags:

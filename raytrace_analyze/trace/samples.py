@@ -1,7 +1,7 @@
 """What our hook's sampler saw of the threads of long runs and of the driver: CPU time, and stretches of idleness."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,16 @@ SAMPLED_FROM_NS = 100_000_000
 """Spans shorter than this are not looked at."""
 UNSEEN_NS = SAMPLED_FROM_NS + 50_000_000
 """As much of a span can be over before it is looked at for the first time, or again."""
+SHORT_NS = 300_000_000
+"""A sleep so short can be without a stretch that tells it: looks are apart, and a busy machine wakes threads late."""
 _LITTLE = 0.25
 """What part of such time a thread that is idle may have been busy."""
 _MOST = 0.5
 """What part of the time that is not idle a thread must have been busy for all of it to count as that."""
+
+
+Place = tuple[str, str]
+"""In what a thread was idle, and where in the program."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,21 @@ class Idle:
 
     start: int
     end: int
-    place: tuple[str, str]
-    """In what, and where in the program."""
+    place: Place
     loops: bool
-    """Whether the thread woke up in between, and went on waiting in the same place."""
+    """Whether the thread woke up in between, looked for something, and went on waiting in the same place."""
+    busy_ns: int = 0
+    """How long it had something to do in between."""
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """The stretches that are not told one by one."""
+
+    idle_ns: int = 0
+    busy_ns: int = 0
+    places: tuple[tuple[Place, int], ...] = ()
+    """The places where it was longest, and how long in each (ns)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,11 @@ class Sampled:
     waited nor was idle."""
     is_idle_nearby: bool = False
     """Whether it had next to nothing to do right before and after it was idle, where nobody looked yet, or again."""
+    does_little: bool = False
+    """Whether it got the CPU for less than half of that time: it may have been kept from it by others."""
+    left_out: tuple[tuple[Place | None, float], ...] = ()
+    """Where it was idle in stretches that are not told one by one (None: not known), each with its part of the long
+    gaps between those that are told."""
 
 
 def cpu_ns(attributes: pl.Series) -> pl.Series:
@@ -87,53 +109,72 @@ def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict
         cpu_ns = about.get(CPU_NS)
         if not isinstance(cpu_ns, int):
             continue
-        idle, left_out_ns = _idle(about.get(IDLE), int(clock_shift[row]))
+        idle, left_out = _idle(about.get(IDLE), int(clock_shift[row]))
         covered = sorted([*waits.get(row, ()), *((one.start, one.end) for one in idle)])
-        rest = int(structure.end[row] - structure.start[row]) - _covered(covered) - left_out_ns
+        gaps = _gaps(covered, int(structure.start[row]), int(structure.end[row]))
+        rest = sum(gaps) - left_out.idle_ns
         delay_ns = about.get(CPU_DELAY_NS)
-        busy_ns = cpu_ns + (delay_ns if isinstance(delay_ns, int) else 0)
-        near = _near(covered, int(structure.start[row]), int(structure.end[row]))
-        found[row] = Sampled(idle, busy_ns >= _MOST * max(rest, 1), bool(idle) and busy_ns <= _LITTLE * near)
+        inside_ns = left_out.busy_ns + sum(one.busy_ns for one in idle)
+        busy_ns = cpu_ns + (delay_ns if isinstance(delay_ns, int) else 0) - inside_ns
+        is_busy, does_little = busy_ns >= _MOST * max(rest, 1), cpu_ns - inside_ns < _MOST * max(rest, 1)
+        near = sum(gap for gap in gaps if gap <= UNSEEN_NS)
+        is_idle_nearby = bool(idle) and busy_ns <= _LITTLE * near
+        found[row] = Sampled(idle, is_busy, is_idle_nearby, does_little, _parts(left_out, gaps))
     return found
 
 
-def _near(covered: list[tuple[int, int]], start: int, end: int) -> int:
-    """Sum the short gaps (ns) between what is known of a span, in order, and its start and end."""
-    gaps = zip([start, *(end for _, end in covered)], [*(begin for begin, _ in covered), end], strict=True)
-    return sum(after - before for before, after in gaps if 0 < after - before <= UNSEEN_NS)
+def _gaps(covered: list[tuple[int, int]], start: int, end: int) -> list[int]:
+    """Measure the gaps (ns) between what is known of a span, in order of its start, and the span's start and end."""
+    found, until = [], start
+    for begin, finish in [*covered, (end, end)]:
+        if begin > until:
+            found.append(begin - until)
+        until = max(until, finish)
+    return found
 
 
-def _covered(intervals: list[tuple[int, int]]) -> int:
-    """Sum the time (ns) that intervals, in order, cover together."""
-    covered, until = 0, intervals[0][0] if intervals else 0
-    for start, end in intervals:
-        covered += max(end - max(start, until), 0)
-        until = max(until, end)
-    return covered
+def _parts(left_out: _LeftOut, gaps: list[int]) -> tuple[tuple[Place | None, float], ...]:
+    """Give the places of the stretches left out, each with its part of the gaps that are long enough to hold some."""
+    room = sum(gap for gap in gaps if gap >= SAMPLED_FROM_NS)
+    if not left_out.idle_ns or not room:
+        return ()
+    scale = 1 / max(room, left_out.idle_ns)
+    elsewhere = left_out.idle_ns - sum(ns for _, ns in left_out.places)
+    places = ((place, ns * scale) for place, ns in (*left_out.places, (None, elsewhere)))
+    return tuple(part for part in places if part[1] > 0)
 
 
-def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], int]:
-    """Read idle stretches, and how long those were that were left out (ns); nothing of what is none."""
+def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], _LeftOut]:
+    """Read idle stretches, and the sums of those that were left out; nothing of what is none."""
     try:
         told = json.loads(text)
         stretches = [
             Idle(
                 start=int(one["start_ns"]) + shift,
                 end=int(one["end_ns"]) + shift,
-                place=(str(one.get("in", "")), str(one.get("at", ""))),
+                place=_place(one),
                 loops=one.get("loops") is True,
+                busy_ns=max(int(one.get("busy_ns", 0)), 0),
             )
             for one in told["stretches"]
         ]
-        left_out_ns = int(told.get("left_out_ns", 0))
+        left_out = _LeftOut(
+            idle_ns=max(int(told.get("left_out_ns", 0)), 0),
+            busy_ns=max(int(told.get("left_out_busy_ns", 0)), 0),
+            places=tuple((_place(one), max(int(one["ns"]), 0)) for one in told.get("left_out_in", ())),
+        )
     except (TypeError, ValueError, KeyError, AttributeError):
-        return (), 0
+        return (), _LeftOut()
     kept: list[Idle] = []
     for stretch in sorted(stretches, key=lambda one: (one.start, one.end)):
         begin = max(stretch.start, kept[-1].end) if kept else stretch.start
         if begin < stretch.end:
-            kept.append(Idle(begin, stretch.end, stretch.place, stretch.loops))
-    return tuple(kept), max(left_out_ns, 0)
+            kept.append(replace(stretch, start=begin))
+    return tuple(kept), left_out
+
+
+def _place(one: dict[str, Any]) -> Place:
+    return str(one.get("in", "")), str(one.get("at", ""))
 
 
 def _waits_in(structure: Structure, rows: RowIds) -> dict[int, list[tuple[int, int]]]:

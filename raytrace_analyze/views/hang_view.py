@@ -17,6 +17,8 @@ _REASONS = {
     "dependency": "cannot start before {other} is done",
     "actor": "cannot start: its actor runs {other}",
     "slot": "has no free slot: {other} holds one",
+    "resource": "cannot start: {other} holds what it asks for",
+    "held": "waits for what {other} took there and has not given back",
 }
 
 Row = dict[str, Any]
@@ -44,6 +46,8 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "idle_in": blocker.idle_in,
                 "waiters": blocker.waiters,
                 "demand": blocker.demand,
+                "held_by": blocker.held_by,
+                "taken_by": blocker.taken_by,
             }
             for blocker in hang.blockers
         ],
@@ -116,10 +120,14 @@ def blocked_text(blocker: Blocker) -> str:
     verb = "waits" if blocker.waiters == 1 else "wait"
     if blocker.demand is not None:
         does = f"cannot start: no node of the cluster has what it asks for ({blocker.demand})"
+    elif blocker.taken_by:
+        does = f"cannot start: actors of `{short_name(blocker.taken_by)}` hold what it asks for, and do nothing"
     elif blocker.state == "pending":
         does = "never started, and nothing recorded says why"
+    elif blocker.held_by:
+        does = f"waits for what `{short_name(blocker.held_by)}` took there, which ended without giving it back"
     elif blocker.idle_in:
-        does = f"was idle in {blocker.idle_in}"
+        does = f"waits in {blocker.idle_in}, which nothing let go on"
     elif blocker.state == "waits":
         does = "waits for something that is not traced"
     else:

@@ -9,7 +9,7 @@ from raytrace_analyze.function_names import DRIVER, name_of, short_name
 from raytrace_analyze.serve_names import ROUTE_SPAN
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.words import CAUSES, ENDINGS, awaited_text, let_go_text, place_name
-from raytrace_analyze.vocabulary import Activity, Category
+from raytrace_analyze.vocabulary import Activity, Category, Ending
 
 RUN_SPAN = "ray.remote_worker"
 """How the name of a run's span ends."""
@@ -46,6 +46,8 @@ def say(segment: Segment) -> str:
     who = _who(segment["function"])
     ending = ", never ended" if segment["in_flight"] else ""
     ending = f", and {ENDINGS[segment['ended']]}" if segment.get("ended") else ending
+    if segment.get("ended") == Ending.KILLED:
+        ending = ", until Ray noticed that it was killed"  # nobody tells when that was
     match segment["category"]:
         case "submit" if str(segment["name"]).startswith(ROUTE_SPAN):
             return f"a request of {function} waits for a replica that takes it (router's queue){where}"

@@ -12,8 +12,8 @@ def longest_of_jobs(jobs: int) -> str:
 def sleeps_for_something_outside(function: str, slept_ns: int) -> str:
     """Say of a function that it looks again and again for what is none of Ray's."""
     return (
-        f"{name_of(function)} sleeps {duration_text(slept_ns)} in a loop that looks for something outside of Ray (a "
-        "file, a socket, a process); no faster function makes that shorter"
+        f"{name_of(function)} sleeps {duration_text(slept_ns)} in a loop that can end any time, as one does that looks "
+        "for something outside of Ray (a file, a socket, a process, the clock); no faster function makes that shorter"
     )
 
 

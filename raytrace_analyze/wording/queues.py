@@ -65,7 +65,10 @@ def _phrases() -> dict[Cause, pl.Expr]:
             _node("holder_node_id", "; the one before ran on node {}"),
         ),
         Cause.RESTORE: pl.format(" for its arguments to be pulled, or restored from disk{}", on_node),
-        Cause.STORE_FULL: pl.format(" for room in the object store{}", on_node),
+        Cause.STORE_FULL: known(
+            pl.format(" for results of {}{} to be stored, which kept its slot until then", holder, holder_on),
+            pl.format(" for room in the object store{}", on_node),
+        ),
         Cause.PLACEMENT: known(
             pl.format(" for its placement group: {}{} held what that needs", holder, holder_on),
             pl.lit(" for its placement group, which needs what nobody had free"),

@@ -24,7 +24,7 @@ from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.sampling.clocks import ThreadClocks
-from raytrace_hook.sampling.places import place_of
+from raytrace_hook.sampling.places import Place, place_of
 from raytrace_hook.sampling.profile import Look, Profile
 
 from .reader import Recording, Span
@@ -266,15 +266,52 @@ def test_a_profile_stays_small_and_tells_what_it_leaves_out() -> None:
     lengths = sorted(one["end_ns"] - one["start_ns"] for one in told["stretches"])
     assert lengths == [2 * tenth + number for number in range(950, 1000)]
     assert told["left_out_ns"] == sum(2 * tenth + number for number in range(950))
+    (left_out,) = told["left_out_in"]
+    assert (left_out["in"], left_out["ns"]) == ("time.sleep", told["left_out_ns"])
     assert attributes["raytrace.stacks"].splitlines()[0].endswith(" 2000")
     short = profile.attributes(longest=1000)
     assert len(short["raytrace.idle"]) < 1200
     assert json.loads(short["raytrace.idle"])["left_out"] > 950
 
 
+def _waiting_for(done: list[int]) -> Place:
+    while not done:
+        done.append(1)
+        place = place_of(sys._getframe())
+    return place
+
+
+def _counting() -> Place:
+    for _ in range(3):
+        place = place_of(sys._getframe())
+    return place
+
+
+def _counting_until(done: list[int]) -> Place:
+    for number in range(3):
+        place = place_of(sys._getframe())
+        if number in done:
+            break
+    return place
+
+
+def _trying() -> Place:
+    for _ in range(3):
+        try:
+            return {}[0]
+        except KeyError:
+            place = place_of(sys._getframe())
+    return place
+
+
 def test_a_thread_that_wakes_up_to_look_is_told_from_one_that_sleeps() -> None:
-    place, twentieth = place_of(sys._getframe()), 50_000_000
-    for used, loops in ((0, False), (20_000, True)):
+    twentieth = 50_000_000
+    looking = (_waiting_for([]), _counting_until([2]), _trying())
+    for place, used, loops in (
+        *((place, 20_000, True) for place in looking),
+        *((place, 0, False) for place in looking),
+        (_counting(), 20_000, False),  # its sleeps stand for work: there is no way out of them but to take them all
+    ):
         profile = Profile()
         for at in range(0, 500_000_000, twentieth):
             profile.add(Look(at, at + twentieth, used, used, 1, False, place, "time.sleep"))
@@ -282,6 +319,18 @@ def test_a_thread_that_wakes_up_to_look_is_told_from_one_that_sleeps() -> None:
         profile.pause()
         (stretch,) = json.loads(profile.attributes()["raytrace.idle"])["stretches"]
         assert stretch.get("loops", False) is loops
+        assert stretch.get("busy_ns", 0) == 10 * used - used  # it begins with the second look
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the code does not say where in the line it belongs")
+def test_a_lock_that_a_with_statement_takes_is_named(tracer: Tracer, tmp_path: Path) -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    threading.Timer(0.4, lock.release).start()
+    with run(tracer), lock:
+        pass
+    (stretch,) = idle_of(Recording(tmp_path).one("f ray.remote_worker"))
+    assert stretch["in"] == "lock.__enter__"
 
 
 def test_a_recorded_wait_is_not_told_as_idle() -> None:

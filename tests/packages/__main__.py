@@ -68,13 +68,13 @@ def tried(python: str, files: list[Path], home: Path) -> str:
 
 def main() -> None:
     """Build, then try the wheels and the source archives."""
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1]).resolve()  # each package is built in its own folder
     shutil.rmtree(folder, ignore_errors=True)
     built = [build(folder, package) for package in PROJECTS]
     for number, kind in enumerate(("sdist", "wheel")):
         for python in pythons():
             with tempfile.TemporaryDirectory() as home:
-                version = tried(python, [files[number].resolve() for files in built], Path(home))
+                version = tried(python, [files[number] for files in built], Path(home))
                 print(f"{kind} on Python {version}: installs, and works", flush=True)
 
 

@@ -23,6 +23,8 @@ _MOST_CODES = 20_000
 _SOCKET_CALLS = frozenset(
     ("accept", "connect", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "send", "sendall", "sendto")
 )
+_ENTERS = ("BEFORE_WITH", "LOAD_SPECIAL")
+"""Where the code of `with` calls the object's `__enter__`."""
 _WRAPPERS = ("ray._private.auto_init_hook", "ray._private.client_mode_hook", "raytrace_hook.", "opentelemetry.")
 """What stands between a program and the function of Ray that it called."""
 _RECORDED_BY = "raytrace_hook.record."
@@ -67,6 +69,11 @@ def folded(place: Place) -> str:
     """Return the program's frames as `function (file:line)`, outermost first, with semicolons between them."""
     pairs = zip(place[-2::-2], place[::-2])
     return ";".join(_shown(_kinds[number][0], at) for number, at in pairs if _kinds[number][1] in _SHOWN)
+
+
+def codes(place: Place) -> list[tuple[CodeType, int]]:
+    """Return the code on a stack and where in each it is, innermost first, in the program and below it."""
+    return [(_kinds[number][0], at) for number, at in zip(place[::2], place[1::2]) if number in _kinds]
 
 
 def site(place: Place) -> str:
@@ -186,9 +193,11 @@ def _callee(frame: FrameType) -> str:
         if instruction.offset > frame.f_lasti:
             break
         before.append(instruction)
-    if not before or not before[-1].opname.startswith(("CALL", "PRECALL")):
+    enters = bool(before) and before[-1].opname in _ENTERS
+    if not before or not (enters or before[-1].opname.startswith(("CALL", "PRECALL"))):
         return ""
-    position = before[-1].positions
+    # What `with` enters stands right before it.
+    position = before[-2 if enters and len(before) > 1 else -1].positions
     start = position and (position.lineno, position.col_offset)
     names: list[str] = []
     # The call and the name of what it calls begin at the same place of the source, its arguments further on.
@@ -202,6 +211,8 @@ def _callee(frame: FrameType) -> str:
             names.append(str(instruction.argval))
         elif instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF")):
             names.append(str(instruction.argval))
+            if enters:
+                return ".".join([*names[::-1], "__enter__"])
             return _named(names[::-1], frame if instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME")) else None)
         elif names:
             break

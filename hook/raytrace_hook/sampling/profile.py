@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from raytrace_hook import names
-from raytrace_hook.sampling import places
+from raytrace_hook.sampling import loops, places
 from raytrace_hook.sampling.places import Place
 
 MIN_STRETCH_NS = 100_000_000
@@ -18,6 +18,7 @@ MOST_STACKS = 50
 _MOST_PLACES = 500
 """As many places are told apart; what comes later is counted without its place."""
 _MOST_STRETCHES = 50
+_MOST_PLACES_LEFT_OUT = 3
 _LONGEST_STACKS = 16_000
 _ELSEWHERE: Place = ()
 
@@ -57,10 +58,47 @@ class _Stretch:
     end_ns: int
     place: Place
     wait: str
-    loops: bool = False
-    """Whether the thread woke up in between, looked at something, and went on waiting."""
+    busy_ns: int = 0
+    """How long the thread had something to do in between: where it woke up, and went on waiting."""
     was_last: bool = False
     """Whether the span ended before the thread was seen anywhere else."""
+
+
+class _LeftOut:
+    """The stretches that are not told one by one, summed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.busy_ns = 0
+        self._idle_ns: dict[tuple[Place, str], int] = {}
+        """By where it was, and in what; those beyond the most places together."""
+
+    def add(self, stretch: _Stretch) -> None:
+        """Count a stretch."""
+        self.count += 1
+        self.busy_ns += stretch.busy_ns
+        key = (stretch.place, stretch.wait)
+        if key not in self._idle_ns and len(self._idle_ns) >= _MOST_PLACES:
+            key = (_ELSEWHERE, "")
+        self._idle_ns[key] = self._idle_ns.get(key, 0) + stretch.end_ns - stretch.start_ns
+
+    def and_these(self, stretches: Iterable[_Stretch]) -> _LeftOut:
+        """Return these and some more."""
+        found = _LeftOut()
+        found.count, found.busy_ns, found._idle_ns = self.count, self.busy_ns, dict(self._idle_ns)
+        for stretch in stretches:
+            found.add(stretch)
+        return found
+
+    def told(self) -> dict[str, Any]:
+        """Return the sums, and where the thread was so for longest."""
+        found: dict[str, Any] = {"left_out": self.count, "left_out_ns": sum(self._idle_ns.values())}
+        known = ((ns, *key) for key, ns in self._idle_ns.items() if key[0])
+        ranked = sorted(known, key=lambda one: -one[0])[:_MOST_PLACES_LEFT_OUT]
+        if ranked:
+            found["left_out_busy_ns"] = self.busy_ns
+            found["left_out_in"] = [{"in": wait, "at": places.site(place), "ns": ns} for ns, place, wait in ranked]
+        return found
 
 
 class Profile:
@@ -81,8 +119,7 @@ class Profile:
         self._open: _Stretch | None = None
         self._longest: list[tuple[int, int, _Stretch]] = []
         """The longest stretches, as a heap."""
-        self._left_out = 0
-        self._left_out_ns = 0
+        self._left_out = _LeftOut()
 
     def add(self, look: Look) -> None:
         """Take the next look."""
@@ -92,13 +129,13 @@ class Profile:
             self._count(self._idle, look)
         self._follow(look)
 
-    def stays(self, at_ns: int, weight: int, cpu_ns: int) -> bool:
+    def stays(self, at_ns: int, weight: int, busy_ns: int) -> bool:
         """Take a look at a thread that is where it was idle at the last one; False where it was not idle then."""
         stretch = self._open
         if stretch is None:
             return False
         stretch.end_ns = at_ns
-        stretch.loops = stretch.loops or cpu_ns > 0
+        stretch.busy_ns += busy_ns
         if stretch.place in self._idle:
             self._idle[stretch.place] += weight
         return True
@@ -126,7 +163,7 @@ class Profile:
         """
         if look.was_idle and look.place and look.place == self._place:
             if self._open is not None:
-                self._open.loops = self._open.loops or look.cpu_ns > 0
+                self._open.busy_ns += look.busy_ns
             elif look.wait is not None:
                 start = look.before_ns if self._free_from_ns is None else self._free_from_ns
                 self._open = _Stretch(start, look.at_ns, look.place, look.wait)
@@ -148,9 +185,7 @@ class Profile:
         if len(self._longest) < _MOST_STRETCHES:
             heapq.heappush(self._longest, entry)
         else:
-            shortest = heapq.heappushpop(self._longest, entry)
-            self._left_out += 1
-            self._left_out_ns += shortest[0]
+            self._left_out.add(heapq.heappushpop(self._longest, entry)[2])
 
     def attributes(self, longest: int = _LONGEST_STACKS) -> dict[str, Any]:
         """Return what is known by now as a span's attributes, the texts cut to about so many characters each."""
@@ -167,8 +202,12 @@ class Profile:
             found[names.IDLE] = idle
         return found
 
-    def idle_in(self, calls: Collection[str], ended_ns: int) -> list[tuple[int, int, str, str]]:
-        """Return the longest stretches in some calls, as start and end (ns), the call, and its `file:line`.
+    def idle_in(
+        self, calls: Collection[str], endings: tuple[str, ...], ended_ns: int
+    ) -> list[tuple[int, int, str, str]]:
+        """Return the longest stretches in some calls, or in those whose names end so.
+
+        Each as start and end (ns), the call, and its `file:line`.
 
         The span ended at `ended_ns`: so did a stretch after which the thread was seen nowhere else.
         """
@@ -176,7 +215,7 @@ class Profile:
         return [
             (one.start_ns, ended_ns if one.was_last else one.end_ns, one.wait, places.site(one.place))
             for one in stretches
-            if one.wait in calls
+            if one.wait in calls or one.wait.endswith(endings)
         ]
 
     def _stacks(self, longest: int) -> str:
@@ -197,12 +236,11 @@ class Profile:
         by_length = sorted(known, key=lambda one: one.start_ns - one.end_ns)
         texts = {id(one): _encoded(one) for one in by_length}
         kept = by_length[: len(list(_fitting(texts.values(), longest)))]
-        left_out = self._left_out + len(known) - len(kept)
-        if not kept and not left_out:
+        left_out = self._left_out.and_these(by_length[len(kept) :])
+        if not kept and not left_out.count:
             return ""
-        left_out_ns = self._left_out_ns + sum(one.end_ns - one.start_ns for one in by_length[len(kept) :])
         shown = ",".join(texts[id(one)] for one in sorted(kept, key=lambda one: one.start_ns))
-        return f'{{"stretches":[{shown}],"left_out":{left_out},"left_out_ns":{left_out_ns}}}'
+        return f'{{"stretches":[{shown}],{json.dumps(left_out.told(), separators=(",", ":"))[1:]}'
 
 
 def _encoded(stretch: _Stretch) -> str:
@@ -212,8 +250,10 @@ def _encoded(stretch: _Stretch) -> str:
         "in": stretch.wait,
         "at": places.site(stretch.place),
     }
-    if stretch.loops:
-        told["loops"] = True
+    if stretch.busy_ns:
+        told["busy_ns"] = stretch.busy_ns
+        if loops.looks_for_something(places.codes(stretch.place)):
+            told["loops"] = True
     return json.dumps(told, separators=(",", ":"))
 
 

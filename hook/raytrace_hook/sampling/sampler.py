@@ -217,7 +217,7 @@ class Sampler:
         weight = max(1, round(reading.length_ns / (self._period_s * 1e9)))
         if last is not None and last[0] == number and last[1] == at and reading.cpu_ns < reading.length_ns // 200:
             place, wait = last[2], last[3]  # it has not moved
-            if not is_busy and followed.profile.stays(reading.at_ns, weight, reading.cpu_ns):
+            if not is_busy and followed.profile.stays(reading.at_ns, weight, reading.busy_ns):
                 return
         else:
             place, wait = places.place_of(frame), None

@@ -1,14 +1,26 @@
 """Of actors whose calls queue up for them."""
 
+from raytrace_analyze.function_names import name_of
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.wording.advice.words import Words
 
 
 def bottleneck(
-    name: str, actors: int, calls: int, *, longest_wait_ns: int, busy_ns: int, of_ns: int, on_loop: bool
+    name: str, actors: int, calls: int, *, longest_wait_ns: int, busy_ns: int, of_ns: int, on_loop: bool, group: str
 ) -> Words:
-    """Say of the actors of a class that they run one call at a time; the busiest was so for `busy_ns` of `of_ns`."""
+    """Say of the actors of a class that they run one call at a time; the busiest was so for `busy_ns` of `of_ns`.
+
+    Where that holds for one of their concurrency groups, it is named (empty: for all calls).
+    """
     which = f"an actor `{name}`" if actors == 1 else f"each of {actors:,} actors `{name}`"
+    if group:
+        return Words(
+            f"{which} runs one call of its concurrency group `{group}` at a time, {count_text(calls, 'call')} in all; "
+            f"they waited {duration_text(longest_wait_ns)} for their turn at most, and one was open for "
+            f"{share_text(busy_ns, of_ns)} of the time",
+            f'let more of that group run at once (`concurrency_groups={{"{group}": 2}}`), or spread the calls over '
+            "several actors (this is what two in place of one would save)",
+        )
     or_else = (
         "or let its methods await what they wait for: an `async def` makes the whole actor an event loop, on which "
         "a method that blocks keeps all others waiting"
@@ -20,6 +32,22 @@ def bottleneck(
         f"{duration_text(longest_wait_ns)} for their turn at most, and it was busy for {share_text(busy_ns, of_ns)} of "
         "the time",
         f"spread the calls over several actors (this is what two in place of one would save), {or_else}",
+    )
+
+
+def actor_lock(
+    name: str, waits: int, *, took_ns: int, longest_ns: int, holder: str, held: int, gave_back: str
+) -> Words:
+    """Say of a method that takes a lock how long it waited for it, who held that, and what gave it back."""
+    if gave_back == name:
+        who = f"other calls of it held it {count_text(held, 'time')} meanwhile"
+    else:
+        who = f"{name_of(holder)} held it {count_text(held, 'time')} meanwhile, until it called {name_of(gave_back)}"
+    return Words(
+        f"{count_text(waits, 'call')} of {name_of(name)} waited {duration_text(took_ns)} for a lock that the actor "
+        f"keeps, {duration_text(longest_ns)} at most; {who}",
+        "hold it for less time, or have a lock for each thing that it protects (this is what no waiting for it at "
+        "all would save)",
     )
 
 

@@ -40,11 +40,13 @@ def one_serial_actor(caller: str, function: str, waits: int, loops: int, *, plac
     )
 
 
-def too_few_in_flight(caller: str, function: str, in_flight: int, slots: int, *, place: str | None) -> Words:
-    """Say of a loop that it keeps fewer tasks in flight than there are slots."""
+def too_few_in_flight(
+    caller: str, function: str, in_flight: int, slots: int, *, place: str | None, on_actors: bool
+) -> Words:
+    """Say of a loop that it keeps fewer tasks in flight than there are slots, or actors that they are calls of."""
     return Words(
         f"{name_of(caller)} keeps {in_flight} of {name_of(function)} in flight{place_text(place)}, but there are "
-        f"{count_text(slots, 'slot')}",
+        f"{count_text(slots, 'actor' if on_actors else 'slot')}",
         f"keep at least {slots} in flight, unless memory or something else is what limits them",
     )
 

@@ -31,6 +31,8 @@ _CALLS = frozenset(
     )
 )
 """What only another thread lets go on."""
+_LOCKS = (".acquire", ".__enter__")
+"""So do locks, which are native code: they are named as the program writes it (`self.lock.acquire`)."""
 _PASSED_ON = ("ray.task_id", "ray.job_id", "ray.actor_id", names.CALLER_JOB_ID)
 
 
@@ -38,7 +40,7 @@ def record_blocked(run: SpanContext, attributes: Mapping[str, Any], profile: Pro
     """Record the waits in a run that has ended, where it was on an actor with several threads."""
     if attributes.get(names.MAX_CONCURRENCY, 1) <= 1 or attributes.get(names.ON_EVENT_LOOP):
         return
-    waits = profile.idle_in(_CALLS, ended_ns)
+    waits = profile.idle_in(_CALLS, _LOCKS, ended_ns)
     if not waits:
         return
     tracer, context = trace.get_tracer(__name__), trace.set_span_in_context(trace.NonRecordingSpan(run))

@@ -1,0 +1,43 @@
+"""What kind of loop a thread goes round in, by the code of it: one that looks for something, or one that counts."""
+
+from __future__ import annotations
+
+import dis
+import functools
+from collections.abc import Iterable
+from types import CodeType
+
+_JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
+_LEAVES = ("RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS")
+_MOST_KNOWN = 1_000
+
+
+def looks_for_something(calls: Iterable[tuple[CodeType, int]]) -> bool:
+    """Tell whether the loop that a thread goes round in can end before its turns are over.
+
+    Takes the code on its stack and where in each it is, innermost first. `for i in range(40): time.sleep(1)` can't: its
+    sleeps stand for work. A `while`, or a `for` with a way out of it, can. Where there is no loop in sight, it may.
+    """
+    for code, at in calls:
+        ends_early = _ends_early(code, at)
+        if ends_early is not None:
+            return ends_early
+    return True
+
+
+@functools.lru_cache(maxsize=_MOST_KNOWN)
+def _ends_early(code: CodeType, at: int) -> bool | None:
+    """Tell whether the innermost loop around a place in the code has a way out besides its turns; None for no loop."""
+    instructions = list(dis.get_instructions(code))
+    backward = [each for each in instructions if each.opcode in _JUMPS and each.argval < each.offset]
+    first = max((each.argval for each in backward if each.argval <= at <= each.offset), default=None)
+    if first is None:
+        return None
+    last = max(each.offset for each in backward if each.argval == first)
+    inside = [each for each in instructions if first <= each.offset <= last]
+    if not any(each.opname == "FOR_ITER" and each.offset == first for each in inside):
+        return True
+    return any(
+        each.opname in _LEAVES or (each.opcode in _JUMPS and each.offset != first and not first <= each.argval <= last)
+        for each in inside
+    )

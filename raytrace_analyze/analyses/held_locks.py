@@ -1,0 +1,53 @@
+"""Who holds a lock that an actor keeps: it took it with a call, and has not given it back with another."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+_TAKING = (".acquire", ".__enter__")
+"""How what takes a lock, a semaphore or a condition is called, in any library; the latter is that of `with lock:`."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Who took a lock last and did not give it back."""
+
+    flow: str
+    """Its task id; `driver JOB` for a driver."""
+    function: str | None
+    """None for a driver."""
+
+
+def is_taking(waits_in: str) -> bool:
+    """Tell whether what a call waits in, and perhaps ` at PLACE`, takes a lock or a semaphore."""
+    return waits_in.partition(" at ")[0].endswith(_TAKING)
+
+
+def held_by(spans: pl.DataFrame, call: dict[str, Any]) -> Held | None:
+    """Say who holds what a call waits for, a run of a method that had not ended (a row of the table).
+
+    Takes the spans (columns of `schema.TABLE`). The holder is who made the last call of the same method that has
+    ended on the same actor, if it has called none of the actor's other methods since. None where that is nobody: a
+    lock that something else has taken.
+    """
+    calls = spans.filter(
+        pl.col("session").eq_missing(call["session"]),
+        pl.col("category") == "task",
+        pl.col("actor_id") == call["actor_id"],
+        pl.col("end").is_not_null(),
+        ~pl.col("function").str.ends_with("__init__"),
+    ).select("task_id", "function", end=pl.col("end").to_physical())  # ns, which Python's times do not hold
+    submits = spans.filter(pl.col("session").eq_missing(call["session"]), pl.col("category") == "submit").select(
+        by=pl.coalesce("task_id", pl.concat_str(pl.lit("driver "), "job_id")), task_id="submitted_task_id"
+    )
+    made = calls.join(submits, on="task_id", how="inner").sort("end")
+    took = made.filter(function=call["function"])
+    if took.is_empty():
+        return None
+    last = took.row(-1, named=True)
+    gave_back = (pl.col("by") == last["by"]) & (pl.col("function") != call["function"]) & (pl.col("end") > last["end"])
+    if made.select(gave_back.any()).item():
+        return None
+    names = spans.filter(category="task", task_id=last["by"]).get_column("function")
+    return Held(last["by"], names[0] if len(names) else None)

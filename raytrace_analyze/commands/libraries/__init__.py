@@ -1,0 +1,1 @@
+"""The commands of loops and of Ray's libraries: one module a command."""
