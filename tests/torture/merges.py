@@ -54,7 +54,8 @@ def _rows(spans: Path) -> int:
 def _look(figure: Figure, output: Path, old: int, new: int) -> None:
     """A table is whole: the old one or the new one."""
     try:
-        rows = pl.read_parquet(output).height
+        # Opened once, as we read it: by a path, polars opens it twice, and another one may have come in between.
+        rows = pl.read_parquet(output.read_bytes()).height
     except Exception as error:
         figure.add(1, 0)
         figure.wrong.append(f"{type(error).__name__}: {error}")
