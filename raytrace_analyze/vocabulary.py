@@ -279,6 +279,7 @@ class TrainPart(StrEnum):
     """What a rank's time from one report to the next is made of."""
 
     WORK = "work"
+    IDLE = "idle"
     DATA = "data"
     CHECKPOINT = "checkpoint"
     REPORT = "report"

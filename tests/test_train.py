@@ -56,7 +56,7 @@ def test_each_step_names_the_rank_that_came_last_and_what_it_did() -> None:
     assert steps.get_column("last_rank").to_list() == [1, 1, 0]
     assert steps.get_column("last").to_list() == ["rank 1", "rank 1", "rank 0"]
     times = steps.select(pl.col("^.*_ns$") // MS).drop("start_ns").to_dicts()
-    none = {"data_ns": 0, "checkpoint_ns": 0, "report_ns": 10}
+    none = {"idle_ns": 0, "data_ns": 0, "checkpoint_ns": 0, "report_ns": 10}
     assert times == [
         {"period_ns": 200, "others_waited_ns": 150, "work_ns": 200, "stored_ns": 0, **none, "report_ns": 0},
         {"period_ns": 200, "others_waited_ns": 160, "work_ns": 190, "stored_ns": 280, **none},
@@ -73,6 +73,22 @@ def test_each_step_names_the_rank_that_came_last_and_what_it_did() -> None:
     ]
     assert steps.get_column("limited_by").to_list() == ["work", "work", "checkpoint"]
     assert steps.get_column("has_checkpoint").to_list() == [False, True, False]
+
+
+def test_what_a_rank_was_idle_in_its_own_code_is_no_work() -> None:
+    # Rank 1 sleeps before its first report, and all through a wait for data, which is that.
+    idle = json.dumps({"stretches": [
+        {"start_ns": start * MS, "end_ns": end * MS, "in": "time.sleep", "at": "train.py:7"}
+        for start, end in ((50, 180), (440, 520))
+    ]})  # fmt: skip
+    seen = told(rank=1, world_size=2, experiment="mnist", cpu_ns=70 * MS, idle=idle)
+    sleeps = pl.when(pl.col("span_id") == "r1").then(pl.lit(seen)).otherwise("attributes").alias("attributes")
+    spans = training().with_columns(sleeps)
+    first = rt.train(spans).row(0, named=True)
+    assert (first["work_ns"] // MS, first["idle_ns"] // MS, first["limited_by"]) == (70, 130, "idle")
+    ranks = rt.train(spans, by="rank").filter(rank=1).row(0, named=True)
+    # Of the second stretch 10 ms before the wait for data; what is after the report before.
+    assert (ranks["idle_ns"] // MS, ranks["data_ns"] // MS) == (130 + 10, 50)
 
 
 def test_ranks_are_summed_up() -> None:
@@ -110,7 +126,8 @@ def test_spans_of_rays_own_tracing_tell_when_the_ranks_met_and_no_more() -> None
     steps = rt.train(table(*rows))
     assert steps.get_column("last").to_list() == ["process 22", "process 22"]
     assert (steps.get_column("others_waited_ns") // MS).to_list() == [150, 150]
-    unknown = ("run", "last_rank", "work_ns", "data_ns", "checkpoint_ns", "report_ns", "limited_by", "stored_ns")
+    parts = ("work_ns", "idle_ns", "data_ns", "checkpoint_ns", "report_ns")
+    unknown = ("run", "last_rank", *parts, "limited_by", "stored_ns")
     assert all(steps.get_column(column).null_count() == 2 for column in unknown)
 
 

@@ -46,14 +46,15 @@ def train(spans: Trace, by: str = "step", *, clock_correct: bool = True) -> pl.D
     - `step`, from 0 on; `start_ns` (since the epoch), when the last rank came to the report before (or began), and
       `period_ns` from there until the last rank came to this one; `ranks`, how many;
     - `last_rank`, and `last`, who that was in words; `others_waited_ns`, how long the others waited for it, the mean;
-    - what the last rank did since it came to the report before: `work_ns` its own code, `data_ns` waits for batches of
-      Ray Data, `checkpoint_ns` storing the checkpoint of that report, `report_ns` the rest of that report, in which it
-      was held until Train had taken it; `limited_by`: which of these took most (`work`, `data`, ...);
+    - what the last rank did since it came to the report before: `work_ns` its own code, `idle_ns` for how long it was
+      seen idle in that besides (a sleep, a read), `data_ns` waits for batches of Ray Data, `checkpoint_ns` storing the
+      checkpoint of that report, `report_ns` the rest of that report, in which it was held until Train had taken it;
+      `limited_by`: which of these took most (`work`, `data`, ...);
     - `stored_ns`, how long this step's checkpoint took to be stored (of the rank that took longest); `has_checkpoint`.
 
     By `rank`, one row a rank and attempt: `rank`, `member` (in words), `actor_id`, `host`, `steps`, `last_in` (in how
-    many of them it came last), and sums: `waited_ns` for other ranks, `work_ns`, `data_ns`, `checkpoint_ns`,
-    `report_ns`.
+    many of them it came last), and sums: `waited_ns` for other ranks, `work_ns`, `idle_ns`, `data_ns`,
+    `checkpoint_ns`, `report_ns`.
 
     Raises UsageError for another group.
     """
@@ -66,12 +67,13 @@ def train(spans: Trace, by: str = "step", *, clock_correct: bool = True) -> pl.D
 def _apart(reports: pl.DataFrame) -> pl.DataFrame:
     """Add to each report when the last rank came to it, and what its rank's time is made of."""
     known = pl.col("is_told")
+    elsewhere = pl.col("data_ns") + pl.col("idle_ns")
     last = pl.col("arrived").max().over(_STEP)
     took = pl.col("left") - pl.col("arrived")
     waited = pl.min_horizontal(last - pl.col("arrived"), took)
     found = reports.with_columns(last_arrived=last, waited_ns=waited).with_columns(
         held_ns=pl.when(known).then((took - pl.col("waited_ns") - pl.col("stored_ns")).clip(lower_bound=0)),
-        work_ns=pl.when(known).then((pl.col("arrived") - pl.col("since") - pl.col("data_ns")).clip(lower_bound=0)),
+        work_ns=pl.when(known).then((pl.col("arrived") - pl.col("since") - elsewhere).clip(lower_bound=0)),
     )
     member = (*_TRAINING, "member")
     before = found.sort("step").with_columns(
@@ -124,6 +126,7 @@ def _ranks(trace: PreparedTrace, reports: pl.DataFrame) -> pl.DataFrame:
     is_last = (pl.col("arrived") == pl.col("last_arrived")) & (pl.len().over(_STEP) > 1)
     sums = {
         "work_ns": pl.col("work_ns"),
+        "idle_ns": pl.col("idle_ns"),
         "data_ns": pl.col("data_ns"),
         "checkpoint_ns": pl.col("stored_ns"),
         "report_ns": pl.col("held_ns"),

@@ -5,6 +5,8 @@ import polars as pl
 
 from raytrace_analyze.attributes import EXPERIMENT, HAS_CHECKPOINT, RANK, REPORT, told
 from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.samples import read_samples
 
 REPORT_SPAN, CHECKPOINT_SPAN, BATCH_SPAN = "ray.train.report", "ray.train.checkpoint", "ray.train.batch"
 """Spans that our hook makes: a report of a rank, the storing of a checkpoint, a wait for a batch of data."""
@@ -16,7 +18,7 @@ REPORTS = pl.Schema(
         **dict.fromkeys(("session", "job_id", "run"), pl.String),
         **dict.fromkeys(("attempt", "rank"), pl.Int64),
         **dict.fromkeys(("member", "actor_id", "host"), pl.String),
-        **dict.fromkeys(("step", "arrived", "left", "since", "stored_ns", "data_ns"), pl.Int64),
+        **dict.fromkeys(("step", "arrived", "left", "since", "stored_ns", "data_ns", "idle_ns"), pl.Int64),
         **dict.fromkeys(("has_checkpoint", "is_told"), pl.Boolean),
     }
 )
@@ -26,8 +28,12 @@ REPORTS = pl.Schema(
   as `rank 1`, or `process 4711` where the rank is not known;
 - `arrived` and `left` are when the rank called `report` and went on, `since` when it went on before, or began;
 - `stored_ns`: how long it stored the report's checkpoint, 0 for none; `data_ns`: waits for data since the one before;
+- `idle_ns`: how long since then it was seen idle besides, in its own code;
 - `is_told`: whether the hook told of the report. Where not, what only it knows is null.
 """
+
+_OF_THE_HOOK = ("run", "rank", "stored_ns", "data_ns", "idle_ns", "has_checkpoint")
+"""What nobody else tells."""
 
 
 def find_reports(trace: PreparedTrace) -> pl.DataFrame:
@@ -76,23 +82,45 @@ def _told(trace: PreparedTrace) -> pl.DataFrame:
         )
     )
     stored = _stored(trace, reports)
-    waited = (
-        batches.sort("start")
-        .join_asof(
-            reports.select("function_row", "row", before="since").sort("before"),
-            left_on="start",
-            right_on="before",
-            by="function_row",
-            check_sortedness=False,
-        )
-        .group_by(row="row_right")
-        .agg(data_ns=(pl.col("end") - pl.col("start")).sum())
-    )
+    idle = _idle(trace, functions.get_column("function_row").to_numpy())
+    waited = _before(reports, batches).rename({"took": "data_ns"})
     return (
         reports.join(stored, on="row", how="left")
         .join(waited, on="row", how="left")
-        .with_columns(pl.col("stored_ns", "data_ns").fill_null(0))
+        .join(_idle_before(reports, idle, batches), on="row", how="left")
+        .with_columns(pl.col("stored_ns", "data_ns", "idle_ns").fill_null(0))
     )
+
+
+def _before(reports: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
+    """Sum parts of training functions by the report that came next: `row` and `took`."""
+    began = reports.select("function_row", "row", before="since").sort("before")
+    of_functions = parts.select("function_row", "start", "end").sort("start")
+    found = of_functions.join_asof(began, left_on="start", right_on="before", by="function_row", check_sortedness=False)
+    return found.group_by("row").agg(took=(pl.col("end") - pl.col("start")).sum())
+
+
+def _idle(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
+    """Give the stretches in which training functions were seen idle: `function_row`, `start`, `end`."""
+    seen = read_samples(trace.structure, trace.clock_shift, functions)
+    stretches = [(row, one.start, one.end) for row, sampled in seen.items() for one in sampled.idle]
+    return pl.DataFrame(stretches, schema=dict.fromkeys(("function_row", "start", "end"), pl.Int64), orient="row")
+
+
+def _idle_before(reports: pl.DataFrame, idle: pl.DataFrame, batches: pl.DataFrame) -> pl.DataFrame:
+    """Sum by report (`row`) for how long its rank was idle before it, `idle_ns`, but for waits for data."""
+    waiting = _overlaps(idle, batches.select("function_row", other_start="start", other_end="end"))
+    before = reports.select("function_row", "row", other_start="since", other_end="arrived")
+    took = _overlaps(idle, before).group_by("row").agg(idle_ns=(pl.col("end") - pl.col("start")).sum())
+    apart = _before(reports, waiting)
+    return took.join(apart, on="row", how="left").select("row", pl.col("idle_ns") - pl.col("took").fill_null(0))
+
+
+def _overlaps(stretches: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """Give what stretches and others of the same function (`other_start`, `other_end`) have in common."""
+    start, end = pl.max_horizontal("start", "other_start"), pl.min_horizontal("end", "other_end")
+    pairs = stretches.join(others, on="function_row")
+    return pairs.with_columns(start=start, end=end).filter(pl.col("end") > pl.col("start"))
 
 
 def _of_functions(trace: PreparedTrace, name: str) -> pl.DataFrame:
@@ -154,7 +182,7 @@ def _untold(trace: PreparedTrace) -> pl.DataFrame:
             since=pl.col("left").shift(1).over(member),
             member=pl.format("process {}", "pid"),
             is_told=pl.lit(False),
-            **{name: pl.lit(None, REPORTS[name]) for name in ("run", "rank", "stored_ns", "data_ns", "has_checkpoint")},
+            **{name: pl.lit(None, REPORTS[name]) for name in _OF_THE_HOOK},
             actor_id=pl.lit(None, pl.String),
         )
     )

@@ -15,6 +15,7 @@ from raytrace_analyze.vocabulary import TrainPart
 _TRAINING = ("session", "job_id", "run", "attempt")
 _PARTS = {
     TrainPart.WORK: "its own work",
+    TrainPart.IDLE: "idle in its own code",
     TrainPart.DATA: "waiting for data",
     TrainPart.CHECKPOINT: "storing a checkpoint",
     TrainPart.REPORT: "held in report until Train took it",
@@ -98,8 +99,8 @@ def _named(member: str) -> str:
 
 
 def _steps(steps: pl.DataFrame) -> Table:
-    heads = ("period", "others\nwaited", "work", "data", "check-\npoint", "report", "stored")
-    shown = table("step", "last", *heads[:6], "limited by", heads[6], right=("step", *heads))
+    heads = ("period", "others\nwaited", "work", "idle", "data", "check-\npoint", "report", "stored")
+    shown = table("step", "last", *heads[:-1], "limited by", heads[-1], right=("step", *heads))
     for row in steps.iter_rows(named=True):
         shown.add_row(
             str(row["step"]),
@@ -113,7 +114,7 @@ def _steps(steps: pl.DataFrame) -> Table:
 
 
 def _ranks(ranks: pl.DataFrame, top: int) -> Table:
-    heads = ("steps", "last in", "waited", "work", "data", "check-\npoint", "report")
+    heads = ("steps", "last in", "waited", "work", "idle", "data", "check-\npoint", "report")
     shown = table("rank", "host", *heads, right=heads)
     for row in ranks.head(top).iter_rows(named=True):
         names = ("waited_ns", *(f"{part}_ns" for part in TrainPart))
