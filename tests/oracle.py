@@ -634,10 +634,10 @@ class Walk:
         """Walk rule 1: what the wait came back with."""
         wait, time = at.span, at.time
         asked = wait.ready | _missing(wait)
-        besides = (wait.waited_besides, self._room_maker(wait))
-        ready = [run for run in self.runs if run.task in asked or run in besides]
+        maker, made = self._room_maker(wait) or (None, 0)
+        ready = [run for run in self.runs if run.task in asked or run in (wait.waited_besides, maker)]
         ready = [run for run in ready if run.start < time]
-        there = {run: min(time, _there(wait, run)) for run in ready}
+        there = {run: min(time, made if run is maker else _there(wait, run)) for run in ready}
         ready = [run for run in ready if there[run] > wait.start]
         if not ready:
             return None
@@ -648,15 +648,26 @@ class Walk:
         self.led_to_by_wait.add(then)
         return Step([(then[1], "fetch")], State(*then, "wait", False))
 
-    def _room_maker(self, wait: Span) -> Span | None:
-        """The task that gave its resources back last before a placement group was there."""
+    def _room_maker(self, wait: Span) -> tuple[Span, int] | None:
+        """Who gave resources back last before a placement group was there: a task, or who removed a group; and when."""
         is_group = str(wait.told.get("raytrace.awaited", "")).startswith("placement group")
         if not (is_group and wait.ended and not wait.told.get("raytrace.timed_out")):
             return None
         since = max(wait.start, wait.end - ROOM_WITHIN_NS)
         tasks = [run for run in self.everything if run.is_run and run.actor is None and run.session == wait.session]
-        freed = [run for run in tasks if since < run.held_until <= wait.end and run.asks_for_something]
-        return max(freed, key=lambda run: (run.held_until, run.end, -run.start, run.span_id), default=None)
+        freed = [(run.held_until, run, run.end) for run in tasks if run.asks_for_something]
+        removals = [
+            one for one in self.everything if one.name == "placement_group.remove" and one.run_above is not None
+        ]
+        for one in removals:
+            if one.session == wait.session:
+                removed = min(max(one.start, one.run_above.start), one.run_above.end)
+                freed.append((removed, one.run_above, removed))
+        freed = [one for one in freed if since < one[0] <= wait.end]
+        if not freed:
+            return None
+        _, run, there = max(freed, key=lambda one: (one[0], one[1].end, -one[1].start, one[1].span_id))
+        return run, there
 
     def _to_waker(self, at: State) -> Step | None:
         """Walk rule 1, suspensions: the run that was executing last on the event loop when this one went on."""

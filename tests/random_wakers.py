@@ -66,6 +66,9 @@ def random_room(seed: int) -> pl.DataFrame:
             _span(f"s{number}", "d", 1, 1, **submitted, attributes=chosen.choice((asked, asked, "{}"))),
             _span(f"r{number}", f"s{number}", chosen.randint(2, max(end - 1, 3)), max(end, 4), **run),
         ]
+        if chosen.random() < 0.3:
+            removed, about = chosen.randint(2, max(end, 4)), {"name": "placement_group.remove", "pid": 2 + number}
+            rows.append(_span(f"x{number}", f"r{number}", removed, removed, **about))
     for row in rows:
         row["start"], row["end"] = row["start"] * 50_000_000, row["end"] * 50_000_000
     return span_table(rows)

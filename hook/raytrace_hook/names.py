@@ -97,6 +97,7 @@ STEP = "raytrace.step"
 
 # What ends something.
 TARGET_TASK_ID = "raytrace.target_task_id"
+PLACEMENT_GROUP_ID = "raytrace.placement_group_id"
 
 # The driver.
 ENTRYPOINT = "raytrace.entrypoint"
@@ -109,6 +110,7 @@ DRIVER_SPAN, GET_SPAN, WAIT_SPAN, PUT_SPAN = "ray.driver", "ray.get", "ray.wait"
 AWAIT_SPAN, NEXT_SPAN = "await", "ray.next"
 DELIVERY_SPAN, BACK_PRESSURE_SPAN = "ray.delivery", "back-pressure"
 PLACEMENT_SPAN = "placement_group.wait"
+REMOVAL_SPAN = "placement_group.remove"
 OPERATOR_SPAN = "ray.data.operator"
 CANCEL_SPAN, KILL_SPAN = "ray.cancel", "ray.kill"
 STEP_SPAN = "step"

@@ -3,36 +3,48 @@
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED, RESOURCES, TIMED_OUT, parse_resources, told
-from raytrace_analyze.table.lineage import Flags, RowIds, flags
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import group_by_time
 from raytrace_analyze.trace.relations import Runs
 
+_REMOVAL = "placement_group.remove"
+"""What the hook calls the removal of one."""
 WITHIN_NS = 1_000_000_000
-"""A task that gave its resources back longer before than this did not make room: Ray tries again more often."""
+"""Who gave resources back longer before than this did not make room: Ray tries again more often."""
 _GROUP = "placement group"
 """How what such waits wait for begins, in the hook's words."""
 
 
-def find_room_makers(runs: Runs) -> tuple[RowIds, RowIds]:
-    """Pair waits for placement groups with the run of a task that gave its resources back last before they were there.
+def find_room_makers(runs: Runs) -> tuple[RowIds, RowIds, Nanos]:
+    """Pair waits for placement groups with who made room last before they were there, and when (ns).
 
-    Which resources were missing is not known: it is taken to be whatever came free last, on any node of the session.
+    That is the run of a task that gave its resources back, or the run that removed a placement group. Which resources
+    were missing is not known: it is taken to be whatever came free last, on any node of the session.
     """
     structure = runs.structure
     waits = _waits(runs)
     if waits.size == 0:
-        return waits, waits
+        return waits, waits, waits
     holders = np.flatnonzero(structure.is_run & (runs.actor < 0))
     holders = holders[_holds_something(runs, holders)]
+    removals = np.flatnonzero((structure.spans.get_column("name") == _REMOVAL).to_numpy())
+    removals = removals[structure.run_above[removals] >= 0]
+    remover = structure.run_above[removals]
+    removed = np.clip(structure.start[removals], structure.start[remover], structure.end[remover])
+    maker = np.concatenate([holders, remover])
+    when = np.concatenate([runs.held_until[holders], removed])
+    there = np.concatenate([structure.end[holders], removed])
     sessions = structure.spans.get_column("session").fill_null("").rank("dense").to_numpy().astype(np.int64)
-    until = runs.held_until[holders]
-    freed = group_by_time(sessions[holders], int(sessions.max()) + 1, holders, until, structure.lateness[holders])
+    freed = group_by_time(
+        sessions[maker], int(sessions.max()) + 1, np.arange(maker.size), when, structure.lateness[maker]
+    )
     last = latest_until(freed, sessions[waits], structure.end[waits])
     since = np.maximum(structure.start[waits], structure.end[waits] - WITHIN_NS)
     times = times_at(freed, last)
     found = (times > since) & (times != NEVER)
-    return waits[found], members_at(freed, last)[found]
+    chosen = members_at(freed, last)[found]
+    return waits[found], maker[chosen], there[chosen]
 
 
 def _waits(runs: Runs) -> RowIds:

@@ -27,15 +27,16 @@ def find_waited(runs: Runs) -> Timed:
     waits = positions(runs.is_wait)
     texts = structure.spans.get_column("attributes").gather(waits)
     items = waits[flags(texts.str.contains(f'"{ITEM}"', literal=True))]
-    besides = (unanswered_runs(structure, waits), structure.waited_besides, find_room_makers(runs))
-    late_wait, late_run = (np.concatenate(rows) for rows in zip(*besides, strict=True))
+    besides = (unanswered_runs(structure, waits), structure.waited_besides)
+    ended = [(*pairs, structure.end[pairs[1]]) for pairs in besides]
+    late_wait, late_run, late_there = map(np.concatenate, zip(*ended, find_room_makers(runs), strict=True))
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
     run = runs.ready.members
     if items.size == 0 and late_wait.size == 0 and not (structure.end[run] > structure.end[wait]).any():
         return runs.ready
     there = _items_ready(runs, items, wait, run)
     wait, run = np.concatenate([wait, late_wait]), np.concatenate([run, late_run])
-    there = np.concatenate([there, structure.end[late_run]])
+    there = np.concatenate([there, late_there])
     order = latest_last(there, (-structure.start[run],), lambda some: structure.id_ranks(run[some]))
     return group_sorted(wait[order], structure.start.size, run[order], there[order])
 

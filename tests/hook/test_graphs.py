@@ -34,3 +34,11 @@ def test_a_wait_for_a_placement_group_says_for_what(recording: Recording, name: 
     assert wait.attributes["raytrace.awaited"] == "placement group (3 CPU)"
     assert wait.attributes["raytrace.ready_task_ids"] == []
     assert wait.attributes["raytrace.timed_out"] is True
+
+
+def test_the_removal_of_a_placement_group_is_recorded(recording: Recording) -> None:
+    (removal,) = recording.children(recording.one("case remove"))
+    assert removal.name == "placement_group.remove"
+    assert removal.start == removal.end
+    assert len(removal.attributes["raytrace.placement_group_id"]) > 20
+    assert "graphs.py:" in removal.attributes["raytrace.call_site"]

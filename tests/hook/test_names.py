@@ -64,7 +64,13 @@ ALSO_WRITTEN |= {
 }
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.sampler"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
-ALSO_WRITTEN |= {"raytrace.has_checkpoint", "raytrace.trial", "raytrace.parameters", "raytrace.step"}
+ALSO_WRITTEN |= {
+    "raytrace.placement_group_id",
+    "raytrace.has_checkpoint",
+    "raytrace.trial",
+    "raytrace.parameters",
+    "raytrace.step",
+}
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("operator", "operator_name", "operator_index", "operator_metrics")}
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("execution", "dataset", "outcome", "began_ns", "back_pressure")}
 """What the hook's README tells besides."""
@@ -72,7 +78,14 @@ NOT_ATTRIBUTES = {f"raytrace.{name}" for name in ("schema_version", "table", "in
 """Keys of the analyser's own Parquet files, and the name of the file with its defaults."""
 SPAN_NAMES = {"ray.driver", "ray.get", "ray.wait", "ray.put", "ray.next", "await"}
 SPAN_NAMES |= {"ray.data.operator", "ray.delivery", "back-pressure", "ray.cancel", "ray.kill"}
-SPAN_NAMES |= {"placement_group.wait", "step", "ray.train.report", "ray.train.checkpoint", "ray.train.batch"}
+SPAN_NAMES |= {
+    "placement_group.wait",
+    "placement_group.remove",
+    "step",
+    "ray.train.report",
+    "ray.train.checkpoint",
+    "ray.train.batch",
+}
 SPAN_NAMES |= {"ray.tune.trial", "ray.tune.suggest", "ray.tune.scheduler", "ray.tune.callbacks"}
 NAME = re.compile(r"raytrace\.[a-z_]+")
 

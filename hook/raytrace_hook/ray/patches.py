@@ -147,6 +147,12 @@ def patch_placement_groups(ready_wrapper: Wrapper, wait_wrapper: Wrapper) -> Non
     replace_attribute(group, "wait", wait_wrapper)
 
 
+@patched("removals of placement groups")
+def patch_removals(wrapper: Wrapper) -> None:
+    """Wrap what removes a placement group, in place."""
+    replace_code(load(PLACEMENT_MODULE).remove_placement_group, wrapper)
+
+
 @patched("spans of ray.cancel and ray.kill")
 def patch_endings(cancel: Wrapper, kill: Wrapper, exit_actor: Wrapper) -> None:
     """Wrap what ends a task or an actor, in place."""

@@ -1,4 +1,4 @@
-"""Calls that end something: `ray.cancel`, `ray.kill`, and an actor's exit of its own will."""
+"""Calls that end something: a task, an actor (or its own exit), and what a placement group holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from opentelemetry import context as context_api
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors, internals, objects, patches
+from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import call_site
 from raytrace_hook.record.waiting.waits import Waits
@@ -34,6 +35,8 @@ def install(waits: Waits) -> None:
     patches.patch_endings(
         recorded(names.CANCEL_SPAN, _cancelled), recorded(names.KILL_SPAN, _killed), recorded(names.KILL_SPAN, _exited)
     )
+    removed = recorded(names.REMOVAL_SPAN, _removed)
+    when_loaded(internals.PLACEMENT_MODULE, lambda: patches.patch_removals(removed))
 
 
 def _record(waits: Waits, name: str, target: Callable[[], dict[str, Any]]) -> None:
@@ -61,6 +64,11 @@ def _ids(waitable: Any) -> list[str]:
 def _killed(actor: Any = None, **_: Any) -> dict[str, Any]:
     actor_id = getattr(actor, "_ray_actor_id", None)
     return {} if actor_id is None else {"ray.actor_id": actor_id.hex()}
+
+
+def _removed(placement_group: Any = None, **_: Any) -> dict[str, Any]:
+    group_id = getattr(placement_group, "id", None)
+    return {} if group_id is None else {names.PLACEMENT_GROUP_ID: group_id.hex()}
 
 
 def _exited() -> dict[str, Any]:

@@ -8,7 +8,7 @@ import time
 import ray
 from opentelemetry import trace
 from ray.dag import InputNode
-from ray.util.placement_group import placement_group
+from ray.util.placement_group import placement_group, remove_placement_group
 
 
 def case(name):
@@ -49,6 +49,8 @@ def main():
         ray.get(group.ready(), timeout=0.3)
     with case("group"):
         assert not group.wait(1)
+    with case("remove"):
+        remove_placement_group(group)
     sys.stdout.write("done\n")
 
 
