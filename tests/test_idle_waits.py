@@ -66,6 +66,12 @@ def test_a_driver_that_works_until_a_delivery_does_not_wait_for_it() -> None:
     assert "r" not in shares(job(idle((300, 500)), delivery(820)))
 
 
+def test_a_thread_that_did_little_and_was_seen_idle_nowhere_waits_for_no_delivery() -> None:
+    # driver [s]                                  [===]   nobody saw what it did, but it had next to no CPU
+    # r         [===========================]     ^ delivery at 820
+    assert "r" not in shares(job(idle(), delivery(820)))
+
+
 def test_a_driver_that_sleeps_on_after_a_delivery_does_not_wait_for_it() -> None:
     # driver [s]~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~[===]
     # r         [======]  ^ delivery at 320; nothing happens then

@@ -115,6 +115,8 @@ def _read_idle(structure: Structure, clock_shift: Nanos, is_wait: Flags, deliver
 
 def _deliveries(structure: Structure, idle: _Flows, rows: RowIds) -> tuple[RowIds, Nanos]:
     """Give the deliveries that a thread was idle for, and since when."""
+    if not idle.since.size:
+        return rows[:0], idle.since
     time, flow = structure.end[rows], idle.of_row[rows]
     stretch = idle.at(flow, time)
     submits = np.flatnonzero(structure.is_submit)
