@@ -39,6 +39,7 @@ FRAMES: dict[str, Callable[[Any], pl.DataFrame]] = {
     "advise": rt.advise,
     "diff": lambda spans: rt.diff(spans, spans).parts,
     "clock_offsets": rt.clock_offsets,
+    "evidence": lambda spans: pl.DataFrame([repr(rt.evidence(spans))]),
     "hang": lambda spans: rt.hang(spans).waits,
     "tell_story": lambda spans: rt.tell_story(spans, _some_task(spans)).steps,
     "span_graph": lambda spans: pl.DataFrame(

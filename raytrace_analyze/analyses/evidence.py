@@ -9,6 +9,7 @@ import polars as pl
 from raytrace_analyze.attributes import SAMPLER
 from raytrace_analyze.ingest import Ingested
 from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.prepared import PreparedTrace, Trace
 from raytrace_analyze.table.events.attempts import only_attempts, only_spans
 from raytrace_analyze.table.lineage import parent_rows
 
@@ -63,12 +64,14 @@ class Evidence:
         return not any(counts)
 
 
-def evidence(found: Ingested | pl.DataFrame) -> Evidence:
+def evidence(found: Ingested | Trace) -> Evidence:
     """Tell what is missing of a record, from what `load` gave, or from a span table alone (columns of `schema.TABLE`).
 
-    The table alone does not know what was damaged, cut off or lost when its files were read.
+    The table alone, or what `prepare` made of it, does not know what was damaged, cut off or lost when its files were
+    read.
     """
-    table = found.spans if isinstance(found, Ingested) else found
+    given = found.spans if isinstance(found, Ingested) else found
+    table = given.table if isinstance(given, PreparedTrace) else given
     problems = found.report.all_problems if isinstance(found, Ingested) else ()
     unreadable = len(found.report.unreadable) if isinstance(found, Ingested) else 0
     spans = only_spans(table)
