@@ -7,13 +7,11 @@ import numpy as np
 from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.analyses.held_locks import is_taking
 from raytrace_analyze.replay.rewrite import wait_for_nothing
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import actors as words
-
-_TAKING = r"\.(acquire|__enter__)$"
-"""How what takes a lock or a semaphore is called, in any library; the latter is that of `with lock:`."""
 
 
 def actor_lock_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -23,7 +21,7 @@ def actor_lock_candidates(facts: Facts) -> Iterator[Candidate]:
         return
     waits = facts.rows[wakers.is_asked[facts.rows]]
     awaited = attributes.told(facts.spans.get_column("attributes").gather(waits), attributes.AWAITED)
-    waits = waits[awaited.str.contains(_TAKING).fill_null(value=False).to_numpy()]
+    waits = waits[np.array([is_taking(text or "") for text in awaited], dtype=np.bool_)]
     gave_back, _ = wakers.find(waits, facts.start[waits], facts.end[waits])
     waits, gave_back = waits[gave_back >= 0], gave_back[gave_back >= 0]
     caller = facts.relations.structure.run_above[waits]

@@ -235,15 +235,18 @@ def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
 
 def _cpus(row: Row, *, otherwise: int) -> int:
     """Read how many CPUs a span names, in ten-thousandths; `otherwise` where it names no resources."""
-    told = json_of(row["attributes"], {}).get(RESOURCES)
-    resources = parse_resources(told) if isinstance(told, str) else None
+    resources = _told_resources(row, RESOURCES)
     return otherwise if resources is None else resources.get("CPU", 0)
 
 
 def _resources(row: Row, name: str = RESOURCES) -> dict[str, int]:
     """Read what a span asks for, in ten-thousandths."""
+    return _told_resources(row, name) or {}
+
+
+def _told_resources(row: Row, name: str) -> dict[str, int] | None:
     told = json_of(row["attributes"], {}).get(name)
-    return (parse_resources(told) if isinstance(told, str) else None) or {}
+    return parse_resources(told) if isinstance(told, str) else None
 
 
 def _actor_of(row: Row) -> str | None:

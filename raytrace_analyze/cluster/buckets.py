@@ -15,7 +15,8 @@ from raytrace_analyze.cluster.tasks import Tasks
 from raytrace_analyze.schema import DECODED
 from raytrace_analyze.spilled.ordered import Finished, Ordering, place_of
 from raytrace_analyze.spilled.scattered import Question, Scattered, Told, as_parts, bucket_of
-from raytrace_analyze.spilled.stored import cut_up, packed, unpacked
+from raytrace_analyze.spilled.shelves import cut_up
+from raytrace_analyze.spilled.stored import packed, unpacked
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
 from raytrace_analyze.table.file_order import in_file_order
 

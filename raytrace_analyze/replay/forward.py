@@ -10,7 +10,7 @@ import numpy as np
 
 from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.replay.change import Change, stretches
-from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.graph import Graph, latest_source
 from raytrace_analyze.replay.schedule import Plan, play
 from raytrace_analyze.table.lineage import Nanos, RowIds
 
@@ -77,12 +77,9 @@ def as_observed(graph: Graph) -> Replay:
     start = graph.activity[events.start_of[demand.run]]
     kept = ~graph.of_slot | ~np.isin(graph.target, start[~slots.jumped])
     source, target = graph.source[kept], graph.target[kept]
-    then = events.time[source] + graph.delay[kept]
-    ready = np.full(graph.first.size, np.iinfo(np.int64).min)
-    np.maximum.at(ready, target, then)
     last = np.full(graph.first.size, -1)
     # Of several at one time the first, as when it is played.
-    binding = np.flatnonzero(then == ready[target])[::-1]
+    binding = np.flatnonzero(events.time[source] == latest_source(graph, source, target)[target])[::-1]
     last[target[binding]] = source[binding]
     by_run, by_wait = ((by >= 0) & ~slots.jumped for by in (slots.by_run, slots.by_wait))
     last[start[by_run]] = events.end_of[demand.run[slots.by_run[by_run]]]

@@ -8,7 +8,7 @@ import polars as pl
 
 from raytrace_analyze.schema import DECODED
 from raytrace_analyze.spilled.scattered import Scattered, Told, bucket_of
-from raytrace_analyze.spilled.stored import Shelves
+from raytrace_analyze.spilled.shelves import Shelves
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
 
 BUCKET_BYTES = 48 << 20
@@ -59,6 +59,7 @@ class Buckets(Scattered):
 
     def _get(self, number: int, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
         """Read a bucket, which lies together from the first time on: it is read several times."""
-        if not self._spans.is_whole(number) and (spans := self._spans.get(number)) is not None:
-            self._spans.replace(number, spans)
-        return self._spans.get(number, columns)
+        if self._spans.is_whole(number) or (spans := self._spans.get(number)) is None:
+            return self._spans.get(number, columns)
+        self._spans.replace(number, spans)
+        return spans if columns is None else spans.select(columns)

@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import polars as pl
 
 from raytrace_analyze.schema import DECODED
-from raytrace_analyze.spilled.stored import Shelves
+from raytrace_analyze.spilled.shelves import Shelves
 from raytrace_analyze.table.file_order import in_file_order, trace_keys
 from raytrace_analyze.table.parts import Parts
 

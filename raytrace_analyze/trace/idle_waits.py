@@ -115,10 +115,9 @@ def _read_idle(structure: Structure, clock_shift: Nanos, is_wait: Flags, deliver
 
 def _deliveries(structure: Structure, idle: _Flows, rows: RowIds) -> tuple[RowIds, Nanos]:
     """Give the deliveries that a thread was idle for, and since when."""
-    if not idle.since.size:
-        return rows[:0], idle.since
+    stretch = idle.at(idle.of_row[rows], structure.end[rows])
+    rows, stretch = rows[stretch >= 0], stretch[stretch >= 0]
     time, flow = structure.end[rows], idle.of_row[rows]
-    stretch = idle.at(flow, time)
     submits = np.flatnonzero(structure.is_submit)
     of_submit = sampled_above(structure, submits, of_any_thread=True)
     begun = group_by_time(of_submit, idle.of_row.size, submits, structure.start[submits])
@@ -128,7 +127,7 @@ def _deliveries(structure: Structure, idle: _Flows, rows: RowIds) -> tuple[RowId
     ended = np.full(structure.start.size, NEVER, dtype=np.int64)
     begun_before = structure.start[run] < structure.end[wait]
     np.maximum.at(ended, wait[begun_before], structure.end[run[begun_before]])
-    kept = (stretch >= 0) & (starts | goes_on) & (ended[rows] > idle.since[stretch])
+    kept = (starts | goes_on) & (ended[rows] > idle.since[stretch])
     return rows[kept], idle.since[stretch[kept]]
 
 

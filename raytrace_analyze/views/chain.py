@@ -13,7 +13,7 @@ import polars as pl
 
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.views.segment_words import RUN_SPAN, because, loop_text, say, series_text
+from raytrace_analyze.views.segment_words import IS_RUNNING, because, loop_text, say, series_text
 from raytrace_analyze.vocabulary import Category
 
 _SEVERAL = 2
@@ -159,13 +159,12 @@ def _series(steps: pl.DataFrame) -> tuple[RowIds, Flags]:
     What the first of them waited for in its queue is a step of its own.
     """
     may = (pl.col("function") != DRIVER) & (pl.col("category") != Category.SUBMIT) & ~pl.col("in_loop")
-    is_run = (pl.col("category") == Category.SELF) & pl.col("name").str.ends_with(RUN_SPAN)
     leads = pl.col("step") == pl.col("step").first().over("series")
     found = (
         steps.lazy()
         .with_columns(may=may.fill_null(False))
         .with_columns(series=pl.struct("may", "function").rle_id().cast(pl.Int64))
-        .with_columns(runs=pl.col("span_id").filter(is_run).n_unique().over("series"))
+        .with_columns(runs=pl.col("span_id").filter(IS_RUNNING).n_unique().over("series"))
         .select(
             "series",
             is_one=pl.col("may") & (pl.col("runs") >= _SEVERAL) & ~(leads & (pl.col("category") == Category.QUEUE)),

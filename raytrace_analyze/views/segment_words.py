@@ -11,8 +11,10 @@ from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.words import CAUSES, ENDINGS, awaited_text, let_go_text, place_name
 from raytrace_analyze.vocabulary import Activity, Category, Ending
 
-RUN_SPAN = "ray.remote_worker"
+_RUN_SPAN = "ray.remote_worker"
 """How the name of a run's span ends."""
+IS_RUNNING = (pl.col("category") == Category.SELF) & pl.col("name").str.ends_with(_RUN_SPAN)
+"""Of segments: a task's run in its own time."""
 _SHARE_OF_QUEUES = 20
 """A series says how long its queues were if they were more than one part in so many."""
 _CAUSES_SHOWN = 2
@@ -81,7 +83,7 @@ def _who(function: str) -> str:
 
 def series_text(segments: pl.DataFrame) -> str:
     """Tell the segments of several runs of one function that follow each other."""
-    runs = segments.filter(category=Category.SELF).filter(pl.col("name").str.ends_with(RUN_SPAN)).get_column("span_id")
+    runs = segments.filter(IS_RUNNING).get_column("span_id")
     count = runs.n_unique()
     visits = segments.get_column("span_id").filter(segments.get_column("span_id").is_in(runs.unique().implode()))
     order = "one after another" if int(visits.rle_id()[-1]) < count else "in turn"
@@ -156,4 +158,4 @@ def activity_text(row: dict[str, Any]) -> str:
 
 def is_run(segment: Segment) -> bool:
     """Tell whether a segment, or a row of `RUN_ACTIVITY`, is of a task's run as a whole."""
-    return str(segment["name"]).endswith(RUN_SPAN)
+    return str(segment["name"]).endswith(_RUN_SPAN)
