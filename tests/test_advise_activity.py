@@ -178,7 +178,7 @@ def test_results_that_there_is_no_room_for_keep_their_slots() -> None:
     assert causes["no-slot"] <= 100 * MS and causes["store-full"] == 800 * MS
 
 
-def test_a_lock_that_an_actor_keeps() -> None:
+def lock_rows() -> list[dict[str, object]]:
     """
     a  [take |....work....| give]          m: take, given back when a calls give
     b  [take ~~~~~~~~~~~~~~~~~~~~~ |..work..| give]
@@ -205,11 +205,21 @@ def test_a_lock_that_an_actor_keeps() -> None:
         ]
     for name, start, end in (("a", 15, 30), ("b", 17, 402)):
         rows.append(wait(f"y{name}", start * MS, end * MS, f"k{name}", [], name="await", attributes=awaited))
-    rows.append(wait("get", 3 * MS, 900 * MS, "driver", ["Ta", "Tb"]))
-    found = findings(table(*rows, recorded=True))["lock"]
+    return [*rows, wait("get", 3 * MS, 900 * MS, "driver", ["Ta", "Tb"])]
+
+
+def test_a_lock_that_an_actor_keeps() -> None:
+    found = findings(table(*lock_rows(), recorded=True))["lock"]
     assert found["function"] == "Lock.take" and (found["file"], found["line"]) == ("lock.py", 7)
     assert "`update` held it" in found["what"] and "until it called `Lock.give`" in found["what"]
     assert found["saved_ns"] > 300 * MS
+
+
+def test_who_held_an_actors_lock_is_not_told_where_nobody_knows_who_gave_it_back() -> None:
+    rows = [row for row in lock_rows() if row["span_id"] != "ga"]
+    found = findings(table(*rows, recorded=True))["lock"]
+    assert "until `Lock.give` gave it back" in found["what"]
+    assert "driver" not in found["what"] and "update" not in found["what"]
 
 
 def test_cold_starts_never_tell_actors_to_be_reused() -> None:

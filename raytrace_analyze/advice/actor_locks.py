@@ -32,7 +32,7 @@ def actor_lock_candidates(facts: Facts) -> Iterator[Candidate]:
         if took.max() < facts.floor_ns:
             continue
         holders = _callers(facts, given)
-        most = max(sorted(set(holders)), key=holders.count)
+        most = max(sorted(set(holders)), key=holders.count, default=None)
         yield Candidate(
             Pattern.LOCK,
             name,
@@ -42,7 +42,7 @@ def actor_lock_candidates(facts: Facts) -> Iterator[Candidate]:
                 took_ns=int(took.sum()),
                 longest_ns=int(took.max()),
                 holder=most,
-                held=holders.count(most),
+                held=0 if most is None else holders.count(most),
                 gave_back=facts.functions[int(given[0])],
             ),
             wait_for_nothing(facts.graph, rows),
@@ -53,6 +53,6 @@ def actor_lock_candidates(facts: Facts) -> Iterator[Candidate]:
 
 
 def _callers(facts: Facts, runs: RowIds) -> list[str]:
-    """Name the functions that called some runs of an actor's methods, by run."""
+    """Name the functions that called some runs of an actor's methods, but for those of which nobody knows."""
     submits = facts.relations.structure.submit[runs]
-    return ["" if row < 0 else facts.caller(row) for row in submits.tolist()]
+    return [facts.caller(row) for row in submits[submits >= 0].tolist()]

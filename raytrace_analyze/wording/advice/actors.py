@@ -36,10 +36,12 @@ def bottleneck(
 
 
 def actor_lock(
-    name: str, waits: int, *, took_ns: int, longest_ns: int, holder: str, held: int, gave_back: str
+    name: str, waits: int, *, took_ns: int, longest_ns: int, holder: str | None, held: int, gave_back: str
 ) -> Words:
-    """Say of a method that takes a lock how long it waited for it, who held that, and what gave it back."""
-    if gave_back == name:
+    """Say of a method that takes a lock how long it waited, who held that (None: not known), and what gave it back."""
+    if holder is None:
+        who = f"others held it, until {name_of(gave_back)} gave it back"
+    elif gave_back == name:
         who = f"other calls of it held it {count_text(held, 'time')} meanwhile"
     else:
         who = f"{name_of(holder)} held it {count_text(held, 'time')} meanwhile, until it called {name_of(gave_back)}"
