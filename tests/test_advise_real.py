@@ -71,7 +71,7 @@ def findings(recorded: dict[str, rt.Ingested]) -> Findings:
 
     @functools.cache
     def advice_on(job: str) -> pl.DataFrame:
-        # In a job of several, a part of each is a smaller part of the whole; and so is each where processes start slowly.
+        # In a job of several, a part of each is a smaller part of the whole; also where processes start slowly.
         spans, folder = recorded[job].spans, Path(recorded[job].report.files[0]).parent.parent
         took_s = (spans["end"].max() - spans["start"].min()).total_seconds()
         least = min(0.02 / len(jobs()[job]), 0.2 / took_s)
