@@ -43,6 +43,29 @@ def test_a_driver_that_sleeps_is_not_called_its_own_code() -> None:
     assert idle["saved_ns"] == 3 * 195 * MS
 
 
+def test_a_driver_that_sleeps_before_it_makes_a_failed_attempt_again_backs_off() -> None:
+    """
+    d  [s][get][ sleeps ][s][get][ sleeps ][s][get]
+    r    [fails]           [fails]           [ok]
+    """
+    naps = [(100, 395, "time.sleep", "/p/fetch.py:9"), (500, 795, "time.sleep", "/p/fetch.py:9")]
+
+    def attempts(status: str) -> pl.DataFrame:
+        rows = [span("driver", 0, 900 * MS, name="ray.driver", attributes=sampled(20, *naps))]
+        for at, ended in ((0, status), (400, status), (800, "OK")):
+            rows += [
+                submit(f"s{at}", at * MS, (at + 5) * MS, "driver", submitted_task_id=f"T{at}"),
+                run(f"r{at}", (at + 10) * MS, (at + 90) * MS, f"s{at}", f"T{at}", function="fetch", status=ended),
+                wait(f"w{at}", (at + 5) * MS, (at + 95) * MS, "driver", [f"T{at}"]),
+            ]
+        return table(*rows, recorded=True)
+
+    found = findings(attempts("ERROR"))["driver-idle"]
+    assert "sleeps at fetch.py:9, 2 times" in found["what"] and "after an attempt at `fetch` had failed" in found["what"]
+    assert found["saved_ns"] == 2 * 295 * MS
+    assert "failed" not in findings(attempts("OK"))["driver-idle"]["what"]
+
+
 def test_one_long_sleep_in_pieces_is_one_time() -> None:
     naps = [(400 + 200 * nap, 600 + 200 * nap, "time.sleep", "/p/train.py:41") for nap in range(3)]
     idle = findings(with_driver(sampled(20, *naps)))["driver-idle"]
@@ -220,6 +243,43 @@ def test_who_held_an_actors_lock_is_not_told_where_nobody_knows_who_gave_it_back
     found = findings(table(*rows, recorded=True))["lock"]
     assert "until `Lock.give` gave it back" in found["what"]
     assert "driver" not in found["what"] and "update" not in found["what"]
+
+
+def tried_lock(*, meets: bool = False) -> pl.DataFrame:
+    """
+    a  [try][........ holds it ........][give]            a lock that is tried until it is free; `meets`: a barrier,
+    b  [try]~~~[try]~~~[try]~~~[try]~~~~~~~~~~~[try][work][give]      that b calls first, to say that it is there
+    """
+    actor = {"actor_id": "m", "pid": 9, "worker_id": "wm"}
+    sleeps = [(at + 11, at + 99, "time.sleep", "/p/lock.py:8") for at in range(110, 610, 100)]
+    place = json.dumps({"raytrace.call_site": "lock.py:7"})
+    rows = [span("driver", 0, 1000 * MS, name="ray.driver")]
+    tries = [("b", at, "try") for at in range(110, 711, 100)]
+    calls = [("a", 30, "try"), ("a", 620, "give"), *tries, ("b", 900, "give")]
+    if meets:
+        calls = [("b", 60, "give"), *calls[:-1]]
+    for name, about in (("a", {}), ("b", {"attributes": sampled(20, *sleeps)})):
+        rows += [
+            submit(f"s{name}", 1 * MS, 2 * MS, "driver", submitted_task_id=f"T{name}", function="update"),
+            run(name, 10 * MS, 950 * MS, f"s{name}", f"T{name}", function="update", **about),
+        ]
+    for name, at, method in calls:
+        call, task = {"function": f"Lock.{method}"}, f"{name}{method}{at}"
+        rows += [
+            submit(f"s{task}", at * MS, (at + 1) * MS, name, submitted_task_id=task, **call),
+            run(f"r{task}", (at + 3) * MS, (at + 8) * MS, f"s{task}", task, **call, **actor),
+            wait(f"w{task}", (at + 1) * MS, (at + 10) * MS, name, [task], attributes=place),
+        ]
+    return table(*rows, wait("get", 3 * MS, 960 * MS, "driver", ["Ta", "Tb"]), recorded=True)
+
+
+def test_a_lock_that_is_tried_until_it_is_free() -> None:
+    found = findings(tried_lock())["lock"]
+    assert found["function"] == "Lock.try" and (found["file"], found["line"]) == ("lock.py", 7)
+    assert "`update` calls `Lock.try` again and again" in found["what"] and "6 times in vain" in found["what"]
+    assert "until another run of it has called `Lock.give`" in found["what"]
+    assert found["saved_ns"] > 0
+    assert "lock" not in findings(tried_lock(meets=True))
 
 
 def test_cold_starts_never_tell_actors_to_be_reused() -> None:

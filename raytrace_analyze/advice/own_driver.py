@@ -93,16 +93,35 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         times = _times_in_a_row(own, here).tolist()
         elastic = facts.graph.elastic
         is_outside = elastic is not None and 2 * elastic.outside_ns(own.events_of(here)) > took.sum()
+        failed = _failed_before(facts, own.events_of(here), took)
+        if is_outside:
+            said = words.looks_outside(times, what=what, place=where)
+        elif failed is not None:
+            said = words.backs_off(times, what=what, place=where, function=failed)
+        else:
+            said = words.is_idle(times, what=what, place=where)
         yield Candidate(
             Pattern.DRIVER_IDLE,
             DRIVER,
-            (words.looks_outside if is_outside else words.is_idle)(times, what=what, place=where),
+            said,
             None if is_outside else shorten_stretches(facts.graph, own.events_of(there), own.length(there)),
             _rows(facts, own.events_of(here)),
             where or None,
             # Whether it has to wait there only the program knows.
             certain=False,
         )
+
+
+def _failed_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
+    """Name the function of which an attempt failed right before most of the time before some events, None for none."""
+    before, place = np.unique(facts.graph.events.row[events - 1], return_inverse=True)
+    waits = before[np.isin(before, facts.waits)]
+    of_wait, runs = facts.all_ready_runs(waits)
+    of_wait, runs = of_wait[facts.failed[runs]], runs[facts.failed[runs]]
+    if 2 * took[np.isin(before[place], of_wait)].sum() <= took.sum():
+        return None
+    names = [facts.functions[run] for run in runs.tolist()]
+    return max(sorted(set(names)), key=names.count)
 
 
 def _times_in_a_row(own: _Own, pieces: Flags) -> Nanos:

@@ -1,5 +1,6 @@
 """Of the driver's own time, while the job waits for it."""
 
+from raytrace_analyze.function_names import name_of
 from raytrace_analyze.units import duration_text
 from raytrace_analyze.wording.advice.words import Words
 from raytrace_analyze.wording.phrases import at_text, times_text
@@ -26,6 +27,16 @@ def is_idle(times_ns: list[int], *, what: str, place: str) -> Words:
     return Words(
         f"{_idle(times_ns, what, place)}, while the job waits for it{_in_all(times_ns)}",
         f"{remedy} (this is what not being idle there would save)",
+    )
+
+
+def backs_off(times_ns: list[int], *, what: str, place: str, function: str) -> Words:
+    """Say that it is idle after it learned that an attempt at a function had failed."""
+    return Words(
+        f"{_idle(times_ns, what, place)}, after an attempt at {name_of(function)} had failed, while the job waits for "
+        f"it{_in_all(times_ns)}",
+        "find out why these attempts fail; or wait for less time before the next one, let Ray make it (`max_retries`, "
+        "`retry_exceptions`), or do something else meanwhile (this is what not being idle there would save)",
     )
 
 
