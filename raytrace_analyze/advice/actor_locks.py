@@ -11,7 +11,7 @@ from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.analyses.held_locks import is_taking
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_stretches, wait_for_nothing
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.trace.questions import find_answers
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import actors as words
@@ -136,7 +136,8 @@ def _calls(facts: Facts, flow: int, like: int, on: int) -> RowIds:
     submits = facts.submits_of.get(flow, facts.submits[:0])
     runs = facts.run_of_submit[submits]
     named = np.array([run >= 0 and facts.functions[run] == facts.functions[like] for run in runs.tolist()], dtype=bool)
-    return submits[named & (facts.relations.actor[runs] == facts.relations.actor[on])]
+    kept: Flags = named & (facts.relations.actor[runs] == facts.relations.actor[on])
+    return submits[kept]
 
 
 def _without_tries(graph: Graph, waits: RowIds, tries: list[_Tries]) -> Graph:

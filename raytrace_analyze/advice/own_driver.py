@@ -121,7 +121,8 @@ def _failed_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
     if 2 * took[np.isin(before[place], of_wait)].sum() <= took.sum():
         return None
     names = [facts.functions[run] for run in runs.tolist()]
-    return max(sorted(set(names)), key=names.count)
+    most: str = max(sorted(set(names)), key=names.count)
+    return most
 
 
 def _times_in_a_row(own: _Own, pieces: Flags) -> Nanos:
