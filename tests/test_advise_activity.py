@@ -61,7 +61,8 @@ def test_a_driver_that_sleeps_before_it_makes_a_failed_attempt_again_backs_off()
         return table(*rows, recorded=True)
 
     found = findings(attempts("ERROR"))["driver-idle"]
-    assert "sleeps at fetch.py:9, 2 times" in found["what"] and "after an attempt at `fetch` had failed" in found["what"]
+    assert "sleeps at fetch.py:9, 2 times" in found["what"]
+    assert "after an attempt at `fetch` had failed" in found["what"]
     assert found["saved_ns"] == 2 * 295 * MS
     assert "failed" not in findings(attempts("OK"))["driver-idle"]["what"]
 

@@ -182,4 +182,3 @@ def test_the_command_takes_the_drivers_word_for_the_cpus_as_the_library_does(tmp
     write_table(spans, tmp_path / "spans.parquet")
     done = CliRunner().invoke(app, ["what-if", str(tmp_path / "spans.parquet"), "--infinite-slots", "--format", "json"])
     assert json.loads(done.stdout)["slots_found"] == 4
-

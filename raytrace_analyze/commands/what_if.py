@@ -33,7 +33,7 @@ def what_if(
     ] = False,
     had_slots: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="How many CPUs there were. Default: what the driver says, else what the queues tell."),
+        typer.Option(metavar="N", min=1, help="How many CPUs there were. Default: as the driver or the queues tell."),
     ] = None,
     no_infer: options.NoInfer = False,
     clock_correct: options.ClockCorrect = True,
