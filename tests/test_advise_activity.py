@@ -202,6 +202,70 @@ def test_results_that_there_is_no_room_for_keep_their_slots() -> None:
     assert causes["no-slot"] <= 100 * MS and causes["store-full"] == 800 * MS
 
 
+def process_per_run(workers: list[str]) -> pl.DataFrame:
+    """
+    d  |s0|... starts ...|0||s1|... starts ...|1|...        a task after the other, each in a process of its own
+    """
+    rows: list[Row] = []
+    for number, worker in enumerate(workers):
+        at, task = 200 * number, f"T{number}"
+        rows += [
+            submit(f"s{number}", at * MS, (at + 2) * MS, "driver", submitted_task_id=task, function="infer"),
+            run(f"r{number}", (at + 150) * MS, (at + 180) * MS, f"s{number}", task, function="infer", worker_id=worker),
+            wait(f"w{number}", (at + 3) * MS, (at + 190) * MS, "driver", [task]),
+        ]
+    return table(span("driver", 0, 200 * len(workers) * MS, name="ray.driver"), *rows, recorded=True)
+
+
+def test_a_process_for_each_run_is_no_first_runs_alone() -> None:
+    spans = process_per_run(["a", "b", "c", "d", "e"])
+    found = findings(spans)
+    assert "4 of 5 runs of `infer` got a new worker process each" in found["process-per-run"]["what"]
+    assert found["process-per-run"]["saved_ns"] > 4 * 120 * MS and not found["process-per-run"]["first_run_only"]
+    assert found["cold-workers"]["saved_ns"] < 150 * MS  # the first one's
+    assert rt.summary(spans).start_up_ns < 150 * MS
+    shared = findings(process_per_run(["a", "b", "a", "b", "a"]))
+    assert "process-per-run" not in shared and "cold-workers" in shared
+
+
+def test_a_function_that_carries_much_data_is_no_first_runs_alone() -> None:
+    """
+    d  |========s0========|s1|..............|g|     exporting it takes 300 ms, loading it 400 in each of two processes
+    0                      |... load ...|-|
+    1                         |... load ...|-|
+    """
+
+    def job(size: int) -> pl.DataFrame:
+        rows: list[Row] = [span("driver", 0, 800 * MS, name="ray.driver")]
+        for number, (at, over) in enumerate([(0, 300), (300, 302)]):
+            told = {"raytrace.call_site": "job.py:7"} | ({"raytrace.code_bytes": size} if number == 0 else {})
+            named = {"submitted_task_id": f"T{number}", "function": "look_up", "attributes": json.dumps(told)}
+            of_run = {"function": "look_up", "worker_id": f"w{number}"}
+            rows += [
+                submit(f"s{number}", at * MS, over * MS, "driver", **named),
+                run(f"r{number}", (over + 410) * MS, (over + 430) * MS, f"s{number}", f"T{number}", **of_run),
+            ]
+        rows.append(wait("get", 303 * MS, 790 * MS, "driver", ["T0", "T1"]))
+        spans = with_event_columns(table(*rows, recorded=True))
+        is_run, loaded = pl.col("span_id").is_in(["r0", "r1"]), pl.col("start").cast(pl.Int64)
+        at_ms = {
+            "state_submitted_to_worker": 406,
+            "state_running": 405,
+            "profile_deserialize_arguments_start": 404,
+            "profile_deserialize_arguments_end": 3,
+            "profile_execute_start": 2,
+        }
+        states = {name: pl.when(is_run).then(loaded - at * MS).cast(TIME) for name, at in at_ms.items()}
+        return spans.with_columns(**states)
+
+    found = findings(job(24_000_000))
+    much = found["large-code"]
+    assert "`look_up` takes 24.0 MB when pickled" in much["what"] and (much["file"], much["line"]) == ("job.py", 7)
+    assert much["saved_ns"] > 600 * MS and not much["first_run_only"]
+    assert "cold-workers" not in found
+    assert "large-code" not in findings(job(90_000)) and "cold-workers" in findings(job(90_000))
+
+
 def lock_rows() -> list[dict[str, object]]:
     """
     a  [take |....work....| give]          m: take, given back when a calls give
@@ -259,10 +323,10 @@ def tried_lock(*, meets: bool = False) -> pl.DataFrame:
     calls = [("a", 30, "try"), ("a", 620, "give"), *tries, ("b", 900, "give")]
     if meets:
         calls = [("b", 60, "give"), *calls[:-1]]
-    for name, about in (("a", {}), ("b", {"attributes": sampled(20, *sleeps)})):
+    for name, end, about in (("a", 640, {}), ("b", 950, {"attributes": sampled(20, *sleeps)})):
         rows += [
             submit(f"s{name}", 1 * MS, 2 * MS, "driver", submitted_task_id=f"T{name}", function="update"),
-            run(name, 10 * MS, 950 * MS, f"s{name}", f"T{name}", function="update", **about),
+            run(name, 10 * MS, end * MS, f"s{name}", f"T{name}", function="update", **about),
         ]
     for name, at, method in calls:
         call, task = {"function": f"Lock.{method}"}, f"{name}{method}{at}"

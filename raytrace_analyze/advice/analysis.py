@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.actor_locks import actor_lock_candidates
-from raytrace_analyze.advice.arguments import argument_candidates
+from raytrace_analyze.advice.arguments import argument_candidates, code_candidates
 from raytrace_analyze.advice.bottlenecks import actor_candidates
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candidates
@@ -55,6 +55,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     idling_candidates,
     thread_candidates,
     argument_candidates,
+    code_candidates,
     wait_candidates,
     store_candidates,
 )
