@@ -82,6 +82,24 @@ def test_a_driver_that_works_is_to_move_only_what_is_on_the_cpu() -> None:
     assert "is idle in socket.recv at train.py:7" in found["driver-idle"]["what"]
 
 
+def test_a_driver_that_works_is_told_where_it_was_seen_and_whether_it_imports() -> None:
+    top = (
+        "cpu;<module> (/x/ray_programs/traced_run.py:57);main (/x/ray_programs/traced_run.py:28);<module> (/p/fit.py:3)"
+    )
+    imports = f"{top};<module> (/p/models.py:2);<module> (/lib/numpy/__init__.py:9) 15\n{top} 5"
+    works = f"{top};prepare (/p/fit.py:12) 20\n{top};<module> (/p/models.py:2) 9"
+
+    def driver_code(stacks: str) -> dict[str, Any]:
+        told = json.loads(sampled(590)) | {"raytrace.stacks": stacks}
+        return findings(with_driver(json.dumps(told)))["driver-code"]
+
+    imported = driver_code(imports)
+    assert "most of that to import modules" in imported["what"] and "into tasks" not in imported["remedy"]
+    assert imported["file"] != "/lib/numpy/__init__.py"
+    worked = driver_code(works)
+    assert "import" not in worked["what"] and "seen most often at fit.py:12" in worked["what"]
+
+
 def test_no_saving_is_claimed_for_what_is_not_known() -> None:
     found = findings(with_driver("{}"))
     assert found["driver-code"]["saved_ns"] == 0

@@ -4,17 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
+from raytrace_analyze.analyses.stack_lines import importing_share, stack_lines
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.vocabulary import Activity, Pattern
+from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words
 
+_MOST = 0.5
+_OFTEN = 0.2
+"""At what part of all looks a place is worth to be named."""
 _MOMENT_NS = 1_000_000
 """What takes no longer does not part one time that the driver is idle from the next."""
 
@@ -71,14 +76,28 @@ def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
     if took.sum() < facts.floor_ns:
         return
     site = _site_before(facts, own.events_of(here), took)
+    seen_at, imports = _seen_on_cpu(facts)
+    longest_ns, after = int(took.max()), first_place(site)
     yield Candidate(
         Pattern.DRIVER_CODE,
         DRIVER,
-        words.works(int(took.sum()), int(took.max()), after=first_place(site)),
+        words.imports(int(took.sum()), longest_ns, after=after)
+        if imports
+        else words.works(int(took.sum()), longest_ns, after=after, seen_at=first_place(seen_at)),
         shorten_stretches(facts.graph, own.events_of(works), own.length(works)),
         _rows(facts, own.events_of(here)),
-        site,
+        site if imports else seen_at or site,
     )
+
+
+def _seen_on_cpu(facts: Facts) -> tuple[str | None, bool]:
+    """Give the place where the driver was seen on the CPU most, if that is often, and whether it mostly imported."""
+    about = facts.spans.select("category", "attributes")[facts.rows].filter(category=SpanCategory.DRIVER)
+    for text in about.get_column("attributes"):
+        lines = stack_lines(text).filter(activity=Activity.CPU)
+        most = lines.filter(pl.col("samples") >= _OFTEN * pl.col("samples").sum()).get_column("place")
+        return (most[0] if len(most) else None), importing_share(text) > _MOST
+    return None, False
 
 
 def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
@@ -160,5 +179,7 @@ def _rows(facts: Facts, events: RowIds) -> RowIds:
 def _site_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
     """Give where in the program the last call before the longest of some stretches of the driver stands."""
     event = int(events[np.argmax(took)])
-    rows = facts.graph.events.row[event - 1 :: -1].tolist() if event > 0 else []
+    events = facts.graph.events
+    first = int(np.searchsorted(events.flow, events.flow[event], side="left"))
+    rows = events.row[first:event][::-1].tolist()
     return next((facts.sites[row] for row in rows if row in facts.sites), None)
