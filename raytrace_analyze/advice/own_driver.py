@@ -93,11 +93,10 @@ def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
 def _seen_on_cpu(facts: Facts) -> tuple[str | None, bool]:
     """Give the place where the driver was seen on the CPU most, if that is often, and whether it mostly imported."""
     about = facts.spans.select("category", "attributes")[facts.rows].filter(category=SpanCategory.DRIVER)
-    for text in about.get_column("attributes"):
-        lines = stack_lines(text).filter(activity=Activity.CPU)
-        most = lines.filter(pl.col("samples") >= _OFTEN * pl.col("samples").sum()).get_column("place")
-        return (most[0] if len(most) else None), importing_share(text) > _MOST
-    return None, False
+    text = next(iter(about.get_column("attributes")), None)
+    lines = stack_lines(text).filter(activity=Activity.CPU)
+    most = lines.filter(pl.col("samples") >= _OFTEN * pl.col("samples").sum()).get_column("place").to_list()
+    return next(iter(most), None), importing_share(text) > _MOST
 
 
 def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
@@ -178,8 +177,7 @@ def _rows(facts: Facts, events: RowIds) -> RowIds:
 
 def _site_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
     """Give where in the program the last call before the longest of some stretches of the driver stands."""
-    event = int(events[np.argmax(took)])
-    events = facts.graph.events
-    first = int(np.searchsorted(events.flow, events.flow[event], side="left"))
-    rows = events.row[first:event][::-1].tolist()
+    event, job = int(events[np.argmax(took)]), facts.graph.events
+    first = int(np.searchsorted(job.flow, job.flow[event], side="left"))
+    rows = job.row[first:event][::-1].tolist()
     return next((facts.sites[row] for row in rows if row in facts.sites), None)
