@@ -182,7 +182,10 @@ def test_what_rays_libraries_do_for_themselves_is_not_to_be_changed() -> None:
     rows.append(wait("w", 10, 500, "d", [str(number) for number in range(5)]))
     spans = table(*rows, recorded=True)
     assert found(spans, "straggler")
-    assert not found(spans.with_columns(function=pl.lit("ServeController.listen_for_change")), "straggler")
+    for name in ("ServeController.listen_for_change", "TrainController.__init__", "SynchronizationActor.reset"):
+        of_ray = spans.with_columns(function=pl.lit(name))
+        assert not found(of_ray, "straggler")
+        assert all(remedy.function != name for remedy in rt.summary(of_ray).remedies)
 
 
 def test_a_long_run_beside_the_path_is_no_straggler() -> None:

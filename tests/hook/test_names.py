@@ -54,6 +54,7 @@ ALSO_WRITTEN = {
     "raytrace.task_name",
     "raytrace.sampler",
     "raytrace.library",
+    "raytrace.code_bytes",
 }
 ALSO_WRITTEN |= {
     "raytrace.cluster_resources",
