@@ -15,7 +15,6 @@ from raytrace_analyze.exports.select import select
 from raytrace_analyze.views import progress
 from tests.span_files import one_line, span, span_file
 
-
 CAPTURES = Path(__file__).parent.parent / "sample_spans"
 
 
