@@ -23,6 +23,7 @@ from raytrace_analyze.advice.polling import store_candidates, wait_candidates
 from raytrace_analyze.advice.program.files import SourceFiles, place_of
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.starts import cold_candidates
+from raytrace_analyze.advice.throttles import throttle_candidates
 from raytrace_analyze.function_names import is_without_program
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
@@ -41,6 +42,7 @@ AT_LEAST = 0.02
 
 _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     loop_candidates,
+    throttle_candidates,
     order_candidates,
     unnecessary_candidates,
     small_candidates,
