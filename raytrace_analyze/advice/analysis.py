@@ -160,10 +160,12 @@ def advise_on(
     read: Job, *, at_least: float = AT_LEAST, had_slots: int | None = None, source: Sequence[str | PathLike[str]] = ()
 ) -> Advice:
     """Do what `give_advice` does, for a job that is read already, with `trust_cluster`."""
+    # A text is a sequence, too: of letters, of which "/" is a folder.
+    folders = [source] if isinstance(source, str | PathLike) else source
     facts = Facts(
         job=read,
         had_slots=had_slots,
-        source=SourceFiles([Path.cwd(), *source]),
+        source=SourceFiles([Path.cwd(), *folders]),
         floor_ns=max(at_least * read.makespan_ns, 1),
     )
     candidates = [candidate for finder in _FINDERS for candidate in finder(facts)]
