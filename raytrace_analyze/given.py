@@ -13,7 +13,7 @@ from raytrace_analyze.ingest import read_spans
 from raytrace_analyze.schema import TABLE
 
 _NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "end", "status", "session")
-_MAY_BE_NULL = ("end",)
+_MAY_BE_NULL = ("end", "session")
 _PASS = "pass rt.read_spans(PATH), a path, or a polars or pandas DataFrame of a table that merge wrote"
 
 
