@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY
+from raytrace_analyze.span_names import WAIT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.busy_time import covered
@@ -21,8 +22,6 @@ from raytrace_analyze.trace.unanswered import unanswered_runs
 
 _LOOPS = "loops"
 """What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping."""
-_ANY_WILL_DO = "ray.wait"
-"""The name of waits that come back with the first of what they ask for; others need all of it."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _whole_waits(structure: Structure, wait: RowIds, run: RowIds) -> RowIds:
     np.maximum.at(latest, wait, structure.end[run])
     spans = structure.spans.select("name", "ready_task_ids")[wait]
     is_empty = (spans.get_column("ready_task_ids").list.len() == 0).to_numpy()
-    any_will_do = is_empty & (spans.get_column("name") == _ANY_WILL_DO).to_numpy()
+    any_will_do = is_empty & (spans.get_column("name") == WAIT).to_numpy()
     decides = any_will_do | (structure.end[run] == latest[wait])
     return np.flatnonzero(decides & ~np.isin(wait, structure.idle_waits))
 
