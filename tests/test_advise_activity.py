@@ -138,6 +138,10 @@ def test_tasks_that_wait_for_the_network_could_hold_fewer_cpus() -> None:
     # All six side by side in place of three rounds of two.
     assert found["saved_ns"] == pytest.approx(2 * 210 * MS, rel=0.1)
     assert "idle-tasks" not in findings(tasks(6, sampled(190), at_a_time=2))
+    # What it waits for works itself: a process that it started, threads of its own.
+    assert "idle-tasks" not in findings(tasks(6, idle_run("subprocess.run"), at_a_time=2))
+    threads = json.loads(idle_run("Future.result")) | {"raytrace.process_cpu_ns": 150 * MS}
+    assert "idle-tasks" not in findings(tasks(6, json.dumps(threads), at_a_time=2))
     assert "idle-tasks" not in findings(tasks(2, idle_run("socket.recv"), at_a_time=2))
 
 

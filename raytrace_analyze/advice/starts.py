@@ -10,7 +10,7 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.rewrite import shorten_lags
-from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import runs as words
 
@@ -27,6 +27,8 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
     large = [facts.runs_by_function.get(function, facts.runs[:0]) for function in exports_much(facts)]
     loading[np.concatenate([facts.runs[:0], *large])] = 0
     waited = starting + loading
+    # What has to start again after a failure would not, without that.
+    waited[flags(facts.spans.get_column("attempt") > 0)] = 0
     again = _again(facts, waited)
     yield from _of_each_run(facts, again, waited)
     waited[again] = 0

@@ -13,6 +13,7 @@ from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY
 from raytrace_analyze.span_names import WAIT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
+from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.trace.groups import group_by_time, numbers_within
 from raytrace_analyze.trace.questions import find_answers
 from raytrace_analyze.trace.samples import SHORT_NS, read_samples, sampled_above
@@ -47,7 +48,7 @@ def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
     asleep = _sleeps(structure, clock_shift, rows, looked)
     between = _between(structure, asleep, looked, for_run)
     outside = np.flatnonzero(asleep.loops)
-    outside = outside[~_overlap(asleep, outside, between)]
+    outside = outside[~_overlap(asleep, outside, between) & ~_for_others(structure, asleep, outside, waits)]
     whole = _whole_waits(structure, asked, run)
     parts = (
         _of_waits(structure, asked[whole], run[whole]),
@@ -169,6 +170,19 @@ def _between(structure: Structure, asleep: _Sleeps, wait: RowIds, run: RowIds) -
     begin, end = np.maximum(asleep.start[sleep], since[asker]), np.minimum(asleep.end[sleep], until[asker])
     kept = (begin < end) & (end <= structure.end[pairs[1][asker]])
     return Naps(pairs[0][asker[kept]], begin[kept], end[kept], pairs[1][asker[kept]])
+
+
+def _for_others(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: RowIds) -> Flags:
+    """Tell the sleeps for most of which other threads or coroutines of the same flow waited for something of Ray's."""
+    flow = sampled_above(structure, waits, of_any_thread=True)
+    covers = np.zeros(sleep.size, dtype=np.bool_)
+    for number, one in enumerate(sleep.tolist()):
+        start, end = asleep.start[one], asleep.end[one]
+        inside = waits[(flow == asleep.row[one]) & (structure.start[waits] < end) & (structure.end[waits] > start)]
+        since, until = np.maximum(structure.start[inside], start), np.minimum(structure.end[inside], end)
+        together = covered(np.zeros_like(inside), since, until).get_column("covered_ns").sum()
+        covers[number] = 2 * together > end - start
+    return covers
 
 
 def _overlap(asleep: _Sleeps, sleep: RowIds, naps: Naps) -> Flags:

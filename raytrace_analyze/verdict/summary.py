@@ -79,7 +79,7 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         time=time,
         idle=_idle(segments, path.makespan_ns),
         remedies=tuple(_remedies(read, advice, path)),
-        start_up_ns=spent.get(Spent.START_UP, 0) - _paid_again(segments, advice),
+        start_up_ns=spent.get(Spent.START_UP, 0) - _paid_again(segments, advice, trace.spans[rows]),
         start_up_saved_ns=max(cold, default=0),
         inferred_ns=int(segments.filter("inferred").get_column("duration_ns").sum()),
         unknown_ns=spent.get(Spent.RUNNING, 0),
@@ -88,10 +88,11 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
     )
 
 
-def _paid_again(segments: pl.DataFrame, advice: Advice) -> int:
-    """Sum what of the start-up on the path (ns) a second run pays as well."""
-    found = advice.findings.filter(pl.col("pattern").is_in(_EVERY_RUN)).get_column("span_ids")
-    again = segments.filter(is_cold(), pl.col("span_id").is_in(found.explode().unique().implode()))
+def _paid_again(segments: pl.DataFrame, advice: Advice, spans: pl.DataFrame) -> int:
+    """Sum what of the start-up on the path (ns) no first run alone pays."""
+    found = advice.findings.filter(pl.col("pattern").is_in(_EVERY_RUN)).get_column("span_ids").explode()
+    other_attempts = spans.filter(pl.col("attempt") > 0).get_column("span_id")
+    again = segments.filter(is_cold(), pl.col("span_id").is_in(pl.concat([found, other_attempts]).implode()))
     return int(again.get_column("duration_ns").sum())
 
 

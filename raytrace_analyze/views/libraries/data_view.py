@@ -88,8 +88,8 @@ def _show_execution(rows: list[Row], console: Console) -> None:
 
 def _limit(rows: list[Row]) -> str:
     """Say what limits the rate; where processes mostly started, that first, and what has most of the rest."""
-    limiting = next((row for row in rows if row["limits"]), None)
-    took_ns = max(rows[0]["took_ns"], 1)
+    limiting, first = next((row for row in rows if row["limits"]), None), rows[0]
+    took_ns = max(first["took_ns"], 1)
     start_up_ns = sum(row["start_up_ns"] for row in rows)
     started = f"{duration_text(start_up_ns)} of that went to starting processes and loading code"
     if limiting is None:
@@ -97,9 +97,12 @@ def _limit(rows: list[Row]) -> str:
     steady_ns = limiting["path_ns"] - limiting["start_up_ns"]
     who = _WHO.get(limiting["operator"], limiting["operator"])
     share = f"{duration_text(steady_ns)}, {share_text(steady_ns / took_ns, 1)} of the time"
+    never_ran = [row["operator"] for row in rows if row["operator"] not in _WHO and not row["tasks"]]
+    if first["outcome"] in ("open", "failed") and limiting["operator"] == RAY_DATA and never_ran:
+        return f"{' and '.join(never_ran)} never ran a task; raytrace-analyze hang says what they wait for."
     if 2 * start_up_ns >= took_ns:
         return f"{started}; of the rest, {who} had most ({share})."
-    if rows[0]["outcome"] == "open":
+    if first["outcome"] == "open":
         return f"{who} had most of the time until then ({share}); raytrace-analyze hang says what it waited for."
     return f"{who} limits the rate ({share_text(steady_ns / took_ns, 1)} of the time)."
 
