@@ -31,6 +31,11 @@ _OWN = (
     r"MapWorker\(.*\)\.(__ray_ready__|get_location|__ray_terminate__))(\.[A-Za-z_]+)?$"
 )
 """Controllers, proxies, statistics and autoscalers of Ray's libraries, with or without their module."""
+_AT_THE_PROGRAMS_WORD = (
+    r"(^|\.)(TrainController|SynchronizationActor|SplitCoordinator|DatasetManager|TrainStateActor)\.[A-Za-z_]+$|"
+    r"(^|\.)(RayTrainWorker|PoolActor|_QueueActor)\.__init__$"
+)
+"""What Ray's libraries run because a program asks for it, without any code of the program's in it."""
 _FOR_THE_PROGRAM = r"ServeReplica:.*\.handle_request"
 """What brings a request to its handler."""
 
@@ -57,6 +62,14 @@ def name_of(function: str | None) -> str:
 def is_rays_own(functions: _Texts) -> _Texts:
     """Tell the functions that Ray's libraries run for themselves: they are nothing that a program asks for."""
     return functions.str.contains(_OWN) & ~functions.str.contains(_FOR_THE_PROGRAM)
+
+
+def is_without_program(functions: _Texts) -> _Texts:
+    """Tell the functions of Ray's libraries that run nothing of the program's: nobody who wrote that can change them.
+
+    Those that `is_rays_own` tells are among them; on others a program may well wait.
+    """
+    return is_rays_own(functions) | functions.str.contains(_AT_THE_PROGRAMS_WORD)
 
 
 def rays_own_together(functions: "pl.Expr") -> "pl.Expr":

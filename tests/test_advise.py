@@ -182,7 +182,10 @@ def test_what_rays_libraries_do_for_themselves_is_not_to_be_changed() -> None:
     rows.append(wait("w", 10, 500, "d", [str(number) for number in range(5)]))
     spans = table(*rows, recorded=True)
     assert found(spans, "straggler")
-    assert not found(spans.with_columns(function=pl.lit("ServeController.listen_for_change")), "straggler")
+    for name in ("ServeController.listen_for_change", "TrainController.__init__", "SynchronizationActor.reset"):
+        of_ray = spans.with_columns(function=pl.lit(name))
+        assert not found(of_ray, "straggler")
+        assert all(remedy.function != name for remedy in rt.summary(of_ray).remedies)
 
 
 def test_a_long_run_beside_the_path_is_no_straggler() -> None:
@@ -261,6 +264,33 @@ def test_large_arguments_by_value_again_and_again() -> None:
 def test_small_arguments_and_a_large_one_given_once_are_no_finding() -> None:
     assert found(large_arguments(1000, 1000, 1000), "large-arguments") == []
     assert found(large_arguments(80_000_000, 1000, 1000), "large-arguments") == []
+
+
+def side_by_side(at_a_time: int, tasks: int = 8, cpus: int = 4) -> pl.DataFrame:
+    """
+    d  |s0|.|s1|....|s2|...|s3|....    coroutines that await a task each, so many at a time; four CPUs
+    0     |--await--|  |--await--|
+    1         |--await--|  |--await--|
+    """
+    told = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": cpus})})
+    rounds = -(-tasks // at_a_time)
+    rows: list[Row] = [span("d", 0, 120 * rounds + 120, category="driver", name="ray.driver", attributes=told)]
+    for number in range(tasks):
+        at, task = 120 * (number // at_a_time) + 120 // at_a_time * (number % at_a_time), str(number)
+        rows += [
+            submit(f"s{task}", at, at + 1, "d", submitted_task_id=task, dependency_task_ids=[], **site("job.py:4")),
+            run(f"r{task}", at + 4, at + 104, f"s{task}", task, worker_id=f"w{number % at_a_time}"),
+            wait(f"w{task}", at + 1, at + 108, "d", [task], name="await", **site("job.py:4")),
+        ]
+    return table(*rows, recorded=True)
+
+
+def test_coroutines_that_await_too_few_tasks_at_a_time() -> None:
+    (finding,) = found(side_by_side(2), "too-few-in-flight")
+    assert "The driver keeps 2 of `f` in flight" in finding["what"] and "there are 4 slots" in finding["what"]
+    assert 0.2 < finding["share"] < 0.6 and not finding["certain"]
+    assert not found(side_by_side(4), "too-few-in-flight")
+    assert not found(side_by_side(8), "too-few-in-flight")
 
 
 def pool(*lengths: int) -> pl.DataFrame:

@@ -43,6 +43,30 @@ def test_a_driver_that_sleeps_is_not_called_its_own_code() -> None:
     assert idle["saved_ns"] == 3 * 195 * MS
 
 
+def test_a_driver_that_sleeps_before_it_makes_a_failed_attempt_again_backs_off() -> None:
+    """
+    d  [s][get][ sleeps ][s][get][ sleeps ][s][get]
+    r    [fails]           [fails]           [ok]
+    """
+    naps = [(100, 395, "time.sleep", "/p/fetch.py:9"), (500, 795, "time.sleep", "/p/fetch.py:9")]
+
+    def attempts(status: str) -> pl.DataFrame:
+        rows = [span("driver", 0, 900 * MS, name="ray.driver", attributes=sampled(20, *naps))]
+        for at, ended in ((0, status), (400, status), (800, "OK")):
+            rows += [
+                submit(f"s{at}", at * MS, (at + 5) * MS, "driver", submitted_task_id=f"T{at}"),
+                run(f"r{at}", (at + 10) * MS, (at + 90) * MS, f"s{at}", f"T{at}", function="fetch", status=ended),
+                wait(f"w{at}", (at + 5) * MS, (at + 95) * MS, "driver", [f"T{at}"]),
+            ]
+        return table(*rows, recorded=True)
+
+    found = findings(attempts("ERROR"))["driver-idle"]
+    assert "sleeps at fetch.py:9, 2 times" in found["what"]
+    assert "after an attempt at `fetch` had failed" in found["what"]
+    assert found["saved_ns"] == 2 * 295 * MS
+    assert "failed" not in findings(attempts("OK"))["driver-idle"]["what"]
+
+
 def test_one_long_sleep_in_pieces_is_one_time() -> None:
     naps = [(400 + 200 * nap, 600 + 200 * nap, "time.sleep", "/p/train.py:41") for nap in range(3)]
     idle = findings(with_driver(sampled(20, *naps)))["driver-idle"]
@@ -56,6 +80,24 @@ def test_a_driver_that_works_is_to_move_only_what_is_on_the_cpu() -> None:
     assert "works" in found["driver-code"]["what"]
     assert found["driver-idle"]["saved_ns"] == 200 * MS
     assert "is idle in socket.recv at train.py:7" in found["driver-idle"]["what"]
+
+
+def test_a_driver_that_works_is_told_where_it_was_seen_and_whether_it_imports() -> None:
+    top = (
+        "cpu;<module> (/x/ray_programs/traced_run.py:57);main (/x/ray_programs/traced_run.py:28);<module> (/p/fit.py:3)"
+    )
+    imports = f"{top};<module> (/p/models.py:2);<module> (/lib/numpy/__init__.py:9) 15\n{top} 5"
+    works = f"{top};prepare (/p/fit.py:12) 20\n{top};<module> (/p/models.py:2) 9"
+
+    def driver_code(stacks: str) -> dict[str, Any]:
+        told = json.loads(sampled(590)) | {"raytrace.stacks": stacks}
+        return findings(with_driver(json.dumps(told)))["driver-code"]
+
+    imported = driver_code(imports)
+    assert "most of that to import modules" in imported["what"] and "into tasks" not in imported["remedy"]
+    assert imported["file"] != "/lib/numpy/__init__.py"
+    worked = driver_code(works)
+    assert "import" not in worked["what"] and "seen most often at fit.py:12" in worked["what"]
 
 
 def test_no_saving_is_claimed_for_what_is_not_known() -> None:
@@ -96,6 +138,10 @@ def test_tasks_that_wait_for_the_network_could_hold_fewer_cpus() -> None:
     # All six side by side in place of three rounds of two.
     assert found["saved_ns"] == pytest.approx(2 * 210 * MS, rel=0.1)
     assert "idle-tasks" not in findings(tasks(6, sampled(190), at_a_time=2))
+    # What it waits for works itself: a process that it started, threads of its own.
+    assert "idle-tasks" not in findings(tasks(6, idle_run("subprocess.run"), at_a_time=2))
+    threads = json.loads(idle_run("Future.result")) | {"raytrace.process_cpu_ns": 150 * MS}
+    assert "idle-tasks" not in findings(tasks(6, json.dumps(threads), at_a_time=2))
     assert "idle-tasks" not in findings(tasks(2, idle_run("socket.recv"), at_a_time=2))
 
 
@@ -178,6 +224,70 @@ def test_results_that_there_is_no_room_for_keep_their_slots() -> None:
     assert causes["no-slot"] <= 100 * MS and causes["store-full"] == 800 * MS
 
 
+def process_per_run(workers: list[str]) -> pl.DataFrame:
+    """
+    d  |s0|... starts ...|0||s1|... starts ...|1|...        a task after the other, each in a process of its own
+    """
+    rows: list[Row] = []
+    for number, worker in enumerate(workers):
+        at, task = 200 * number, f"T{number}"
+        rows += [
+            submit(f"s{number}", at * MS, (at + 2) * MS, "driver", submitted_task_id=task, function="infer"),
+            run(f"r{number}", (at + 150) * MS, (at + 180) * MS, f"s{number}", task, function="infer", worker_id=worker),
+            wait(f"w{number}", (at + 3) * MS, (at + 190) * MS, "driver", [task]),
+        ]
+    return table(span("driver", 0, 200 * len(workers) * MS, name="ray.driver"), *rows, recorded=True)
+
+
+def test_a_process_for_each_run_is_no_first_runs_alone() -> None:
+    spans = process_per_run(["a", "b", "c", "d", "e"])
+    found = findings(spans)
+    assert "4 of 5 runs of `infer` got a new worker process each" in found["process-per-run"]["what"]
+    assert found["process-per-run"]["saved_ns"] > 4 * 120 * MS and not found["process-per-run"]["first_run_only"]
+    assert found["cold-workers"]["saved_ns"] < 150 * MS  # the first one's
+    assert rt.summary(spans).start_up_ns < 150 * MS
+    shared = findings(process_per_run(["a", "b", "a", "b", "a"]))
+    assert "process-per-run" not in shared and "cold-workers" in shared
+
+
+def test_a_function_that_carries_much_data_is_no_first_runs_alone() -> None:
+    """
+    d  |========s0========|s1|..............|g|     exporting it takes 300 ms, loading it 400 in each of two processes
+    0                      |... load ...|-|
+    1                         |... load ...|-|
+    """
+
+    def job(size: int) -> pl.DataFrame:
+        rows: list[Row] = [span("driver", 0, 800 * MS, name="ray.driver")]
+        for number, (at, over) in enumerate([(0, 300), (300, 302)]):
+            told = {"raytrace.call_site": "job.py:7"} | ({"raytrace.code_bytes": size} if number == 0 else {})
+            named = {"submitted_task_id": f"T{number}", "function": "look_up", "attributes": json.dumps(told)}
+            of_run = {"function": "look_up", "worker_id": f"w{number}"}
+            rows += [
+                submit(f"s{number}", at * MS, over * MS, "driver", **named),
+                run(f"r{number}", (over + 410) * MS, (over + 430) * MS, f"s{number}", f"T{number}", **of_run),
+            ]
+        rows.append(wait("get", 303 * MS, 790 * MS, "driver", ["T0", "T1"]))
+        spans = with_event_columns(table(*rows, recorded=True))
+        is_run, loaded = pl.col("span_id").is_in(["r0", "r1"]), pl.col("start").cast(pl.Int64)
+        at_ms = {
+            "state_submitted_to_worker": 406,
+            "state_running": 405,
+            "profile_deserialize_arguments_start": 404,
+            "profile_deserialize_arguments_end": 3,
+            "profile_execute_start": 2,
+        }
+        states = {name: pl.when(is_run).then(loaded - at * MS).cast(TIME) for name, at in at_ms.items()}
+        return spans.with_columns(**states)
+
+    found = findings(job(24_000_000))
+    much = found["large-code"]
+    assert "`look_up` takes 24.0 MB when pickled" in much["what"] and (much["file"], much["line"]) == ("job.py", 7)
+    assert much["saved_ns"] > 600 * MS and not much["first_run_only"]
+    assert "cold-workers" not in found
+    assert "large-code" not in findings(job(90_000)) and "cold-workers" in findings(job(90_000))
+
+
 def lock_rows() -> list[dict[str, object]]:
     """
     a  [take |....work....| give]          m: take, given back when a calls give
@@ -220,6 +330,43 @@ def test_who_held_an_actors_lock_is_not_told_where_nobody_knows_who_gave_it_back
     found = findings(table(*rows, recorded=True))["lock"]
     assert "until `Lock.give` gave it back" in found["what"]
     assert "driver" not in found["what"] and "update" not in found["what"]
+
+
+def tried_lock(*, meets: bool = False) -> pl.DataFrame:
+    """
+    a  [try][........ holds it ........][give]            a lock that is tried until it is free; `meets`: a barrier,
+    b  [try]~~~[try]~~~[try]~~~[try]~~~~~~~~~~~[try][work][give]      that b calls first, to say that it is there
+    """
+    actor = {"actor_id": "m", "pid": 9, "worker_id": "wm"}
+    sleeps = [(at + 11, at + 99, "time.sleep", "/p/lock.py:8") for at in range(110, 610, 100)]
+    place = json.dumps({"raytrace.call_site": "lock.py:7"})
+    rows = [span("driver", 0, 1000 * MS, name="ray.driver")]
+    tries = [("b", at, "try") for at in range(110, 711, 100)]
+    calls = [("a", 30, "try"), ("a", 620, "give"), *tries, ("b", 900, "give")]
+    if meets:
+        calls = [("b", 60, "give"), *calls[:-1]]
+    for name, end, about in (("a", 640, {}), ("b", 950, {"attributes": sampled(20, *sleeps)})):
+        rows += [
+            submit(f"s{name}", 1 * MS, 2 * MS, "driver", submitted_task_id=f"T{name}", function="update"),
+            run(name, 10 * MS, end * MS, f"s{name}", f"T{name}", function="update", **about),
+        ]
+    for name, at, method in calls:
+        call, task = {"function": f"Lock.{method}"}, f"{name}{method}{at}"
+        rows += [
+            submit(f"s{task}", at * MS, (at + 1) * MS, name, submitted_task_id=task, **call),
+            run(f"r{task}", (at + 3) * MS, (at + 8) * MS, f"s{task}", task, **call, **actor),
+            wait(f"w{task}", (at + 1) * MS, (at + 10) * MS, name, [task], attributes=place),
+        ]
+    return table(*rows, wait("get", 3 * MS, 960 * MS, "driver", ["Ta", "Tb"]), recorded=True)
+
+
+def test_a_lock_that_is_tried_until_it_is_free() -> None:
+    found = findings(tried_lock())["lock"]
+    assert found["function"] == "Lock.try" and (found["file"], found["line"]) == ("lock.py", 7)
+    assert "`update` calls `Lock.try` again and again" in found["what"] and "6 times in vain" in found["what"]
+    assert "until another run of it has called `Lock.give`" in found["what"]
+    assert found["saved_ns"] > 0
+    assert "lock" not in findings(tried_lock(meets=True))
 
 
 def test_cold_starts_never_tell_actors_to_be_reused() -> None:

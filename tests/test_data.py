@@ -12,6 +12,8 @@ from typing import Any
 import polars as pl
 
 import raytrace_analyze as rt
+from raytrace_analyze.function_names import RAY_DATA
+from raytrace_analyze.views.libraries.data_view import execution_text
 
 from .tables import Row, run, span, submit, table, wait
 
@@ -127,6 +129,21 @@ def test_an_operator_whose_process_starts_slowly_does_not_limit_the_rate() -> No
     assert slow["path_ns"] > driver["path_ns"]
     assert slow["start_up_ns"] == 650 - 135
     assert driver["limits"] and not slow["limits"]
+
+
+def test_start_up_is_said_before_what_limits_the_rest() -> None:
+    row = {"dataset": "d", "took_ns": 1_000, "outcome": "finished", "operator": MAP, "path_ns": 900, "tasks": 3}
+    rows = [row | {"start_up_ns": 880, "limits": False}, row | {"operator": RAY_DATA, "path_ns": 80, "start_up_ns": 0}]
+    rows[1]["limits"] = True
+    said = execution_text(rows)
+    assert "880 ns of that went to starting processes and loading code" in said
+    assert "of the rest, Ray Data itself, which hands out the tasks, had most" in said and "limits" not in said
+    rows[0] |= {"start_up_ns": 10, "tasks": 3}
+    assert "limits the rate" in execution_text(rows)
+    hung = execution_text([one | {"outcome": "open"} for one in rows])
+    assert "limits" not in hung and "raytrace-analyze hang" in hung
+    stuck = execution_text([one | {"outcome": "failed", "tasks": 0} for one in rows])
+    assert f"{MAP} never ran a task" in stuck and "limits" not in stuck
 
 
 def test_what_is_not_known_is_null_and_never_zero() -> None:

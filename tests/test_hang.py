@@ -252,6 +252,38 @@ def test_resources_besides_cpus_are_held_until_the_end(holder: str, tmp_path: An
     assert ("actors of `Model` hold what it asks for" in text) == (holder == "idle actor")
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_cpus_that_actors_hold_which_do_nothing(ended: bool, tmp_path: Any) -> None:
+    cpus = {"attributes": json.dumps({"raytrace.resources": json.dumps({"CPU": 2})})}
+    creations = [f"{'f' * 16}{ACTOR[name]}" for name in "ab"]
+    rows = [
+        driver(**{"raytrace.cluster_resources": json.dumps({"CPU": 2})}),
+        submit("s", 0, 1, "d", submitted_task_id=creations[0], function="Trainer.__init__", **cpus),
+        run("i", 2, 3, "s", creations[0], function="Trainer.__init__", actor_id=ACTOR["a"]),
+        submit("t", 4, 5, "d", submitted_task_id=creations[1], function="Embed.__init__", **cpus),
+        submit("m", 5, 6, "d", submitted_task_id=method(1, "b"), function="Embed.call"),
+        open_wait("w", 7, "d", [method(1, "b")]),
+    ]
+    if ended:
+        rows.append(span("k", 3, 4, "d", name="ray.kill", actor_id=ACTOR["a"]))
+    text = in_words(table(*rows, recorded=True), tmp_path)
+    assert ("actors of `Trainer` hold what it asks for" in text) != ended
+
+
+def test_rays_own_actors_do_not_come_before_those_of_the_program() -> None:
+    creations = [f"{'f' * 16}{ACTOR[name]}" for name in "ab"]
+    rows = [
+        driver(),
+        submit("s", 0, 1, "d", submitted_task_id=creations[0], function="_StatsActor.__init__"),
+        submit("u", 1, 2, "d", submitted_task_id=method(1, "a"), function="_StatsActor.update"),
+        submit("v", 1, 2, "d", submitted_task_id=method(2, "a"), function="_StatsActor.update"),
+        submit("t", 4, 5, "d", submitted_task_id=creations[1], function="Embed.__init__"),
+        submit("m", 5, 6, "d", submitted_task_id=method(1, "b"), function="Embed.call"),
+    ]
+    found = rt.hang(table(*rows, recorded=True))
+    assert [blocker.function for blocker in found.blockers] == ["Embed.__init__", "_StatsActor.__init__"]
+
+
 def test_what_came_as_an_error_when_the_program_was_stopped_was_asked_for() -> None:
     spans = table(
         span("d", 0, 100, category="driver", name="ray.driver"),

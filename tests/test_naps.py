@@ -99,6 +99,16 @@ def test_what_waits_for_a_file_is_not_made_faster() -> None:
     assert "`watch` sleeps 600 ms" in note and "outside of Ray" in note
 
 
+def test_who_waits_for_threads_of_its_own_that_wait_for_results_looks_for_nothing_outside() -> None:
+    # driver [s][s]~~~~~~~~~~~ as_completed ~~~~~~~~~~~~~[=]     and in two threads of it, a ray.get each
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((30, 900), loops=True))
+    rows = [*call(1, 5, 40, 880, "f"), *call(2, 8, 40, 600, "f")]
+    gets = [wait(f"g{each}", 20 * MS, end * MS, "driver", [f"T{each}"]) for each, end in ((1, 890), (2, 610))]
+    assert not what_if(table(driver, *rows, *gets, recorded=True)).notes
+    assert what_if(table(driver, *rows, gets[1], recorded=True)).notes == ()
+    assert what_if(table(driver, recorded=True)).notes
+
+
 def test_one_long_sleep_may_stand_for_anything() -> None:
     assert takes(watcher(loops=False), "watch", 2) == 1000 - 350
 

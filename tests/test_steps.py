@@ -126,6 +126,31 @@ def test_actors_are_told_by_how_idle_they_are_and_how_often_they_were_the_slowes
     assert actors["Rollout[0]"]["idle_share"] > 0.7 > actors["Rollout[1]"]["idle_share"]
 
 
+def test_an_actor_whose_call_waits_for_others_is_idle() -> None:
+    """
+    d  [s][get][s][get][s][get]                  three rounds; in each, A waits for what B does, twice at a time
+    a  [run: works, waits for B ....]
+    b     [work] [work] [work]
+    """
+    rows = [span("driver", 0, 400 * MS, name="ray.driver")]
+    about = {"actor_id": "a", "function": "A.run"}
+    for number in range(3):
+        at = 100 * number
+        rows += [
+            submit(f"s{at}", at * MS, (at + 2) * MS, "driver", submitted_task_id=f"A{at}"),
+            run(f"a{at}", (at + 5) * MS, (at + 90) * MS, f"s{at}", f"A{at}", **about),
+            submit(f"t{at}", (at + 6) * MS, (at + 8) * MS, f"a{at}", submitted_task_id=f"B{at}"),
+            run(f"b{at}", (at + 10) * MS, (at + 70) * MS, f"t{at}", f"B{at}", actor_id="b", function="B.work"),
+            wait(f"w{at}", (at + 8) * MS, (at + 72) * MS, f"a{at}", [f"B{at}"]),
+            wait(f"x{at}", (at + 20) * MS, (at + 75) * MS, f"a{at}", [f"B{at}"]),
+            wait(f"g{at}", (at + 3) * MS, (at + 92) * MS, "driver", [f"A{at}"]),
+        ]
+    actors = rt.steps(table(*rows, recorded=True), by="actor")
+    busy = dict(actors.select("function", pl.col("busy_ns") // MS).iter_rows())
+    assert busy == {"B.work": 180, "A.run": 3 * (85 - 67)}
+    assert actors.get_column("function").to_list() == ["B.work", "A.run"]
+
+
 def test_a_loop_can_be_chosen_by_its_call_site() -> None:
     steps = rt.steps(reinforcement(), at="train.py:11")
     assert steps.height == 6

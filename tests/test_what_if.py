@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from raytrace_analyze import UsageError, WhatIf, critical_path, read_spans, what_if
+from raytrace_analyze import UsageError, WhatIf, critical_path, read_spans, what_if, write_table
 from raytrace_analyze.cli import app
 from tests.random_programs import Compute, Program, Submit, Task, Wait
 from tests.simulator import Rerun, simulate
@@ -165,3 +165,20 @@ def test_a_speedup_that_cannot_be_read(given: str) -> None:
     done = CliRunner().invoke(app, ["what-if", str(MAP_REDUCE), "--speedup", given])
     assert isinstance(done.exception, UsageError)
     assert given in str(done.exception)
+
+
+def test_the_command_takes_the_drivers_word_for_the_cpus_as_the_library_does(tmp_path: Path) -> None:
+    """
+    d  |s||s||s||s|=== get ===|        four tasks that took their slots one after the other, on four CPUs
+    """
+    cpus = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 4})})
+    rows = [span("d", 0, 420, category="driver", name="ray.driver", attributes=cpus)]
+    for number in range(4):
+        rows += [
+            submit(f"s{number}", number, number + 1, "d", submitted_task_id=str(number)),
+            run(f"r{number}", 10 + 100 * number, 105 + 100 * number, f"s{number}", str(number)),
+        ]
+    spans = table(*rows, wait("w", 5, 410, "d", [str(number) for number in range(4)]), recorded=True)
+    write_table(spans, tmp_path / "spans.parquet")
+    done = CliRunner().invoke(app, ["what-if", str(tmp_path / "spans.parquet"), "--infinite-slots", "--format", "json"])
+    assert json.loads(done.stdout)["slots_found"] == 4

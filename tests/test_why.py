@@ -15,6 +15,7 @@ from tests import command_line
 from tests.command_line import Done
 from tests.random_spans import random_table
 from tests.real_ray import run_traced
+from tests.simulated_events import event_table
 from tests.sizes import counted
 from tests.tables import run, span, submit, table, wait
 
@@ -85,6 +86,22 @@ def test_a_task_submitted_by_another_that_waits_within() -> None:
     assert sentences[0].startswith("outer submitted it")
     assert sentences[-1] == "outer waited for it in ray.get, and had it 2 ns after its end"
     assert "22 ns of it waiting for other tasks" in tell_story(spans, "outer").steps.filter(step="run")["sentence"][0]
+
+
+def test_what_an_attempt_without_a_span_waited_is_not_the_next_ones() -> None:
+    # submitted until 10; the first attempt gets nowhere until 60 (no span), the next one is made at 70, starts at 100
+    spans = table(
+        submit("s", 5, 10, submitted_task_id="B"), run("b", 100, 120, "s", "B", attempt=1),
+        recorded=True,
+    )  # fmt: skip
+    first = {"attempt": 0, "pending_args_avail": 10, "pending_node_assignment": 12, "failed": 60}
+    second = {"attempt": 1, "pending_node_assignment": 70, "submitted_to_worker": 95, "running": 99}
+    about = {"session": "s", "job_id": "01", "task_id": "B", "name": "f", "error_type": "ACTOR_UNAVAILABLE"}
+    story = tell_story(spans, "f", event_table([about | first, about | {"error_type": None} | second]))
+    assert story.queue_ns == 100 - 10
+    told = dict(story.steps.filter(step="queue", start_ns=60).select("cause", "duration_ns").iter_rows())
+    assert told == {"retry": 10}
+    assert "its arguments" not in "".join(story.steps.filter(pl.col("start_ns") >= 60)["sentence"])
 
 
 def test_a_job_says_where_to_look() -> None:

@@ -30,7 +30,12 @@ def test_the_next_line_names_what_was_given(tmp_path: Path) -> None:
     spans.mkdir()
     assert next_step("summary", [str(spans)]).startswith(f"next: raytrace-analyze critical-path '{spans}' (")
     assert "--task train" in next_step("why", ["train", str(spans)])
-    assert "elsewhere/spans.parquet" in next_step("record", ["--dir", "elsewhere", "x.py"])
+    assert "elsewhere/spans.parquet" in next_step("record", ["--dir", "elsewhere", "x.py"], {"--dir"})
+    written = tmp_path / "t.json"
+    written.touch()
+    assert str(written) not in next_step("export", [str(spans), "-o", str(written)], {"-o"})
+    for given in (["--output=all.parquet"], ["-o", "all.parquet"]):
+        assert "summary all.parquet (" in next_step("merge", [str(spans), *given], {"-o", "--output"})
 
 
 def test_it_is_the_last_line_of_a_terminal_and_not_there_in_a_pipe() -> None:

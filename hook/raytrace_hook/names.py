@@ -32,6 +32,8 @@ TASK_NAME = "raytrace.task_name"
 CALLER_JOB_ID = "raytrace.caller_job_id"
 # A submission.
 ARGUMENT_BYTES = "raytrace.argument_bytes"
+CODE_BYTES = "raytrace.code_bytes"
+"""Of the one that exports its function or class: what that takes pickled, where it is much."""
 
 # A submission of an execution of Ray Data, and what is said of an operator at the execution's end.
 OPERATOR = "raytrace.operator"

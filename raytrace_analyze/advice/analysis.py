@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.actor_locks import actor_lock_candidates
-from raytrace_analyze.advice.arguments import argument_candidates
+from raytrace_analyze.advice.arguments import argument_candidates, code_candidates
 from raytrace_analyze.advice.bottlenecks import actor_candidates
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candidates
@@ -23,7 +23,8 @@ from raytrace_analyze.advice.polling import store_candidates, wait_candidates
 from raytrace_analyze.advice.program.files import SourceFiles, place_of
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.starts import cold_candidates
-from raytrace_analyze.function_names import is_rays_own
+from raytrace_analyze.advice.throttles import throttle_candidates
+from raytrace_analyze.function_names import is_without_program
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
@@ -41,6 +42,7 @@ AT_LEAST = 0.02
 
 _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     loop_candidates,
+    throttle_candidates,
     order_candidates,
     unnecessary_candidates,
     small_candidates,
@@ -55,6 +57,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     idling_candidates,
     thread_candidates,
     argument_candidates,
+    code_candidates,
     wait_candidates,
     store_candidates,
 )
@@ -157,10 +160,12 @@ def advise_on(
     read: Job, *, at_least: float = AT_LEAST, had_slots: int | None = None, source: Sequence[str | PathLike[str]] = ()
 ) -> Advice:
     """Do what `give_advice` does, for a job that is read already, with `trust_cluster`."""
+    # A text is a sequence, too: of letters, of which "/" is a folder.
+    folders = [source] if isinstance(source, str | PathLike) else source
     facts = Facts(
         job=read,
         had_slots=had_slots,
-        source=SourceFiles([Path.cwd(), *source]),
+        source=SourceFiles([Path.cwd(), *folders]),
         floor_ns=max(at_least * read.makespan_ns, 1),
     )
     candidates = [candidate for finder in _FINDERS for candidate in finder(facts)]
@@ -179,9 +184,9 @@ def advise_on(
 
 
 def _of_the_program(candidates: list[Candidate]) -> list[Candidate]:
-    """Leave out what Ray's libraries do for themselves: nobody can change that, but for how processes are started."""
+    """Leave out what Ray's libraries do themselves: nobody can change that, but for how processes are started."""
     functions = pl.Series([each.function for each in candidates], dtype=pl.String)
-    pairs = zip(candidates, flags(is_rays_own(functions)).tolist(), strict=True)
+    pairs = zip(candidates, flags(is_without_program(functions)).tolist(), strict=True)
     return [each for each, is_own in pairs if not is_own or each.pattern is Pattern.COLD_WORKERS]
 
 

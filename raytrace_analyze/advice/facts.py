@@ -277,9 +277,7 @@ class Facts:
 
     def ready_runs(self, wait: int) -> RowIds:
         """Give the runs in the job whose results a wait came back with."""
-        runs = self.relations.ready.of(wait)
-        inside: Flags = self.graph.events.start_of[runs] >= 0
-        return runs[inside]
+        return self.all_ready_runs(np.array([wait]))[1]
 
     def all_ready_runs(self, waits: RowIds) -> tuple[RowIds, RowIds]:
         """Give the runs in the job whose results these waits came back with, and for each of them the wait."""

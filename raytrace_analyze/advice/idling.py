@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
@@ -21,6 +22,11 @@ _FEW_CPUS = UNIT // 10
 _MORE = 1.5
 """How many times what it asked for a task uses that uses more."""
 _LOCKS = ("lock", "acquire", ".__enter__", "semaphore", "flock", "lockf")
+_OTHER_PROCESSES = ("subprocess.", "os.wait", "os.system", "multiprocessing.")
+"""What waits for a process of the task's own: nobody knows how much CPU that takes."""
+_OTHER_THREADS = ("concurrent.futures.", "threading.Thread.join")
+_NOT_MUCH = 0.03
+"""What part of the time a process takes that only waits, beside what its threads do."""
 _FEWEST = 2
 
 
@@ -48,10 +54,9 @@ def idling_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def thread_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find functions whose processes use far more CPU than they ask for."""
-    attributes = facts.spans.get_column("attributes")
     for function, all_runs in facts.runs_by_function.items():
         runs = all_runs[(facts.end - facts.start)[all_runs] >= facts.floor_ns]
-        used = told(attributes.gather(runs), PROCESS_CPU_NS).cast(float, strict=False).fill_null(0).to_numpy()
+        used = _process_cpu(facts, runs)
         took = (facts.end - facts.start)[runs]
         asked = facts.cpus_of(runs)
         more = (asked > 0) & (used >= _MORE * took * np.maximum(asked, UNIT) / UNIT)
@@ -87,7 +92,9 @@ def _of_function(facts: Facts, function: str, runs: RowIds, samples: dict[int, S
             )
         return
     idle = sum(took for _, _, took in _stretches(facts, runs, samples))
-    if idle < _MOSTLY * own:
+    most = _NOT_MUCH if place.what.startswith(_OTHER_THREADS) else 1 - _MOSTLY
+    works_elsewhere = place.what.startswith(_OTHER_PROCESSES) or _process_cpu(facts, runs).sum() > most * own
+    if idle < _MOSTLY * own or works_elsewhere:
         return
     asked = facts.cpus_of(runs)
     holding = runs[asked > _FEW_CPUS]
@@ -112,6 +119,12 @@ def _of_function(facts: Facts, function: str, runs: RowIds, samples: dict[int, S
         place.where or None,
         certain=False,
     )
+
+
+def _process_cpu(facts: Facts, runs: RowIds) -> npt.NDArray[np.float64]:
+    """Give how much CPU the process of each run took meanwhile (ns), in all its threads; 0 where nobody says."""
+    texts = facts.spans.get_column("attributes").gather(runs)
+    return told(texts, PROCESS_CPU_NS).cast(float, strict=False).fill_null(0).to_numpy()
 
 
 def _stretches(facts: Facts, runs: RowIds, samples: dict[int, Sampled]) -> Iterator[tuple[int, tuple[str, str], int]]:

@@ -10,6 +10,7 @@ from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.advice.program.use import Use
 from raytrace_analyze.replay.rewrite import submit_earlier, take_turns_of
+from raytrace_analyze.span_names import WAIT
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import waits as words
@@ -152,7 +153,7 @@ def _is_needed(facts: Facts, loop: Loop, submit: int) -> bool:
     names = facts.spans.get_column("name")
     before = loop.others[facts.start[loop.others] < facts.start[submit]]
     # What ray.wait gives back are references: whoever takes one depends on it, and the spans say so.
-    got = {facts.sites.get(wait): wait for wait in before.tolist() if names[wait] != "ray.wait"}
+    got = {facts.sites.get(wait): wait for wait in before.tolist() if names[wait] != WAIT}
     return any(facts.use(wait, submit) in _NEVER for wait in got.values())
 
 

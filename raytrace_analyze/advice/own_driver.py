@@ -4,17 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
+from raytrace_analyze.analyses.stack_lines import importing_share, stack_lines
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.vocabulary import Activity, Pattern
+from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words
 
+_MOST = 0.5
+_OFTEN = 0.2
+"""At what part of all looks a place is worth to be named."""
 _MOMENT_NS = 1_000_000
 """What takes no longer does not part one time that the driver is idle from the next."""
 
@@ -71,14 +76,27 @@ def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
     if took.sum() < facts.floor_ns:
         return
     site = _site_before(facts, own.events_of(here), took)
+    seen_at, imports = _seen_on_cpu(facts)
+    longest_ns, after = int(took.max()), first_place(site)
     yield Candidate(
         Pattern.DRIVER_CODE,
         DRIVER,
-        words.works(int(took.sum()), int(took.max()), after=first_place(site)),
+        words.imports(int(took.sum()), longest_ns, after=after)
+        if imports
+        else words.works(int(took.sum()), longest_ns, after=after, seen_at=first_place(seen_at)),
         shorten_stretches(facts.graph, own.events_of(works), own.length(works)),
         _rows(facts, own.events_of(here)),
-        site,
+        site if imports else seen_at or site,
     )
+
+
+def _seen_on_cpu(facts: Facts) -> tuple[str | None, bool]:
+    """Give the place where the driver was seen on the CPU most, if that is often, and whether it mostly imported."""
+    about = facts.spans.select("category", "attributes")[facts.rows].filter(category=SpanCategory.DRIVER)
+    text = next(iter(about.get_column("attributes")), None)
+    lines = stack_lines(text).filter(activity=Activity.CPU)
+    most = lines.filter(pl.col("samples") >= _OFTEN * pl.col("samples").sum()).get_column("place").to_list()
+    return next(iter(most), None), importing_share(text) > _MOST
 
 
 def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
@@ -93,16 +111,36 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         times = _times_in_a_row(own, here).tolist()
         elastic = facts.graph.elastic
         is_outside = elastic is not None and 2 * elastic.outside_ns(own.events_of(here)) > took.sum()
+        failed = _failed_before(facts, own.events_of(here), took)
+        if is_outside:
+            said = words.looks_outside(times, what=what, place=where)
+        elif failed is not None:
+            said = words.backs_off(times, what=what, place=where, function=failed)
+        else:
+            said = words.is_idle(times, what=what, place=where)
         yield Candidate(
             Pattern.DRIVER_IDLE,
             DRIVER,
-            (words.looks_outside if is_outside else words.is_idle)(times, what=what, place=where),
+            said,
             None if is_outside else shorten_stretches(facts.graph, own.events_of(there), own.length(there)),
             _rows(facts, own.events_of(here)),
             where or None,
             # Whether it has to wait there only the program knows.
             certain=False,
         )
+
+
+def _failed_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
+    """Name the function of which an attempt failed right before most of the time before some events, None for none."""
+    before, place = np.unique(facts.graph.events.row[events - 1], return_inverse=True)
+    waits = before[np.isin(before, facts.waits)]
+    of_wait, runs = facts.all_ready_runs(waits)
+    of_wait, runs = of_wait[facts.failed[runs]], runs[facts.failed[runs]]
+    if 2 * took[np.isin(before[place], of_wait)].sum() <= took.sum():
+        return None
+    names = [facts.functions[run] for run in runs.tolist()]
+    most: str = max(sorted(set(names)), key=names.count)
+    return most
 
 
 def _times_in_a_row(own: _Own, pieces: Flags) -> Nanos:
@@ -139,6 +177,7 @@ def _rows(facts: Facts, events: RowIds) -> RowIds:
 
 def _site_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
     """Give where in the program the last call before the longest of some stretches of the driver stands."""
-    event = int(events[np.argmax(took)])
-    rows = facts.graph.events.row[event - 1 :: -1].tolist() if event > 0 else []
+    event, job = int(events[np.argmax(took)]), facts.graph.events
+    first = int(np.searchsorted(job.flow, job.flow[event], side="left"))
+    rows = job.row[first:event][::-1].tolist()
     return next((facts.sites[row] for row in rows if row in facts.sites), None)

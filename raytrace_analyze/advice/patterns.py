@@ -48,6 +48,7 @@ REFERENCES = {
     Pattern.COLD_WORKERS: _pattern(
         "redefine-task-actor-loop", "Anti-pattern: Redefining the same remote function or class harms performance"
     ),
+    Pattern.PROCESS_PER_RUN: Reference("Environment Dependencies", f"{_DOCS}/handling-dependencies.html"),
     Pattern.TOO_FEW_IN_FLIGHT: _LIMIT_PENDING,
     Pattern.TOO_MANY_IN_FLIGHT: _LIMIT_PENDING,
     Pattern.NESTED_GET: _pattern("nested-ray-get", "Anti-pattern: Calling ray.get on task arguments harms performance"),
@@ -55,6 +56,9 @@ REFERENCES = {
     Pattern.DRIVER_CODE: _pattern("pipelining", "Pattern: Using pipelining to increase throughput"),
     Pattern.LARGE_ARGUMENTS: _pattern(
         "pass-large-arg-by-value", "Anti-pattern: Passing the same large argument by value repeatedly harms performance"
+    ),
+    Pattern.LARGE_CODE: _pattern(
+        "closure-capture-large-objects", "Anti-pattern: Closure capturing large objects harms performance"
     ),
     Pattern.DRIVER_IDLE: _pattern(
         "ray-get-submission-order",

@@ -12,6 +12,7 @@ from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.queueing.rules import LONG_TO_STORE_NS
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
+from raytrace_analyze.span_names import WAIT
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as runs_words
 from raytrace_analyze.wording.advice import waits as waits_words
@@ -26,7 +27,7 @@ _NOTABLE_NS = 50_000_000
 
 def wait_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find loops of `ray.wait` that ask for thousands of references each time: each call looks at all of them."""
-    waits = facts.waits[(facts.spans.get_column("name").gather(facts.waits) == "ray.wait").to_numpy()]
+    waits = facts.waits[(facts.spans.get_column("name").gather(facts.waits) == WAIT).to_numpy()]
     if waits.size < _FEWEST_WAITS:
         return
     told = attributes.told(facts.spans.get_column("attributes").gather(waits), attributes.AWAITED_COUNT)

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 import numpy as np
+import polars as pl
 
+from raytrace_analyze.advice.arguments import exports_much
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.rewrite import shorten_lags
+from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import runs as words
 
@@ -15,9 +18,20 @@ _COLD_NS = 20_000_000
 
 
 def cold_candidates(facts: Facts) -> Iterator[Candidate]:
-    """Find runs that waited for a worker process to start, or for code and imports to be loaded in it."""
+    """Find runs that waited for a worker process to start, or for code and imports to be loaded in it.
+
+    Where tasks get new ones although those of earlier runs are free, that is no first run's alone.
+    """
     starting, loading = (facts.waited_ns(cause) for cause in COLD)
+    # What carries much data is a finding of its own, and no first run's alone.
+    large = [facts.runs_by_function.get(function, facts.runs[:0]) for function in exports_much(facts)]
+    loading[np.concatenate([facts.runs[:0], *large])] = 0
     waited = starting + loading
+    # What has to start again after a failure would not, without that.
+    waited[flags(facts.spans.get_column("attempt") > 0)] = 0
+    again = _again(facts, waited)
+    yield from _of_each_run(facts, again, waited)
+    waited[again] = 0
     # Every run takes a moment to be looked up; where nothing was cold that is all.
     rows = np.flatnonzero(waited >= _COLD_NS)
     if rows.size == 0:
@@ -41,3 +55,37 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
         shorten_lags(facts.graph, rows, waited[rows]),
         rows,
     )
+
+
+def _again(facts: Facts, waited: Nanos) -> RowIds:
+    """Give the runs of tasks that had a process of their own, though one was free that had run their function before.
+
+    `waited`: by row how long each waited for its process (ns). A process is free that runs nothing any more, ever.
+    """
+    tasks = facts.runs[(facts.relations.actor[facts.runs] < 0) & ~facts.failed[facts.runs]]
+    about = facts.spans.select("session", "node_id", "worker_id", "function")[tasks].with_columns(
+        row=pl.Series(tasks), start=pl.Series(facts.start[tasks]), end=pl.Series(facts.end[tasks])
+    )
+    alone = about.filter(pl.len().over("session", "worker_id") == 1, pl.col("worker_id").is_not_null())
+    began = pl.col("start") - pl.Series(waited).gather(alone.get_column("row"))
+    free = pl.col("end").min().over("session", "node_id", "function") <= began
+    again = alone.filter(free, began < pl.col("start") - _COLD_NS).get_column("row").to_numpy()
+    functions = np.array([facts.functions[row] for row in again.tolist()], dtype=np.str_)
+    names, times = np.unique(functions, return_counts=True)
+    often = [name for name, many in zip(names, times, strict=True) if 2 * many >= len(facts.runs_by_function[name])]
+    return again[np.isin(functions, often)]
+
+
+def _of_each_run(facts: Facts, again: RowIds, waited: Nanos) -> Iterator[Candidate]:
+    functions = np.array([facts.functions[row] for row in again.tolist()], dtype=np.str_)
+    for function in np.unique(functions).tolist():
+        rows = again[functions == function]
+        rows = rows[np.argsort(-waited[rows], kind="stable")]
+        of_all = facts.runs_by_function[function].size
+        yield Candidate(
+            Pattern.PROCESS_PER_RUN,
+            function,
+            words.process_per_run(function, rows.size, of_all, waited_ns=waited[rows].tolist()),
+            shorten_lags(facts.graph, rows, waited[rows]),
+            rows,
+        )

@@ -7,6 +7,7 @@ import networkx as nx
 import polars as pl
 
 from raytrace_analyze.analyses.open_work import WAITER, Open, read_open
+from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import count_text
@@ -66,7 +67,7 @@ class Hang(Shown):
     circles: tuple[tuple[str, ...], ...]
     """Each as its members in order: every one waits for the next, the last for the first."""
     blockers: tuple[Blocker, ...]
-    """Those at the end of all waiting, the one that most wait for first."""
+    """Those at the end of all waiting, the one that most wait for first, what is Ray's own last."""
     open_spans: int
     """How many spans had not ended."""
     unknown_waits: int
@@ -149,7 +150,9 @@ def _shortest_circle(graph: "nx.DiGraph[str]") -> tuple[str, ...]:
 def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
     """Give those at the end of all waiting: what they do, and for how many."""
     ends = [node for node in graph if graph.out_degree(node) == 0]
-    counted = sorted(ends, key=lambda node: (-len(nx.ancestors(graph, node)), node))
+    functions = pl.Series([known.about(node, WAITER)[f"{WAITER}_function"] for node in ends], dtype=pl.String)
+    own = dict(zip(ends, is_rays_own(functions).fill_null(value=False).to_list(), strict=True))
+    counted = sorted(ends, key=lambda node: (own[node], -len(nx.ancestors(graph, node)), node))
     for node in counted:
         about = known.about(node, WAITER)
         yield Blocker(

@@ -23,6 +23,7 @@ from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 WAITER = "waiter"
 RUNS, WAITS, PENDING = "runs", "waits", "pending"
+_KILL = "ray.kill"
 _NO_ACTOR = "f" * 32
 """Where a task id has the actor's id, that of a plain task has this (but for the job's part at its end)."""
 
@@ -106,6 +107,8 @@ def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
             cluster[name] = max(cluster.get(name, 0), amount)
     found.edges.extend(_of_pending(found, pending, running, on_slot, cluster))
     found.edges.extend(_of_resources(found, pending, running, submits))
+    killed = set(spans.filter(pl.col("name") == _KILL).get_column("actor_id"))
+    _take_cpus(found, pending, [row for row in submits if _actor_of(row) not in killed], cluster)
     found.edges.extend(_of_locks(found, running, work))
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found
@@ -211,6 +214,22 @@ def _of_resources(
         idle = [one for one in held_by if one is not row]
         if idle and not holders:
             found.taken[key] = str(idle[0]["function"]).rpartition(".")[0]
+
+
+def _take_cpus(found: Open, pending: Iterable[Row], submits: Iterable[Row], cluster: dict[str, int]) -> None:
+    """Say of what asks for CPUs and waits for nobody that actors hold them: those that started, and were not ended."""
+    waiting, waits_for_somebody = list(pending), {edge.waiter for edge in found.edges}
+    never_started = {row["submitted_task_id"] for row in waiting}
+    holders = [row for row in submits if _is_creation(row) and row["submitted_task_id"] not in never_started]
+    held = {str(row["function"]).rpartition(".")[0]: 0 for row in holders}
+    for row in holders:
+        held[str(row["function"]).rpartition(".")[0]] += _cpus(row, otherwise=0)
+    free = cluster.get("CPU", 0) - sum(held.values())
+    for row in waiting:
+        key, is_method = row["submitted_task_id"], _actor_of(row) is not None and not _is_creation(row)
+        known = is_method or key in waits_for_somebody or key in found.impossible or key in found.taken
+        if not known and "CPU" in cluster and _cpus(row, otherwise=0) > max(free, 0) and any(held.values()):
+            found.taken[key] = max(sorted(held), key=lambda name: held[name])
 
 
 def _of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[Edge]:

@@ -37,7 +37,7 @@ def span_graph(spans: Trace, *, clock_correct: bool = True) -> "nx.DiGraph[str]"
 
     trace = prepare(spans, clock_correct=clock_correct)
     rows = pl.concat([trace.spans, trace.attempts])
-    key = node_keys(rows)
+    key = node_keys(rows).to_list()
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(zip(key, _attributes(rows), strict=True))
     for kind, sources, targets in edges(trace):
@@ -63,11 +63,11 @@ def edges(trace: PreparedTrace) -> Iterator[tuple[str, RowIds, RowIds]]:
     yield "submit", *_submits_of_attempts(trace)
 
 
-def node_keys(spans: pl.DataFrame) -> list[str]:
+def node_keys(spans: pl.DataFrame) -> pl.Series:
     """Give the name of each span's node: its span id, with the trace id before it where two traces use the same one."""
     qualified = pl.format("{}:{}", "trace_id", "span_id")
     key = pl.when(pl.col("span_id").is_duplicated()).then(qualified).otherwise("span_id")
-    return spans.select(key.alias("key")).get_column("key").to_list()
+    return spans.select(key.alias("key")).get_column("key")
 
 
 def _attributes(spans: pl.DataFrame) -> list[dict[str, Any]]:

@@ -20,6 +20,9 @@ LINES = pl.Schema(
 """Columns of `TaskStory.lines`: `activity` is `cpu` or `idle`; `function` and `place` (`file:line`) are the innermost
 of the program's own frames; `samples` how many looks found it there, `share` of all looks at the span (0 to 1)."""
 
+_MODULE = "<module> ("
+_STARTER = "ray_programs/traced_run.py"
+"""What `record` starts a program with."""
 _FRAME = re.compile(r"(?P<function>[^;]*) \((?P<place>[^();]*:\d+)\)$")
 
 
@@ -37,6 +40,23 @@ def stack_lines(attributes: str | None) -> pl.DataFrame:
         .sort("samples", "place", "function", "activity", descending=[True, False, False, False])
         .select(LINES.names())
     )
+
+
+def importing_share(attributes: str | None) -> float:
+    """Give what part of a span's looks that found it on the CPU found it importing modules (0 to 1).
+
+    A module's own code runs on top of another's only while it is imported; what starts a program counts as one with it.
+    """
+    told = json_of(attributes, {}).get(STACKS)
+    looks = importing = 0
+    for line in told.splitlines() if isinstance(told, str) else ():
+        row = _row(line)
+        if row is None or row["activity"] != Activity.CPU:
+            continue
+        looks += row["samples"]
+        modules = [frame for frame in line.split(";") if frame.startswith(_MODULE) and _STARTER not in frame]
+        importing += row["samples"] if len(modules) > 1 else 0
+    return importing / looks if looks else 0.0
 
 
 def _row(line: str) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The steps of a task that spans tell of: its submit, what it waited for, its attempts, and who took the result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,9 +67,16 @@ class StorySteps:
         start, end = int(self.structure.start[submit]), int(self.structure.end[submit])
         yield self._step("submit", submit, start, end, task_steps.submitted(self._who(submit), self._pid(submit)))
 
-    def queues(self, attempts: RowIds) -> Iterator[dict[str, Any]]:
-        """Tell of what its attempts waited for before they started, piece by piece."""
-        queue = causes_frame(self.rules, self.rules.whole_waits(attempts[self.structure.submit[attempts] >= 0]))
+    def queues(self, attempts: RowIds, lost_until_ns: Sequence[int] = ()) -> Iterator[dict[str, Any]]:
+        """Tell of what its attempts waited for before they started, piece by piece.
+
+        What came before the end of an attempt without a span (`lost_until_ns`) is that one's.
+        """
+        waits = self.rules.whole_waits(attempts[self.structure.submit[attempts] >= 0])
+        since = waits.since.copy()
+        for end in lost_until_ns:
+            since = np.where(end <= waits.until, np.maximum(since, end), since)
+        queue = causes_frame(self.rules, replace(waits, since=since))
         rows = dict(zip(self.structure.spans.get_column("span_id").gather(attempts), attempts.tolist(), strict=True))
         for piece, sentence in zip(queue.iter_rows(named=True), cause_sentences(queue), strict=True):
             step = self._step("queue", rows[piece["span_id"]], piece["start_ns"], piece["end_ns"], sentence)

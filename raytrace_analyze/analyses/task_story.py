@@ -142,7 +142,12 @@ class _Teller:
             notes = (*notes, task_steps.NOBODY_WAITED)
         lost = lost_attempts(self.trace, about["session"], task_id)
         runs = map(self.steps.run, attempts.tolist())
-        told = [*self.steps.submit(submit), *self.steps.queues(attempts), *runs, *_told(lost)]
+        told = [
+            *self.steps.submit(submit),
+            *self.steps.queues(attempts, [each.end_ns for each in lost]),
+            *runs,
+            *_told(lost),
+        ]
         steps = pl.DataFrame([*_in_order(told), *waited], schema=STEPS)
         return TaskStory(
             function=about["function"] or about["name"],

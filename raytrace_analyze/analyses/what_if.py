@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from raytrace_analyze.attributes import UNIT
-from raytrace_analyze.function_names import DRIVER, is_rays_own
+from raytrace_analyze.function_names import DRIVER, is_without_program
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
@@ -147,10 +147,10 @@ def best_speedup(job: Job, more_than_ns: int = 0) -> tuple[str, int] | None:
     None where none saves more than so much.
 
     Half of what a function has of the path is the most that can be won, so that few have to be tried. What Ray's
-    libraries do for themselves nobody can make faster.
+    libraries do themselves nobody can make faster.
     """
     best: tuple[int, int, str] | None = None
-    others = _on_path(as_observed(job.graph)).filter(~is_rays_own(pl.col("function")).fill_null(value=False))
+    others = _on_path(as_observed(job.graph)).filter(~is_without_program(pl.col("function")).fill_null(value=False))
     for function, critical_ns in others.select("function", "self_ns").iter_rows():
         if critical_ns <= 2 * (best[0] if best else more_than_ns):
             break

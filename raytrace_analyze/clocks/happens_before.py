@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.span_names import NEXT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.numbering import number_tasks
-from raytrace_analyze.trace.span_arrays import NEXT, Structure
+from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.vocabulary import Precedence
 
 RELATIONS = tuple(Precedence)

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ PANELS = (COLLECT, LOOK, EXPLAIN, LIBRARIES, SHARE)
 
 _NO_COMMAND = re.compile(r"[\d/.]")
 """What is in no command's name: something with it is meant as a path, or is an id."""
+_INPUT = "-"
 _CALLED: ContextVar[tuple[str, frozenset[str]]] = ContextVar("called", default=("", frozenset()))
 
 
@@ -35,8 +37,8 @@ class Program(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `summary` before paths."""
-        is_other = bool(args) and args[0] not in self.commands and not args[0].startswith("-")
-        if is_other and (_NO_COMMAND.search(args[0]) or Path(args[0]).exists()):
+        is_other = bool(args) and args[0] not in self.commands and (args[0] == _INPUT or not args[0].startswith("-"))
+        if is_other and (args[0] == _INPUT or _NO_COMMAND.search(args[0]) or Path(args[0]).exists()):
             args = ["summary", *args]
         return super().parse_args(ctx, args)
 
@@ -46,13 +48,27 @@ class Program(TyperGroup):
         if given and given[0] in self.commands:
             _CALLED.set((given[0], frozenset(word for one in self.commands[given[0]].params for word in one.opts)))
         try:
-            result = super().invoke(ctx)
+            with _at_work():
+                result = super().invoke(ctx)
         except typer.Exit as end:
             if end.exit_code in (EXIT_OK, EXIT_DAMAGED):
-                _say_next(given)
+                self._say_next(given)
             raise
-        _say_next(given)
+        self._say_next(given)
         return result
+
+    def _say_next(self, given: list[str]) -> None:
+        """Write one line to standard error, where that is a terminal."""
+        if not given or given[0] not in self.commands or sys.stderr is None or not sys.stderr.isatty():
+            return
+        from raytrace_analyze.views.console import messages
+        from raytrace_analyze.views.next_step import next_step
+
+        takes_value = {
+            word for one in self.commands[given[0]].params if not getattr(one, "is_flag", True) for word in one.opts
+        }
+        with suppress(OSError):
+            messages().print(next_step(given[0], given[1:], takes_value), style="dim", soft_wrap=True)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section a panel, commands in the order in which they were registered."""
@@ -69,15 +85,16 @@ class Program(TyperGroup):
             formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
 
 
-def _say_next(given: list[str]) -> None:
-    """Write one line to standard error, where that is a terminal."""
-    if not given or sys.stderr is None or not sys.stderr.isatty():
-        return
-    from raytrace_analyze.views.console import messages
-    from raytrace_analyze.views.next_step import next_step
+@contextmanager
+def _at_work() -> Iterator[None]:
+    """Take back in the end what shows that a command is at work, whatever came of it."""
+    try:
+        yield
+    finally:
+        if sys.stderr is not None and sys.stderr.isatty():
+            from raytrace_analyze.views.progress import end_work
 
-    with suppress(OSError):
-        messages().print(next_step(given[0], given[1:]), style="dim", soft_wrap=True)
+            end_work()
 
 
 def first_sentence(text: str) -> str:

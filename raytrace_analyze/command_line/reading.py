@@ -32,12 +32,15 @@ def open_spans(
     Gives what was read and the exit code that its input calls for: 4 where some of it was damaged, which is then
     named on standard error. Raises UsageError where there is nothing to read.
     """
-    from raytrace_analyze.views.progress import progress_shown
+    from raytrace_analyze.views.progress import begin_work, end_work, progress_shown
 
     paths = given_paths(given)
+    end_work()
     with progress_shown("reading spans") as progress:
         found = load_given(paths, progress, job=job, trace=trace)
-    return found, exit_code_of(found.report)
+    exit_code = exit_code_of(found.report)
+    begin_work()
+    return found, exit_code
 
 
 def given_paths(given: Sequence[Path] | None) -> Sequence[Path]:
@@ -115,6 +118,9 @@ def writing() -> Iterator[None]:
 
     Raises UsageError where it cannot be written to for another reason, such as a full disk.
     """
+    from raytrace_analyze.views.progress import end_work
+
+    end_work()
     try:
         yield
         for stream in (sys.stdout, sys.stderr):

@@ -48,11 +48,22 @@ def load_given(
 def read_given(paths: Sequence[Path], read: Callable[[Sequence[Path]], _Read]) -> _Read:
     """Have span files read, `-` among them being standard input; within the memory that a command may take."""
     watch_memory()
+    with given_files(paths) as (given, starts):
+        return _renamed(read(given), starts) if starts else read(given)
+
+
+@contextmanager
+def given_files(paths: Sequence[Path]) -> Iterator[tuple[list[Path], dict[str, int]]]:
+    """Give the paths with files in the place of `-` that hold standard input within this.
+
+    And of these files where in the stream each begins.
+    """
     if DASH not in paths:
-        return read(list(paths))
-    with spooled() as files:
+        yield list(paths), {}
+        return
+    with _spooled() as files:
         given = [file for path in paths for file in (files if path == DASH else [path])]
-        return _renamed(read(given), {str(file): start for file, start in files.items()})
+        yield given, {str(file): start for file, start in files.items()}
 
 
 def shown_name(path: Path) -> str:
@@ -69,7 +80,7 @@ def check_read_once(sides: Sequence[Path]) -> None:
 
 
 @contextmanager
-def spooled() -> Iterator[dict[Path, int]]:
+def _spooled() -> Iterator[dict[Path, int]]:
     """Write standard input to files that are there within this, each of one kind; errors name them as what they are.
 
     Gives each file with the byte offset at which it began in what came, unpacked where there is more than one.

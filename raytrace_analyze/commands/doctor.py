@@ -1,6 +1,5 @@
 """`doctor`: is tracing on, and can what it recorded be relied on."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.memory import watch_memory
 from raytrace_analyze.command_line.reading import write_plain
-from raytrace_analyze.command_line.standard_input import DASH, check_read_once, spooled
+from raytrace_analyze.command_line.standard_input import check_read_once, given_files
 from raytrace_analyze.errors import EXIT_GATE_FAILED, EXIT_OK
 
 
@@ -46,10 +45,7 @@ def doctor(
 
     watch_memory()
     check_read_once(paths or ())
-    with ExitStack() as until_read:
-        given = [
-            file for path in paths or () for file in (until_read.enter_context(spooled()) if path == DASH else [path])
-        ]
+    with given_files(paths or ()) as (given, _):
         found = diagnose(given, address=address)
     write_plain(
         output_format,

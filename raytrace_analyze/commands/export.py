@@ -71,6 +71,7 @@ def export(
     from raytrace_analyze.exports.select import select
     from raytrace_analyze.exports.table_stream import Filters
     from raytrace_analyze.files.output import check_output
+    from raytrace_analyze.views.progress import end_work, progress_shown
 
     if (output is None) == (endpoint is None):
         raise UsageError("say where to: -o FILE (- for standard output), or with --to otlp --endpoint URL")
@@ -98,15 +99,19 @@ def export(
     if endpoint is not None:
         from raytrace_analyze.exports.otlp import send
 
-        typer.echo(f"sent {send(selection, endpoint, encoding):,} spans to {endpoint}", err=True)
+        end_work()
+        with progress_shown("sending") as progress:
+            sent = send(selection.telling(progress, format_.times), endpoint, encoding)
+        typer.echo(f"sent {sent:,} spans to {endpoint}", err=True)
     elif output == DASH:
-        with writing():
-            format_.write(selection, sys.stdout.buffer)
+        with writing(), progress_shown("writing") as progress:
+            format_.write(selection.telling(progress, format_.times), sys.stdout.buffer)
     elif output is not None:
         check_output(output, lambda path: os.path.realpath(path) not in inputs and is_export(path), force=force)
         try:
-            with result_file(output) as stream:
-                format_.write(selection, stream)
+            end_work()
+            with result_file(output) as stream, progress_shown("writing") as progress:
+                format_.write(selection.telling(progress, format_.times), stream)
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror or error}") from error
     raise typer.Exit(exit_code)
@@ -118,17 +123,20 @@ def _streamed(
     """Select from a large table, read while it is written, with the exit code; None for what has to be whole."""
     from raytrace_analyze.exports.table_stream import is_large, report_on, select_from_file
     from raytrace_analyze.ingest import find
+    from raytrace_analyze.views.progress import begin_work, end_work
 
     paths = list(spans or [DEFAULT_SPANS])
-    if not format_.streams or len(paths) != 1 or not paths[0].is_file():
+    if len(paths) != 1 or not paths[0].is_file():
         return None
     found = find(paths)
     if not is_large(found):
         return None
     watch_memory()
+    begin_work()
 
     def tell(left_out: "Apart", is_of_path: bool) -> None:
         what = "the critical path is left out, and clocks are" if is_of_path else "clocks are"
+        end_work()
         typer.echo(
             f"{left_out.rows:,} spans of {', '.join(left_out.sessions)} take more memory than a command may "
             f"(--max-memory) to be looked at as a whole: {what} not corrected",

@@ -48,6 +48,7 @@ def report(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.report.build import html_report
     from raytrace_analyze.units import bytes_text
+    from raytrace_analyze.views.progress import end_work
 
     base, new = _sides(spans)
     found, exit_code = open_spans(new, job=job)
@@ -61,6 +62,7 @@ def report(
         names=(shown_name(base[0]), shown_name(new[0])) if base and new else ("BASE", "NEW"),
         ingest=found.report,
     ).encode()
+    end_work()
     if output == DASH:
         with writing():
             sys.stdout.buffer.write(page)

@@ -33,7 +33,7 @@ def what_if(
     ] = False,
     had_slots: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="How many CPUs there were. Without it that is told from the queues."),
+        typer.Option(metavar="N", min=1, help="How many CPUs there were. Default: as the driver or the queues tell."),
     ] = None,
     no_infer: options.NoInfer = False,
     clock_correct: options.ClockCorrect = True,
@@ -64,7 +64,8 @@ def what_if(
     change = Change(parse_speedups(speedup or []), remove_queue, slots, infinite_slots)
     found, exit_code = open_spans(spans, job=job)
     trace = prepare(found.spans, clock_correct=clock_correct)
-    answer = predict(read_job(trace, job, PathOptions(infer=not no_infer), had_slots=had_slots), change)
+    read = read_job(trace, job, PathOptions(infer=not no_infer), had_slots=had_slots, trust_cluster=True)
+    answer = predict(read, change)
     if change == Change():
         write_result(
             output_format,

@@ -1,8 +1,8 @@
 """What every export takes (a selection of spans, and the critical path through them) and is (an output format)."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, BinaryIO
 
@@ -10,29 +10,53 @@ import polars as pl
 
 from raytrace_analyze.attributes import json_of
 from raytrace_analyze.exports.skeleton import Skeleton, skeleton_of
+from raytrace_analyze.model import Progress
 
 _ROWS = 1 << 13
 """How many rows are Python objects at a time."""
+
+_PART_ROWS = 1 << 16
+"""How many rows of a table in memory are a part."""
+
+
+def _say_nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True)
 class Selection:
     """The spans to export, a part of them at a time, and the path through the scope that they are from."""
 
-    parts: Callable[[], Iterator[pl.DataFrame]]
-    """Gives the spans anew: columns of `schema.TABLE`; those of a trace in order of start, of those that start together
-    the longest first. Raises NoSpansError where there are none."""
+    source: Callable[[], Iterator[pl.DataFrame]]
+    """Gives the spans anew, a part at a time: columns of `schema.TABLE`; those of a trace in order of start, of those
+    that start together the longest first. Raises NoSpansError where there are none."""
+    part_count: int
+    """How many parts these are, some of them maybe empty."""
     segments: pl.DataFrame
     """The critical path: columns of `path.result.SEGMENTS`, oldest first, contiguous; no rows where it is not known."""
     path_name: str
     """What the path is of: a program, a root span, a task."""
     lies_by_trace: bool = False
     """Whether the spans of a trace come one after the other."""
+    after_part: Callable[[], None] = _say_nothing
+    """Is called whenever a part has been used."""
 
     @staticmethod
     def of(spans: pl.DataFrame, segments: pl.DataFrame, path_name: str, *, lies_by_trace: bool = False) -> "Selection":
         """Select all spans of a table that is in memory."""
-        return Selection(lambda: iter((spans,)), segments, path_name, lies_by_trace)
+        parts = -(-spans.height // _PART_ROWS)
+        return Selection(lambda: spans.iter_slices(_PART_ROWS), parts, segments, path_name, lies_by_trace)
+
+    def telling(self, progress: Progress, times: int) -> "Selection":
+        """Give the same, where `progress` is told the share that is done if all is gone through `times` times."""
+        shares = (part / (times * self.part_count) for part in range(1, times * self.part_count + 1))
+        return replace(self, after_part=lambda: progress(next(shares, 1.0)))
+
+    def parts(self) -> Iterator[pl.DataFrame]:
+        """Give the spans anew, as `source` does."""
+        for part in self.source():
+            yield part
+            self.after_part()
 
     def spans(self) -> pl.DataFrame:
         """Give all of it as one table."""
@@ -42,8 +66,9 @@ class Selection:
         """Give the same with the spans of a trace one after the other."""
         if self.lies_by_trace:
             return self
-        ordered = self.spans().sort("trace_id", maintain_order=True)
-        return Selection.of(ordered, self.segments, self.path_name, lies_by_trace=True)
+        ordered = pl.concat(self.source()).sort("trace_id", maintain_order=True)
+        by_trace = Selection.of(ordered, self.segments, self.path_name, lies_by_trace=True)
+        return replace(by_trace, after_part=self.after_part)
 
     @cached_property
     def skeleton(self) -> Skeleton:
@@ -56,21 +81,19 @@ class Selection:
         starts = [self.skeleton.rows.get_column("start_ns").min(), self.segments.get_column("start_ns").min()]
         return min((start for start in starts if isinstance(start, int)), default=0)
 
-    def rows(self, *more: pl.Series) -> Iterator[dict[str, Any]]:
-        """Give each span as a dict of its columns and of `more` columns beside them, a slice of rows at a time.
+    def rows(self, columns: Iterable[str], *more: pl.Series) -> Iterator[dict[str, Any]]:
+        """Give some columns of each span, and `more` columns beside them, as a dict, a slice of rows at a time.
 
-        `start_ns` and `end_ns` (None in flight) are integers; there are no `start` and `end`.
+        `start_ns` and `end_ns` (None in flight) are always there, as integers.
         """
+        times = (pl.col(name).to_physical().alias(f"{name}_ns") for name in ("start", "end"))
+        wanted = [*columns, *times]
         offset = 0
         for part in self.parts():
-            for piece in part.iter_slices(_ROWS):
-                times = piece.with_columns(
-                    *(column.slice(offset, piece.height) for column in more),
-                    start_ns=pl.col("start").to_physical(),
-                    end_ns=pl.col("end").to_physical(),
-                )
+            for piece in part.select(wanted).iter_slices(_ROWS):
+                beside = [column.slice(offset, piece.height) for column in more]
                 offset += piece.height
-                yield from times.drop("start", "end").iter_rows(named=True)
+                yield from piece.with_columns(beside).iter_rows(named=True)
 
     def path_span_ids(self) -> frozenset[tuple[str, str]]:
         """Give trace and span id of all spans on the path."""
@@ -87,8 +110,8 @@ class OutputFormat:
     """Write the selection to a binary stream, front to back, with no list of all spans in memory."""
     begins: re.Pattern[bytes]
     """How a file that `write` wrote begins, in its first 64 KiB: only such a file is replaced without being asked."""
-    streams: bool = True
-    """Whether the spans are taken a part at a time, so that they need not fit into memory."""
+    times: int = 1
+    """How often `write` goes through the spans."""
     shows_path: bool = True
     """Whether the critical path is in it."""
 
@@ -99,3 +122,8 @@ def resource_attributes(text: str | None) -> dict[str, Any]:
     resource = json_of(text, {})
     nested = resource.get("attributes")
     return nested if isinstance(nested, dict) else resource
+
+
+def in_utf8(text: str) -> str:
+    """Give a text as UTF-8 can hold it: a lone surrogate becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

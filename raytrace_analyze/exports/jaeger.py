@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 from raytrace_analyze.attributes import json_of
-from raytrace_analyze.exports.base import OutputFormat, Selection, resource_attributes
-from raytrace_analyze.exports.otlp import event_ns
+from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, resource_attributes
+from raytrace_analyze.exports.otlp import COLUMNS, event_ns
 
 CRITICAL_PATH = "raytrace_analyze.critical_path"
 EXACT_START, EXACT_END = "raytrace_analyze.start_ns", "raytrace_analyze.end_ns"
@@ -22,7 +22,7 @@ def write(selection: Selection, stream: BinaryIO) -> None:
     on_path = selection.path_span_ids()
     stream.write(b'{"data":[\n')
     separator = b""
-    for trace_id, rows in groupby(selection.by_trace().rows(), key=lambda row: row["trace_id"]):
+    for trace_id, rows in groupby(selection.by_trace().rows(COLUMNS), key=lambda row: row["trace_id"]):
         stream.write(b'%s{"traceID":%s,"spans":[\n' % (separator, _encode(trace_id)))
         processes: dict[str | None, str] = {}
         between = b""
@@ -96,7 +96,7 @@ def _process(resource: str | None) -> dict[str, Any]:
 
 def tags(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     """Give attributes as Jaeger's tags. It knows no lists and objects: those become JSON text."""
-    return [{"key": _text(key), **_typed(value)} for key, value in attributes.items()]
+    return [{"key": in_utf8(key), **_typed(value)} for key, value in attributes.items()]
 
 
 def _typed(value: Any) -> dict[str, Any]:
@@ -108,13 +108,9 @@ def _typed(value: Any) -> dict[str, Any]:
         case float():
             return {"type": "float64", "value": value}
         case str():
-            return {"type": "string", "value": _text(value)}
+            return {"type": "string", "value": in_utf8(value)}
         case _:
             return {"type": "string", "value": _encode(value).decode()}
-
-
-def _text(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
 
 
 FORMAT = OutputFormat(

@@ -14,12 +14,18 @@ import msgspec
 
 from raytrace_analyze.attributes import json_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.exports.base import OutputFormat, Selection, resource_attributes
+from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, resource_attributes
 from raytrace_analyze.exports.otlp_protobuf import encode_request
 from raytrace_analyze.vocabulary import Encoding
 
 KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}
+
+COLUMNS = (
+    *("trace_id", "span_id", "parent_id", "name", "kind", "status", "status_message"),
+    *("attributes", "events", "links", "resource"),
+)
+"""What of a span is in its record."""
 
 _REQUEST_SPANS = 512
 """How many spans are in one request: some 500 kB, well below what collectors take."""
@@ -70,7 +76,7 @@ def _check(answer: bytes, url: str) -> None:
 
 def _requests(selection: Selection) -> Iterator[dict[str, Any]]:
     """Give the spans as requests, in the order of the table; each resource once a request."""
-    rows = selection.rows()
+    rows = selection.rows(COLUMNS)
     while batch := list(islice(rows, _REQUEST_SPANS)):
         batch.sort(key=lambda row: row["resource"] or "")
         groups = groupby(batch, key=lambda row: row["resource"])
@@ -83,7 +89,7 @@ def _resource_spans(resource: str | None, rows: list[dict[str, Any]]) -> dict[st
         "scopeSpans": [{"scope": _SCOPE, "spans": [_span(row) for row in rows]}],
     }
     schema_url = json_of(resource, {}).get("schema_url")
-    return found | ({"schemaUrl": _text(schema_url)} if isinstance(schema_url, str) and schema_url else {})
+    return found | ({"schemaUrl": in_utf8(schema_url)} if isinstance(schema_url, str) and schema_url else {})
 
 
 def _span(row: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +117,7 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
     attributes = event.get("attributes")
     return {
         "timeUnixNano": str(event_ns(event.get("timestamp"))),
-        "name": _text(str(event.get("name", ""))),
+        "name": in_utf8(str(event.get("name", ""))),
         "attributes": key_values(attributes if isinstance(attributes, dict) else {}),
     }
 
@@ -131,15 +137,15 @@ def _link(link: dict[str, Any]) -> dict[str, Any]:
     context, attributes = link.get("context"), link.get("attributes")
     ids = context if isinstance(context, dict) else {}
     return {
-        "traceId": _text(str(ids.get("trace_id", "")).removeprefix("0x")),
-        "spanId": _text(str(ids.get("span_id", "")).removeprefix("0x")),
+        "traceId": in_utf8(str(ids.get("trace_id", "")).removeprefix("0x")),
+        "spanId": in_utf8(str(ids.get("span_id", "")).removeprefix("0x")),
         "attributes": key_values(attributes if isinstance(attributes, dict) else {}),
     }
 
 
 def key_values(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     """Give attributes as OTLP's list of keys and typed values."""
-    return [{"key": _text(key), "value": any_value(value)} for key, value in attributes.items()]
+    return [{"key": in_utf8(key), "value": any_value(value)} for key, value in attributes.items()]
 
 
 def any_value(value: Any) -> dict[str, Any]:
@@ -152,7 +158,7 @@ def any_value(value: Any) -> dict[str, Any]:
         case float():
             return {"doubleValue": value if math.isfinite(value) else _name_of(value)}
         case str():
-            return {"stringValue": _text(value)}
+            return {"stringValue": in_utf8(value)}
         case bytes():
             return {"bytesValue": base64.b64encode(value).decode()}
         case list():
@@ -165,11 +171,6 @@ def any_value(value: Any) -> dict[str, Any]:
 
 def _name_of(number: float) -> str:
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-
-
-def _text(text: str) -> str:
-    """A lone surrogate, which UTF-8 cannot hold, becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()
 
 
 _BEGINS = re.compile(rb'\{"resourceSpans":\[.*"scope":\{"name":"raytrace-analyze"\}', re.DOTALL)

@@ -42,7 +42,7 @@ def _events(selection: Selection) -> Iterator[bytes]:
         "key", "process", began_ns="start_ns", drawn_to_ns="end_ns", lane=_lanes(skeleton.rows)
     )
     yield from _names(skeleton.processes, drawn, selection.path_name)
-    for row in selection.rows(*drawn.select("process", "lane", "drawn_to_ns")):
+    for row in selection.rows((*_ARGS, *_IDS, "name", "attributes"), *drawn.select("process", "lane", "drawn_to_ns")):
         yield _slice(row, origin)
     for segment in selection.segments.iter_rows(named=True):
         yield _path_slice(segment, origin)
@@ -160,5 +160,5 @@ def _flow_end(phase: str, number: int, step: dict[str, Any], origin: int) -> byt
 
 
 FORMAT = OutputFormat(
-    "perfetto", write, re.compile(rb'\{"displayTimeUnit":"ns","otherData":\{"start_time_unix_nano"', re.DOTALL)
+    "perfetto", write, re.compile(rb'\{"displayTimeUnit":"ns","otherData":\{"start_time_unix_nano"', re.DOTALL), times=2
 )

@@ -90,6 +90,7 @@ def select_from_file(
     path = found.discovery.files[0].path
     table = pl.scan_parquet(path, glob=False)
     with _damage_told(path):
+        height = int(table.select(pl.len()).collect().item())
         scopes = list(_scopes(table, filters))
         of_path = _session_of_path(table, scopes) if shows_path or filters.on_path else None
         several = _with_several_clocks(table) if clock_correct else frozenset()
@@ -110,8 +111,9 @@ def select_from_file(
             job = filters.job if filters.trace is None else None
             chain = critical_path(prepared, job=job, trace=filters.trace)
             known.segments, known.path_name = chain.segments, chain.scope.name or chain.scope.id
-    reader = _Reader(path, filters, scopes, pl.concat(known.offsets or [OFFSETS.to_frame()]), known.segments)
-    return Selection(reader.parts, known.segments, known.path_name, lies_by_trace=True)
+    offsets = pl.concat(known.offsets or [OFFSETS.to_frame()])
+    reader = _Reader(path, filters, scopes, offsets, known.segments, height)
+    return Selection(reader.parts, -(-height // _SLICE), known.segments, known.path_name, lies_by_trace=True)
 
 
 @dataclass(frozen=True)
@@ -122,22 +124,22 @@ class _Reader:
     """What the rows of the job and of the trace that were asked for have in common."""
     offsets: pl.DataFrame
     segments: pl.DataFrame
+    height: int
+    """How many rows are in the file."""
 
     def parts(self) -> Iterator[pl.DataFrame]:
         """Give the spans that are chosen, a part of the file at a time. Raises NoSpansError where nothing is left."""
         is_any = False
         held = TABLE.to_frame()
         table = pl.scan_parquet(self.path, glob=False)
-        with _damage_told(self.path):
-            height = int(table.select(pl.len()).collect().item())
+        height = self.height
         for offset in range(0, height, _SLICE):
             with _damage_told(self.path):
                 read = table.slice(offset, _SLICE).collect()
             part, held = _whole_starts(pl.concat([held, read]), is_last=offset + _SLICE >= height)
             chosen = self._chosen(part)
-            if chosen.height:
-                is_any = True
-                yield chosen
+            is_any = is_any or chosen.height > 0
+            yield chosen
         if not is_any:
             raise NoSpansError(NOTHING_LEFT)
 

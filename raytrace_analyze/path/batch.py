@@ -11,6 +11,7 @@ import numpy as np
 from raytrace_analyze.path.chains import Chains, Paths
 from raytrace_analyze.path.step import Hops, Stepper, Visited
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.groups import numbers_within
 
 _TOGETHER = 256
 """From how many scopes on a step together costs less than finding out what follows one state after another."""
@@ -92,9 +93,10 @@ class _Steps:
             parts = [(part[0][some], part[1][some], part[2][some]) for part, some in zip(parts, kept, strict=True)]
         there = _between(rest.scope, first, last)
         own = rest.scope[there] - first
-        counts = taken + np.bincount(own, minlength=taken.size)
+        sizes = np.bincount(own, minlength=taken.size)
+        counts = taken + sizes
         # They come before those that were walked first, which count from the end.
-        parts.append((rest.states[there], own, counts[own] - 1 - _numbers_within(own)))
+        parts.append((rest.states[there], own, counts[own] - 1 - numbers_within(sizes)))
         ends = np.cumsum(counts) - 1
         places = [ends[scope] - number for _, scope, number in parts]
         states = Visited.scatter([states for states, _, _ in parts], places)
@@ -107,9 +109,3 @@ def _between(scope: RowIds, first: int, last: int) -> slice:
     """Give where the scopes from `first` to before `last` are; `scope` is in order."""
     begin, end = np.searchsorted(scope, (first, last))
     return slice(int(begin), int(end))
-
-
-def _numbers_within(groups: RowIds) -> RowIds:
-    """Number the elements of each group, which lie together."""
-    begins = np.flatnonzero(np.append(True, groups[1:] != groups[:-1])[: groups.size])
-    return np.arange(groups.size) - np.repeat(begins, np.diff(np.append(begins, groups.size)))

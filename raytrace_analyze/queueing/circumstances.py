@@ -32,6 +32,11 @@ class Circumstances:
         """The number of the node that a task's run, or an actor's creation, was on; -1 for other spans."""
 
     @cached_property
+    def is_another(self) -> Flags:
+        """By row: attempts at a task that are not the first."""
+        return flags(self.structure.spans.get_column("attempt") > 0)
+
+    @cached_property
     def first_on_worker(self) -> RowIds:
         """By number of the worker process: the run that it began with, -1 where there is none."""
         return _first(self.runs.on_worker, self.runs.worker, self.held_from)

@@ -119,7 +119,8 @@ class CauseRules:
         """The arguments, or the delay before another attempt, by the task events."""
         dependency = self._dependency(waits)
         _, attempt = self.about.earlier(waits.run, waits.until)
-        is_retry = attempt >= 0
+        # Of one that has no span only the number of the next one tells.
+        is_retry = (attempt >= 0) | self.about.is_another[waits.run]
         code = np.where(is_retry, CAUSES.index(Cause.RETRY), CAUSES.index(Cause.DEPENDENCY)).astype(np.int8)
         time = first_known(self.about.states.node_assignment[waits.run], dependency.time)
         return CauseBound(code, time, np.where(is_retry, attempt, dependency.holder))

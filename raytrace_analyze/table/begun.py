@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.schema import Category, Kind
+from raytrace_analyze.span_names import DRIVER_SPAN, PUT
 from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, nearest_ancestor, parent_rows
 from raytrace_analyze.table.operators import name_operators
 from raytrace_analyze.table.served import relate_requests
@@ -44,9 +45,9 @@ def add_category(spans: pl.DataFrame, is_run: Flags) -> pl.DataFrame:
         .then(pl.lit("task"))
         .when(pl.col("ready_task_ids").is_not_null())
         .then(pl.lit("wait"))
-        .when(pl.col("name") == "ray.put")
+        .when(pl.col("name") == PUT)
         .then(pl.lit("put"))
-        .when(pl.col("name") == "ray.driver")
+        .when(pl.col("name") == DRIVER_SPAN)
         .then(pl.lit("driver"))
         .otherwise(pl.lit("custom"))
     )

@@ -4,13 +4,14 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import CANCELLED, TARGET_TASK_ID, told
+from raytrace_analyze.span_names import CANCEL, KILL
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs
 
 WITHIN_NS = 1_000_000_000
 """How long before the end of a run that only failed, nobody knows why, the call that ended it was made at most."""
-CALLS = ("ray.cancel", "ray.kill")
+CALLS = (CANCEL, KILL)
 _OWN_ERROR = "TASK_EXECUTION_EXCEPTION"
 """Ray's word for a run that failed by itself."""
 _GENERATIONS = 16
@@ -80,7 +81,7 @@ def _targets(runs: Runs, calls: RowIds) -> tuple[RowIds, RowIds]:
         lists[row] = None if task is None else [task]
     call, run = structure.runs_named(pl.Series(lists, dtype=pl.List(pl.String)))
     on_actor = runs.on_actor.members
-    kills = about.select("session", "actor_id", call=pl.Series(calls)).filter(about.get_column("name") == "ray.kill")
+    kills = about.select("session", "actor_id", call=pl.Series(calls)).filter(about.get_column("name") == KILL)
     killed = spans.select("session", "actor_id")[on_actor].with_columns(run=pl.Series(on_actor))
     pairs = kills.join(killed, on=["session", "actor_id"])
     return (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from raytrace_analyze.span_names import DELIVERY
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
@@ -18,8 +19,6 @@ from raytrace_analyze.trace.samples import SHORT_NS, Sampled, read_samples, samp
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
 
-DELIVERY = "ray.delivery"
-"""The name of the spans of results that came in a callback."""
 LOOKS_NS = 100_000_000
 """A thread may have been idle that much longer than the sampler, which looks now and then, could tell."""
 LOOP_NS = 1_000_000_000

@@ -10,8 +10,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY
+from raytrace_analyze.span_names import WAIT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
+from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.trace.groups import group_by_time, numbers_within
 from raytrace_analyze.trace.questions import find_answers
 from raytrace_analyze.trace.samples import SHORT_NS, read_samples, sampled_above
@@ -20,8 +22,6 @@ from raytrace_analyze.trace.unanswered import unanswered_runs
 
 _LOOPS = "loops"
 """What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping."""
-_ANY_WILL_DO = "ray.wait"
-"""The name of waits that come back with the first of what they ask for; others need all of it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
     asleep = _sleeps(structure, clock_shift, rows, looked)
     between = _between(structure, asleep, looked, for_run)
     outside = np.flatnonzero(asleep.loops)
-    outside = outside[~_overlap(asleep, outside, between)]
+    outside = outside[~_overlap(asleep, outside, between) & ~_for_others(structure, asleep, outside, waits)]
     whole = _whole_waits(structure, asked, run)
     parts = (
         _of_waits(structure, asked[whole], run[whole]),
@@ -98,7 +98,7 @@ def _whole_waits(structure: Structure, wait: RowIds, run: RowIds) -> RowIds:
     np.maximum.at(latest, wait, structure.end[run])
     spans = structure.spans.select("name", "ready_task_ids")[wait]
     is_empty = (spans.get_column("ready_task_ids").list.len() == 0).to_numpy()
-    any_will_do = is_empty & (spans.get_column("name") == _ANY_WILL_DO).to_numpy()
+    any_will_do = is_empty & (spans.get_column("name") == WAIT).to_numpy()
     decides = any_will_do | (structure.end[run] == latest[wait])
     return np.flatnonzero(decides & ~np.isin(wait, structure.idle_waits))
 
@@ -170,6 +170,19 @@ def _between(structure: Structure, asleep: _Sleeps, wait: RowIds, run: RowIds) -
     begin, end = np.maximum(asleep.start[sleep], since[asker]), np.minimum(asleep.end[sleep], until[asker])
     kept = (begin < end) & (end <= structure.end[pairs[1][asker]])
     return Naps(pairs[0][asker[kept]], begin[kept], end[kept], pairs[1][asker[kept]])
+
+
+def _for_others(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: RowIds) -> Flags:
+    """Tell the sleeps for most of which other threads or coroutines of the same flow waited for something of Ray's."""
+    flow = sampled_above(structure, waits, of_any_thread=True)
+    covers = np.zeros(sleep.size, dtype=np.bool_)
+    for number, one in enumerate(sleep.tolist()):
+        start, end = asleep.start[one], asleep.end[one]
+        inside = waits[(flow == asleep.row[one]) & (structure.start[waits] < end) & (structure.end[waits] > start)]
+        since, until = np.maximum(structure.start[inside], start), np.minimum(structure.end[inside], end)
+        together = covered(np.zeros_like(inside), since, until).get_column("covered_ns").sum()
+        covers[number] = 2 * together > end - start
+    return covers
 
 
 def _overlap(asleep: _Sleeps, sleep: RowIds, naps: Naps) -> Flags:

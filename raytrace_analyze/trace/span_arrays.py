@@ -14,6 +14,7 @@ from raytrace_analyze.attributes import ALIVE, told
 from raytrace_analyze.decode.times import time_of
 from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.schema import PROCESS, Category
+from raytrace_analyze.span_names import BACK_PRESSURE
 from raytrace_analyze.table.begun import run_flags
 from raytrace_analyze.table.lineage import (
     Flags,
@@ -28,11 +29,6 @@ from raytrace_analyze.table.lineage import (
 )
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs
-
-BACK_PRESSURE = "back-pressure"
-"""The name of the waits of generators that are held back for their consumer, in which they keep their slots."""
-NEXT = "ray.next"
-"""The name of the waits for the next item of a generator."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raytrace_analyze.span_names import BACK_PRESSURE, NEXT
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed, group_by_time, positions
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.span_arrays import BACK_PRESSURE, NEXT
 
 
 @dataclass(frozen=True)

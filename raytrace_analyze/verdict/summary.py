@@ -15,6 +15,7 @@ from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.queueing.causes import is_cold
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.verdict.result import IdlePlace, Remedy, Summary
 from raytrace_analyze.verdict.spent import time_spent
@@ -22,6 +23,8 @@ from raytrace_analyze.vocabulary import Activity, Category, Pattern, RemedyKind,
 from raytrace_analyze.wording.phrases import at_line
 
 _NOBODY: dict[str, Any] = {"function": None, "total_ns": 0, "share": 0.0}
+_EVERY_RUN = (Pattern.PROCESS_PER_RUN, Pattern.LARGE_CODE)
+"""What of start-up is no first run's alone."""
 _MOST_REMEDIES = 2
 _WORTH = 0.02
 """What part of the time a remedy saves at least."""
@@ -76,13 +79,21 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         time=time,
         idle=_idle(segments, path.makespan_ns),
         remedies=tuple(_remedies(read, advice, path)),
-        start_up_ns=spent.get(Spent.START_UP, 0),
+        start_up_ns=spent.get(Spent.START_UP, 0) - _paid_again(segments, advice, trace.spans[rows]),
         start_up_saved_ns=max(cold, default=0),
         inferred_ns=int(segments.filter("inferred").get_column("duration_ns").sum()),
         unknown_ns=spent.get(Spent.RUNNING, 0),
         open_spans=int(np.count_nonzero(trace.structure.in_flight[rows])),
         notes=tuple(dict.fromkeys((*path.notes, *advice.notes))),
     )
+
+
+def _paid_again(segments: pl.DataFrame, advice: Advice, spans: pl.DataFrame) -> int:
+    """Sum what of the start-up on the path (ns) no first run alone pays."""
+    found = advice.findings.filter(pl.col("pattern").is_in(_EVERY_RUN)).get_column("span_ids").explode()
+    other_attempts = spans.filter(pl.col("attempt") > 0).get_column("span_id")
+    again = segments.filter(is_cold(), pl.col("span_id").is_in(pl.concat([found, other_attempts]).implode()))
+    return int(again.get_column("duration_ns").sum())
 
 
 def _mostly(segments: pl.DataFrame) -> str | None:

@@ -98,7 +98,7 @@ def _explanation(diff: RunDiff) -> str:
             break
     named: list[tuple[str, int]] = []
     for row in rows[:_MOST_NAMED]:
-        named.append((_label(row["function"]), abs(row["difference_ns"])))
+        named.append((_said(row["function"]), abs(row["difference_ns"])))
         if sum(time for _, time in named) >= _ENOUGH * abs(diff.difference_ns):
             break
     (first, time), *others = named
@@ -149,7 +149,7 @@ def _breakdown(diff: RunDiff, top: int, by: str) -> Table:
     shown = table(f"on the chain, by {by}", *numbers, "", right=numbers, drop=("spread", "of BASE's time"))
     for row in parts.head(top).iter_rows(named=True):
         spread = "" if row["spread_ns"] is None else f"±{duration_text(row['spread_ns'])}"
-        head = _label(row[by]) if by == "function" else group_text(by, row[by])
+        head = group_text(by, row[by])
         shown.add_row(head, *_times(row), _signed_share(diff, row), spread, judgement(row))
         for below in _below(diff, by, row):
             shown.add_row(f"  {_kind(below)}", *_times(below), _signed_share(diff, below), "", "", style="dim")
@@ -192,7 +192,7 @@ def _functions(diff: RunDiff, top: int) -> Table:
             for column in (f"base_{name}", f"new_{name}", f"{name}_difference")
         ]
         shown.add_row(
-            _label(row["function"]),
+            group_text("function", row["function"]),
             base if base == new else f"{base} → {new}",
             *times,
             _signed(row["path_difference_ns"]),
@@ -256,5 +256,5 @@ def _count(count: float) -> str:
     return f"{count:,.0f}" if count == round(count) else f"{count:,.1f}"
 
 
-def _label(function: str | None) -> str:
-    return "the driver program" if function == DRIVER else short_name(function or "-")
+def _said(function: str | None) -> str:
+    return "the driver" if function == DRIVER else short_name(function)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import polars as pl
 from rich.console import Console, RenderableType
 
 from raytrace_analyze.analyses.hang import Blocker, Hang
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.function_names import is_rays_own, short_name
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
@@ -60,7 +61,8 @@ def hang_lines(hang: Hang, top: int) -> Iterator[RenderableType]:
     if not hang.open_spans:
         yield label("Nothing hangs here: every span has ended.", style="bold")
         return
-    rows = hang.waits.to_dicts()
+    own = is_rays_own(pl.col("waiter_function")).fill_null(value=False)
+    rows = hang.waits.sort(own, maintain_order=True).to_dicts()
     yield from (label(text, style="bold") for text in circle_texts(hang))
     if not hang.circles and hang.blockers:
         yield label(blocked_text(hang.blockers[0]), style="bold")

@@ -1,8 +1,7 @@
 """What to do after a command: one line, for whoever sits at a terminal."""
 
 import shlex
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 _NEXT = {
@@ -18,8 +17,8 @@ _NEXT = {
     "traces": ("critical-path {spans} --trace ID", "what decided one of them"),
     "tree": ("critical-path {spans}", "the marked spans, step by step"),
     "watch": ("hang {spans}", "who waits for whom"),
-    "merge": ("summary", "all that matters, in ten lines"),
-    "collect": ("summary", "all that matters, in ten lines"),
+    "merge": ("summary {output}", "all that matters, in ten lines"),
+    "collect": ("summary {collected}", "all that matters, in ten lines"),
     "doctor": ("record yourscript.py", "a program traced, and what decided its time"),
     "data": ("critical-path {spans}", "the chain that decided the time"),
     "serve": ("critical-path {spans} --all traces --tail p99", "what differs in the slowest requests"),
@@ -35,16 +34,35 @@ _NEXT = {
 _ANY = ("--help", "all commands")
 
 
-def next_step(command: str, arguments: Sequence[str]) -> str:
-    """Say what to do after a command that was given these arguments."""
+def next_step(command: str, arguments: Sequence[str], takes_value: Collection[str] = ()) -> str:
+    """Say what to do after a command that was given these arguments; `takes_value` are its options with a value."""
     then, why = _NEXT.get(command, _ANY)
-    given = [each for each in arguments if each == "-" or (not each.startswith("-") and Path(each).exists())]
-    folder = next((after for each, after in pairwise(arguments) if each == "--dir"), f"raytrace-{command}")
-    task = next((each for each in arguments if not each.startswith("-")), "TASK")
+    plain, options = _parted(arguments, takes_value)
+    given = [each for each in plain if each == "-" or Path(each).exists()]
+    folder = options.get("--dir", f"raytrace-{command}")
+    output = options.get("--output", options.get("-o", ""))
     words = then.format(
         spans=" ".join(map(shlex.quote, given)),
         last=shlex.quote(given[-1]) if given else "",
-        task=shlex.quote(task),
+        task=shlex.quote(plain[0]) if plain else "TASK",
         table=shlex.quote(str(Path(folder) / "spans.parquet")),
+        output=shlex.quote(output) if output else "",
+        # What lies behind a URL has to be fetched first.
+        collected="" if "://" in output else shlex.quote(str(Path(output) / "spans.parquet")),
     )
     return f"next: raytrace-analyze {' '.join(words.split())} ({why})"
+
+
+def _parted(arguments: Sequence[str], takes_value: Collection[str]) -> tuple[list[str], dict[str, str]]:
+    """Take arguments apart from options, which have their values."""
+    plain, options = [], {}
+    left = iter(arguments)
+    for each in left:
+        name, is_one, value = each.partition("=")
+        if each in takes_value:
+            options[each] = next(left, "")
+        elif each.startswith("--") and is_one:
+            options[name] = value
+        elif each == "-" or not each.startswith("-"):
+            plain.append(each)
+    return plain, options

@@ -83,7 +83,7 @@ def _most(path: CriticalPath) -> str:
         for category, kind in CATEGORIES.items()
         if first[f"{category}_ns"] * 20 >= first["total_ns"]
     ]
-    name = "the driver program" if first["function"] == DRIVER else short_name(first["function"])
+    name = "the driver" if first["function"] == DRIVER else short_name(first["function"])
     return f"What decided that time most is {name}: {share_text(first['share'], 1)} of it ({', '.join(parts)})."
 
 

@@ -1,15 +1,18 @@
-"""How far a long piece of work is: a bar on standard error, on a terminal only, and only after a second."""
+"""That work goes on, and how far it is: a bar on standard error, on a terminal only, and only after a second."""
 
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Timer
 
 from raytrace_analyze.model import Progress as Told
 from raytrace_analyze.views.console import messages
 
 _QUIET_S = 1.0
 _WHOLE = 1.0
+_AT_WORK = ExitStack()
+"""What shows that a command is at work, from the time when it has read its spans until it writes its result."""
 
 
 @contextmanager
@@ -36,6 +39,38 @@ def progress_shown(what: str) -> Iterator[Told]:
     try:
         yield tell
     finally:
+        bar.stop()
+
+
+def begin_work() -> None:
+    """Show from now on that a command is at work, whose end cannot be told."""
+    end_work()
+    _AT_WORK.enter_context(_work_shown())
+
+
+def end_work() -> None:
+    """Show no longer that a command is at work: something else is to be seen now."""
+    _AT_WORK.close()
+
+
+@contextmanager
+def _work_shown() -> Iterator[None]:
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=messages(), transient=True, redirect_stdout=False, redirect_stderr=False)
+    bar.add_task("working", total=None)
+    begun = Timer(_QUIET_S, bar.start)
+    begun.daemon = True
+    begun.start()
+    try:
+        yield
+    finally:
+        begun.cancel()
+        begun.join()
         bar.stop()
 
 

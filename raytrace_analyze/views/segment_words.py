@@ -7,13 +7,12 @@ import polars as pl
 
 from raytrace_analyze.function_names import DRIVER, name_of, short_name
 from raytrace_analyze.serve_names import ROUTE_SPAN
+from raytrace_analyze.span_names import DRIVER_SPAN, RUN_SUFFIX
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.words import CAUSES, ENDINGS, awaited_text, let_go_text, place_name
 from raytrace_analyze.vocabulary import Activity, Category, Ending
 
-_RUN_SPAN = "ray.remote_worker"
-"""How the name of a run's span ends."""
-IS_RUNNING = (pl.col("category") == Category.SELF) & pl.col("name").str.ends_with(_RUN_SPAN)
+IS_RUNNING = (pl.col("category") == Category.SELF) & pl.col("name").str.ends_with(RUN_SUFFIX)
 """Of segments: a task's run in its own time."""
 _SHARE_OF_QUEUES = 20
 """A series says how long its queues were if they were more than one part in so many."""
@@ -65,7 +64,7 @@ def say(segment: Segment) -> str:
             return f"{who} waits {awaited_text(segment['idle_in'], name)}{what}{because}{ending}{where}"
     if name is None:
         return "the driver runs, or waits for something not traced"
-    is_whole = is_run(segment) or name == "ray.driver"
+    is_whole = is_run(segment) or name == DRIVER_SPAN
     does = _does(segment)
     if does is None:
         return f"{who} {'runs' if is_whole else f'is in {name}'}{ending}{where}"
@@ -152,10 +151,10 @@ def activity_text(row: dict[str, Any]) -> str:
         parts.append(f"{duration_text(row['idle_ns'])} idle in {row['idle_in'] or 'something'}{at}{rest}")
     if row["unknown_ns"] * _SHARE_SHOWN > row["self_ns"]:
         parts.append(f"{duration_text(row['unknown_ns'])} unknown")
-    inside = "" if is_run(row) or row["name"] == "ray.driver" else f" (in {row['name']})"
+    inside = "" if is_run(row) or row["name"] == DRIVER_SPAN else f" (in {row['name']})"
     return f"{name_of(row['function'])}{inside} ran {duration_text(row['self_ns'])}: {', '.join(parts)}."
 
 
 def is_run(segment: Segment) -> bool:
     """Tell whether a segment, or a row of `RUN_ACTIVITY`, is of a task's run as a whole."""
-    return str(segment["name"]).endswith(_RUN_SPAN)
+    return str(segment["name"]).endswith(RUN_SUFFIX)

@@ -159,7 +159,8 @@ def _critical(answer: WhatIf, top: int) -> Table:
 
 def _evidence(answer: WhatIf, top: int) -> Iterator[RenderableType]:
     if answer.slots is not None:
-        yield label(f"As far as the queues tell, there were {answer.slots:g} slots for tasks.")
+        slots = "1 slot" if answer.slots == 1 else f"{answer.slots:g} slots"
+        yield label(f"Reckoned with {slots} for tasks (--had-slots N, if there were others).")
     moved = answer.changed.with_columns(
         won=(pl.col("end_ns") - pl.col("start_ns")) - (pl.col("new_end_ns") - pl.col("new_start_ns")),
         earlier=pl.col("end_ns") - pl.col("new_end_ns"),

@@ -42,7 +42,7 @@ def _of_group(side: str, about: pl.DataFrame) -> Iterator[str]:
         yield f"{side} holds runs of different programs ({', '.join(programs)}); --job chooses"
     failed = int(about.get_column("driver_failed").sum())
     if failed:
-        yield f"{_of(failed, count)} of {side} ended with an error in the driver program"
+        yield f"{_of(failed, count)} of {side} ended with an error in the driver"
     cut = about.filter(pl.col("in_flight") > 0).height
     if cut:
         yield f"{_of(cut, count)} of {side} {'has' if cut == 1 else 'have'} spans that never ended"

@@ -174,6 +174,13 @@ def test_submissions_say_what_their_arguments_take(recording: Recording) -> None
     assert "raytrace.argument_bytes" not in by_reference.attributes
 
 
+def test_the_submission_that_exports_a_function_says_how_large_it_is_where_that_is_much(recording: Recording) -> None:
+    first, second = recording.children(recording.one("case code"), "__main__.carrying ray.remote")
+    assert 200_000 < first.attributes["raytrace.code_bytes"] < 210_000
+    assert "raytrace.code_bytes" not in second.attributes
+    assert all("raytrace.code_bytes" not in one.attributes for one in recording.submits("Plain.method"))
+
+
 def test_what_ends_a_task_or_an_actor_is_recorded(recording: Recording) -> None:
     ends = recording.one("case ends")
     (cancel,) = recording.children(ends, "ray.cancel")

@@ -70,6 +70,13 @@ class Both:
         self._first.finish(sys._getframe(1), error)
 
 
+@patched("the size of exported functions and classes")
+def patch_exports(wrapper: Wrapper) -> None:
+    """Wrap what pickles a function or a class before it is exported."""
+    for module in ("ray.remote_function", "ray._private.function_manager"):
+        replace_attribute(load(module), "pickle_dumps", wrapper)
+
+
 @patched("the size of what ray.put stores")
 def patch_serialize(wrapper: Wrapper) -> None:
     """Wrap what serializes an object: only its result knows the size."""

@@ -15,6 +15,9 @@ CONTEXT = sys.intern("_ray_trace_ctx")
 """The argument that Ray's tracing adds to calls, as the code that does so has it: one object."""
 
 
+_MUCH_CODE = 100_000
+
+
 class _Measured(threading.local):
     """What a thread wants to know the size of."""
 
@@ -23,6 +26,7 @@ class _Measured(threading.local):
     arguments: frozenset[int] | None = None
     """The values by number (`id`): Ray serializes names of parameters, too, and tracing's own argument."""
     argument_bytes: int = 0
+    code_bytes: int = 0
 
 
 _measured = _Measured()
@@ -31,6 +35,7 @@ _measured = _Measured()
 def install() -> None:
     """Look at what is serialized from now on."""
     patches.patch_serialize(_measuring)
+    patches.patch_exports(_measuring_code)
 
 
 def begin_put() -> None:
@@ -46,8 +51,8 @@ def size_of_put() -> dict[str, Any]:
 
 
 def begin_arguments(args: Iterable[Any] | None, keywords: Iterable[Any]) -> None:
-    """Add up the sizes of these arguments of a submission."""
-    _measured.put, _measured.argument_bytes = False, 0
+    """Add up the sizes of these arguments of a submission, and of the code that it exports."""
+    _measured.put, _measured.argument_bytes, _measured.code_bytes = False, 0, 0
     _measured.arguments = frozenset(map(id, (*(args or ()), *keywords)))
 
 
@@ -55,6 +60,25 @@ def size_of_arguments() -> int:
     """Return the sum since `begin_arguments`."""
     _measured.arguments = None
     return _measured.argument_bytes
+
+
+def size_of_code() -> int:
+    """Return what was exported since `begin_arguments`; 0 where that is little."""
+    code_bytes, _measured.code_bytes = _measured.code_bytes, 0
+    return code_bytes if code_bytes >= _MUCH_CODE else 0
+
+
+def _measuring_code(original: Callable[..., Any]) -> Callable[..., Any]:
+    def pickle_dumps(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            pickled = original(*arguments, **keywords)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
+        _measured.code_bytes += len(pickled)
+        return pickled
+
+    return pickle_dumps
 
 
 def _measuring(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -78,6 +78,9 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     argument_bytes = sizes.size_of_arguments()
     if argument_bytes:
         attributes[names.ARGUMENT_BYTES] = argument_bytes
+    code_bytes = sizes.size_of_code()
+    if code_bytes:
+        attributes[names.CODE_BYTES] = code_bytes
     task_id = objects.submitted_task_id(kind, returned)
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id

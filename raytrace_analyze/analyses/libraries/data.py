@@ -11,9 +11,9 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.causes import is_cold
 from raytrace_analyze.queueing.split import causes_frame
+from raytrace_analyze.span_names import BACK_PRESSURE
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import covered
-from raytrace_analyze.trace.span_arrays import BACK_PRESSURE
 
 OPERATORS = pl.Schema(
     {

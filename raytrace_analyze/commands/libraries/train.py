@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from raytrace_analyze.command_line import options
-from raytrace_analyze.command_line.reading import open_spans, write_result
+from raytrace_analyze.commands.libraries.by_group import tell_by_group
 from raytrace_analyze.vocabulary import TrainGroup
 
 
@@ -28,19 +28,15 @@ def train(
       raytrace-analyze train /tmp/spans --by rank --format csv
     """
     from raytrace_analyze.analyses.libraries.train import train as tell
-    from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.libraries.train_view import show_train
 
-    found, exit_code = open_spans(spans)
-    trace = prepare(found.spans, clock_correct=clock_correct)
-    frames = {group: tell(trace, group) for group in TrainGroup}
-    write_result(
-        output_format,
-        found=found,
-        table=lambda: show_train(frames[TrainGroup.STEP], frames[TrainGroup.RANK], output(), top=top),
-        document=lambda: {f"{group}s": records(frame) for group, frame in frames.items()},
-        frame=lambda: frames[by],
+    tell_by_group(
+        spans,
+        tell,
+        lambda steps, ranks: show_train(steps, ranks, output(), top=top),
+        {TrainGroup.STEP: "steps", TrainGroup.RANK: "ranks"},
+        by=by,
+        clock_correct=clock_correct,
+        output_format=output_format,
     )
-    raise typer.Exit(exit_code)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from raytrace_analyze.command_line import options
-from raytrace_analyze.command_line.reading import open_spans, write_result
+from raytrace_analyze.commands.libraries.by_group import tell_by_group
 from raytrace_analyze.vocabulary import TuneGroup
 
 
@@ -29,19 +29,15 @@ def tune(
       raytrace-analyze tune /tmp/spans --by driver --format csv
     """
     from raytrace_analyze.analyses.libraries.tune import tune as tell
-    from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.libraries.tune_view import show_tune
 
-    found, exit_code = open_spans(spans)
-    trace = prepare(found.spans, clock_correct=clock_correct)
-    frames = {group: tell(trace, group) for group in TuneGroup}
-    write_result(
-        output_format,
-        found=found,
-        table=lambda: show_tune(frames[TuneGroup.TRIAL], frames[TuneGroup.DRIVER], output(), top=top),
-        document=lambda: {"trials": records(frames[TuneGroup.TRIAL]), "driver": records(frames[TuneGroup.DRIVER])},
-        frame=lambda: frames[by],
+    tell_by_group(
+        spans,
+        tell,
+        lambda trials, driver: show_tune(trials, driver, output(), top=top),
+        {TuneGroup.TRIAL: "trials", TuneGroup.DRIVER: "driver"},
+        by=by,
+        clock_correct=clock_correct,
+        output_format=output_format,
     )
-    raise typer.Exit(exit_code)

@@ -13,6 +13,7 @@ from raytrace_analyze.decode.records.record import Attributes, Record, Resource,
 from raytrace_analyze.decode.times import times_of
 from raytrace_analyze.schema import DECODED, Kind
 from raytrace_analyze.schema import Status as StatusType
+from raytrace_analyze.span_names import RUN_SUFFIX, SUBMIT_SUFFIX
 
 ATTRIBUTE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "attribute_job_id": pl.String,
@@ -249,14 +250,9 @@ def _operator() -> pl.Expr:
 
 def _function_in_name() -> pl.Expr:
     name = pl.col("name")
-    submitted = name.str.strip_suffix(" ray.remote")
-    ran = name.str.strip_suffix(" ray.remote_worker")
-    return (
-        pl.when(name.str.ends_with(" ray.remote"))
-        .then(submitted)
-        .when(name.str.ends_with(" ray.remote_worker"))
-        .then(ran)
-    )
+    submitted = name.str.strip_suffix(SUBMIT_SUFFIX)
+    ran = name.str.strip_suffix(RUN_SUFFIX)
+    return pl.when(name.str.ends_with(SUBMIT_SUFFIX)).then(submitted).when(name.str.ends_with(RUN_SUFFIX)).then(ran)
 
 
 def _columns() -> Iterator[pl.Expr]:

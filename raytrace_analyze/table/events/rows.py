@@ -1,11 +1,13 @@
 """Attempts that Ray's task events know and no span tells of, as rows of the span table."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 import polars as pl
 
 from raytrace_analyze.schema import TABLE, Category, Kind, Status
+from raytrace_analyze.span_names import RUN_SUFFIX, SUBMIT_SUFFIX
 
 _TRACE_DIGITS, _SPAN_DIGITS = 32, 16
 _NOTHING = {"attributes": "{}", "events": "[]", "links": "[]", "resource": "{}"}
@@ -55,7 +57,7 @@ def rows_of_attempts(attempts: pl.DataFrame, submits: pl.DataFrame) -> pl.DataFr
         **made_up,
         function=function,
         name=pl.coalesce(
-            pl.col("submit_name").str.replace(r" ray\.remote$", " ray.remote_worker"), "name", pl.lit("task")
+            pl.col("submit_name").str.replace(f"{re.escape(SUBMIT_SUFFIX)}$", RUN_SUFFIX), "name", pl.lit("task")
         ),
         actor_id=pl.coalesce("actor_id", "submitted_to"),
         kind=pl.lit("CONSUMER", Kind),

@@ -8,6 +8,7 @@ import polars as pl
 from raytrace_analyze.attributes import ENTRYPOINT, RESOURCES, SESSION
 from raytrace_analyze.decode.event_pieces import DRIVER, UNNAMED
 from raytrace_analyze.schema import DECODED, Kind, Status
+from raytrace_analyze.span_names import DRIVER_SPAN, RUN_SUFFIX, SUBMIT_SUFFIX
 from raytrace_analyze.table.events.rows import made_up_id
 
 TOLD_BY = "raytrace_analyze.told_by"
@@ -73,7 +74,7 @@ def _runs(attempts: pl.DataFrame) -> pl.DataFrame:
             status=pl.when(failed).then(pl.lit("ERROR", Status)).otherwise(pl.lit("UNSET", Status)),
             status_message=pl.when(failed).then(why),
             function="name",
-            name=pl.col("name").fill_null("task") + " ray.remote_worker",
+            name=pl.col("name").fill_null("task") + RUN_SUFFIX,
             span_id=_ids("run", "session", "task_id", "attempt"),
         )
         .with_columns(
@@ -94,7 +95,7 @@ def _submits(attempts: pl.DataFrame) -> pl.DataFrame:
             kind=pl.lit("PRODUCER", Kind),
             status=pl.lit("UNSET", Status),
             function="name",
-            name=pl.col("name").fill_null("task") + " ray.remote",
+            name=pl.col("name").fill_null("task") + SUBMIT_SUFFIX,
             submitted_task_id="task_id",
             span_id=_ids("submit", "session", "task_id"),
         )
@@ -113,7 +114,7 @@ def _drivers(drivers: pl.DataFrame, runs: pl.DataFrame, submits: pl.DataFrame) -
             start=pl.min_horizontal("running", "first"),
             end=pl.coalesce(pl.max_horizontal("finished", "failed"), "last"),
             entrypoint="name",
-            name=pl.lit("ray.driver"),
+            name=pl.lit(DRIVER_SPAN),
             kind=pl.lit("INTERNAL", Kind),
             status=pl.lit("UNSET", Status),
             span_id=_ids("driver", *_JOB),

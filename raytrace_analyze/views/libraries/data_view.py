@@ -22,6 +22,11 @@ _WITHOUT_WORD = (
 )
 _NO_TASKS = "There are no tasks of Ray Data in these spans."
 
+_WHO = {
+    DRIVER: "the program, which takes the blocks,",
+    RAY_DATA: "Ray Data itself, which hands out the tasks,",
+}
+
 Row = dict[str, Any]
 
 
@@ -82,16 +87,24 @@ def _show_execution(rows: list[Row], console: Console) -> None:
 
 
 def _limit(rows: list[Row]) -> str:
-    limiting = next((row for row in rows if row["limits"]), None)
+    """Say what limits the rate; where processes mostly started, that first, and what has most of the rest."""
+    limiting, first = next((row for row in rows if row["limits"]), None), rows[0]
+    took_ns = max(first["took_ns"], 1)
+    start_up_ns = sum(row["start_up_ns"] for row in rows)
+    started = f"{duration_text(start_up_ns)} of that went to starting processes and loading code"
     if limiting is None:
-        return "nothing of it is on the critical path."
+        return f"{started}." if start_up_ns else "nothing of it is on the critical path."
     steady_ns = limiting["path_ns"] - limiting["start_up_ns"]
-    share = share_text(steady_ns / max(limiting["took_ns"], 1), 1)
-    if limiting["operator"] == DRIVER:
-        return f"the driver, which takes the blocks, limits the rate ({share} of the time)."
-    if limiting["operator"] == RAY_DATA:
-        return f"Ray Data itself, which hands out the tasks, limits the rate ({share} of the time)."
-    return f"{limiting['operator']} limits the rate ({share} of the time)."
+    who = _WHO.get(limiting["operator"], limiting["operator"])
+    share = f"{duration_text(steady_ns)}, {share_text(steady_ns / took_ns, 1)} of the time"
+    never_ran = [row["operator"] for row in rows if row["operator"] not in _WHO and not row["tasks"]]
+    if first["outcome"] in ("open", "failed") and limiting["operator"] == RAY_DATA and never_ran:
+        return f"{' and '.join(never_ran)} never ran a task; raytrace-analyze hang says what they wait for."
+    if 2 * start_up_ns >= took_ns:
+        return f"{started}; of the rest, {who} had most ({share})."
+    if first["outcome"] == "open":
+        return f"{who} had most of the time until then ({share}); raytrace-analyze hang says what it waited for."
+    return f"{who} limits the rate ({share_text(steady_ns / took_ns, 1)} of the time)."
 
 
 def _style(row: Row) -> str:

@@ -3,6 +3,7 @@
 from raytrace_analyze.function_names import name_of
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.wording.advice.words import Words
+from raytrace_analyze.wording.phrases import times_text
 
 
 def bottleneck(
@@ -50,6 +51,21 @@ def actor_lock(
         f"keeps, {duration_text(longest_ns)} at most; {who}",
         "hold it for less time, or have a lock for each thing that it protects (this is what no waiting for it at "
         "all would save)",
+    )
+
+
+def asked_lock(
+    name: str, caller: str, asked: int, *, took_ns: int, longest_ns: int, holder: str | None, gave_back: str
+) -> Words:
+    """Say of a method that gives a lock, or does not, how often it was asked in vain, and who held the lock."""
+    who = "others" if holder is None else "another run of it" if holder == caller else name_of(holder)
+    return Words(
+        f"{name_of(caller)} calls {name_of(name)} again and again for a lock that the actor keeps, "
+        f"{times_text(asked)} in vain, {duration_text(took_ns)} in all, {duration_text(longest_ns)} at most, until "
+        f"{who} has called {name_of(gave_back)}",
+        "hold it for less time, or have a lock for each thing that it protects (this is what no waiting for it at "
+        f"all would save); and let {name_of(name)} await it (`asyncio.Lock` in an `async def`), which comes back at "
+        "once when it is free",
     )
 
 

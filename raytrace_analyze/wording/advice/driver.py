@@ -1,16 +1,27 @@
 """Of the driver's own time, while the job waits for it."""
 
+from raytrace_analyze.function_names import name_of
 from raytrace_analyze.units import duration_text
 from raytrace_analyze.wording.advice.words import Words
 from raytrace_analyze.wording.phrases import at_text, times_text
 
 
-def works(all_ns: int, longest_ns: int, *, after: str | None) -> Words:
-    """Say how long it is on the CPU, and after which call (`file:line`) longest."""
+def works(all_ns: int, longest_ns: int, *, after: str | None, seen_at: str | None) -> Words:
+    """Say how long it is on the CPU, after which call (`file:line`) longest, and where it was seen most."""
     return Words(
         f"the driver itself works while the job waits for it, {duration_text(all_ns)} on the CPU; the longest "
-        f"stretch takes {duration_text(longest_ns)}{_after(after)}",
+        f"stretch takes {duration_text(longest_ns)}{_after(after)}{_seen(seen_at)}",
         "move that work into tasks, or submit what does not need it before (this is what taking all of it off the "
+        "critical path would save)",
+    )
+
+
+def imports(all_ns: int, longest_ns: int, *, after: str | None) -> Words:
+    """Say the same where that is mostly the import of modules."""
+    return Words(
+        f"the driver itself works while the job waits for it, {duration_text(all_ns)} on the CPU, most of that to "
+        f"import modules; the longest stretch takes {duration_text(longest_ns)}{_after(after)}",
+        "import less, or submit before what does not need these modules (this is what taking all of it off the "
         "critical path would save)",
     )
 
@@ -26,6 +37,16 @@ def is_idle(times_ns: list[int], *, what: str, place: str) -> Words:
     return Words(
         f"{_idle(times_ns, what, place)}, while the job waits for it{_in_all(times_ns)}",
         f"{remedy} (this is what not being idle there would save)",
+    )
+
+
+def backs_off(times_ns: list[int], *, what: str, place: str, function: str) -> Words:
+    """Say that it is idle after it learned that an attempt at a function had failed."""
+    return Words(
+        f"{_idle(times_ns, what, place)}, after an attempt at {name_of(function)} had failed, while the job waits for "
+        f"it{_in_all(times_ns)}",
+        "find out why these attempts fail; or wait for less time before the next one, let Ray make it (`max_retries`, "
+        "`retry_exceptions`), or do something else meanwhile (this is what not being idle there would save)",
     )
 
 
@@ -62,6 +83,10 @@ def is_waited_for(all_ns: int, longest_ns: int, *, after: str | None) -> Words:
         f"{duration_text(longest_ns)}{_after(after)}. Whether it works there or is idle is not known",
         "look at what it does there: work can be moved into tasks, and what does not need it can be submitted before",
     )
+
+
+def _seen(place: str | None) -> str:
+    return f"; it was seen most often{at_text(place)}" if place else ""
 
 
 def _after(place: str | None) -> str:

@@ -109,6 +109,18 @@ def large_arguments(function: str, sizes: list[int], submitting_ns: int, *, plac
     )
 
 
+def large_code(function: str, size: int, runs: int, *, submitting_ns: int, loading_ns: int) -> Words:
+    """Say of a function, or a class, that it is large when pickled, what exporting it took, and loading it, at most."""
+    return Words(
+        f"{name_of(function)} takes {bytes_text(size)} when pickled: it carries data along that it refers to from "
+        f"outside. Exporting it took {duration_text(submitting_ns)} of its first submission, and "
+        f"{count_text(runs, 'run')} waited for it to be loaded in their process, {duration_text(loading_ns)} at most; "
+        "every run of the program pays that again",
+        "put that data into the object store once (`ref = ray.put(x)`) and give the reference as an argument, or make "
+        "it in the task (this is what neither would save)",
+    )
+
+
 def _often(waits: int, loops: int, place: str | None) -> str:
     return times_text(waits) + (f" in {count_text(loops, 'run')}" if loops > 1 else "") + place_text(place)
 

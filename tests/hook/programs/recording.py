@@ -16,6 +16,14 @@ def case(name):
     return trace.get_tracer("program").start_as_current_span(f"case {name}")
 
 
+CARRIED = np.zeros(200_000, dtype=np.uint8)
+
+
+@ray.remote
+def carrying():
+    return len(CARRIED)
+
+
 @ray.remote(num_cpus=0)
 def sleeper(seconds, value=None):
     time.sleep(seconds)
@@ -214,6 +222,8 @@ def main(how):
         ray.get(plain.method.remote(array, named=array))
         ray.get(plain.method.remote())
         ray.get(plain.method.remote(ray.put(1)))
+    with case("code"):
+        ray.get([carrying.remote(), carrying.remote()])
     with case("ends"):
         ref = endless.remote()
         time.sleep(1)

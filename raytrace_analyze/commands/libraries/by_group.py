@@ -1,0 +1,48 @@
+"""What the commands share that tell a library's program group by group: in tables, as a document, one group as rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import typer
+
+from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.reading import open_spans, write_result
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from raytrace_analyze.prepared import PreparedTrace
+
+_Group = TypeVar("_Group", bound=StrEnum)
+
+
+def tell_by_group(
+    spans: Sequence[Path] | None,
+    tell: "Callable[[PreparedTrace, _Group], pl.DataFrame]",
+    show: "Callable[..., None]",
+    keys: Mapping[_Group, str],
+    *,
+    by: _Group,
+    clock_correct: bool,
+    output_format: options.OutputFormat,
+) -> NoReturn:
+    """Read spans, and write what `tell` finds of each group; ends the command.
+
+    `show` gets the groups' tables in the order of `keys`, which name them in the document; CSV has the group `by`.
+    """
+    from raytrace_analyze.prepared import prepare
+    from raytrace_analyze.views.documents import records
+
+    found, exit_code = open_spans(spans)
+    trace = prepare(found.spans, clock_correct=clock_correct)
+    frames = {group: tell(trace, group) for group in keys}
+    write_result(
+        output_format,
+        found=found,
+        table=lambda: show(*frames.values()),
+        document=lambda: {key: records(frames[group]) for group, key in keys.items()},
+        frame=lambda: frames[by],
+    )
+    raise typer.Exit(exit_code)

@@ -1,0 +1,20 @@
+"""What spans of Ray's own tracing and of raytrace_hook are called: the one place that knows these names.
+
+A submission is called after what is submitted, with ` ray.remote` behind it, and its run with ` ray.remote_worker`.
+"""
+
+SUBMIT_SUFFIX = " ray.remote"
+RUN_SUFFIX = " ray.remote_worker"
+
+DRIVER_SPAN = "ray.driver"
+PUT = "ray.put"
+WAIT = "ray.wait"
+"""Comes back with the first of what it asks for; other waits need all of it."""
+NEXT = "ray.next"
+"""Waits for the next item of a generator."""
+DELIVERY = "ray.delivery"
+"""Results that came in a callback."""
+CANCEL = "ray.cancel"
+KILL = "ray.kill"
+BACK_PRESSURE = "back-pressure"
+"""Waits of generators that are held back for their consumer, in which they keep their slots."""
