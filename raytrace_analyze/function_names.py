@@ -20,6 +20,9 @@ RAY_DATA = "(Ray Data)"
 RAYS_OWN = "(Ray's own)"
 """What stands for functions that Ray's libraries run for themselves, where they are one line together."""
 
+OPERATOR_TASKS = "ray.data._internal."
+"""What the names of all tasks begin with that Ray Data runs for its operators."""
+
 EXECUTOR = "StreamingExecutor.run"
 """What the thread that drives an execution of Ray Data runs, as our hook names it."""
 

@@ -250,6 +250,34 @@ def test_a_process_for_each_run_is_no_first_runs_alone() -> None:
     assert "process-per-run" not in shared and "cold-workers" in shared
 
 
+def small(name: str = "f") -> pl.DataFrame:
+    """
+    d  |s0|s1|s2 ...|.............. get ..........................|
+    w                |..... starting: 3 s .....|r0|.|r1|.|r2| ...      60 runs of 2 ms, 5 ms apart, in one process
+    """
+    rows: list[Row] = [span("driver", 0, 3700 * MS, name="ray.driver")]
+    for number in range(60):
+        at, task = (3200 + 7 * number) * MS, f"T{number}"
+        rows += [
+            submit(f"s{number}", 3 * number * MS, (3 * number + 3) * MS, "driver", submitted_task_id=task),
+            run(f"r{number}", at, at + 2 * MS, f"s{number}", task, name=f"{name} ray.remote_worker", worker_id="w"),
+        ]
+    rows.append(wait("get", 190 * MS, 3690 * MS, "driver", [f"T{number}" for number in range(60)]))
+    return table(*rows, recorded=True)
+
+
+def test_larger_tasks_wait_for_their_process_as_well() -> None:
+    found = findings(small(), at_least=0.001, had_slots=1)
+    assert found["cold-workers"]["saved_ns"] > 2500 * MS
+    assert 0 < found["small-tasks"]["saved_ns"] < 60 * (3 + 5) * MS
+    assert "of the items at a time" in found["small-tasks"]["remedy"]
+
+
+def test_tasks_of_an_operator_are_as_many_as_its_blocks() -> None:
+    found = findings(small("ray.data._internal.execution.reduce"), at_least=0.001, had_slots=1)
+    assert "fewer blocks" in found["small-tasks"]["remedy"]
+
+
 def test_a_function_that_carries_much_data_is_no_first_runs_alone() -> None:
     """
     d  |========s0========|s1|..............|g|     exporting it takes 300 ms, loading it 400 in each of two processes

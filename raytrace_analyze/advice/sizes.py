@@ -6,6 +6,8 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.function_names import OPERATOR_TASKS
+from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.rewrite import scale_spans, shorten_lags
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import runs as words
@@ -21,6 +23,7 @@ _MANY_PER_SLOT = 50
 
 def small_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find functions whose runs are shorter than what it takes to submit and start them."""
+    cold = facts.waited_ns(*COLD)
     for function, all_runs in facts.runs_by_function.items():
         runs = all_runs[facts.structure.submit[all_runs] >= 0]
         if runs.size < _MANY_SMALL:
@@ -28,18 +31,26 @@ def small_candidates(facts: Facts) -> Iterator[Candidate]:
         submits = np.unique(facts.structure.submit[runs])
         ran = float(np.median(facts.end[runs] - facts.start[runs]))
         submitting = float(np.median(facts.end[submits] - facts.start[submits]))
-        starting = float(np.median(facts.lag_ns[runs]))
+        # A process has to start for larger tasks as well.
+        warm = np.maximum(facts.lag_ns[runs] - cold[runs], 0)
+        starting = float(np.median(warm))
         overhead = submitting + starting
         if ran >= min(overhead, _SMALL_NS) or runs.size * overhead < facts.floor_ns:
             continue
         batch = int(np.clip(_WORTH * overhead / max(ran, 1), 2, max(runs.size / (2 * (facts.slots or 1)), 2)))
         mended = scale_spans(facts.graph, submits, 1 / batch)
-        mended = shorten_lags(mended, runs, (facts.lag_ns[runs] * (1 - 1 / batch)).astype(np.int64))
+        mended = shorten_lags(mended, runs, (warm * (1 - 1 / batch)).astype(np.int64))
         yield Candidate(
             Pattern.SMALL_TASKS,
             function,
             words.small_tasks(
-                function, runs.size, ran_ns=ran, submitting_ns=submitting, starting_ns=starting, batch=batch
+                function,
+                runs.size,
+                ran_ns=ran,
+                submitting_ns=submitting,
+                starting_ns=starting,
+                batch=batch,
+                of_operator=str(facts.spans.get_column("name")[int(runs[0])]).startswith(OPERATOR_TASKS),
             ),
             mended,
             np.concatenate([runs, submits]),

@@ -4,13 +4,13 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import OPERATOR, OPERATOR_NAME, told
+from raytrace_analyze.function_names import OPERATOR_TASKS
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.table.parts import Parts
 
 OPERATOR_SPAN = "ray.data.operator"
 """The hook's span, without length, that tells of an operator at the end of an execution."""
-_RAW = "ray.data._internal."
 _ORDER = ("start", "trace_id", "span_id")
 
 
@@ -44,7 +44,7 @@ def name_operators(spans: pl.DataFrame, parent: RowIds, operators: pl.DataFrame)
     """
     if operators.is_empty():
         return spans
-    rows = np.flatnonzero(spans.get_column("function").str.starts_with(_RAW).fill_null(False).to_numpy())
+    rows = np.flatnonzero(spans.get_column("function").str.starts_with(OPERATOR_TASKS).fill_null(False).to_numpy())
     if not rows.size:
         return spans
     own = spans.select("session", tag=told(pl.col("attributes"), OPERATOR))

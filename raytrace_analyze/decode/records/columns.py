@@ -11,6 +11,7 @@ from msgspec.structs import fields
 from raytrace_analyze import serve_names
 from raytrace_analyze.decode.records.record import Attributes, Record, Resource, Status, attributes_of, resource_of
 from raytrace_analyze.decode.times import times_of
+from raytrace_analyze.function_names import OPERATOR_TASKS
 from raytrace_analyze.schema import DECODED, Kind
 from raytrace_analyze.schema import Status as StatusType
 from raytrace_analyze.span_names import RUN_SUFFIX, SUBMIT_SUFFIX
@@ -245,7 +246,7 @@ def _job(column: str) -> pl.Expr:
 
 def _operator() -> pl.Expr:
     """Ray Data runs all its operators as the same few functions; the task's name tells which it is."""
-    return pl.when(pl.col("function").str.starts_with("ray.data._internal.")).then(pl.col("task_name"))
+    return pl.when(pl.col("function").str.starts_with(OPERATOR_TASKS)).then(pl.col("task_name"))
 
 
 def _function_in_name() -> pl.Expr:

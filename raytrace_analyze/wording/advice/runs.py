@@ -13,13 +13,29 @@ _FEWER_RESULTS = (
 
 
 def small_tasks(
-    function: str, runs: int, *, ran_ns: float, submitting_ns: float, starting_ns: float, batch: int
+    function: str,
+    runs: int,
+    *,
+    ran_ns: float,
+    submitting_ns: float,
+    starting_ns: float,
+    batch: int,
+    of_operator: bool,
 ) -> Words:
-    """Say of a function's runs that they take less time than their overhead; `batch` items could be one task."""
+    """Say of a function's runs that they take less time than their overhead; `batch` items could be one task.
+
+    The tasks of an operator of Ray Data are as many as there are blocks.
+    """
+    remedy = f"give each task more to do, such as {batch:,} of the items at a time"
+    if of_operator:
+        fewer = max(runs // batch, 1)
+        remedy = (
+            f"have fewer blocks, such as {fewer:,}: a smaller override_num_blocks, or num_partitions where it shuffles"
+        )
     return Words(
         f"{name_of(function)} runs {runs:,} times for {duration_text(ran_ns)}, but it takes "
         f"{duration_text(submitting_ns)} to submit each and {duration_text(starting_ns)} to start it",
-        f"give each task more to do, such as {batch:,} of the items at a time",
+        remedy,
     )
 
 
