@@ -13,6 +13,9 @@ _Texts = TypeVar("_Texts", "pl.Expr", "pl.Series")
 DRIVER = "(driver)"
 """The function that the driver's own time is booked under."""
 
+NOT_TRACED = "(not traced)"
+"""What stands for the time in which no span of a job shows what went on, though its driver has one."""
+
 WORKER = "(worker)"
 """What the time of a worker process is booked under that belongs to none of its tasks."""
 RAY_DATA = "(Ray Data)"

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import polars as pl
+import pytest
 
 from raytrace_analyze import advise, what_if
 from tests.tables import Row, run, span, submit, table, wait
@@ -111,6 +112,17 @@ def test_who_waits_for_threads_of_its_own_that_wait_for_results_looks_for_nothin
 
 def test_one_long_sleep_may_stand_for_anything() -> None:
     assert takes(watcher(loops=False), "watch", 2) == 1000 - 350
+
+
+@pytest.mark.parametrize("call_of_others", ["ray.serve.api.run", "threading.Thread.join"])
+def test_what_others_do_is_not_made_faster(call_of_others: str) -> None:
+    slept = idle((110, 710))["attributes"].replace("time.sleep", call_of_others)
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", attributes=slept)
+    get = wait("get", 10 * MS, 70 * MS, "driver", ["T1"])
+    spans = table(driver, *call(1, 5, 10, 60, "f"), get, recorded=True)
+    assert takes(spans, "(driver)", 2) == 1000 - 168  # half of 330 after the get, and of 5 before the submit
+    (found,) = advise(spans).filter(pattern="driver-idle").to_dicts()
+    assert found["saved_ns"] == 0 and "what that call waits for is not recorded" in found["what"]
 
 
 def test_no_saving_is_promised_for_a_driver_that_looks_for_a_file() -> None:

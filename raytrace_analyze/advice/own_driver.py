@@ -14,6 +14,7 @@ from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.trace.samples import is_for_others
 from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words
 
@@ -112,7 +113,9 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         elastic = facts.graph.elastic
         is_outside = elastic is not None and 2 * elastic.outside_ns(own.events_of(here)) > took.sum()
         failed = _failed_before(facts, own.events_of(here), took)
-        if is_outside:
+        if is_outside and is_for_others((what, where)):
+            said = words.waits_for_others(times, what=what, place=where)
+        elif is_outside:
             said = words.looks_outside(times, what=what, place=where)
         elif failed is not None:
             said = words.backs_off(times, what=what, place=where, function=failed)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from raytrace_analyze.attributes import UNIT
-from raytrace_analyze.function_names import DRIVER, is_without_program
+from raytrace_analyze.function_names import DRIVER, NOT_TRACED, is_without_program
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
@@ -161,7 +161,7 @@ def best_speedup(job: Job, more_than_ns: int = 0) -> tuple[str, int] | None:
 
 def _on_path(unchanged: Replay) -> pl.DataFrame:
     """Give the functions to be ranked, the one with the most work on the path first."""
-    path = critical_functions(unchanged).filter(pl.col("self_ns") > 0)
+    path = critical_functions(unchanged).filter(pl.col("self_ns") > 0, pl.col("function") != NOT_TRACED)
     return path.sort("self_ns", "function", descending=[True, False]).head(_RANKED)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, NOT_TRACED
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.demand import find_demand
 from raytrace_analyze.replay.edges import program_edges, slot_edges
@@ -45,7 +45,8 @@ def build_graph(
     owner = events.owner
     structure, spans = scoped.structure, scoped.span_count
     inside = np.minimum(owner, spans - 1)
-    works = (owner >= spans) | ((owner >= 0) & ~structure.is_submit[inside] & ~events.runs.is_wait[inside])
+    of_span = (owner >= 0) & ~structure.is_submit[inside] & ~events.runs.is_wait[inside]
+    works = np.where(owner >= spans, not events.has_driver, of_span)
     function, functions = _functions(events)
     bare = Graph(
         events=events,
@@ -79,14 +80,18 @@ _NO_DEMAND = Demand(*(_NONE for _ in range(12)))
 
 
 def _functions(events: Events) -> tuple[RowIds, list[str]]:
-    """Number the functions; by event the one whose stretch it ends, the driver for what is in no run."""
+    """Number the functions; by event the one whose stretch it ends, the driver for what is in no run.
+
+    Where the driver has a span, what lies outside of all spans is nobody's.
+    """
     spans = events.scoped.structure.spans
     of_row = spans.get_column("function").fill_null("")
     names = of_row.unique().sort()
     number = of_row.replace_strict(names, pl.int_range(names.len(), eager=True), return_dtype=pl.Int64).to_numpy()
     run = events.run_above[np.maximum(events.owner, 0)]
     run = np.where(events.owner >= 0, run, -1)
-    return np.where(run >= 0, number[run], names.len()), [*names.to_list(), DRIVER]
+    nobodys = (events.owner >= events.scoped.span_count) & events.has_driver
+    return np.where(run >= 0, number[run], names.len() + nobodys), [*names.to_list(), DRIVER, NOT_TRACED]
 
 
 def _constrained(graph: Graph, source: RowIds, target: RowIds) -> Graph:

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.function_names import NOT_TRACED
 from raytrace_analyze.replay.events import END, START
 from raytrace_analyze.replay.forward import Replay
 from raytrace_analyze.table.lineage import RowIds
@@ -23,7 +24,8 @@ def critical_functions(after: Replay) -> pl.DataFrame:
         sums = np.bincount(graph.function[events], weights, minlength=count)
         return pl.Series(np.rint(sums).astype(np.int64))
 
-    works = graph.works[stretch]
+    # Of what nobody has a span for it is not known that it is no work.
+    works = graph.works[stretch] | (graph.function[stretch] == graph.functions.index(NOT_TRACED))
     barrier = graph.first[lagging]
     is_start = graph.events.kind[barrier] == START
     is_wait = graph.events.kind[barrier] == END

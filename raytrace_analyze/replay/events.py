@@ -59,6 +59,8 @@ class Events:
     """By row: the row that heads its flow."""
     run_above: RowIds
     """By row: the run in whose body it lies, itself for a run, -1 for the driver's."""
+    has_driver: bool
+    """The driver has a span of its own in the scope: what lies outside of all spans is not the driver's."""
 
 
 def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infer: bool = True) -> Events:
@@ -108,7 +110,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
         which[row[found]] = found
     is_wait = np.append(runs.is_wait, np.zeros(is_run.size - runs.is_wait.size, dtype=np.bool_))
     ended_by = ended_in_scope(scoped, waiting, rows)
-    ends_freely = not (scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver").any()
+    has_driver = bool((scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver").any())
     return Events(
         scoped=scoped,
         runs=runs,
@@ -125,13 +127,14 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
         | (kind == INFERRED_JOIN)
         | ((kind == END) & is_wait[row] & ~is_run[row])
         | ((kind == END) & (ended_by[row] >= 0))
-        | ((kind == END) & (row == root) & ends_freely),
+        | ((kind == END) & (row == root) & (not has_driver)),
         start_of=start_of,
         end_of=end_of,
         other=other,
         ended_by=ended_by,
         head=head,
         run_above=run_above,
+        has_driver=has_driver,
     )
 
 

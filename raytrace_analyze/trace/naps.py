@@ -16,12 +16,13 @@ from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.trace.groups import group_by_time, numbers_within
 from raytrace_analyze.trace.questions import find_answers
-from raytrace_analyze.trace.samples import SHORT_NS, read_samples, sampled_above
+from raytrace_analyze.trace.samples import IS_FOR_OTHERS, SHORT_NS, is_for_others, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
 
-_LOOPS = "loops"
-"""What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping."""
+_CAN_END = f"loops|{IS_FOR_OTHERS}"
+"""What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping, or waited
+for what others do."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,15 @@ def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds
     """Read when the threads were idle that asked for something in vain, and those that were so again and again."""
     flow = sampled_above(structure, wait)
     texts = structure.spans.get_column("attributes").gather(rows)
-    again = rows[flags(texts.str.contains(_LOOPS, literal=True) & texts.str.contains(IDLE, literal=True))]
+    again = rows[flags(texts.str.contains(_CAN_END) & texts.str.contains(IDLE, literal=True))]
     of = np.unique(np.concatenate([flow[flow >= 0], again]))
     sampled = read_samples(structure, clock_shift, of)
-    told = [(row, one.start, one.end, one.loops) for row in of.tolist() if row in sampled for one in sampled[row].idle]
+    told = [
+        (row, one.start, one.end, one.loops or is_for_others(one.place))
+        for row in of.tolist()
+        if row in sampled
+        for one in sampled[row].idle
+    ]
     known = np.array(told, dtype=np.int64).reshape(-1, 4)
     lazy = np.array([row for row in of.tolist() if row in sampled and sampled[row].does_little], dtype=np.int64)
     lazy = np.intersect1d(lazy, flow)

@@ -1,6 +1,7 @@
 """What our hook's sampler saw of the threads of long runs and of the driver: CPU time, and stretches of idleness."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,10 @@ _MOST = 0.5
 
 Place = tuple[str, str]
 """In what a thread was idle, and where in the program."""
+
+_FOR_OTHERS = ("ray.", "threading.Thread.join", "concurrent.futures.")
+IS_FOR_OTHERS = rf'"in":\s*"(?:{"|".join(map(re.escape, _FOR_OTHERS))})'
+"""What the text of a stretch has (a regular expression) that `is_for_others`."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,11 @@ class Sampled:
     left_out: tuple[tuple[Place | None, float], ...] = ()
     """Where it was idle in stretches that are not told one by one (None: not known), each with its part of the long
     gaps between those that are told."""
+
+
+def is_for_others(place: Place) -> bool:
+    """Tell whether a thread is idle in a call of Ray's, or for threads of its own: for what, only those could tell."""
+    return place[0].startswith(_FOR_OTHERS)
 
 
 def cpu_ns(attributes: pl.Series) -> pl.Series:

@@ -13,7 +13,8 @@ def sleeps_for_something_outside(function: str, slept_ns: int) -> str:
     """Say of a function that it looks again and again for what is none of Ray's."""
     return (
         f"{name_of(function)} sleeps {duration_text(slept_ns)} in a loop that can end any time, as one does that looks "
-        "for something outside of Ray (a file, a socket, a process, the clock); no faster function makes that shorter"
+        "for something outside of Ray (a file, a socket, a process, the clock), or that no span tells of; no faster "
+        "function makes that shorter"
     )
 
 

@@ -60,6 +60,15 @@ def looks_outside(times_ns: list[int], *, what: str, place: str) -> Words:
     )
 
 
+def waits_for_others(times_ns: list[int], *, what: str, place: str) -> Words:
+    """Say that it is idle in a call of Ray's, or for threads of its own, for something that is not recorded."""
+    return Words(
+        f"{_idle(times_ns, what, place)}, while the job waits for it{_in_all(times_ns)}; what that call "
+        "waits for is not recorded",
+        "look at what runs meanwhile: no saving is claimed; submit what does not need it before, or do it meanwhile",
+    )
+
+
 def _sleeps(what: str) -> bool:
     return what.endswith("sleep")
 
