@@ -123,7 +123,7 @@ def advise(
     took longest; `task_events` are those that version 0.1.0 gave beside the spans. What would save less than `at_least`
     (a part of the job's time) is left out, but for what costs memory. `infer`, `had_slots` and `clock_correct` are
     those of `what_if`. The source is read in the working directory and in the folders of `source`, and nowhere
-    else. Columns: `FINDINGS`.
+    else. Columns: `advice.analysis.FINDINGS`.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
