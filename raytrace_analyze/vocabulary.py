@@ -110,6 +110,15 @@ class Pattern(StrEnum):
     STORE_FULL = "store-full"
 
 
+class Library(StrEnum):
+    """A library of Ray's, by the command that tells of it."""
+
+    DATA = "data"
+    SERVE = "serve"
+    TRAIN = "train"
+    TUNE = "tune"
+
+
 class RemedyKind(StrEnum):
     """What a summary proposes."""
 

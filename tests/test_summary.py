@@ -187,3 +187,27 @@ def test_the_command_and_its_document() -> None:
     assert document["ended"]["outcome"] == "completed"
     bare = cli(capture)
     assert bare.stdout.split() == " ".join(summary_lines(found)).split()
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "says"),
+    [
+        ("ray.data._internal.execution.map ray.remote_worker", "MapBatches(f)", "`raytrace-analyze data` tells which"),
+        ("MapWorker.submit ray.remote_worker", "MapWorker(MapBatches(f)).submit", "`raytrace-analyze data` tells"),
+        ("run", "ServeReplica:default:Front.handle_request", "`raytrace-analyze serve` tells where"),
+        ("run", "RayTrainWorker.execute", "`raytrace-analyze train` tells which rank"),
+        ("run", "ImplicitFunc.train", "`raytrace-analyze tune` tells which trial"),
+        ("run", "__main__.train", None),
+    ],
+)
+def test_a_job_of_rays_libraries_names_their_commands(name: str, function: str, says: str | None) -> None:
+    spans = table(
+        span("driver", 0, 1000, name="ray.driver"),
+        submit("s", 0, 5, "driver", submitted_task_id="T"),
+        run("r", 10, 390, "s", "T", name=name, function=function),
+        wait("get", 5, 400, "driver", ["T"]),
+        recorded=True,
+    )
+    said = [line for line in summary_lines(rt.summary(spans)) if line.startswith("Of Ray's libraries: ")]
+    assert len(said) == (says is not None)
+    assert says is None or says in said[0]

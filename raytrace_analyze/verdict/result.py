@@ -8,7 +8,7 @@ from raytrace_analyze.path.outcome import Ended
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import duration_text
-from raytrace_analyze.vocabulary import RemedyKind
+from raytrace_analyze.vocabulary import Library, RemedyKind
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ class Summary(Shown):
     """What of the path is running time of which it is not known whether it was on the CPU."""
     open_spans: int
     """How many spans of the job never ended."""
+    libraries: tuple[Library, ...]
+    """Which of Ray's libraries it uses: each has a command of its own that tells more."""
     notes: tuple[str, ...]
 
     def in_short(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.analysis import Advice, advise_on
+from raytrace_analyze.analyses.libraries.used import libraries_used
 from raytrace_analyze.analyses.what_if import best_speedup
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.one_scope import critical_path
@@ -84,6 +85,7 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         inferred_ns=int(segments.filter("inferred").get_column("duration_ns").sum()),
         unknown_ns=spent.get(Spent.RUNNING, 0),
         open_spans=int(np.count_nonzero(trace.structure.in_flight[rows])),
+        libraries=libraries_used(trace.spans.select("name", "function")[rows]),
         notes=tuple(dict.fromkeys((*path.notes, *advice.notes))),
     )
 

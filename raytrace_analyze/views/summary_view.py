@@ -14,7 +14,7 @@ from raytrace_analyze.verdict.result import Remedy, Summary
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import ENDINGS, PATTERNS, SPENT, awaited_text, pattern_text, place_name
-from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
+from raytrace_analyze.vocabulary import Library, Outcome, RemedyKind, Spent
 from raytrace_analyze.wording.phrases import error_text
 
 ROWS = pl.Schema(
@@ -30,6 +30,12 @@ ROWS = pl.Schema(
 """A summary as CSV: `row` is `job` (`what`: how it ended; `function`: what decided its time most), `spent` (on `what`),
 `idle` (in `what`) or `remedy` (`what`: the pattern, or `speedup`; `total_ns`: what it saves)."""
 
+_LIBRARIES = {
+    Library.DATA: "which operator limits the rate",
+    Library.SERVE: "where the time of requests goes",
+    Library.TRAIN: "which rank is late",
+    Library.TUNE: "which trial takes long",
+}
 _FEW = 0.005
 """What is less than this part of the time is next to nothing."""
 
@@ -142,6 +148,9 @@ def summary_lines(summary: Summary) -> list[str]:
             f"First run only: {duration_text(summary.start_up_ns)} of start-up, which a second run on a cluster that "
             f"stays up does not pay{without}."
         )
+    if summary.libraries:
+        more = ", ".join(f"`raytrace-analyze {library}` {_LIBRARIES[library]}" for library in summary.libraries)
+        lines.append(f"Of Ray's libraries: {more.replace('` ', '` tells ', 1)}.")
     lines.append(f"How sure: {_how_sure(summary)}.")
     return lines
 
