@@ -142,6 +142,10 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(printable(f"{where}{error.strerror or error}"), EXIT_USAGE)
+    except ValueError as error:
+        if "embedded null" not in str(error):
+            raise
+        _fail("a path that was given has a NUL character in it", EXIT_USAGE)
     except MemoryError:
         _fail(NOT_ENOUGH, EXIT_USAGE)
     except BaseException as error:

@@ -26,4 +26,4 @@ def closest(wanted: str, known: Iterable[str]) -> list[str]:
 def did_you_mean(wanted: str, known: Iterable[str]) -> str:
     """Say it behind the word that is not known: ` (did you mean 'score'?)`, and nothing where no word is near."""
     found = closest(wanted, known)
-    return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
+    return f" (did you mean {' or '.join(repr(str(word)) for word in found)}?)" if found else ""

@@ -6,12 +6,14 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.decode.column_types import check_types
 from raytrace_analyze.decode.parquet import conform
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.ingest import read_spans
 from raytrace_analyze.schema import TABLE
 
-_NEEDED = ("trace_id", "span_id", "start", "end")
+_NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "end", "status", "session")
+_MAY_BE_NULL = ("end", "session")
 _PASS = "pass rt.read_spans(PATH), a path, or a polars or pandas DataFrame of a table that merge wrote"
 
 
@@ -38,6 +40,13 @@ def _checked(table: pl.DataFrame) -> pl.DataFrame:
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
         raise UsageError(f"this table holds no spans, it lacks the columns {', '.join(missing)}; {_PASS}")
+    if any(table.schema[name] != dtype for name, dtype in TABLE.items() if name in table.columns):
+        check_types(table, TABLE, "this table")
+        known = [name for name in TABLE if name in table.columns]
+        table = table.with_columns(pl.col(name).cast(TABLE[name], strict=False) for name in known)
+    empty = [name for name in _NEEDED if name not in _MAY_BE_NULL and table.get_column(name).null_count()]
+    if empty:
+        raise UsageError(f"this table has rows whose {empty[0]} is null or of another type; {_PASS}")
     return table
 
 

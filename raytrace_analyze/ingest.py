@@ -77,7 +77,12 @@ class Found:
 
 def find(paths: str | PathLike[str] | Sequence[str | PathLike[str]]) -> Found:
     """Find the files that hold something of ours among files and folders. Raises UsageError, as `load` does."""
-    listed = [Path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+    try:
+        listed = [Path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+    except TypeError as error:
+        raise UsageError(f"span files are named by paths: {error}") from error
+    if not listed:
+        raise UsageError("no span files are named")
     return Found(tuple(listed), find_span_files(listed))
 
 

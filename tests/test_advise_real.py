@@ -71,9 +71,11 @@ def findings(recorded: dict[str, rt.Ingested]) -> Findings:
 
     @functools.cache
     def advice_on(job: str) -> pl.DataFrame:
-        # In a job of several, a part of each is a smaller part of the whole.
-        least, folder = 0.02 / len(jobs()[job]), Path(recorded[job].report.files[0]).parent.parent
-        return rt.advise(recorded[job].spans, recorded[job].task_events, at_least=least, source=[folder])
+        # In a job of several, a part of each is a smaller part of the whole; also where processes start slowly.
+        spans, folder = recorded[job].spans, Path(recorded[job].report.files[0]).parent.parent
+        took_s = (spans["end"].max() - spans["start"].min()).total_seconds()
+        least = min(0.02 / len(jobs()[job]), 0.2 / took_s)
+        return rt.advise(spans, recorded[job].task_events, at_least=least, source=[folder])
 
     def of(pattern: str, name: str) -> list[dict[str, Any]]:
         job, number = next((job, names.index(name)) for job, names in jobs().items() if name in names)

@@ -150,6 +150,24 @@ def test_defaults_come_from_a_file_and_are_overruled(
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        '[ tool . "raytrace-analyze" ]\nformat = "csv"',
+        '[tool]\nraytrace-analyze.format = "csv"',
+        'tool.raytrace-analyze.jobs.format = "csv"',
+        'tool = {raytrace-analyze = {format = "csv"}}',
+    ],
+)
+def test_a_shared_file_may_spell_its_section_as_it_likes(
+    folder: Path, tmp_path: Path, monkeypatch: Any, capsys: Any, content: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(folder / "spans.parquet", tmp_path)
+    (tmp_path / "pyproject.toml").write_text(content)
+    assert run(capsys, monkeypatch, "jobs")[1].startswith("session,")
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         ('fromat = "csv"', "raytrace.toml: there is no option 'fromat' (did you mean 'format'"),

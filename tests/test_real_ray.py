@@ -90,7 +90,7 @@ def record(tmp_path: Path, *options: str, **environment: str) -> pl.DataFrame:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=480,
         check=False,
     )
     assert done.returncode == 7, done.stderr

@@ -123,7 +123,7 @@ def advise(
     took longest; `task_events` are those that version 0.1.0 gave beside the spans. What would save less than `at_least`
     (a part of the job's time) is left out, but for what costs memory. `infer`, `had_slots` and `clock_correct` are
     those of `what_if`. The source is read in the working directory and in the folders of `source`, and nowhere
-    else. Columns: `FINDINGS`.
+    else. Columns: `advice.analysis.FINDINGS`.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
@@ -160,10 +160,12 @@ def advise_on(
     read: Job, *, at_least: float = AT_LEAST, had_slots: int | None = None, source: Sequence[str | PathLike[str]] = ()
 ) -> Advice:
     """Do what `give_advice` does, for a job that is read already, with `trust_cluster`."""
+    # A text is a sequence, too: of letters, of which "/" is a folder.
+    folders = [source] if isinstance(source, str | PathLike) else source
     facts = Facts(
         job=read,
         had_slots=had_slots,
-        source=SourceFiles([Path.cwd(), *source]),
+        source=SourceFiles([Path.cwd(), *folders]),
         floor_ns=max(at_least * read.makespan_ns, 1),
     )
     candidates = [candidate for finder in _FINDERS for candidate in finder(facts)]

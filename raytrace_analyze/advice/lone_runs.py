@@ -19,7 +19,7 @@ _TIMES_THE_MEDIAN = 2.0
 _SPREADS = 3.0
 """How many times the distance between the quartiles a straggler lies above the upper one."""
 _NOTABLE = 0.01
-"""From what part of the job's time on what a run took too long is looked at."""
+"""From what part of the job's time on what a run took too long is looked at, if no smaller saving is asked for."""
 _FEW = 0.1
 """What part of a function's runs can be stragglers: more of them are its usual spread."""
 
@@ -38,7 +38,7 @@ def straggler_candidates(facts: Facts) -> Iterator[Candidate]:
         work = facts.work_ns[runs].astype(np.float64)
         lower, median, upper = np.percentile(work, (25, 50, 75))
         late = (work > _TIMES_THE_MEDIAN * median) & (work > upper + _SPREADS * (upper - lower))
-        late &= work - median > _NOTABLE * facts.job.makespan_ns
+        late &= work - median > min(_NOTABLE * facts.job.makespan_ns, facts.floor_ns)
         if not late.any() or late.sum() > max(1, _FEW * runs.size):
             continue
         found = runs[late][np.argsort(-work[late], kind="stable")]

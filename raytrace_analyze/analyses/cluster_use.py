@@ -7,6 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from raytrace_analyze.attributes import UNIT
+from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
@@ -82,8 +83,10 @@ def cluster_use(spans: Trace, job: str | None = None, *, bins: int = BINS) -> Cl
     those that were given a slot already, last those that asked for one; in proportion to how many waited for what.
     Slots beyond those tasks had nothing to run.
 
-    Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
+    Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous, or less than one stretch.
     """
+    if bins < 1:
+        raise UsageError(f"the time is told in one stretch or more, not {bins}")
     return use_of(read_job(prepare(spans), job, PathOptions(), trust_cluster=True), bins)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.attributes import SAMPLER
+from raytrace_analyze.given import table_of
 from raytrace_analyze.ingest import Ingested
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.prepared import PreparedTrace, Trace
@@ -71,7 +72,7 @@ def evidence(found: Ingested | Trace) -> Evidence:
     read.
     """
     given = found.spans if isinstance(found, Ingested) else found
-    table = given.table if isinstance(given, PreparedTrace) else given
+    table = given.table if isinstance(given, PreparedTrace) else table_of(given)
     problems = found.report.all_problems if isinstance(found, Ingested) else ()
     unreadable = len(found.report.unreadable) if isinstance(found, Ingested) else 0
     spans = only_spans(table)

@@ -4,7 +4,6 @@ import importlib
 import importlib.metadata
 import os
 import re
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.ray_programs.reachable import check_reachable
 
 _NEEDED = ("polars", "numpy", "msgspec", "zstandard")
 """What reading span files needs of a node, apart from this package, which travels with the call."""
-_CONNECT_S = 10.0
 _DASHBOARD = "ray/dashboard"
 """What Ray's own driver runs, beside the users' jobs."""
 _ENVIRONMENT = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_")
@@ -51,7 +50,7 @@ def connected(address: str, **environment: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    _check_reachable(address)
+    check_reachable(address)
     try:
         with _untraced():
             ray.init(address=address, logging_level="ERROR", log_to_driver=False, runtime_env=_runtime_env(environment))
@@ -62,17 +61,6 @@ def connected(address: str, **environment: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Raise UsageError where nobody listens: Ray itself tries that for minutes."""
-    host, _, port = address.rpartition(":")
-    if "://" in address or not (host and port.isdecimal()):
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"no Ray cluster can be reached at {address}: {error}") from error
 
 
 @contextmanager

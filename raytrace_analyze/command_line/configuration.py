@@ -1,6 +1,7 @@
 """Defaults of options from a file: `raytrace.toml`, or `[tool.raytrace-analyze]` in `pyproject.toml`."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ from raytrace_analyze.errors import UsageError
 OWN = Path("raytrace.toml")
 SHARED = Path("pyproject.toml")
 SECTION = "raytrace-analyze"
+_MAY_HAVE_SECTION = re.compile(
+    rf"""['"]?tool['"]?\s*\.\s*['"]?{SECTION}|^\s*\[\s*['"]?tool['"]?\s*\]|^\s*['"]?tool['"]?\s*=""", re.MULTILINE
+)
+"""Every way in which TOML can name it."""
 
 
 def read_defaults(program: Any) -> tuple[dict[str, dict[str, Any]], Path | None]:
@@ -28,10 +33,13 @@ def read_defaults(program: Any) -> tuple[dict[str, dict[str, Any]], Path | None]
 
 
 def _section(path: Path) -> dict[str, Any] | None:
-    import tomllib
-
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if path == SHARED and not _MAY_HAVE_SECTION.search(text):
+            return None  # parsing it takes as long as much else that a help page needs
+        import tomllib
+
+        content = tomllib.loads(text)
     except (OSError, ValueError) as error:
         if path == SHARED:  # another tool's file: that tool tells what is wrong with it
             return None

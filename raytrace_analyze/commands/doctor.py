@@ -42,9 +42,11 @@ def doctor(
     from raytrace_analyze.diagnosis.doctor import doctor as diagnose
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.doctor_view import diagnosis_document, diagnosis_frame, show_diagnosis
+    from raytrace_analyze.views.progress import begin_work
 
     watch_memory()
     check_read_once(paths or ())
+    begin_work()
     with given_files(paths or ()) as (given, _):
         found = diagnose(given, address=address)
     write_plain(

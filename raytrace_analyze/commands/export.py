@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,8 +105,11 @@ def export(
             sent = send(selection.telling(progress, format_.times), endpoint, encoding)
         typer.echo(f"sent {sent:,} spans to {endpoint}", err=True)
     elif output == DASH:
-        with writing(), progress_shown("writing") as progress:
-            format_.write(selection.telling(progress, format_.times), sys.stdout.buffer)
+        with writing(), ExitStack() as while_written:
+            if not sys.stdout.isatty():  # else a bar would stand among what is written
+                progress = while_written.enter_context(progress_shown("writing"))
+                selection = selection.telling(progress, format_.times)
+            format_.write(selection, sys.stdout.buffer)
     elif output is not None:
         check_output(output, lambda path: os.path.realpath(path) not in inputs and is_export(path), force=force)
         try:

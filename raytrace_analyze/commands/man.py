@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Iterator
-from enum import EnumType
 from typing import Any
 
 import typer
@@ -62,9 +61,8 @@ def _usage(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return str(parameter.metavar)
     words = ", ".join(parameter.opts)
-    kind = parameter.type_descriptor.annotation
-    choices = "|".join(kind) if isinstance(kind, EnumType) else "VALUE"
-    value = "" if parameter.is_flag else parameter.metavar or choices
+    choices = [str(getattr(choice, "value", choice)) for choice in getattr(parameter.type, "choices", ())]
+    value = "" if parameter.is_flag else parameter.metavar or "|".join(choices) or "VALUE"
     return f"{words} {value}".strip()
 
 

@@ -50,10 +50,12 @@ def merge_and_show(raw: Path, table: Path, *others: Path, source: Sequence[Path]
     from raytrace_analyze.views.console import messages, output
     from raytrace_analyze.views.merge_view import show_report
     from raytrace_analyze.views.path_view import show_path
+    from raytrace_analyze.views.progress import begin_work, end_work, progress_shown
     from raytrace_analyze.views.summary_view import show_summary
 
     say_command(f"merge {' '.join(map(str, (raw, *others)))} -o {table}")
-    found = load([raw, *others])
+    with progress_shown("merging") as progress:
+        found = load([raw, *others], progress=progress)
     try:
         write_table(found.spans, table, mode=strictest_mode(found.report.files), problems=found.report.all_problems)
     except OSError as error:
@@ -61,7 +63,10 @@ def merge_and_show(raw: Path, table: Path, *others: Path, source: Sequence[Path]
     show_report(found.report, messages())
     prepared = prepare(load([table]).spans)
     say_command(f"summary {' '.join(map(str, (table, *(f'--source {folder}' for folder in source))))}")
-    show_summary(summary(prepared, source=source), output())
+    begin_work()
+    summed_up = summary(prepared, source=source)
+    end_work()
+    show_summary(summed_up, output())
     say_command(f"critical-path {table}")
     show_path(critical_path(prepared), output(), top=15, by="function")
     return prepared

@@ -35,8 +35,9 @@ def critical_paths(
 
     Takes a span table or a prepared trace.
 
-    Gives the segments of all of them: the columns of `SEGMENTS` behind `scope` (its id) and `session`, scope by scope
-    in order of start. The options are those of `critical_path`. Raises UsageError for scopes of another kind.
+    Gives the segments of all of them: the columns of `path.result.SEGMENTS` behind `scope` (its id) and `session`,
+    scope by scope in order of start. The options are those of `critical_path`. Raises UsageError for scopes of
+    another kind.
     """
     choose(Scopes, scopes, "kind of scopes")
     options = path_options(options, queues, infer, infer_within_ns, overlap_tolerance)

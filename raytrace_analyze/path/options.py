@@ -24,8 +24,10 @@ class PathOptions:
     """By what part of their parent siblings may overlap and still count as sequential (0.01: one percent)."""
 
     def __post_init__(self) -> None:
-        """Read `queues`, which may be given as a word. Raises UsageError for one that is none."""
+        """Read `queues`, which may be given as a word. Raises UsageError for one that is none, or a time below 0."""
         object.__setattr__(self, "queues", choose(Queues, self.queues, "way to treat queues"))
+        if self.infer_within_ns < 0:
+            raise UsageError(f"a predecessor ended 0 ns or more before a task's start, not {self.infer_within_ns}")
 
 
 def path_options(
@@ -39,6 +41,8 @@ def path_options(
     single = PathOptions(queues, infer, infer_within_ns, overlap_tolerance)
     if options is None:
         return single
+    if not isinstance(options, PathOptions):
+        raise UsageError(f"the path's options are rt.PathOptions(...), not {type(options).__name__}")
     if single != PathOptions():
         raise UsageError("give the path's options as `options`, or one by one, not both")
     return options

@@ -30,15 +30,21 @@ class Change:
     infinite_slots: bool = False
 
 
+def check_slots(slots: int) -> None:
+    """Raise UsageError for what is no number of slots."""
+    if slots < 1 or slots != int(slots):
+        raise UsageError(f"there must be at least one slot, a whole number of them, not {slots}")
+
+
 def check_change(change: Change) -> None:
     """Raise UsageError for a change that cannot be."""
-    if change.slots is not None and change.slots < 1:
-        raise UsageError(f"there must be at least one slot, not {change.slots}")
+    if change.slots is not None:
+        check_slots(change.slots)
     if change.slots is not None and (change.infinite_slots or change.remove_queue):
         raise UsageError("a number of slots cannot be combined with infinite slots or without queues")
     for name, factor in change.speedup.items():
-        if not factor > 0 or math.isnan(factor):
-            raise UsageError(f"{name!r} can be made 2 or 0.5 times as fast, not {factor:g}")
+        if not isinstance(factor, int | float) or not factor > 0 or math.isnan(factor):
+            raise UsageError(f"{name!r} can be made 2 or 0.5 times as fast, not {factor}")
 
 
 def find_name(graph: Graph, wanted: str) -> str:

@@ -11,6 +11,7 @@ from raytrace_analyze.path.one_scope import describe, longest
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.replay.change import check_slots
 from raytrace_analyze.replay.constraints import build_graph
 from raytrace_analyze.replay.elastic import lay_naps
 from raytrace_analyze.replay.graph import Graph, released_by
@@ -71,8 +72,10 @@ def read_job(
     `trust_cluster` and without `had_slots`, it had as many slots as its driver says that the cluster has; where its
     actors hold some of them, which says nothing of when, only if no run waited for a slot.
 
-    Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
+    Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous, or less than one slot.
     """
+    if had_slots is not None:
+        check_slots(had_slots)
     trace = prepare(spans).require_spans()
     structure, scoped = trace.structure, trace.scoped("jobs")
     scope_of, keys = trace.scopes("jobs").of_row, trace.scopes("jobs").keys

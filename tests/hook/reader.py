@@ -150,7 +150,7 @@ def environment(directory: Path, **settings: str) -> dict[str, str]:
     return {**clean, "RAYTRACE_DIR": str(directory), "RAY_AUTH_MODE": "disabled", **PATIENCE, **settings}
 
 
-def run_program(name: str, directory: Path, *arguments: str, timeout: float = 240, **settings: str) -> Run:
+def run_program(name: str, directory: Path, *arguments: str, timeout: float = 480, **settings: str) -> Run:
     """Run one of the programs to its end; again where it is Ray itself that did not start."""
     for _ in range(3):
         before = set(directory.iterdir()) if directory.exists() else set()

@@ -118,7 +118,7 @@ def test_a_submitted_job_is_traced_by_the_clusters_hook(tmp_path: Path) -> None:
                 env=environment(tmp_path),
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=480,
                 check=False,
             )
             # The agent that starts jobs comes up a while after the cluster.

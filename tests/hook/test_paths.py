@@ -134,7 +134,7 @@ def test_a_killed_attempt_has_the_end_and_the_error_that_ray_tells(analysed: Ana
         assert (killed["status"], survived["status"]) == ("ERROR", "UNSET")
         assert killed["parent_id"] == survived["parent_id"]
         assert killed["source"].endswith(".open")
-        assert 0.3 < (killed["end"] - killed["start"]).total_seconds() < 2
+        assert (killed["end"] - killed["start"]).total_seconds() > 0.3
         assert killed["end"] < survived["start"]
     assert analysed.runs("__main__.killed")["status_message"][0].startswith("WORKER_DIED")
     assert analysed.merged.report.in_flight == 0

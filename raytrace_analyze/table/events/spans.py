@@ -8,7 +8,7 @@ import polars as pl
 from raytrace_analyze.attributes import ENTRYPOINT, RESOURCES, SESSION
 from raytrace_analyze.decode.event_pieces import DRIVER, UNNAMED
 from raytrace_analyze.schema import DECODED, Kind, Status
-from raytrace_analyze.span_names import DRIVER_SPAN, RUN_SUFFIX
+from raytrace_analyze.span_names import DRIVER_SPAN, RUN_SUFFIX, SUBMIT_SUFFIX
 from raytrace_analyze.table.events.rows import made_up_id
 
 TOLD_BY = "raytrace_analyze.told_by"
@@ -95,7 +95,7 @@ def _submits(attempts: pl.DataFrame) -> pl.DataFrame:
             kind=pl.lit("PRODUCER", Kind),
             status=pl.lit("UNSET", Status),
             function="name",
-            name=pl.col("name").fill_null("task") + " ray.remote",
+            name=pl.col("name").fill_null("task") + SUBMIT_SUFFIX,
             submitted_task_id="task_id",
             span_id=_ids("submit", "session", "task_id"),
         )

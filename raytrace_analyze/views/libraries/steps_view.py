@@ -9,6 +9,7 @@ from rich.table import Table
 
 from raytrace_analyze.analyses.libraries.steps import Steps
 from raytrace_analyze.function_names import DRIVER, short_name
+from raytrace_analyze.span_names import SUBMIT_SUFFIX
 from raytrace_analyze.units import bytes_text, count_text, duration_text, share_text
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
@@ -156,7 +157,7 @@ def _calls(calls: pl.DataFrame, top: int) -> Table:
         slowest = "" if row["function"] is None else short_name(row["function"])
         on = f" on {row['on']}" if row["on"] else ""
         shown.add_row(
-            short_name(row["call"]).removesuffix(" ray.remote"),
+            short_name(row["call"]).removesuffix(SUBMIT_SUFFIX),
             (row["at"] or "").rpartition("/")[2],
             f"{row['calls']:,}",
             duration_text(row["took_ns"]),
