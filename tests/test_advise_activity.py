@@ -250,6 +250,32 @@ def test_a_process_for_each_run_is_no_first_runs_alone() -> None:
     assert "process-per-run" not in shared and "cold-workers" in shared
 
 
+def actors(one_by_one: bool) -> pl.DataFrame:
+    """
+    d  |c0|~~ start: 150 ms ~~|init|call|  |c1|~~ start ~~|init|call|  ...      four actors, a process each
+    """
+    rows: list[Row] = []
+    for number in range(4):
+        at, actor = (300 * number if one_by_one else 4 * number), {"actor_id": f"a{number}", "worker_id": f"w{number}"}
+        made, called = f"M{number}", f"C{number}"
+        rows += [
+            submit(f"m{number}", at * MS, (at + 2) * MS, "driver", submitted_task_id=made, function="A.__init__"),
+            run(f"i{number}", (at + 150) * MS, (at + 152) * MS, f"m{number}", made, function="A.__init__", **actor),
+            submit(f"c{number}", (at + 2) * MS, (at + 3) * MS, "driver", submitted_task_id=called, function="A.work"),
+            run(f"r{number}", (at + 154) * MS, (at + 250) * MS, f"c{number}", called, function="A.work", **actor),
+            wait(f"w{number}", (at + 14) * MS, (at + 255) * MS, "driver", [called]),
+        ]
+    return table(span("driver", 0, 1200 * MS, name="ray.driver"), *rows, recorded=True)
+
+
+def test_a_process_for_each_actor_of_many_in_turn_is_no_first_runs_alone() -> None:
+    found = findings(actors(one_by_one=True))
+    assert "3 of 4 actors `A` were created after others of them had done their last" in found["process-per-run"]["what"]
+    assert found["process-per-run"]["saved_ns"] > 3 * 130 * MS and not found["process-per-run"]["first_run_only"]
+    together = findings(actors(one_by_one=False))
+    assert "process-per-run" not in together and "cold-workers" in together
+
+
 def small(name: str = "f") -> pl.DataFrame:
     """
     d  |s0|s1|s2 ...|.............. get ..........................|

@@ -29,7 +29,7 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
     waited = starting + loading
     # What has to start again after a failure would not, without that.
     waited[flags(facts.spans.get_column("attempt") > 0)] = 0
-    again = _again(facts, waited)
+    again = np.concatenate([_again(facts, waited), _created_again(facts, waited)])
     yield from _of_each_run(facts, again, waited)
     waited[again] = 0
     # Every run takes a moment to be looked up; where nothing was cold that is all.
@@ -69,11 +69,36 @@ def _again(facts: Facts, waited: Nanos) -> RowIds:
     alone = about.filter(pl.len().over("session", "worker_id") == 1, pl.col("worker_id").is_not_null())
     began = pl.col("start") - pl.Series(waited).gather(alone.get_column("row"))
     free = pl.col("end").min().over("session", "node_id", "function") <= began
-    again = alone.filter(free, began < pl.col("start") - _COLD_NS).get_column("row").to_numpy()
-    functions = np.array([facts.functions[row] for row in again.tolist()], dtype=np.str_)
+    return _where_usual(facts, alone.filter(free, began < pl.col("start") - _COLD_NS))
+
+
+def _created_again(facts: Facts, waited: Nanos) -> RowIds:
+    """Give the creations of actors that needed a new process, though an actor of their class had done its last call.
+
+    Nobody else gets the process of an actor: each new one pays, on any cluster.
+    """
+    of_actors = facts.runs[facts.relations.actor[facts.runs] >= 0]
+    about = facts.spans.select("session", "node_id", "function")[of_actors].with_columns(
+        row=pl.Series(of_actors),
+        actor=pl.Series(facts.relations.actor[of_actors]),
+        start=pl.Series(facts.start[of_actors]),
+        end=pl.Series(facts.end[of_actors]),
+        is_creation=pl.Series(facts.relations.is_creation[of_actors]),
+    )
+    created = about.with_columns(last_end=pl.col("end").max().over("actor")).filter("is_creation")
+    began = pl.col("start") - pl.Series(waited).gather(created.get_column("row"))
+    free = pl.col("last_end").min().over("session", "node_id", "function") <= began
+    return _where_usual(facts, created.filter(free, began < pl.col("start") - _COLD_NS))
+
+
+def _where_usual(facts: Facts, found: pl.DataFrame) -> RowIds:
+    """Give the rows of runs (`row`) of those functions of which at least half of all runs are among them."""
+    rows = found.get_column("row").to_numpy()
+    functions = np.array([facts.functions[row] for row in rows.tolist()], dtype=np.str_)
     names, times = np.unique(functions, return_counts=True)
     often = [name for name, many in zip(names, times, strict=True) if 2 * many >= len(facts.runs_by_function[name])]
-    return again[np.isin(functions, often)]
+    kept: RowIds = rows[np.isin(functions, often)]
+    return kept
 
 
 def _of_each_run(facts: Facts, again: RowIds, waited: Nanos) -> Iterator[Candidate]:
@@ -85,7 +110,9 @@ def _of_each_run(facts: Facts, again: RowIds, waited: Nanos) -> Iterator[Candida
         yield Candidate(
             Pattern.PROCESS_PER_RUN,
             function,
-            words.process_per_run(function, rows.size, of_all, waited_ns=waited[rows].tolist()),
+            (words.process_per_actor if facts.relations.actor[rows[0]] >= 0 else words.process_per_run)(
+                function, rows.size, of_all, waited_ns=waited[rows].tolist()
+            ),
             shorten_lags(facts.graph, rows, waited[rows]),
             rows,
         )

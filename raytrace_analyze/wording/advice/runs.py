@@ -114,6 +114,18 @@ def process_per_run(function: str, runs: int, of_all: int, *, waited_ns: list[in
     )
 
 
+def process_per_actor(function: str, actors: int, of_all: int, *, waited_ns: list[int]) -> Words:
+    """Say of actors of a class (`function`: their creation) that each started a process, though earlier ones ended."""
+    of_class = name_of(function.removesuffix(".__init__"))
+    return Words(
+        f"{actors:,} of {count_text(of_all, 'actor')} {of_class} were created after others of them had done their last "
+        f"call, in a new worker process each: {duration_text(sum(waited_ns))} of starting processes and loading code "
+        f"in all, {duration_text(max(waited_ns))} at most",
+        "give the work to actors that are there already (Ray Tune: `reuse_actors=True`), or import less where their "
+        "class is defined (this is what no such starts would save)",
+    )
+
+
 def idle_tasks(
     function: str, *, cpus: float, idle_ns: int, of_ns: int, what: str, place: str, starved: int, could_ask: float
 ) -> Words:
