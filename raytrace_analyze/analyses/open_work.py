@@ -19,11 +19,11 @@ from raytrace_analyze.attributes import (
     json_of,
     parse_resources,
 )
+from raytrace_analyze.span_names import KILL
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 WAITER = "waiter"
 RUNS, WAITS, PENDING = "runs", "waits", "pending"
-_KILL = "ray.kill"
 _NO_ACTOR = "f" * 32
 """Where a task id has the actor's id, that of a plain task has this (but for the job's part at its end)."""
 
@@ -107,7 +107,7 @@ def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
             cluster[name] = max(cluster.get(name, 0), amount)
     found.edges.extend(_of_pending(found, pending, running, on_slot, cluster))
     found.edges.extend(_of_resources(found, pending, running, submits))
-    killed = set(spans.filter(pl.col("name") == _KILL).get_column("actor_id"))
+    killed = set(spans.filter(pl.col("name") == KILL).get_column("actor_id"))
     _take_cpus(found, pending, [row for row in submits if _actor_of(row) not in killed], cluster)
     found.edges.extend(_of_locks(found, running, work))
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
