@@ -23,6 +23,9 @@ _LAST_WORDS = rb"memory allocation of \d+ bytes failed|thread '.*' (\(\d+\) )?pa
 """What a library says when it gives up, in many lines."""
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DRAIN_S = 1.0
+_DYING_S = 5.0
+"""How long a process may live on after the last words of a library: threads can wait for ever for one that is gone."""
+_LOOK_S = 0.5
 
 
 def is_limited() -> bool:
@@ -53,6 +56,8 @@ def run_apart(work: Callable[[], None]) -> NoReturn:
     os.dup2(saying, 2)
     for descriptor in (said, done, saying):
         os.close(descriptor)
+    # numpy's would wait for ever for threads of its own that could not be started; nothing here needs more than one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Of libraries: that a part of them cannot be loaded.
     warnings.simplefilter("ignore")
     sys.excepthook = lambda *_: None
@@ -68,19 +73,24 @@ def run_apart(work: Callable[[], None]) -> NoReturn:
 
 def _end_like(child: int, said: int, done: int) -> NoReturn:
     """Pass on what a child says and what signals come, and end as it ended."""
-    passing = threading.Thread(target=_pass_on, args=(said,), daemon=True)
+    last_words = threading.Event()
+    passing = threading.Thread(target=_pass_on, args=(said, last_words), daemon=True)
     passing.start()
-    found = 0
+    found, left_s = 0, _DYING_S
     while not found:
-        came = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
-        if came.si_signo == signal.SIGCHLD:
+        came = signal.sigtimedwait({*_PASSED_ON, signal.SIGCHLD}, _LOOK_S)
+        if came is None:
+            left_s -= _LOOK_S * last_words.is_set()
+            if left_s <= 0:
+                os.kill(child, signal.SIGKILL)
+        elif came.si_signo == signal.SIGCHLD:
             found, status = os.waitpid(child, os.WNOHANG)
         elif came.si_code <= 0:  # sent to this process; what a terminal sends, the child has got, too
             os.kill(child, came.si_signo)
     passing.join(_DRAIN_S)
     code = os.waitstatus_to_exitcode(status)
     # A library that exits does so with what is a failed gate here.
-    gave_up = code == EXIT_GATE_FAILED and not _has_come(done)
+    gave_up = left_s <= 0 or (code == EXIT_GATE_FAILED and not _has_come(done))
     if gave_up or code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS):
         os.write(2, f"raytrace-analyze: {NOT_ENOUGH}\n".encode())
         os._exit(EXIT_USAGE)
@@ -94,10 +104,11 @@ def _has_come(done: int) -> bool:
     return False
 
 
-def _pass_on(said: int) -> None:
+def _pass_on(said: int, last_words: threading.Event) -> None:
     with open(said, "rb") as lines:
         for line in lines:
             if re.match(_LAST_WORDS, line):
+                last_words.set()
                 break
             if not re.match(_COMPLAINTS, line):
                 os.write(2, line)

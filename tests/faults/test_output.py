@@ -166,6 +166,22 @@ def test_no_memory_is_one_line(tmp_path: Path, size: int) -> None:
     assert (done.returncode, done.stderr) in ((0, ""), (2, told))
 
 
+def test_a_process_that_hangs_after_a_librarys_last_words_is_ended() -> None:
+    program = """
+import sys, time
+from raytrace_analyze.limited_memory import run_apart
+
+def hang():
+    print("thread 'polars-1' panicked at pool.rs:1: no thread", file=sys.__stderr__, flush=True)
+    time.sleep(1000)
+
+run_apart(hang)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("raytrace-analyze: there is not enough memory for this")
+
+
 def test_a_gate_and_what_is_told_of_damage_are_the_same_where_memory_is_limited(tmp_path: Path) -> None:
     limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (1 << 40, 1 << 40))
     for arguments in (("diff", OTHER, SPANS, "--fail-over", "0%"), ("stats", tmp_path / "none")):
