@@ -26,12 +26,18 @@ _DRAIN_S = 1.0
 _DYING_S = 5.0
 """How long a process may live on after the last words of a library: threads can wait for ever for one that is gone."""
 _LOOK_S = 0.5
+_TIGHT = 4 << 30
+"""With less address space (bytes) threads take more of it than they are worth."""
 
 
 def is_limited() -> bool:
     """Tell whether this process may have less memory than there is."""
-    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
-    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in kinds)
+    return bool(_limits())
+
+
+def _limits() -> list[int]:
+    limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return [limit for limit in limits if limit != resource.RLIM_INFINITY]
 
 
 def run_apart(work: Callable[[], None]) -> NoReturn:
@@ -56,8 +62,10 @@ def run_apart(work: Callable[[], None]) -> NoReturn:
     os.dup2(saying, 2)
     for descriptor in (said, done, saying):
         os.close(descriptor)
-    # numpy's would wait for ever for threads of its own that could not be started; nothing here needs more than one.
+    # Libraries wait for ever for threads of theirs that could not be started, or that got no memory.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if min(_limits()) < _TIGHT:
+        os.environ.setdefault("POLARS_MAX_THREADS", "1")
     # Of libraries: that a part of them cannot be loaded.
     warnings.simplefilter("ignore")
     sys.excepthook = lambda *_: None

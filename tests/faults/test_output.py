@@ -177,6 +177,7 @@ def hang():
 
 run_apart(hang)
 """
+    program = f"import resource; resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))\n{program}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("raytrace-analyze: there is not enough memory for this")
