@@ -48,7 +48,8 @@ class ProblemList:
 
     def take(self) -> tuple[Problem, ...]:
         """Give what is certain by now: not the latest damage, as it may go on."""
-        ready, self._ready = self._ready, []
+        # What is wrong within a record turns out later than what is none.
+        ready, self._ready = sorted(self._ready, key=_place), []
         return tuple(ready)
 
     def finish(self) -> tuple[Problem, ...]:
@@ -72,6 +73,10 @@ class ProblemList:
             return
         self._given += 1
         self._ready.append(Problem(kind, self._path, offset, detail))
+
+
+def _place(problem: Problem) -> tuple[bool, int]:
+    return problem.offset is None, problem.offset or 0
 
 
 def loss(path: str, lost: int, because: str) -> Problem:

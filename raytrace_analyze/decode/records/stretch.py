@@ -14,8 +14,10 @@ from raytrace_analyze.decode.records.record import NOT_AS_TYPED, Record
 
 _decoder = msgspec.json.Decoder(Record)
 
-LARGE_BYTES = 256 << 10
+LARGE_BYTES = 1 << 20
 """From this much on, looking for what is laid out alike pays."""
+_OF_KNOWN_BYTES = 256 << 10
+"""The same where it is known already how records of the file are laid out."""
 _MOST_OTHERS = 0.5
 """The share of records that may be like none, for it to pay."""
 
@@ -43,7 +45,7 @@ def read_stretch(data: bytes, known: list[Layout] | None = None) -> Stretch:
     Given the layouts of the file's records that are `known`, to which it adds those that it meets, it may give whole
     columns in place of records.
     """
-    if known is not None and len(data) >= LARGE_BYTES:
+    if known is not None and len(data) >= (_OF_KNOWN_BYTES if known else LARGE_BYTES):
         found = _read_alike(data, known)
         if found is not None:
             return found
