@@ -10,7 +10,7 @@ _MOST = 1000
 
 
 class ProblemList:
-    """The problems of one file, in the order of their offsets.
+    """The problems of one file, those that are taken at a time in the order of their offsets.
 
     Adjacent stretches of damage become one problem, and after the first 1000 the rest is only counted.
     """
