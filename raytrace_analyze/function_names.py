@@ -26,6 +26,9 @@ RAYS_OWN = "(Ray's own)"
 OPERATOR_TASKS = "ray.data._internal."
 """What the names of all tasks begin with that Ray Data runs for its operators."""
 
+MAP_WORKER = "MapWorker("
+"""What the functions begin with that run on the actors of an operator of Ray Data."""
+
 EXECUTOR = "StreamingExecutor.run"
 """What the thread that drives an execution of Ray Data runs, as our hook names it."""
 

@@ -33,7 +33,7 @@ def _waiting(facts: Facts) -> Iterator[Candidate]:
     gave_back, _ = wakers.find(waits, facts.start[waits], facts.end[waits])
     waits, gave_back = waits[gave_back >= 0], gave_back[gave_back >= 0]
     caller = facts.relations.structure.run_above[waits]
-    names = np.array([facts.functions[row] for row in caller.tolist()], dtype=np.str_)
+    names = facts.functions_of(caller)
     for name in np.unique(names).tolist():
         rows, given = waits[names == name], gave_back[names == name]
         took = facts.end[rows] - facts.start[rows]

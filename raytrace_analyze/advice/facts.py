@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from raytrace_analyze.advice.program.files import SourceFiles
@@ -232,6 +233,10 @@ class Facts:
         listed = pl.DataFrame({"function": self.spans.get_column("function").gather(self.runs), "row": self.runs})
         grouped = listed.group_by("function", maintain_order=True).agg("row").sort("function", nulls_last=True)
         return {function or DRIVER: rows.to_numpy() for function, rows in zip(*grouped.get_columns(), strict=True)}
+
+    def functions_of(self, rows: RowIds) -> npt.NDArray[np.str_]:
+        """Give the functions of some rows."""
+        return np.array([self.functions[row] for row in rows.tolist()], dtype=np.str_)
 
     def caller(self, row: int) -> str:
         """Give the function in which a wait or a submit stands."""

@@ -11,7 +11,7 @@ from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.attributes import PROCESS_CPU_NS, UNIT, told
 from raytrace_analyze.replay.rewrite import ask_for_cpus
 from raytrace_analyze.table.lineage import RowIds
-from raytrace_analyze.trace.samples import Sampled, cpu_ns, read_samples
+from raytrace_analyze.trace.samples import FOR_OWN_THREADS, Sampled, cpu_ns, read_samples
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as words
 
@@ -24,7 +24,6 @@ _MORE = 1.5
 _LOCKS = ("lock", "acquire", ".__enter__", "semaphore", "flock", "lockf")
 _OTHER_PROCESSES = ("subprocess.", "os.wait", "os.system", "multiprocessing.")
 """What waits for a process of the task's own: nobody knows how much CPU that takes."""
-_OTHER_THREADS = ("concurrent.futures.", "threading.Thread.join")
 _NOT_MUCH = 0.03
 """What part of the time a process takes that only waits, beside what its threads do."""
 _FEWEST = 2
@@ -92,7 +91,7 @@ def _of_function(facts: Facts, function: str, runs: RowIds, samples: dict[int, S
             )
         return
     idle = sum(took for _, _, took in _stretches(facts, runs, samples))
-    most = _NOT_MUCH if place.what.startswith(_OTHER_THREADS) else 1 - _MOSTLY
+    most = _NOT_MUCH if place.what.startswith(FOR_OWN_THREADS) else 1 - _MOSTLY
     works_elsewhere = place.what.startswith(_OTHER_PROCESSES) or _process_cpu(facts, runs).sum() > most * own
     if idle < _MOSTLY * own or works_elsewhere:
         return

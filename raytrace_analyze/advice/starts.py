@@ -94,7 +94,7 @@ def _created_again(facts: Facts, waited: Nanos) -> RowIds:
 def _where_usual(facts: Facts, found: pl.DataFrame) -> RowIds:
     """Give the rows of runs (`row`) of those functions of which at least half of all runs are among them."""
     rows = found.get_column("row").to_numpy()
-    functions = np.array([facts.functions[row] for row in rows.tolist()], dtype=np.str_)
+    functions = facts.functions_of(rows)
     names, times = np.unique(functions, return_counts=True)
     often = [name for name, many in zip(names, times, strict=True) if 2 * many >= len(facts.runs_by_function[name])]
     kept: RowIds = rows[np.isin(functions, often)]
@@ -102,7 +102,7 @@ def _where_usual(facts: Facts, found: pl.DataFrame) -> RowIds:
 
 
 def _of_each_run(facts: Facts, again: RowIds, waited: Nanos) -> Iterator[Candidate]:
-    functions = np.array([facts.functions[row] for row in again.tolist()], dtype=np.str_)
+    functions = facts.functions_of(again)
     for function in np.unique(functions).tolist():
         rows = again[functions == function]
         rows = rows[np.argsort(-waited[rows], kind="stable")]

@@ -48,7 +48,7 @@ def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
     looked, for_run = np.concatenate([asked, questions]), np.concatenate([run, changed_by])
     asleep = _sleeps(structure, clock_shift, rows, looked)
     between = _between(structure, asleep, looked, for_run)
-    outside = np.flatnonzero(asleep.loops)
+    outside = np.flatnonzero(asleep.can_end)
     outside = outside[~_overlap(asleep, outside, between) & ~_for_others(structure, asleep, outside, waits)]
     whole = _whole_waits(structure, asked, run)
     parts = (
@@ -111,7 +111,8 @@ class _Sleeps:
     row: RowIds
     start: Nanos
     end: Nanos
-    loops: RowIds
+    can_end: RowIds
+    """Whether it can end any time, for something that is not known: 1 or 0."""
     flow_of_wait: RowIds
     """By wait that was asked about: the run or driver whose thread it is in, -1 for none that was looked at."""
 
@@ -133,8 +134,8 @@ def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds
     lazy = np.array([row for row in of.tolist() if row in sampled and sampled[row].does_little], dtype=np.int64)
     lazy = np.intersect1d(lazy, flow)
     found = np.concatenate([known, _short_gaps(structure, rows, lazy, known)])
-    row, start, end, loops = found[np.lexsort((found[:, 1], found[:, 0]))].T
-    return _Sleeps(row, start, end, loops, flow)
+    row, start, end, can_end = found[np.lexsort((found[:, 1], found[:, 0]))].T
+    return _Sleeps(row, start, end, can_end, flow)
 
 
 def _short_gaps(structure: Structure, rows: RowIds, flows: RowIds, known: RowIds) -> RowIds:
@@ -180,11 +181,14 @@ def _between(structure: Structure, asleep: _Sleeps, wait: RowIds, run: RowIds) -
 
 def _for_others(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: RowIds) -> Flags:
     """Tell the sleeps for most of which other threads or coroutines of the same flow waited for something of Ray's."""
-    flow = sampled_above(structure, waits, of_any_thread=True)
+    by_flow = _ByRow(sampled_above(structure, waits, of_any_thread=True))
     covers = np.zeros(sleep.size, dtype=np.bool_)
     for number, one in enumerate(sleep.tolist()):
         start, end = asleep.start[one], asleep.end[one]
-        inside = waits[(flow == asleep.row[one]) & (structure.start[waits] < end) & (structure.end[waits] > start)]
+        inside = waits[by_flow.of(asleep.row[one])]
+        inside = inside[(structure.start[inside] < end) & (structure.end[inside] > start)]
+        if inside.size == 0:
+            continue
         since, until = np.maximum(structure.start[inside], start), np.minimum(structure.end[inside], end)
         together = covered(np.zeros_like(inside), since, until).get_column("covered_ns").sum()
         covers[number] = 2 * together > end - start
@@ -193,8 +197,22 @@ def _for_others(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: Row
 
 def _overlap(asleep: _Sleeps, sleep: RowIds, naps: Naps) -> Flags:
     """Tell the sleeps of which some is a nap of the same thread already."""
+    by_row = _ByRow(naps.row)
     found = np.zeros(sleep.size, dtype=np.bool_)
     for number, one in enumerate(sleep.tolist()):
-        same = (naps.row == asleep.row[one]) & (naps.start < asleep.end[one]) & (naps.end > asleep.start[one])
-        found[number] = bool(same.any())
+        same = by_row.of(asleep.row[one])
+        found[number] = bool(((naps.start[same] < asleep.end[one]) & (naps.end[same] > asleep.start[one])).any())
     return found
+
+
+class _ByRow:
+    """Where in an array each number stands, found without going through all of it."""
+
+    def __init__(self, rows: RowIds) -> None:
+        self._order = np.argsort(rows, kind="stable")
+        self._sorted = rows[self._order]
+
+    def of(self, row: int) -> RowIds:
+        """Give the places of a number."""
+        first, last = np.searchsorted(self._sorted, (row, row + 1))
+        return self._order[first:last]

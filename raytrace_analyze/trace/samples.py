@@ -28,7 +28,9 @@ _MOST = 0.5
 Place = tuple[str, str]
 """In what a thread was idle, and where in the program."""
 
-_FOR_OTHERS = ("ray.", "threading.Thread.join", "concurrent.futures.")
+FOR_OWN_THREADS = ("threading.Thread.join", "concurrent.futures.")
+"""In what a thread is idle that waits for others of its process."""
+_FOR_OTHERS = ("ray.", *FOR_OWN_THREADS)
 IS_FOR_OTHERS = rf'"in":\s*"(?:{"|".join(map(re.escape, _FOR_OTHERS))})'
 """What the text of a stretch has (a regular expression) that `is_for_others`."""
 

@@ -8,15 +8,13 @@ import polars as pl
 
 from raytrace_analyze import attributes
 from raytrace_analyze.attributes import json_of, told
-from raytrace_analyze.function_names import is_rays_own
+from raytrace_analyze.function_names import MAP_WORKER, OPERATOR_TASKS, is_rays_own
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.table.operators import OPERATOR_SPAN
 
 _INPUT = "Input"
 """Ray Data's name of what only holds blocks that are there already."""
-_DATA = r"^ray\.data\._internal\."
-_MAP_WORKER = r"^MapWorker\("
 _METHOD = r"\.[a-z_]+$"
 _CONTROL = r"\.(__init__|__ray_ready__|__ray_terminate__|get_location)$"
 """Methods of an operator's actors that do none of its work."""
@@ -108,8 +106,8 @@ def _owned(trace: PreparedTrace) -> pl.DataFrame:
         "function",
         operator_id=told(pl.col("attributes"), attributes.OPERATOR),
         is_data=(
-            told(pl.col("attributes"), "ray.function").str.contains(_DATA)
-            | pl.col("function").str.contains(_MAP_WORKER)
+            told(pl.col("attributes"), "ray.function").str.starts_with(OPERATOR_TASKS)
+            | pl.col("function").str.starts_with(MAP_WORKER)
         ).fill_null(False),
     )
     owned = pl.DataFrame({"row": rows}).hstack(
@@ -124,7 +122,7 @@ def _operator_name(function: str) -> pl.Expr:
     """Name an operator by what its tasks are called: of an actor's methods all are one operator's."""
     name = pl.col(function)
     of_actor = name.str.extract(r"^MapWorker\((.*)\)\.[a-z_]+$")
-    return pl.coalesce(of_actor, pl.when(name.str.contains(_MAP_WORKER)).then(name.str.replace(_METHOD, "")), name)
+    return pl.coalesce(of_actor, pl.when(name.str.starts_with(MAP_WORKER)).then(name.str.replace(_METHOD, "")), name)
 
 
 def _told(trace: PreparedTrace) -> pl.DataFrame:

@@ -1,8 +1,10 @@
 """Which of Ray's libraries a job uses, told from what its spans are called."""
 
+import re
+
 import polars as pl
 
-from raytrace_analyze.function_names import OPERATOR_TASKS
+from raytrace_analyze.function_names import MAP_WORKER, OPERATOR_TASKS
 from raytrace_analyze.vocabulary import Library
 
 _NAMES = {
@@ -12,7 +14,7 @@ _NAMES = {
 }
 """What names of spans begin with."""
 _FUNCTIONS = {
-    Library.DATA: r"^MapWorker\(",
+    Library.DATA: f"^{re.escape(MAP_WORKER)}",
     Library.SERVE: "ServeReplica:",
     Library.TRAIN: r"(^|\.)RayTrainWorker\.",
     Library.TUNE: r"(^|\.)ImplicitFunc\.train",
