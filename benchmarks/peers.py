@@ -1,6 +1,8 @@
 """What others do with the same files: the named peers of the benchmarks, each a program of its own.
 
     python -m benchmarks.peers duckdb FOLDER OUTPUT       # bare read_json into zstd Parquet, the columns given
+    python -m benchmarks.peers duckdb-otlp FOLDER OUTPUT  # the same of OTLP JSON, its documents unnested
+    python -m benchmarks.peers duckdb-jaeger FOLDER OUTPUT
     python -m benchmarks.peers pandas FOLDER              # every line to a row, the nested fields normalised
     python -m benchmarks.peers quantiles TABLE            # the quantiles of `stats`, as a bare polars query
     python -m benchmarks.peers copy TABLE OUTPUT          # DuckDB's zstd Parquet of the same columns
@@ -40,6 +42,40 @@ def duckdb_ingest(folder: str, output: str) -> int:
     source = f"read_json({names!r}, format='{shape}', columns={{{columns}}}, maximum_object_size={_LARGEST_OBJECT})"
     query = f"COPY (SELECT * FROM {source}) TO '{output}' (FORMAT parquet, COMPRESSION zstd)"
     return int(duckdb.execute(query).fetchone()[0])  # type: ignore[index]
+
+
+_OTLP = (
+    "STRUCT(resource JSON, scopeSpans STRUCT(scope JSON, spans STRUCT(traceId VARCHAR, spanId VARCHAR, "
+    "parentSpanId VARCHAR, name VARCHAR, kind INTEGER, startTimeUnixNano VARCHAR, endTimeUnixNano VARCHAR, "
+    "attributes JSON, status JSON, events JSON, links JSON)[])[])[]"
+)
+_JAEGER = (
+    "STRUCT(traceID VARCHAR, spans STRUCT(traceID VARCHAR, spanID VARCHAR, operationName VARCHAR, startTime BIGINT, "
+    'duration BIGINT, processID VARCHAR, "references" JSON, tags JSON, logs JSON)[], processes JSON)[]'
+)
+
+
+def duckdb_otlp(folder: str, output: str) -> int:
+    """Read all documents as JSON with the columns given, and write a row a span."""
+    groups = "SELECT unnest(scopeSpans) AS scope, resource FROM (SELECT unnest(one, recursive := true) FROM {source})"
+    spans = f"SELECT unnest(scope.spans) AS span, resource FROM ({groups})"
+    return _unnested(folder, output, "resourceSpans", _OTLP, f"SELECT unnest(span), resource FROM ({spans})")
+
+
+def duckdb_jaeger(folder: str, output: str) -> int:
+    """Read all documents as JSON with the columns given, and write a row a span."""
+    spans = "SELECT unnest(one.spans) AS span FROM {source}"
+    return _unnested(folder, output, "data", _JAEGER, f"SELECT unnest(span) FROM ({spans})")
+
+
+def _unnested(folder: str, output: str, member: str, dtype: str, query: str) -> int:
+    import duckdb
+
+    names = sorted(map(str, Path(folder).iterdir()))
+    documents = f"read_json({names!r}, columns={{{member}: '{dtype}'}}, maximum_object_size={_LARGEST_OBJECT})"
+    rows = query.format(source=f"(SELECT unnest({member}) AS one FROM {documents})")
+    copied = duckdb.execute(f"COPY ({rows}) TO '{output}' (FORMAT parquet, COMPRESSION zstd)").fetchone()
+    return int(copied[0])  # type: ignore[index]
 
 
 def pandas_ingest(folder: str) -> int:
@@ -106,6 +142,8 @@ def networkx_paths(table: str) -> int:
 
 PEERS = {
     "duckdb": duckdb_ingest,
+    "duckdb-otlp": duckdb_otlp,
+    "duckdb-jaeger": duckdb_jaeger,
     "pandas": pandas_ingest,
     "quantiles": quantiles,
     "copy": copy,

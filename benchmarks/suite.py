@@ -83,18 +83,15 @@ def ingest(case: Case) -> list[Row]:
     """Measure `merge` of every format beside DuckDB; pandas and jq where that does not take too long."""
     rows = []
     copied = str(case.folder / "peer.parquet")
-    for format in ("hook", *FORMATS[:2]):
+    for format in ("hook", *FORMATS):
         folder = case.files(format)
         table = case.table if format == "hook" else case.folder / f"{format}.parquet"
         merge = ours("merge", folder, "-o", table)
-        mine, peer = run_pairs(merge, python("benchmarks.peers", "duckdb", str(folder), copied), repeat=case.repeat)
+        reader = f"duckdb-{format}" if format in ("otlp", "jaeger") else "duckdb"
+        mine, peer = run_pairs(merge, python("benchmarks.peers", reader, str(folder), copied), repeat=case.repeat)
         count = pl.scan_parquet(table).select(pl.len()).collect().item()
         check(count == int(peer.output) and (format == "stock" or count == case.spans), f"{count:,} spans in {format}")
         rows.append(row(case, f"merge, {format}", mine, "DuckDB", peer))
-    for format in FORMATS[2:]:
-        table = case.folder / f"{format}.parquet"
-        mine = run(ours("merge", case.files(format), "-o", table), repeat=case.repeat)
-        rows.append(row(case, f"merge, {format}", mine))
     same = ["name", "kind", "start", "end", "task_id", "function", "job_id"]
     tables = [pl.read_parquet(case.folder / f"{name}.parquet", columns=same) for name in ("spans", "pretty", "otlp")]
     check(all(one.equals(tables[0]) for one in tables), "hook, pretty and otlp differ")

@@ -52,7 +52,12 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
                 lines, size, depth = [], 0, 0
             if not size:
                 begin = offset
-                if not line.strip(_BLANK):
+                text = line.strip(_BLANK)
+                if not text:
+                    continue
+                value = _sound(text) if len(line) <= MAX_DOCUMENT_BYTES else None
+                if value is not None:
+                    yield begin, value
                     continue
             size += len(line)
             if size <= MAX_DOCUMENT_BYTES:
@@ -92,11 +97,18 @@ def _is_utf_8(text: bytes) -> bool:
     return True
 
 
-def _decoded(text: bytes) -> Any:
+def _sound(text: bytes) -> Any:
+    """Decode a document that has nothing wrong with it; None for any other."""
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(text) if _is_utf_8(text) else None
     except NOT_AS_TYPED:
-        pass
+        return None
+
+
+def _decoded(text: bytes) -> Any:
+    value = _sound(text)
+    if value is not None:
+        return value
     try:
         return json.loads(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ _KINDS = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _STATUSES = ("UNSET", "OK", "ERROR")
 _START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*\[?\s*\{\s*"resource_?[sS]pans"\s*:')
 _HEX = re.compile(r"(?:[0-9a-fA-F]{16}){1,2}")
+_INTEGER = re.compile("-?[0-9]+", re.ASCII)
 _UINT64 = 2**64 - 1
 
 
@@ -92,12 +94,15 @@ def _link(link: Any) -> dict[str, Any]:
     return {"context": context, "attributes": attributes_of(_member(link, "attributes"))}
 
 
-def _member(value: Any, *keys: str) -> Any:
+def _member(value: Any, key: str, *others: str) -> Any:
     """Give the member under the first key that is there; protobuf's JSON may be in camelCase or as in the schema."""
-    if isinstance(value, dict):
-        for key in keys:
-            if key in value:
-                return value[key]
+    if not isinstance(value, dict):
+        return None
+    if key in value:
+        return value[key]
+    for other in others:
+        if other in value:
+            return value[other]
     return None
 
 
@@ -126,9 +131,14 @@ def attributes_of(key_values: Any) -> dict[str, Any]:
     """Give OTLP's list of keys and typed values as a JSON object."""
     found: dict[str, Any] = {}
     for item in _list(key_values):
-        key = _member(item, "key")
-        if isinstance(key, str):
-            found[key] = value_of(_member(item, "value"))
+        if isinstance(item, dict) and isinstance(key := item.get("key"), str):
+            value = item.get("value")
+            if isinstance(value, dict) and len(value) == 1 and "stringValue" in value:
+                found[key] = value[
+                    "stringValue"
+                ]  # nearly all are texts: to tell kinds apart takes several times as long
+            else:
+                found[key] = value_of(value)
     return found
 
 
@@ -137,7 +147,7 @@ def value_of(value: Any) -> Any:
     if not isinstance(value, dict) or not value:
         return None
     key, content = next(iter(value.items()))
-    match key.replace("_", "").lower():
+    match _kind_of_value(key):
         case "intvalue":
             return _integer(content)
         case "doublevalue":
@@ -150,8 +160,13 @@ def value_of(value: Any) -> Any:
             return content
 
 
+@lru_cache(maxsize=256)
+def _kind_of_value(key: str) -> str:
+    return key.replace("_", "").lower()
+
+
 def _integer(content: Any) -> Any:
-    if isinstance(content, str) and len(content) <= 20 and re.fullmatch(r"-?[0-9]+", content):
+    if isinstance(content, str) and len(content) <= 20 and _INTEGER.fullmatch(content):
         return int(content)
     return content
 

@@ -12,6 +12,9 @@ from raytrace_analyze.decode.records.columns import as_raw, build_frame, empty_f
 from raytrace_analyze.decode.records.record import Record
 from raytrace_analyze.model import Decoded
 
+_WORTH_A_FRAME = 4096
+"""So many records become a frame: to build one takes as long as to decode several hundred."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -57,17 +60,31 @@ def frame_of(batches: Sequence[Batch]) -> pl.DataFrame:
     return frame
 
 
+def _enough(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """Give as many batches together as a frame is worth; one alone that has its columns already."""
+    together: list[Batch] = []
+    count = 0
+    for batch in batches:
+        if together and (batch.raw is not None or count >= _WORTH_A_FRAME):
+            yield together
+            together, count = [], 0
+        together.append(batch)
+        count += batch.count if batch.raw is None else _WORTH_A_FRAME
+    if together:
+        yield together
+
+
 def _raw_of(batch: Batch) -> pl.DataFrame:
     return (as_raw(batch.records) if batch.raw is None else batch.raw).with_columns(source=pl.lit(batch.source))
 
 
 def decode_batches(batches: Iterable[Batch], problems: ProblemList) -> Iterator[Decoded]:
-    """Give a frame for each batch as it comes, and what was wrong up to there."""
+    """Give a frame for some batches as they come, and what was wrong up to there."""
     frame: pl.DataFrame | None = None
-    for batch in batches:
+    for together in _enough(batches):
         if frame is not None:
             yield Decoded(frame, problems.take())
-        frame = frame_of([batch])
+        frame = frame_of(together)
     rest = problems.finish()
     if frame is not None or rest:
         yield Decoded(empty_frame() if frame is None else frame, rest)

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -9,6 +10,9 @@ import msgspec
 from raytrace_analyze.decode.records.record import Context, Record, Status
 
 _LAST_NS = 2**63 - 1
+_encode = msgspec.json.Encoder().encode
+_LIKE_NAN = b"null"
+"""What stands in place of NaN, too, in what msgspec writes."""
 
 
 def time_text(ns: int) -> str | None:
@@ -16,12 +20,21 @@ def time_text(ns: int) -> str | None:
     if not 0 <= ns <= _LAST_NS:
         return None
     seconds, rest = divmod(ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{_second_text(seconds)}.{rest:09d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second_text(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def raw(value: Any) -> msgspec.Raw:
-    """Write a value as JSON; what only Python can write (NaN, lone surrogates), as Python does."""
-    return msgspec.Raw(json.dumps(value).encode())
+    """Write a value as JSON; what only Python can write (NaN, lone surrogates, large integers), as Python does."""
+    try:
+        text = _encode(value)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        text = _LIKE_NAN
+    return msgspec.Raw(json.dumps(value, separators=(",", ":")).encode() if _LIKE_NAN in text else text)
 
 
 def build_record(
