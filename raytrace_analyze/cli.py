@@ -12,33 +12,8 @@ import typer
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.command_line.configuration import read_defaults
 from raytrace_analyze.command_line.memory import set_limit
-from raytrace_analyze.command_line.on_demand import OnDemand
+from raytrace_analyze.command_line.on_demand import Command, OnDemand
 from raytrace_analyze.command_line.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
-from raytrace_analyze.commands.advise import advise
-from raytrace_analyze.commands.collect import collect
-from raytrace_analyze.commands.critical_path import critical_path
-from raytrace_analyze.commands.demo import demo
-from raytrace_analyze.commands.diff import diff
-from raytrace_analyze.commands.doctor import doctor
-from raytrace_analyze.commands.export import export
-from raytrace_analyze.commands.hang import hang
-from raytrace_analyze.commands.jobs import jobs
-from raytrace_analyze.commands.libraries.data import data
-from raytrace_analyze.commands.libraries.serve import serve
-from raytrace_analyze.commands.libraries.steps import steps
-from raytrace_analyze.commands.libraries.train import train
-from raytrace_analyze.commands.libraries.tune import tune
-from raytrace_analyze.commands.man import man
-from raytrace_analyze.commands.merge import merge
-from raytrace_analyze.commands.record import record
-from raytrace_analyze.commands.report import report
-from raytrace_analyze.commands.stats import stats
-from raytrace_analyze.commands.summary import summary
-from raytrace_analyze.commands.traces import traces
-from raytrace_analyze.commands.tree import tree
-from raytrace_analyze.commands.watch import watch
-from raytrace_analyze.commands.what_if import what_if
-from raytrace_analyze.commands.why import why
 from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
 from raytrace_analyze.limited_memory import NOT_ENOUGH, is_limited
 from raytrace_analyze.printable import printable
@@ -48,17 +23,23 @@ _NOT_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)")
 _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
-_COMMANDS = {
-    COLLECT: (record, collect, merge, doctor, demo),
-    LOOK: (summary, critical_path, stats, jobs, traces, tree, watch),
-    EXPLAIN: (advise, why, what_if, hang, diff),
-    LIBRARIES: (steps, train, tune, data, serve),
-    SHARE: (report, export, man),
+_PANELS = {
+    COLLECT: ("record", "collect", "merge", "doctor", "demo"),
+    LOOK: ("summary", "critical_path", "stats", "jobs", "traces", "tree", "watch"),
+    EXPLAIN: ("advise", "why", "what_if", "hang", "diff"),
+    LIBRARIES: ("libraries.steps", "libraries.train", "libraries.tune", "libraries.data", "libraries.serve"),
+    SHARE: ("report", "export", "man"),
 }
-"""All commands, in the panels of the help and in their order there."""
+"""The modules of all commands, in the panels of the help and in their order there."""
 
-_BEHIND_A_SCRIPT = {"record": {"allow_interspersed_args": False}}
+_SETTINGS_OF = {"record": {"allow_interspersed_args": False}}
 """What stands behind the script is the script's."""
+
+_COMMANDS = {
+    command.name: command
+    for panel, modules in _PANELS.items()
+    for command in (Command(module, panel, _SETTINGS_OF.get(module)) for module in modules)
+}
 
 _SETTINGS: dict[str, Any] = {
     "name": "raytrace-analyze",
@@ -67,11 +48,18 @@ _SETTINGS: dict[str, Any] = {
     "rich_markup_mode": None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-app = typer.Typer(**_SETTINGS)
-for panel, commands in _COMMANDS.items():
-    for command in commands:
-        name = command.__name__.replace("_", "-")
-        app.command(name, rich_help_panel=panel, context_settings=_BEHIND_A_SCRIPT.get(name))(command)
+
+
+def __getattr__(name: str) -> Any:
+    """Give `app`, the Typer app with all commands, which are loaded for it."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    app = typer.Typer(**_SETTINGS)
+    for command in _COMMANDS.values():
+        command.add_to(app)
+    app.callback()(_options)
+    globals()[name] = app
+    return app
 
 
 def _show_version(wanted: bool) -> None:
@@ -82,7 +70,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
@@ -102,11 +89,11 @@ def _options(
 
 
 def make_program() -> Program:
-    """Make the program of its options, and of the commands of `app` as they are asked for."""
+    """Make the program of its options, and of its commands as they are asked for."""
     bare = typer.Typer(cls=Program, **_SETTINGS)
     bare.callback()(_options)
     program = cast("Program", typer.main.get_command(bare))
-    program.commands = cast("Any", OnDemand(app.registered_commands))
+    program.commands = cast("Any", OnDemand(_COMMANDS))
     return program
 
 

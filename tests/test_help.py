@@ -57,6 +57,17 @@ def test_every_command_is_in_a_panel_with_its_whole_first_sentence() -> None:
         assert f"{code} {meaning}" in shown
 
 
+def test_the_help_loads_no_command() -> None:
+    program = (
+        "import sys; sys.argv = ['raytrace-analyze', '--help']\n"
+        "from raytrace_analyze.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print('loaded', [name for name in sys.modules if 'raytrace_analyze.commands.' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded []"
+
+
 @pytest.mark.parametrize("name", PROGRAM.commands)
 def test_every_command_has_two_examples_that_it_understands(name: str) -> None:
     text = inspect.cleandoc(PROGRAM.commands[name].help)

@@ -74,7 +74,7 @@ class Program(TyperGroup):
         """Write a section a panel, commands in the order in which they were registered."""
         known = list(cast("OnDemand", self.commands).known())
         for panel in PANELS:
-            rows = [(name, first_sentence(command.help)) for name, command in known if command.panel == panel]
+            rows = [(command.name, first_sentence(command.help)) for command in known if command.panel == panel]
             if rows:
                 with formatter.section(panel):
                     formatter.write_dl(rows)

@@ -140,6 +140,7 @@ def _finish(
     surroundings: Surroundings,
     of_runs: EventsOfRuns | None,
 ) -> Finished[_ToldOfPart]:
-    spans = inherit(to_begin(part), surroundings)
+    begun = to_begin(part)
+    spans = inherit(begun, surroundings)
     rows, of_alone = (with_event_columns(spans), None) if of_runs is None else of_runs.put_into(spans)
-    return Finished(rows, trace_keys(rows), _ToldOfPart(orphans(spans), count_up(rows), of_alone))
+    return Finished(rows, trace_keys(rows), _ToldOfPart(orphans(spans, begun.lacks_parent), count_up(rows), of_alone))

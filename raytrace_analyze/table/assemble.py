@@ -53,7 +53,7 @@ def assemble(
         spans = close_attempts(spans, events)
     begun = begin(spans, find_operators(one_part(spans)))
     spans = inherit(begun, find_surroundings([told_by(begun)], lambda ask: iter([ask(begun)])))
-    noticed = (*contradiction_problems(differing), *changed, *orphan_problems([orphans(spans)]))
+    noticed = (*contradiction_problems(differing), *changed, *orphan_problems([orphans(spans, begun.lacks_parent)]))
     known = put_events(spans, TASK_EVENTS.to_frame() if events is None else events)
     return in_order(known) if known.height > spans.height else known, noticed
 

@@ -27,6 +27,8 @@ class Begun:
     is_run: Flags
     task_row: RowIds
     """The run that a span is in; -1 for none, and for runs."""
+    lacks_parent: Flags
+    """Whether a span names a parent that is not there."""
 
 
 def run_flags(kind: pl.Series, parent: RowIds) -> Flags:
@@ -62,12 +64,14 @@ def begin(spans: pl.DataFrame, operators: pl.DataFrame) -> Begun:
     of its own is never changed.
     """
     start_ns = spans.get_column("start").to_physical().to_numpy()
-    parent, _ = cut_circles(parent_rows(spans), start_ns, spans.get_column("span_id"))
+    known = parent_rows(spans)
+    lacks_parent = (known < 0) & spans.get_column("parent_id").is_not_null().to_numpy()
+    parent, _ = cut_circles(known, start_ns, spans.get_column("span_id"))
     spans = name_operators(relate_requests(spans, parent), parent, operators)
     is_run = run_flags(spans.get_column("kind"), parent)
     spans = add_category(spans, is_run)
     task_row = np.where(is_run, -1, nearest_ancestor(parent, is_run))
-    return Begun(_fill_job_from_trace(_fill_from_task(spans, task_row)), parent, is_run, task_row)
+    return Begun(_fill_job_from_trace(_fill_from_task(spans, task_row)), parent, is_run, task_row, lacks_parent)
 
 
 def _fill_from_task(spans: pl.DataFrame, task_row: RowIds) -> pl.DataFrame:

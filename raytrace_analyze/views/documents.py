@@ -16,7 +16,7 @@ from raytrace_analyze.printable import printable
 DOCUMENT_VERSION = 1
 """Of the JSON documents; the table's is `schema.SCHEMA_VERSION`."""
 
-_NOT_ASCII = re.compile("[\\x7f-\U0010ffff]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 
