@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raytrace_analyze.advice import advise
-    from raytrace_analyze.analyses.clock_offsets import clock_offsets
+    from raytrace_analyze.analyses.clock_offsets import clock_offsets, correct_clocks
     from raytrace_analyze.analyses.cluster_use import ClusterUse, cluster_use
     from raytrace_analyze.analyses.diff import RunDiff, diff
     from raytrace_analyze.analyses.evidence import Evidence, evidence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.task_story import TaskStory, tell_story
     from raytrace_analyze.analyses.trace_tree import TraceTree, trace_tree
     from raytrace_analyze.analyses.what_if import WhatIf, what_if
-    from raytrace_analyze.clocks.correction import correct_clocks
     from raytrace_analyze.diagnosis.doctor import doctor
     from raytrace_analyze.diagnosis.finding import Diagnosis, Finding
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
@@ -58,7 +57,7 @@ _HOME = {
     "ClusterUse": "analyses.cluster_use",
     "clock_offsets": "analyses.clock_offsets",
     "cluster_use": "analyses.cluster_use",
-    "correct_clocks": "clocks.correction",
+    "correct_clocks": "analyses.clock_offsets",
     "critical_path": "path.one_scope",
     "critical_paths": "path.all_scopes",
     "TaskStory": "analyses.task_story",

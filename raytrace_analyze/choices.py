@@ -1,4 +1,4 @@
-"""One of the words of a kind, chosen by what somebody wrote."""
+"""What a caller names something by: one of the words of a kind, or any text."""
 
 from enum import StrEnum
 from typing import TypeVar
@@ -19,3 +19,12 @@ def choose(kind: type[_Word], wanted: str, what: str, *, but: tuple[_Word, ...] 
         return kind(wanted)
     meant = did_you_mean(str(wanted), choices)
     raise UsageError(f"there is no {what} {str(wanted)!r}{meant}; choose one of {', '.join(choices)}")
+
+
+def as_name(wanted: object, what: str) -> str:
+    """Give what a caller named something by, such as a `job`; raises UsageError for anything but a text."""
+    if isinstance(wanted, str):
+        return wanted
+    raise UsageError(
+        f"a {what} is named by a text, as in {what}={str(wanted)!r}; this is of type {type(wanted).__name__}"
+    )

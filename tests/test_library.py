@@ -48,6 +48,12 @@ def test_times_of_another_unit_are_read(table: pl.DataFrame) -> None:
         lambda table: rt.cluster_use(table, bins=-3),
         lambda table: rt.critical_path(table, infer_within_ns=-1),
         lambda table: rt.critical_path(table, options={"infer": False}),
+        lambda table: rt.critical_path(table, job=1),  # type: ignore[arg-type]
+        lambda table: rt.critical_path(table, trace=b"1"),  # type: ignore[arg-type]
+        lambda table: rt.critical_path(table, task=["map_part"]),  # type: ignore[arg-type]
+        lambda table: rt.diff(table, table, job=1),  # type: ignore[arg-type]
+        lambda table: rt.correct_clocks(table.select("start"), rt.clock_offsets(table)),
+        lambda table: rt.correct_clocks(table, table),
         rt.read_spans,
         lambda table: rt.read_spans(),
     ],

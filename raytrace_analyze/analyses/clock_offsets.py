@@ -1,8 +1,10 @@
-"""By how much the clock of each host is off."""
+"""By how much the clock of each host is off, and the spans without that."""
 
 import polars as pl
 
-from raytrace_analyze.clocks.correction import estimate_offsets
+from raytrace_analyze.clocks import correction
+from raytrace_analyze.clocks.correction import OFFSETS, estimate_offsets
+from raytrace_analyze.errors import UsageError
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.trace.span_arrays import build_structure
@@ -28,3 +30,15 @@ def clock_offsets(spans: Trace) -> pl.DataFrame:
     """
     table = prepare(spans).table
     return estimate_offsets(build_structure(only_spans(table)))
+
+
+def correct_clocks(spans: Trace, offsets: pl.DataFrame) -> pl.DataFrame:
+    """Give a copy of a span table with all times shifted by the offsets of `clock_offsets`.
+
+    The order of the rows stays; times within `events` do too. Raises UsageError for what is no span table, and for
+    `offsets` that lack columns of `OFFSETS`.
+    """
+    missing = OFFSETS.names() if not isinstance(offsets, pl.DataFrame) else set(OFFSETS) - set(offsets.columns)
+    if missing:
+        raise UsageError("these are no offsets of clocks; pass what rt.clock_offsets(spans) gives")
+    return correction.correct_clocks(prepare(spans).table, offsets)

@@ -15,7 +15,7 @@ from raytrace_analyze.diagnosis.environment import check_ray, check_variables
 from raytrace_analyze.diagnosis.finding import Finding
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.ray_programs.cluster_probe import MARK
-from raytrace_analyze.ray_programs.reachable import check_reachable
+from raytrace_analyze.ray_programs.reachable import why_unreachable
 
 _PROBE = "raytrace_analyze.ray_programs.cluster_probe"
 _LONGEST_S = 300
@@ -34,11 +34,8 @@ def check_cluster(address: str) -> Iterator[Finding]:
         raise UsageError(f"{address!r} is no address of a cluster")
     if importlib.util.find_spec("ray") is None:
         raise UsageError("--address needs ray: pip install ray, in the version of the cluster")
-    try:
-        check_reachable(address)
-        seen = _probe(address)
-    except UsageError as error:
-        seen = {"error": str(error.__cause__)}
+    why = why_unreachable(address)
+    seen: dict[str, Any] = _probe(address) if why is None else {"error": why}
     if seen.get("error"):
         is_old = _OLD_NAME in seen["error"]
         check = Check.OLD_HOOK if is_old else Check.CLUSTER

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import told
+from raytrace_analyze.choices import as_name
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_names
@@ -110,6 +111,7 @@ def _requests(spans: pl.DataFrame) -> tuple[RowIds, pl.DataFrame]:
 
 def find_request(keys: list[ScopeKey], wanted: str) -> int:
     """Find a request of Ray Serve by its id or the beginning of it. Raises UsageError like `find_job`."""
+    wanted = as_name(wanted, "request")
     found = [number for number, key in enumerate(keys) if key.id.startswith(wanted)]
     exact = [number for number in found if keys[number].id == wanted]
     found = exact or found
@@ -128,6 +130,7 @@ def find_job(keys: list[ScopeKey], wanted: str) -> int:
 
     Raises UsageError where there is none, or more than one; the message lists the choices.
     """
+    wanted = as_name(wanted, "job")
     session, _, job = wanted.rpartition("/")
     if not wanted.strip("/"):
         raise UsageError(f"give the id of a job; there is {_choices(keys)}")
@@ -150,6 +153,7 @@ def find_job(keys: list[ScopeKey], wanted: str) -> int:
 
 def find_trace(keys: list[ScopeKey], wanted: str) -> int:
     """Find a trace by its id or the beginning of it, with or without `0x`. Raises UsageError like `find_job`."""
+    wanted = as_name(wanted, "trace")
     prefix = wanted.lower().removeprefix("0x")
     found = [number for number, key in enumerate(keys) if key.id.startswith(prefix)]
     if len(found) == 1:
@@ -165,6 +169,7 @@ def find_runs(spans: pl.DataFrame, wanted: str) -> pl.Series:
 
     A function can be named without its module. Raises UsageError where there is none.
     """
+    wanted = as_name(wanted, "task")
     task = spans.with_row_index("row").filter(pl.col("category") == "task")
     names = (
         pl.col("function") == wanted,

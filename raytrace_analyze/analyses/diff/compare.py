@@ -42,7 +42,7 @@ def diff(
 
     Raises NoSpansError for a side without spans, UsageError for a job that is not there.
     """
-    of_base, of_new = (job, job) if job is None or isinstance(job, str) else job
+    of_base, of_new = job if isinstance(job, tuple) and len(job) == 2 else (job, job)
     options = path_options(options, queues, infer, infer_within_ns, overlap_tolerance)
     base_runs = collect_runs(_traces(base, base_events, clock_correct), side="BASE", job=of_base, options=options)
     new_runs = collect_runs(_traces(new, new_events, clock_correct), side="NEW", job=of_new, options=options)

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
+from raytrace_analyze.choices import as_name
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.path.all_scopes import paths_of
@@ -67,6 +68,7 @@ def collect_runs(
     `job` (`ID` or `SESSION/ID`, both may be cut short) keeps those it fits; unlike elsewhere it may fit several.
     Raises NoSpansError where there are no spans, UsageError where no job fits.
     """
+    job = None if job is None else as_name(job, "job")
     found = [_of_trace(trace, job, options) for trace in traces if trace.spans.height]
     if not found:
         raise NoSpansError(f"there are no spans to compare in {side}")
