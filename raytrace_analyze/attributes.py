@@ -64,6 +64,9 @@ PROCESS_CPU_NS = "raytrace.process_cpu_ns"
 STACKS = "raytrace.stacks"
 IDLE = "raytrace.idle"
 
+# A request at a proxy of Ray Serve.
+ANSWERED_NS = "raytrace.answered_ns"
+
 # A wait.
 READY_TASK_IDS = "raytrace.ready_task_ids"
 AWAITED_COUNT = "raytrace.awaited_count"

@@ -13,6 +13,9 @@ _Texts = TypeVar("_Texts", pl.Expr, pl.Series)
 PROXY_FUNCTION = "(proxy)"
 """What the time that a request is at a proxy is booked under."""
 
+REQUEST_ID = "request_id"
+"""The attribute with Serve's id of a request, the same in all of its spans."""
+
 ROUTE_SPAN = "route_to_replica"
 _PROXY = "^proxy_[a-z]+_request"
 _ROUTE = f"^{ROUTE_SPAN}"

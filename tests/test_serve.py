@@ -67,6 +67,56 @@ def test_the_time_of_a_request_is_told_apart() -> None:
     assert (back["router_mean_ns"], back["handler_mean_ns"], back["total_mean_ns"]) == (40, 160, 200)
 
 
+def test_a_request_ends_for_its_client_when_the_answer_is_sent() -> None:
+    rows = request(0, 0)
+    for row in rows:
+        if row["span_id"] == "Pr0":
+            row["attributes"] = told("Front", request_id="r0", **{"raytrace.answered_ns": "700"})
+    (front,) = rt.serve(table(*rows, recorded=True)).filter(pl.col("deployment") == "Front").to_dicts()
+    parts = {part: front[f"{part}_mean_ns"] for part in PARTS}
+    # The handler goes on until 720: what it does after the answer is no part of the request.
+    assert front["total_mean_ns"] == sum(parts.values()) == 700
+    assert (parts["handler"], parts["back"]) == (180, 0)
+
+
+def test_a_trace_that_is_begun_anew_within_a_request_is_part_of_it() -> None:
+    """As FastAPI does: what it serves within the handler has no parent, and the calls of the handler lie below that."""
+    rows = []
+    for number in range(2):  # at the same time, in the same replica
+        rows += request(number, 10 * number)
+        began = 10 * number + 320
+        for row in rows[-7:]:
+            if row["span_id"].startswith(("R2", "H2")):
+                row["trace_id"] = f"anew{number}"
+            if row["span_id"].startswith("R2"):
+                row["parent_id"] = f"E{number}"
+        rows.append(span(f"E{number}", began + 50, began + 390, trace_id=f"anew{number}", pid=2, name="GET /"))
+    spans = table(*rows, recorded=True)
+    found = {row["deployment"]: row for row in rt.serve(spans).iter_rows(named=True)}
+    assert (found["Front"]["handler_mean_ns"], found["Front"]["downstream_mean_ns"]) == (200, 200)
+    assert (found["Back"]["requests"], found["Back"]["is_ingress"]) == (2, False)
+    scopes = rt.critical_paths(spans, scopes="requests")
+    assert scopes.get_column("scope").unique().sort().to_list() == ["r0", "r1"]
+    assert "Back.infer" in rt.critical_path(spans, request="r1").segments.get_column("function").to_list()
+
+
+def test_a_slow_replica_is_named_and_replicas_alike_are_not() -> None:
+    def handled(name: str, number: int, took: int) -> Row:
+        at = 1_000_000_000 * number
+        return span(f"{name}{number}", at, at + took * 1_000_000, trace_id=f"{name}{number}",
+                    name="replica_handle_request Front __call__",
+                    attributes=told("Front", request_id=f"{name}{number}", replica_id=name))  # fmt: skip
+
+    quick = [handled("quick", number, 30) for number in range(9)]
+    slow = [handled("slow", number, 500) for number in range(3)]
+    (front,) = rt.serve(table(*quick, *slow)).to_dicts()
+    assert (front["slow_replica"], front["slow_replica_requests"]) == ("slow", 3)
+    assert (front["slow_replica_handler_ns"], front["other_replicas_handler_ns"]) == (500_000_000, 30_000_000)
+    alike = [handled("other", number, 40) for number in range(3)]
+    for rows in ([*quick, *alike], quick, [*quick, *slow[:2]]):
+        assert rt.serve(table(*rows)).get_column("slow_replica").to_list() == [None]
+
+
 def test_without_the_hook_the_way_is_part_of_the_queue_and_not_zero() -> None:
     (front,) = rt.serve(table(*request(0, 0, hook=False))).filter(pl.col("deployment") == "Front").to_dicts()
     assert (front["router_mean_ns"], front["way_mean_ns"], front["sends"]) == (300, None, None)

@@ -70,6 +70,10 @@ PROCESS_CPU_NS = "raytrace.process_cpu_ns"
 STACKS = "raytrace.stacks"
 IDLE = "raytrace.idle"
 
+# A request at a proxy of Ray Serve.
+ANSWERED_NS = "raytrace.answered_ns"
+"""When the last part of its answer was sent (ns since the epoch): its span ends when Serve has done with it."""
+
 # Waits, puts, and the span around those too short to be recorded.
 READY_TASK_IDS = "raytrace.ready_task_ids"
 AWAITED_TASK_IDS = "raytrace.awaited_task_ids"

@@ -104,6 +104,16 @@ def _rows_on_circles(parent: RowIds) -> RowIds:
     return np.array(sorted(members), dtype=np.int64)
 
 
+def roots(parent: RowIds) -> RowIds:
+    """Give for each row the topmost of its ancestors, itself where it has none. `parent` must be free of circles."""
+    top = np.where(parent < 0, np.arange(parent.size), parent)
+    while True:
+        above = top[top]
+        if np.array_equal(above, top):
+            return top
+        top = above
+
+
 def nearest_ancestor(parent: RowIds, wanted: Flags) -> RowIds:
     """Give for each row its nearest proper ancestor that is `wanted`, -1 where there is none.
 

@@ -7,9 +7,10 @@ outlives it, as a run outlives its submission. A proxy is done when the replica 
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.schema import Kind
-from raytrace_analyze.serve_names import SEND, is_handle, is_proxy, is_route
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.attributes import told
+from raytrace_analyze.schema import PROCESS, Kind
+from raytrace_analyze.serve_names import REQUEST_ID, SEND, is_handle, is_proxy, is_route
+from raytrace_analyze.table.lineage import RowIds, roots
 from raytrace_analyze.vocabulary import SpanKind
 
 
@@ -63,3 +64,35 @@ def relate_requests(spans: pl.DataFrame, parent: RowIds) -> pl.DataFrame:
     )
     found = pl.DataFrame({"row": rows}).join(asked, left_on="row", right_on="proxy", how="left", maintain_order="left")
     return told.with_columns(ready_task_ids=pl.coalesce("ready_task_ids", found.get_column("ready")))
+
+
+def rejoin_requests(spans: pl.DataFrame, parent: RowIds) -> RowIds:
+    """Give the parents with those of traces that were begun anew within a request: the handler that they lie in.
+
+    What serves web requests inside a handler, as FastAPI does, may begin a trace of its own there, and a thread may
+    lose its context; Serve's request id is still that of the request. Above what routes a request of its own there is
+    nothing then, though in the same process a handler has a request of that id. `parent` must be free of circles; what
+    comes out may have some in damaged tables.
+    """
+    name = spans.get_column("name")
+    routes, handles = is_route(name).to_numpy(), is_handle(name).to_numpy()
+    if not (routes.any() and handles.any()):
+        return parent
+    top = roots(parent)
+    known = spans.select(
+        *PROCESS, "start", "end", request=told(pl.col("attributes"), REQUEST_ID), row=pl.int_range(pl.len())
+    ).with_columns(top=pl.Series(top))
+    lost = known.filter(pl.Series(routes), pl.col("request").is_not_null(), pl.col("pid").is_not_null())
+    hosts = known.filter(pl.Series(handles)).rename({"row": "host", "top": "host_top"})
+    keys = [*PROCESS, "request"]
+    found = (
+        lost.select(*keys, "top", at=spans.get_column("start").gather(lost.get_column("top")))
+        .join(hosts, on=keys, nulls_equal=True)
+        .filter(pl.col("host_top") != pl.col("top"), pl.col("at") >= pl.col("start"))
+        .filter((pl.col("at") <= pl.col("end")).fill_null(value=True))
+        .sort("start", "host")
+        .unique("top", keep="last", maintain_order=True)
+    )
+    rejoined = parent.copy()
+    rejoined[found.get_column("top").to_numpy()] = found.get_column("host").to_numpy()
+    return rejoined

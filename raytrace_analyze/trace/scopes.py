@@ -11,8 +11,9 @@ from raytrace_analyze.choices import as_name
 from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_names
-from raytrace_analyze.serve_names import is_handle, is_proxy, is_route
+from raytrace_analyze.serve_names import REQUEST_ID, is_handle, is_proxy, is_route
 from raytrace_analyze.table.lineage import RowIds, cut_circles, nearest_ancestor, parent_rows
+from raytrace_analyze.table.served import rejoin_requests
 from raytrace_analyze.vocabulary import ScopeKind
 
 _CHOICES = 8
@@ -95,7 +96,9 @@ def _requests(spans: pl.DataFrame) -> tuple[RowIds, pl.DataFrame]:
     name = spans.get_column("name")
     is_served = (is_proxy(name) | is_route(name) | is_handle(name)).to_numpy()
     start = spans.get_column("start").to_physical().to_numpy()
-    parent, _ = cut_circles(parent_rows(spans), start, spans.get_column("span_id"))
+    span_id = spans.get_column("span_id")
+    parent, _ = cut_circles(parent_rows(spans), start, span_id)
+    parent, _ = cut_circles(rejoin_requests(spans, parent), start, span_id)
     begins = is_served & ((nearest_ancestor(parent, is_served) < 0) | is_proxy(name).to_numpy())
     first = np.flatnonzero(begins)
     first = first[np.lexsort((first, start[first]))]
@@ -103,7 +106,7 @@ def _requests(spans: pl.DataFrame) -> tuple[RowIds, pl.DataFrame]:
     number[first] = np.arange(first.size)
     entry = np.where(begins, np.arange(spans.height), nearest_ancestor(parent, begins))
     of_row = np.where(entry >= 0, number[entry], -1)
-    about = spans.select("trace_id", "session", request=told(pl.col("attributes"), "request_id"))[first]
+    about = spans.select("trace_id", "session", request=told(pl.col("attributes"), REQUEST_ID))[first]
     return of_row, about.select(
         kind=pl.lit(str(ScopeKind.REQUEST), pl.String), id=pl.coalesce("request", "trace_id"), session="session"
     )

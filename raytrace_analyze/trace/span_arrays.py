@@ -27,6 +27,7 @@ from raytrace_analyze.table.lineage import (
     nearest_ancestor,
     parent_rows,
 )
+from raytrace_analyze.table.served import rejoin_requests
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs
 
@@ -137,10 +138,12 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     # A run is what its own parent makes it; adoption never touches runs.
     is_run = run_flags(spans.get_column("kind"), parent)
     orphans = np.flatnonzero((parent < 0) & ~is_run)
+    parent = np.where(is_run, parent, rejoin_requests(spans, parent))
     run_task = _run_task(spans, np.where(is_run, parent, -1), is_run)
     if orphans.size:
         known = spans.select(*PROCESS, "category", "span_id").with_columns(start=start, end=end)
-        parent[orphans] = _adopters(known, orphans, is_run, run_task, spans.get_column("task_id"))
+        alone = orphans[parent[orphans] < 0]
+        parent[alone] = _adopters(known, alone, is_run, run_task, spans.get_column("task_id"))
     adopted = orphans[parent[orphans] >= 0]
     circles = own_circles
     if adopted.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -58,13 +59,48 @@ def test_serve_start_takes_the_exporter_in_its_configuration(tmp_path: Path) -> 
     assert {*HANDLE_CALL, AT_THE_END, "replica_handle_request Front __call__"} <= names
 
 
-def test_beside_the_hook_serves_sampling_holds_and_each_request_is_a_trace(tmp_path: Path) -> None:
-    spans = serve(tmp_path, "both", **BY_ENVIRONMENT)
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, Path]:
+    folder = tmp_path_factory.mktemp("beside")
+    run = run_program("serving.py", folder, "both", str(free_port()), **BY_ENVIRONMENT)
+    assert run.output.endswith("\ndone\n"), run.errors
+    return rt.read_spans(folder), Path(run.output.split("\n")[-3])
+
+
+def test_beside_the_hook_serves_sampling_holds_and_each_request_is_a_trace(beside: tuple[pl.DataFrame, Path]) -> None:
+    spans, _ = beside
     (front,) = spans.filter(name="proxy_http_request Front GET /").iter_rows(named=True)
     creation = spans.filter(name="ProxyActor.__init__ ray.remote_worker")
     assert front["parent_id"] is None
     assert creation.height == 1 and front["trace_id"] not in set(creation["trace_id"])
     assert spans.filter(name=AT_THE_END).height == 2
+
+
+def test_requests_of_a_handler_that_are_gathered_are_waited_for(beside: tuple[pl.DataFrame, Path]) -> None:
+    spans, _ = beside
+    (both,) = spans.filter(name="replica_handle_request Front both").iter_rows(named=True)
+    routes = spans.filter(pl.col("parent_id") == both["span_id"], pl.col("name").str.starts_with("route_to_replica"))
+    sent = spans.filter(pl.col("parent_id").is_in(routes.get_column("span_id").implode()), kind="PRODUCER")
+    waits = spans.filter(pl.col("parent_id") == both["span_id"], pl.col("category") == "wait")
+    waited = set(waits.get_column("ready_task_ids").explode())
+    assert waited == set(sent.get_column("submitted_task_id")) and len(waited) == 2
+    path = rt.critical_path(spans, request=json.loads(both["attributes"])["request_id"])
+    assert path.by("function").sort("total_ns", descending=True).get_column("function")[0] == "Doubler.after"
+    # Serve's own wait for the handler, which runs in another thread, says nothing.
+    assert not spans.filter(name="await").get_column("attributes").str.contains("asyncio.Future").any()
+
+
+def test_when_a_request_was_answered_is_told(beside: tuple[pl.DataFrame, Path]) -> None:
+    spans, _ = beside
+    (proxy,) = spans.filter(name="proxy_http_request Front GET /").iter_rows(named=True)
+    answered = int(json.loads(proxy["attributes"])["raytrace.answered_ns"])
+    assert proxy["start"].timestamp() * 1e9 < answered <= proxy["end"].timestamp() * 1e9 + 1_000
+
+
+def test_nobody_complains_of_spans_in_the_logs_of_serve(beside: tuple[pl.DataFrame, Path]) -> None:
+    files = [file for file in (beside[1] / "logs").rglob("*") if file.suffix in (".log", ".err", ".out")]
+    assert files
+    assert [file for file in files if "ended span" in file.read_text("utf-8", "replace")] == []
 
 
 def test_beside_the_hook_serve_records_no_request_that_it_does_not_sample(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from raytrace_hook.ray.internals import (
     OPERATOR_MODULE,
     PLACEMENT_MODULE,
     POOL_MODULE,
+    SERVE_PROXY_MODULE,
     SERVE_TRACING_MODULE,
     load,
 )
@@ -194,6 +195,27 @@ def patch_serve_context(here: Wrapper, sent: Wrapper) -> None:
     module = load(SERVE_TRACING_MODULE)
     replace_attribute(module, "get_trace_context", here)
     replace_attribute(module, "extract_propagated_context", sent)
+
+
+@patched("which of Ray Serve's spans is the present one")
+def patch_serve_stack(append: Callable[..., Any], pop: Callable[..., Any]) -> None:
+    """Wrap what keeps the present context's spans of Serve's; both get the variable that holds them first."""
+    module = load(SERVE_TRACING_MODULE)
+    stack = module.TRACE_STACK
+    replace_attribute(module, "_append_trace_stack", lambda original: append(original, stack))
+    replace_attribute(module, "_pop_trace_stack", lambda original: pop(original, stack))
+
+
+def serve_spans() -> list[Any]:
+    """Return Serve's spans that are open in the present context, the innermost last."""
+    found: list[Any] = load(SERVE_TRACING_MODULE).TRACE_STACK.get([])
+    return found
+
+
+@patched("when Ray Serve has answered a request")
+def patch_serve_proxy(wrapper: Wrapper) -> None:
+    """Wrap what answers a client's request over HTTP."""
+    replace_attribute(load(SERVE_PROXY_MODULE).HTTPProxy, "__call__", wrapper)
 
 
 @patched("waits for the blocks of a dataset")

@@ -111,6 +111,8 @@ def called_by_ray() -> bool:
     while frame is not None:
         name = frame.f_globals.get("__name__") or ""
         if name.startswith("ray."):
+            if name == _SERVE_HANDLE and frame.f_code.co_name == "__await__":
+                return False
             if name not in _TRANSPARENT:
                 is_in_ray = True
                 if name.startswith(_INTERNAL):
@@ -149,5 +151,7 @@ _TRANSPARENT = {
     "ray._private.auto_init_hook",
     "ray._private.object_ref_generator",
 }
+_SERVE_HANDLE = "ray.serve.handle"
+"""What awaits a response of Serve's: asyncio may do that in a task of its own, in which the program does not stand."""
 _INTERNAL = ("ray._private.", "ray._common.", "ray.actor", "ray.remote_function")
 """What they wait for is part of starting, submitting or looking something up, whoever asked for it."""

@@ -10,7 +10,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import objects, patches
 from raytrace_hook.record import sizes
 from raytrace_hook.record.call_sites import called_by_ray
-from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.libraries import datasets, splits
 from raytrace_hook.record.waiting import placement
 from raytrace_hook.record.waiting.waits import MOST_AWAITED, Waits, covered
 
@@ -33,6 +33,8 @@ class _Call:
     def start(self, frame: Any) -> None:
         try:
             if covered.get() or called_by_ray():
+                if self._name == names.GET_SPAN:
+                    splits.note_call(frame)
                 return
             if self._name == names.PUT_SPAN:
                 sizes.begin_put()

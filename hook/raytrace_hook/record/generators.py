@@ -23,7 +23,7 @@ from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import turns
 from raytrace_hook.record.items import Items, Watched
 from raytrace_hook.record.turns import CARRIED_BACK_PRESSURE
-from raytrace_hook.record.waiting.suspensions import Steps
+from raytrace_hook.record.waiting.suspensions import Steps, waits_for_itself
 from raytrace_hook.record.waiting.waits import Waits
 
 
@@ -50,13 +50,14 @@ def _traced(
     async def run_async(*arguments: Any, _ray_trace_ctx: Any = None, **keywords: Any) -> AsyncIterator[Any]:
         with _run_span(_ray_trace_ctx, naming, arguments, waits) as items:
             generator = body(*arguments, **keywords)
-            code = inspect.unwrap(body).__code__
+            function = inspect.unwrap(body)
+            is_watched = waits is not None and not waits_for_itself(function)
             sent = None
             try:
                 while True:
                     # Ray sends values into generators, which the body may look at.
                     step = generator.asend(sent)
-                    item = await (step if waits is None else Steps(step, code, waits, generator))
+                    item = await (Steps(step, function.__code__, waits, generator) if is_watched else step)
                     items.come()
                     sent = yield item
                     items.go_on(sent)

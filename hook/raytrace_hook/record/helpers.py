@@ -5,6 +5,7 @@ Inside, Ray waits in threads of its own and in short turns, which says nothing a
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable
 
 from raytrace_hook import names
@@ -14,7 +15,7 @@ from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.calls import came_and_missing
-from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.libraries import datasets, splits
 from raytrace_hook.record.waiting.deliveries import waiting_for
 from raytrace_hook.record.waiting.futures import Begin, End
 from raytrace_hook.record.waiting.waits import covered
@@ -28,8 +29,8 @@ def install(begin: Begin, end: End) -> None:
     when_loaded(internals.DATASET_MODULE, lambda: patches.patch_dataset(of_dataset))
 
 
-Found = Callable[[Any, Any, "BaseException | None"], "tuple[dict[str, Any], bool]"]
-"""Tells by an object, what its method returned or raised, the attributes and whether the wait may go on."""
+Found = Callable[[Any, Any, "BaseException | None", int], "tuple[dict[str, Any], bool]"]
+"""Tells by an object, what its method returned or raised, and since when: the attributes, and whether it may go on."""
 
 
 def _never() -> bool:
@@ -50,6 +51,7 @@ def _recorded(
         def wait(owner: Any, *arguments: Any, **keywords: Any) -> Any:
             if is_part_of_another():
                 return original(owner, *arguments, **keywords)
+            since_ns = time.time_ns()
             opened = begin(name, count(owner), [])
             returned, problem = None, None
             token = covered.set(True)
@@ -63,7 +65,7 @@ def _recorded(
                 raise
             finally:
                 covered.reset(token)
-                attributes, may_go_on = _told(name, found, owner, returned, problem)
+                attributes, may_go_on = _told(name, found, owner, returned, problem, since_ns)
                 end(opened, lambda: attributes, may_go_on=may_go_on)
 
         return wait
@@ -79,7 +81,7 @@ def _told(name: str, found: Found, *outcome: Any) -> tuple[dict[str, Any], bool]
         return {names.READY_TASK_IDS: []}, False
 
 
-def _results(thread: Any, index: int | None, problem: BaseException | None) -> tuple[dict[str, Any], bool]:
+def _results(thread: Any, index: int | None, problem: BaseException | None, _: int) -> tuple[dict[str, Any], bool]:
     """Tell of a pool: of one result by its number, else of all that are there by now."""
     references = thread._object_refs
     if index is not None:
@@ -93,12 +95,13 @@ def _results(thread: Any, index: int | None, problem: BaseException | None) -> t
 
 def _is_no_wait_of_the_program() -> bool:
     """Tell whether a thread of Ray Data's asks for a block, which makes it ready for the program's next batch."""
-    return covered.get() or called_by_ray()
+    return covered.get() or (called_by_ray() and not splits.is_asked_for_a_split())
 
 
-def _blocks(state: Any, bundle: Any, problem: BaseException | None) -> tuple[dict[str, Any], bool]:
-    """Tell of a dataset. Blocks that the driver put itself, like empty partitions, are nothing that was waited for."""
+def _blocks(state: Any, bundle: Any, problem: BaseException | None, since_ns: int) -> tuple[dict[str, Any], bool]:
+    """Tell of a dataset. Blocks that the execution put itself, like empty partitions, come from no task."""
     if bundle is None:
         return {names.READY_TASK_IDS: datasets.task_of(state)}, False
     task_ids = objects.task_ids_of(data_internals.blocks_of(bundle))
-    return {names.READY_TASK_IDS: task_ids}, not task_ids
+    found = datasets.waited_for(task_ids, since_ns) if task_ids else datasets.task_of(state)
+    return {names.READY_TASK_IDS: found}, not task_ids

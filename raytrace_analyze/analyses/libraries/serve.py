@@ -3,6 +3,7 @@
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.serve_requests import PARTS, find_requests
+from raytrace_analyze.analyses.libraries.slow_replicas import slow_replicas
 from raytrace_analyze.path.aggregate import parse_tail
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.serve_names import REPLICA
@@ -26,6 +27,9 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
       `way_mean_ns` (from the send until the replica began; null, and part of the router's, where the sends are not
       recorded), `handler_mean_ns` (the handler's own), `downstream_mean_ns` (in it, with other deployments),
       `back_mean_ns`; `sends`: how often a request was sent until a replica took it, the mean;
+    - `slow_replica` (Serve's id), where one of several is slow: the median of its handler's own time,
+      `slow_replica_handler_ns`, in its `slow_replica_requests`, is half or more beyond that of all others' requests,
+      `other_replicas_handler_ns`;
     - `replicas`, `replica_start_p50_ns`, `replica_start_max_ns`: from the creation of a replica until it was ready.
 
     With a `tail`, as `p99`, two rows each: those of the slowest one percent of the requests (at least one; `in_tail`
@@ -54,7 +58,8 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
     )
     by_time = pl.col("all_ns").sum().over(_GROUP)
     return (
-        summed.join(_replicas(trace), on=_DEPLOYMENT, how="left", nulls_equal=True)
+        summed.join(slow_replicas(requests, _GROUP), on=_GROUP, how="left", nulls_equal=True)
+        .join(_replicas(trace), on=_DEPLOYMENT, how="left", nulls_equal=True)
         .sort(by_time, *group, descending=[True, *(name == "in_tail" for name in group)], nulls_last=True)
         .drop("all_ns")
         .select(*group, pl.exclude(group))

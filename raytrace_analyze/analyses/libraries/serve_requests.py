@@ -6,9 +6,9 @@ Read from the spans that Serve's own tracing makes (see `serve_names`); what our
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import told
+from raytrace_analyze.attributes import ANSWERED_NS, told
 from raytrace_analyze.prepared import PreparedTrace
-from raytrace_analyze.serve_names import SEND, is_handle, is_proxy, is_route
+from raytrace_analyze.serve_names import REQUEST_ID, SEND, is_handle, is_proxy, is_route
 from raytrace_analyze.table.lineage import nearest_ancestor
 from raytrace_analyze.trace.busy_time import covered
 
@@ -18,24 +18,33 @@ PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
 REQUESTS = pl.Schema(
     {
         **dict.fromkeys(("request_id", "trace_id", "session", "app", "deployment", "method", "route"), pl.String),
+        "replica": pl.String,
         **dict.fromkeys(("is_ingress", "is_error", "in_flight"), pl.Boolean),
         **dict.fromkeys(("start_ns", "total_ns", *(f"{part}_ns" for part in PARTS), "sends"), pl.Int64),
     }
 )
 """Columns of `find_requests`. What is not known is null, never 0.
 
-- `is_ingress`: whether the request came to this deployment from a proxy; `is_error`: it failed, or never came to a
-  replica; `in_flight`: it had not ended, and its times are those until then;
-- `total_ns`: of an ingress from the proxy's start to its end, of others from when it was routed until the replica was
-  done, of requests by a handle of a process without Serve's tracing what the replica took;
+- `replica`: the one that handled it, by Serve's id; `is_ingress`: whether the request came to this deployment from a
+  proxy; `is_error`: it failed, or never came to a replica; `in_flight`: it had not ended, and its times are those until
+  then;
+- `total_ns`: of an ingress from the proxy's start until its answer was sent (where nothing tells of that, to the
+  proxy's end, which comes when the replica has said that it is done), of others from when it was routed until the
+  replica was done, of requests by a handle of a process without Serve's tracing what the replica took;
 - `proxy_ns`: at the proxy until it was routed; `router_ns`: from then on until it was sent to the replica that took
   it, or, where the sends are not recorded, until that began with it; `way_ns`: from that send until the replica began;
 - `handler_ns`: the handler's own time, without `downstream_ns`: while requests of its own were with other deployments;
-- `back_ns`: from the handler's end until the proxy was done with it;
+- `back_ns`: from the handler's end until the answer was sent;
 - `sends`: how often it was sent to a replica until one took it.
 """
 
-_ABOUT = {"request_id": "request_id", "app": "app", "deployment": "deployment", "method": "call_method"}
+_ABOUT = {
+    "request_id": REQUEST_ID,
+    "app": "app",
+    "deployment": "deployment",
+    "method": "call_method",
+    "replica": "replica_id",
+}
 _FROM = ("trace_id", "session", "request_id", "app", "deployment", "method", "route")
 
 
@@ -78,15 +87,19 @@ def _served(trace: PreparedTrace) -> pl.DataFrame:
         row=pl.Series(np.arange(structure.start.size)),
         start=pl.Series(structure.start),
         end=pl.Series(structure.end),
+        # Times in attributes are those of the process's own clock.
+        shift=pl.Series(trace.clock_shift),
         in_flight=pl.Series(structure.in_flight),
         is_error=pl.col("status") == "ERROR",
         routed=pl.Series(nearest_ancestor(structure.parent, routes.to_numpy())),
         asked=pl.Series(nearest_ancestor(structure.parent, (proxies | handles).to_numpy())),
     ).filter(proxies | routes | handles)
-    route = pl.coalesce(told(attributes, "route"), told(attributes, "http.route"))
+    answered = told(attributes, ANSWERED_NS).cast(pl.Int64, strict=False) + pl.col("shift")
     return served.with_columns(
-        *(told(attributes, attribute).alias(column) for column, attribute in _ABOUT.items()), route=route
-    ).drop("attributes")
+        *(told(attributes, attribute).alias(column) for column, attribute in _ABOUT.items()),
+        route=pl.coalesce(told(attributes, "route"), told(attributes, "http.route")),
+        end=pl.min_horizontal("end", answered.clip(lower_bound="start")),
+    ).drop("attributes", "shift")
 
 
 def _sends(trace: PreparedTrace, served: pl.DataFrame) -> pl.DataFrame:
@@ -116,9 +129,11 @@ def _downstream(hops: pl.DataFrame) -> pl.DataFrame:
 
 def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
     """Tell the time of each request apart."""
-    began, done = pl.col("handle_start"), pl.col("handle_end")
+    began = pl.col("handle_start")
     start = pl.coalesce("proxy_start", "route_start", began)
     end = pl.coalesce("proxy_end", pl.max_horizontal("handle_end", "route_end"))
+    # The client has its answer before the replica has told that it is done.
+    done = pl.max_horizontal(began, pl.min_horizontal("handle_end", "proxy_end"))
     in_handler = done - began
     downstream = pl.when(in_handler.is_not_null()).then(
         pl.min_horizontal(pl.col("downstream_ns").fill_null(0), in_handler)
@@ -138,6 +153,7 @@ def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
         hops.with_columns(
             *(part.clip(lower_bound=0).alias(name) for name, part in parts.items()),
             downstream_ns=downstream,
+            replica=pl.col("handle_replica"),
             is_ingress=pl.col("proxy_start").is_not_null(),
             is_error=never_came | pl.any_horizontal(pl.col("proxy_is_error", "handle_is_error").fill_null(False)),
             in_flight=pl.any_horizontal(pl.col("route_in_flight", "handle_in_flight").fill_null(False)),

@@ -51,7 +51,8 @@ def notes(found: pl.DataFrame, spans: pl.DataFrame) -> list[str]:
         runs_serve = spans.get_column("function").str.contains("ServeReplica:|ServeController").any()
         return [_NO_REQUESTS, _UNSAMPLED] if runs_serve else [_NO_REQUESTS]
     said = []
-    if found.get_column("sends").null_count():
+    # Of requests that came by a handle without Serve's tracing nothing is known before the replica.
+    if found.filter(pl.col("router_mean_ns").is_not_null(), pl.col("sends").is_null()).height:
         said.append(_NO_SENDS)
     if found.get_column("proxy_mean_ns").null_count():
         said.append(_NO_PROXY)
@@ -65,6 +66,9 @@ def show_serve(found: pl.DataFrame, spans: pl.DataFrame, console: Console, *, to
     rows = found.to_dicts()
     for row in _worth_saying(rows):
         console.print(label(_answer(row), style="bold"))
+    for row in rows:
+        if row["slow_replica"] is not None and row.get("in_tail", True):
+            console.print(label(_slow_replica(row)))
     if rows:
         console.print()
         _show_table(rows[:top], console)
@@ -96,6 +100,14 @@ def _answer(row: Row) -> str:
         f"{slowest} of {_name(row)}{at}{failed}: p50 {duration_text(row['total_p50_ns'])}, "
         f"p99 {duration_text(row['total_p99_ns'])}. {share_text(parts[most], row['total_mean_ns'])} of the time "
         f"is {_SAYINGS[most]}."
+    )
+
+
+def _slow_replica(row: Row) -> str:
+    return (
+        f"Replica {row['slow_replica']} of {row['deployment']} is slow: the handler took "
+        f"{duration_text(row['slow_replica_handler_ns'])} on it, {duration_text(row['other_replicas_handler_ns'])} "
+        f"elsewhere (medians; it had {count_text(row['slow_replica_requests'], 'request')} of {_name(row)})."
     )
 
 

@@ -1,5 +1,6 @@
 """A small Serve application, called over HTTP and through a handle; Serve's tracing is set up as the argument says."""
 
+import asyncio
 import sys
 import urllib.request
 
@@ -13,6 +14,10 @@ class Doubler:
     def double(self, x):
         return 2 * x
 
+    async def after(self, x, pause):
+        await asyncio.sleep(pause)
+        return 2 * x
+
 
 @serve.deployment(ray_actor_options={"num_cpus": 0})
 class Front:
@@ -24,6 +29,9 @@ class Front:
 
     async def called(self, x):
         return await self.doubler.double.remote(x)
+
+    async def both(self, x):
+        return await asyncio.gather(*(self.doubler.after.remote(x + i, 0.2 * (i + 1)) for i in range(2)))
 
 
 def main(how, port):
@@ -41,8 +49,11 @@ def main(how, port):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/?x=4", timeout=60) as answer:
         assert answer.read() == b"8"
     assert handle.called.remote(3).result() == 6
+    if how == "both":
+        assert handle.both.remote(1).result() == [2, 4]
+    session = ray._private.worker.global_worker.node.get_session_dir_path()
     serve.shutdown()
-    sys.stdout.write("\ndone\n")
+    sys.stdout.write(f"\n{session}\ndone\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from raytrace_hook.ray import data_internals, library_patches, objects
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.call_sites import called_by_ray
+from raytrace_hook.record.libraries import datasets, splits
 from raytrace_hook.record.libraries.thread_runs import of_thread
 from raytrace_hook.record.waiting.open_wait import Wait
 from raytrace_hook.record.waiting.waits import Waits, covered
@@ -46,10 +47,19 @@ def _feeding(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _noting(bundles: Iterator[Any], arrived: deque[str]) -> Iterator[Any]:
+    source = iter(bundles)
     try:
-        for bundle in bundles:
+        while True:
+            token = splits.begin_asking()
             try:
-                arrived.extend(objects.task_ids_of(data_internals.blocks_of(bundle)))
+                bundle = next(source)
+            except StopIteration:
+                return
+            finally:
+                # A block of a dataset that is split comes by a call, which is waited for, too.
+                asked = splits.end_asking(token)
+            try:
+                arrived.extend([*objects.task_ids_of(data_internals.blocks_of(bundle)), *asked])
             except Exception as error:
                 warn_once("which tasks a batch comes from could not be recorded", error)
             yield bundle
@@ -73,7 +83,8 @@ def _batching(original: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
             raise
         finally:
             covered.reset(token)
-            waits.end(wait, lambda: {names.READY_TASK_IDS: _arrived(batches)})
+            since_ns = 0 if wait is None else wait.measured_ns
+            waits.end(wait, lambda: {names.READY_TASK_IDS: datasets.waited_for(_arrived(batches), since_ns)})
 
     return get_next_batch_context
 

@@ -8,12 +8,12 @@ execution's end, by a span of no length: an operator is nothing that a program w
 from __future__ import annotations
 
 import contextvars
-import heapq
 import json
 import random
 import sys
 import time
 import weakref
+from collections import OrderedDict
 from typing import Any, Callable
 
 from opentelemetry import context as context_api
@@ -23,62 +23,24 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import data_internals, internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.libraries.back_pressure import BackPressure
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, thread_task_id
 from raytrace_hook.record.waiting import on_behalf
 from raytrace_hook.record.waiting.waits import Waits
 
-_MOST_STRETCHES = 200
-"""How many stretches of back-pressure are told of an operator, the longest; all are in the sums."""
-_LEAST_NS = 10_000_000
 _SUBMISSION, _OUTPUT = "submission", "output"
+_HELD_NS = 250_000_000
+"""An execution's thread looks ten times a second for what is ready: what it gives out later than that it held."""
+_MOST_READY = 10_000
+"""Of how many tasks it is known when they were seen to be ready, the latest."""
+_RUN_ID = "_raytrace_run_id"
 _FUNCTION = "StreamingExecutor.run"
 """What Ray Data calls what an execution's own thread does."""
 
 _current: contextvars.ContextVar[_Execution | None] = contextvars.ContextVar("raytrace_execution", default=None)
 _open: set[_Execution] = set()
-
-
-class _BackPressure:
-    """What held one operator back in one way, as long as it could otherwise have gone on."""
-
-    __slots__ = ("longest", "policy", "since_ns", "sums")
-
-    def __init__(self) -> None:
-        self.since_ns = 0
-        """Since when it is held back; 0: it is not."""
-        self.policy = ""
-        self.sums: dict[str, int] = {}
-        """By the policy that said so, how long in all (ns)."""
-        self.longest: list[tuple[int, int, str]] = []
-        """Length, start and policy; a heap."""
-
-    def change(self, is_held: bool, policy: str) -> None:
-        """Note what is true from now on."""
-        if self.since_ns:
-            if is_held and policy == self.policy:
-                return
-            self.end(time.time_ns())
-        if is_held:
-            self.since_ns, self.policy = time.time_ns(), policy
-
-    def end(self, now_ns: int) -> None:
-        """Note that it is not held back any more."""
-        if not self.since_ns:
-            return
-        length = max(now_ns - self.since_ns, 0)
-        self.sums[self.policy] = self.sums.get(self.policy, 0) + length
-        if length >= _LEAST_NS:
-            push = heapq.heappush if len(self.longest) < _MOST_STRETCHES else heapq.heappushpop
-            push(self.longest, (length, self.since_ns, self.policy))
-        self.since_ns = 0
-
-    def told(self) -> dict[str, Any]:
-        """Return the sums, and the longest stretches in order."""
-        stretches = sorted((start, start + length, policy) for length, start, policy in self.longest)
-        return {
-            "ns": self.sums,
-            "stretches": [{"start_ns": start, "end_ns": end, "policy": policy} for start, end, policy in stretches],
-        }
+_seen_ready: OrderedDict[str, tuple[int, str]] = OrderedDict()
+"""By task of an execution: when its thread saw first that something of it is ready (ns), and that thread's id."""
 
 
 class _Execution:
@@ -90,10 +52,18 @@ class _Execution:
         self.context = context_api.get_current()
         self._key = f"{random.getrandbits(64):016x}"
         self._numbers: dict[int, int] = {}
-        self._held: dict[int, tuple[_BackPressure, _BackPressure]] = {}
+        self._held: dict[int, tuple[BackPressure, BackPressure]] = {}
         self._ready: frozenset[str] = frozenset()
         self.run: ThreadRun | None = None
         """What its own thread does."""
+
+    def mark_states(self) -> None:
+        """Note in the states of its operators under which id it counts: who waits for one may see it gone by then."""
+        try:
+            for state in data_internals.topology_of(self.executor()).values():
+                setattr(state, _RUN_ID, thread_task_id(self._key))
+        except Exception as error:
+            warn_once("what waits for a dataset wait for could not be recorded", error)
 
     def begin_run(self) -> None:
         """Note that the present thread is its own from now on, and works for the program."""
@@ -105,17 +75,24 @@ class _Execution:
     def is_news(self, ready: frozenset[str]) -> bool:
         """Tell whether something is ready that was not at the last question: what is not taken stays ready."""
         before, self._ready = self._ready, ready
-        return bool(ready - before)
+        news = ready - before
+        if news and self.run is not None:
+            now_ns = time.time_ns()
+            for task_id in news:
+                _seen_ready.setdefault(task_id, (now_ns, self.run.task_id))
+            while len(_seen_ready) > _MOST_READY:
+                _seen_ready.popitem(last=False)
+        return bool(news)
 
     def id_of(self, operator: Any) -> str:
         """Return the id of one of its operators: they are numbered as they come."""
         return f"{self._key}.{self._numbers.setdefault(id(operator), len(self._numbers))}"
 
-    def held(self, operator: Any) -> tuple[_BackPressure, _BackPressure]:
+    def held(self, operator: Any) -> tuple[BackPressure, BackPressure]:
         """Return what holds back an operator's submissions, and the taking of its output."""
         found = self._held.get(id(operator))
         if found is None:
-            found = self._held[id(operator)] = _BackPressure(), _BackPressure()
+            found = self._held[id(operator)] = BackPressure(), BackPressure()
         return found
 
     def attributes(self, index: int, operator: Any, outcome: str, ended_ns: int) -> dict[str, Any]:
@@ -182,10 +159,22 @@ def is_news(ready: list[str]) -> bool:
 
 def task_of(state: Any) -> list[str]:
     """Return the id that the execution counts under to whose last operator this state belongs, if it is known."""
-    for execution in list(_open):
-        if execution.run is not None and state in data_internals.topology_of(execution.executor()).values():
-            return [execution.run.task_id]
-    return []
+    run_id = getattr(state, _RUN_ID, None)
+    return [] if run_id is None else [run_id]
+
+
+def waited_for(task_ids: list[str], since_ns: int) -> list[str]:
+    """Return what a wait since then for blocks of these tasks, which is over now, was for: they, or the execution.
+
+    Blocks that were ready long before, while the program waited for them, were held by the execution: for the order in
+    which they are given out, for others that they are merged or split with.
+    """
+    seen = [_seen_ready.get(task_id) for task_id in task_ids]
+    known = [each for each in seen if each is not None]
+    if not known or len(known) < len(seen):
+        return task_ids
+    ready_ns, run_id = max(known)
+    return [run_id] if time.time_ns() - max(ready_ns, since_ns) > _HELD_NS else task_ids
 
 
 def tell_open(waits: Waits) -> None:
@@ -196,9 +185,13 @@ def tell_open(waits: Waits) -> None:
 
 def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
     def execute(executor: Any, *arguments: Any, **keywords: Any) -> Any:
-        token = _current.set(_begin(executor))
+        execution = _begin(executor)
+        token = _current.set(execution)
         try:
-            return original(executor, *arguments, **keywords)
+            returned = original(executor, *arguments, **keywords)
+            if execution is not None:
+                execution.mark_states()
+            return returned
         except BaseException as error:
             leave_out_this_frame(error)
             raise

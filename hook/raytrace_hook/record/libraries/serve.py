@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 
+from raytrace_hook import names
+from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
+from raytrace_hook.ray.tracebacks import leave_out_this_frame
 
 _EXPORTER = "raytrace_hook:serve_span_processors"
+_PROXY_SPAN = "proxy_"
+"""What the names of spans of requests at a proxy begin with."""
 
 
 def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[], Resource]) -> None:
@@ -26,9 +33,11 @@ def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[]
     def patch() -> None:
         patches.patch_serve_provider(_Provider(adopt))
         patches.patch_serve_context(_without_ended, _in_its_run)
+        patches.patch_serve_stack(_appending, _popping)
         patches.patch_serve_exporter(_EXPORTER)
 
     when_loaded(internals.SERVE_TRACING_MODULE, patch)
+    when_loaded(internals.SERVE_PROXY_MODULE, lambda: patches.patch_serve_proxy(_answering))
 
 
 class _Provider:
@@ -77,3 +86,61 @@ def _in_its_run(original: Callable[..., Any]) -> Callable[..., Any]:
         return context
 
     return extract_propagated_context
+
+
+def _appending(original: Callable[..., Any], stack: ContextVar[Any]) -> Callable[..., Any]:
+    """Wrap what makes a span the present one. In Serve, tasks that run at once share the list of those that are open.
+
+    There one takes the other's span out of it, and what Serve has to say of a request goes to another one's span, or to
+    one that has ended.
+    """
+
+    def _append_trace_stack(span: Any) -> None:
+        stack.set([*_open_ones(stack), span])
+
+    return _append_trace_stack
+
+
+def _popping(original: Callable[..., Any], stack: ContextVar[Any]) -> Callable[..., Any]:
+    """Wrap what takes the span that has just ended out again."""
+
+    def _pop_trace_stack() -> None:
+        stack.set(_open_ones(stack))
+
+    return _pop_trace_stack
+
+
+def _open_ones(stack: ContextVar[Any]) -> list[Any]:
+    return [span for span in stack.get([]) if span.is_recording()]
+
+
+def _answering(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what answers a client over HTTP: its answer is complete before Serve has done with the request."""
+
+    async def __call__(proxy: Any, scope: Any, receive: Any, send: Any) -> Any:
+        async def answer(message: Any) -> None:
+            try:
+                await send(message)
+            except BaseException as error:
+                leave_out_this_frame(error)
+                raise
+            _note_answer(message)
+
+        try:
+            return await original(proxy, scope, receive, answer)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
+
+    return __call__
+
+
+def _note_answer(message: Any) -> None:
+    try:
+        if message.get("type") != "http.response.body" or message.get("more_body"):
+            return
+        for span in patches.serve_spans()[-1:]:
+            if span.is_recording() and span.name.startswith(_PROXY_SPAN):
+                span.set_attribute(names.ANSWERED_NS, time.time_ns())
+    except Exception as error:
+        warn_once("when a request was answered could not be recorded", error)

@@ -37,7 +37,7 @@ of_ray: weakref.WeakSet[Any] = weakref.WeakSet()
 def watched(method: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
     """Return the same asynchronous method, recording what it waits for."""
     body = inspect.unwrap(method)
-    if (getattr(body, "__module__", None) or "").startswith(_LIBRARIES):
+    if waits_for_itself(body):
         return method
 
     @functools.wraps(method)
@@ -45,6 +45,14 @@ def watched(method: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
         return await Steps(method(*arguments, **keywords), body.__code__, waits)
 
     return run
+
+
+def waits_for_itself(body: Callable[..., Any]) -> bool:
+    """Tell whether a method is one of Ray's libraries', whose waits say nothing about the program.
+
+    A replica of Serve waits for its deployment's code, which runs in another thread's event loop.
+    """
+    return (getattr(body, "__module__", None) or "").startswith(_LIBRARIES)
 
 
 class Steps:
