@@ -642,11 +642,17 @@ class Walk:
         if not ready:
             return None
         run = max(ready, key=lambda run: (there[run], -run.start, run.span_id))
-        then = (run, there[run])
+        then = (self._innermost_open(run, there[run]), there[run])
         if run not in self.in_scope or then in self.led_to_by_wait:
             return None
         self.led_to_by_wait.add(then)
         return Step([(then[1], "fetch")], State(*then, "wait", False))
+
+    def _innermost_open(self, span: Span, time: int) -> Span:
+        """What it was in at a time: the nested span that was open, where that is one alone."""
+        nested = [child for _, child, inferred in self.joins.get(span, []) if not (inferred or child.is_submit)]
+        around = [child for child in nested if child.ready_task_ids is None and child.start < time < child.end]
+        return self._innermost_open(around[0], time) if len(around) == 1 else span
 
     def _room_maker(self, wait: Span) -> tuple[Span, int] | None:
         """Who gave resources back last before a placement group was there: a task, or who removed a group; and when."""
@@ -689,7 +695,7 @@ class Walk:
             return None
         stopped, _, _, waker = max(stops, key=lambda stop: stop[:3])
         stopped = min(stopped, at.time)
-        then = (waker, stopped)
+        then = (self._innermost_open(waker, stopped), stopped)
         if waker is run or waker not in self.in_scope or then in self.led_to_by_wait:
             return None
         self.led_to_by_wait.add(then)

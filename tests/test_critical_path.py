@@ -361,6 +361,36 @@ def test_an_item_that_was_ready_before_was_not_waited_for() -> None:
     assert "g" not in {row[0] for row in chain(slow_consumer(1).segments)}
 
 
+def item_from_within_a_span(*, both: bool) -> pl.DataFrame:
+    # driver  [s]      [next]--]
+    # gen        [=============1=====]
+    # own           [==get=====1===]      a span of the program, in which it waits, and gives the item
+    # child    [s2]     [====]            what it waits for
+    items = '{"raytrace.items": 2, "raytrace.item_ready": "[60, 70]"}'
+    return table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="G"),
+        run("g", 10, 90, "s", "G", attributes=items),
+        span("own", 15, 85, "g", pid=3),
+        *([span("other", 16, 86, "g", pid=3)] if both else []),
+        submit("s2", 16, 18, "own", submitted_task_id="C"),
+        run("c", 20, 55, "s2", "C"),
+        wait("get", 20, 56, "own", ["C"]),
+        wait("next", 25, 62, "driver", ["G"], name="ray.next", attributes='{"raytrace.item": 0}'),
+        recorded=True,
+    )
+
+
+def test_an_item_comes_from_the_span_that_was_open_then() -> None:
+    assert chain(critical_path(item_from_within_a_span(both=False)).segments) == [
+        ("driver", 0, 2, "self"), ("s", 2, 4, "submit"), ("g", 4, 10, "queue"), ("g", 10, 15, "self"),
+        ("own", 15, 16, "self"), ("s2", 16, 18, "submit"), ("c", 18, 20, "queue"), ("c", 20, 55, "self"),
+        ("get", 55, 56, "fetch"), ("own", 56, 60, "self"), ("next", 60, 62, "fetch"), ("driver", 62, 100, "self"),
+    ]  # fmt: skip
+    # Of two that were open nobody says from which it came.
+    assert ("g", 10, 60, "self") in chain(critical_path(item_from_within_a_span(both=True)).segments)
+
+
 @pytest.mark.parametrize("is_open", [False, True])
 def test_a_wait_that_timed_out_or_is_open_waited_for_what_it_did_not_get(is_open: bool) -> None:
     # driver [s]  [get, timed out ....]-----]

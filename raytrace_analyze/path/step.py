@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from raytrace_analyze.path.open_spans import find_open_spans
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.predecessors import Origins
@@ -98,6 +99,7 @@ class Stepper:
         by_end = joins(scoped, runs, infer=options.infer)
         self._joins = Latest(by_end, scoped.start)
         self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
+        self._open = find_open_spans(scoped, runs)
         self._ready = waiting.waited
         self._origins = Origins(runs, waiting.turns, options, slots)
         self._wakers = waiting.wakers
@@ -141,12 +143,13 @@ class Stepper:
         self._to_run(hops, waits[found], run[found], there[found], Via.WAIT)
 
     def _to_run(self, hops: Hops, waits: RowIds, run: RowIds, ended: Nanos, via: Via) -> None:
-        """Go from waits to runs, at the times given; one outside the scope is only noted."""
+        """Go from waits to what runs were in, at the times given; a run outside the scope is only noted."""
         inside = self.scoped.scope_of[run] == self.scoped.scope_of[hops.row[waits]]
         hops.blocker[waits] = np.where(inside, -1, run)
         waits = waits[inside]
         hops.down[waits] = hops.queue_from[waits] = hops.next_time[waits] = ended[inside]
-        hops.next_row[waits] = run[inside]
+        run, ended = run[inside], ended[inside]
+        hops.next_row[waits] = run if self._open is None else self._open.innermost(run, ended)
         hops.category[waits] = FETCH
         hops.via[waits] = code(via)
 

@@ -88,14 +88,15 @@ def test_what_limits_a_pipeline_is_named(piping: Told, part: str, named: str) ->
 
 def test_rows_and_tasks_are_those_of_ray_datas_own_statistics(piping: Told) -> None:
     stats = piping.truth["parts"]["slow_map"]["stats"]
-    operator, tasks = re.search(r"Operator \d+ (.+): (\d+) tasks executed", stats).groups()
+    stats = next(part for part in stats.split("Operator ")[1:] if "slow" in part.partition(":")[0])
+    operator, tasks = re.search(r"\d+ (.+): (\d+) tasks executed", stats).groups()
     rows = int(re.search(r"Output num rows per block: .* (\d+) total", stats)[1])
     (told,) = execution(piping, "slow_map").filter(pl.col("operator") == operator).to_dicts()
     assert (told["tasks"], told["rows_out"]) == (int(tasks), rows)
     assert told["rows_out"] == piping.truth["parts"]["slow_map"]["rows"] == 80
-    wall = float(re.search(r"Remote wall time: .* ([\d.]+)(ms|s|us) total", stats)[1])
-    assert told["busy_ns"] >= 8 * 0.15e9
-    assert wall > 0
+    wall, unit = re.search(r"Remote wall time: .* ([\d.]+)(ms|s|us) total", stats).groups()
+    # The tasks' runs have Ray's own work for them, too.
+    assert 8 * 0.15 <= float(wall) * {"s": 1, "ms": 1e-3, "us": 1e-6}[unit] <= told["busy_ns"] / 1e9
     assert told["outcome"] == "finished"
 
 

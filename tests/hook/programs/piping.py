@@ -83,7 +83,8 @@ def main(folder):
         time.sleep(0.3)
 
     ray.get([warm_up.remote() for _ in range(4)])
-    ray.data.range(4, override_num_blocks=2).map_batches(quick).materialize()
+    # Longer than the worker processes need to load the code of Ray Data, each of them.
+    source("warm_up").map_batches(slow, batch_size=10).materialize()
     truth = {}
 
     def note(name, began, **more):
