@@ -63,7 +63,7 @@ ALSO_WRITTEN |= {
     "raytrace.cpu_delay_ns",
     "raytrace.sampled_times",
 }
-ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.sampler"}
+ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.answered_ns"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
 ALSO_WRITTEN |= {
     "raytrace.placement_group_id",
