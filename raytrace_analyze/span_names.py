@@ -7,6 +7,7 @@ SUBMIT_SUFFIX = " ray.remote"
 RUN_SUFFIX = " ray.remote_worker"
 
 DRIVER_SPAN = "ray.driver"
+GET = "ray.get"
 PUT = "ray.put"
 WAIT = "ray.wait"
 """Comes back with the first of what it asks for; other waits need all of it."""

@@ -98,6 +98,18 @@ def test_a_loop_is_found_by_the_call_that_ends_each_round() -> None:
     assert steps.get_column("argument_bytes").to_list() == [1_000_000] * 3 + [0] * 3
 
 
+def test_two_waits_in_one_line_are_one_round_together() -> None:
+    program = Program()
+    for number in range(6):
+        tasks = [program.submit(10, 20, "A"), program.submit(10, 200 if number % 3 == 0 else 20, "B")]
+        program.get(13, *tasks)
+        program.get(13, program.submit(13, 10))
+    found = find_steps(rt.prepare(program.table()))
+    assert found.steps.height == 6
+    slow = found.actors.filter(pl.col("slowest_in") > 0)
+    assert slow.select("actor", "slowest_in").rows() == [("Rollout[1]", 2)]
+
+
 def test_steps_follow_each_other() -> None:
     steps = rt.steps(reinforcement())
     ends = (steps.get_column("start_ns") + steps.get_column("took_ns")).to_list()

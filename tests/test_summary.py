@@ -160,6 +160,18 @@ def test_cancelled_and_killed_attempts_are_told_apart_from_failed_ones() -> None
     assert ", and was cancelled" in screen.export_text()
 
 
+def test_a_queue_that_is_empty_is_no_failure() -> None:
+    queue = {"function": "ray.util.queue._QueueActor.get", "actor_id": "Q", "status": "ERROR"}
+    spans = table(
+        span("driver", 0, 100 * MS, name="ray.driver"),
+        *(submit(f"s{n}", n * MS, (n + 1) * MS, "driver", submitted_task_id=f"T{n}") for n in range(2)),
+        run("r0", 5 * MS, 20 * MS, "s0", "T0", status_message="Empty:", **queue),
+        run("r1", 25 * MS, 30 * MS, "s1", "T1", status_message="KeyError: 'Empty'", **queue),
+        recorded=True,
+    )
+    assert rt.summary(spans).ended.failed_attempts == 1
+
+
 def test_the_path_of_a_failed_job_says_so_first_and_what_the_error_was() -> None:
     error = "RayTaskError(KeyError): \x1b[36mray::top()\x1b[39m (pid=1)\n  File x\nKeyError: 'rows'"
     screen = Console(record=True, width=100)

@@ -112,6 +112,26 @@ def test_a_restart_of_the_workers_is_an_attempt_of_its_own() -> None:
     assert steps.get_column("last_rank").to_list() == [1, 1, 0] * 2
 
 
+def test_a_rank_that_failed_is_named_and_nobody_was_last_where_it_did_not_come(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spans = training().with_columns(
+        pl.when(pl.col("span_id") == "r1").then(pl.lit("ERROR", pl.Enum(rt.schema.TABLE["status"].categories)))
+        .otherwise("status").alias("status"),
+        pl.when(pl.col("span_id") == "r1").then(pl.lit("ValueError: rank 1 broke"))
+        .otherwise("status_message").alias("status_message"),
+    ).filter(pl.col("span_id") != "report1-2")  # fmt: skip
+    ranks = rt.train(spans, by="rank")
+    assert ranks.select("rank", "steps", "last_in", "error").rows() == [
+        (0, 3, 0, None),
+        (1, 2, 2, "ValueError: rank 1 broke"),
+    ]
+    steps = rt.train(spans)
+    assert steps.get_column("last").to_list() == ["rank 1", "rank 1", None]
+    show_train(steps, ranks, output(), top=10)
+    assert "Rank 1 failed after 2 reports: ValueError: rank 1 broke." in capsys.readouterr().out
+
+
 def test_spans_of_rays_own_tracing_tell_when_the_ranks_met_and_no_more() -> None:
     name = "SynchronizationActor.broadcast_from_rank_zero"
     rows: list[Row] = []

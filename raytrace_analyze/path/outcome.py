@@ -28,6 +28,10 @@ _AT_ONCE_NS = 5_000_000_000
 _EXIT = "__ray_terminate__"
 """Ray's own method by which a program lets an actor end: how that ends is no failure."""
 
+_OF_QUEUE = r"(^|\.)_QueueActor\.(get|put)"
+_QUEUE_SAYS = r"^(RayTaskError\()?_?(queue\.)?(Empty|Full)\b"
+"""How the actor behind `ray.util.queue.Queue` says that it has nothing, or no room: an answer, no failure."""
+
 Row = dict[str, Any]
 
 
@@ -76,7 +80,9 @@ def failures() -> pl.Expr:
     """Tell the attempts (rows of runs, or known from task events only) that gave no result."""
     wrong = (pl.col("status") == "ERROR") | pl.col("error_type").is_not_null() | _is_cancelled()
     is_exit = pl.col("function").str.ends_with(f".{_EXIT}")
-    return pl.col("category").cast(pl.String).eq("task") & wrong.fill_null(False) & ~is_exit.fill_null(False)
+    is_answer = pl.col("function").str.contains(_OF_QUEUE) & pl.col("status_message").str.contains(_QUEUE_SAYS)
+    is_meant = (is_exit | is_answer).fill_null(False)
+    return pl.col("category").cast(pl.String).eq("task") & wrong.fill_null(False) & ~is_meant
 
 
 def endings() -> pl.Expr:

@@ -4,11 +4,14 @@ import polars as pl
 
 from raytrace_analyze.analyses.libraries.train_reports import find_reports, training_functions
 from raytrace_analyze.choices import choose
+from raytrace_analyze.path.outcome import failures, first_line
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.vocabulary import TrainGroup, TrainPart
 
 _TRAINING = ("session", "job_id", "run", "attempt")
 _STEP = (*_TRAINING, "step")
+_GONE = ("WORKER_DIED", "ACTOR_DIED", "NODE_DIED", "OUT_OF_MEMORY")
+"""Ray's words for how a process ended by itself."""
 
 STEPS = pl.Schema(
     {
@@ -30,6 +33,7 @@ RANKS = pl.Schema(
         **dict.fromkeys(("attempt", "rank"), pl.Int64),
         **dict.fromkeys(("member", "actor_id", "host"), pl.String),
         **dict.fromkeys(("steps", "last_in", "waited_ns", *(f"{part}_ns" for part in TrainPart)), pl.Int64),
+        "error": pl.String,
     }
 )
 """Columns of `train` by rank."""
@@ -45,8 +49,9 @@ def train(spans: Trace, by: str = "step", *, clock_correct: bool = True) -> pl.D
     - `session`, `job_id`, `run` (Train's name of it), `attempt` (0, or how often its workers were started again);
     - `step`, from 0 on; `start_ns` (since the epoch), when the last rank came to the report before (or began), and
       `period_ns` from there until the last rank came to this one; `ranks`, how many;
-    - `last_rank`, and `last`, who that was in words; `others_waited_ns`, how long the others waited for it, the mean;
-    - what the last rank did since it came to the report before: `work_ns` its own code, `idle_ns` for how long it was
+    - `last_rank`, and `last`, who that was in words (null where not all ranks came); `others_waited_ns`, how long the
+      others waited for it, the mean;
+    - what the last rank that came did since the report before: `work_ns` its own code, `idle_ns` for how long it was
       seen idle in that besides (a sleep, a read), `data_ns` waits for batches of Ray Data, `checkpoint_ns` storing the
       checkpoint of that report, `report_ns` the rest of that report, in which it was held until Train had taken it;
       `limited_by`: which of these took most (`work`, `data`, ...);
@@ -54,14 +59,16 @@ def train(spans: Trace, by: str = "step", *, clock_correct: bool = True) -> pl.D
 
     By `rank`, one row a rank and attempt: `rank`, `member` (in words), `actor_id`, `host`, `steps`, `last_in` (in how
     many of them it came last), and sums: `waited_ns` for other ranks, `work_ns`, `idle_ns`, `data_ns`,
-    `checkpoint_ns`, `report_ns`.
+    `checkpoint_ns`, `report_ns`; `error`, of the rank that failed first, with what its function failed, or Ray's
+    word for how its process ended.
 
     Raises UsageError for another group.
     """
     group = choose(TrainGroup, by, "group")
     trace = prepare(spans, clock_correct=clock_correct)
     reports = _apart(find_reports(trace))
-    return _steps(reports) if group is TrainGroup.STEP else _ranks(trace, reports)
+    functions = training_functions(trace)
+    return _steps(reports, functions) if group is TrainGroup.STEP else _ranks(trace, reports, functions)
 
 
 def _apart(reports: pl.DataFrame) -> pl.DataFrame:
@@ -83,7 +90,10 @@ def _apart(reports: pl.DataFrame) -> pl.DataFrame:
     return before.sort(*_STEP, "rank", "member", nulls_last=True)
 
 
-def _steps(reports: pl.DataFrame) -> pl.DataFrame:
+def _steps(reports: pl.DataFrame, functions: pl.DataFrame) -> pl.DataFrame:
+    # Of a training that only Ray's own tracing tells of there are no functions.
+    members = functions.group_by(_TRAINING).agg(members=pl.col("rank").n_unique().cast(pl.Int64))
+    is_whole = pl.col("ranks") >= pl.max_horizontal(pl.col("members"), pl.col("ranks").max().over(_TRAINING))
     parts = [f"{part}_ns" for part in TrainPart]
     of_last = pl.col("rank", "member", *parts).sort_by("arrived").last()
     steps = (
@@ -97,7 +107,11 @@ def _steps(reports: pl.DataFrame) -> pl.DataFrame:
             stored_ns=pl.col("stored_ns").max(),
             has_checkpoint=pl.col("has_checkpoint").any(ignore_nulls=False),
         )
-        .with_columns(start_ns=pl.coalesce(pl.col("last_arrived").shift(1).over(_TRAINING), "began"))
+        .join(members, on=_TRAINING, how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(
+            pl.when(is_whole).then(pl.col("rank", "member")),
+            start_ns=pl.coalesce(pl.col("last_arrived").shift(1).over(_TRAINING), "began"),
+        )
     )
     most = pl.concat_list(parts).list.arg_max()
     return (
@@ -121,9 +135,10 @@ def _steps(reports: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _ranks(trace: PreparedTrace, reports: pl.DataFrame) -> pl.DataFrame:
+def _ranks(trace: PreparedTrace, reports: pl.DataFrame, functions: pl.DataFrame) -> pl.DataFrame:
     known = pl.col("is_told").first()
-    is_last = (pl.col("arrived") == pl.col("last_arrived")) & (pl.len().over(_STEP) > 1)
+    came = pl.len().over(_STEP)
+    is_last = (pl.col("arrived") == pl.col("last_arrived")) & (came > 1) & (came == came.max().over(_TRAINING))
     sums = {
         "work_ns": pl.col("work_ns"),
         "idle_ns": pl.col("idle_ns"),
@@ -142,10 +157,41 @@ def _ranks(trace: PreparedTrace, reports: pl.DataFrame) -> pl.DataFrame:
             **{name: pl.when(known).then(value.sum()) for name, value in sums.items()},
         )
     )
-    silent = training_functions(trace).select(*_TRAINING, "rank", "member", "actor_id", "host")
+    silent = functions.select(*_TRAINING, "rank", "member", "actor_id", "host")
     # A rank that never reported has a function, and nothing more is known of it.
     silent = silent.join(found, on=[*_TRAINING, "rank"], how="anti", nulls_equal=True).with_columns(
         steps=pl.lit(0, pl.Int64), last_in=pl.lit(0, pl.Int64)
     )
-    whole = pl.concat([found, silent], how="diagonal").select(RANKS.names()).cast(RANKS)
+    every = pl.concat([found, silent], how="diagonal")
+    errors = _errors(trace, functions)
+    whole = every.join(errors, on=[*_TRAINING, "rank"], how="left", nulls_equal=True).select(RANKS.names()).cast(RANKS)
     return whole.sort(*_TRAINING, "rank", "member", nulls_last=True)
+
+
+def _errors(trace: PreparedTrace, functions: pl.DataFrame) -> pl.DataFrame:
+    """Tell of each training's rank that failed first with what: `error`, beside the columns of the training and `rank`.
+
+    That is what its function failed with or, where that never ended, what Ray says of the first call of its actor that
+    ended with its process. The other ranks end because of it, whatever they end with.
+    """
+    gone = (
+        pl.concat([trace.spans, trace.attempts])
+        .filter(failures(), pl.col("error_type").is_in(_GONE), pl.col("actor_id").is_not_null())
+        .with_columns(gone_at=pl.coalesce("end", "start").dt.epoch("ns"))
+        .sort("gone_at")
+        .group_by("session", "actor_id", maintain_order=True)
+        .agg(pl.col("gone_at").first(), gone=pl.col("error_type").first())
+    )
+    has_failed = pl.col("status") == "ERROR"
+    message = pl.col("status_message").map_elements(first_line, return_dtype=pl.String)
+    return (
+        functions.join(gone, on=["session", "actor_id"], how="left", nulls_equal=True)
+        .with_columns(
+            error=pl.when(has_failed).then(message).when("is_open").then("gone"),
+            at=pl.when(has_failed).then("ended").when("is_open").then("gone_at"),
+        )
+        .filter(pl.col("error").is_not_null())
+        .sort("at", "rank")
+        .unique(_TRAINING, keep="first", maintain_order=True)
+        .select(*_TRAINING, "rank", "error")
+    )

@@ -52,13 +52,16 @@ def training_functions(trace: PreparedTrace) -> pl.DataFrame:
     rows = np.flatnonzero(structure.is_run & rank.is_not_null().to_numpy())
     who = ("session", "job_id", "run", "rank")
     return (
-        trace.spans.select("session", "job_id", "actor_id", "host", "attributes", "status", "function")[rows]
+        trace.spans.select(
+            "session", "job_id", "actor_id", "host", "attributes", "status", "status_message", "function"
+        )[rows]
         .with_columns(
             function_row=pl.Series(rows),
             run=told(attributes, EXPERIMENT),
             rank=told(attributes, RANK).cast(pl.Int64, strict=False),
             began=pl.Series(structure.start[rows]),
             ended=pl.Series(structure.end[rows]),
+            is_open=pl.Series(structure.in_flight[rows]),
         )
         .sort("began", "function_row")
         .with_columns(attempt=pl.int_range(pl.len(), dtype=pl.Int64).over(who), member=pl.format("rank {}", "rank"))
@@ -67,7 +70,7 @@ def training_functions(trace: PreparedTrace) -> pl.DataFrame:
 
 
 def _told(trace: PreparedTrace) -> pl.DataFrame:
-    functions = training_functions(trace).drop("status", "function", "ended")
+    functions = training_functions(trace).drop("status", "status_message", "function", "ended", "is_open")
     reports = _of_functions(trace, REPORT_SPAN).rename({"start": "arrived", "end": "left"})
     batches = _of_functions(trace, BATCH_SPAN)
     order = ("function_row", "arrived", "row")

@@ -11,6 +11,7 @@ from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.vocabulary import TrainPart
+from raytrace_analyze.wording.phrases import error_text
 
 _TRAINING = ("session", "job_id", "run", "attempt")
 _PARTS = {
@@ -71,6 +72,10 @@ def _answer(steps: pl.DataFrame, ranks: pl.DataFrame) -> Iterator[RenderableType
         f"{count_text(steps.height, 'step')} in {duration_text(total)}.",
         style="bold",
     )
+    for row in ranks.filter(pl.col("error").is_not_null()).iter_rows(named=True):
+        yield label(
+            f"{_named(row['member'])} failed after {count_text(row['steps'], 'report')}: {error_text(row['error'])}."
+        )
     if steps.is_empty():
         return
     if ranks.height > 1:
@@ -104,7 +109,7 @@ def _steps(steps: pl.DataFrame) -> Table:
     for row in steps.iter_rows(named=True):
         shown.add_row(
             str(row["step"]),
-            row["last"],
+            row["last"] or "-",
             duration_text(row["period_ns"]),
             *(_time(row[name]) for name in ("others_waited_ns", *(f"{part}_ns" for part in TrainPart))),
             row["limited_by"] or "-",
