@@ -89,6 +89,7 @@ STEP = "raytrace.step"
 
 # What ended a task.
 TARGET_TASK_ID = "raytrace.target_task_id"
+PLACEMENT_GROUP_ID = "raytrace.placement_group_id"
 
 # The driver.
 ENTRYPOINT = "raytrace.entrypoint"

@@ -1,5 +1,6 @@
 """What Ray itself needs is milliseconds: longer waits have a cause of their own, or are said to be unknown."""
 
+import json
 from typing import Any
 
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from raytrace_analyze import critical_path, queue_causes
 from raytrace_analyze.schema import TIME
 from tests.tables import Row, chain, run, span, submit, table, wait
+from tests.test_agreement import check_agreement
 
 MS = 1_000_000
 
@@ -84,7 +86,7 @@ def test_ray_says_that_the_store_is_full_or_arguments_are_fetched(state: str, ca
 
 def test_the_first_run_of_a_placement_group_waited_for_it() -> None:
     # train  [=================]      holds what the group of r20 needs
-    # r20                       [==]  the first in its group;  r30 [==] is not
+    # r20                       [==]  the first in its group;  r30 [==] waits for that, then for r20
     group = '{"CPU_group_0_5e1f0a7b9c3d4e5f60718293a4b5c6d7e8f9": 1.0}'
     spans = job(
         *task(1, 40, 890, "w1"),
@@ -96,7 +98,63 @@ def test_the_first_run_of_a_placement_group_waited_for_it() -> None:
     )
     assert causes(spans, "r20") == [("placement", 698)]
     assert queue_causes(spans).filter(span_id="r20", cause="placement")["holder_span_id"].item() == "r1"
-    assert "placement" not in dict(causes(spans, "r30"))
+    assert causes(spans, "r30") == [("placement", 598), ("no-slot", 100)]
+
+
+GROUP, OTHER = "5e1f0a7b9c3d4e5f60718293a4b5c6d7e8f9", "9f8e7d6c5b4a39281706f5e4d3c2b1a0a5b6"
+
+
+def in_group(group: str, ready: int, submitted: int) -> dict[str, Any]:
+    return stamped(ready, submitted, required_resources=json.dumps({f"CPU_group_0_{group}": 1.0}))
+
+
+def test_all_that_run_in_a_placement_group_wait_until_the_driver_removes_another_one() -> None:
+    # r1             [====]                             in the group before, which the driver removes at 600
+    # driver  [s1][get    ][s20][s30]~~~~~~~[remove][get]
+    # r20, r30                                   [==]   both in the group that had no room until then
+    spans = job(
+        *task(1, 40, 150, "w1"),
+        wait("get1", 31 * MS, 151 * MS, "driver", ["T1"]),
+        *task(20, 901, 1000, "w1"),
+        *task(30, 902, 1100, "w2"),
+        *task(2, 40, 90, "w2"),
+        span("gone", 600 * MS, 600 * MS, "driver", name="placement_group.remove"),
+        wait("get2", 601 * MS, 1101 * MS, "driver", ["T20", "T30"]),
+        r1=in_group(OTHER, 11, 39),
+        r2=stamped(21, 39),
+        r20=in_group(GROUP, 202, 900),
+        r30=in_group(GROUP, 302, 901),
+    )
+    assert causes(spans, "r20") == [("placement", 698)]
+    # The second one of the group got its worker a moment later.
+    assert causes(spans, "r30") == [("placement", 598)]
+    told = queue_causes(spans).filter(span_id="r30", cause="placement")["sentence"].item()
+    assert told.endswith("for its placement group: the driver removed another one late")
+    # What the driver did until it removed that group decides, not how the task's process was found.
+    path = critical_path(spans)
+    assert ("driver", 301 * MS, 600 * MS, "self") in chain(path.segments)
+    assert ("r30", 600 * MS, 902 * MS, "queue") in chain(path.segments)
+    assert ("r1", 40 * MS, 150 * MS, "self") in chain(path.segments)
+    check_agreement(spans)
+
+
+def test_a_new_process_is_not_called_a_placement_group_that_was_there_already() -> None:
+    # driver  [group is there][s20][get ....................]
+    # r20                          ~ process starts ~[======]
+    there = json.dumps({"raytrace.awaited": "placement group (1 CPU)", "raytrace.placement_group_id": GROUP})
+    spans = job(
+        *task(1, 40, 700, "w1"),
+        wait("ready", 31 * MS, 199 * MS, "driver", [], attributes=there),
+        *task(20, 901, 1000, "w2"),
+        r1=stamped(11, 39),
+        r20=in_group(GROUP, 202, 900),
+    )
+    assert [cause for cause, _ in causes(spans, "r20")] == ["worker-start"]
+
+
+def test_a_placement_group_that_nobody_made_room_for_was_there_at_once() -> None:
+    spans = job(*task(1, 40, 100, "w1"), *task(20, 901, 1000, "w2"), r1=stamped(11, 39), r20=in_group(GROUP, 202, 900))
+    assert [cause for cause, _ in causes(spans, "r20")] == ["worker-start"]
 
 
 def test_a_slot_is_held_until_results_are_stored() -> None:

@@ -12,7 +12,7 @@ from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.turns import Turns
+from raytrace_analyze.trace.waiting import Waiting
 from raytrace_analyze.vocabulary import Queues, Via
 
 
@@ -69,8 +69,10 @@ class Asked:
 class Origins:
     """Finds where runs came from."""
 
-    def __init__(self, runs: Runs, turns: Turns, options: PathOptions, slots: SlotWaits | None = None) -> None:
+    def __init__(self, runs: Runs, waiting: Waiting, options: PathOptions, slots: SlotWaits | None = None) -> None:
+        turns = waiting.turns
         self._turns, self._freed = turns, Latest(turns.freed, runs.structure.start)
+        self._placements = waiting.placements
         self._runs, self._structure = runs, runs.structure
         self._follow = options.queues is Queues.FOLLOW
         self._guess = options.infer and self._follow
@@ -92,6 +94,7 @@ class Origins:
             self._named(found, some, asked[some])
         if self._follow and (some := positions(recorded)).size:
             self._holders(found, some, Asked(run, submit, found.time.copy(), until)[some])
+            self._placed(found, some, until[some], run[some])
         return found
 
     def _latest(self, name: str) -> Latest:
@@ -163,6 +166,14 @@ class Origins:
                 node = self._slots.nodes(asked.run[tasks], asked.since[tasks], asked.until[tasks])
                 run = asked[tasks].released(self._on_node, node, self._structure.end)
                 found.put(some[tasks], run, Via.SLOT, self._structure.end[run])
+
+    def _placed(self, found: Found, some: RowIds, until: Nanos, run: RowIds) -> None:
+        """Who made room for the placement group that a run waited for, where nothing else came later."""
+        if self._placements is None:
+            return
+        made = self._placements.made[run]
+        later = positions((self._placements.row[run] >= 0) & (made > found.time[some]) & (made <= until))
+        found.put(some[later], self._placements.row[run[later]], Via.SLOT, made[later])
 
 
 def _creations(runs: Runs) -> tuple[Latest, RowIds]:

@@ -101,7 +101,7 @@ class Stepper:
         self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
         self._open = find_open_spans(scoped, runs)
         self._ready = waiting.waited
-        self._origins = Origins(runs, waiting.turns, options, slots)
+        self._origins = Origins(runs, waiting, options, slots)
         self._wakers = waiting.wakers
         self._takers = waiting.takers
         self._ended_by = waiting.ended_by

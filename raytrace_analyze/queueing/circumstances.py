@@ -11,12 +11,10 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, members_at, times_at
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.numbering import by_end, number_pairs
+from raytrace_analyze.trace.placements import Placements, find_placements
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.turns import Turns, find_turns
-
-_IN_GROUP = r"_group_(?:\d+_)?([0-9a-f]{12,})"
-"""How Ray names the resources of a placement group."""
 
 
 class Circumstances:
@@ -94,16 +92,9 @@ class Circumstances:
         return held
 
     @cached_property
-    def first_in_group(self) -> Flags:
-        """Of runs: the first that ran in its placement group."""
-        resources = self.states.resources
-        first = np.zeros(len(resources), dtype=np.bool_)
-        group = resources.str.extract(_IN_GROUP) if resources.null_count() < len(resources) else resources
-        number, _ = number_pairs(self.structure, group, self.structure.is_run)
-        rows = np.flatnonzero(number >= 0)
-        order = rows[np.lexsort((self.structure.start[rows], number[rows]))]
-        first[order[np.diff(number[order], prepend=-1) != 0]] = True
-        return first
+    def placements(self) -> Placements | None:
+        """Until when runs waited for their placement groups, and who made room; None where none is in one."""
+        return find_placements(self.runs)
 
     @cached_property
     def takes_results(self) -> Flags:

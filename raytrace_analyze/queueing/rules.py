@@ -64,10 +64,11 @@ class CauseRules:
         states, run = self.about.states, waits.run
         ready, running = self._ready(waits), states.running[run]
         granted = first_known(states.submitted[run], running, waits.until)
-        since = np.maximum(waits.since, ready.time)
+        placed = self._placed(run)
+        since = np.maximum.reduce([waits.since, ready.time, placed.time])
         loading = self._loading(waits, np.maximum(granted, running))
         slot, stored, last = self._slot(run, since, granted)
-        return [ready, self._placed(run, granted), slot, stored, *self._lease(run, last), *loading]
+        return [ready, placed, slot, stored, *self._lease(run, last), *loading]
 
     def of_methods_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods whose states are known."""
@@ -181,12 +182,13 @@ class CauseRules:
             last,
         ]
 
-    def _placed(self, run: RowIds, until: Nanos) -> CauseBound:
-        """The placement group of the first run in it, and the last run on its node that can have made room for it."""
-        first = self.about.first_in_group[run]
-        found = latest_until(self.about.on_node, np.where(first, self.about.node[run], -1), until)
-        holder = members_at(self.about.on_node, found)
-        return CauseBound(_code(Cause.PLACEMENT, run), np.where(first, until, NEVER), np.where(first, holder, -1))
+    def _placed(self, run: RowIds) -> CauseBound:
+        """The placement group that a run was in, until that was there, and who made room for it."""
+        found = self.about.placements
+        if found is None:
+            nobody = np.full(run.size, -1, dtype=np.int64)
+            return CauseBound(_code(Cause.PLACEMENT, run), np.full(run.size, NEVER, dtype=np.int64), nobody)
+        return CauseBound(_code(Cause.PLACEMENT, run), found.until[run], found.maker[run])
 
     def _loading(self, waits: QueueIntervals, running: Nanos) -> list[CauseBound]:
         """From the worker to the function's body: the way there, code and arguments, the span's own start."""

@@ -1,4 +1,4 @@
-"""Points within flows that others wait for: an item that was ready, or was taken, a suspended method let go on, a turn.
+"""Points within flows that others wait for: an item that was ready, or was taken, a method let go on, a turn, room.
 
 Each is a span, a time in it, and the span that waits for that: a wait for its end, a run for its start.
 """
@@ -40,7 +40,7 @@ def find_signals(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> 
     inside = np.zeros(scoped.start.size, dtype=np.bool_)
     inside[rows] = True
     found = _items(scoped, waiting).joined(_wakers(scoped, waiting, rows)).joined(_turns(scoped, runs, waiting, rows))
-    found = found.joined(_takers(scoped, waiting, rows))
+    found = found.joined(_takers(scoped, waiting, rows)).joined(_placements(waiting, rows))
     kept = inside[found.row] & inside[found.waiter] & (found.row != found.waiter)
     kept &= (found.time <= scoped.end[found.row]) & (found.time >= scoped.start[found.row])
     return Signals(found.row[kept], found.time[kept], found.waiter[kept])
@@ -100,3 +100,12 @@ def _turns(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> Signal
     run, time = freed.members_at(position), freed.times_at(position)
     kept = (position >= 0) & (time < scoped.structure.end[run])
     return Signals(run[kept], time[kept], methods[kept])
+
+
+def _placements(waiting: Waiting, rows: RowIds) -> Signals:
+    """Where room was made for the placement groups that runs waited for."""
+    none = np.empty(0, dtype=np.int64)
+    if waiting.placements is None:
+        return Signals(none, none, none)
+    runs = rows[:-1][waiting.placements.row[rows[:-1]] >= 0]
+    return Signals(waiting.placements.row[runs], waiting.placements.made[runs], runs)

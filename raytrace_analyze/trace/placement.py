@@ -1,11 +1,13 @@
 """Who made room for placement groups: nobody's result is waited for there, but what others hold."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED, RESOURCES, TIMED_OUT, parse_resources, told
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
+from raytrace_analyze.table.lineage import Flags, Hashes, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
-from raytrace_analyze.trace.groups import group_by_time
+from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.relations import Runs
 
 _REMOVAL = "placement_group.remove"
@@ -16,6 +18,67 @@ _GROUP = "placement group"
 """How what such waits wait for begins, in the hook's words."""
 
 
+@dataclass(frozen=True)
+class GivenBack:
+    """What came free: parallel arrays, but for `freed`."""
+
+    maker: RowIds
+    """A task's run that gave back what it held, or the call that removed a placement group."""
+    row: RowIds
+    """Whose work that was: the run itself, or the span within which the call was made; -1 where there is none."""
+    run: RowIds
+    """The run in which that was, -1 for a call of the driver's own."""
+    there: Nanos
+    """When it was over there: the end of the run, or the call."""
+    freed: Timed
+    """By number of the session: positions in these arrays, each with the time (ns) at which it came free."""
+    sessions: Hashes
+    """What the numbers stand for, in order."""
+
+    def number_of(self, session: Hashes) -> RowIds:
+        """Number sessions, -1 for those in which nothing came free."""
+        position = np.searchsorted(self.sessions, session)
+        known = np.minimum(position, max(self.sessions.size - 1, 0))
+        if not self.sessions.size:
+            return np.full(session.size, -1, dtype=np.int64)
+        return np.where(self.sessions[known] == session, known, -1)
+
+
+def given_back(runs: Runs, *, by_driver: bool) -> GivenBack:
+    """Find who gave resources back: runs of tasks at their ends, and calls that removed placement groups.
+
+    With `by_driver`, calls of the driver's own count, too.
+    """
+    structure = runs.structure
+    holders = np.flatnonzero(structure.is_run & (runs.actor < 0))
+    holders = holders[_holds_something(runs, holders)]
+    removals = np.flatnonzero((structure.spans.get_column("name") == _REMOVAL).to_numpy())
+    removals = removals[by_driver | (structure.run_above[removals] >= 0)]
+    remover, above = structure.run_above[removals], structure.parent[removals]
+    inside = np.where(remover >= 0, remover, above)
+    removed = structure.start[removals]
+    clipped = np.clip(removed, structure.start[inside], structure.end[inside])
+    removed = np.where(inside >= 0, clipped, removed)
+    maker = np.concatenate([holders, removals])
+    run = np.concatenate([holders, remover])
+    sessions, number = np.unique(structure.mixed_session[maker], return_inverse=True)
+    freed = group_by_time(
+        number.astype(np.int64),
+        sessions.size,
+        np.arange(maker.size),
+        np.concatenate([runs.held_until[holders], removed]),
+        structure.lateness[np.where(run >= 0, run, maker)],
+    )
+    return GivenBack(
+        maker=maker,
+        row=np.concatenate([holders, above]),
+        run=run,
+        there=np.concatenate([structure.end[holders], removed]),
+        freed=freed,
+        sessions=sessions,
+    )
+
+
 def find_room_makers(runs: Runs) -> tuple[RowIds, RowIds, Nanos]:
     """Pair waits for placement groups with who made room last before they were there, and when (ns).
 
@@ -23,31 +86,19 @@ def find_room_makers(runs: Runs) -> tuple[RowIds, RowIds, Nanos]:
     were missing is not known: it is taken to be whatever came free last, on any node of the session.
     """
     structure = runs.structure
-    waits = _waits(runs)
+    waits = placement_waits(runs)
     if waits.size == 0:
         return waits, waits, waits
-    holders = np.flatnonzero(structure.is_run & (runs.actor < 0))
-    holders = holders[_holds_something(runs, holders)]
-    removals = np.flatnonzero((structure.spans.get_column("name") == _REMOVAL).to_numpy())
-    removals = removals[structure.run_above[removals] >= 0]
-    remover = structure.run_above[removals]
-    removed = np.clip(structure.start[removals], structure.start[remover], structure.end[remover])
-    maker = np.concatenate([holders, remover])
-    when = np.concatenate([runs.held_until[holders], removed])
-    there = np.concatenate([structure.end[holders], removed])
-    sessions = structure.spans.get_column("session").fill_null("").rank("dense").to_numpy().astype(np.int64)
-    freed = group_by_time(
-        sessions[maker], int(sessions.max()) + 1, np.arange(maker.size), when, structure.lateness[maker]
-    )
-    last = latest_until(freed, sessions[waits], structure.end[waits])
+    back = given_back(runs, by_driver=False)
+    last = latest_until(back.freed, back.number_of(structure.mixed_session[waits]), structure.end[waits])
     since = np.maximum(structure.start[waits], structure.end[waits] - WITHIN_NS)
-    times = times_at(freed, last)
+    times = times_at(back.freed, last)
     found = (times > since) & (times != NEVER)
-    chosen = members_at(freed, last)[found]
-    return waits[found], maker[chosen], there[chosen]
+    chosen = members_at(back.freed, last)[found]
+    return waits[found], back.run[chosen], back.there[chosen]
 
 
-def _waits(runs: Runs) -> RowIds:
+def placement_waits(runs: Runs) -> RowIds:
     """Give the waits for placement groups that came to be."""
     structure = runs.structure
     waits = np.flatnonzero(runs.is_wait & ~structure.is_run & ~structure.in_flight)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.ends import find_ends
+from raytrace_analyze.trace.placements import Placements, find_placements
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.takers import Takers, find_takers
 from raytrace_analyze.trace.turns import Turns, find_turns
@@ -26,9 +27,13 @@ class Waiting:
     """When turns on actors came free."""
     ended_by: RowIds | None
     """By row: the call that ended a run, -1 for none; None where there are no such calls."""
+    placements: Placements | None
+    """Who made room for the placement groups of runs; None where none is in one."""
 
 
 def find_waiting(runs: Runs) -> Waiting:
     """Find it for a whole table."""
     waited = Latest(find_waited(runs), runs.structure.start)
-    return Waiting(waited, find_wakers(runs), find_takers(runs), find_turns(runs), find_ends(runs))
+    return Waiting(
+        waited, find_wakers(runs), find_takers(runs), find_turns(runs), find_ends(runs), find_placements(runs)
+    )

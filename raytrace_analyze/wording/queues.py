@@ -70,7 +70,9 @@ def _phrases() -> dict[Cause, pl.Expr]:
             pl.format(" for room in the object store{}", on_node),
         ),
         Cause.PLACEMENT: known(
-            pl.format(" for its placement group: {}{} held what that needs", holder, holder_on),
+            pl.when(pl.col("holder_function").is_null())
+            .then(pl.lit(" for its placement group: the driver removed another one late"))
+            .otherwise(pl.format(" for its placement group: {}{} held what that needs", holder, holder_on)),
             pl.lit(" for its placement group, which needs what nobody had free"),
         ),
         Cause.DISPATCH: pl.lit(" for the way to its worker"),

@@ -34,6 +34,8 @@ def test_a_wait_for_a_placement_group_says_for_what(recording: Recording, name: 
     assert wait.attributes["raytrace.awaited"] == "placement group (3 CPU)"
     assert wait.attributes["raytrace.ready_task_ids"] == []
     assert wait.attributes["raytrace.timed_out"] is True
+    (removal,) = recording.children(recording.one("case remove"))
+    assert wait.attributes["raytrace.placement_group_id"] == removal.attributes["raytrace.placement_group_id"]
 
 
 def test_the_removal_of_a_placement_group_is_recorded(recording: Recording) -> None:

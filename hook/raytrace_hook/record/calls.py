@@ -60,7 +60,8 @@ class _Call:
         if self._name == names.PUT_SPAN:
             self._waits.end(self._wait, sizes.size_of_put, error)
         elif self._name == names.GET_SPAN:
-            self._waits.end(self._wait, lambda: self._got(error), error, objects.is_timeout(error))
+            told = placement.which(self._references)
+            self._waits.end(self._wait, lambda: {**self._got(error), **told}, error, objects.is_timeout(error))
         else:
             variables = frame.f_locals
             ready, asked = variables.get("ready_ids", ()), variables.get("num_returns", 0)
@@ -71,7 +72,8 @@ class _Call:
                 self._waits.end(self._wait, lambda: {names.READY_TASK_IDS: came}, error, may_go_on=not is_over)
                 return
             timed_out = error is None and len(ready) < asked
-            self._waits.end(self._wait, lambda: self._waited(variables, error, timed_out), error, timed_out)
+            told = placement.which(self._references)
+            self._waits.end(self._wait, lambda: {**self._waited(variables, error, timed_out), **told}, error, timed_out)
 
     def _got(self, error: BaseException | None) -> dict[str, Any]:
         if error is None:

@@ -15,8 +15,8 @@ from raytrace_hook.record.waiting.waits import Waits, covered
 
 _MOST_KNOWN = 256
 _SEVERAL = "placement groups"
-_known: dict[bytes, str] = {}
-"""By object: the placement group that it stands for, the latest last."""
+_known: dict[bytes, tuple[str, str]] = {}
+"""By object: the placement group that it stands for, in words and its id, the latest last."""
 
 
 def install(waits: Waits) -> None:
@@ -44,7 +44,7 @@ def install(waits: Waits) -> None:
                 problem = error
                 raise
             finally:
-                waits.end(begun, lambda: _found(is_there), problem, may_go_on=is_there is False)
+                waits.end(begun, lambda: _found(group, is_there), problem, may_go_on=is_there is False)
 
         return wait
 
@@ -55,17 +55,28 @@ def awaited(references: Sequence[Any]) -> str:
     """Return which placement group is waited for with these objects; empty where they are anything else."""
     if not _known:
         return ""
-    texts = {_known.get(reference.binary()) if hasattr(reference, "binary") else None for reference in references}
+    groups = [_known.get(reference.binary()) if hasattr(reference, "binary") else None for reference in references]
+    texts = {None if group is None else group[0] for group in groups}
     if None in texts:
         return ""
     return (texts.pop() or "") if len(texts) == 1 else _SEVERAL if texts else ""
+
+
+def which(references: Sequence[Any]) -> dict[str, Any]:
+    """Return what is said of a wait for one placement group: its id; nothing of any other wait."""
+    group = _known.get(references[0].binary()) if _known and len(references) == 1 and _has_id(references[0]) else None
+    return {names.PLACEMENT_GROUP_ID: group[1]} if group is not None and group[1] else {}
+
+
+def _has_id(reference: Any) -> bool:
+    return hasattr(reference, "binary")
 
 
 def _note(reference: Any, group: Any) -> None:
     try:
         # In older versions of Ray it is the result of a task, which tells more.
         if not objects.task_ids_of([reference]):
-            _known[reference.binary()] = _described(group)
+            _known[reference.binary()] = _described(group), id_of(group)
             while len(_known) > _MOST_KNOWN:
                 del _known[next(iter(_known))]
     except Exception as error:
@@ -81,8 +92,16 @@ def _described(group: Any) -> str:
     return f"placement group ({told})" if told else "placement group"
 
 
-def _found(is_there: Any) -> dict[str, Any]:
+def id_of(group: Any) -> str:
+    """Return a placement group's id, empty where it has none."""
+    group_id = getattr(group, "id", None)
+    return group_id.hex() if hasattr(group_id, "hex") else ""
+
+
+def _found(group: Any, is_there: Any) -> dict[str, Any]:
     found: dict[str, Any] = {names.READY_TASK_IDS: []}
+    if group_id := id_of(group):
+        found[names.PLACEMENT_GROUP_ID] = group_id
     if is_there is False:
         found[names.TIMED_OUT] = True
     return found
