@@ -43,6 +43,8 @@ LOOP_NS = 1_000_000_000
 """How long a loop that looks again and again may sleep in between."""
 AFTER_NS = 20_000_000
 """What begins so soon after a delivery is what its callback does."""
+INSTEAD_NS = 50_000_000
+"""What came so long before a wait was given up came instead."""
 ROOM_WITHIN_NS = 1_000_000_000
 """Who gave resources back longer ago than this made no room for a placement group."""
 CALL_WITHIN_NS = 1_000_000_000
@@ -86,6 +88,7 @@ class Span:
     parent_id: str | None = None
     name: str = ""
     status: str = "UNSET"
+    status_message: str | None = None
     error_type: str | None = None
     profile_store_outputs_end: int | None = None
     state_pending_node_assignment: int | None = None
@@ -119,6 +122,8 @@ class Span:
     """Whether its times are those for which a thread was idle."""
     waited_besides: "Span | None" = None
     """The run that it waited for, though no result says so: it changed what an actor answers."""
+    instead: "Span | None" = None
+    """What had just come back to the same flow when the program gave this wait up."""
 
     @property
     def is_submit(self) -> bool:
@@ -298,7 +303,9 @@ def prepare(table: pl.DataFrame) -> list[Span]:
         span.is_run = span.kind == "CONSUMER" and (span.parent is None or span.parent.is_submit)
     _adopt(spans)
     cut_circles(spans)
+    _find_instead(spans)
     _IdleWaits(spans).lengthen()
+    _find_instead(spans)
     return spans
 
 
@@ -633,7 +640,7 @@ class Walk:
     def _through_wait(self, at: State) -> Step | None:
         """Walk rule 1: what the wait came back with."""
         wait, time = at.span, at.time
-        asked = wait.ready | _missing(wait)
+        asked = wait.ready | _missing(wait) | (wait.instead.ready if wait.instead else set())
         maker, made = self._room_maker(wait) or (None, 0)
         ready = [run for run in self.runs if run.task in asked or run in (wait.waited_besides, maker)]
         ready = [run for run in ready if run.start < time]
@@ -947,9 +954,29 @@ def _submitted(run: Span) -> Span:
     return run.submit
 
 
+def _was_given_up(wait: Span) -> bool:
+    is_cancelled = wait.status == "ERROR" and (wait.status_message or "").startswith("CancelledError")
+    return is_cancelled and wait.ready_task_ids == [] and not wait.is_run
+
+
+def _find_instead(spans: list[Span]) -> None:
+    """Note of what a program gave up what had come to the same parent up to 50 ms before."""
+    for wait in filter(_was_given_up, spans):
+        wait.instead = None
+        came = [
+            (other.end, number)
+            for number, other in enumerate(spans)
+            if other.ready_task_ids and not other.is_run and other.ended
+            if other.parent is wait.parent and wait.parent is not None and other.end <= wait.end
+        ]
+        if came and max(came)[0] >= wait.end - INSTEAD_NS:
+            wait.instead = spans[max(came)[1]]
+
+
 def _missing(wait: Span) -> set[tuple[str | None, str]]:
-    """The tasks that a wait which timed out, or is open, asked for and did not get."""
-    if wait.ready_task_ids is None or not (wait.told.get("raytrace.timed_out") or not wait.ended):
+    """The tasks that a wait which timed out, was given up, or is open, asked for and did not get."""
+    is_late = wait.told.get("raytrace.timed_out") or (_was_given_up(wait) and wait.instead is None)
+    if wait.ready_task_ids is None or not (is_late or not wait.ended):
         return set()
     return {(wait.session, task_id) for task_id in wait.told.get("raytrace.awaited_task_ids", [])}
 

@@ -7,7 +7,7 @@ import pytest
 
 from raytrace_analyze import CriticalPath, UsageError, critical_path
 from raytrace_analyze.views.segment_words import say
-from tests.tables import chain, run, span, submit, table, wait
+from tests.tables import Row, chain, run, span, submit, table, wait
 
 
 def test_nested_spans_the_last_child_to_end_is_on_the_path() -> None:
@@ -405,3 +405,58 @@ def test_a_wait_that_timed_out_or_is_open_waited_for_what_it_did_not_get(is_open
     )
     until = 100 if is_open else 80
     assert ("r", 10, min(until, 95), "self") in chain(critical_path(spans).segments)
+
+
+def given_up(span_id: str, start: int, end: int, task: str) -> Row:
+    """An `await` that the program gave up."""
+    failed = {"status": "ERROR", "status_message": "CancelledError: cancelled", "name": "await"}
+    return wait(span_id, start, end, "driver", [], attributes=f'{{"raytrace.awaited_task_ids": ["{task}"]}}', **failed)
+
+
+def test_an_await_that_was_given_up_after_its_time_waited_for_what_it_asked_for() -> None:
+    # driver [s]  [await, wait_for timed out ]----]
+    # run        [====================================]
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T"),
+        run("r", 10, 95, "s", "T"),
+        given_up("await", 6, 80, "T"),
+        recorded=True,
+    )
+    assert ("r", 10, 80, "self") in chain(critical_path(spans).segments)
+
+
+def test_an_await_that_was_given_up_since_another_result_came_waited_for_that() -> None:
+    # driver [s1][s2] [await first  ]|
+    #                 [await second  ]|------]    given up right after
+    # first       [==============]
+    # second      [==================================]
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s1", 2, 3, "driver", submitted_task_id="T1"),
+        submit("s2", 3, 4, "driver", submitted_task_id="T2"),
+        run("first", 10, 60, "s1", "T1"),
+        run("second", 10, 95, "s2", "T2"),
+        wait("await1", 6, 62, "driver", ["T1"], name="await"),
+        given_up("await2", 6, 63, "T2"),
+        recorded=True,
+    )
+    found = chain(critical_path(spans).segments)
+    assert ("first", 10, 60, "self") in found
+    assert "second" not in {span_id for span_id, *_ in found}
+
+
+def test_a_call_of_an_actor_whose_creation_failed_was_waited_for_until_that_failed() -> None:
+    # driver   [sA][sC][get: the actor died ]---]
+    # creation     ....[=====]                      fails; the call never starts
+    actor = "94fd93af264b502d623bc09201000000"
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("sA", 2, 4, "driver", submitted_task_id="f" * 16 + actor, function="A.__init__"),
+        run("made", 40, 70, "sA", "f" * 16 + actor, function="A.__init__", actor_id=actor, status="ERROR"),
+        submit("sC", 4, 6, "driver", submitted_task_id="1e8ff6d236132784" + actor, function="A.work"),
+        wait("get", 8, 75, "driver", ["1e8ff6d236132784" + actor], status="ERROR", status_message="ActorDiedError"),
+        recorded=True,
+    )
+    found = chain(critical_path(spans).segments)
+    assert ("made", 40, 70, "self") in found and ("get", 70, 75, "fetch") in found

@@ -11,7 +11,7 @@ from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last, positions
 from raytrace_analyze.trace.placement import find_room_makers
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.unanswered import about_rows, unanswered_runs
+from raytrace_analyze.trace.unanswered import about_rows, runs_instead, unanswered_runs
 
 _About = dict[str, Any]
 
@@ -21,13 +21,14 @@ def find_waited(runs: Runs) -> Timed:
 
     That is the end of the run; of a generator's, where the wait was for an item, when that was ready. A wait that came
     back from a generator that still ran, nobody says with which item, came back with one that was ready by then. A wait
-    that timed out, or is open, waited for what it did not get, too; one for a placement group for what made room.
+    that timed out, or is open, waited for what it did not get, too; one that was given up as something else came for
+    that; one for a placement group for what made room.
     """
     structure = runs.structure
     waits = positions(runs.is_wait)
     texts = structure.spans.get_column("attributes").gather(waits)
     items = waits[flags(texts.str.contains(f'"{ITEM}"', literal=True))]
-    besides = (unanswered_runs(structure, waits), structure.waited_besides)
+    besides = (unanswered_runs(structure, waits), runs_instead(structure, waits), structure.waited_besides)
     ended = [(*pairs, structure.end[pairs[1]]) for pairs in besides]
     late_wait, late_run, late_there = map(np.concatenate, zip(*ended, find_room_makers(runs), strict=True))
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
