@@ -72,6 +72,21 @@ def test_a_trial_that_is_started_again_has_two_attempts() -> None:
     assert (trials.select("waited_ns", "ran_ns") // MS).row(0) == (100 + 200, 100 + 300)
 
 
+def test_an_actor_that_is_used_again_is_each_trials_while_it_works_for_that() -> None:
+    rows: list[Row] = [
+        span("driver", 0, 2000 * MS, name="ray.driver"),
+        asked("a", 300),
+        *result("a", 0, 400, 900),
+        wait("w", 401 * MS, 901 * MS, "driver", ["Ta0"]),
+        asked("b", 1000),
+        *result("b", 0, 1100, 1900, actor_id="actor-a"),
+        wait("x", 1101 * MS, 1901 * MS, "driver", ["Tb0"]),
+    ]
+    trials = rt.tune(table(*rows, recorded=True))
+    assert [share // MS for share in trials.get_column("path_ns")] == [500, 800]
+    assert trials.get_column("path_share").sum() < 1
+
+
 def test_what_the_controller_does_adds_up() -> None:
     driver = rt.tune(tuning(), by="driver")
     took = {row["doing"]: row["took_ns"] // MS for row in driver.to_dicts()}

@@ -54,6 +54,14 @@ def test_a_trials_function_is_a_run_with_its_results(
     assert [each.get("raytrace.report") for each in attributes(held)] == [0, 1, 2, None]
 
 
+def test_how_long_search_and_callbacks_take_when_a_trial_ends_is_told(
+    done: tuple[pl.DataFrame, subprocess.CompletedProcess[str]],
+) -> None:
+    for name in ("ray.tune.suggest", "ray.tune.callbacks"):
+        (took,) = done[0].filter(name=name).get_column("duration_ns")
+        assert took >= 20_000_000
+
+
 def test_a_training_function_is_a_run_of_its_rank(
     done: tuple[pl.DataFrame, subprocess.CompletedProcess[str]],
 ) -> None:

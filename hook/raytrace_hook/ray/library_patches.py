@@ -15,6 +15,8 @@ SESSION = "ray.train._internal.session"
 """Of Tune's function trainables, and of Train before its second version."""
 STORAGE = "ray.train._internal.storage"
 TRAINABLE = "ray.tune.trainable.trainable"
+TUNE_SEARCH = "ray.tune.search.search_generator"
+TUNE_CALLBACKS = "ray.tune.callback"
 TUNE_CONTROLLER = "ray.tune.execution.tune_controller"
 
 
@@ -99,3 +101,18 @@ def patch_tune_sections(wrapper: Wrapper) -> None:
     """Wrap what Tune measures its own sections with, in its controller alone."""
     module = load(TUNE_CONTROLLER)
     replace_attribute(module, "warn_if_slow", wrapper)
+
+
+@patched("what Ray Tune tells a search of trials that have ended")
+def patch_tune_search(wrapper: Wrapper) -> None:
+    """Wrap where the search is told that a trial has ended, which Tune does not measure itself."""
+    replace_attribute(load(TUNE_SEARCH).SearchGenerator, "on_trial_complete", wrapper)
+
+
+@patched("the time in Ray Tune's callbacks when trials start and end")
+def patch_tune_callbacks(wrapper: Wrapper) -> None:
+    """Wrap where callbacks are told what Tune does not measure itself."""
+    callbacks = load(TUNE_CALLBACKS).CallbackList
+    for name in ("on_trial_start", "on_trial_restore", "on_trial_complete", "on_trial_error", "on_checkpoint"):
+        if hasattr(callbacks, name):
+            replace_attribute(callbacks, name, wrapper)

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.libraries.tune_trials import KEY, TRIAL_SPAN, find_attempts
+from raytrace_analyze.analyses.libraries.tune_trials import ATTEMPTS, KEY, TRIAL_SPAN, find_attempts
 from raytrace_analyze.choices import choose
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
@@ -77,11 +77,8 @@ def _trials(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
         attempts=pl.len().cast(pl.Int64),
         errors=pl.col("errors").sum(),
         actor_id=pl.col("actor_id").drop_nulls().last(),
-        actors=pl.col("actor_id").drop_nulls().unique(),
     )
-    actors = trials.select(*KEY, "actors").explode("actors")
-    on_path = actors.join(_on_path(trace), left_on=["session", "actors"], right_on=["session", "actor_id"])
-    shares = on_path.group_by(KEY).agg(pl.col("path_ns").sum(), pl.col("path_share").sum())
+    shares = _on_path(trace, attempts)
     found = trials.join(shares, on=list(KEY), how="left", nulls_equal=True).with_columns(
         pl.col("path_ns").fill_null(0), pl.col("path_share").fill_null(0.0)
     )
@@ -93,17 +90,31 @@ def _sum_known(value: pl.Expr) -> pl.Expr:
     return pl.when(value.is_not_null().any()).then(value.sum())
 
 
-def _on_path(trace: PreparedTrace) -> pl.DataFrame:
-    """Give by actor how much of its job's critical path it has."""
-    if trace.spans.is_empty():
-        return pl.DataFrame(schema={"session": pl.String, "actor_id": pl.String, **_SHARES})
+def _on_path(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
+    """Give by trial (`KEY`) how much of its job's critical path is on its actor, while that works for it.
+
+    An actor that is used again works for a trial from where that asked for it until the next one does.
+    """
+    on_actors = attempts.filter(pl.col("actor_id").is_not_null()).sort("submitted")
+    if trace.spans.is_empty() or on_actors.is_empty():
+        return pl.DataFrame(schema={**{name: ATTEMPTS[name] for name in KEY}, **_SHARES})
     whole = pl.col("duration_ns").sum().over("session", "scope")
-    return (
+    parts = (
         paths_of(trace, "jobs", PathOptions())
         .with_columns(part=pl.col("duration_ns") / whole)
-        .group_by("session", "actor_id")
-        .agg(path_ns=pl.col("duration_ns").sum(), path_share=pl.col("part").sum())
         .filter(pl.col("actor_id").is_not_null())
+        .select("session", "actor_id", "duration_ns", "part", at=pl.col("start_ns"))
+        .sort("at")
+    )
+    actor = ["session", "actor_id"]
+    first = on_actors.unique(actor, keep="first").select(*actor, *(pl.col(name).alias(f"first_{name}") for name in KEY))
+    return (
+        parts.join_asof(on_actors, left_on="at", right_on="submitted", by=actor, check_sortedness=False)
+        .join(first, on=actor, nulls_equal=True)
+        # What comes before is the actor's creation for its first trial.
+        .with_columns(pl.coalesce(name, f"first_{name}").alias(name) for name in KEY)
+        .group_by(KEY)
+        .agg(path_ns=pl.col("duration_ns").sum(), path_share=pl.col("part").sum())
     )
 
 

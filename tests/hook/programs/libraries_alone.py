@@ -13,6 +13,9 @@ import ray.train.v2._internal.execution.context as train_context  # noqa: E402
 import ray.train.v2._internal.execution.worker_group.thread_runner as thread_runner  # noqa: E402
 import raytrace_hook  # noqa: E402
 from opentelemetry import trace  # noqa: E402
+from ray.tune.callback import Callback, CallbackList  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
+from ray.tune.search.search_generator import SearchGenerator  # noqa: E402
 from ray.tune.trainable.function_trainable import wrap_function  # noqa: E402
 from ray.util.tracing import tracing_helper  # noqa: E402
 from raytrace_hook.ray import actors, internals, library_patches  # noqa: E402
@@ -114,7 +117,26 @@ def reports() -> None:
         print("RAISED", type(error).__name__)
 
 
-for part in (trial, training, reports):
+class SlowSearch(Searcher):
+    def suggest(self, trial_id: str) -> None:
+        pass
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        time.sleep(0.02)
+
+
+class SlowCallback(Callback):
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        time.sleep(0.02)
+
+
+def telling() -> None:
+    """A trial has ended: Tune tells the search and the callbacks, and measures neither."""
+    SearchGenerator(SlowSearch()).on_trial_complete("8fc2e_00003")
+    CallbackList([SlowCallback()]).on_trial_complete(iteration=0, trials=[], trial=None)
+
+
+for part in (trial, training, reports, telling):
     thread = threading.Thread(target=part)
     thread.start()
     thread.join()

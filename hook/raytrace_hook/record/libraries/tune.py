@@ -23,11 +23,13 @@ from raytrace_hook.record.waiting.waits import Waits
 
 _SECTIONS = {
     "scheduler.on_trial_result": names.SCHEDULER_SPAN,
+    "scheduler.on_trial_add": names.SCHEDULER_SPAN,
     "choose_trial_to_run": names.SCHEDULER_SPAN,
     "search_alg.on_trial_result": names.SUGGEST_SPAN,
     "callbacks.on_trial_result": names.CALLBACKS_SPAN,
     "callbacks.on_step_begin": names.CALLBACKS_SPAN,
     "callbacks.on_step_end": names.CALLBACKS_SPAN,
+    "callbacks.on_trial_save": names.CALLBACKS_SPAN,
 }
 """What Tune calls the sections that it measures itself, and we their spans."""
 _LEAST_NS = 1_000_000
@@ -42,12 +44,20 @@ def install(waits: Waits) -> None:
     when_loaded(
         library_patches.TUNE_CONTROLLER,
         lambda: library_patches.patch_trials(
-            lambda original: _scheduling(original, waits), lambda original: _suggesting(original, waits)
+            lambda original: _scheduling(original, waits), lambda original: _timed(original, waits, names.SUGGEST_SPAN)
         ),
     )
     when_loaded(
         library_patches.TUNE_CONTROLLER,
         lambda: library_patches.patch_tune_sections(lambda original: _measuring(original, waits)),
+    )
+    when_loaded(
+        library_patches.TUNE_SEARCH,
+        lambda: library_patches.patch_tune_search(lambda original: _timed(original, waits, names.SUGGEST_SPAN)),
+    )
+    when_loaded(
+        library_patches.TUNE_CALLBACKS,
+        lambda: library_patches.patch_tune_callbacks(lambda original: _timed(original, waits, names.CALLBACKS_SPAN)),
     )
 
 
@@ -96,17 +106,20 @@ def _about(trial: Any) -> dict[str, Any]:
     return found
 
 
-def _suggesting(original: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
-    """Wrap where the search is asked for the next trial."""
+def _timed(original: Callable[..., Any], waits: Waits, name: str) -> Callable[..., Any]:
+    """Wrap what the controller asks, or tells, somebody else: how long that takes is recorded under this name."""
 
-    def _update_trial_queue(controller: Any, *arguments: Any, **keywords: Any) -> Any:
+    def timed(*arguments: Any, **keywords: Any) -> Any:
         start_ns = time.time_ns()
         try:
-            return original(controller, *arguments, **keywords)
+            return original(*arguments, **keywords)
+        except BaseException as error:
+            leave_out_this_frame(error)
+            raise
         finally:
-            _mark(waits, names.SUGGEST_SPAN, start_ns)
+            _mark(waits, name, start_ns)
 
-    return _update_trial_queue
+    return timed
 
 
 def _measuring(original: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
