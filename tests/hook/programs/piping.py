@@ -103,7 +103,7 @@ def main(folder):
     done = done.materialize()
     note("pool", began, rows=done.count())
     began = time.time_ns()
-    rows = consume(source("consumer").map_batches(quick, batch_size=10), PAUSE_S)
+    rows = consume(source("consumer").map_batches(quick, batch_size=10), 3 * PAUSE_S)
     note("consumer", began, rows=rows)
     began = time.time_ns()
     grouped = source("skew").map_batches(with_key).groupby("k").map_groups(slow_group, batch_format="pandas")
