@@ -79,7 +79,8 @@ def test_a_request_ends_for_its_client_when_the_answer_is_sent() -> None:
     assert (parts["handler"], parts["back"]) == (180, 0)
 
 
-def test_a_trace_that_is_begun_anew_within_a_request_is_part_of_it() -> None:
+@pytest.mark.parametrize("told_by", ["pid", "source"])
+def test_a_trace_that_is_begun_anew_within_a_request_is_part_of_it(told_by: str) -> None:
     """As FastAPI does: what it serves within the handler has no parent, and the calls of the handler lie below that."""
     rows = []
     for number in range(2):  # at the same time, in the same replica
@@ -91,6 +92,8 @@ def test_a_trace_that_is_begun_anew_within_a_request_is_part_of_it() -> None:
             if row["span_id"].startswith("R2"):
                 row["parent_id"] = f"E{number}"
         rows.append(span(f"E{number}", began + 50, began + 390, trace_id=f"anew{number}", pid=2, name="GET /"))
+    if told_by == "source":  # as in the files of Serve's own tracing
+        rows = [row | {"source": f"file-{row['pid']}", "pid": None} for row in rows]
     spans = table(*rows, recorded=True)
     found = {row["deployment"]: row for row in rt.serve(spans).iter_rows(named=True)}
     assert (found["Front"]["handler_mean_ns"], found["Front"]["downstream_mean_ns"]) == (200, 200)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import told
-from raytrace_analyze.schema import PROCESS, Kind
+from raytrace_analyze.schema import Kind
 from raytrace_analyze.serve_names import REQUEST_ID, SEND, is_handle, is_proxy, is_route
 from raytrace_analyze.table.lineage import RowIds, roots
 from raytrace_analyze.vocabulary import SpanKind
@@ -80,11 +80,17 @@ def rejoin_requests(spans: pl.DataFrame, parent: RowIds) -> RowIds:
         return parent
     top = roots(parent)
     known = spans.select(
-        *PROCESS, "start", "end", request=told(pl.col("attributes"), REQUEST_ID), row=pl.int_range(pl.len())
+        "session",
+        "start",
+        "end",
+        # The files of Serve's own tracing name no process; each process has its own.
+        process=pl.concat_str("node_id", pl.coalesce(pl.col("pid").cast(pl.String), "source"), ignore_nulls=True),
+        request=told(pl.col("attributes"), REQUEST_ID),
+        row=pl.int_range(pl.len()),
     ).with_columns(top=pl.Series(top))
-    lost = known.filter(pl.Series(routes), pl.col("request").is_not_null(), pl.col("pid").is_not_null())
+    lost = known.filter(pl.Series(routes), pl.col("request").is_not_null())
     hosts = known.filter(pl.Series(handles)).rename({"row": "host", "top": "host_top"})
-    keys = [*PROCESS, "request"]
+    keys = ["session", "process", "request"]
     found = (
         lost.select(*keys, "top", at=spans.get_column("start").gather(lost.get_column("top")))
         .join(hosts, on=keys, nulls_equal=True)
