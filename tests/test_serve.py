@@ -79,6 +79,17 @@ def test_a_request_ends_for_its_client_when_the_answer_is_sent() -> None:
     assert (parts["handler"], parts["back"]) == (180, 0)
 
 
+def test_a_handler_that_raised_failed_though_its_span_has_no_status() -> None:
+    raised = json.dumps([{"name": "exception", "attributes": {"exception.type": "KeyError"}}])
+    rows = [*request(0, 0), *request(1, 10_000)]
+    for row in rows:
+        row["status"] = "UNSET"
+        if row["span_id"] == "H2r0":
+            row["events"] = raised
+    errors = dict(rt.serve(table(*rows, recorded=True)).select("deployment", "errors").iter_rows())
+    assert errors == {"Front": 0, "Back": 1}
+
+
 @pytest.mark.parametrize("told_by", ["pid", "source"])
 def test_a_trace_that_is_begun_anew_within_a_request_is_part_of_it(told_by: str) -> None:
     """As FastAPI does: what it serves within the handler has no parent, and the calls of the handler lie below that."""

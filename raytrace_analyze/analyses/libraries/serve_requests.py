@@ -38,6 +38,8 @@ REQUESTS = pl.Schema(
 - `sends`: how often it was sent to a replica until one took it.
 """
 
+_EXCEPTION = r'"name"\s*:\s*"exception"'
+
 _ABOUT = {
     "request_id": REQUEST_ID,
     "app": "app",
@@ -82,6 +84,8 @@ def _served(trace: PreparedTrace) -> pl.DataFrame:
     structure, name = trace.structure, trace.spans.get_column("name")
     proxies, routes, handles = is_proxy(name), is_route(name), is_handle(name)
     attributes = pl.col("attributes")
+    # A replica says by the exception alone that its part of a request failed.
+    raised = is_handle(pl.col("name")) & pl.col("events").str.contains(_EXCEPTION).fill_null(value=False)
     served = trace.spans.select(
         *("trace_id", "session", "name", "attributes"),
         row=pl.Series(np.arange(structure.start.size)),
@@ -90,7 +94,7 @@ def _served(trace: PreparedTrace) -> pl.DataFrame:
         # Times in attributes are those of the process's own clock.
         shift=pl.Series(trace.clock_shift),
         in_flight=pl.Series(structure.in_flight),
-        is_error=pl.col("status") == "ERROR",
+        is_error=(pl.col("status") == "ERROR") | raised,
         routed=pl.Series(nearest_ancestor(structure.parent, routes.to_numpy())),
         asked=pl.Series(nearest_ancestor(structure.parent, (proxies | handles).to_numpy())),
     ).filter(proxies | routes | handles)
