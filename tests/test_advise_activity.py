@@ -181,6 +181,23 @@ def test_a_loop_of_ray_wait_over_thousands_of_references() -> None:
     assert "wait-for-many" not in findings(polls(50))
 
 
+def test_a_put_that_waits_for_room_in_the_object_store_is_no_idle_driver() -> None:
+    # driver [s][get ][ put ~~~~~~~~~~~~~~~~~~ ]
+    about = json.loads(sampled(35, (420, 980, "ray._private.worker.put", "/p/train.py:9")))
+    put = {"raytrace.put_bytes": 10**9, "raytrace.call_site": "/p/train.py:9"}
+    spans = with_driver(json.dumps(about))
+    put_span = span("put", 410 * MS, 990 * MS, "driver", name="ray.put", attributes=json.dumps(put))
+    spans = pl.concat([spans, table(put_span, recorded=True)], how="diagonal_relaxed")
+    found = findings(spans)
+    assert "driver-idle" not in found
+    full = found["store-full"]
+    assert "1 call of `ray.put` at train.py:9 waited 560 ms in all" in full["what"]
+    assert (full["function"], full["line"], full["certain"]) == ("(driver)", 9, False)
+    assert full["saved_ns"] == 560 * MS
+    # The driver is no faster there.
+    assert rt.what_if(spans, speedup={"(driver)": 2}).saved_ns < 100 * MS
+
+
 def test_a_full_object_store() -> None:
     spans = with_event_columns(
         table(

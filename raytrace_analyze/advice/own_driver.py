@@ -101,8 +101,10 @@ def _seen_on_cpu(facts: Facts) -> tuple[str | None, bool]:
 
 
 def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
-    """Name each place where the driver is idle, while the job waits for it."""
-    idle = own.pieces(Activity.IDLE)
+    """Name each place where the driver is idle, while the job waits for it; what it puts waits for the store."""
+    puts = facts.spans.get_column("category") == SpanCategory.PUT
+    is_put = np.append(puts.to_numpy(), False)[np.minimum(facts.graph.events.owner, facts.spans.height)]
+    idle = own.pieces(Activity.IDLE) & ~is_put[own.events[own.told.segment]]
     for number, (what, where) in enumerate(own.told.places):
         there = idle & (own.told.place == number)
         here = there & own.on_path

@@ -11,8 +11,9 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.queueing.rules import LONG_TO_STORE_NS
-from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
-from raytrace_analyze.span_names import WAIT
+from raytrace_analyze.replay.rewrite import shorten_lags, shorten_stretches, shorten_waits
+from raytrace_analyze.span_names import PUT, WAIT
+from raytrace_analyze.trace.samples import read_samples, sampled_above
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as runs_words
 from raytrace_analyze.wording.advice import waits as waits_words
@@ -50,8 +51,10 @@ def wait_candidates(facts: Facts) -> Iterator[Candidate]:
 
 
 def store_candidates(facts: Facts) -> Iterator[Candidate]:
-    """Find runs that waited for room in the object store: before they started, or until their results were in it."""
+    """Find who waited for room in the object store: runs before they started, or until their results were in it, and
+    calls of `ray.put`."""
     yield from _storing(facts)
+    yield from _putting(facts)
     waited = facts.waited_ns(Cause.STORE_FULL, for_no_run=True)
     rows = np.flatnonzero(waited >= _NOTABLE_NS)
     if rows.size == 0:
@@ -84,5 +87,41 @@ def _storing(facts: Facts) -> Iterator[Candidate]:
         runs_words.long_to_store(function, rows.size, took_ns=int(took.sum()), longest_ns=int(took.max())),
         replace(facts.graph, demand=replace(demand, end=at_once)),
         rows[order],
+        certain=False,
+    )
+
+
+def _putting(facts: Facts) -> Iterator[Candidate]:
+    """Find calls of `ray.put` whose threads were idle for long: there was no room for what they put."""
+    structure = facts.structure
+    puts = facts.rows[(facts.spans.get_column("name").gather(facts.rows) == PUT).to_numpy()]
+    puts = puts[(facts.end - facts.start)[puts] >= LONG_TO_STORE_NS]
+    flow = sampled_above(structure, puts)
+    puts, flow = puts[flow >= 0], flow[flow >= 0]
+    samples = read_samples(structure, facts.job.trace.clock_shift, np.unique(flow))
+    idle = np.array(
+        [
+            sum(
+                max(min(one.end, int(facts.end[put])) - max(one.start, int(facts.start[put])), 0)
+                for one in (samples[of].idle if of in samples else ())
+            )
+            for put, of in zip(puts.tolist(), flow.tolist(), strict=True)
+        ],
+        dtype=np.int64,
+    )
+    puts, idle = puts[idle >= LONG_TO_STORE_NS], idle[idle >= LONG_TO_STORE_NS]
+    if puts.size == 0:
+        return
+    events = facts.graph.events.end_of[puts]
+    order = np.argsort(-idle, kind="stable")
+    longest = puts[order[:1]]
+    (site,) = attributes.told(facts.spans.get_column("attributes").gather(longest), attributes.CALL_SITE)
+    yield Candidate(
+        Pattern.STORE_FULL,
+        facts.caller(int(longest[0])),
+        runs_words.long_to_put(puts.size, took_ns=int(idle.sum()), place=first_place(site)),
+        shorten_stretches(facts.graph, events, idle),
+        puts[order],
+        site,
         certain=False,
     )

@@ -31,8 +31,8 @@ Place = tuple[str, str]
 FOR_OWN_THREADS = ("threading.Thread.join", "concurrent.futures.")
 """In what a thread is idle that waits for others of its process."""
 _FOR_OTHERS = ("ray.", *FOR_OWN_THREADS)
-IS_FOR_OTHERS = rf'"in":\s*"(?:{"|".join(map(re.escape, _FOR_OTHERS))})'
-"""What the text of a stretch has (a regular expression) that `is_for_others`."""
+IS_FOR_OTHERS = rf'"in\\*":\s*\\*"(?:{"|".join(map(re.escape, _FOR_OTHERS))})'
+"""What the text of a stretch has (a regular expression) that `is_for_others`; its quotes are escaped in attributes."""
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,15 @@ def lock(function: str, runs: int, *, what: str, place: str, took_ns: int) -> Wo
     )
 
 
+def long_to_put(calls: int, *, took_ns: int, place: str | None) -> Words:
+    """Say how long calls of `ray.put` were idle, the longest of them at a place of the program."""
+    return Words(
+        f"{count_text(calls, 'call')} of `ray.put`{at_text(place)} waited {duration_text(took_ns)} in all, as they do "
+        "where the object store is full and others have to be written to disk first",
+        _FEWER_RESULTS,
+    )
+
+
 def more_threads(function: str, *, asked_cpus: int, used_cpus: float) -> Words:
     """Say of tasks that they use more CPUs than they ask for."""
     return Words(
