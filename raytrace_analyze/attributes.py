@@ -25,6 +25,7 @@ SUBMITTED_TASK_ID = "raytrace.submitted_task_id"
 DEPENDENCY_TASK_IDS = "raytrace.dependency_task_ids"
 RESOURCES = "raytrace.resources"
 ARGUMENT_BYTES = "raytrace.argument_bytes"
+PUT_ARGUMENTS = "raytrace.put_arguments"
 CODE_BYTES = "raytrace.code_bytes"
 
 # A submission, a wait or a put.

@@ -74,6 +74,17 @@ def test_arguments_that_come_late_though_slots_are_free_are_restored() -> None:
     assert causes(spans, "r20") == [("restore", 698)]
 
 
+def test_objects_that_somebody_put_are_restored_as_results_are() -> None:
+    spans = job(
+        *task(1, 40, 100, "w1"),
+        *task(20, 901, 1000, "w1"),
+        r1=stamped(11, 39),
+        r20=stamped(202, 900),
+        s20={"attributes": '{"raytrace.put_arguments": 1}'},
+    )
+    assert causes(spans, "r20") == [("restore", 698)]
+
+
 @pytest.mark.parametrize(
     ("state", "cause"), [("state_pending_obj_store_mem_avail", "store-full"), ("state_pending_args_fetch", "restore")]
 )

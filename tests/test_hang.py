@@ -1,6 +1,7 @@
 """Who waits for whom in what had not ended."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -320,3 +321,40 @@ def test_a_task_that_never_started_has_a_story() -> None:
     assert "for its actor, which runs `A.ask`" in waiting["sentence"]
     with pytest.raises(rt.UsageError, match=r"A\.nothing"):
         rt.tell_story(two_that_wait_for_each_other(), "A.nothing")
+
+
+def test_a_task_whose_placement_group_never_came_waits_for_that(tmp_path: Path) -> None:
+    group = {"raytrace.resources": '{"CPU": 1}', "raytrace.placement_group_id": "5e1f0a"}
+    rows = [
+        driver(**{"raytrace.cluster_resources": '{"CPU": 4}'}),
+        submit("s1", 1, 2, "d", submitted_task_id=task(1), function="inside", attributes=json.dumps(group)),
+        submit("s2", 2, 3, "d", submitted_task_id=task(2), function="busy"),
+        run("r2", 10, None, "s2", task(2), function="busy"),
+        open_wait("w", 5, "d", [task(1)]),
+    ]
+    spans = table(*rows, recorded=True)
+    # A slot, which somebody holds, is not what it waits for.
+    assert rt.hang(spans).waits["reason"].to_list() == ["result"]
+    assert "`inside` (000000), which cannot start: its placement group never came to be" in in_words(spans, tmp_path)
+    other = submit("s3", 3, 4, "d", submitted_task_id=task(3), function="first", attributes=json.dumps(group))
+    came = table(*rows, other, run("r3", 10, 20, "s3", task(3), function="first"), recorded=True)
+    assert rt.hang(came).waits["reason"].to_list() == ["slot", "result"]
+
+
+def test_several_calls_that_wait_in_one_place_are_told_once_and_a_sleep_lets_nobody_go_on(tmp_path: Path) -> None:
+    idle = {"stretches": [{"start_ns": 1, "end_ns": 9, "in": "asyncio.Event.wait", "at": "gate.py:7"}]}
+    about = {
+        "function": "Gate.wait",
+        "actor_id": ACTOR["a"],
+        "attributes": json.dumps({"raytrace.idle": json.dumps(idle)}),
+    }
+    rows = [driver(), open_wait("w", 5, "d", [method(1, "a"), method(2, "a")])]
+    for number in (1, 2):
+        rows.append(submit(f"s{number}", 1, 2, "d", submitted_task_id=method(number, "a"), function="Gate.wait"))
+        rows.append(run(f"r{number}", 10, None, f"s{number}", method(number, "a"), **about))
+    assert in_words(table(*rows, recorded=True), tmp_path).count("which nothing let go on") == 1
+    asleep = {"stretches": [{"start_ns": 1, "end_ns": 9, "in": "time.sleep", "at": "gate.py:7"}]}
+    for row in rows:
+        if row["span_id"].startswith("r"):
+            row["attributes"] = json.dumps({"raytrace.idle": json.dumps(asleep)})
+    assert "which was still running, idle in time.sleep at gate.py:7" in in_words(table(*rows, recorded=True), tmp_path)

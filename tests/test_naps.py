@@ -15,7 +15,13 @@ MS = 1_000_000
 def idle(*stretches: tuple[int, int], loops: bool = False) -> dict[str, Any]:
     """Attributes of a thread that slept in these stretches (ms)."""
     told = [
-        {"start_ns": start * MS, "end_ns": end * MS, "in": "time.sleep", "at": "watch.py:7", **({"loops": True} if loops else {})}
+        {
+            "start_ns": start * MS,
+            "end_ns": end * MS,
+            "in": "time.sleep",
+            "at": "watch.py:7",
+            **({"loops": True} if loops else {}),
+        }
         for start, end in stretches
     ]
     attributes = {"raytrace.cpu_ns": MS, "raytrace.idle": json.dumps({"stretches": told, "left_out_ns": 0})}

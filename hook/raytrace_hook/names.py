@@ -32,6 +32,8 @@ TASK_NAME = "raytrace.task_name"
 CALLER_JOB_ID = "raytrace.caller_job_id"
 # A submission.
 ARGUMENT_BYTES = "raytrace.argument_bytes"
+PUT_ARGUMENTS = "raytrace.put_arguments"
+"""How many of its arguments are references to objects that somebody put; left out where none is."""
 CODE_BYTES = "raytrace.code_bytes"
 """Of the one that exports its function or class: what that takes pickled, where it is much."""
 

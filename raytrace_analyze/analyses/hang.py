@@ -56,6 +56,8 @@ class Blocker:
     """Of a call that asks an actor for a lock: the function that took it last and ended without giving it back."""
     taken_by: str | None = None
     """Of a task that never started: the class of actors that hold what it asks for, and do nothing."""
+    in_group: bool = False
+    """Of a task that never started: it is to run in a placement group of which no task has started."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -164,5 +166,6 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             waiters=len(nx.ancestors(graph, node)),
             demand=known.impossible.get(node),
             taken_by=known.taken.get(node),
+            in_group=node in known.in_group,
             held_by=held.function if (held := known.locks.get(node)) else None,
         )

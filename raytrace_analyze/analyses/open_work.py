@@ -14,6 +14,7 @@ from raytrace_analyze.attributes import (
     CALL_SITE,
     CLUSTER_RESOURCES,
     IDLE,
+    PLACEMENT_GROUP_ID,
     RESOURCES,
     UNIT,
     json_of,
@@ -55,6 +56,8 @@ class Open:
     """Of pending tasks: the class of actors that hold what they ask for, and do nothing."""
     impossible: dict[str, str] = field(default_factory=dict)
     """Of pending tasks that no node can take: what they ask for."""
+    in_group: set[str] = field(default_factory=set)
+    """Pending tasks in a placement group of which no task has started."""
     open_spans: int = 0
     unknown_waits: int = 0
 
@@ -98,6 +101,9 @@ def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
         return found  # all ended: what never started was not wanted
     for row in pending:
         _know(found, {**row, "actor_id": _actor_of(row)}, row["submitted_task_id"], PENDING)
+    never = {row["submitted_task_id"] for row in pending}
+    came = {_group_of(row) for row in submits if row["submitted_task_id"] not in never}
+    found.in_group.update(row["submitted_task_id"] for row in pending if _group_of(row) not in {None, *came})
     found.edges.extend(_of_waits(found, waits, submits))
     holding = {_actor_of(row) for row in submits if _is_creation(row) and _cpus(row, otherwise=0) > 0}
     on_slot = [row for row in running if _holds_slot(found, row, holding)]
@@ -185,6 +191,8 @@ def _of_pending(
             for task in holders:
                 yield Edge(key, task, "actor", since)
             continue
+        if key in found.in_group:
+            continue
         if cluster and any(amount > cluster.get(name, 0) for name, amount in _resources(row).items()):
             found.impossible[key] = str(json_of(row["attributes"], {}).get(RESOURCES))
         elif _cpus(row, otherwise=UNIT) > 0:
@@ -228,6 +236,7 @@ def _take_cpus(found: Open, pending: Iterable[Row], submits: Iterable[Row], clus
     for row in waiting:
         key, is_method = row["submitted_task_id"], _actor_of(row) is not None and not _is_creation(row)
         known = is_method or key in waits_for_somebody or key in found.impossible or key in found.taken
+        known = known or key in found.in_group
         if not known and "CPU" in cluster and _cpus(row, otherwise=0) > max(free, 0) and any(held.values()):
             found.taken[key] = max(sorted(held), key=lambda name: held[name])
 
@@ -266,6 +275,12 @@ def _resources(row: Row, name: str = RESOURCES) -> dict[str, int]:
 def _told_resources(row: Row, name: str) -> dict[str, int] | None:
     told = json_of(row["attributes"], {}).get(name)
     return parse_resources(told) if isinstance(told, str) else None
+
+
+def _group_of(row: Row) -> str | None:
+    """Read which placement group a task is to run in, None for none."""
+    group = json_of(row["attributes"], {}).get(PLACEMENT_GROUP_ID)
+    return group if isinstance(group, str) else None
 
 
 def _actor_of(row: Row) -> str | None:

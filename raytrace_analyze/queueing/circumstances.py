@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from raytrace_analyze.attributes import PUT_ARGUMENTS
 from raytrace_analyze.queueing.demands import read_demands
 from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots
 from raytrace_analyze.queueing.task_states import first_known, read_states
@@ -98,10 +99,11 @@ class Circumstances:
 
     @cached_property
     def takes_results(self) -> Flags:
-        """Of runs: results of other tasks are among their arguments."""
-        lists = self.structure.spans.get_column("dependency_task_ids")
+        """Of runs: results of other tasks, or objects that somebody put, are among their arguments."""
+        about = self.structure.spans.select("dependency_task_ids", "attributes")
+        has_put = about.get_column("attributes").str.contains(PUT_ARGUMENTS, literal=True)
         submit = self.structure.submit
-        return (submit >= 0) & flags(lists.list.len() > 0)[submit]
+        return (submit >= 0) & flags((about.get_column("dependency_task_ids").list.len() > 0) | has_put)[submit]
 
     def done(self, run: RowIds) -> RowIds:
         """When whoever submitted a run (-1: none) knew that it was over, NEVER where that is not told."""

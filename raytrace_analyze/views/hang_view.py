@@ -49,6 +49,7 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "demand": blocker.demand,
                 "held_by": blocker.held_by,
                 "taken_by": blocker.taken_by,
+                "in_group": blocker.in_group,
             }
             for blocker in hang.blockers
         ],
@@ -71,8 +72,11 @@ def hang_lines(hang: Hang, top: int) -> Iterator[RenderableType]:
             f"{count_text(hang.open_spans, 'span')} had not ended, but nothing waits for anything that is known.",
             style="bold",
         )
-    for blocker in hang.blockers[0 if hang.circles else 1 : top]:
-        yield label(blocked_text(blocker))
+    said = [blocked_text(blocker) for blocker in hang.blockers[:top]]
+    # Several calls can wait in one place: it is said once.
+    for text in dict.fromkeys(said if hang.circles else said[1:]):
+        if hang.circles or text != said[0]:
+            yield label(text)
     if rows:
         yield label("")
         yield label("Who waited for whom when the record ends.")
@@ -124,10 +128,14 @@ def blocked_text(blocker: Blocker) -> str:
         does = f"cannot start: no node of the cluster has what it asks for ({blocker.demand})"
     elif blocker.taken_by:
         does = f"cannot start: actors of `{short_name(blocker.taken_by)}` hold what it asks for, and do nothing"
+    elif blocker.in_group:
+        does = "cannot start: its placement group never came to be, as far as is recorded"
     elif blocker.state == "pending":
         does = "never started, and nothing recorded says why"
     elif blocker.held_by:
         does = f"waits for what `{short_name(blocker.held_by)}` took there, which ended without giving it back"
+    elif blocker.idle_in and blocker.idle_in.split(" at ")[0].endswith("sleep"):
+        does = f"was still running, idle in {blocker.idle_in}"
     elif blocker.idle_in:
         does = f"waits in {blocker.idle_in}, which nothing let go on"
     elif blocker.state == "waits":

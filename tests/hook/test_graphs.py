@@ -44,3 +44,9 @@ def test_the_removal_of_a_placement_group_is_recorded(recording: Recording) -> N
     assert removal.start == removal.end
     assert len(removal.attributes["raytrace.placement_group_id"]) > 20
     assert "graphs.py:" in removal.attributes["raytrace.call_site"]
+
+
+def test_a_submission_says_in_which_placement_group_it_is_to_run(recording: Recording) -> None:
+    (submit,) = recording.children(recording.one("case inside"))
+    (removal,) = recording.children(recording.one("case remove"))
+    assert submit.attributes["raytrace.placement_group_id"] == removal.attributes["raytrace.placement_group_id"]

@@ -21,6 +21,7 @@ CONTRACT = {
     "raytrace.dependency_task_ids",
     "raytrace.resources",
     "raytrace.argument_bytes",
+    "raytrace.put_arguments",
     "raytrace.call_site",
     # Runs.
     "raytrace.attempt",

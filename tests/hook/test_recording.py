@@ -172,6 +172,8 @@ def test_submissions_say_what_their_arguments_take(recording: Recording) -> None
     assert 2_000_000 < large.attributes["raytrace.argument_bytes"] < 2_010_000
     assert "raytrace.argument_bytes" not in none.attributes
     assert "raytrace.argument_bytes" not in by_reference.attributes
+    assert by_reference.attributes["raytrace.put_arguments"] == 1
+    assert "raytrace.put_arguments" not in large.attributes
 
 
 def test_the_submission_that_exports_a_function_says_how_large_it_is_where_that_is_much(recording: Recording) -> None:

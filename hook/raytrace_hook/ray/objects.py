@@ -15,10 +15,19 @@ def task_ids_of(references: Any) -> list[str]:
     found: dict[str, None] = {}
     for reference in references:
         text = getattr(reference, "_generator_ref", reference).hex()
-        # 24 bytes of task id and a little-endian index, where numbers from 100,000,001 on are puts.
-        if text[52:] == "0000" or int.from_bytes(bytes.fromhex(text[48:]), "little") < _FIRST_PUT_INDEX:
+        if not _is_put(text):
             found[text[:48]] = None
     return list(found)
+
+
+def count_puts(references: Sequence[Any]) -> int:
+    """Return how many of these references are to objects of `ray.put`."""
+    return sum(_is_put(reference.hex()) for reference in references)
+
+
+def _is_put(text: str) -> bool:
+    # 24 bytes of task id and a little-endian index, where numbers from 100,000,001 on are puts.
+    return text[52:] != "0000" and int.from_bytes(bytes.fromhex(text[48:]), "little") >= _FIRST_PUT_INDEX
 
 
 def ready_now(references: Any) -> list[Any]:

@@ -19,6 +19,7 @@ from raytrace_hook.record import callers, sizes, turns
 from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.call_sites import caller
 from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.waiting import placement
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
@@ -75,6 +76,9 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
         return
     references = objects.references_among((*(args or ()), *(kwargs or {}).values()))
     attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(objects.task_ids_of(references))}
+    put_arguments = objects.count_puts(references)
+    if put_arguments:
+        attributes[names.PUT_ARGUMENTS] = put_arguments
     argument_bytes = sizes.size_of_arguments()
     if argument_bytes:
         attributes[names.ARGUMENT_BYTES] = argument_bytes
@@ -89,6 +93,10 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
         attributes[names.TASK_NAME] = options["name"]
     if kind != "method":
         attributes[names.RESOURCES] = _encoded_resources(kind, options)
+        group = getattr(options.get("scheduling_strategy"), "placement_group", None)
+        group_id = placement.id_of(group)
+        if group_id:
+            attributes[names.PLACEMENT_GROUP_ID] = group_id
     operator = datasets.operator_that_submits()
     if operator is not None:
         attributes[names.OPERATOR] = operator

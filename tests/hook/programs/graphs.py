@@ -9,6 +9,7 @@ import ray
 from opentelemetry import trace
 from ray.dag import InputNode
 from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 
 def case(name):
@@ -35,6 +36,11 @@ def compiled(stage, **how):
         return stage.step.bind(value).experimental_compile(**how)
 
 
+@ray.remote
+def inside():
+    pass
+
+
 def main():
     ray.init(num_cpus=2, address="local", include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
     graph = compiled(Stage.remote())
@@ -49,6 +55,8 @@ def main():
         ray.get(group.ready(), timeout=0.3)
     with case("group"):
         assert not group.wait(1)
+    with case("inside"):
+        inside.options(scheduling_strategy=PlacementGroupSchedulingStrategy(group)).remote()
     with case("remove"):
         remove_placement_group(group)
     sys.stdout.write("done\n")
