@@ -16,6 +16,8 @@ from raytrace_analyze import merging
 from raytrace_analyze.cli import app
 from raytrace_analyze.files.output import scratch_folder
 from raytrace_analyze.ingest import Found, Ingested, find, load_found
+from raytrace_analyze.schema import DECODED
+from raytrace_analyze.spilled.buckets import Buckets
 from raytrace_analyze.table.file_order import in_file_order
 from tests.span_files import one_line, pretty, span
 
@@ -173,3 +175,24 @@ def test_what_cannot_be_read_is_told_from_what_cannot_be_written(
     place = tmp_path / "in.jsonl" if what == "read" else table
     assert str(done.exception) == f"cannot {what} {place}: Input/output error"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl"]
+
+
+def test_what_is_told_of_a_bucket_does_not_keep_the_texts_of_all_its_rows(tmp_path: Path) -> None:
+    buckets = Buckets(tmp_path / "buckets", whole_bytes=1, bucket_bytes=64 << 20)
+    rows = 20_000
+    many = (
+        DECODED.to_frame()
+        .clear(rows)
+        .with_columns(
+            trace_id=pl.Series([f"{row:032x}" for row in range(rows)]),
+            parent_id=pl.Series([f"an id that is longer than what is kept in place {row % 3}" for row in range(rows)]),
+        )
+    )
+    buckets.add(many)
+    buckets.close()
+    told = list(buckets.each(lambda found: (found.select("parent_id").unique(), [found.height]), ["parent_id"]))
+    assert sum(count for _, (count,) in told) == rows
+    for ids, _ in told:
+        assert ids.height == 3
+        texts = ids.get_column("parent_id").to_arrow(compat_level=pl.CompatLevel.newest())
+        assert texts.get_total_buffer_size() < 10_000

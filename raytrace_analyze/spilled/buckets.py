@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from raytrace_analyze.schema import DECODED
+from raytrace_analyze.spilled.own_texts import with_own_texts
 from raytrace_analyze.spilled.scattered import Scattered, Told, bucket_of
 from raytrace_analyze.spilled.shelves import Shelves
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
@@ -55,7 +56,7 @@ class Buckets(Scattered):
         for number in range(self.count):
             found = self._get(number, columns)
             if found is not None:
-                yield ask(found)
+                yield with_own_texts(ask(found), found)
 
     def _get(self, number: int, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
         """Read a bucket, which lies together from the first time on: it is read several times."""
