@@ -20,6 +20,8 @@ WORKER = "(worker)"
 """What the time of a worker process is booked under that belongs to none of its tasks."""
 RAY_DATA = "(Ray Data)"
 """What stands for Ray Data itself beside its operators: the thread that hands out an execution's tasks."""
+ELSEWHERE = "(elsewhere)"
+"""What stands for the time of an execution of Ray Data in which the job's path had nothing to do with it."""
 RAYS_OWN = "(Ray's own)"
 """What stands for functions that Ray's libraries run for themselves, where they are one line together."""
 

@@ -114,6 +114,39 @@ def test_a_thread_that_hands_out_tasks_is_no_part_of_what_the_program_does_meanw
     assert read["path_ns"] > 0 and 0 < own["path_ns"] < 50
 
 
+def test_an_execution_beside_another_that_decides_is_not_limited_by_its_program() -> None:
+    """Two tasks run a dataset each; the driver waits for both, and the second one decides.
+
+    driver  |get .............................................|
+    one       |thread: map |=|  next | ends
+    two       |thread: map                  |================|next|
+    """
+    rows = [span("d", 0, 1_200, None, name="ray.driver"), wait("g", 30, 1_150, "d", ["one", "two"])]
+    for number, (name, began, ended) in enumerate((("one", 300, 400), ("two", 500, 1_000))):
+        key = f"{number:016x}"
+        own = {"pid": 20 + number, "worker_id": f"c{number}"}
+        thread = {"function": "StreamingExecutor.run", **own}
+        about = json.dumps({"raytrace.execution": key, "raytrace.dataset": name})
+        ids = {"raytrace.operator": f"{key}.1", "raytrace.dataset": name, "raytrace.began_ns": 60}
+        of = {"attributes": json.dumps(ids), "function": MAP}
+        rows += [
+            submit(f"s{name}", 10 + number, 20, "d", submitted_task_id=name),
+            run(f"r{name}", 50, ended + 100, f"s{name}", name, **own),
+            submit(f"e{name}", 60, 60, f"r{name}", submitted_task_id=f"E{name}", **thread),
+            run(f"x{name}", 60, ended + 20, f"e{name}", f"E{name}", attributes=about, **thread),
+            submit(f"m{name}", 70, 80, f"x{name}", submitted_task_id=f"M{name}", **of),
+            run(f"t{name}", began, ended, f"m{name}", f"M{name}", function=MAP),
+            wait(f"n{name}", 90, ended + 10, f"r{name}", [f"M{name}"], name="ray.next"),
+            operator(1, MAP, 10, **ids) | {"span_id": f"o{name}", "start": ended + 20, "end": ended + 20},
+        ]
+    found = rt.data(table(*rows, recorded=True))
+    one, two = (found.filter(pl.col("dataset") == name) for name in ("one", "two"))
+    assert one.filter("limits").get_column("operator").to_list() == ["(elsewhere)"]
+    assert one.filter(pl.col("operator") == "(driver)").get_column("path_ns").item() == 0
+    assert two.filter("limits").get_column("operator").to_list() == [MAP]
+    assert "(elsewhere)" not in two.get_column("operator").to_list()
+
+
 def test_an_operator_whose_process_starts_slowly_does_not_limit_the_rate() -> None:
     # driver  |  |next ......................|  works with the block ....|
     # read     |=|

@@ -69,11 +69,15 @@ class _Call:
                 came = objects.task_ids_of(ready)
                 self._wait.works_between = True
                 is_over = datasets.is_news(came)
-                self._waits.end(self._wait, lambda: {names.READY_TASK_IDS: came}, error, may_go_on=not is_over)
+                self._waits.end(self._wait, lambda: self._news(came, ready, is_over), error, may_go_on=not is_over)
                 return
             timed_out = error is None and len(ready) < asked
             told = placement.which(self._references)
             self._waits.end(self._wait, lambda: {**self._waited(variables, error, timed_out), **told}, error, timed_out)
+
+    def _news(self, came: list[str], ready: Any, is_over: bool) -> dict[str, Any]:
+        """Tell what an execution's thread waited for: where nothing was news, for what was not ready."""
+        return {names.READY_TASK_IDS: came} if is_over else came_and_missing(ready, self._references, True)
 
     def _got(self, error: BaseException | None) -> dict[str, Any]:
         if error is None:

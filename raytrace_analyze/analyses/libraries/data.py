@@ -3,9 +3,10 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.analyses.libraries.data_consumers import consumed
 from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators
 from raytrace_analyze.attributes import EXECUTION, told
-from raytrace_analyze.function_names import DRIVER, EXECUTOR, RAY_DATA
+from raytrace_analyze.function_names import DRIVER, ELSEWHERE, EXECUTOR, RAY_DATA
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
@@ -35,6 +36,8 @@ OPERATORS = pl.Schema(
 """Columns of `data`."""
 
 _EXECUTION = ("session", "job_id", "execution")
+_MOMENT = 0.01
+"""What part of an execution's time the path has to be elsewhere for that to be told."""
 
 
 def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
@@ -42,8 +45,9 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
 
     Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one. One row an operator, execution by
     execution in order of start, along the pipeline; after them Ray Data's own (`operator` is `(Ray Data)`, where it is
-    recorded): the thread that hands out the tasks; last the program's (`(driver)`): what it did before, and with the
-    blocks. What is not known is null, never 0. Columns:
+    recorded): the thread that hands out the tasks; then the program's (`(driver)`): what it did before, and with the
+    blocks; last `(elsewhere)`, where the job's path had nothing to do with the execution. What is not known is null,
+    never 0. Columns:
 
     - `session`, `job_id`, `execution` (an id; null where nothing tells of executions: then all of the job is one),
       `dataset` (Ray Data's name of the execution), `outcome` (`finished`, `failed`, `open`: the driver ended first);
@@ -65,7 +69,9 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     operators = find_operators(trace)
     if operators.table.is_empty():
         return pl.DataFrame(schema=OPERATORS)
-    segments = paths_of(trace, "jobs", PathOptions()).select("trace_id", "span_id", "duration_ns", is_cold=is_cold())
+    segments = paths_of(trace, "jobs", PathOptions()).select(
+        "trace_id", "span_id", "duration_ns", "start_ns", is_cold=is_cold()
+    )
     rows = np.flatnonzero(operators.of_row >= 0)
     about = (
         operators.table.with_row_index("number")
@@ -91,15 +97,22 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
         rows_per_s=pl.when(active > 0).then(pl.col("rows_out") / (active / 1e9)),
         actors=pl.col("actors"),
     )
-    known = pl.concat([told, _executors(trace, segments, operators, told)], how="diagonal")
-    every = pl.concat([known, _drivers(known)], how="diagonal")
+    threads = _threads(trace)
+    known = pl.concat([told, _executors(trace, segments, operators, told, threads)], how="diagonal")
+    bounds = told.group_by(_EXECUTION, maintain_order=True).agg(pl.col("start_ns", "end_ns").first())
+    taken = consumed(trace, _with_rows(trace, segments), operators, threads, bounds)
+    every = pl.concat([known, *_others(known, taken)], how="diagonal")
     share = pl.col("path_ns") / pl.col("took_ns").clip(lower_bound=1)
     steady = pl.col("path_ns") - pl.col("start_up_ns")
     most = steady.rank("ordinal", descending=True).over(_EXECUTION)
     return (
-        every.with_columns(pl.col("is_own", "is_driver").fill_null(value=False), pl.col("start_up_ns").fill_null(0))
+        every.with_columns(
+            pl.col("is_own", "is_driver", "is_last").fill_null(value=False), pl.col("start_up_ns").fill_null(0)
+        )
         .with_columns(path_share=share, limits=(most == 1) & (steady > 0))
-        .sort("start_ns", *_EXECUTION, "is_driver", "is_own", "place", "first_ns", "operator", nulls_last=True)
+        .sort(
+            "start_ns", *_EXECUTION, "is_driver", "is_last", "is_own", "place", "first_ns", "operator", nulls_last=True
+        )
         .select(OPERATORS.names())
         .cast(OPERATORS)
     )
@@ -179,17 +192,31 @@ def _path_of(trace: PreparedTrace, segments: pl.DataFrame, rows: RowIds, number:
 _OF_EXECUTION = ("dataset", "outcome", "start_ns", "took_ns")
 
 
-def _executors(trace: PreparedTrace, segments: pl.DataFrame, operators: Operators, about: pl.DataFrame) -> pl.DataFrame:
+def _threads(trace: PreparedTrace) -> pl.DataFrame:
+    """Give the runs that are executions' own threads: `row`, `session`, `execution`."""
+    is_thread = (trace.spans.get_column("function") == EXECUTOR).fill_null(value=False)
+    rows = np.flatnonzero(trace.structure.is_run & is_thread.to_numpy())
+    known = trace.spans.select("session", execution=told(pl.col("attributes"), EXECUTION))[rows]
+    return known.with_columns(row=pl.Series(rows, dtype=pl.Int64))
+
+
+def _with_rows(trace: PreparedTrace, segments: pl.DataFrame) -> pl.DataFrame:
+    """Give of segments of paths which `row` of the spans each is of, -1 for none, its `start` and its `end` (ns)."""
+    rows = trace.spans.select("trace_id", "span_id").with_row_index("row").cast({"row": pl.Int64})
+    return segments.join(rows, on=["trace_id", "span_id"], how="left").select(
+        pl.col("row").fill_null(-1), start="start_ns", end=pl.col("start_ns") + pl.col("duration_ns")
+    )
+
+
+def _executors(
+    trace: PreparedTrace, segments: pl.DataFrame, operators: Operators, about: pl.DataFrame, own: pl.DataFrame
+) -> pl.DataFrame:
     """Give Ray Data's own row of each execution of which that was recorded: what its thread has of the path."""
     structure = trace.structure
-    is_thread = (trace.spans.get_column("function") == EXECUTOR).fill_null(value=False)
-    threads = np.flatnonzero(structure.is_run & is_thread.to_numpy())
+    threads = own.get_column("row").to_numpy()
     run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
     rows = np.flatnonzero(np.isin(run, threads) & (operators.of_row < 0))
-    known = trace.spans.select("session", execution=told(pl.col("attributes"), EXECUTION))[threads]
-    found = known.with_columns(number=pl.Series(threads)).join(
-        _path_of(trace, segments, rows, run[rows]), on="number", how="left"
-    )
+    found = own.rename({"row": "number"}).join(_path_of(trace, segments, rows, run[rows]), on="number", how="left")
     executions = about.group_by(_EXECUTION).agg(pl.col(_OF_EXECUTION).drop_nulls().first())
     return executions.join(found, on=["session", "execution"]).select(
         *_EXECUTION,
@@ -200,12 +227,24 @@ def _executors(trace: PreparedTrace, segments: pl.DataFrame, operators: Operator
     )
 
 
-def _drivers(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give for each execution the driver's row: the path's time meanwhile that is in none of the others."""
+def _others(rows: pl.DataFrame, taken: pl.DataFrame) -> list[pl.DataFrame]:
+    """Give for each execution the program's row, and where the path is elsewhere for longer than a moment, that one.
+
+    The program's is what whoever takes the blocks has of the path meanwhile; where nobody is known to, all that is in
+    none of the others.
+    """
     rest = pl.col("took_ns").first() - pl.col("path_ns").sum()
-    return rows.group_by(_EXECUTION).agg(
-        pl.col(_OF_EXECUTION).drop_nulls().first(),
-        operator=pl.lit(DRIVER),
-        path_ns=rest.clip(lower_bound=0),
-        is_driver=pl.lit(value=True),
+    left = (
+        rows.group_by(_EXECUTION)
+        .agg(pl.col(_OF_EXECUTION).drop_nulls().first(), rest=rest.clip(lower_bound=0))
+        .join(taken, on=_EXECUTION, how="left", nulls_equal=True)
+        .with_columns(path_ns=pl.min_horizontal(pl.coalesce("consumed_ns", "rest"), "rest"))
     )
+    elsewhere = left.with_columns(path_ns=pl.col("rest") - pl.col("path_ns")).filter(
+        pl.col("path_ns") > _MOMENT * pl.col("took_ns")
+    )
+    columns = [*_EXECUTION, *_OF_EXECUTION, "path_ns"]
+    return [
+        found.select(*columns, operator=pl.lit(name), is_driver=pl.lit(value=True), is_last=pl.lit(name == ELSEWHERE))
+        for found, name in ((left, DRIVER), (elsewhere, ELSEWHERE))
+    ]

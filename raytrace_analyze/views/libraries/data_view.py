@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from raytrace_analyze.function_names import DRIVER, RAY_DATA
+from raytrace_analyze.function_names import DRIVER, ELSEWHERE, RAY_DATA
 from raytrace_analyze.units import bytes_text, duration_text, share_text
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
@@ -25,6 +25,7 @@ _NO_TASKS = "There are no tasks of Ray Data in these spans."
 _WHO = {
     DRIVER: "the program, which takes the blocks,",
     RAY_DATA: "Ray Data itself, which hands out the tasks,",
+    ELSEWHERE: "what the job waited for beside it",
 }
 
 Row = dict[str, Any]
@@ -32,7 +33,7 @@ Row = dict[str, Any]
 
 def notes(operators: pl.DataFrame) -> list[str]:
     """Say which columns (of `data`) are not known in some rows, and why."""
-    real = operators.filter(~pl.col("operator").is_in([DRIVER, RAY_DATA]))
+    real = operators.filter(~pl.col("operator").is_in([DRIVER, RAY_DATA, ELSEWHERE]))
     if real.is_empty():
         return [_NO_TASKS]
     found = []
@@ -104,6 +105,8 @@ def _limit(rows: list[Row]) -> str:
         return f"{started}; of the rest, {who} had most ({share})."
     if first["outcome"] == "open":
         return f"{who} had most of the time until then ({share}); raytrace-analyze hang says what it waited for."
+    if limiting["operator"] == ELSEWHERE:
+        return f"the job waited for something else meanwhile ({share_text(steady_ns / took_ns, 1)} of the time)."
     return f"{who} limits the rate ({share_text(steady_ns / took_ns, 1)} of the time)."
 
 
