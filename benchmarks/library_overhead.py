@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from statistics import quantiles
 from types import SimpleNamespace
@@ -78,7 +79,7 @@ def patches(waits: Waits) -> dict[str, tuple[str, Call, Call]]:
 
     execution = datasets._Execution(threading.Event())  # stands for its executor
 
-    execution.run = SimpleNamespace()  # type: ignore[assignment] # its thread's run: it is asked only whether it is there
+    execution.run = SimpleNamespace(task_id="e")  # type: ignore[assignment] # its thread's run: only its id is asked for
     operator = SimpleNamespace(num_active_tasks=lambda: 1)
     notify = datasets._noticing(nothing, 1, datasets._could_give)
     report = sections.recording(train._report)(nothing)
@@ -87,6 +88,15 @@ def patches(waits: Waits) -> dict[str, tuple[str, Call, Call]]:
     trial = SimpleNamespace(trial_id="8fc2e_00003", evaluated_params={"lr": 0.1, "layers": 3}, experiment_dir_name="e")
     schedule = tune._scheduling(nothing, waits)
     given = trace.set_span_in_context(span)
+    open_ones: ContextVar[list[Any]] = ContextVar("open_ones")
+    append, pop = serve._appending(nothing, open_ones), serve._popping(nothing, open_ones)
+
+    ended = SimpleNamespace(is_recording=lambda: False)
+
+    def open_and_end() -> None:
+        append(ended)
+        pop()
+
     here, sent = serve._without_ended(lambda: given), serve._in_its_run(lambda _: given)
 
     def measure() -> None:
@@ -131,6 +141,7 @@ def patches(waits: Waits) -> dict[str, tuple[str, Call, Call]]:
         ),
         "Tune: a section of its controller": ("a section; a span of 1 ms and more", measure, plain_measure),
         "Serve: where a request's spans stand": ("a span of Serve's", here, lambda: given),
+        "Serve: which span is the present one": ("a span of Serve's", open_and_end, nothing),
         "Serve: where a request comes from": ("a hop of a request", lambda: sent({}), lambda: given),
     }
 
