@@ -136,6 +136,8 @@ class Cause(StrEnum):
     ACTOR_START = "actor-start"
     WORKER_START = "worker-start"
     NO_SLOT = "no-slot"
+    SLOT_START = "slot-start"
+    """No slot was free, while the process of the one that came free was still starting, or loading its code."""
     TRANSFER = "transfer"
     FUNCTION_LOAD = "function-load"
     RETRY = "retry"

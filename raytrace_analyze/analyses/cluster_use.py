@@ -25,7 +25,8 @@ BINS = 400
 """Into how many stretches of equal length a job is cut, where nobody says."""
 
 _HAVE_SLOT = (Cause.WORKER_START, Cause.FUNCTION_LOAD, Cause.DISPATCH, Cause.TRANSFER)
-_TURNS = (_HAVE_SLOT, tuple(cause for cause in Cause if cause not in (*_HAVE_SLOT, Cause.NO_SLOT)), (Cause.NO_SLOT,))
+_ASK_FOR_SLOT = (Cause.NO_SLOT, Cause.SLOT_START)
+_TURNS = (_HAVE_SLOT, tuple(cause for cause in Cause if cause not in (*_HAVE_SLOT, *_ASK_FOR_SLOT)), _ASK_FOR_SLOT)
 """In which order idle slots are put down to waiting tasks: first to those that were given one and do not run yet, then
 to those that nothing but a slot would not have helped, then to those that asked for one."""
 

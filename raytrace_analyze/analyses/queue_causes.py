@@ -22,9 +22,10 @@ def queue_causes(spans: Trace, task_events: pl.DataFrame | None = None, *, clock
     One row a piece (columns of `analyses.queue_causes.QUEUE_CAUSES`), run by run in order of the table; the pieces of
     a run are contiguous, from the end of its submit (of a retry: from the end of the attempt before) to its start.
     Runs that did not wait, or that nobody submitted, have none. Causes: dependency, actor-busy, actor-start,
-    worker-start, no-slot, transfer, function-load, retry, restore, store-full, placement, dispatch, and unknown for
-    more than 50 ms that nothing tells of. `clock_correct` is as in `critical_path`. Raises NoSpansError for an empty
-    table.
+    worker-start, no-slot, slot-start, transfer, function-load, retry, restore, store-full, placement, dispatch, and
+    unknown for more than 50 ms that nothing tells of. `clock_correct` is as in `critical_path`.
+
+    Raises NoSpansError for an empty table.
     """
     trace = prepare(spans, task_events, clock_correct=clock_correct).require_spans()
     structure = trace.structure

@@ -20,7 +20,7 @@ Codes = npt.NDArray[np.int8]
 
 def is_cold() -> pl.Expr:
     """Tell which segments of a path (columns of `SEGMENTS`) a first run alone pays."""
-    return (pl.col("category") == Category.QUEUE) & pl.col("cause").is_in([str(cause) for cause in COLD])
+    return (pl.col("category") == Category.QUEUE) & pl.col("cause").is_in([*map(str, COLD), str(Cause.SLOT_START)])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from raytrace_analyze.attributes import PUT_ARGUMENTS
 from raytrace_analyze.queueing.demands import read_demands
-from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots
+from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots, occupancy
 from raytrace_analyze.queueing.task_states import first_known, read_states
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, members_at, times_at
@@ -56,6 +56,34 @@ class Circumstances:
         flow = self.structure.run_above
         demands = read_demands(self.structure, self.runs, self.node, self.states.resources)
         return node_slots(self.structure, self.runs, demands, self.held_from, flow)
+
+    @cached_property
+    def starting_from(self) -> Nanos:
+        """Of runs that their processes began with: since when they had their slots while these started; else NEVER.
+
+        NEVER, too, where that is not certain: where more processes would have been starting than there were slots.
+        """
+        slots = self.slots
+        rows = self.first_on_worker[self.first_on_worker >= 0]
+        submit = self.structure.submit[rows]
+        submitted = np.where(submit >= 0, self.structure.end[submit], self.structure.start[rows])
+        held = self.held_from[rows]
+        freed, _ = slots.waited(rows, held)
+        begun = np.maximum(first_known(self.states.node_assignment[rows], submitted), freed)
+        demand, of_row = slots.demands.of(rows)
+        place, amount = slots.demands.place[demand], slots.demands.amount[demand]
+        begun_each, held_each = begun[of_row], np.maximum(held[of_row], begun[of_row])
+        places = slots.nodes.capacity.size
+        starting = occupancy(
+            place, places, begun_each, held_each, amount, rows[of_row], np.zeros(of_row.size, dtype=np.bool_)
+        )
+        taken = slots.nodes.used_at(place, begun_each) + starting.used_at(place, begun_each)
+        too_many = (place < 0) | (taken > slots.nodes.capacity[np.maximum(place, 0)])
+        is_certain = np.bincount(of_row, minlength=rows.size) > 0
+        is_certain[of_row[too_many]] = False
+        found = np.full(self.structure.start.size, NEVER)
+        found[rows[is_certain]] = begun[is_certain]
+        return found
 
     @cached_property
     def is_counted(self) -> Flags:
@@ -111,11 +139,11 @@ class Circumstances:
 
     def begins_process(self, run: RowIds) -> Flags:
         """Tell the runs that their worker processes began with."""
-        first: Flags = self._first_beside(run) == run
+        first: Flags = self.first_beside(run) == run
         return first
 
-    def _first_beside(self, run: RowIds) -> RowIds:
-        """The run that each run's worker process began with, -1 where the process is not known."""
+    def first_beside(self, run: RowIds) -> RowIds:
+        """Give the run that each run's worker process began with, -1 where the process is not known."""
         first, known = np.full(run.size, -1, dtype=np.int64), self.runs.worker[run] >= 0
         first[known] = self.first_on_worker[self.runs.worker[run[known]]]
         return first

@@ -26,6 +26,11 @@ class Occupancy:
     used: RowIds
     owner: RowIds
 
+    def used_at(self, place: RowIds, time: Nanos) -> RowIds:
+        """Give how much of each place was taken right after a time: parallel arrays."""
+        step = members_at(self.steps, latest_until(self.steps, place, time))
+        return np.where(step >= 0, self.used[step], 0) if self.used.size else np.zeros(place.size, np.int64)
+
     def freed(self, place: RowIds, demand: RowIds) -> Timed:
         """Give for each kind of demand (parallel arrays) the steps at which it came to fit in.
 

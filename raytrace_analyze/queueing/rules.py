@@ -42,11 +42,11 @@ class CauseRules:
         """Rules for tasks and actors' creations without task events."""
         dependency = self._dependency(waits)
         ready = np.maximum(waits.since, dependency.time)
-        slot, stored, last = self._slot(waits.run, ready, waits.until)
-        rest = self._rest(waits, np.maximum.reduce([ready, slot.time, stored.time]), dependency.holder)
+        *slot, stored, last = self._slot(waits.run, ready, waits.until)
+        rest = self._rest(waits, np.maximum.reduce([ready, slot[-1].time, stored.time]), dependency.holder)
         is_open = last.cause == CAUSES.index(Cause.DISPATCH)
         cause, holder = np.where(is_open, rest.cause, last.cause), np.where(is_open, rest.holder, -1)
-        return [dependency, slot, stored, CauseBound(cause, waits.until, holder)]
+        return [dependency, *slot, stored, CauseBound(cause, waits.until, holder)]
 
     def of_methods(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods without task events."""
@@ -67,8 +67,8 @@ class CauseRules:
         placed = self._placed(run)
         since = np.maximum.reduce([waits.since, ready.time, placed.time])
         loading = self._loading(waits, np.maximum(granted, running))
-        slot, stored, last = self._slot(run, since, granted)
-        return [ready, placed, slot, stored, *self._lease(run, last), *loading]
+        *slot, stored, last = self._slot(run, since, granted)
+        return [ready, placed, *slot, stored, *self._lease(run, last), *loading]
 
     def of_methods_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods whose states are known."""
@@ -165,9 +165,26 @@ class CauseRules:
         ended = self.about.structure.end[holder]
         storing = waited & (holder >= 0) & (runs.held_until[holder] - ended >= LONG_TO_STORE_NS)
         return [
+            *self._starting(run, since, holder),
             CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, np.where(storing, ended, time), NEVER), holder),
             CauseBound(_code(Cause.STORE_FULL, run), np.where(storing, time, NEVER), np.where(storing, holder, -1)),
             CauseBound(last, until, np.full(run.size, -1, dtype=np.int64)),
+        ]
+
+    def _starting(self, run: RowIds, since: Nanos, holder: RowIds) -> list[CauseBound]:
+        """While no slot was free: how long the process was starting in which `holder` ran, which had the slot then.
+
+        Before that process was given its slot somebody else had it.
+        """
+        about = self.about
+        nobody = np.full(run.size, -1, dtype=np.int64)
+        first = np.where(holder >= 0, about.first_beside(np.maximum(holder, 0)), -1)
+        begun = np.where(first >= 0, about.starting_from[first], NEVER)
+        ran = np.where(begun > NEVER, about.structure.start[first], NEVER)
+        starts = (begun > NEVER) & (np.maximum(begun, since) + UNKNOWN_FROM_NS < ran)
+        return [
+            CauseBound(_code(Cause.NO_SLOT, run), np.where(starts, begun, NEVER), nobody),
+            CauseBound(_code(Cause.SLOT_START, run), np.where(starts, ran, NEVER), np.where(starts, first, -1)),
         ]
 
     def _lease(self, run: RowIds, last: CauseBound) -> list[CauseBound]:

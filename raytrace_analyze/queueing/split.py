@@ -146,7 +146,8 @@ class SlotWaits:
         pieces = split_waits(self._rules, QueueIntervals(run[known], since[known], until[known]))
         # One whose results are not stored yet still has its slot.
         storing = (pieces.cause == CAUSES.index(Cause.STORE_FULL)) & (pieces.holder >= 0)
-        waited = known[pieces.wait[storing | (pieces.cause == CAUSES.index(Cause.NO_SLOT))]]
+        no_slot = np.isin(pieces.cause, [CAUSES.index(Cause.NO_SLOT), CAUSES.index(Cause.SLOT_START)])
+        waited = known[pieces.wait[storing | no_slot]]
         found[waited] = self._rules.about.node[run[waited]]
         return found
 

@@ -18,6 +18,7 @@ CAUSES: dict[str, str] = {
     Cause.ACTOR_START: "its actor is being created",
     Cause.WORKER_START: "starting a worker process",
     Cause.NO_SLOT: "no free slot",
+    Cause.SLOT_START: "the process in its slot is starting",
     Cause.TRANSFER: "fetching its arguments",
     Cause.FUNCTION_LOAD: "loading its code",
     Cause.RETRY: "before another attempt",

@@ -47,6 +47,7 @@ def _phrases() -> dict[Cause, pl.Expr]:
             pl.format(" for {}{}{}: no slot was free", holder, holder_on, last_of),
             pl.format(" for a free slot{}", on_node),
         ),
+        Cause.SLOT_START: pl.format(" for a slot whose worker process was still starting{}", on_node),
         Cause.ACTOR_BUSY: known(
             pl.format(" for {}{}: its actor was busy", holder, last_of), pl.lit(" for its actor, which was busy")
         ),
