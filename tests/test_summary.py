@@ -155,9 +155,31 @@ def test_cancelled_and_killed_attempts_are_told_apart_from_failed_ones() -> None
     assert (found.ended.failed_attempts, found.ended.cancelled_attempts, found.ended.killed_attempts) == (3, 1, 1)
     told = "1 attempt at a task failed on the way, 1 was cancelled, 1 ended with its process or actor."
     assert told in summary_lines(found)
+    # How the program let the actor end is no error in any list.
+    assert rt.latency_stats(spans).filter(function="A.__ray_terminate__")["errors"].item() == 0
+    assert rt.jobs(spans)["errors"].item() == rt.jobs(spans.filter(pl.col("span_id") != "r4"))["errors"].item()
     screen = Console(record=True, width=100)
     show_path(rt.critical_path(spans), screen, top=20, by="function")
     assert ", and was cancelled" in screen.export_text()
+
+
+def test_what_still_ran_when_the_program_ended_did_not_fail_on_the_way() -> None:
+    # driver [s1][s2][get of r1]|        the program ends
+    # r1        [========]
+    # r2           [=============]       given up, and ended with its process
+    def ended(end: int) -> int:
+        spans = table(
+            span("driver", 0, 100 * MS, name="ray.driver"),
+            submit("s1", 1 * MS, 2 * MS, "driver", submitted_task_id="T1"),
+            submit("s2", 2 * MS, 3 * MS, "driver", submitted_task_id="T2"),
+            run("r1", 5 * MS, 90 * MS, "s1", "T1"),
+            run("r2", 6 * MS, end * MS, "s2", "T2", status="ERROR", status_message="SystemExit: 1"),
+            wait("get", 5 * MS, 95 * MS, "driver", ["T1"]),
+            recorded=True,
+        )
+        return rt.summary(spans).ended.failed_attempts
+
+    assert (ended(120), ended(80)) == (0, 1)
 
 
 def test_a_queue_that_is_empty_is_no_failure() -> None:

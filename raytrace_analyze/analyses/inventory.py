@@ -4,13 +4,14 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
+from raytrace_analyze.path.outcome import errors
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.schema import PROCESS
 
 _COUNTS = {
     "spans": pl.len(),
     "tasks": (pl.col("category") == "task").sum(),
-    "errors": (pl.col("status") == "ERROR").sum(),
+    "errors": errors().sum(),
     "in_flight": pl.col("end").is_null().sum(),
 }
 

@@ -9,7 +9,7 @@ from raytrace_analyze.choices import choose
 from raytrace_analyze.function_names import DRIVER, rays_own_together
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.path.outcome import endings, failures
+from raytrace_analyze.path.outcome import endings, errors
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.shown import notebook
 from raytrace_analyze.trace.asof import NEVER
@@ -119,9 +119,8 @@ def _folded(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _counted_endings() -> dict[str, pl.Expr]:
     """Count what gave no result: spans in error of any kind, and of attempts those that were cancelled or killed."""
-    is_error = (pl.col("status") == "ERROR") | failures()
     of = {name: endings() == ending for name, ending in _OF_ENDING.items()}
-    return {name: each.sum().cast(pl.Int64) for name, each in {"errors": is_error, **of}.items()}
+    return {name: each.sum().cast(pl.Int64) for name, each in {"errors": errors(), **of}.items()}
 
 
 def _sum_or_null(column: str) -> pl.Expr:

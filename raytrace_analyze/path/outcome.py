@@ -79,10 +79,23 @@ NOT_KNOWN = Ended(Outcome.UNKNOWN)
 def failures() -> pl.Expr:
     """Tell the attempts (rows of runs, or known from task events only) that gave no result."""
     wrong = (pl.col("status") == "ERROR") | pl.col("error_type").is_not_null() | _is_cancelled()
+    return _is_task() & wrong.fill_null(False) & ~_is_meant()
+
+
+def errors() -> pl.Expr:
+    """Tell the rows of the table that are in error, of runs those that gave no result."""
+    return ((pl.col("status") == "ERROR") & ~(_is_task() & _is_meant())).fill_null(False) | failures()
+
+
+def _is_task() -> pl.Expr:
+    return pl.col("category").cast(pl.String).eq("task")
+
+
+def _is_meant() -> pl.Expr:
+    """Tell what ends in an error by its nature: how a program lets an actor end, what a queue says."""
     is_exit = pl.col("function").str.ends_with(f".{_EXIT}")
     is_answer = pl.col("function").str.contains(_OF_QUEUE) & pl.col("status_message").str.contains(_QUEUE_SAYS)
-    is_meant = (is_exit | is_answer).fill_null(False)
-    return pl.col("category").cast(pl.String).eq("task") & wrong.fill_null(False) & ~is_meant
+    return (is_exit | is_answer).fill_null(False)
 
 
 def endings() -> pl.Expr:
@@ -105,8 +118,11 @@ def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bo
     With `driver_ends` it is the driver whose end counts, else the spans without a parent.
     """
     failed = pl.concat([spans.filter(failures()), attempts.filter(failures())]).with_columns(ending=endings())
-    ended = _counted(failed)
     heads = spans.filter(pl.col("category") == "driver") if driver_ends else spans.filter(pl.col("parent_id").is_null())
+    if driver_ends and (over := heads.get_column("end").max()) is not None and not heads.get_column("end").has_nulls():
+        # What still ran then was ended with the program: it failed nobody.
+        failed = failed.filter(pl.col("end").is_null() | (pl.col("end") <= pl.lit(over)))
+    ended = _counted(failed)
     if heads.is_empty():
         return ended
     wrong = heads.filter(pl.col("status") == "ERROR")
