@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,8 @@ def place_value(chance: random.Random, record: Any) -> None:
         owner, key = chance.choice(places)
         other_owner, other_key = chance.choice(places)
         other = other_owner[other_key]
-        owner[key] = chance.choice([chance.choice(HOSTILE), chance.choice(HOSTILE), json.loads(json.dumps(other))])
+        # A copy: what is put there may get the same put into itself.
+        owner[key] = deepcopy(chance.choice([chance.choice(HOSTILE), chance.choice(HOSTILE), other]))
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
