@@ -182,6 +182,26 @@ def test_what_still_ran_when_the_program_ended_did_not_fail_on_the_way() -> None
     assert (ended(120), ended(80)) == (0, 1)
 
 
+def test_how_a_run_ended_that_was_given_up_before_is_not_told_in_the_chain() -> None:
+    # driver [s][get, timed out ]----]      the program ends
+    # r        [=====================|==]   ended with its process then
+    def said(end: int) -> str:
+        late = json.dumps({"raytrace.timed_out": True, "raytrace.awaited_task_ids": ["T"]})
+        spans = table(
+            span("driver", 0, 100 * MS, name="ray.driver"),
+            submit("s", 1 * MS, 2 * MS, "driver", submitted_task_id="T"),
+            run("r", 5 * MS, end * MS, "s", "T", status="ERROR", status_message="SystemExit: 1"),
+            wait("get", 5 * MS, 80 * MS, "driver", [], attributes=late),
+            recorded=True,
+        )
+        screen = Console(record=True, width=100)
+        show_path(rt.critical_path(spans), screen, top=20, by="function")
+        return screen.export_text()
+
+    assert "f is in r" in said(120) and ", and failed" not in said(120)
+    assert ", and failed" in said(79)
+
+
 def test_a_queue_that_is_empty_is_no_failure() -> None:
     queue = {"function": "ray.util.queue._QueueActor.get", "actor_id": "Q", "status": "ERROR"}
     spans = table(

@@ -6,16 +6,22 @@ from raytrace_analyze.attributes import AWAITED_TASK_IDS, json_of
 from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.vocabulary import Category
 
+_MOMENT_NS = 1_000_000
+"""What a path leaves so soon before its end has ended there."""
+
 
 def with_endings(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Say in a column `ended`, of the last own segment of each run that gave no result, how it ended (`Ending`).
 
-    `spans` is the span table (columns of `schema.TABLE`).
+    Nothing is said of a run that the path leaves before its end: how it ended later decided nothing. `spans` is the
+    span table (columns of `schema.TABLE`).
     """
-    failed = spans.filter(failures()).select("trace_id", "span_id", ended=endings()).unique(["trace_id", "span_id"])
+    failed = spans.filter(failures()).unique(["trace_id", "span_id"])
+    failed = failed.select("trace_id", "span_id", ended=endings(), over=pl.col("end").to_physical())
     is_last = pl.struct("trace_id", "span_id").is_last_distinct() & (pl.col("category") == Category.SELF)
     found = segments.join(failed, on=["trace_id", "span_id"], how="left", maintain_order="left")
-    return _with_missing(found.with_columns(ended=pl.when(is_last).then("ended")), spans)
+    is_its_end = pl.col("over").is_null() | (pl.col("over") <= pl.col("end_ns") + _MOMENT_NS)
+    return _with_missing(found.with_columns(ended=pl.when(is_last & is_its_end).then("ended")).drop("over"), spans)
 
 
 def _with_missing(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
