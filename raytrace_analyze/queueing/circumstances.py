@@ -64,6 +64,10 @@ class Circumstances:
         NEVER, too, where that is not certain: where more processes would have been starting than there were slots.
         """
         slots = self.slots
+        places = slots.nodes.capacity.size
+        found = np.full(self.structure.start.size, NEVER)
+        if places == 0:
+            return found
         rows = self.first_on_worker[self.first_on_worker >= 0]
         submit = self.structure.submit[rows]
         submitted = np.where(submit >= 0, self.structure.end[submit], self.structure.start[rows])
@@ -73,7 +77,6 @@ class Circumstances:
         demand, of_row = slots.demands.of(rows)
         place, amount = slots.demands.place[demand], slots.demands.amount[demand]
         begun_each, held_each = begun[of_row], np.maximum(held[of_row], begun[of_row])
-        places = slots.nodes.capacity.size
         starting = occupancy(
             place, places, begun_each, held_each, amount, rows[of_row], np.zeros(of_row.size, dtype=np.bool_)
         )
@@ -81,7 +84,6 @@ class Circumstances:
         too_many = (place < 0) | (taken > slots.nodes.capacity[np.maximum(place, 0)])
         is_certain = np.bincount(of_row, minlength=rows.size) > 0
         is_certain[of_row[too_many]] = False
-        found = np.full(self.structure.start.size, NEVER)
         found[rows[is_certain]] = begun[is_certain]
         return found
 
