@@ -51,13 +51,13 @@ def _traced(
         with _run_span(_ray_trace_ctx, naming, arguments, waits) as items:
             generator = body(*arguments, **keywords)
             function = inspect.unwrap(body)
-            is_watched = waits is not None and not waits_for_itself(function)
+            watched = None if waits_for_itself(function) else waits
             sent = None
             try:
                 while True:
                     # Ray sends values into generators, which the body may look at.
                     step = generator.asend(sent)
-                    item = await (Steps(step, function.__code__, waits, generator) if is_watched else step)
+                    item = await (step if watched is None else Steps(step, function.__code__, watched, generator))
                     items.come()
                     sent = yield item
                     items.go_on(sent)

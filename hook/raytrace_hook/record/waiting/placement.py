@@ -94,8 +94,8 @@ def _described(group: Any) -> str:
 
 def id_of(group: Any) -> str:
     """Return a placement group's id, empty where it has none."""
-    group_id = getattr(group, "id", None)
-    return group_id.hex() if hasattr(group_id, "hex") else ""
+    to_hex = getattr(getattr(group, "id", None), "hex", None)
+    return to_hex() if to_hex is not None else ""
 
 
 def _found(group: Any, is_there: Any) -> dict[str, Any]:
