@@ -80,7 +80,7 @@ class PreparedTrace:
     @cached_property
     def rules(self) -> CauseRules:
         """What every run can have waited for, and Ray's task events of each."""
-        return CauseRules(self.structure, self.runs, self.waiting.turns)
+        return CauseRules(self.structure, self.runs, self.waiting)
 
     def scopes(self, kind: str) -> Scopes:
         """Give the scopes of a kind, `jobs` or `traces`."""

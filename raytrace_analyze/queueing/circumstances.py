@@ -12,19 +12,20 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, members_at, times_at
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.numbering import by_end, number_pairs
-from raytrace_analyze.trace.placements import Placements, find_placements
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
-from raytrace_analyze.trace.turns import Turns, find_turns
+from raytrace_analyze.trace.waiting import Waiting
 
 
 class Circumstances:
     """Runs of a table, and what stood around each before it started; runs are rows of the table."""
 
-    def __init__(self, structure: Structure, runs: Runs, turns: Turns | None = None) -> None:
+    def __init__(self, structure: Structure, runs: Runs, waiting: Waiting) -> None:
         self.structure = structure
         self.runs = runs
-        self.turns = turns or find_turns(runs)
+        self.turns = waiting.turns
+        self.placements = waiting.placements
+        """Until when runs waited for their placement groups, and who made room; None where none is in one."""
         self.states = read_states(structure)
         self.held_from = self._held_from()
         self.node = _nodes(structure, runs)
@@ -121,11 +122,6 @@ class Circumstances:
         run, before = on_worker.members[1:][same], on_worker.times[:-1][same]
         held[run] = np.maximum(held[run], np.minimum(before, start[run]))
         return held
-
-    @cached_property
-    def placements(self) -> Placements | None:
-        """Until when runs waited for their placement groups, and who made room; None where none is in one."""
-        return find_placements(self.runs)
 
     @cached_property
     def takes_results(self) -> Flags:

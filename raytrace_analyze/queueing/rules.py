@@ -13,7 +13,7 @@ from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
-from raytrace_analyze.trace.turns import Turns
+from raytrace_analyze.trace.waiting import Waiting
 from raytrace_analyze.vocabulary import Cause
 
 UNKNOWN_FROM_NS = 50_000_000
@@ -27,8 +27,8 @@ TRANSFER_FROM_NS = 10_000_000
 class CauseRules:
     """Knows what every run of a table could have waited for."""
 
-    def __init__(self, structure: Structure, runs: Runs, turns: Turns | None = None) -> None:
-        self.about = Circumstances(structure, runs, turns)
+    def __init__(self, structure: Structure, runs: Runs, waiting: Waiting) -> None:
+        self.about = Circumstances(structure, runs, waiting)
 
     def whole_waits(self, runs: RowIds) -> QueueIntervals:
         """Give the waits of submitted runs from their submit, or the attempt before, to their start."""

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.libraries.data_consumers import consumed
+from raytrace_analyze.analyses.libraries.data_consumers import EXECUTION_KEYS, consumed
 from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators
 from raytrace_analyze.attributes import EXECUTION, told
 from raytrace_analyze.function_names import DRIVER, ELSEWHERE, EXECUTOR, RAY_DATA
@@ -35,7 +35,6 @@ OPERATORS = pl.Schema(
 )
 """Columns of `data`."""
 
-_EXECUTION = ("session", "job_id", "execution")
 _MOMENT = 0.01
 """What part of an execution's time the path has to be elsewhere for that to be told."""
 
@@ -83,8 +82,8 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
         .with_columns(
             pl.col("tasks", "errors", "actors", "path_ns").fill_null(0),
             pl.when(pl.col("is_recorded").fill_null(True)).then(pl.col("busy_ns").fill_null(0)),
-            start_ns=pl.coalesce("began_ns", "first_ns").min().over(_EXECUTION),
-            end_ns=pl.coalesce("ended_ns", "last_ns").max().over(_EXECUTION),
+            start_ns=pl.coalesce("began_ns", "first_ns").min().over(EXECUTION_KEYS),
+            end_ns=pl.coalesce("ended_ns", "last_ns").max().over(EXECUTION_KEYS),
         )
         .filter(pl.col("start_ns").is_not_null())
         .with_columns(took_ns=pl.col("end_ns") - pl.col("start_ns"))
@@ -99,19 +98,27 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     )
     threads = _threads(trace)
     known = pl.concat([told, _executors(trace, segments, operators, told, threads)], how="diagonal")
-    bounds = told.group_by(_EXECUTION, maintain_order=True).agg(pl.col("start_ns", "end_ns").first())
+    bounds = told.group_by(EXECUTION_KEYS, maintain_order=True).agg(pl.col("start_ns", "end_ns").first())
     taken = consumed(trace, _with_rows(trace, segments), operators, threads, bounds)
     every = pl.concat([known, *_others(known, taken)], how="diagonal")
     share = pl.col("path_ns") / pl.col("took_ns").clip(lower_bound=1)
     steady = pl.col("path_ns") - pl.col("start_up_ns")
-    most = steady.rank("ordinal", descending=True).over(_EXECUTION)
+    most = steady.rank("ordinal", descending=True).over(EXECUTION_KEYS)
     return (
         every.with_columns(
             pl.col("is_own", "is_driver", "is_last").fill_null(value=False), pl.col("start_up_ns").fill_null(0)
         )
         .with_columns(path_share=share, limits=(most == 1) & (steady > 0))
         .sort(
-            "start_ns", *_EXECUTION, "is_driver", "is_last", "is_own", "place", "first_ns", "operator", nulls_last=True
+            "start_ns",
+            *EXECUTION_KEYS,
+            "is_driver",
+            "is_last",
+            "is_own",
+            "place",
+            "first_ns",
+            "operator",
+            nulls_last=True,
         )
         .select(OPERATORS.names())
         .cast(OPERATORS)
@@ -217,9 +224,9 @@ def _executors(
     run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
     rows = np.flatnonzero(np.isin(run, threads) & (operators.of_row < 0))
     found = own.rename({"row": "number"}).join(_path_of(trace, segments, rows, run[rows]), on="number", how="left")
-    executions = about.group_by(_EXECUTION).agg(pl.col(_OF_EXECUTION).drop_nulls().first())
+    executions = about.group_by(EXECUTION_KEYS).agg(pl.col(_OF_EXECUTION).drop_nulls().first())
     return executions.join(found, on=["session", "execution"]).select(
-        *_EXECUTION,
+        *EXECUTION_KEYS,
         *_OF_EXECUTION,
         pl.col("path_ns", "start_up_ns").fill_null(0),
         operator=pl.lit(RAY_DATA),
@@ -235,15 +242,15 @@ def _others(rows: pl.DataFrame, taken: pl.DataFrame) -> list[pl.DataFrame]:
     """
     rest = pl.col("took_ns").first() - pl.col("path_ns").sum()
     left = (
-        rows.group_by(_EXECUTION)
+        rows.group_by(EXECUTION_KEYS)
         .agg(pl.col(_OF_EXECUTION).drop_nulls().first(), rest=rest.clip(lower_bound=0))
-        .join(taken, on=_EXECUTION, how="left", nulls_equal=True)
+        .join(taken, on=EXECUTION_KEYS, how="left", nulls_equal=True)
         .with_columns(path_ns=pl.min_horizontal(pl.coalesce("consumed_ns", "rest"), "rest"))
     )
     elsewhere = left.with_columns(path_ns=pl.col("rest") - pl.col("path_ns")).filter(
         pl.col("path_ns") > _MOMENT * pl.col("took_ns")
     )
-    columns = [*_EXECUTION, *_OF_EXECUTION, "path_ns"]
+    columns = [*EXECUTION_KEYS, *_OF_EXECUTION, "path_ns"]
     return [
         found.select(*columns, operator=pl.lit(name), is_driver=pl.lit(value=True), is_last=pl.lit(name == ELSEWHERE))
         for found, name in ((left, DRIVER), (elsewhere, ELSEWHERE))

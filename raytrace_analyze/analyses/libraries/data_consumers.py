@@ -11,7 +11,7 @@ from raytrace_analyze.analyses.libraries.data_operators import Operators
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.table.lineage import Flags, RowIds
 
-_EXECUTION = ("session", "job_id", "execution")
+EXECUTION_KEYS = ("session", "job_id", "execution")
 _DRIVER = -1
 """The flow of what is in no run: a driver's."""
 _NOWHERE = -2
@@ -29,8 +29,9 @@ def consumed(
     Executions of which nobody is known to take anything have no row.
     """
     numbers = bounds.with_row_index("which").with_columns(pl.col("which").cast(pl.Int64))
-    of_row = _execution_of_rows(trace, operators, executors, numbers)
-    takers = _takers(trace, of_row, executors, numbers)
+    own = executors.join(numbers, on=["session", "execution"], how="inner")
+    of_row = _execution_of_rows(trace, operators, own, numbers)
+    takers = _takers(trace, of_row, own)
     job = trace.spans.select(pl.struct("session", "job_id").rank("dense")).to_series().to_numpy()
     of_job = dict(zip(of_row[::-1].tolist(), job[::-1].tolist(), strict=True))
     parts = segments.filter(pl.col("row") >= 0).sort("start")
@@ -42,15 +43,13 @@ def consumed(
         near = near[(job[row[near]] == of_job.get(which)) & (of_row[row[near]] < 0)]
         near = near[_is_below(trace, row[near], takers[which], of_row)]
         took = (np.minimum(end[near], last) - np.maximum(start[near], first)).sum()
-        found.append({**{name: one[name] for name in _EXECUTION}, "consumed_ns": int(took)})
-    return pl.DataFrame(found, schema={**dict.fromkeys(_EXECUTION, pl.String), "consumed_ns": pl.Int64})
+        found.append({**{name: one[name] for name in EXECUTION_KEYS}, "consumed_ns": int(took)})
+    return pl.DataFrame(found, schema={**dict.fromkeys(EXECUTION_KEYS, pl.String), "consumed_ns": pl.Int64})
 
 
-def _execution_of_rows(
-    trace: PreparedTrace, operators: Operators, executors: pl.DataFrame, numbers: pl.DataFrame
-) -> RowIds:
-    """Give by row which execution (its place in `numbers`) it is part of: of an operator, or its own thread's; -1."""
-    keys = list(_EXECUTION)
+def _execution_of_rows(trace: PreparedTrace, operators: Operators, own: pl.DataFrame, numbers: pl.DataFrame) -> RowIds:
+    """Give by row which execution (its place in `numbers`) it is part of: of an operator, or its `own` thread's; -1."""
+    keys = list(EXECUTION_KEYS)
     of_operator = operators.table.select(*keys).join(
         numbers.select(*keys, "which"), on=keys, how="left", nulls_equal=True, maintain_order="left"
     )
@@ -58,22 +57,18 @@ def _execution_of_rows(
     found = np.where(operators.of_row >= 0, which[operators.of_row], -1)
     structure = trace.structure
     run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
-    own = executors.join(numbers, on=["session", "execution"], how="inner")
     of_thread = np.full(structure.start.size + 1, -1, dtype=np.int64)
     of_thread[own.get_column("row").to_numpy()] = own.get_column("which").to_numpy()
     return np.where(found >= 0, found, of_thread[run])
 
 
-def _takers(
-    trace: PreparedTrace, of_row: RowIds, executors: pl.DataFrame, numbers: pl.DataFrame
-) -> dict[int, set[int]]:
+def _takers(trace: PreparedTrace, of_row: RowIds, own: pl.DataFrame) -> dict[int, set[int]]:
     """Give by execution the flows (runs, or a driver) that began it or waited for its blocks."""
     structure, ready = trace.structure, trace.runs.ready
     waits = np.repeat(np.arange(ready.first.size - 1), np.diff(ready.first))
     runs = ready.members
     asked = (of_row[runs] >= 0) & (of_row[waits] < 0)
     pairs = list(zip(of_row[runs[asked]].tolist(), structure.run_above[waits[asked]].tolist(), strict=True))
-    own = executors.join(numbers, on=["session", "execution"], how="inner")
     rows = own.get_column("row").to_numpy()
     submit = structure.submit[rows]
     began = np.where(submit >= 0, structure.run_above[submit], _DRIVER)
