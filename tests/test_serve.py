@@ -160,6 +160,14 @@ def test_a_request_that_no_replica_took_failed_and_one_by_a_handle_begins_at_the
     assert (other["total_mean_ns"], other["router_mean_ns"], other["is_ingress"]) == (40, None, False)
 
 
+def test_the_parts_add_up_to_the_mean_where_some_requests_were_refused() -> None:
+    refused = [row for row in request(0, 0) if not row["span_id"].startswith(("H", "R2"))]
+    spans = table(*refused, *(row for number in (1, 2, 3) for row in request(number, 10_000 * number)), recorded=True)
+    front = rt.serve(spans).row(by_predicate=pl.col("deployment") == "Front", named=True)
+    assert (front["requests"], front["errors"], front["handler_mean_ns"]) == (4, 1, 150)
+    assert sum(front[f"{part}_mean_ns"] for part in PARTS) == pytest.approx(front["total_mean_ns"], abs=3)
+
+
 def test_how_long_replicas_took_to_start() -> None:
     def replica(number: int, ready: int) -> list[Row]:
         of = {"actor_id": f"a{number}", "trace_id": f"r{number}"}

@@ -132,6 +132,31 @@ def test_a_rank_that_failed_is_named_and_nobody_was_last_where_it_did_not_come(
     assert "Rank 1 failed after 2 reports: ValueError: rank 1 broke." in capsys.readouterr().out
 
 
+def test_all_ranks_that_failed_by_themselves_are_named_the_first_one_first(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"r0": "KeyError: 'zero'", "r1": "ValueError: one", "r2": "ActorDiedError: The actor died."}
+    ended = {"r0": 900, "r1": 880, "r2": 890}
+    third = [submit("s2", 0, 0, "driver", submitted_task_id="T2"),
+             run("r2", 0, 900 * MS, "s2", "T2", function="__main__.loop", actor_id="a2",
+                 attributes=told(rank=2, world_size=3, experiment="mnist"))]  # fmt: skip
+    spans = pl.concat([training(), table(*third, recorded=True)]).with_columns(
+        status=pl.when(pl.col("span_id").is_in(list(said))).then(pl.lit("ERROR")).otherwise("status")
+        .cast(rt.schema.TABLE["status"]),
+        status_message=pl.col("span_id").replace_strict(said, default=None),
+        end=pl.coalesce(
+            (pl.col("span_id").replace_strict(ended, default=None) * MS).cast(rt.schema.TABLE["end"]), "end"
+        ),
+    )  # fmt: skip
+    ranks = rt.train(spans, by="rank")
+    # Rank 2 only asked for an actor that Train had ended since rank 1 failed.
+    assert ranks.select("rank", "error").rows() == [(0, said["r0"]), (1, said["r1"]), (2, None)]
+    assert ranks.get_column("failed_ns").is_not_null().to_list() == [True, True, False]
+    show_train(rt.train(spans), ranks, output(), top=10)
+    told_of = capsys.readouterr().out
+    assert "Rank 1 failed after 3 reports: ValueError: one." in told_of
+    assert "Rank 0 failed, 20.0 ms after that, after 3 reports: KeyError: 'zero'." in told_of
+    assert "Rank 2 failed" not in told_of
+
+
 def test_spans_of_rays_own_tracing_tell_when_the_ranks_met_and_no_more() -> None:
     name = "SynchronizationActor.broadcast_from_rank_zero"
     rows: list[Row] = []

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from raytrace_analyze import UsageError, WhatIf, critical_path, read_spans, what_if, write_table
 from raytrace_analyze.cli import app
+from raytrace_analyze.views.what_if_view import ranking_text
 from tests.random_programs import Compute, Program, Submit, Task, Wait
 from tests.simulator import Rerun, simulate
 from tests.tables import run, span, submit, table, wait
@@ -106,6 +107,25 @@ def test_the_ranking_is_what_each_change_predicts() -> None:
         assert predicted(spans, speedup={row["function"]: 2}).predicted_ns == row["predicted_2x_ns"]
         assert predicted(spans, speedup={row["function"]: math.inf}).predicted_ns == row["predicted_least_ns"]
         assert row["saved_2x_ns"] <= row["critical_ns"]
+
+
+def test_what_rays_libraries_run_for_themselves_heads_no_ranking() -> None:
+    """The controller takes most of the time, and nobody who wrote the program can make it faster."""
+    controller = "ServeController.graceful_shutdown"
+    spans = table(
+        span("driver", 0, 100, category="driver", name="ray.driver"),
+        submit("s1", 0, 1, "driver", submitted_task_id="T1", dependency_task_ids=[]),
+        run("f", 1, 30, "s1", "T1"),
+        wait("w1", 1, 30, "driver", ["T1"]),
+        submit("s2", 30, 31, "driver", submitted_task_id="T2", dependency_task_ids=[], function=controller),
+        run("c", 31, 99, "s2", "T2", function=controller),
+        wait("w2", 31, 99, "driver", ["T2"]),
+        recorded=True,
+    )
+    ranking = what_if(spans)
+    assert ranking.functions.select("function", "is_rays").rows()[0] == ("f", False)
+    assert ranking.functions.select("function", "is_rays").rows()[-1] == (controller, True)
+    assert "graceful_shutdown" not in ranking_text(ranking)
 
 
 def test_slots_are_taken_in_another_order() -> None:

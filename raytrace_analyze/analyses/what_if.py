@@ -38,6 +38,7 @@ RANKING = pl.Schema(
         "predicted_least_ns": pl.Int64,
         "saturating_speedup": pl.Float64,
         "next_critical": pl.String,
+        "is_rays": pl.Boolean,
     }
 )
 """Columns of `WhatIf.functions`; see `what_if`."""
@@ -102,11 +103,12 @@ def what_if(
     were, where that is known; else it is told from who waited for whom.
 
     Without a change the prediction is what was observed, and the ranking is its `functions`, which has no rows
-    otherwise: one row a function on the critical path, what helps most first. Columns: `function`, `runs`,
+    otherwise: one row a function on the critical path, what helps most first; functions of Ray's libraries that run
+    nothing of the program's (`is_rays`), which nobody can make faster, come last. Columns: `function`, `runs`,
     `work_ns` (its own work, in all runs), `critical_ns` (what of it is on the path), `saved_2x_ns` and
     `saved_most_ns` (how much shorter the job would be with it twice and infinitely as fast), `predicted_2x_ns`,
     `predicted_least_ns`, `saturating_speedup` (from which speed on next to nothing more is won; null: the faster the
-    better) and `next_critical` (the function that decides the most of the time then).
+    better), `next_critical` (the function that decides the most of the time then) and `is_rays`.
 
     Raises NoSpansError for an empty table, UsageError for a job or function that is unknown or ambiguous.
     """
@@ -190,10 +192,14 @@ def _rank(job: Job, unchanged: Replay) -> pl.DataFrame:
                 "predicted_least_ns": least,
                 "saturating_speedup": saturating,
                 "next_critical": then,
+                "is_rays": None,
             }
         )
-    return pl.DataFrame(rows_of, schema=RANKING).sort(
-        "saved_2x_ns", "saved_most_ns", "function", descending=[True, True, False]
+    is_rays = is_without_program(pl.col("function"))
+    return (
+        pl.DataFrame(rows_of, schema=RANKING)
+        .with_columns(is_rays=is_rays)
+        .sort("is_rays", "saved_2x_ns", "saved_most_ns", "function", descending=[False, True, True, False])
     )
 
 

@@ -204,6 +204,8 @@ def _ranking_parts(ranking: WhatIf, top: int) -> Iterator[RenderableType]:
             short_name(row["next_critical"]) if row["next_critical"] else "",
         )
     yield shown
+    if ranking.functions.get_column("is_rays").any():
+        yield label("What Ray's libraries run without the program comes last: nobody can make it faster.", style="dim")
     rest = ranking.functions.height - top
     if rest > 0:
         yield label(f"{count_text(rest, 'more function')}; --top {ranking.functions.height} shows them", style="dim")
@@ -216,10 +218,11 @@ def _ranking_parts(ranking: WhatIf, top: int) -> Iterator[RenderableType]:
 def ranking_text(ranking: WhatIf) -> str:
     """What would help most, in a sentence."""
     took = duration_text(ranking.observed_ns)
-    if ranking.functions.is_empty() or ranking.functions.row(0, named=True)["saved_most_ns"] <= 0:
+    functions = ranking.functions.filter(~pl.col("is_rays"))
+    if functions.is_empty() or functions.row(0, named=True)["saved_most_ns"] <= 0:
         return f"The job takes {took}; no faster function would make it shorter."
-    first = ranking.functions.row(0, named=True)
-    most_ns = int(ranking.functions.get_column("saved_most_ns").max())  # type: ignore[arg-type]
+    first = functions.row(0, named=True)
+    most_ns = int(functions.get_column("saved_most_ns").max())  # type: ignore[arg-type]
     if duration_text(ranking.observed_ns - most_ns) == took:
         most = duration_text(most_ns)
         return f"The job takes {took}; no faster function would make it much shorter ({most} at most)."

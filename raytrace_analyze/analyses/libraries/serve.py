@@ -52,7 +52,7 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
         total_mean_ns=_mean("total_ns"),
         total_p50_ns=total.quantile(0.5, "linear").round().cast(pl.Int64),
         total_p99_ns=total.quantile(0.99, "linear").round().cast(pl.Int64),
-        **{f"{part}_mean_ns": _mean(f"{part}_ns") for part in PARTS},
+        **{f"{part}_mean_ns": _mean_part(f"{part}_ns") for part in PARTS},
         sends=pl.col("sends").mean(),
         all_ns=total.sum(),
     )
@@ -68,6 +68,13 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
 
 def _mean(column: str) -> pl.Expr:
     return pl.col(column).mean().round().cast(pl.Int64)
+
+
+def _mean_part(column: str) -> pl.Expr:
+    """The mean of a part. Of requests that no replica took, what comes after the router took no time."""
+    never_came = pl.col("handler_ns").is_null()
+    taken = pl.when(never_came & pl.col(column).count().gt(0)).then(pl.col(column).fill_null(0)).otherwise(column)
+    return taken.mean().round().cast(pl.Int64)
 
 
 def _replicas(trace: PreparedTrace) -> pl.DataFrame:

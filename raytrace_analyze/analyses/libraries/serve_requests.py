@@ -136,8 +136,9 @@ def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
     began = pl.col("handle_start")
     start = pl.coalesce("proxy_start", "route_start", began)
     end = pl.coalesce("proxy_end", pl.max_horizontal("handle_end", "route_end"))
-    # The client has its answer before the replica has told that it is done.
-    done = pl.max_horizontal(began, pl.min_horizontal("handle_end", "proxy_end"))
+    # The client has its answer before the replica has told that it is done; nobody handles what no replica took.
+    answered = pl.max_horizontal(began, pl.min_horizontal("handle_end", "proxy_end"))
+    done = pl.when(began.is_null()).then("route_end").otherwise(answered)
     in_handler = done - began
     downstream = pl.when(in_handler.is_not_null()).then(
         pl.min_horizontal(pl.col("downstream_ns").fill_null(0), in_handler)

@@ -12,6 +12,10 @@ _TRAINING = ("session", "job_id", "run", "attempt")
 _STEP = (*_TRAINING, "step")
 _GONE = ("WORKER_DIED", "ACTOR_DIED", "NODE_DIED", "OUT_OF_MEMORY")
 """Ray's words for how a process ended by itself."""
+_BY_ANOTHER = (
+    r"^(ray\.exceptions\.)?(RayActorError|Actor(Died|Unavailable)Error|WorkerCrashedError|TaskCancelledError)\b"
+)
+"""What a function fails with that asked an actor, such as the one that ranks meet at, which had ended before."""
 
 STEPS = pl.Schema(
     {
@@ -34,6 +38,7 @@ RANKS = pl.Schema(
         **dict.fromkeys(("member", "actor_id", "host"), pl.String),
         **dict.fromkeys(("steps", "last_in", "waited_ns", *(f"{part}_ns" for part in TrainPart)), pl.Int64),
         "error": pl.String,
+        "failed_ns": pl.Int64,
     }
 )
 """Columns of `train` by rank."""
@@ -59,8 +64,8 @@ def train(spans: Trace, by: str = "step", *, clock_correct: bool = True) -> pl.D
 
     By `rank`, one row a rank and attempt: `rank`, `member` (in words), `actor_id`, `host`, `steps`, `last_in` (in how
     many of them it came last), and sums: `waited_ns` for other ranks, `work_ns`, `idle_ns`, `data_ns`,
-    `checkpoint_ns`, `report_ns`; `error`, of the rank that failed first, with what its function failed, or Ray's
-    word for how its process ended.
+    `checkpoint_ns`, `report_ns`; `error`, with what its function failed, or Ray's word for how its process ended,
+    and `failed_ns` (since the epoch), when; of a rank that ended only because another one had failed, null.
 
     Raises UsageError for another group.
     """
@@ -169,10 +174,11 @@ def _ranks(trace: PreparedTrace, reports: pl.DataFrame, functions: pl.DataFrame)
 
 
 def _errors(trace: PreparedTrace, functions: pl.DataFrame) -> pl.DataFrame:
-    """Tell of each training's rank that failed first with what: `error`, beside the columns of the training and `rank`.
+    """Tell of the ranks that failed with what: `error`, and `failed_ns`, beside the columns of the training and `rank`.
 
-    That is what its function failed with or, where that never ended, what Ray says of the first call of its actor that
-    ended with its process. The other ranks end because of it, whatever they end with.
+    That is what a rank's function failed with or, where that never ended, what Ray says of the first call of its actor
+    that ended with its process. Once one rank has failed Train ends the processes of the others, and the actors that
+    they meet at, which is no failure of theirs.
     """
     gone = (
         pl.concat([trace.spans, trace.attempts])
@@ -184,14 +190,19 @@ def _errors(trace: PreparedTrace, functions: pl.DataFrame) -> pl.DataFrame:
     )
     has_failed = pl.col("status") == "ERROR"
     message = pl.col("status_message").map_elements(first_line, return_dtype=pl.String)
-    return (
+    failed = (
         functions.join(gone, on=["session", "actor_id"], how="left", nulls_equal=True)
         .with_columns(
             error=pl.when(has_failed).then(message).when("is_open").then("gone"),
-            at=pl.when(has_failed).then("ended").when("is_open").then("gone_at"),
+            failed_ns=pl.when(has_failed).then("ended").when("is_open").then("gone_at"),
         )
         .filter(pl.col("error").is_not_null())
-        .sort("at", "rank")
-        .unique(_TRAINING, keep="first", maintain_order=True)
-        .select(*_TRAINING, "rank", "error")
+    )
+    is_first = pl.col("failed_ns") == pl.col("failed_ns").min().over(_TRAINING)
+    is_its_own = has_failed & ~pl.col("error").str.contains(_BY_ANOTHER)
+    return (
+        failed.filter(is_its_own | is_first)
+        .sort("failed_ns", "rank")
+        .unique([*_TRAINING, "rank"], keep="first", maintain_order=True)
+        .select(*_TRAINING, "rank", "error", "failed_ns")
     )

@@ -72,10 +72,13 @@ def _answer(steps: pl.DataFrame, ranks: pl.DataFrame) -> Iterator[RenderableType
         f"{count_text(steps.height, 'step')} in {duration_text(total)}.",
         style="bold",
     )
-    for row in ranks.filter(pl.col("error").is_not_null()).iter_rows(named=True):
-        yield label(
-            f"{_named(row['member'])} failed after {count_text(row['steps'], 'report')}: {error_text(row['error'])}."
-        )
+    failed = ranks.filter(pl.col("error").is_not_null()).sort("failed_ns", "rank", maintain_order=True)
+    since = failed.get_column("failed_ns").min()
+    for row in failed.iter_rows(named=True):
+        later = row["failed_ns"] - since if row["failed_ns"] is not None else 0
+        when = f", {duration_text(later)} after that," if later else ""
+        reports = count_text(row["steps"], "report")
+        yield label(f"{_named(row['member'])} failed{when} after {reports}: {error_text(row['error'])}.")
     if steps.is_empty():
         return
     if ranks.height > 1:
