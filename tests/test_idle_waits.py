@@ -136,6 +136,24 @@ def test_what_is_given_up_after_a_poll_is_not_waited_for() -> None:
     assert found["driver"] >= 890
 
 
+def test_a_poll_before_waits_that_may_have_asked_for_the_same_is_not_the_last() -> None:
+    # driver [s][poll][wait for T and T2: T2 came ....]=======~~~~~~~~~~[poll][==]     it sleeps for something else
+    # r2               [=============================]
+    # r         [=====================================================]
+    came = json.dumps({"raytrace.awaited_count": 2, "raytrace.ready_task_ids": ["T2"]})
+    spans = job(
+        idle((700, 815)),
+        submit("s2", 12 * MS, 15 * MS, "driver", submitted_task_id="T2"),
+        run("r2", 20 * MS, 490 * MS, "s2", "T2"),
+        poll("p1", 20, []),
+        wait("both", 80 * MS, 500 * MS, "driver", ["T2"], name="ray.wait", attributes=came),
+        poll("p2", 820, ["T"]),
+    )
+    found = shares(spans)
+    assert "r" not in found
+    assert found["r2"] == 470 + 5
+
+
 def asked(number: int, at: int, method: str, by: str) -> list[dict[str, Any]]:
     """A call of an actor's method from `at` on (ms): 2 ms until it runs, for 8 ms, the answer 10 ms later."""
     name = f"{method}{number}"

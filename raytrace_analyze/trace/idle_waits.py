@@ -8,9 +8,11 @@ looks at waits then finds one like any other.
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
+from raytrace_analyze.attributes import AWAITED_COUNT, told
 from raytrace_analyze.span_names import DELIVERY
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
@@ -150,7 +152,23 @@ def _polls(
     # A sleep that is shorter than what the sampler tells is no stretch.
     is_short = (again[kept] - structure.end[wait[kept]] <= SHORT_NS) & idle.does_little[flow[kept]]
     kept = kept[is_short | (idle.at(flow[kept], ended[kept]) >= 0)]
+    kept = kept[~_asked_between(structure, idle, waits, flow[kept], structure.end[wait[kept]], ended[kept])]
     last = np.full(structure.start.size, NEVER, dtype=np.int64)
     np.maximum.at(last, wait[kept], ended[kept])
     found = np.unique(wait[kept])
     return found, last[found]
+
+
+def _asked_between(structure: Structure, idle: _Flows, waits: RowIds, flow: RowIds, since: Nanos, until: Nanos) -> Flags:
+    """Tell the flows that asked for several results at once meanwhile and got some of them.
+
+    Such a wait does not tell what else it asked for: it may be what an earlier poll did.
+    """
+    about = structure.spans.select("attributes", "ready_task_ids")[waits]
+    count = told(about.get_column("attributes"), AWAITED_COUNT).cast(pl.Int64, strict=False)
+    got = about.get_column("ready_task_ids").list.len()
+    partly = waits[flags((got > 0) & (count > got))]
+    partly = partly[idle.of_row[partly] >= 0]
+    begun = group_by_time(idle.of_row[partly], idle.of_row.size, partly, structure.start[partly])
+    found: Flags = times_at(begun, latest_until(begun, flow, until)) >= since
+    return found
