@@ -294,6 +294,7 @@ class TrainPart(StrEnum):
     WORK = "work"
     IDLE = "idle"
     DATA = "data"
+    WAITS = "waits"
     CHECKPOINT = "checkpoint"
     REPORT = "report"
 

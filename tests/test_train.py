@@ -56,7 +56,7 @@ def test_each_step_names_the_rank_that_came_last_and_what_it_did() -> None:
     assert steps.get_column("last_rank").to_list() == [1, 1, 0]
     assert steps.get_column("last").to_list() == ["rank 1", "rank 1", "rank 0"]
     times = steps.select(pl.col("^.*_ns$") // MS).drop("start_ns").to_dicts()
-    none = {"idle_ns": 0, "data_ns": 0, "checkpoint_ns": 0, "report_ns": 10}
+    none = {"idle_ns": 0, "data_ns": 0, "waits_ns": 0, "checkpoint_ns": 0, "report_ns": 10}
     assert times == [
         {"period_ns": 200, "others_waited_ns": 150, "work_ns": 200, "stored_ns": 0, **none, "report_ns": 0},
         {"period_ns": 200, "others_waited_ns": 160, "work_ns": 190, "stored_ns": 280, **none},
@@ -89,6 +89,23 @@ def test_what_a_rank_was_idle_in_its_own_code_is_no_work() -> None:
     ranks = rt.train(spans, by="rank").filter(rank=1).row(0, named=True)
     # Of the second stretch 10 ms before the wait for data; what is after the report before.
     assert (ranks["idle_ns"] // MS, ranks["data_ns"] // MS) == (130 + 10, 50)
+
+
+def test_a_rank_that_waits_at_a_barrier_does_not_work_meanwhile(capsys: pytest.CaptureFixture[str]) -> None:
+    # rank 0  [work][barrier ........][report 0]      rank 1 is late, and both come to the report together
+    # rank 1  [work .................][report 0]
+    barrier = [
+        span(f"b{part}", start * MS, end * MS, "r0", name="ray.get", ready_task_ids=["B"])
+        for part, start, end in ((0, 5, 30), (1, 20, 40))
+    ]
+    spans = pl.concat([training(), table(*barrier, recorded=True)])
+    ranks, before = rt.train(spans, by="rank"), rt.train(training(), by="rank")
+    assert (ranks.get_column("waits_ns") // MS).to_list() == [35, 0]
+    less = (before.get_column("work_ns") - ranks.get_column("work_ns")) // MS
+    assert less.to_list() == [35, 0]
+    longer = ranks.with_columns(waits_ns=pl.when(pl.col("rank") == 0).then(400 * MS).otherwise("waits_ns"))
+    show_train(rt.train(spans), longer, output(), top=10)
+    assert "Rank 0 waited 400 ms between reports" in capsys.readouterr().out
 
 
 def test_ranks_are_summed_up() -> None:
@@ -171,7 +188,7 @@ def test_spans_of_rays_own_tracing_tell_when_the_ranks_met_and_no_more() -> None
     steps = rt.train(table(*rows))
     assert steps.get_column("last").to_list() == ["process 22", "process 22"]
     assert (steps.get_column("others_waited_ns") // MS).to_list() == [150, 150]
-    parts = ("work_ns", "idle_ns", "data_ns", "checkpoint_ns", "report_ns")
+    parts = ("work_ns", "idle_ns", "data_ns", "waits_ns", "checkpoint_ns", "report_ns")
     unknown = ("run", "last_rank", *parts, "limited_by", "stored_ns")
     assert all(steps.get_column(column).null_count() == 2 for column in unknown)
 

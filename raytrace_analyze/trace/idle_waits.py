@@ -159,7 +159,9 @@ def _polls(
     return found, last[found]
 
 
-def _asked_between(structure: Structure, idle: _Flows, waits: RowIds, flow: RowIds, since: Nanos, until: Nanos) -> Flags:
+def _asked_between(
+    structure: Structure, idle: _Flows, waits: RowIds, flow: RowIds, since: Nanos, until: Nanos
+) -> Flags:
     """Tell the flows that asked for several results at once meanwhile and got some of them.
 
     Such a wait does not tell what else it asked for: it may be what an earlier poll did.

@@ -57,15 +57,16 @@ def train(spans: Trace, by: str = "step", *, clock_correct: bool = True) -> pl.D
     - `last_rank`, and `last`, who that was in words (null where not all ranks came); `others_waited_ns`, how long the
       others waited for it, the mean;
     - what the last rank that came did since the report before: `work_ns` its own code, `idle_ns` for how long it was
-      seen idle in that besides (a sleep, a read), `data_ns` waits for batches of Ray Data, `checkpoint_ns` storing the
-      checkpoint of that report, `report_ns` the rest of that report, in which it was held until Train had taken it;
-      `limited_by`: which of these took most (`work`, `data`, ...);
+      seen idle in that besides (a sleep, a read), `data_ns` waits for batches of Ray Data, `waits_ns` other waits for
+      results of Ray's (a barrier, calls of actors), `checkpoint_ns` storing the checkpoint of that report, `report_ns`
+      the rest of that report, in which it was held until Train had taken it; `limited_by`: which of these took most
+      (`work`, `data`, ...);
     - `stored_ns`, how long this step's checkpoint took to be stored (of the rank that took longest); `has_checkpoint`.
 
     By `rank`, one row a rank and attempt: `rank`, `member` (in words), `actor_id`, `host`, `steps`, `last_in` (in how
-    many of them it came last), and sums: `waited_ns` for other ranks, `work_ns`, `idle_ns`, `data_ns`,
-    `checkpoint_ns`, `report_ns`; `error`, with what its function failed, or Ray's word for how its process ended,
-    and `failed_ns` (since the epoch), when; of a rank that ended only because another one had failed, null.
+    many of them it came last), and sums: `waited_ns` for other ranks, `work_ns`, `idle_ns`, `data_ns`, `waits_ns`,
+    `checkpoint_ns`, `report_ns`; `error`, with what its function failed, or Ray's word for how its process ended, and
+    `failed_ns` (since the epoch), when; of a rank that ended only because another one had failed, null.
 
     Raises UsageError for another group.
     """
@@ -79,7 +80,7 @@ def train(spans: Trace, by: str = "step", *, clock_correct: bool = True) -> pl.D
 def _apart(reports: pl.DataFrame) -> pl.DataFrame:
     """Add to each report when the last rank came to it, and what its rank's time is made of."""
     known = pl.col("is_told")
-    elsewhere = pl.col("data_ns") + pl.col("idle_ns")
+    elsewhere = pl.sum_horizontal("data_ns", "waits_ns", "idle_ns")
     last = pl.col("arrived").max().over(_STEP)
     took = pl.col("left") - pl.col("arrived")
     waited = pl.min_horizontal(last - pl.col("arrived"), took)
@@ -148,6 +149,7 @@ def _ranks(trace: PreparedTrace, reports: pl.DataFrame, functions: pl.DataFrame)
         "work_ns": pl.col("work_ns"),
         "idle_ns": pl.col("idle_ns"),
         "data_ns": pl.col("data_ns"),
+        "waits_ns": pl.col("waits_ns"),
         "checkpoint_ns": pl.col("stored_ns"),
         "report_ns": pl.col("held_ns"),
     }

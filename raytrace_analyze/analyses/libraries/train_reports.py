@@ -18,7 +18,8 @@ REPORTS = pl.Schema(
         **dict.fromkeys(("session", "job_id", "run"), pl.String),
         **dict.fromkeys(("attempt", "rank"), pl.Int64),
         **dict.fromkeys(("member", "actor_id", "host"), pl.String),
-        **dict.fromkeys(("step", "arrived", "left", "since", "stored_ns", "data_ns", "idle_ns"), pl.Int64),
+        **dict.fromkeys(("step", "arrived", "left", "since", "stored_ns"), pl.Int64),
+        **dict.fromkeys(("data_ns", "waits_ns", "idle_ns"), pl.Int64),
         **dict.fromkeys(("has_checkpoint", "is_told"), pl.Boolean),
     }
 )
@@ -28,11 +29,12 @@ REPORTS = pl.Schema(
   as `rank 1`, or `process 4711` where the rank is not known;
 - `arrived` and `left` are when the rank called `report` and went on, `since` when it went on before, or began;
 - `stored_ns`: how long it stored the report's checkpoint, 0 for none; `data_ns`: waits for data since the one before;
+- `waits_ns`: its other waits since then, for results of Ray's (a barrier, calls of other actors);
 - `idle_ns`: how long since then it was seen idle besides, in its own code;
 - `is_told`: whether the hook told of the report. Where not, what only it knows is null.
 """
 
-_OF_THE_HOOK = ("run", "rank", "stored_ns", "data_ns", "idle_ns", "has_checkpoint")
+_OF_THE_HOOK = ("run", "rank", "stored_ns", "data_ns", "waits_ns", "idle_ns", "has_checkpoint")
 """What nobody else tells."""
 
 
@@ -85,13 +87,17 @@ def _told(trace: PreparedTrace) -> pl.DataFrame:
         )
     )
     stored = _stored(trace, reports)
-    idle = _idle(trace, functions.get_column("function_row").to_numpy())
+    rows = functions.get_column("function_row").to_numpy()
+    waits = _waits_before(reports, _waits(trace, rows))
+    idle = _idle(trace, rows)
     waited = _before(reports, batches).rename({"took": "data_ns"})
+    taken = pl.concat([batches.select(waits.columns), waits])
     return (
         reports.join(stored, on="row", how="left")
         .join(waited, on="row", how="left")
-        .join(_idle_before(reports, idle, batches), on="row", how="left")
-        .with_columns(pl.col("stored_ns", "data_ns", "idle_ns").fill_null(0))
+        .join(_before(reports, waits).rename({"took": "waits_ns"}), on="row", how="left")
+        .join(_idle_before(reports, idle, taken), on="row", how="left")
+        .with_columns(pl.col("stored_ns", "data_ns", "waits_ns", "idle_ns").fill_null(0))
     )
 
 
@@ -103,6 +109,30 @@ def _before(reports: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     return found.group_by("row").agg(took=(pl.col("end") - pl.col("start")).sum())
 
 
+def _waits(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
+    """Give the waits of training functions beside those for data, and of their reports: `function_row`, times."""
+    structure = trace.structure
+    within = np.isin(structure.run_above, functions) & trace.runs.is_wait & ~structure.is_run
+    rows = np.flatnonzero(within)
+    names = trace.spans.get_column("name")
+    told_apart = (REPORT_SPAN, CHECKPOINT_SPAN, BATCH_SPAN)
+    is_part = names.gather(rows).is_in(told_apart) | names.gather(structure.parent[rows]).is_in(told_apart)
+    rows = rows[~is_part.to_numpy()]
+    return pl.DataFrame(
+        {"function_row": structure.run_above[rows], "start": structure.start[rows], "end": structure.end[rows]}
+    )
+
+
+def _waits_before(reports: pl.DataFrame, waits: pl.DataFrame) -> pl.DataFrame:
+    """Cut waits to the time before reports, one stretch where several threads waited at once."""
+    before = reports.select("function_row", other_start="since", other_end="arrived")
+    cut = _overlaps(waits, before).sort("function_row", "start")
+    latest = pl.col("end").cum_max().shift(1).over("function_row")
+    begun = (pl.col("start") > latest).fill_null(value=True).cum_sum()
+    together = cut.group_by("function_row", stretch=begun, maintain_order=True)
+    return together.agg(pl.col("start").min(), pl.col("end").max()).drop("stretch")
+
+
 def _idle(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
     """Give the stretches in which training functions were seen idle: `function_row`, `start`, `end`."""
     seen = read_samples(trace.structure, trace.clock_shift, functions)
@@ -110,9 +140,9 @@ def _idle(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
     return pl.DataFrame(stretches, schema=dict.fromkeys(("function_row", "start", "end"), pl.Int64), orient="row")
 
 
-def _idle_before(reports: pl.DataFrame, idle: pl.DataFrame, batches: pl.DataFrame) -> pl.DataFrame:
-    """Sum by report (`row`) for how long its rank was idle before it, `idle_ns`, but for waits for data."""
-    waiting = _overlaps(idle, batches.select("function_row", other_start="start", other_end="end"))
+def _idle_before(reports: pl.DataFrame, idle: pl.DataFrame, waits: pl.DataFrame) -> pl.DataFrame:
+    """Sum by report (`row`) for how long its rank was idle before it, `idle_ns`, but for waits."""
+    waiting = _overlaps(idle, waits.select("function_row", other_start="start", other_end="end"))
     before = reports.select("function_row", "row", other_start="since", other_end="arrived")
     took = _overlaps(idle, before).group_by("row").agg(idle_ns=(pl.col("end") - pl.col("start")).sum())
     apart = _before(reports, waiting)

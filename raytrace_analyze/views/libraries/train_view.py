@@ -18,6 +18,7 @@ _PARTS = {
     TrainPart.WORK: "its own work",
     TrainPart.IDLE: "idle in its own code",
     TrainPart.DATA: "waiting for data",
+    TrainPart.WAITS: "waiting for other results of Ray's (a barrier, calls of actors)",
     TrainPart.CHECKPOINT: "storing a checkpoint",
     TrainPart.REPORT: "held in report until Train took it",
 }
@@ -29,6 +30,9 @@ _UNTOLD = (
     "The ranks' numbers, their work, data, checkpoints and reports are not known: these spans only tell when the ranks "
     "met. Trace with raytrace_hook to have them."
 )
+
+_NOTABLE = 10
+"""From what part of the time on, one tenth, waits between reports are told."""
 
 Row = dict[str, Any]
 
@@ -88,6 +92,7 @@ def _answer(steps: pl.DataFrame, ranks: pl.DataFrame) -> Iterator[RenderableType
             f"{_named(late['member'])} came last in {late['last_in']} of {count_text(steps.height, 'step')}; "
             f"the others waited {duration_text(waited)} in all ({share_text(waited, total)} of the time), on average."
         )
+        yield from _waited_elsewhere(ranks, total)
     if steps.get_column("limited_by").null_count() == steps.height:
         yield label(_UNTOLD, style="dim")
         return
@@ -102,12 +107,24 @@ def _answer(steps: pl.DataFrame, ranks: pl.DataFrame) -> Iterator[RenderableType
         )
 
 
+def _waited_elsewhere(ranks: pl.DataFrame, total: int) -> Iterator[RenderableType]:
+    """Say who waited in its own code, where that was long: who waits least at a barrier is who the others wait for."""
+    known = ranks.filter(pl.col("waits_ns").is_not_null()).sort("waits_ns", "rank", descending=[True, False])
+    if known.height < 2 or int(known.item(0, "waits_ns")) * _NOTABLE < total:
+        return
+    most, least = known.row(0, named=True), known.row(-1, named=True)
+    yield label(
+        f"{_named(most['member'])} waited {duration_text(most['waits_ns'])} between reports for results of Ray's (a "
+        f"barrier, calls of actors), {least['member']} least of all: {duration_text(least['waits_ns'])}."
+    )
+
+
 def _named(member: str) -> str:
     return member[:1].upper() + member[1:]
 
 
 def _steps(steps: pl.DataFrame) -> Table:
-    heads = ("period", "others\nwaited", "work", "idle", "data", "check-\npoint", "report", "stored")
+    heads = ("period", "others\nwaited", "work", "idle", "data", "waits", "check-\npoint", "report", "stored")
     shown = table("step", "last", *heads[:-1], "limited by", heads[-1], right=("step", *heads))
     for row in steps.iter_rows(named=True):
         shown.add_row(
@@ -122,7 +139,7 @@ def _steps(steps: pl.DataFrame) -> Table:
 
 
 def _ranks(ranks: pl.DataFrame, top: int) -> Table:
-    heads = ("steps", "last in", "waited", "work", "idle", "data", "check-\npoint", "report")
+    heads = ("steps", "last in", "waited", "work", "idle", "data", "waits", "check-\npoint", "report")
     shown = table("rank", "host", *heads, right=heads)
     for row in ranks.head(top).iter_rows(named=True):
         names = ("waited_ns", *(f"{part}_ns" for part in TrainPart))
