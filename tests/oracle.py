@@ -643,10 +643,14 @@ class Walk:
         asked = wait.ready | _missing(wait) | (wait.instead.ready if wait.instead else set())
         maker, made = self._room_maker(wait) or (None, 0)
         ready = [run for run in self.runs if run.task in asked or run in (wait.waited_besides, maker)]
+        queued = [run for run in ready if run.start >= time and self._submitted_before(run, wait.start)]
         ready = [run for run in ready if run.start < time]
         there = {run: min(time, made if run is maker else _there(wait, run)) for run in ready}
         ready = [run for run in ready if there[run] > wait.start]
         if not ready:
+            # It came back in vain while what it waited for waited to start.
+            ready, there = queued, dict.fromkeys(queued, time)
+        if not ready or time <= wait.start:
             return None
         run = max(ready, key=lambda run: (there[run], -run.start, run.span_id))
         then = (self._innermost_open(run, there[run]), there[run])
@@ -654,6 +658,10 @@ class Walk:
             return None
         self.led_to_by_wait.add(then)
         return Step([(then[1], "fetch")], State(*then, "wait", False))
+
+    def _submitted_before(self, run: Span, time: int) -> bool:
+        submit = self.submit_in_scope(run)
+        return submit is not None and submit.end <= time
 
     def _innermost_open(self, span: Span, time: int) -> Span:
         """What it was in at a time: the nested span that was open, where that is one alone."""

@@ -407,6 +407,24 @@ def test_a_wait_that_timed_out_or_is_open_waited_for_what_it_did_not_get(is_open
     assert ("r", 10, min(until, 95), "self") in chain(critical_path(spans).segments)
 
 
+def test_a_wait_that_timed_out_while_what_it_asked_for_waited_to_start_waited_for_that() -> None:
+    # driver [s]  [wait, timed out ....][===][get          ]-]
+    # r            .......................... [============]      waits to start: the driver was in vain there at 40
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T"),
+        run("r", 60, 90, "s", "T"),
+        wait("vain", 6, 40, "driver", [],
+             attributes='{"raytrace.awaited_task_ids": ["T"], "raytrace.timed_out": true}'),
+        span("own", 40, 95, "driver"),
+        recorded=True,
+    )  # fmt: skip
+    assert chain(critical_path(spans).segments) == [
+        ("driver", 0, 2, "self"), ("s", 2, 4, "submit"), ("r", 4, 40, "queue"), ("own", 40, 95, "self"),
+        ("driver", 95, 100, "self"),
+    ]  # fmt: skip
+
+
 def given_up(span_id: str, start: int, end: int, task: str) -> Row:
     """An `await` that the program gave up."""
     failed = {"status": "ERROR", "status_message": "CancelledError: cancelled", "name": "await"}

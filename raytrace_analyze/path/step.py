@@ -136,7 +136,7 @@ class Stepper:
         row, time = hops.row[waits], hops.time[waits]
         position = self._ready.before(row, start, time)
         run = self._ready.members_at(position)
-        still = self._still_running(row, time, start)
+        still = self._still_running(row, time, start, run)
         run = np.where(still >= 0, still, run)
         there = np.where(still >= 0, time, self._ready.times[position])
         found = run >= 0
@@ -194,11 +194,12 @@ class Stepper:
         hops.blocker[asked] = -1
         hops.via[asked] = code(Via.CANCEL)
 
-    def _still_running(self, wait: RowIds, time: Nanos, start: Nanos) -> RowIds:
+    def _still_running(self, wait: RowIds, time: Nanos, start: Nanos, ended: RowIds) -> RowIds:
         """Give for each wait the best ready run that was running when it came back, -1 where none was.
 
         Best is the one that started first, then the greater id; one that ended just then counts as running if another
-        one was. This is a generator that gave an item, or a clock that differs.
+        one was. This is a generator that gave an item, or a clock that differs. Where none had `ended` (-1) either, a
+        run that had been submitted before the wait will do: that came back in vain while the run waited to start.
         """
         found = np.full(wait.size, -1, dtype=np.int64)
         first, times = self._ready.first, self._ready.times
@@ -209,12 +210,18 @@ class Stepper:
             low, high = int(first[wait[number]]), int(last[number]) + 1
             low += int(np.searchsorted(times[low:high], time[number], side="left"))
             run = self._ready.members[low:high]
-            run = run[self.structure.start[run] < time[number]]
+            is_running = self.structure.start[run] < time[number]
+            run = run[is_running] if is_running.any() or ended[number] >= 0 else self._submitted(run, start[number])
             if run.size:
                 began = self.structure.start[run]
                 run = run[began == began.min()]
                 found[number] = run[self.structure.id_ranks(run).argmax()] if run.size > 1 else run[0]
         return found
+
+    def _submitted(self, run: RowIds, before: int) -> RowIds:
+        """Give those runs that had been submitted before a time (ns)."""
+        submit = self.structure.submit[run]
+        return run[(submit >= 0) & (self.structure.end[submit] <= before)]
 
     # Rule 2
 
