@@ -82,6 +82,13 @@ def test_a_report_fails_as_it_would_and_is_told(
     assert about["raytrace.report"] == 4
 
 
+def test_what_another_thread_asks_for_is_the_functions_and_not_that_of_a_call_beside_it(
+    done: tuple[pl.DataFrame, subprocess.CompletedProcess[str]],
+) -> None:
+    (about,) = attributes(done[0].filter(pl.col("name") == "asked by a thread"))
+    assert about["ray.task_id"] == "f00d" * 12
+
+
 def test_no_call_stands_in_what_starts_a_worker(done: tuple[pl.DataFrame, subprocess.CompletedProcess[str]]) -> None:
     attributes = done[0].get_column("attributes")
     assert attributes.str.contains("raytrace.call_site", literal=True).any()

@@ -77,6 +77,7 @@ class SpanFileProcessor(SpanProcessor):
 
     def _reset(self) -> None:
         self._running: dict[int, str] = {}
+        self._in_threads: dict[int, str] = {}
         self._started: dict[int, tuple[str, str, dict[str, Any], str]] = {}
 
     def sample(self, period_s: float, long_spans: OpenSpans, waits_recorded: bool) -> Sampler:
@@ -169,7 +170,7 @@ class SpanFileProcessor(SpanProcessor):
         """Let go of a span that nobody can end any more."""
         if self._started.pop(span_id, None) is not None:
             self._file.count_lost(1, "interrupted, or never ended")
-        self._running.pop(span_id, None)
+        self._end_run(span_id)
         self._stop_watching(span_id)
 
     def _stop_watching(self, span_id: int) -> Profile | None:
@@ -200,13 +201,21 @@ class SpanFileProcessor(SpanProcessor):
             attributes.update(facts)
             turns.add(attributes)
         self._running[span_id] = attributes["ray.task_id"]
+        if attributes.get("ray.remote") == "function" and names.CONCURRENT in attributes:
+            self._in_threads[span_id] = attributes["ray.task_id"]
+
+    def _end_run(self, span_id: int) -> None:
+        self._running.pop(span_id, None)
+        self._in_threads.pop(span_id, None)
 
     def _adopt(self, parent: SpanContext | None, attributes: dict[str, Any], parent_context: Context | None) -> None:
         if parent is None:
             # A thread without context: it is the task's that runs here, if that is only one. Ray itself knows the
-            # task of no thread but the one that runs it, and gives the others an id that no task has.
-            if len(self._running) == 1:
-                attributes["ray.task_id"] = next(iter(self._running.values()))
+            # task of no thread but the one that runs it, and gives the others an id that no task has. Where a library
+            # runs a function in a thread of an actor, that; the actor's own calls come and go meanwhile.
+            running = self._in_threads or self._running
+            if len(running) == 1:
+                attributes["ray.task_id"] = next(iter(running.values()))
         elif "ray.task_id" not in attributes:
             above = trace.get_current_span(parent_context)
             task_id = (getattr(above, "attributes", None) or {}).get("ray.task_id")
@@ -244,7 +253,7 @@ class SpanFileProcessor(SpanProcessor):
         run = self._running.get(span_id)
         if not flags & _SAMPLED:
             if run is not None:
-                self._running.pop(span_id, None)
+                self._end_run(span_id)
                 self._open_spans.clear(span_id)
             return
         error = sys.exc_info()[1] if run is not None else None
@@ -268,7 +277,7 @@ class SpanFileProcessor(SpanProcessor):
         self._file.write(encode_ended(head, end_ns, status, encoded, events, links, self._resource.encoded(resource)))
         if started is not None:
             self._started.pop(span_id, None)
-            self._running.pop(span_id, None)
+            self._end_run(span_id)
             self._open_spans.clear(span_id)
 
     def shutdown(self) -> None:

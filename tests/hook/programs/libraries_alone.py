@@ -13,12 +13,14 @@ import ray.train.v2._internal.execution.context as train_context  # noqa: E402
 import ray.train.v2._internal.execution.worker_group.thread_runner as thread_runner  # noqa: E402
 import raytrace_hook  # noqa: E402
 from opentelemetry import trace  # noqa: E402
+from opentelemetry.trace import SpanKind  # noqa: E402
 from ray.tune.callback import Callback, CallbackList  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 from ray.tune.search.search_generator import SearchGenerator  # noqa: E402
 from ray.tune.trainable.function_trainable import wrap_function  # noqa: E402
 from ray.util.tracing import tracing_helper  # noqa: E402
 from raytrace_hook.ray import actors, internals, library_patches  # noqa: E402
+from raytrace_hook.record.libraries import thread_runs  # noqa: E402
 
 tracing_helper._enable_tracing()
 internals.is_driver = lambda: True
@@ -136,7 +138,33 @@ def telling() -> None:
     CallbackList([SlowCallback()]).on_trial_complete(iteration=0, trials=[], trial=None)
 
 
-for part in (trial, training, reports, telling):
+class Id:
+    def hex(self) -> str:
+        return "ca11" * 12
+
+
+class Core:
+    """What Ray tells of the actor's own call."""
+
+    def get_current_task_id(self) -> Id:
+        return Id()
+
+
+def beside() -> None:
+    """Another thread asks for something while the training function runs, and the actor answers a call of its own."""
+    internals.core_worker = Core
+    for processor in trace.get_tracer_provider()._active_span_processor._span_processors:
+        processor.in_worker = True
+    function = thread_runs.ThreadRun("__main__.beside", "f00d" * 12, {})
+    function.enter()
+    with tracer.start_as_current_span("poll_status ray.remote_worker", kind=SpanKind.CONSUMER):
+        thread = threading.Thread(target=lambda: tracer.start_span("asked by a thread").end())
+        thread.start()
+        thread.join()
+    function.end()
+
+
+for part in (trial, training, reports, telling, beside):
     thread = threading.Thread(target=part)
     thread.start()
     thread.join()
