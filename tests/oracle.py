@@ -483,14 +483,17 @@ class _IdleWaits:
         return self._stretch(flow, run.end) is not None or (is_soon and self._does_little(flow))
 
     def _does_little(self, flow: Span) -> bool:
-        waits = [(wait.start, wait.end) for wait in self.waits if wait.parent is flow]
-        idle = [(one["start_ns"], one["end_ns"]) for one in self.stretches[flow]]
+        inside = [span for span in self.spans if span in self.waits or span.is_submit]
+        known = [(span.start, span.end) for span in inside if self._flow(span) is flow]
+        known += [(one["start_ns"], one["end_ns"]) for one in self.stretches[flow]]
         covered, until = 0, None
-        for start, end in sorted(waits + idle):
+        for start, end in sorted((max(start, flow.start), min(end, flow.end)) for start, end in known):
             begin = start if until is None else max(start, until)
             covered += max(end - begin, 0)
             until = end if until is None else max(until, end)
-        return bool(flow.told["raytrace.cpu_ns"] < 0.5 * max(flow.end - flow.start - covered, 1))
+        rest = max(flow.end - flow.start - covered, 1)
+        short = json.loads(flow.told.get("raytrace.idle", "{}")).get("short_ns", 0)
+        return bool(flow.told["raytrace.cpu_ns"] < 0.5 * rest or short >= 0.5 * rest)
 
     def _asks_again(self, wait: Span, run: Span) -> bool:
         """Tell whether the next wait of the same thread for a run began when that had ended."""

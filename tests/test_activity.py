@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import polars as pl
+import pytest
 
 from raytrace_analyze import critical_path, latency_stats, tell_story
 from raytrace_analyze.table.events.attempts import with_event_columns
@@ -15,7 +16,7 @@ from tests.tables import run, span, submit, table, wait
 MS = 1_000_000
 
 
-def sampled(cpu_ms: int, *idle: tuple[int, int, str, str], **more: int) -> str:
+def sampled(cpu_ms: int, *idle: tuple[int, int, str, str], **more: Any) -> str:
     """Attributes as the hook's sampler writes them, times in ms."""
     stretches = [
         {"start_ns": start * MS, "end_ns": end * MS, "in": what, "at": where} for start, end, what, where in idle
@@ -93,6 +94,31 @@ def test_what_a_thread_does_where_it_wakes_up_says_nothing_of_the_rest() -> None
     stretch = {"start_ns": 100 * MS, "end_ns": 940 * MS, "in": "time.sleep", "at": "a.py:3", "busy_ns": 90 * MS}
     found = told(job(_with_idle(sampled(95), stretches=[stretch])))
     assert [row[2] for row in found] == ["idle"]
+
+
+def test_one_stretch_on_the_cpu_says_nothing_of_the_rest() -> None:
+    # r    [== busy =====][short sleeps ...........]    700 ms of CPU in all, of which 650 in the one stretch
+    busy = {"raytrace.busy": json.dumps([[20 * MS, 700 * MS, 650 * MS]])}
+    assert told(job(sampled(700, **busy))) == [
+        (10, 20, "unknown", None, None),
+        (20, 700, "cpu", None, None),
+        (700, 1000, "unknown", None, None),
+    ]
+    assert {row[2] for row in told(job(sampled(700)))} == {"cpu"}
+
+
+@pytest.mark.parametrize(("cpu_ms", "activity"), [(500, "unknown"), (900, "cpu")])
+def test_what_submissions_took_may_have_been_on_the_cpu(cpu_ms: int, activity: str) -> None:
+    # r    [=][s2 ...............][===========================]    s2 may have used all of the 490 ms that it lasted
+    other = submit("s2", 20 * MS, 510 * MS, "r", submitted_task_id="U")
+    assert {row[2] for row in told(job(sampled(cpu_ms), other))} == {activity}
+
+
+def test_short_sleeps_again_and_again_are_not_on_the_cpu() -> None:
+    # r    [z=z=z=z=z=z...]    600 ms of CPU in all, most of it for calls of Ray's; looks found it asleep most often
+    assert {row[2] for row in told(job(sampled(600)))} == {"cpu"}
+    idle = {"raytrace.idle": json.dumps({"stretches": [], "left_out": 0, "left_out_ns": 0, "short_ns": 500 * MS})}
+    assert {row[2] for row in told(job(json.dumps(json.loads(sampled(600)) | idle)))} == {"unknown"}
 
 
 def test_what_nobody_looked_at_is_unknown() -> None:

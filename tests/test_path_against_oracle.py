@@ -83,14 +83,14 @@ def test_on_simulated_programs_and_their_known_truth() -> None:
     check_programs(range(5))
 
 
-@pytest.mark.parametrize("seeds", first(1, ((6, 8, 13, 19, 21, 29), range(30))))
+@pytest.mark.parametrize("seeds", first(1, ((6, 8, 13, 19, 21, 29, 102), (*range(30), 102, 286, 363, 370))))
 def test_on_asynchronous_actors_and_idle_threads(seeds: Sequence[int]) -> None:
     """Each rule is reached: what lets go on, deliveries and polls that were waited for, on the path."""
     ways, lengthened = set(), {"ray.delivery": 0, "ray.wait": 0}
     for seed in seeds:
         spans = random_actors(seed)
         moved = {span.span_id: span.name for span in oracle.prepare(spans) if span.is_idle_wait}
-        for scope in scopes(spans)[: None if seed < 10 else 2]:
+        for scope in scopes(spans)[: None if seed < 10 or seed > 100 else 2]:
             assert_equal(spans, scope, "follow", True, CHAIN + MARKS)
             path = oracle.critical_path(spans, **scope).segments
             ways |= {part.via for part in path}

@@ -1,5 +1,6 @@
 """Why runs waited: drawn by hand for every cause, with task events and without; programs whose truth is known."""
 
+import json
 import random
 from collections.abc import Iterator
 from itertools import pairwise
@@ -143,6 +144,24 @@ def test_a_task_that_wants_the_whole_node() -> None:
         recorded=True,
     )  # fmt: skip
     assert pieces(spans, "c") == [("no-slot", 10, 60, "b"), ("dispatch", 60, 64, None)]
+
+
+@pytest.mark.parametrize(
+    ("placed", "causes"),
+    [(None, ["no-slot", "worker-start"]), ({"CPU": 1}, ["no-slot", "worker-start"]), ({}, ["worker-start"])],
+)
+def test_an_actor_waits_for_a_slot_only_if_it_asks_for_one(placed: dict[str, int] | None, causes: list[str]) -> None:
+    # a         [---------------]                    the one CPU
+    # A.__init__    .............[wwwwww][----]      asks for no CPU at all, or for one only to be placed
+    told = {"raytrace.resources": "{}"} | (
+        {} if placed is None else {"raytrace.placement_resources": json.dumps(placed)}
+    )
+    spans = table(
+        submit("sa", 0, 1), run("a", 2, 50, "sa", "A"),
+        submit("sb", 9, 10, attributes=json.dumps(told)), actor("b", 70, 90, "sb", "B", function="A.__init__"),
+        recorded=True,
+    )  # fmt: skip
+    assert [cause for cause, *_ in pieces(spans, "b")] == causes
 
 
 def test_a_task_that_waits_for_others_gives_its_slot_back() -> None:

@@ -182,6 +182,21 @@ def test_an_actor_that_restarts_has_one_row_of_events_for_its_creations() -> Non
     assert not spans["from_events"].any()
 
 
+def test_an_actor_that_was_killed_while_it_was_first_created_has_the_events_of_the_creation_that_came_to_be() -> None:
+    creation = {"type": "ACTOR_CREATION_TASK", "actor_id": "X", "pending_node_assignment": 2, "finished": 53}
+    spans = assemble(
+        [
+            decoded(
+                submit("s", 0, 1, function="X.__init__", submitted_task_id="C"),
+                run("c2", 50, 52, "s", "C", function="X.__init__", actor_id="X", attempt=1),
+            )
+        ],
+        event_table([{**attempt("C"), **creation}]),
+    )[0]
+    assert spans.filter(pl.col("state_finished").is_not_null())["span_id"].to_list() == ["c2"]
+    assert not spans["from_events"].any()
+
+
 def test_a_table_without_any_has_the_columns() -> None:
     spans = table(run("r", 0, 1, None, "A"))
     assert spans.schema == TABLE

@@ -17,6 +17,8 @@ SAMPLER = "raytrace.sampler"
 SUBMITTED_TASK_ID = "raytrace.submitted_task_id"
 DEPENDENCY_TASK_IDS = "raytrace.dependency_task_ids"
 RESOURCES = "raytrace.resources"
+PLACEMENT_RESOURCES = "raytrace.placement_resources"
+"""Of an actor that holds no CPU: what has to be free for it to be placed, as JSON; `{}` for nothing."""
 
 # A submission or a wait.
 CALL_SITE = "raytrace.call_site"
@@ -71,6 +73,8 @@ CPU_DELAY_NS = "raytrace.cpu_delay_ns"
 PROCESS_CPU_NS = "raytrace.process_cpu_ns"
 STACKS = "raytrace.stacks"
 IDLE = "raytrace.idle"
+BUSY = "raytrace.busy"
+"""Of one that did not use the CPU all the time: when it was busy for longest, as JSON: start, end and how long (ns)."""
 
 # A request at a proxy of Ray Serve.
 ANSWERED_NS = "raytrace.answered_ns"

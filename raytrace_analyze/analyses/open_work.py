@@ -15,6 +15,7 @@ from raytrace_analyze.attributes import (
     CLUSTER_RESOURCES,
     IDLE,
     PLACEMENT_GROUP_ID,
+    PLACEMENT_RESOURCES,
     RESOURCES,
     UNIT,
     json_of,
@@ -195,7 +196,7 @@ def _of_pending(
             continue
         if cluster and any(amount > cluster.get(name, 0) for name, amount in _resources(row).items()):
             found.impossible[key] = str(json_of(row["attributes"], {}).get(RESOURCES))
-        elif _cpus(row, otherwise=UNIT) > 0:
+        elif _asked_cpus(row, otherwise=UNIT) > 0:
             yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)
 
 
@@ -237,7 +238,7 @@ def _take_cpus(found: Open, pending: Iterable[Row], submits: Iterable[Row], clus
         key, is_method = row["submitted_task_id"], _actor_of(row) is not None and not _is_creation(row)
         known = is_method or key in waits_for_somebody or key in found.impossible or key in found.taken
         known = known or key in found.in_group
-        if not known and "CPU" in cluster and _cpus(row, otherwise=0) > max(free, 0) and any(held.values()):
+        if not known and "CPU" in cluster and _asked_cpus(row, otherwise=0) > max(free, 0) and any(held.values()):
             found.taken[key] = max(sorted(held), key=lambda name: held[name])
 
 
@@ -259,6 +260,11 @@ def _is_creation(row: Row) -> bool:
 def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
     """Tell whether a run holds a slot: a task gives its own away while it waits in ray.get, an actor does not."""
     return row["actor_id"] in holding if row["actor_id"] else found.states.get(_key(row)) == RUNS
+
+
+def _asked_cpus(row: Row, *, otherwise: int) -> int:
+    """Read how many CPUs have to be free for a task or an actor to start, in ten-thousandths."""
+    return max(_cpus(row, otherwise=otherwise), _resources(row, PLACEMENT_RESOURCES).get("CPU", 0))
 
 
 def _cpus(row: Row, *, otherwise: int) -> int:

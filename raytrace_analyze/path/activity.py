@@ -1,9 +1,9 @@
 """What a span's own time was: on the CPU, idle in something, or not known.
 
 Our hook's sampler looks at the threads of long runs and of the driver. It tells stretches in which a thread was idle,
-and in what; and how much CPU time the thread took. What lies between the stretches was on the CPU if it took most of
-that time there; else, as where nobody looked, it is not known what it was. The moment before a run is first looked at,
-or after it was last, is told by its neighbour where the thread had next to nothing to do in it.
+and in what, some in which it was busy, and how much CPU time it took. What lies between them was on the CPU if it took
+most of that time there; else, as where nobody looked, it is not known what it was. The moment before a run is first
+looked at, or after it was last, is told by its neighbour where the thread had next to nothing to do in it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -97,7 +97,20 @@ def _between(sampled: Sampled, since: int, until: int, place: Place | None) -> I
     for idle_in, part in sampled.left_out if length >= SAMPLED_FROM_NS else ():
         begin, since = since, min(since + round(part * length), until)
         yield begin, since, Activity.IDLE, idle_in
-    if since >= until:
+    for busy in sampled.busy:
+        begin, finish = max(busy.start, since), min(busy.end, until)
+        if begin >= finish:
+            continue
+        yield from _unseen(sampled, since, begin, place)
+        yield begin, finish, Activity.CPU, None
+        since = finish
+    yield from _unseen(sampled, since, until, place)
+
+
+def _unseen(sampled: Sampled, since: int, until: int, place: Place | None) -> Iterator[_Piece]:
+    """Tell what a thread did where no stretch says it."""
+    length = until - since
+    if length <= 0:
         return
     if sampled.is_busy:
         yield since, until, Activity.CPU, None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import RESOURCES, UNIT, parse_resources, told
+from raytrace_analyze.attributes import PLACEMENT_RESOURCES, RESOURCES, UNIT, parse_resources, told
 from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
@@ -52,11 +52,14 @@ def read_demands(structure: Structure, runs: Runs, node: RowIds, resources: pl.S
     rows = np.flatnonzero(structure.is_run & ((runs.actor < 0) | runs.is_creation))
     texts, code = _texts(structure, rows, resources)
     parsed = [parse_resources(text) or {} for text in texts]
-    # The last kind of demand is that of an actor without any, which asks for a CPU when it is placed.
+    # The last kind of demand is that of an actor without any, which asks for a CPU when it is placed, unless it is
+    # told that it asks for nothing.
     of_code = [*parsed, {"CPU": UNIT}]
     names = sorted({name for demand in of_code for name in demand})
     sizes = np.array([len(demand) for demand in of_code])
-    code = np.where(runs.is_creation[rows] & (sizes[code] == 0), len(parsed), code)
+    is_placed = runs.is_creation[rows] & (sizes[code] == 0)
+    is_placed[is_placed] = ~_asks_for_nothing(structure, rows[is_placed])
+    code = np.where(is_placed, len(parsed), code)
     count = sizes[code]
     each = np.repeat(np.arange(rows.size), count)
     entry = (np.cumsum(sizes) - sizes)[code[each]] + numbers_within(count)
@@ -72,6 +75,13 @@ def read_demands(structure: Structure, runs: Runs, node: RowIds, resources: pl.S
         holds=code[each] < len(parsed),
         first=first,
     )
+
+
+def _asks_for_nothing(structure: Structure, creations: RowIds) -> Flags:
+    """Tell the creations of actors of which the hook says that nothing has to be free for them."""
+    submit = structure.submit[creations]
+    attributes = structure.spans.get_column("attributes").gather(np.maximum(submit, 0))
+    return (submit >= 0) & flags(told(attributes, PLACEMENT_RESOURCES) == "{}")
 
 
 def _texts(structure: Structure, rows: RowIds, resources: pl.Series) -> tuple[list[str], RowIds]:

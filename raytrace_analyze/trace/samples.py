@@ -3,12 +3,12 @@
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import CPU_DELAY_NS, CPU_NS, IDLE, json_of, told
+from raytrace_analyze.attributes import BUSY, CPU_DELAY_NS, CPU_NS, IDLE, json_of, told
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.span_arrays import Structure
@@ -48,6 +48,14 @@ class Idle:
     """How long it had something to do in between."""
 
 
+class Busy(NamedTuple):
+    """When a thread was on the CPU, or kept from it by others, most of the time; times in ns since the epoch."""
+
+    start: int
+    end: int
+    busy_ns: int
+
+
 @dataclass(frozen=True)
 class _LeftOut:
     """The stretches that are not told one by one."""
@@ -56,6 +64,8 @@ class _LeftOut:
     busy_ns: int = 0
     places: tuple[tuple[Place, int], ...] = ()
     """The places where it was longest, and how long in each (ns)."""
+    short_ns: int = 0
+    """How long looks found it idle in sleeps that are too short for a stretch."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +75,8 @@ class Sampled:
     idle: tuple[Idle, ...]
     """In order, none of them overlapping."""
     is_busy: bool
-    """Whether it had something to do, on the CPU or kept from it by others, for most of the time in which it neither
-    waited nor was idle."""
+    """Whether it had something to do, on the CPU or kept from it by others, for most of the time of which nothing else
+    is known: in which it neither waited, nor submitted, nor was idle or busy as told."""
     is_idle_nearby: bool = False
     """Whether it had next to nothing to do right before and after it was idle, where nobody looked yet, or again."""
     does_little: bool = False
@@ -74,6 +84,8 @@ class Sampled:
     left_out: tuple[tuple[Place | None, float], ...] = ()
     """Where it was idle in stretches that are not told one by one (None: not known), each with its part of the long
     gaps between those that are told."""
+    busy: tuple[Busy, ...] = ()
+    """When it was busy most of the time, in order, where that is told."""
 
 
 def is_for_others(place: Place) -> bool:
@@ -114,40 +126,88 @@ def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict
 
     `clock_shift` is what was added to the times of each row of the table (ns): the samples' times need the same.
     """
-    waits = _waits_in(structure, rows)
-    found = {}
+    seen = {}
     for row, text in zip(rows.tolist(), structure.spans.get_column("attributes").gather(rows), strict=True):
         about = json_of(text, {})
-        cpu_ns = about.get(CPU_NS)
-        if not isinstance(cpu_ns, int):
-            continue
-        idle, left_out = _idle(about.get(IDLE), int(clock_shift[row]))
-        covered = sorted([*waits.get(row, ()), *((one.start, one.end) for one in idle)])
-        gaps = _gaps(covered, int(structure.start[row]), int(structure.end[row]))
-        rest = sum(gaps) - left_out.idle_ns
+        if isinstance(about.get(CPU_NS), int):
+            shift = int(clock_shift[row])
+            seen[row] = about, *_idle(about.get(IDLE), shift), _busy(about.get(BUSY), shift)
+    gaps = _find_gaps(structure, {row: [*idle, *busy] for row, (_, idle, _, busy) in seen.items()})
+    found = {}
+    for row, (about, idle, left_out, busy) in seen.items():
+        rest_ns, submits_ns, near_ns, room_ns = gaps[row]
+        rest_ns = max(rest_ns - left_out.idle_ns, 1)
         delay_ns = about.get(CPU_DELAY_NS)
-        inside_ns = left_out.busy_ns + sum(one.busy_ns for one in idle)
-        busy_ns = cpu_ns + (delay_ns if isinstance(delay_ns, int) else 0) - inside_ns
-        is_busy, does_little = busy_ns >= _MOST * max(rest, 1), cpu_ns - inside_ns < _MOST * max(rest, 1)
-        near = sum(gap for gap in gaps if gap <= UNSEEN_NS)
-        is_idle_nearby = bool(idle) and busy_ns <= _LITTLE * near
-        found[row] = Sampled(idle, is_busy, is_idle_nearby, does_little, _parts(left_out, gaps))
+        known_ns = left_out.busy_ns + sum(one.busy_ns for one in idle) + sum(one.busy_ns for one in busy)
+        on_cpu_ns = about[CPU_NS] - known_ns
+        busy_ns = on_cpu_ns + (delay_ns if isinstance(delay_ns, int) else 0)
+        naps = left_out.short_ns >= _MOST * rest_ns
+        found[row] = Sampled(
+            idle,
+            # How much of that its submissions took is not known: all the time that they lasted, or none.
+            is_busy=not naps and busy_ns - submits_ns >= _MOST * rest_ns,
+            is_idle_nearby=bool(idle) and busy_ns <= _LITTLE * near_ns,
+            does_little=naps or on_cpu_ns < _MOST * rest_ns,
+            left_out=_parts(left_out, room_ns),
+            busy=busy,
+        )
     return found
 
 
-def _gaps(covered: list[tuple[int, int]], start: int, end: int) -> list[int]:
-    """Measure the gaps (ns) between what is known of a span, in order of its start, and the span's start and end."""
-    found, until = [], start
-    for begin, finish in [*covered, (end, end)]:
-        if begin > until:
-            found.append(begin - until)
-        until = max(until, finish)
-    return found
+def _find_gaps(structure: Structure, known: dict[int, list[Any]]) -> dict[int, tuple[int, int, int, int]]:
+    """Measure the gaps (ns) that are left of some spans beside their waits, their submissions, and what is `known`.
+
+    Gives by row: all of them, what only the submissions cover, those too short to be looked at, and the long ones.
+    """
+    if not known:
+        return {}
+    rows = np.array(list(known), dtype=np.int64)
+    is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~structure.is_run
+    inside = np.flatnonzero(is_wait | structure.is_submit)
+    owner = sampled_above(structure, inside)
+    inside, owner = inside[np.isin(owner, rows)], owner[np.isin(owner, rows)]
+    told = [(row, one.start, one.end, False) for row, stretches in known.items() for one in stretches]
+    columns = [*zip(*told, strict=True)] or [(), (), (), ()]
+    ends = {"row": rows, "start": structure.end[rows], "end": structure.end[rows], "submits": False}
+    covered = pl.concat(
+        [
+            pl.DataFrame(dict(zip(_COVERED, columns, strict=True)), schema=_COVERED),
+            pl.DataFrame({"row": owner, "start": structure.start[inside], "end": structure.end[inside]}).with_columns(
+                submits=pl.Series(structure.is_submit[inside])
+            ),
+            pl.DataFrame(ends, schema=_COVERED),
+        ]
+    )
+    bounds = pl.DataFrame({"row": rows, "first": structure.start[rows], "last": structure.end[rows]})
+    covered = covered.join(bounds, on="row").with_columns(pl.col("start", "end").clip(pl.col("first"), pl.col("last")))
+    without = _measure(covered.filter(~pl.col("submits")))
+    measured = _measure(covered).join(without, on="row", suffix="_with_submits")
+    found = measured.with_columns(submits=pl.col("all_with_submits") - pl.col("all"))
+    sums = found.select("row", "all", "submits", "near", "room").iter_rows()
+    return {row: (whole, submits, near, room) for row, whole, submits, near, room in sums}
 
 
-def _parts(left_out: _LeftOut, gaps: list[int]) -> tuple[tuple[Place | None, float], ...]:
-    """Give the places of the stretches left out, each with its part of the gaps that are long enough to hold some."""
-    room = sum(gap for gap in gaps if gap >= SAMPLED_FROM_NS)
+_COVERED = pl.Schema({"row": pl.Int64, "start": pl.Int64, "end": pl.Int64, "submits": pl.Boolean})
+
+
+def _measure(covered: pl.DataFrame) -> pl.DataFrame:
+    """Sum the gaps between stretches of each row since `first`: all, the short ones and the long ones."""
+    in_order = covered.sort("row", "start")
+    until = pl.max_horizontal(pl.col("end").cum_max().shift(1).over("row"), "first")
+    gap = (pl.col("start") - until).clip(lower_bound=0)
+    return (
+        in_order.select("row", gap=gap)
+        .group_by("row")
+        .agg(
+            all=pl.col("gap").sum(),
+            near=pl.col("gap").filter(pl.col("gap") <= UNSEEN_NS).sum(),
+            room=pl.col("gap").filter(pl.col("gap") >= SAMPLED_FROM_NS).sum(),
+        )
+    )
+
+
+def _parts(left_out: _LeftOut, room: int) -> tuple[tuple[Place | None, float], ...]:
+    """Give the places of the stretches left out, each with its part of the gaps long enough to hold some (ns)."""
     if not left_out.idle_ns or not room:
         return ()
     scale = 1 / max(room, left_out.idle_ns)
@@ -173,6 +233,7 @@ def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], _LeftOut]:
         left_out = _LeftOut(
             idle_ns=max(int(told.get("left_out_ns", 0)), 0),
             busy_ns=max(int(told.get("left_out_busy_ns", 0)), 0),
+            short_ns=max(int(told.get("short_ns", 0)), 0),
             places=tuple((_place(one), max(int(one["ns"]), 0)) for one in told.get("left_out_in", ())),
         )
     except (TypeError, ValueError, KeyError, AttributeError):
@@ -185,17 +246,14 @@ def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], _LeftOut]:
     return tuple(kept), left_out
 
 
+def _busy(text: Any, shift: int) -> tuple[Busy, ...]:
+    """Read the stretches in which a thread was busy all the time; nothing of what is none."""
+    try:
+        told = [Busy(int(start) + shift, int(end) + shift, int(ns)) for start, end, ns in json.loads(text)]
+    except (TypeError, ValueError):
+        return ()
+    return tuple(sorted(one for one in told if one.start < one.end and one.busy_ns >= 0))
+
+
 def _place(one: dict[str, Any]) -> Place:
     return str(one.get("in", "")), str(one.get("at", ""))
-
-
-def _waits_in(structure: Structure, rows: RowIds) -> dict[int, list[tuple[int, int]]]:
-    """Give the start and end of the waits right in some spans."""
-    is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~structure.is_run
-    waits = np.flatnonzero(is_wait & np.isin(structure.nest_parent, rows))
-    found: dict[int, list[tuple[int, int]]] = {}
-    for row, start, end in zip(
-        *(values[waits].tolist() for values in (structure.nest_parent, structure.start, structure.end)), strict=True
-    ):
-        found.setdefault(row, []).append((start, end))
-    return found

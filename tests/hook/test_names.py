@@ -20,6 +20,7 @@ CONTRACT = {
     "raytrace.submitted_task_id",
     "raytrace.dependency_task_ids",
     "raytrace.resources",
+    "raytrace.placement_resources",
     "raytrace.argument_bytes",
     "raytrace.put_arguments",
     "raytrace.call_site",
@@ -33,6 +34,7 @@ CONTRACT = {
     "raytrace.item_ready",
     "raytrace.cpu_ns",
     "raytrace.stacks",
+    "raytrace.busy",
     "raytrace.idle",
     # Waits and puts.
     "raytrace.ready_task_ids",

@@ -61,6 +61,13 @@ def test_demands_are_what_ray_scheduled_by(recording: Recording) -> None:
         assert json.loads(submit.attributes["raytrace.resources"]) == demanded[submit.attributes[SUBMITTED]], name
 
 
+def test_actors_that_hold_no_cpu_say_what_has_to_be_free_for_them(recording: Recording) -> None:
+    told = {name: recording.submits(f"{name}.__init__")[0].attributes for name in ("Plain", "Threaded")}
+    assert {name: one["raytrace.resources"] for name, one in told.items()} == dict.fromkeys(told, "{}")
+    placed = {name: json.loads(one["raytrace.placement_resources"]) for name, one in told.items()}
+    assert placed == {"Plain": {"CPU": 1}, "Threaded": {}}
+
+
 def test_retries_are_numbered(recording: Recording) -> None:
     runs = recording.runs("__main__.flaky")
     assert [run.attributes["raytrace.attempt"] for run in runs] == [0, 1, 2]

@@ -274,6 +274,42 @@ def test_a_profile_stays_small_and_tells_what_it_leaves_out() -> None:
     assert json.loads(short["raytrace.idle"])["left_out"] > 950
 
 
+def test_when_a_thread_was_busy_is_told_unless_it_always_was() -> None:
+    twentieth = 50_000_000
+    place = place_of(sys._getframe())
+
+    def seen(*busy: int) -> dict[str, Any]:
+        """A look every 50 ms, and how much of the time the thread was busy (%)."""
+        profile = Profile()
+        for at, share in enumerate(busy):
+            used = twentieth * share // 100
+            profile.add(Look(at * twentieth, (at + 1) * twentieth, used, used, 1, share > 50, place, None))
+            profile.cpu_ns += used
+        return profile.attributes()
+
+    told = seen(*[10] * 4, *[100] * 10, *[20] * 9, *[90] * 3, 30)
+    assert json.loads(told["raytrace.busy"]) == [[4 * twentieth, 14 * twentieth, 10 * twentieth]]
+    assert "raytrace.busy" not in seen(*[100] * 20)
+    assert "raytrace.busy" not in seen(*[100] * 3, *[40] * 20)
+    many = json.loads(seen(*([100] * 4 + [0] * 3) * 30)["raytrace.busy"])
+    assert len(many) == 20
+    assert many == sorted(many)
+
+
+def test_how_long_a_thread_sleeps_again_and_again_is_told() -> None:
+    place, other = _counting(), place_of(sys._getframe())
+    twentieth = 50_000_000
+    profile = Profile()
+    for at in range(40):
+        # Ever other look finds it in a sleep from which it has woken up in between; the last second in one.
+        wait = "time.sleep" if at % 2 or at >= 20 else None
+        used = 4_000_000 if at < 20 else 0
+        profile.add(Look(at * twentieth, (at + 1) * twentieth, used, used, 1, False, place if wait else other, wait))
+    told = json.loads(profile.attributes()["raytrace.idle"])
+    assert len(told["stretches"]) == 1
+    assert told["short_ns"] == pytest.approx(0.5e9, abs=2 * twentieth)
+
+
 def _waiting_for(done: list[int]) -> Place:
     while not done:
         done.append(1)

@@ -184,7 +184,7 @@ def back_pressure_of(owner: Any, options: Mapping[str, Any]) -> int:
 
 
 def resources_of(kind: str, options: dict[str, Any]) -> dict[str, float]:
-    """Return what a submission with these options asks of a node."""
+    """Return what a submission with these options asks of a node, and holds there."""
     for name in ("ray._common.utils", "ray._private.utils"):
         function = getattr(loaded(name), "resources_from_ray_options", None)
         if function is not None:
@@ -195,6 +195,12 @@ def resources_of(kind: str, options: dict[str, Any]) -> dict[str, float]:
     if kind == "task" and "CPU" not in resources:
         resources["CPU"] = 1
     return {name: amount for name, amount in resources.items() if amount}
+
+
+def placement_cpus(options: dict[str, Any]) -> int:
+    """Return how many CPUs have to be free for an actor that holds none: 1, unless its options say what it asks for."""
+    own = any(options.get(name) is not None for name in ("num_cpus", "num_gpus", "accelerator_type"))
+    return 0 if own or options.get("resources") else 1
 
 
 def cluster_resources() -> dict[str, float]:

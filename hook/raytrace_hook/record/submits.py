@@ -25,7 +25,7 @@ _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, d
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
 _PRODUCER = SpanKind.PRODUCER
 _latest: deque[str] = deque(maxlen=1000)
-_resources: dict[tuple[Any, ...], str] = {}
+_resources: dict[tuple[Any, ...], dict[str, str]] = {}
 
 
 def install() -> bool:
@@ -92,7 +92,7 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     if options.get("name") and kind == "task":
         attributes[names.TASK_NAME] = options["name"]
     if kind != "method":
-        attributes[names.RESOURCES] = _encoded_resources(kind, options)
+        attributes |= _demand(kind, options)
         group = getattr(options.get("scheduling_strategy"), "placement_group", None)
         group_id = placement.id_of(group)
         if group_id:
@@ -108,12 +108,15 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     add_checked(span, attributes)
 
 
-def _encoded_resources(kind: str, options: Mapping[str, Any]) -> str:
+def _demand(kind: str, options: Mapping[str, Any]) -> dict[str, str]:
     custom = options.get("resources")
     key = (kind, *(options.get(name) for name in _DEMANDS), tuple(sorted(custom.items())) if custom else ())
     known = _resources.get(key)
     if known is None:
-        known = json.dumps(internals.resources_of(kind, dict(options)), separators=(",", ":"))
+        resources = internals.resources_of(kind, dict(options))
+        known = {names.RESOURCES: json.dumps(resources, separators=(",", ":"))}
+        if kind == "create" and "CPU" not in resources:
+            known[names.PLACEMENT_RESOURCES] = '{"CPU":1}' if internals.placement_cpus(dict(options)) else "{}"
         if len(_resources) < 1000:
             _resources[key] = known
     return known

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from raytrace_hook import names
 from raytrace_hook.sampling import loops, places
+from raytrace_hook.sampling.busy import BusyStretches
 from raytrace_hook.sampling.places import Place
 
 MIN_STRETCH_NS = 100_000_000
@@ -60,6 +61,8 @@ class _Stretch:
     wait: str
     busy_ns: int = 0
     """How long the thread had something to do in between: where it woke up, and went on waiting."""
+    looks_ns: int = 0
+    """The time that its looks stand for."""
     was_last: bool = False
     """Whether the span ended before the thread was seen anywhere else."""
 
@@ -117,6 +120,11 @@ class Profile:
         self._free_from_ns: int | None = None
         """From when on the time until the last look could belong to a stretch that begins."""
         self._open: _Stretch | None = None
+        self._busy = BusyStretches()
+        self._seen_ns = 0
+        """How long it was looked at."""
+        self._short_idle_ns = 0
+        """What looks stand for that found it idle, as far as no stretch says so."""
         self._longest: list[tuple[int, int, _Stretch]] = []
         """The longest stretches, as a heap."""
         self._left_out = _LeftOut()
@@ -127,6 +135,9 @@ class Profile:
             self._count(self._on_cpu, look)
         elif look.wait is not None:
             self._count(self._idle, look)
+            self._short_idle_ns += look.at_ns - look.before_ns
+        self._seen_ns += look.at_ns - look.before_ns
+        self._busy.add(look.before_ns, look.at_ns, look.busy_ns)
         self._follow(look)
 
     def stays(self, at_ns: int, weight: int, busy_ns: int) -> bool:
@@ -134,6 +145,10 @@ class Profile:
         stretch = self._open
         if stretch is None:
             return False
+        length_ns = at_ns - stretch.end_ns
+        self._seen_ns += length_ns
+        self._short_idle_ns += length_ns
+        stretch.looks_ns += length_ns
         stretch.end_ns = at_ns
         stretch.busy_ns += busy_ns
         if stretch.place in self._idle:
@@ -149,6 +164,7 @@ class Profile:
     def pause(self) -> None:
         """Take note that the span does not run now: others may on its thread."""
         self._close()
+        self._busy.close()
         self._place, self._free_from_ns = _ELSEWHERE, None
 
     def _count(self, counts: dict[Place, int], look: Look) -> None:
@@ -169,6 +185,7 @@ class Profile:
                 self._open = _Stretch(start, look.at_ns, look.place, look.wait)
             if self._open is not None:
                 self._open.end_ns = look.at_ns
+                self._open.looks_ns += look.at_ns - look.before_ns if look.wait is not None else 0
             return
         idle_ns = look.idle_ns
         if self._open is not None:
@@ -181,6 +198,7 @@ class Profile:
         stretch, self._open = self._open, None
         if stretch is None or stretch.end_ns - stretch.start_ns < MIN_STRETCH_NS:
             return
+        self._short_idle_ns -= stretch.looks_ns
         entry = (stretch.end_ns - stretch.start_ns, stretch.start_ns, stretch)
         if len(self._longest) < _MOST_STRETCHES:
             heapq.heappush(self._longest, entry)
@@ -200,6 +218,9 @@ class Profile:
         idle = self._stretches(longest)
         if idle:
             found[names.IDLE] = idle
+        busy = self._busy.told(self._seen_ns, self.cpu_ns)
+        if busy:
+            found[names.BUSY] = busy
         return found
 
     def idle_in(
@@ -237,10 +258,12 @@ class Profile:
         texts = {id(one): _encoded(one) for one in by_length}
         kept = by_length[: len(list(_fitting(texts.values(), longest)))]
         left_out = self._left_out.and_these(by_length[len(kept) :])
-        if not kept and not left_out.count:
+        short_ns = self._short_idle_ns - (still.looks_ns if still in known else 0)
+        if not kept and not left_out.count and short_ns < MIN_STRETCH_NS:
             return ""
         shown = ",".join(texts[id(one)] for one in sorted(kept, key=lambda one: one.start_ns))
-        return f'{{"stretches":[{shown}],{json.dumps(left_out.told(), separators=(",", ":"))[1:]}'
+        rest = left_out.told() | ({"short_ns": short_ns} if short_ns >= MIN_STRETCH_NS else {})
+        return f'{{"stretches":[{shown}],{json.dumps(rest, separators=(",", ":"))[1:]}'
 
 
 def _encoded(stretch: _Stretch) -> str:

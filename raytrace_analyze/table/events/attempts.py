@@ -23,6 +23,7 @@ from raytrace_analyze.table.events.rows import rows_of_attempts, submits_of
 from raytrace_analyze.table.events.task_events import ATTEMPT, merge_events
 
 _DRIVER = "DRIVER_TASK"
+_CREATION = "ACTOR_CREATION_TASK"
 _PROFILED = r'"task:{}"\s*,\s*"start_ns"\s*:\s*(\d+)(?:\s*,\s*"end_ns"\s*:\s*(\d+))?'
 _GROUP = {"start_ns": 1, "end_ns": 2}
 _IDENTITY = ["trace_id", "span_id"]
@@ -164,8 +165,14 @@ def runs_of_events(spans: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
         runs = runs.join(submits, on=["trace_id", "parent_id"], how="left").with_columns(
             task_id=pl.coalesce("task_id", "submitted_task_id")
         )
-    events = told.select(*ATTEMPT, "event", stated=pl.coalesce(*_TOLD_BY))
-    return runs.join(events, on=ATTEMPT).select(
+    events = told.select(*ATTEMPT, "event", "type", stated=pl.coalesce(*_TOLD_BY))
+    # Ray does not count how often an actor was created again: all its creations are attempt 0 there, and what it tells
+    # is of one of them.
+    is_creation = pl.col("type").eq_missing(pl.lit(_CREATION))
+    of_attempt = runs.join(events, on=ATTEMPT)
+    untold = runs.filter(pl.col("attempt") > 0).join(of_attempt, on=_IDENTITY, how="anti")
+    again = untold.join(events.filter(is_creation, pl.col("attempt") == 0).drop("attempt"), on=["session", "task_id"])
+    return pl.concat([of_attempt, again.select(of_attempt.columns)]).select(
         *_IDENTITY, "start", "event", off=(pl.col("start") - pl.col("stated")).abs()
     )
 

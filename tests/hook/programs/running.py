@@ -102,7 +102,7 @@ class Plain:
         return [ray.get(ref) for ref in other.numbers.remote(1)]
 
 
-@ray.remote(max_concurrency=3)
+@ray.remote(num_cpus=0, max_concurrency=3)
 class Threaded:
     def method(self):
         time.sleep(0.1)
