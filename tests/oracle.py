@@ -600,12 +600,15 @@ class Walk:
 
     def _join_unclaimed_runs(self) -> None:
         """Rule 6, inference: a run that nobody claims joins an ancestor that had not ended yet."""
-        claimed = {task for span in self.everything for task in span.ready | span.dependencies}
+        claimed = self._claimed_tasks()
         for run in self.members:
             if not run.is_run or run.task in claimed:
                 continue
             if not run.recorded or _submitted_by_concurrent_method(run):
                 self.joins[self._claimant(run)].append((run.end, run, True))
+
+    def _claimed_tasks(self) -> set[Any]:
+        return {task for span in self.everything for task in span.ready | span.dependencies}
 
     def _claimant(self, run: Span) -> Span:
         above = self._parent(run)
@@ -664,7 +667,7 @@ class Walk:
 
     def _submitted_before(self, run: Span, time: int) -> bool:
         submit = self.submit_in_scope(run)
-        return submit is not None and submit.end <= time
+        return submit is not None and submit.end <= time and run.task in self._claimed_tasks()
 
     def _innermost_open(self, span: Span, time: int) -> Span:
         """What it was in at a time: the nested span that was open, where that is one alone."""

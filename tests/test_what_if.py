@@ -128,6 +128,100 @@ def test_what_rays_libraries_run_for_themselves_heads_no_ranking() -> None:
     assert "graceful_shutdown" not in ranking_text(ranking)
 
 
+STATISTICS = "_StatsActor.update_execution_metrics"
+BY_RAY_DATA = '{"raytrace.library": "ray.data"}'
+
+
+def infinitely_fast(spans: pl.DataFrame, function: str) -> int:
+    """How much is won, at most, with a faster function."""
+    answer = predicted(spans, speedup={function: math.inf})
+    return answer.saved_ns
+
+
+def test_what_a_flow_does_once_a_wait_is_over_does_not_stand_beside_that() -> None:
+    # driver [s][next ..................[s2]]===]      Ray Data tells its statistics before next() comes back
+    # r         [===================]    [c]
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 0, 2, "d", submitted_task_id="T", dependency_task_ids=[]),
+        run("r", 10, 70, "s", "T"),
+        wait("next", 2, 90, "d", ["T"], name="ray.next", attributes=BY_RAY_DATA),
+        submit("s2", 80, 82, "d", function=STATISTICS, submitted_task_id="C", dependency_task_ids=[]),
+        run("c", 85, 86, "s2", "C", function=STATISTICS, actor_id="a"),
+        recorded=True,
+    )
+    assert predicted(spans).predicted_ns == 100
+    assert infinitely_fast(spans, "f") == 60
+
+
+def test_what_a_library_does_for_itself_beside_a_wait_holds_nobody_up() -> None:
+    # driver [s][next ...............................][==]
+    # r         [=================================]
+    # c              [s2][c]                               statistics, told by another thread meanwhile
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 0, 2, "d", submitted_task_id="T", dependency_task_ids=[]),
+        run("r", 10, 80, "s", "T"),
+        wait("next", 2, 81, "d", ["T"], name="ray.next", attributes=BY_RAY_DATA),
+        submit("s2", 50, 52, "d", function=STATISTICS, submitted_task_id="C", dependency_task_ids=[]),
+        run("c", 55, 56, "s2", "C", function=STATISTICS, actor_id="a"),
+        recorded=True,
+    )
+    assert infinitely_fast(spans, "f") == 70
+
+
+def test_a_controller_that_asks_again_and_again_waits_for_what_it_awaits_at_once() -> None:
+    # driver     [s][get ...........................................]
+    # controller    [await ...............................][sleep]==]      asks how the rank is, and sleeps, meanwhile
+    #                 [p][get][sleep][p][get][sleep][p][get]
+    # loop            [================================]
+    controller, poll = "TrainController.run", "RayTrainWorker.poll_status"
+    rounds = [
+        row
+        for number, at in enumerate((12, 42, 72))
+        for row in (
+            submit(f"p{number}", at, at + 1, "c", function=poll, submitted_task_id=f"P{number}",
+                   dependency_task_ids=[]),
+            run(f"q{number}", at + 2, at + 3, f"p{number}", f"P{number}", function=poll, actor_id="w"),
+            wait(f"w{number}", at + 1, at + 5, "c", [f"P{number}"]),
+            wait(f"z{number}", at + 5, at + 28, "c", [], name="await",
+                 attributes='{"raytrace.awaited": "asyncio.sleep"}'),
+        )
+    ]  # fmt: skip
+    spans = table(
+        span("d", 0, 130, category="driver", name="ray.driver"),
+        submit("s", 0, 2, "d", function=controller, submitted_task_id="C", dependency_task_ids=[]),
+        run("c", 4, 120, "s", "C", function=controller, actor_id="c", concurrent=True),
+        submit("s2", 6, 7, "c", function="loop", submitted_task_id="L", dependency_task_ids=[]),
+        run("l", 8, 90, "s2", "L", function="loop", actor_id="w", concurrent=True),
+        wait("await", 10, 105, "c", ["L"], name="await", attributes='{"raytrace.library": "ray.train"}'),
+        *rounds,
+        wait("get", 2, 125, "d", ["C"]),
+        recorded=True,
+    )
+    assert predicted(spans).predicted_ns == 130
+    # What comes once the loop has ended takes as long as it did.
+    assert infinitely_fast(spans, "loop") == 80
+
+
+def test_blocks_that_are_there_are_handed_over_at_once() -> None:
+    # driver [s1][s2][next ....][=][next ....][=]      Ray Data's thread looks at times, and hands over what is there
+    # 1               [===]
+    # 2               ....[=========]
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s1", 0, 2, "d", submitted_task_id="1", dependency_task_ids=[]),
+        submit("s2", 2, 4, "d", submitted_task_id="2", dependency_task_ids=[]),
+        run("r1", 10, 30, "s1", "1"),
+        run("r2", 10, 60, "s2", "2"),
+        wait("n1", 4, 40, "d", ["1"], name="ray.next", attributes=BY_RAY_DATA),
+        wait("n2", 45, 80, "d", ["2"], name="ray.next", attributes=BY_RAY_DATA),
+        recorded=True,
+    )
+    assert predicted(spans).predicted_ns == 100
+    assert infinitely_fast(spans, "f") == 80 - 30
+
+
 def test_slots_are_taken_in_another_order() -> None:
     """Two slots, a long task behind two short ones: halving the short ones lets it begin earlier, on either slot."""
 

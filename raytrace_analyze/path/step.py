@@ -101,6 +101,7 @@ class Stepper:
         self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
         self._open = find_open_spans(scoped, runs)
         self._ready = waiting.waited
+        self._claimed = runs.claimed
         self._origins = Origins(runs, waiting, options, slots)
         self._wakers = waiting.wakers
         self._takers = waiting.takers
@@ -199,7 +200,8 @@ class Stepper:
 
         Best is the one that started first, then the greater id; one that ended just then counts as running if another
         one was. This is a generator that gave an item, or a clock that differs. Where none had `ended` (-1) either, a
-        run that had been submitted before the wait will do: that came back in vain while the run waited to start.
+        run that had been submitted before the wait will do, unless it was given up: the wait came back in vain while
+        the run waited to start.
         """
         found = np.full(wait.size, -1, dtype=np.int64)
         first, times = self._ready.first, self._ready.times
@@ -219,9 +221,9 @@ class Stepper:
         return found
 
     def _submitted(self, run: RowIds, before: int) -> RowIds:
-        """Give those runs that had been submitted before a time (ns)."""
+        """Give those runs that had been submitted before a time (ns), and that somebody waited for until they ended."""
         submit = self.structure.submit[run]
-        return run[(submit >= 0) & (self.structure.end[submit] <= before)]
+        return run[(submit >= 0) & (self.structure.end[submit] <= before) & self._claimed[run]]
 
     # Rule 2
 

@@ -5,19 +5,23 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import LIBRARY
 from raytrace_analyze.function_names import DRIVER, NOT_TRACED
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.demand import find_demand
 from raytrace_analyze.replay.edges import program_edges, slot_edges
-from raytrace_analyze.replay.events import Events, lay_events
+from raytrace_analyze.replay.events import END, Events, lay_events
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
 from raytrace_analyze.replay.queued import with_lanes
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.span_names import BATCH, NEXT
+from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.waiting import Waiting, find_waiting
 
+_HANDED_OVER = (NEXT, BATCH)
+"""Waits for what Ray Data's own threads hand over."""
 _ROUNDS = 64
 """How often activities that begin at one time are put in order before the rest is taken to be a circle."""
 
@@ -67,7 +71,7 @@ def build_graph(
         function=function,
         functions=functions,
     )
-    graph = _constrained(bare, *program_edges(events, options))
+    graph = _handed_over(_constrained(bare, *_without_asides(events, *program_edges(events, options))))
     demand = find_demand(graph)
     is_known = events.runs.recorded[demand.run].all()
     slots = find_slots(demand, had_slots) if is_known or had_slots is not None else None
@@ -119,6 +123,39 @@ def _constrained(graph: Graph, source: RowIds, target: RowIds) -> Graph:
         lag=graph.began - ready,
         order=order,
     )
+
+
+def _without_asides(events: Events, first: RowIds, second: RowIds) -> tuple[RowIds, RowIds]:
+    """Leave out what leads from what is beside a wait, and from what that submitted, back to what is not.
+
+    It would have been asked for at another time, had the wait been over sooner: nothing waits for when it was.
+    """
+    if (events.anchor < 0).all():
+        return first, second
+    submit = np.full(events.anchor.size, -1, dtype=np.int64)
+    submit[: events.scoped.span_count] = events.scoped.structure.submit
+    is_aside = (events.anchor >= 0) | ((submit >= 0) & (events.anchor[submit] >= 0))
+    kept = ~is_aside[events.flow[first]] | is_aside[events.flow[second]]
+    return first[kept], second[kept]
+
+
+def _handed_over(graph: Graph) -> Graph:
+    """Let waits for blocks and batches of Ray Data be over at once where those were there before.
+
+    What passes between a task's end and such a wait's is what Ray Data's thread needs until it looks. It looks while
+    the program is busy, too.
+    """
+    events = graph.events
+    spans = events.scoped.structure.spans
+    is_handed = flags(spans.get_column("name").is_in(_HANDED_OVER))
+    waits = np.flatnonzero(is_handed)
+    is_handed[waits] = flags(spans.get_column("attributes").gather(waits).str.contains(LIBRARY, literal=True))
+    is_handed = np.append(is_handed, np.zeros(events.head.size - is_handed.size, np.bool_))
+    barrier = graph.first[graph.target]
+    in_flow = (events.flow[graph.source] == events.flow[barrier]) & (events.kind[barrier] == END)
+    came_later = events.time[graph.source] < graph.ready[graph.target]
+    at_once = in_flow & came_later & is_handed[events.row[barrier]]
+    return replace(graph, delay=np.where(at_once, -graph.lag[graph.target], graph.delay))
 
 
 def _in_order(graph: Graph, source: RowIds, target: RowIds) -> RowIds:

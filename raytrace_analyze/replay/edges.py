@@ -79,12 +79,17 @@ def _in_flow(events: Events) -> Edges:
 
 
 def _forks(events: Events) -> Edges:
-    """From where a flow is forked off to its start; of what is detached, from its parent's end or start."""
+    """From where a flow is forked off to its start; of what is detached, from its parent's end or start.
+
+    What is beside a wait comes after that began.
+    """
     forks = np.flatnonzero(events.kind == FORK)
     rows = events.rows[:-1]
     torn = rows[(events.head[rows] == rows) & events.scoped.detached[rows]]
     torn = torn[~events.scoped.structure.is_run[torn]]
-    first, second = _not_later(events, events.end_of[events.scoped.parent[torn]], events.start_of[torn])
+    anchor = events.anchor[torn]
+    after = np.where(anchor >= 0, events.start_of[anchor], events.end_of[events.scoped.parent[torn]])
+    first, second = _not_later(events, after, events.start_of[torn])
     return np.concatenate([forks, first]), np.concatenate([events.start_of[events.row[forks]], second])
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from raytrace_analyze.replay.beside import take_apart
 from raytrace_analyze.replay.signals import find_signals
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_ancestor
 from raytrace_analyze.trace.clipping import Scoped
@@ -55,6 +56,8 @@ class Events:
     """Of JOIN and INFERRED_JOIN events what is joined, of SIGNAL events the span that waits for it: rows, or -1."""
     ended_by: RowIds
     """By row: the call that ended a run, -1 for none."""
+    anchor: RowIds
+    """By row: the wait beside which it is, so that its flow does not wait for it; -1 for none."""
     head: RowIds
     """By row: the row that heads its flow."""
     run_above: RowIds
@@ -73,7 +76,11 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     above = np.where(is_run, -1, scoped.parent)
     run_above = np.where(is_run, np.arange(is_run.size), nearest_ancestor(above, is_run))
     nested = rows[above[rows] >= 0]
-    loose = _notes(scoped, runs, waiting, nested[~scoped.detached[nested]])
+    attached_spans = nested[~scoped.detached[nested]]
+    scoped, beside = take_apart(scoped, runs, waiting, attached_spans)
+    loose = np.union1d(_notes(scoped, runs, waiting, attached_spans), beside.row)
+    anchor = np.full(is_run.size, -1)
+    anchor[beside.row] = beside.wait
     if loose.size:
         detached = scoped.detached.copy()
         detached[loose] = True
@@ -132,6 +139,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
         end_of=end_of,
         other=other,
         ended_by=ended_by,
+        anchor=anchor,
         head=head,
         run_above=run_above,
         has_driver=has_driver,

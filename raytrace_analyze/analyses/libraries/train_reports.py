@@ -5,11 +5,12 @@ import polars as pl
 
 from raytrace_analyze.attributes import EXPERIMENT, HAS_CHECKPOINT, RANK, REPORT, told
 from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.span_names import BATCH
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.samples import read_samples
 
-REPORT_SPAN, CHECKPOINT_SPAN, BATCH_SPAN = "ray.train.report", "ray.train.checkpoint", "ray.train.batch"
-"""Spans that our hook makes: a report of a rank, the storing of a checkpoint, a wait for a batch of data."""
+REPORT_SPAN, CHECKPOINT_SPAN = "ray.train.report", "ray.train.checkpoint"
+"""Spans that our hook makes: a report of a rank, the storing of a checkpoint."""
 _COLLECTIVE = "SynchronizationActor.broadcast_from_rank_zero"
 """Ray's own method in which the ranks meet: all that there is without our hook."""
 
@@ -74,7 +75,7 @@ def training_functions(trace: PreparedTrace) -> pl.DataFrame:
 def _told(trace: PreparedTrace) -> pl.DataFrame:
     functions = training_functions(trace).drop("status", "status_message", "function", "ended", "is_open")
     reports = _of_functions(trace, REPORT_SPAN).rename({"start": "arrived", "end": "left"})
-    batches = _of_functions(trace, BATCH_SPAN)
+    batches = _of_functions(trace, BATCH)
     order = ("function_row", "arrived", "row")
     reports = (
         reports.join(functions, on="function_row")
@@ -115,7 +116,7 @@ def _waits(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
     within = np.isin(structure.run_above, functions) & trace.runs.is_wait & ~structure.is_run
     rows = np.flatnonzero(within)
     names = trace.spans.get_column("name")
-    told_apart = (REPORT_SPAN, CHECKPOINT_SPAN, BATCH_SPAN)
+    told_apart = (REPORT_SPAN, CHECKPOINT_SPAN, BATCH)
     is_part = names.gather(rows).is_in(told_apart) | names.gather(structure.parent[rows]).is_in(told_apart)
     rows = rows[~is_part.to_numpy()]
     return pl.DataFrame(
