@@ -103,6 +103,21 @@ def test_what_a_callback_submits_follows_from_the_delivery() -> None:
     assert found["r2"] == 370 + 10
 
 
+def test_nobody_waits_for_what_serve_asks_its_controller_for_by_itself() -> None:
+    # driver [s]~~~~~~~~~~~~~~~~~~~~[s2]~~~~~~~~~~~~~~~~~~~[===]     it is idle for requests by HTTP
+    # poll      [============]      ^ delivery at 500: a long poll came back, and the next one is asked for
+    poll = "ServeController.listen_for_change"
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver", attributes=idle((30, 900))),
+        submit("s", 5 * MS, 10 * MS, "driver", function=poll, submitted_task_id="T"),
+        run("r", 20 * MS, 490 * MS, "s", "T", function=poll),
+        delivery(500),
+        submit("s2", 505 * MS, 510 * MS, "driver", function=poll, submitted_task_id="T2"),
+        recorded=True,
+    )
+    assert "r" not in shares(spans)
+
+
 def test_a_delivery_counts_in_the_span_that_its_thread_was_in() -> None:
     # driver [s][collect ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~]
     # r         [===========================]     ^ delivery, recorded under the driver
@@ -187,3 +202,38 @@ def test_a_program_that_goes_on_asking_waited_for_nobody() -> None:
 
 def test_what_was_asked_for_twice_only_is_no_loop() -> None:
     assert shares(status_job(300, 500, 900)).get("r", 0) == 0
+
+
+def test_serve_run_waits_for_the_replicas_that_it_asks_the_controller_for() -> None:
+    # driver     [deploy]~~[ask]~~~~~[ask]~~~~~[ask]~~~~~[ask][=]     Serve looks once a second
+    # controller            [is] [poll][is]     [is]      [is]        long polls of replicas come back meanwhile
+    # replica         .....[====== the program's __init__ =====]
+    controller, replica = "ServeController.", "ServeReplica:app:Model."
+    on_controller = {"actor_id": "c"}
+    asked = [
+        row
+        for number, at in enumerate((100, 300, 500, 700, 900))
+        for row in (
+            submit(f"s{number}", at * MS, (at + 1) * MS, "driver", function=f"{controller}get_serve_status",
+                   submitted_task_id=f"Q{number}"),
+            run(f"q{number}", (at + 2) * MS, (at + 3) * MS, f"s{number}", f"Q{number}",
+                function=f"{controller}get_serve_status", **on_controller),
+            wait(f"w{number}", (at + 1) * MS, (at + 4) * MS, "driver", [f"Q{number}"]),
+        )
+    ]  # fmt: skip
+    sleeps = [(at + 5, at + 199) for at in (100, 300, 500, 700)]
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver", attributes=idle(*sleeps)),
+        submit("deploy", 5 * MS, 6 * MS, "driver", function=f"{controller}deploy_applications", submitted_task_id="D"),
+        run("deployed", 7 * MS, 8 * MS, "deploy", "D", function=f"{controller}deploy_applications", **on_controller),
+        submit("make", 20 * MS, 21 * MS, "driver", function=f"{replica}initialize_and_get_metadata",
+               submitted_task_id="R"),
+        run("ready", 80 * MS, 800 * MS, "make", "R", function=f"{replica}initialize_and_get_metadata", actor_id="r"),
+        run("poll", 9 * MS, 450 * MS, "p", "P", function=f"{controller}listen_for_change", **on_controller),
+        submit("p", 8 * MS, 8 * MS, "driver", function=f"{controller}listen_for_change", submitted_task_id="P"),
+        *asked,
+        recorded=True,
+    )  # fmt: skip
+    found = shares(spans)
+    assert found["ready"] == 720 + 59
+    assert "poll" not in found

@@ -40,6 +40,7 @@ def with_idle_waits(structure: Structure, clock_shift: Nanos) -> Structure:
     is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~structure.is_run
     waits = np.flatnonzero(is_wait)
     deliveries = waits[(structure.spans.get_column("name").gather(waits) == DELIVERY).to_numpy()]
+    deliveries = deliveries[~_is_rays_own(structure, deliveries)]
     answers = find_answers(structure)
     unanswered = unanswered_runs(structure, waits[~structure.in_flight[waits]])
     polls = (np.concatenate([unanswered[0], answers.in_vain]), np.concatenate([unanswered[1], answers.changed_by]))
@@ -112,6 +113,12 @@ def _read_idle(structure: Structure, clock_shift: Nanos, is_wait: Flags, deliver
         of_row=of_row,
         is_step=~is_wait & ~structure.is_submit & ~structure.is_run,
     )
+
+
+def _is_rays_own(structure: Structure, deliveries: RowIds) -> Flags:
+    """Tell the deliveries of what Ray's libraries ask for themselves (Serve's long polls): no thread waits for it."""
+    wait, run = structure.ready_runs
+    return np.isin(deliveries, wait[structure.rays_own[run]])
 
 
 def _deliveries(structure: Structure, idle: _Flows, rows: RowIds) -> tuple[RowIds, Nanos]:

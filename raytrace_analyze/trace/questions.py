@@ -15,6 +15,7 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.numbering import number_pairs
+from raytrace_analyze.trace.replica_starts import find_replica_starts
 from raytrace_analyze.trace.samples import sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 
@@ -52,8 +53,11 @@ def find_answers(structure: Structure) -> Answers:
     if found.size:
         ends = _is_last(structure, asked)[found] | _fails_no_more(structure, asked, found)
         found = found[ends & ~_is_by(structure, changed_by[found], asked.flow[found])]
-    first = found - 1 - unchanged[found]
-    return Answers(asked.wait[first], asked.wait[found - 1], asked.wait[found], changed_by[found])
+    starts = find_replica_starts(structure, asked.run, asked.flow)
+    first = np.concatenate([found - 1 - unchanged[found], starts.first])
+    in_vain = np.concatenate([found - 1, starts.in_vain])
+    changed_by = np.concatenate([changed_by[found], starts.ready])
+    return Answers(asked.wait[first], asked.wait[in_vain], asked.wait[in_vain + 1], changed_by)
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,13 @@ def _questions(structure: Structure) -> _Asked:
 
 
 def _changes(structure: Structure, asked: _Asked) -> RowIds:
-    """Give by question the last run of another method on the actor that ended since the answer before, -1 for none."""
-    runs = np.flatnonzero(asked.actor >= 0)
+    """Give by question the last run of another method on the actor that ended since the answer before, -1 for none.
+
+    What Ray's libraries run for themselves (Serve's long polls) changes no answer.
+    """
+    runs = np.flatnonzero((asked.actor >= 0) & ~structure.rays_own)
+    if runs.size == 0:
+        return np.full(asked.run.size, -1, dtype=np.int64)
     actors = int(asked.actor.max()) + 1
     ended = group_by_time(asked.actor[runs], actors, runs, structure.end[runs], structure.lateness[runs])
     last = latest_until(ended, asked.actor[asked.run], structure.end[asked.run])
