@@ -7,7 +7,7 @@ import polars as pl
 
 from raytrace_analyze.choices import choose
 from raytrace_analyze.function_names import DRIVER, rays_own_together
-from raytrace_analyze.path.all_scopes import paths_of
+from raytrace_analyze.path.all_scopes import some_paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.outcome import endings, errors
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
@@ -20,6 +20,7 @@ QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max",
 TIMES = ("run", "queue", "submit")
 _OF_ENDING = {"cancelled": Ending.CANCELLED, "killed": Ending.KILLED}
 _ENDINGS = ("errors", *_OF_ENDING)
+_FIGURES = ("is_run", "is_open", "is_retried", "run_ns", "queue_ns", "submit_ns", "cpu_ns", "cpu_run_ns")
 
 
 class LatencyStats(pl.DataFrame):
@@ -64,10 +65,11 @@ def latency_stats(
     """
     column = column_of(choose(LatencyGroup, by, "group"))
     trace = prepare(spans, task_events, clock_correct=clock_correct)
-    timed = timed_spans(trace)
+    # Of a large table most columns are not asked about, and copies of them take much memory.
+    timed = timed_spans(trace).select(*dict.fromkeys((column, "actor_id")), *_FIGURES, **_ended())
     if by != "name":
         timed = timed.filter("is_run")
-    attempts = trace.attempts
+    attempts = trace.attempts.select(*dict.fromkeys((column, "actor_id")), **_ended())
     if by == "actor":
         timed, attempts = (rows.filter(pl.col("actor_id").is_not_null()) for rows in (timed, attempts))
     on_path = _on_path(trace, column)
@@ -76,7 +78,7 @@ def latency_stats(
         on_path = on_path.group_by(column).agg(pl.all().sum())
     without = attempts.group_by(pl.col(column).alias(by)).agg(
         without_span=pl.len().cast(pl.Int64),
-        **{f"lost_{name}": count for name, count in _counted_endings().items()},
+        **{f"lost_{name}": pl.col(name).sum().cast(pl.Int64) for name in _ENDINGS},
     )
     quantiles = [
         pl.col(f"{time}_ns").quantile(q, "linear").round().cast(pl.Int64).alias(f"{time}_{name}_ns")
@@ -91,11 +93,11 @@ def latency_stats(
             *totals,
             *quantiles,
             count=pl.len().cast(pl.Int64),
-            **_counted_endings(),
+            **{name: pl.col(name).sum().cast(pl.Int64) for name in _ENDINGS},
             cpu_total_ns=_sum_or_null("cpu_ns"),
             cpu_run_ns=_sum_or_null("cpu_run_ns"),
             retried=pl.col("is_retried").sum().cast(pl.Int64),
-            in_flight=pl.col("end").is_null().sum().cast(pl.Int64),
+            in_flight=pl.col("is_open").sum().cast(pl.Int64),
         )
         .join(without, on=by, how="full", coalesce=True, nulls_equal=True)
         .with_columns(
@@ -117,10 +119,10 @@ def _folded(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(function=rays_own_together(pl.col("function")))
 
 
-def _counted_endings() -> dict[str, pl.Expr]:
-    """Count what gave no result: spans in error of any kind, and of attempts those that were cancelled or killed."""
-    of = {name: endings() == ending for name, ending in _OF_ENDING.items()}
-    return {name: each.sum().cast(pl.Int64) for name, each in {"errors": errors(), **of}.items()}
+def _ended() -> dict[str, pl.Expr]:
+    """Tell what gave no result: spans in error of any kind, and of attempts those that were cancelled or killed."""
+    of = {name: (endings() == ending).fill_null(value=False) for name, ending in _OF_ENDING.items()}
+    return {"errors": errors(), **of}
 
 
 def _sum_or_null(column: str) -> pl.Expr:
@@ -130,7 +132,7 @@ def _sum_or_null(column: str) -> pl.Expr:
 def timed_spans(trace: PreparedTrace) -> pl.DataFrame:
     """Give every span with what it took: `is_run`, `run_ns` (null in flight), and of runs `submit_ns` and `queue_ns`.
 
-    Rows and other columns are those of `trace.spans`.
+    Rows and other columns are those of `trace.spans`, and `is_open`, `is_retried`, `cpu_ns`, `cpu_run_ns`.
     """
     structure = trace.structure
     submit = structure.submit
@@ -154,6 +156,7 @@ def timed_spans(trace: PreparedTrace) -> pl.DataFrame:
             submit_ns=pl.when(pl.col("has_submit") & is_first).then(submit_ns.clip(lower_bound=0)),
         ),
         run_ns=(pl.col("end") - pl.col("start")).dt.total_nanoseconds(),
+        is_open=pl.col("end").is_null(),
         is_retried=_is_retried(trace),
         cpu_ns=cpu_ns(structure.spans.get_column("attributes")),
     ).with_columns(cpu_run_ns=pl.when(pl.col("cpu_ns").is_not_null()).then("run_ns"))
@@ -180,11 +183,11 @@ def _attempt_before(trace: PreparedTrace) -> tuple[pl.Series, pl.Series]:
 
 def _on_path(trace: PreparedTrace, column: str) -> pl.DataFrame:
     """Sum what each group has of the critical paths of all jobs, and its share of their makespans."""
-    segments = paths_of(trace, "jobs", PathOptions())
-    total = max(int(segments.get_column("duration_ns").sum()), 1)
-    return (
+    sums = pl.concat(
         segments.with_columns(pl.col("function").replace(DRIVER, None))
         .group_by(column)
         .agg(path_ns=pl.col("duration_ns").sum())
-        .with_columns(path_share=pl.col("path_ns") / total)
+        for segments in some_paths_of(trace, "jobs", PathOptions())
     )
+    total = max(int(sums.get_column("path_ns").sum()), 1)
+    return sums.group_by(column).agg(pl.col("path_ns").sum()).with_columns(path_share=pl.col("path_ns") / total)

@@ -9,7 +9,7 @@ import polars as pl
 from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.choices import choose
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.path.all_scopes import paths_of
+from raytrace_analyze.path.all_scopes import some_paths_of
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.scopes import read_scopes
@@ -104,17 +104,25 @@ def scope_times(
     """Sum up the time on each path, of all scopes or of a share of them: its number, and how many shares there are."""
     known = trace.scopes(scopes)
     numbers = np.array_split(np.arange(known.table.height), share[1])[share[0]]
-    segments = paths_of(trace, scopes, options, numbers)
-    numbered = segments.with_columns(number=pl.struct("session", "scope").rle_id())
-    of_scopes = numbered.group_by("number").agg(
-        pl.col("session", "scope").first(), makespan=pl.col("duration_ns").sum(), start=pl.col("start_ns").min()
+    of_scopes, of_each = [], []
+    before = 0
+    for segments in some_paths_of(trace, scopes, options, numbers):
+        numbered = segments.with_columns(number=pl.struct("session", "scope").rle_id() + before)
+        of_scopes.append(
+            numbered.group_by("number").agg(
+                pl.col("session", "scope").first(), makespan=pl.col("duration_ns").sum(), start=pl.col("start_ns").min()
+            )
+        )
+        group = pl.lit(None, pl.String) if by in ONLY_OF_MANY else column_of(by)
+        of_each.append(_of_each(numbered.with_columns(group=group)))
+        before += of_scopes[-1].height
+    times = ScopeTimes(pl.concat(of_scopes), pl.concat(of_each))
+    if by not in ONLY_OF_MANY:
+        return times
+    described = _described(times.scopes, trace.spans, scopes, by).select("number", "group")
+    return ScopeTimes(
+        times.scopes, times.of_each.drop("group").join(described, on="number").select(times.of_each.columns)
     )
-    if by in ONLY_OF_MANY:
-        described = _described(of_scopes, trace.spans, scopes, by)
-        numbered = numbered.join(described.select("number", "group"), on="number")
-    else:
-        numbered = numbered.with_columns(group=column_of(by))
-    return ScopeTimes(of_scopes, _of_each(numbered))
 
 
 def with_first(times: ScopeTimes, trace: PreparedTrace, scopes: str) -> ScopeTimes:

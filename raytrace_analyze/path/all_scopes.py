@@ -18,6 +18,8 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.vocabulary import Scopes
 
+_NO_SEGMENTS = pl.Schema({"scope": pl.String, "session": pl.String, **SEGMENTS})
+
 
 def critical_paths(
     spans: Trace,
@@ -49,15 +51,19 @@ def paths_of(trace: PreparedTrace, scopes: str, options: PathOptions, numbers: R
 
     Gives what `critical_paths` does.
     """
+    # There may be no requests.
+    return pl.concat([_NO_SEGMENTS.to_frame(), *some_paths_of(trace, scopes, options, numbers)])
+
+
+def some_paths_of(
+    trace: PreparedTrace, scopes: str, options: PathOptions, numbers: RowIds | None = None
+) -> Iterator[pl.DataFrame]:
+    """Do what `paths_of` does; gives the paths of some scopes at a time, so that not all are in memory."""
     keys, scoped, rules = trace.scopes(scopes).table, trace.scoped(scopes), trace.rules
-    frames = []
     for segments in find_segments(trace, scoped, options, numbers):
         split, places = tell_activities(split_queues(segments, rules), trace)
         about = keys.select(scope="id", session="session")[split.scope]
-        frames.append(about.hstack(columns_frame(split, scoped, places)))
-    if not frames:  # there may be no requests
-        frames = [pl.DataFrame(schema={"scope": pl.String, "session": pl.String, **SEGMENTS})]
-    return pl.concat(frames)
+        yield about.hstack(columns_frame(split, scoped, places))
 
 
 def find_segments(

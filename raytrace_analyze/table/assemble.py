@@ -60,7 +60,15 @@ def assemble(
 
 def in_order(table: pl.DataFrame) -> pl.DataFrame:
     """Put the rows of a table in the order that it is in: by start, trace and id."""
-    return table.sort("start", "trace_id", "span_id")
+    order = table.select(pl.arg_sort_by("start", "trace_id", "span_id")).to_series()
+    # One column after the other: each goes as the next one is made, if nobody else holds the table. In one piece first,
+    # as polars copies the texts of columns that are in several, once a row even where a few are shared by all.
+    columns = table.get_columns()[::-1]
+    del table
+    sorted_columns = []
+    while columns:
+        sorted_columns.append(columns.pop().rechunk().gather(order))
+    return pl.DataFrame(sorted_columns)
 
 
 def write_table(
@@ -124,4 +132,6 @@ def checked_table(rows: pl.DataFrame, name: str) -> pl.DataFrame:
     rows = conform(rows, TABLE)
     check_times(rows, name)
     check_columns(rows, _NEEDED, name)  # a value of another type has become null
-    return in_order(rows.with_columns(pl.col(FROM_EVENTS).fill_null(False)))
+    finished = [rows.with_columns(pl.col(FROM_EVENTS).fill_null(False))]
+    del rows
+    return in_order(finished.pop())
