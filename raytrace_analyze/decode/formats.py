@@ -1,41 +1,29 @@
 """All input formats, and what is done with any of them: find its files, decode them."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
-from raytrace_analyze.decode import (
-    console_log,
-    jaeger,
-    open_spans,
-    otlp,
-    parquet,
-    ray_events,
-    ray_timeline,
-    span_json,
-    task_events,
-)
-from raytrace_analyze.decode.foreign import foreign_kind
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch, decode_batches, frame_of
 from raytrace_analyze.files.discover import find_files
 from raytrace_analyze.model import Decoded, Discovery, Head, InputFile
 
-FORMATS: tuple[InputFormat, ...] = (
-    parquet.FORMAT,
-    parquet.EVENT_TABLE_FORMAT,
-    open_spans.FORMAT,
-    task_events.FORMAT,
-    otlp.FORMAT,
-    jaeger.FORMAT,
-    ray_events.FORMAT,
-    ray_timeline.FORMAT,
-    span_json.FORMAT,
-    console_log.FORMAT,
+FORMATS = (
+    "parquet.FORMAT",
+    "parquet.EVENT_TABLE_FORMAT",
+    "open_spans.FORMAT",
+    "task_events.FORMAT",
+    "otlp.FORMAT",
+    "jaeger.FORMAT",
+    "ray_events.FORMAT",
+    "ray_timeline.FORMAT",
+    "span_json.FORMAT",
+    "console_log.FORMAT",
 )
-"""In the order in which they are asked whether a file is theirs."""
-
-_BY_NAME = {one.name: one for one in FORMATS}
+"""In the order in which they are asked whether a file is theirs, each loaded then: most files are of the first."""
 
 
 def find_span_files(paths: Sequence[Path]) -> Discovery:
@@ -43,16 +31,34 @@ def find_span_files(paths: Sequence[Path]) -> Discovery:
 
     Raises UsageError as `find_files` does, and for a given Parquet file that is damaged or none of ours.
     """
-    return find_files(paths, _recognise, foreign_kind)
+    return find_files(paths, _recognise, _foreign_kind)
 
 
 def _recognise(head: Head) -> str | None:
-    return next((one.name for one in FORMATS if one.recognise(head)), None)
+    return next((one.name for one in map(_loaded, FORMATS) if one.recognise(head)), None)
+
+
+def _foreign_kind(head: bytes) -> str | None:
+    from raytrace_analyze.decode.foreign import foreign_kind
+
+    return foreign_kind(head)
+
+
+@cache
+def _loaded(place: str) -> InputFormat:
+    module, name = place.split(".")
+    found: InputFormat = getattr(import_module(f"{__package__}.{module}"), name)
+    return found
+
+
+@cache
+def _named(name: str) -> InputFormat:
+    return next(one for one in map(_loaded, FORMATS) if one.name == name)
 
 
 def format_of(file: InputFile) -> InputFormat:
     """Give the format that the file was found to have."""
-    return _BY_NAME[file.format]
+    return _named(file.format)
 
 
 def decode_file(file: InputFile) -> Iterator[Decoded]:

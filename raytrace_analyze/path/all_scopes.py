@@ -18,7 +18,7 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.vocabulary import Scopes
 
-_NO_SEGMENTS = pl.Schema({"scope": pl.String, "session": pl.String, **SEGMENTS})
+_NO_SEGMENTS = pl.Schema([("scope", pl.String), ("session", pl.String), *SEGMENTS.items()])
 
 
 def critical_paths(
