@@ -5,17 +5,14 @@ alone where the hook recorded it, so that it tells itself what was waited for; e
 inferred.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
 from raytrace_analyze.decode.parquet import CANNOT_READ, first_line
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, open_regular, readable
+from raytrace_analyze.files.streams import held_open, readable
 from raytrace_analyze.ingest import Found, Ingested, ingested_table
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.assemble import checked_table
@@ -40,7 +37,7 @@ def load_scope(found: Found, *, job: str | None = None, trace: str | None = None
         return None
     path = found.discovery.files[0].path
     try:
-        with _held(path) as source:
+        with held_open(path) as source:
             table = pl.scan_parquet(source, glob=False)
             if table.select(pl.len()).collect().item() < LARGE_ROWS or table.collect_schema() != TABLE:
                 return None
@@ -66,7 +63,7 @@ def sessions_apart(found: Found) -> list[Apart]:
     path = found.discovery.files[0].path
     name = readable(path)
     try:
-        with _held(path) as source:
+        with held_open(path) as source:
             table = pl.scan_parquet(source, glob=False)
             if table.collect_schema() != TABLE:
                 raise UsageError(f"{name} was written by another version; merge the span files anew")
@@ -86,7 +83,7 @@ def load_sessions(found: Found, sessions: Sequence[str]) -> Ingested:
     """Read of the one table that was found the rows of some sessions. Raises UsageError where it is damaged."""
     path = found.discovery.files[0].path
     try:
-        with _held(path) as source:
+        with held_open(path) as source:
             rows = pl.scan_parquet(source, glob=False).filter(pl.col("session").is_in(list(sessions))).collect()
     except CANNOT_READ as error:
         raise UsageError(f"{readable(path)} is damaged: {first_line(error)}; merge the span files anew") from error
@@ -119,14 +116,3 @@ def _of_job(table: pl.LazyFrame, session: str, job: str | None) -> pl.DataFrame:
     )
     at_the_time = (pl.col("start") <= end) & (pl.col("end").is_null() | (pl.col("end") >= begin))
     return in_session.filter(at_the_time).collect()
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[str | bytes]:
-    """Give what polars can read a file by while it stays the one that it is, whatever is put in its place."""
-    descriptor = open_regular(path)
-    try:
-        held = f"/proc/self/fd/{descriptor}"
-        yield held if os.path.exists(held) else for_polars(path)  # noqa: PTH110 - no path of a user
-    finally:
-        os.close(descriptor)

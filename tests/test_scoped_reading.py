@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import raytrace_analyze as rt
-from raytrace_analyze import scoped_reading
+from raytrace_analyze import lean_reading, scoped_reading
 from raytrace_analyze.cli import app
 from raytrace_analyze.ingest import find
 
@@ -99,3 +99,30 @@ def test_commands_that_take_a_job_among_others_read_that_job(
     task = spans.filter(pl.col("category") == "task", pl.col("session") == session).get_column("span_id").sort()[0]
     before = {"why": (task,), "diff": (str(table),)}.get(command, ())
     assert_same(table, monkeypatch, command, "--job", f"{session}/01000000", before=before)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("critical-path",),
+        ("critical-path", "--all", "traces", "--by", "cause"),
+        ("stats",),
+        ("stats", "--by", "node"),
+        ("jobs",),
+        ("traces",),
+        ("summary",),
+        ("what-if",),
+        ("advise",),
+    ],
+)
+def test_a_table_that_is_read_lean_tells_the_same(
+    command: tuple[str, ...], table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = answer(table, *command)
+    monkeypatch.setattr(lean_reading, "LARGE_ROWS", 0)
+    monkeypatch.setattr(lean_reading, "_ROWS", 7)
+    lean = lean_reading.load_lean(find(table))
+    assert lean is not None and lean.spans.get_column("links").null_count() == lean.spans.height
+    assert not lean.spans.get_column("attributes").str.contains('"ray.node_id":', literal=True).any()
+    lean.spans.get_column("attributes").str.json_decode(pl.Struct({"raytrace.attempt": pl.Int64}))  # still JSON
+    assert answer(table, *command) == whole

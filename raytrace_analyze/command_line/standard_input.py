@@ -25,11 +25,17 @@ _Read = TypeVar("_Read", "Ingested", "LargeIngested", "Ingested | LargeIngested"
 
 
 def load_given(
-    paths: Sequence[Path], progress: "Progress | None" = None, *, job: str | None = None, trace: str | None = None
+    paths: Sequence[Path],
+    progress: "Progress | None" = None,
+    *,
+    job: str | None = None,
+    trace: str | None = None,
+    lean: bool = False,
 ) -> "Ingested":
     """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises.
 
-    Of a large table only what has to do with a job or a trace may be read (see `scoped_reading`).
+    Of a large table only what has to do with a job or a trace may be read (see `scoped_reading`), or only what is not
+    for its rows themselves to be shown (see `lean_reading`).
     """
     from raytrace_analyze.ingest import find, load_found
 
@@ -40,6 +46,10 @@ def load_given(
             from raytrace_analyze.scoped_reading import load_scope
 
             some = load_scope(found, job=job, trace=trace)
+        if some is None and lean:
+            from raytrace_analyze.lean_reading import load_lean
+
+            some = load_lean(found)
         return load_found(found, progress=progress) if some is None else some
 
     return read_given(paths, read)

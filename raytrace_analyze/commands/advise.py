@@ -38,7 +38,7 @@ def advise(
     from raytrace_analyze.views.console import output
 
     least = float(options.read_percent(at_least, "at-least"))
-    found, exit_code = open_spans(spans, job=job)
+    found, exit_code = open_spans(spans, job=job, lean=True)
     advice = give_advice(
         found.spans,
         job=job,

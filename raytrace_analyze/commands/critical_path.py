@@ -108,7 +108,8 @@ def critical_path(
         question = Question(all_scopes, by, tail, how, clock_correct)
         raise typer.Exit(sum_up_on_cluster(given_paths(spans), question, address, top=top, output_format=output_format))
     is_part = task is None and request is None and all_scopes is None
-    found, exit_code = open_spans(spans, job=job if is_part else None, trace=trace if is_part else None)
+    part = {"job": job, "trace": trace} if is_part else {}
+    found, exit_code = open_spans(spans, **part, lean=True)
     prepared = prepare(found.spans, clock_correct=clock_correct)
     if all_scopes is not None:
         sum_up(prepared, found, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)

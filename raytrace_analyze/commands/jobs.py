@@ -24,7 +24,7 @@ def jobs(
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_jobs
 
-    found, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans, lean=True)
     listed = list_jobs(found.spans, clock_correct=clock_correct)
     write_result(
         output_format,

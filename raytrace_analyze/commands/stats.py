@@ -37,7 +37,7 @@ def stats(
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_stats
 
-    found, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans, lean=True)
     result = latency_stats(found.spans, by, clock_correct=clock_correct, internals=internals)
     write_result(
         output_format,

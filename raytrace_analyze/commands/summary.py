@@ -30,7 +30,7 @@ def summary(
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.summary_view import show_summary, summary_document, summary_frame
 
-    found, exit_code = open_spans(spans, job=job)
+    found, exit_code = open_spans(spans, job=job, lean=True)
     result = sum_up(
         found.spans,
         job,

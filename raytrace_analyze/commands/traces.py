@@ -27,7 +27,7 @@ def traces(
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.tables import show_traces
 
-    found, exit_code = open_spans(spans)
+    found, exit_code = open_spans(spans, lean=True)
     listed = list_traces(found.spans, clock_correct=clock_correct)
     write_result(
         output_format,

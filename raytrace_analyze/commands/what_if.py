@@ -62,7 +62,7 @@ def what_if(
     from raytrace_analyze.views.console import output
 
     change = Change(parse_speedups(speedup or []), remove_queue, slots, infinite_slots)
-    found, exit_code = open_spans(spans, job=job)
+    found, exit_code = open_spans(spans, job=job, lean=True)
     trace = prepare(found.spans, clock_correct=clock_correct)
     read = read_job(trace, job, PathOptions(infer=not no_infer), had_slots=had_slots, trust_cluster=True)
     answer = predict(read, change)

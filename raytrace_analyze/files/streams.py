@@ -5,6 +5,8 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import zstandard
@@ -115,6 +117,20 @@ def for_polars(path: str | os.PathLike[str]) -> str | bytes:
     with open(open_regular(path), "rb") as file:
         absolute = os.path.abspath(path)  # noqa: PTH100 - a link keeps its name; polars takes `~` at the start for the home
         return absolute if readable(absolute) == absolute else file.read()
+
+
+@contextmanager
+def held_open(path: Path) -> Iterator[str | bytes]:
+    """Give what polars can read a Parquet file by while it stays the one that it is, whatever is put in its place.
+
+    Raises OSError if it is not a regular file, or may not be read.
+    """
+    descriptor = open_regular(path)
+    try:
+        held = f"/proc/self/fd/{descriptor}"
+        yield held if os.path.exists(held) else for_polars(path)  # noqa: PTH110 - no path of a user
+    finally:
+        os.close(descriptor)
 
 
 def whole_content(path: str | os.PathLike[str]) -> bytes:

@@ -18,6 +18,7 @@ from raytrace_analyze.table.duplicates import deduplicate, has_copies
 from raytrace_analyze.table.events.attempts import put_events, with_event_columns, with_task_events
 from raytrace_analyze.table.events.task_events import close_attempts, events_path, is_event_table
 from raytrace_analyze.table.file_order import in_file_order
+from raytrace_analyze.table.gathered import gathered
 from raytrace_analyze.table.inherit import inherit
 from raytrace_analyze.table.kept_problems import PROBLEMS_KEY, problems_text
 from raytrace_analyze.table.noticed import contradiction_problems, orphan_problems, orphans
@@ -60,15 +61,10 @@ def assemble(
 
 def in_order(table: pl.DataFrame) -> pl.DataFrame:
     """Put the rows of a table in the order that it is in: by start, trace and id."""
-    order = table.select(pl.arg_sort_by("start", "trace_id", "span_id")).to_series()
-    # One column after the other: each goes as the next one is made, if nobody else holds the table. In one piece first,
-    # as polars copies the texts of columns that are in several, once a row even where a few are shared by all.
-    columns = table.get_columns()[::-1]
+    given = [table]
     del table
-    sorted_columns = []
-    while columns:
-        sorted_columns.append(columns.pop().rechunk().gather(order))
-    return pl.DataFrame(sorted_columns)
+    order = given[0].select(pl.arg_sort_by("start", "trace_id", "span_id")).to_series()
+    return gathered(given.pop(), order)
 
 
 def write_table(

@@ -6,6 +6,7 @@ What is read of a file by job or trace is a part of it then; the statistics of i
 import polars as pl
 
 from raytrace_analyze.schema import FROM_EVENTS
+from raytrace_analyze.table.gathered import gathered
 
 _BETWEEN = "\0"
 
@@ -29,7 +30,6 @@ def trace_keys(table: pl.DataFrame) -> pl.DataFrame:
 def in_file_order(table: pl.DataFrame) -> pl.DataFrame:
     """Put a table, or some whole traces of it, in the file's order: by trace, and there by start and id."""
     ranks = trace_keys(table).sort("key").select("trace_id").with_row_index("rank")
-    # Only what tells the order is sorted: the rows are copied once.
     placed = table.select("trace_id", "start", "span_id").with_row_index("row")
     placed = placed.join(ranks, on="trace_id", how="left").sort("rank", "start", "span_id")
-    return table[placed.get_column("row")]
+    return gathered(table, placed.get_column("row"))
