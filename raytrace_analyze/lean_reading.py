@@ -3,7 +3,6 @@
 That is most of a table: attributes that its columns say anyway, links, where a row was read, empty columns.
 """
 
-
 import polars as pl
 
 from raytrace_analyze.decode.parquet import CANNOT_READ
