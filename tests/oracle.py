@@ -968,9 +968,12 @@ def _submitted(run: Span) -> Span:
     return run.submit
 
 
+def _was_interrupted(wait: Span) -> bool:
+    return wait.status == "ERROR" and wait.ready_task_ids == [] and not wait.is_run
+
+
 def _was_given_up(wait: Span) -> bool:
-    is_cancelled = wait.status == "ERROR" and (wait.status_message or "").startswith("CancelledError")
-    return is_cancelled and wait.ready_task_ids == [] and not wait.is_run
+    return _was_interrupted(wait) and (wait.status_message or "").startswith("CancelledError")
 
 
 def _find_instead(spans: list[Span]) -> None:
@@ -988,8 +991,8 @@ def _find_instead(spans: list[Span]) -> None:
 
 
 def _missing(wait: Span) -> set[tuple[str | None, str]]:
-    """The tasks that a wait which timed out, was given up, or is open, asked for and did not get."""
-    is_late = wait.told.get("raytrace.timed_out") or (_was_given_up(wait) and wait.instead is None)
+    """The tasks that a wait which timed out, was interrupted, or is open, asked for and did not get."""
+    is_late = wait.told.get("raytrace.timed_out") or (_was_interrupted(wait) and wait.instead is None)
     if wait.ready_task_ids is None or not (is_late or not wait.ended):
         return set()
     return {(wait.session, task_id) for task_id in wait.told.get("raytrace.awaited_task_ids", [])}

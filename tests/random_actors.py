@@ -72,7 +72,7 @@ def _wait(chosen: random.Random, span_id: str, parent: str, start: int, calls: i
     ready = [str(chosen.randrange(calls))] if told is not late or chosen.random() < 0.5 else []
     about = {"ready_task_ids": ready, "name": "ray.get", "attributes": json.dumps(told)}
     if told is late and not ready and end is not None:
-        about |= {"status": "ERROR", "status_message": "CancelledError: cancelled"}
+        about |= {"status": "ERROR", "status_message": "KeyboardInterrupt" if end % 2 else "CancelledError: cancelled"}
     if chosen.random() < 0.3:
         about["name"] = "ray.next"
     elif parent != "d" and chosen.random() < 0.8:

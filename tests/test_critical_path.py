@@ -449,6 +449,22 @@ def test_an_await_that_was_given_up_after_its_time_waited_for_what_it_asked_for(
     assert ("r", 10, 80, "self") in chain(critical_path(spans).segments)
 
 
+def test_a_wait_that_ctrl_c_ended_waited_for_what_it_asked_for_and_nobody_works_beyond_the_end() -> None:
+    # driver [s]  [get .................. ]--|    interrupted
+    # run        [==================================]    ends after the driver
+    stopped = {"status": "ERROR", "status_message": "KeyboardInterrupt: "}
+    spans = table(
+        span("driver", 0, 90, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T"),
+        run("r", 10, 190, "s", "T"),
+        wait("get", 6, 80, "driver", [], attributes='{"raytrace.awaited_task_ids": ["T"]}', **stopped),
+        recorded=True,
+    )
+    path = critical_path(spans)
+    assert ("r", 10, 80, "self") in chain(path.segments)
+    assert path.work_ns == 80
+
+
 def test_an_await_that_was_given_up_since_another_result_came_waited_for_that() -> None:
     # driver [s1][s2] [await first  ]|
     #                 [await second  ]|------]    given up right after

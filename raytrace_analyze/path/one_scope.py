@@ -101,7 +101,7 @@ def _of_scope(
         scope=describe(within, keys[number]),
         start_ns=int(scoped.start[root]),
         end_ns=int(scoped.end[root]),
-        work_ns=work_ns(structure, inside),
+        work_ns=work_ns(structure, inside, int(scoped.end[root])),
         runs=int(structure.is_run[inside].sum()),
         ended=how_it_ended(within, attempts_of(trace, keys[number]), driver_ends=trace_id is None),
         notes=(*notes, *_notes(scoped, inside)),

@@ -7,15 +7,18 @@ from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.span_arrays import Structure
 
 
-def work_ns(structure: Structure, rows: RowIds) -> int:
+def work_ns(structure: Structure, rows: RowIds, until: int | None = None) -> int:
     """Sum the time (ns) of the runs among `rows`, less the time in which some recorded wait of theirs was open.
+
+    What they do after a time `until`, the end of what is looked at, does not count.
 
     A run's waits are those anywhere in its control flow, threads included; waits side by side count once.
     """
     inside = np.zeros(structure.spans.height, dtype=np.bool_)
     inside[rows] = True
     run = np.flatnonzero(structure.is_run & inside)
-    took = int(np.maximum(structure.end[run] - structure.start[run], 0).sum())
+    last = structure.end if until is None else np.minimum(structure.end, until)
+    took = int(np.maximum(last[run] - structure.start[run], 0).sum())
     is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~structure.is_run
     waits = np.flatnonzero(is_wait)
     owner = structure.run_above[waits]
@@ -24,7 +27,7 @@ def work_ns(structure: Structure, rows: RowIds) -> int:
     waited = covered(
         owner,
         np.maximum(structure.start[waits], structure.start[owner]),
-        np.minimum(structure.end[waits], structure.end[owner]),
+        np.minimum(structure.end[waits], last[owner]),
     )
     return took - int(waited.get_column("covered_ns").sum())
 

@@ -1,4 +1,4 @@
-"""What waits asked for and did not get: those that timed out, were given up, failed, or never ended."""
+"""What waits asked for and did not get: those that timed out, that an exception ended, or that never ended."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,8 +26,9 @@ def unanswered_runs(structure: Structure, waits: RowIds) -> tuple[RowIds, RowIds
     asking = waits[flags(texts.str.contains(AWAITED_TASK_IDS, literal=True))]
     if asking.size == 0:
         return asking, asking
+    in_vain = set(_got_nothing(structure, asking).tolist())
     given_up = _given_up(structure, asking)
-    in_vain = set(given_up[_came_instead(structure, given_up) < 0].tolist())
+    in_vain -= set(given_up[_came_instead(structure, given_up) >= 0].tolist())
     lists: list[list[str] | None] = [None] * structure.start.size
     for row, about in about_rows(structure, asking):
         asked = about.get(AWAITED_TASK_IDS)
@@ -58,11 +59,15 @@ def runs_instead(structure: Structure, waits: RowIds) -> tuple[RowIds, RowIds]:
 
 
 def _given_up(structure: Structure, waits: RowIds) -> RowIds:
-    """Give the waits that a program gave up without having got anything."""
+    """Give the awaits that a program gave up without having got anything."""
+    nothing = _got_nothing(structure, waits)
+    return nothing[flags(structure.spans.get_column("status_message").gather(nothing).str.starts_with(GIVEN_UP))]
+
+
+def _got_nothing(structure: Structure, waits: RowIds) -> RowIds:
+    """Give the waits that an exception ended (Ctrl-C, an alarm, the program gave up) before anything had come."""
     failed = _failed(structure, waits)
-    about = structure.spans.select("status_message", "ready_task_ids")[failed]
-    message, ready = about.get_column("status_message"), about.get_column("ready_task_ids")
-    return failed[flags(message.str.starts_with(GIVEN_UP) & (ready.list.len() == 0))]
+    return failed[flags(structure.spans.get_column("ready_task_ids").gather(failed).list.len() == 0)]
 
 
 def _failed(structure: Structure, waits: RowIds) -> RowIds:
