@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import CriticalPath, UsageError, critical_path
+from raytrace_analyze.views.segment_endings import with_endings
 from raytrace_analyze.views.segment_words import say
 from tests.tables import Row, chain, run, span, submit, table, wait
 
@@ -463,6 +464,23 @@ def test_a_wait_that_ctrl_c_ended_waited_for_what_it_asked_for_and_nobody_works_
     path = critical_path(spans)
     assert ("r", 10, 80, "self") in chain(path.segments)
     assert path.work_ns == 80
+
+
+def test_nothing_was_on_its_way_from_an_attempt_that_failed() -> None:
+    # driver [s]  [get ..................... ]--|    timed out
+    # run        [=====] failed                      and was not tried again
+    late = '{"raytrace.awaited_task_ids": ["T"], "raytrace.timed_out": true}'
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T", function="work"),
+        run("r", 10, 40, "s", "T", status="ERROR", error_type="NODE_DIED", function="work"),
+        wait("get", 6, 90, "driver", [], attributes=late, name="ray.get"),
+        recorded=True,
+    )  # fmt: skip
+    path = critical_path(spans)
+    assert ("get", 40, 90, "wait") in chain(path.segments)
+    told = [say(one) for one in with_endings(path.segments, spans).iter_rows(named=True)]
+    assert any("waits in ray.get for work, which failed and did not run again" in text for text in told)
 
 
 def test_an_await_that_was_given_up_since_another_result_came_waited_for_that() -> None:

@@ -60,8 +60,8 @@ def test_commands_that_are_named_are_there(page: Path) -> None:
         name, *words = re.split(r"[|>]", line)[0].split()
         assert name in COMMANDS, line
         known = reference_options(COMMANDS[name]) | {"--help"}
-        # What stands behind a recorded script is the script's.
-        given = words if name != "record" else list(takewhile(lambda word: not word.endswith(".py"), words))
+        # What stands behind a recorded script, or module, is the script's.
+        given = words if name != "record" else list(takewhile(lambda word: not re.search(r"\w\.[a-z]", word), words))
         assert {word for word in given if re.match(r"--?[a-z]", word)} <= known, line
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
+from tests.simulated_events import event_table
 from tests.tables import Row, run, span, submit, table, wait
 
 ACTOR = {name: f"{name}{'0' * 23}01000000" for name in "ab"}
@@ -226,6 +227,37 @@ def test_a_demand_that_no_node_can_meet() -> None:
     )
     (blocker,) = rt.hang(spans).blockers
     assert (blocker.key, blocker.state, json.loads(blocker.demand or "")) == (task(1), "pending", {"CPU": 64})
+
+
+@pytest.mark.parametrize("of", ["task", "actor"])
+def test_what_is_tried_again_and_never_starts_is_waited_for(of: str, tmp_path: Path) -> None:
+    """
+    d     |s|== get work ==...
+    work     [==] failed: its node died; another attempt waits to start, as Ray says
+    """
+    disk = {"attributes": json.dumps({"raytrace.resources": '{"disk":0.5}'})}
+    key = task(1) if of == "task" else method(1, "a")
+    on = {} if of == "task" else {"actor_id": ACTOR["a"]}
+    died = {"status": "ERROR", "status_message": "NODE_DIED: the node is gone"}
+    creation = {"submitted_task_id": f"{'f' * 16}{ACTOR['a']}", "function": "A.__init__", **disk}
+    spans = table(
+        driver(**{"raytrace.cluster_resources": '{"CPU":4,"disk":1}'}),
+        *([submit("c", 0, 1, "d", **creation)] if on else []),
+        *([run("i", 1, 2, "c", creation["submitted_task_id"], function="A.__init__", **on)] if on else []),
+        submit("s", 2, 3, "d", submitted_task_id=key, function="work", **({} if on else disk)),
+        run("r", 4, 9, "s", key, function="work", attempt=0, **died, **on),
+        open_wait("w", 3, "d", [key]),
+        recorded=True,
+    )
+    again = {"session": spans["session"][0], "job_id": "j1", "task_id": key, "attempt": 1, "pending_args_avail": 9}
+    found = rt.with_task_events(spans, event_table([{**again, "name": "work"}]))
+    (blocker,) = rt.hang(found).blockers
+    assert (blocker.key, blocker.state) == (key, "pending")
+    assert blocker.tried is not None
+    assert (blocker.tried.attempts, blocker.tried.failed_with) == (1, "NODE_DIED")
+    said = in_words(found, tmp_path)
+    who = "it" if of == "task" else "its actor"
+    assert f'has not started again after 1 attempt that failed (NODE_DIED); {who} asks for {{"disk":0.5}}' in said
 
 
 @pytest.mark.parametrize("holder", ["task", "actor", "idle actor", "nobody"])

@@ -122,6 +122,15 @@ def check_recorded(spans: pl.DataFrame) -> None:
     assert longest == "__main__.work"
 
 
+def test_record_of_a_module(tmp_path: Path) -> None:
+    (tmp_path / "pack").mkdir()
+    program = "import sys\nprint(__name__, __package__, sys.argv[1:])\nsys.exit(5)\n"
+    (tmp_path / "pack" / "__main__.py").write_text(program)
+    command = [sys.executable, "-m", "raytrace_analyze", "record", "-m", "pack", "3", "-m", "4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert (done.returncode, done.stdout) == (5, "__main__ pack ['3', '-m', '4']\n"), done.stderr
+
+
 def test_record_on_a_cluster_of_its_own(tmp_path: Path) -> None:
     check_recorded(record(tmp_path))
 

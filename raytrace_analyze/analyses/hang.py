@@ -7,6 +7,7 @@ import networkx as nx
 import polars as pl
 
 from raytrace_analyze.analyses.open_work import WAITER, Open, read_open
+from raytrace_analyze.analyses.retried import Tried
 from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.shown import Shown
@@ -56,6 +57,8 @@ class Blocker:
     """Of a call that asks an actor for a lock: the function that took it last and ended without giving it back."""
     taken_by: str | None = None
     """Of a task that never started: the class of actors that hold what it asks for, and do nothing."""
+    tried: Tried | None = None
+    """Of a task whose attempts failed, and of which another one never started."""
     in_group: bool = False
     """Of a task that never started: it is to run in a placement group of which no task has started."""
 
@@ -98,7 +101,8 @@ def hang(spans: Trace, job: str | None = None) -> Hang:
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
-    known = read_open(prepare(spans).require_spans().spans, job)
+    trace = prepare(spans).require_spans()
+    known = read_open(trace.spans, trace.attempts, job)
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_edges_from((edge.waiter, edge.waited_for) for edge in known.edges)
     circles = tuple(_circles(graph))
@@ -166,6 +170,7 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             waiters=len(nx.ancestors(graph, node)),
             demand=known.impossible.get(node),
             taken_by=known.taken.get(node),
+            tried=known.tried.get(node),
             in_group=node in known.in_group,
             held_by=held.function if (held := known.locks.get(node)) else None,
         )

@@ -47,7 +47,7 @@ def waits_in_vain(trace: PreparedTrace, submit: int) -> tuple[int, list[dict[str
     structure = trace.structure
     about = structure.spans.row(submit, named=True)
     end = int(structure.end.max())
-    known = read_open(trace.spans)
+    known = read_open(trace.spans, trace.attempts)
     return end, list(_steps(known, about, int(structure.end[submit]), end))
 
 

@@ -2,34 +2,28 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import polars as pl
 
 from raytrace_analyze.analyses.held_locks import Held, held_by, is_taking
 from raytrace_analyze.analyses.interrupted import reopened
+from raytrace_analyze.analyses.retried import Tried, tried_in_vain
+from raytrace_analyze.analyses.submitted import Row, actor_of, asked_cpus, cpus, group_of, is_creation, resources
 from raytrace_analyze.attributes import (
     AWAITED,
     AWAITED_TASK_IDS,
     CALL_SITE,
     CLUSTER_RESOURCES,
     IDLE,
-    PLACEMENT_GROUP_ID,
-    PLACEMENT_RESOURCES,
     RESOURCES,
     UNIT,
     json_of,
-    parse_resources,
 )
 from raytrace_analyze.span_names import KILL
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 WAITER = "waiter"
 RUNS, WAITS, PENDING = "runs", "waits", "pending"
-_NO_ACTOR = "f" * 32
-"""Where a task id has the actor's id, that of a plain task has this (but for the job's part at its end)."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,8 @@ class Open:
     """Of pending tasks: the class of actors that hold what they ask for, and do nothing."""
     impossible: dict[str, str] = field(default_factory=dict)
     """Of pending tasks that no node can take: what they ask for."""
+    tried: dict[str, Tried] = field(default_factory=dict)
+    """Of tasks whose attempts failed, and of which another one never started."""
     in_group: set[str] = field(default_factory=set)
     """Pending tasks in a placement group of which no task has started."""
     open_spans: int = 0
@@ -73,8 +69,10 @@ class Open:
         }
 
 
-def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
+def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = None) -> Open:
     """Read what had not ended from a span table (columns of `schema.TABLE`), or from one of its jobs.
+
+    `attempts` are those that only task events know: of some the process or the node was gone before they could start.
 
     Of a job whose driver was stopped from outside while it waited that is what was open at that moment.
 
@@ -96,29 +94,43 @@ def read_open(spans: pl.DataFrame, job: str | None = None) -> Open:
     }
     for row in (*running, *drivers):
         _know(found, row, _key(row), RUNS)
+    found.tried.update(_tried_in_vain(work.filter(category="task"), attempts, submits))
+    started = {(session, task) for session, task in started if task not in found.tried}
     pending = [row for row in submits if (row["session"], row["submitted_task_id"]) not in started and row["end"]]
     pending = [row for row in pending if row["status"] != "ERROR"]
     if not (running or drivers or waits):
         return found  # all ended: what never started was not wanted
     for row in pending:
-        _know(found, {**row, "actor_id": _actor_of(row)}, row["submitted_task_id"], PENDING)
+        _know(found, {**row, "actor_id": actor_of(row)}, row["submitted_task_id"], PENDING)
     never = {row["submitted_task_id"] for row in pending}
-    came = {_group_of(row) for row in submits if row["submitted_task_id"] not in never}
-    found.in_group.update(row["submitted_task_id"] for row in pending if _group_of(row) not in {None, *came})
+    came = {group_of(row) for row in submits if row["submitted_task_id"] not in never}
+    found.in_group.update(row["submitted_task_id"] for row in pending if group_of(row) not in {None, *came})
     found.edges.extend(_of_waits(found, waits, submits))
-    holding = {_actor_of(row) for row in submits if _is_creation(row) and _cpus(row, otherwise=0) > 0}
+    holding = {actor_of(row) for row in submits if is_creation(row) and cpus(row, otherwise=0) > 0}
     on_slot = [row for row in running if _holds_slot(found, row, holding)]
     cluster: dict[str, int] = {}
     for row in _rows(work.filter(category="driver").head(20)):
-        for name, amount in _resources(row, CLUSTER_RESOURCES).items():
+        for name, amount in resources(row, CLUSTER_RESOURCES).items():
             cluster[name] = max(cluster.get(name, 0), amount)
     found.edges.extend(_of_pending(found, pending, running, on_slot, cluster))
     found.edges.extend(_of_resources(found, pending, running, submits))
     killed = set(spans.filter(pl.col("name") == KILL).get_column("actor_id"))
-    _take_cpus(found, pending, [row for row in submits if _actor_of(row) not in killed], cluster)
+    _take_cpus(found, pending, [row for row in submits if actor_of(row) not in killed], cluster)
     found.edges.extend(_of_locks(found, running, work))
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found
+
+
+def _tried_in_vain(runs: pl.DataFrame, attempts: pl.DataFrame, submits: Iterable[Row]) -> Iterator[tuple[str, Tried]]:
+    """Tell of the tasks that were tried in vain, and wait to be tried again."""
+    of_task = {row["submitted_task_id"]: row for row in submits}
+    of_actor = {actor_of(row): row for row in of_task.values() if is_creation(row)}
+    for task, count, error in tried_in_vain(runs, attempts):
+        row = of_task.get(task)
+        actor = None if row is None or is_creation(row) else actor_of(row)
+        asking = row if actor is None else of_actor.get(actor)
+        needs = None if asking is None else json_of(asking["attributes"], {}).get(RESOURCES)
+        yield task, Tried(count, error, needs if isinstance(needs, str) and needs != "{}" else None, actor is not None)
 
 
 def _rows(frame: pl.DataFrame) -> list[Row]:
@@ -178,25 +190,25 @@ def _of_pending(
     for row in running:
         if row["actor_id"]:
             on_actor.setdefault(row["actor_id"], []).append(_key(row))
-    creations = {_actor_of(row): row["submitted_task_id"] for row in pending if _is_creation(row)}
+    creations = {actor_of(row): row["submitted_task_id"] for row in pending if is_creation(row)}
     for row in pending:
         key, since = row["submitted_task_id"], row["end_ns"]
         unready = [task for task in row["dependency_task_ids"] or () if task in found.states]
         for task in unready:
             yield Edge(key, task, "dependency", since)
-        actor = _actor_of(row)
+        actor = actor_of(row)
         if unready:
             continue
-        if actor is not None and not _is_creation(row):
+        if actor is not None and not is_creation(row):
             holders = on_actor.get(actor) or [task for task in (creations.get(actor),) if task]
             for task in holders:
                 yield Edge(key, task, "actor", since)
             continue
         if key in found.in_group:
             continue
-        if cluster and any(amount > cluster.get(name, 0) for name, amount in _resources(row).items()):
+        if cluster and any(amount > cluster.get(name, 0) for name, amount in resources(row).items()):
             found.impossible[key] = str(json_of(row["attributes"], {}).get(RESOURCES))
-        elif _asked_cpus(row, otherwise=UNIT) > 0:
+        elif asked_cpus(row, otherwise=UNIT) > 0:
             yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)
 
 
@@ -204,8 +216,8 @@ def _of_resources(
     found: Open, pending: Iterable[Row], running: Iterable[Row], submits: Iterable[Row]
 ) -> Iterator[Edge]:
     """Say who holds what tasks ask for that never started, CPUs apart: it is given back at the end only."""
-    demands = {row["submitted_task_id"]: _resources(row).keys() - {"CPU"} for row in submits}
-    of_actor = {_actor_of(row): row for row in submits if _is_creation(row) and demands[row["submitted_task_id"]]}
+    demands = {row["submitted_task_id"]: resources(row).keys() - {"CPU"} for row in submits}
+    of_actor = {actor_of(row): row for row in submits if is_creation(row) and demands[row["submitted_task_id"]]}
 
     def held(run: Row) -> Collection[str]:
         creation = of_actor.get(run["actor_id"])
@@ -229,16 +241,16 @@ def _take_cpus(found: Open, pending: Iterable[Row], submits: Iterable[Row], clus
     """Say of what asks for CPUs and waits for nobody that actors hold them: those that started, and were not ended."""
     waiting, waits_for_somebody = list(pending), {edge.waiter for edge in found.edges}
     never_started = {row["submitted_task_id"] for row in waiting}
-    holders = [row for row in submits if _is_creation(row) and row["submitted_task_id"] not in never_started]
+    holders = [row for row in submits if is_creation(row) and row["submitted_task_id"] not in never_started]
     held = {str(row["function"]).rpartition(".")[0]: 0 for row in holders}
     for row in holders:
-        held[str(row["function"]).rpartition(".")[0]] += _cpus(row, otherwise=0)
+        held[str(row["function"]).rpartition(".")[0]] += cpus(row, otherwise=0)
     free = cluster.get("CPU", 0) - sum(held.values())
     for row in waiting:
-        key, is_method = row["submitted_task_id"], _actor_of(row) is not None and not _is_creation(row)
+        key, is_method = row["submitted_task_id"], actor_of(row) is not None and not is_creation(row)
         known = is_method or key in waits_for_somebody or key in found.impossible or key in found.taken
         known = known or key in found.in_group
-        if not known and "CPU" in cluster and _asked_cpus(row, otherwise=0) > max(free, 0) and any(held.values()):
+        if not known and "CPU" in cluster and asked_cpus(row, otherwise=0) > max(free, 0) and any(held.values()):
             found.taken[key] = max(sorted(held), key=lambda name: held[name])
 
 
@@ -253,43 +265,6 @@ def _of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterat
             found.locks[_key(row)] = held
 
 
-def _is_creation(row: Row) -> bool:
-    return str(row["function"]).endswith("__init__")
-
-
 def _holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
     """Tell whether a run holds a slot: a task gives its own away while it waits in ray.get, an actor does not."""
     return row["actor_id"] in holding if row["actor_id"] else found.states.get(_key(row)) == RUNS
-
-
-def _asked_cpus(row: Row, *, otherwise: int) -> int:
-    """Read how many CPUs have to be free for a task or an actor to start, in ten-thousandths."""
-    return max(_cpus(row, otherwise=otherwise), _resources(row, PLACEMENT_RESOURCES).get("CPU", 0))
-
-
-def _cpus(row: Row, *, otherwise: int) -> int:
-    """Read how many CPUs a span names, in ten-thousandths; `otherwise` where it names no resources."""
-    resources = _told_resources(row, RESOURCES)
-    return otherwise if resources is None else resources.get("CPU", 0)
-
-
-def _resources(row: Row, name: str = RESOURCES) -> dict[str, int]:
-    """Read what a span asks for, in ten-thousandths."""
-    return _told_resources(row, name) or {}
-
-
-def _told_resources(row: Row, name: str) -> dict[str, int] | None:
-    told = json_of(row["attributes"], {}).get(name)
-    return parse_resources(told) if isinstance(told, str) else None
-
-
-def _group_of(row: Row) -> str | None:
-    """Read which placement group a task is to run in, None for none."""
-    group = json_of(row["attributes"], {}).get(PLACEMENT_GROUP_ID)
-    return group if isinstance(group, str) else None
-
-
-def _actor_of(row: Row) -> str | None:
-    """Read the actor of a submitted method from its task's id, which holds it."""
-    part = str(row["submitted_task_id"])[16:]
-    return None if len(part) < 32 or part[:24] == _NO_ACTOR[:24] else part

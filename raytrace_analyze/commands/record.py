@@ -12,7 +12,7 @@ from raytrace_analyze.errors import EXIT_OK, NoSpansError, NoWholeSpanError, Ray
 
 
 def record(
-    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="The Ray program.")],
+    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="The Ray program; with -m the name of a module.")],
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[ARGS]...", help="What the program is given.")
     ] = None,
@@ -20,6 +20,9 @@ def record(
         str | None,
         typer.Option(metavar="ADDR", help="A running cluster, like auto or 10.0.0.1:6379. Default: one of its own."),
     ] = None,
+    is_module: Annotated[
+        bool, typer.Option("-m", help="SCRIPT is a module, as with python -m; looked for from this folder on.")
+    ] = False,
     directory: Annotated[
         Path, typer.Option("--dir", metavar="FOLDER", help="Where to leave the span files and the table.")
     ] = Path("raytrace-record"),
@@ -36,9 +39,11 @@ def record(
       raytrace-analyze record train.py --epochs 3
 
       raytrace-analyze record --address auto train.py
+
+      raytrace-analyze record -m project.train --epochs 3
     """
     check_installed("record")
-    if not script.is_file():
+    if not is_module and not script.is_file():
         raise UsageError(f"{script} is not a file")
     raw, table = directory / "spans", directory / "spans.parquet"
     command = [
@@ -46,11 +51,12 @@ def record(
         "-m",
         "raytrace_analyze.ray_programs.traced_run",
         address or "",
+        *(["-m"] if is_module else []),
         str(script),
         *(arguments or []),
     ]
     exit_code = run_traced(command, raw)
-    shown = _show(raw, table, address, script.resolve().parent)
+    shown = _show(raw, table, address, Path.cwd() if is_module else script.resolve().parent)
     raise typer.Exit(exit_code or shown)
 
 

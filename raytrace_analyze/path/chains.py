@@ -160,7 +160,7 @@ class Chains:
         others = np.flatnonzero(going & ~at_end & ~back)
         number[others] = self._numbers(hops.next_row[others], hops.next_time[others])
         number *= 2
-        number += going & (hops.category == FETCH)
+        number += going & ((hops.category == FETCH) | (hops.via == code(Via.WAIT)))
         return number
 
     def _at(self, states: RowIds) -> tuple[RowIds, RowIds]:

@@ -7,6 +7,7 @@ asked about together.
 from dataclasses import dataclass, fields
 
 import numpy as np
+import polars as pl
 
 from raytrace_analyze.path.open_spans import find_open_spans
 from raytrace_analyze.path.options import PathOptions
@@ -14,7 +15,7 @@ from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.predecessors import Origins
 from raytrace_analyze.path.via import Codes, code
 from raytrace_analyze.queueing.split import SlotWaits
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
@@ -110,6 +111,9 @@ class Stepper:
         self._is_wait = np.concatenate([runs.is_wait, roots])
         self._is_run = np.concatenate([self.structure.is_run, roots])
         self._is_submit = np.concatenate([self.structure.is_submit, roots])
+        spans = self.structure.spans.select("status", got=pl.col("ready_task_ids").list.len() > 0)
+        self._got_nothing = runs.is_wait & ~flags(spans.get_column("got"))
+        self._has_failed = flags(spans.get_column("status") == "ERROR")
 
     def take(self, row: RowIds, time: Nanos, barred: Flags | None = None) -> Hops:
         """Take one step from each state; none that is `barred` goes through a wait to what it came back with."""
@@ -151,7 +155,9 @@ class Stepper:
         hops.down[waits] = hops.queue_from[waits] = hops.next_time[waits] = ended[inside]
         run, ended = run[inside], ended[inside]
         hops.next_row[waits] = run if self._open is None else self._open.innermost(run, ended)
-        hops.category[waits] = FETCH
+        # From an attempt that failed nothing was on its way.
+        is_over = self._got_nothing[hops.row[waits]] & self._has_failed[run]
+        hops.category[waits] = np.where(is_over, WAIT, FETCH)
         hops.via[waits] = code(via)
 
     def _to_wakers(self, hops: Hops, waits: RowIds, start: Nanos) -> None:

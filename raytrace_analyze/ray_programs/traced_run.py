@@ -1,4 +1,4 @@
-"""Runs an unchanged Ray program with our hook: `python -m ...traced_run ADDRESS SCRIPT ARGS...`.
+"""Runs an unchanged Ray program with our hook: `python -m ...traced_run ADDRESS SCRIPT ARGS...`, or `-m MODULE`.
 
 `ray.init`, called by the program or by Ray itself at the first `.remote()`, gets what switches tracing on: the
 startup hook on a cluster of its own, a runtime_env on one that runs already. An empty ADDRESS leaves the choice to
@@ -20,12 +20,17 @@ SERVE_SAMPLING = "RAY_SERVE_TRACING_SAMPLING_RATIO"
 
 def main() -> None:
     """Run the program named on the command line as `__main__`, with its own arguments."""
-    address, script, *arguments = sys.argv[1:]
+    address, *command = sys.argv[1:]
     os.environ.setdefault(SERVE_SAMPLING, "1")
     trace_next_init(address or None)
-    sys.argv = [script, *arguments]
-    sys.path[0] = str(Path(script).resolve().parent)
-    runpy.run_path(script, run_name="__main__")
+    is_module = command[0] == "-m"
+    sys.argv = command[1:] if is_module else command
+    if is_module:
+        sys.path[0] = str(Path.cwd())
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def trace_next_init(address: str | None) -> None:

@@ -7,6 +7,7 @@ import polars as pl
 from rich.console import Console, RenderableType
 
 from raytrace_analyze.analyses.hang import Blocker, Hang
+from raytrace_analyze.analyses.retried import Tried
 from raytrace_analyze.function_names import is_rays_own, short_name
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.documents import records
@@ -49,6 +50,8 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "demand": blocker.demand,
                 "held_by": blocker.held_by,
                 "taken_by": blocker.taken_by,
+                "attempts": blocker.tried.attempts if blocker.tried else None,
+                "failed_with": blocker.tried.failed_with if blocker.tried else None,
                 "in_group": blocker.in_group,
             }
             for blocker in hang.blockers
@@ -128,6 +131,8 @@ def blocked_text(blocker: Blocker) -> str:
         does = f"cannot start: no node of the cluster has what it asks for ({blocker.demand})"
     elif blocker.taken_by:
         does = f"cannot start: actors of `{short_name(blocker.taken_by)}` hold what it asks for, and do nothing"
+    elif blocker.tried is not None:
+        does = _tried_text(blocker.tried)
     elif blocker.in_group:
         does = "cannot start: its placement group never came to be, as far as is recorded"
     elif blocker.state == "pending":
@@ -143,6 +148,13 @@ def blocked_text(blocker: Blocker) -> str:
     else:
         does = "was still running"
     return f"{waiters} {verb} for {_name(row, 'x')}, which {does}."
+
+
+def _tried_text(tried: Tried) -> str:
+    attempts = count_text(tried.attempts, "attempt")
+    who = "its actor" if tried.on_actor else "it"
+    asks = f"; {who} asks for {tried.needs}: see whether a node that has it is still there" if tried.needs else ""
+    return f"has not started again after {attempts} that failed ({tried.failed_with}){asks}"
 
 
 def _name(row: Row, prefix: str) -> str:

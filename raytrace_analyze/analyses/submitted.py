@@ -1,0 +1,48 @@
+"""What a row of a submission says: what it asks for, on which actor and in which placement group it is to run."""
+
+from typing import Any
+
+from raytrace_analyze.attributes import PLACEMENT_GROUP_ID, PLACEMENT_RESOURCES, RESOURCES, json_of, parse_resources
+
+_NO_ACTOR = "f" * 32
+"""Where a task id has the actor's id, that of a plain task has this (but for the job's part at its end)."""
+
+Row = dict[str, Any]
+
+
+def is_creation(row: Row) -> bool:
+    """Tell whether a submission creates an actor."""
+    return str(row["function"]).endswith("__init__")
+
+
+def asked_cpus(row: Row, *, otherwise: int) -> int:
+    """Read how many CPUs have to be free for a task or an actor to start, in ten-thousandths."""
+    return max(cpus(row, otherwise=otherwise), resources(row, PLACEMENT_RESOURCES).get("CPU", 0))
+
+
+def cpus(row: Row, *, otherwise: int) -> int:
+    """Read how many CPUs a span names, in ten-thousandths; `otherwise` where it names no resources."""
+    resources = _told_resources(row, RESOURCES)
+    return otherwise if resources is None else resources.get("CPU", 0)
+
+
+def resources(row: Row, name: str = RESOURCES) -> dict[str, int]:
+    """Read what a span asks for, in ten-thousandths."""
+    return _told_resources(row, name) or {}
+
+
+def _told_resources(row: Row, name: str) -> dict[str, int] | None:
+    told = json_of(row["attributes"], {}).get(name)
+    return parse_resources(told) if isinstance(told, str) else None
+
+
+def group_of(row: Row) -> str | None:
+    """Read which placement group a task is to run in, None for none."""
+    group = json_of(row["attributes"], {}).get(PLACEMENT_GROUP_ID)
+    return group if isinstance(group, str) else None
+
+
+def actor_of(row: Row) -> str | None:
+    """Read the actor of a submitted method from its task's id, which holds it."""
+    part = str(row["submitted_task_id"])[16:]
+    return None if len(part) < 32 or part[:24] == _NO_ACTOR[:24] else part
