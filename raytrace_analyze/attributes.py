@@ -153,10 +153,13 @@ def told_cpus(attributes: pl.Series, name: str = RESOURCES, *, otherwise: int) -
 
 def parse_cpus(resources: pl.Series, *, otherwise: int) -> npt.NDArray[np.int64]:
     """Read the CPUs from resources as JSON, in ten-thousandths; `otherwise` for null and what is none."""
-    texts = resources.to_list()
-    known = {text: parse_resources(text) for text in set(texts) if text is not None}
-    found = (None if text is None else known[text] for text in texts)
-    return np.array([otherwise if each is None else each.get("CPU", 0) for each in found], dtype=np.int64)
+    texts = resources.drop_nulls().unique().to_list()
+    parsed = {text: found for text in texts if (found := parse_resources(text)) is not None}
+    cpus = {text: found.get("CPU", 0) for text, found in parsed.items()}
+    read: npt.NDArray[np.int64] = resources.replace_strict(
+        list(cpus), list(cpus.values()), default=otherwise, return_dtype=pl.Int64
+    ).to_numpy()
+    return read
 
 
 def parse_resources(text: str) -> dict[str, int] | None:

@@ -297,4 +297,6 @@ def _by_flow(head: RowIds, rows: RowIds) -> dict[int, RowIds]:
     flow = head[rows]
     order = np.argsort(flow, kind="stable")
     heads, first = np.unique(flow[order], return_index=True)
-    return dict(zip(heads.tolist(), np.split(rows[order], first[1:]), strict=False))
+    ordered, bounds = rows[order], [*first.tolist(), rows.size]
+    # `numpy.split` does the same, and takes ten times as long for many pieces.
+    return {head: ordered[bounds[at] : bounds[at + 1]] for at, head in enumerate(heads.tolist())}
