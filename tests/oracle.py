@@ -663,7 +663,8 @@ class Walk:
         if run not in self.in_scope or then in self.led_to_by_wait:
             return None
         self.led_to_by_wait.add(then)
-        is_over = not wait.ready_task_ids and run.status == "ERROR"
+        asks = "raytrace.awaited_task_ids" in wait.told
+        is_over = asks and not wait.ready_task_ids and run.status == "ERROR"
         return Step([(then[1], "wait" if is_over else "fetch")], State(*then, "wait", False))
 
     def _submitted_before(self, run: Span, time: int) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.attributes import AWAITED_TASK_IDS
 from raytrace_analyze.path.open_spans import find_open_spans
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.overlap import find_overlaps
@@ -111,8 +112,9 @@ class Stepper:
         self._is_wait = np.concatenate([runs.is_wait, roots])
         self._is_run = np.concatenate([self.structure.is_run, roots])
         self._is_submit = np.concatenate([self.structure.is_submit, roots])
-        spans = self.structure.spans.select("status", got=pl.col("ready_task_ids").list.len() > 0)
-        self._got_nothing = runs.is_wait & ~flags(spans.get_column("got"))
+        asks = pl.col("attributes").str.contains(AWAITED_TASK_IDS, literal=True)
+        spans = self.structure.spans.select("status", lacks=asks & (pl.col("ready_task_ids").list.len() == 0))
+        self._got_nothing = runs.is_wait & flags(spans.get_column("lacks"))
         self._has_failed = flags(spans.get_column("status") == "ERROR")
 
     def take(self, row: RowIds, time: Nanos, barred: Flags | None = None) -> Hops:
@@ -157,7 +159,7 @@ class Stepper:
         hops.next_row[waits] = run if self._open is None else self._open.innermost(run, ended)
         # From an attempt that failed nothing was on its way.
         is_over = self._got_nothing[hops.row[waits]] & self._has_failed[run]
-        hops.category[waits] = np.where(is_over, WAIT, FETCH)
+        hops.category[waits] = np.where(is_over, WAIT, FETCH) if via == Via.WAIT else FETCH
         hops.via[waits] = code(via)
 
     def _to_wakers(self, hops: Hops, waits: RowIds, start: Nanos) -> None:
