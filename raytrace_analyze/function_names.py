@@ -47,8 +47,8 @@ _AT_THE_PROGRAMS_WORD = (
     r"(^|\.)(RayTrainWorker|PoolActor|_QueueActor)\.__init__$"
 )
 """What Ray's libraries run because a program asks for it, without any code of the program's in it."""
-_FOR_THE_PROGRAM = r"ServeReplica:.*\.handle_request"
-"""What brings a request to its handler."""
+_FOR_THE_PROGRAM = r"ServeReplica:.*\.(handle_request|initialize_and_get_metadata$)"
+"""What brings a request to its handler, and what calls the `__init__` of a deployment's class in a replica."""
 
 
 def short_name(function: str | None) -> str:

@@ -97,6 +97,23 @@ def watcher(loops: bool) -> pl.DataFrame:
     return table(driver, *rows, wait("get", 10 * MS, 720 * MS, "driver", ["T1"]), recorded=True)
 
 
+@pytest.mark.parametrize(("told", "takes_ms"), [({"raytrace.trial": "8fc2e_00003"}, 650), ({}, 950)])
+def test_sleeps_of_a_training_function_are_its_work_whatever_way_out_its_loop_has(
+    told: dict[str, Any], takes_ms: int
+) -> None:
+    # driver [s][get ..........................]
+    # loop      [~~~~~~~~~~~~~~~~~~~~~~~~~~~=====]      raises, or breaks, where something is wrong
+    slept = idle((110, 710), loops=True)["attributes"]
+    attributes = json.dumps({**json.loads(slept), **told})
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver"),
+        *call(1, 5, 100, 800, "loop", attributes=attributes),
+        wait("get", 10 * MS, 810 * MS, "driver", ["T1"]),
+        recorded=True,
+    )
+    assert takes(spans, "loop", 2) == takes_ms
+
+
 def test_what_waits_for_a_file_is_not_made_faster() -> None:
     spans = watcher(loops=True)
     assert takes(spans, "watch", 2) == 1000 - 50

@@ -128,6 +128,18 @@ def test_what_rays_libraries_run_for_themselves_heads_no_ranking() -> None:
     assert "graceful_shutdown" not in ranking_text(ranking)
 
 
+def test_what_sets_up_a_deployments_class_is_the_programs() -> None:
+    set_up = "ServeReplica:app:Model.initialize_and_get_metadata"
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 0, 1, "d", function=set_up, submitted_task_id="T", dependency_task_ids=[]),
+        run("r", 10, 90, "s", "T", function=set_up),
+        wait("get", 1, 95, "d", ["T"]),
+        recorded=True,
+    )
+    assert what_if(spans).functions.select("function", "is_rays").rows()[0] == (set_up, False)
+
+
 STATISTICS = "_StatsActor.update_execution_metrics"
 BY_RAY_DATA = '{"raytrace.library": "ray.data"}'
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY
+from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY, RANK, TRIAL
 from raytrace_analyze.span_names import WAIT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
@@ -23,6 +23,10 @@ from raytrace_analyze.trace.unanswered import unanswered_runs
 _CAN_END = f"loops|{IS_FOR_OTHERS}"
 """What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping, or waited
 for what others do."""
+
+
+_TRAINS = f"{RANK}|{TRIAL}"
+"""What the hook says of the training functions of Ray Train and Tune."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +128,10 @@ def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds
     again = rows[flags(texts.str.contains(_CAN_END) & texts.str.contains(IDLE, literal=True))]
     of = np.unique(np.concatenate([flow[flow >= 0], again]))
     sampled = read_samples(structure, clock_shift, of)
+    # What a rank or a trial does from one report to the next is its work, whatever way out its loop has.
+    trains = set(of[flags(structure.spans.get_column("attributes").gather(of).str.contains(_TRAINS))].tolist())
     told = [
-        (row, one.start, one.end, one.loops or is_for_others(one.place))
+        (row, one.start, one.end, (one.loops and row not in trains) or is_for_others(one.place))
         for row in of.tolist()
         if row in sampled
         for one in sampled[row].idle
