@@ -30,7 +30,6 @@ EVENTS = ROOT / "sample_spans" / "events"
 def small_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have many buckets, written to in many pieces."""
     monkeypatch.setattr(merging, "BUCKET_BYTES", 60_000)
-    monkeypatch.setattr("raytrace_analyze.spilled.ordered._SAMPLE_ROWS", 20)
 
 
 def on_disk(found: Found, scratch: Path) -> tuple[pl.DataFrame, merging.LargeIngested]:
@@ -196,3 +195,16 @@ def test_what_is_told_of_a_bucket_does_not_keep_the_texts_of_all_its_rows(tmp_pa
         assert ids.height == 3
         texts = ids.get_column("parent_id").to_arrow(compat_level=pl.CompatLevel.newest())
         assert texts.get_total_buffer_size() < 10_000
+
+
+def test_parts_are_of_about_one_size(tmp_path: Path) -> None:
+    folder = tmp_path / "spans"
+    folder.mkdir()
+    for number in range(4):
+        spans = (span(trace * 7919 + 1) for trace in range(number * 1000, number * 1000 + 1000))
+        (folder / f"{number}.jsonl").write_bytes(b"".join(map(one_line, spans)))
+    (tmp_path / "scratch").mkdir()
+    merged = merging.merge_on_disk(find([folder]), tmp_path / "scratch", lambda share: None)
+    sizes = [part.height for part in merged.parts()]
+    assert sum(sizes) == 4000 and len(sizes) > 10
+    assert max(sizes) < 4 * sum(sizes) / len(sizes)

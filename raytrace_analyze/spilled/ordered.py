@@ -11,8 +11,10 @@ from raytrace_analyze.spilled.shelves import Shelves
 from raytrace_analyze.table.file_order import in_file_order, trace_keys
 from raytrace_analyze.table.parts import Parts
 
-_SAMPLE_ROWS = 4096
-"""About so many rows of a part stand behind one key of its sample."""
+_SAMPLED = 64
+"""About so many traces of a bucket are in its sample."""
+_SEED = 11
+"""Another one than buckets are told by: what is in one is a sample of all then."""
 
 Told = TypeVar("Told")
 
@@ -44,10 +46,17 @@ class Ordering(Protocol):
 
 
 def sample_of(spans: pl.DataFrame) -> pl.DataFrame:
-    """Give keys of traces here and there in a part of a table, from which `cuts` tells where to cut the whole."""
-    keys = trace_keys(spans).sort("key")
-    step = pl.col("rows").cum_sum() // _SAMPLE_ROWS
-    return keys.group_by(step.alias("step")).agg(pl.col("key").last(), pl.col("rows").sum()).drop("step")
+    """Give keys of traces here and there in a part of a table, from which `cuts` tells where to cut the whole.
+
+    Each with the `rows` that it stands for. The largest traces are among them, whatever else is.
+    """
+    keys = trace_keys(spans)
+    every = max(keys.height // _SAMPLED, 1)
+    is_large = pl.col("rows") * _SAMPLED > pl.col("rows").sum() * 2
+    is_chosen = pl.col("trace_id").hash(_SEED) % every == 0
+    return keys.filter(is_large | is_chosen).select(
+        "key", rows=pl.when(is_large).then("rows").otherwise(pl.col("rows") * every)
+    )
 
 
 def cuts(samples: Sequence[pl.DataFrame], count: int) -> list[str]:
