@@ -48,6 +48,7 @@ class Slots:
 
     def __init__(self, spans: list[Span], events: pl.DataFrame) -> None:
         self.runs = [span for span in spans if span.is_run]
+        self.kills = [span for span in spans if span.name == "ray.kill" and not span.is_run]
         self.told = _told(self.runs, events)
         changes: dict[Place, list[Change]] = defaultdict(list)
         self.lets_go = set()
@@ -132,9 +133,10 @@ class Slots:
         return held if before is None else max(held, min(before.end, run.start))
 
     def _held_until(self, run: Span) -> int:
-        """To its end; an actor holds what it asked for to the end of the last run on it."""
+        """To its end; an actor holds what it asked for to the end of the last run on it, or until it is killed."""
         ends = [other.end for other in self.runs if run.is_creation and other.actor == run.actor]
-        return max([run.held_until, *ends])
+        kills = [one.start for one in self.kills if run.is_creation and one.actor == run.actor and one.start > run.end]
+        return max([run.held_until, *ends, *sorted(kills)[:1]])
 
     def _holds(self, run: Span) -> dict[Place, int]:
         is_placed_only = run.is_creation and not self._asked(run)

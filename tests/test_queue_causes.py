@@ -164,6 +164,30 @@ def test_an_actor_waits_for_a_slot_only_if_it_asks_for_one(placed: dict[str, int
     assert [cause for cause, *_ in pieces(spans, "b")] == causes
 
 
+def test_an_actor_that_does_nothing_has_its_slot_until_it_is_killed() -> None:
+    # X.__init__  [-----]                                one CPU, worker wx
+    # X.m                [--]
+    # driver                           [kill X]
+    # b              .................................[wwww][----]
+    spans = table(
+        span("driver", 0, 900 * MS, name="ray.driver", category="driver"),
+        submit("si", 0, 1 * MS, "driver", submitted_task_id="I", attributes='{"raytrace.resources": "{\\"CPU\\":1}"}'),
+        actor("init", 10 * MS, 20 * MS, "si", "I", function="X.__init__"),
+        submit("sm", 2 * MS, 3 * MS, "driver", submitted_task_id="M"),
+        actor("m", 30 * MS, 40 * MS, "sm", "M", function="X.m"),
+        submit("sb", 50 * MS, 51 * MS, "driver", submitted_task_id="B"),
+        span("kill", 400 * MS, 400 * MS, "driver", name="ray.kill", actor_id="X"),
+        run("b", 600 * MS, 700 * MS, "sb", "B"),
+        recorded=True,
+    )  # fmt: skip
+    assert pieces(spans, "b") == [
+        ("no-slot", 51 * MS, 400 * MS, "init"),
+        ("worker-start", 400 * MS, 600 * MS, None),
+    ]
+    (said,) = queue_causes(spans).filter(span_id="b", cause="no-slot")["sentence"]
+    assert said == "f waited 349 ms for the slot of actor X, which ran on node n"
+
+
 def test_a_task_that_waits_for_others_gives_its_slot_back() -> None:
     # parent  [------[get.............]--]   one CPU
     # child        ...[wwwww][---]           given the slot when parent begins to wait at 40

@@ -36,6 +36,8 @@ def _phrases() -> dict[Cause, pl.Expr]:
         .otherwise(pl.lit(""))
     )
 
+    is_actor = pl.col("holder_function").str.ends_with(".__init__").fill_null(value=False)
+
     def known(text: pl.Expr, otherwise: pl.Expr) -> pl.Expr:
         return pl.when(has_holder).then(text).otherwise(otherwise)
 
@@ -44,7 +46,9 @@ def _phrases() -> dict[Cause, pl.Expr]:
             pl.format(" for the result of {}{}", holder, holder_on), pl.lit(" for its arguments to be there")
         ),
         Cause.NO_SLOT: known(
-            pl.format(" for {}{}{}: no slot was free", holder, holder_on, last_of),
+            pl.when(is_actor)
+            .then(pl.format(" for the slot of actor {}{}", holder.str.strip_suffix(".__init__"), holder_on))
+            .otherwise(pl.format(" for {}{}{}: no slot was free", holder, holder_on, last_of)),
             pl.format(" for a free slot{}", on_node),
         ),
         Cause.SLOT_START: pl.format(" for a slot whose worker process was still starting{}", on_node),
