@@ -17,12 +17,12 @@ from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.ingest import Found, Ingested, find
 from raytrace_analyze.ingest_report import IngestReport, report_of
+from raytrace_analyze.large_tables import Apart, load_sessions, sessions_apart
 from raytrace_analyze.model import Problem, ProblemKind, Progress
 from raytrace_analyze.path.aggregate import Aggregates, ScopeTimes, check_sums, scope_times, sum_up, with_first
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import NO_SPANS, prepare
 from raytrace_analyze.schema import TABLE
-from raytrace_analyze.scoped_reading import Apart, load_sessions, sessions_apart
 from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.totals import Totals, added_up, count_up
 from raytrace_analyze.vocabulary import Scopes

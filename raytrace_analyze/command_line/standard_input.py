@@ -34,21 +34,19 @@ def load_given(
 ) -> "Ingested":
     """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises.
 
-    Of a large table only what has to do with a job or a trace may be read (see `scoped_reading`), or only what is not
-    for its rows themselves to be shown (see `lean_reading`).
+    Of a large table only what has to do with a job or a trace may be read, or with `lean` only what commands need that
+    show no rows (see `large_tables`).
     """
     from raytrace_analyze.ingest import find, load_found
 
     def read(files: Sequence[Path]) -> "Ingested":
         found = find(files)
         some = None
+        if job is not None or trace is not None or lean:
+            from raytrace_analyze.large_tables import load_lean, load_scope
         if job is not None or trace is not None:
-            from raytrace_analyze.scoped_reading import load_scope
-
             some = load_scope(found, job=job, trace=trace)
         if some is None and lean:
-            from raytrace_analyze.lean_reading import load_lean
-
             some = load_lean(found)
         return load_found(found, progress=progress) if some is None else some
 

@@ -21,7 +21,7 @@ from raytrace_analyze.vocabulary import Encoding
 if TYPE_CHECKING:
     from raytrace_analyze.exports.base import OutputFormat, Selection
     from raytrace_analyze.exports.table_stream import Filters
-    from raytrace_analyze.scoped_reading import Apart
+    from raytrace_analyze.large_tables import Apart
 
 
 def export(

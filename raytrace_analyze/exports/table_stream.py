@@ -18,11 +18,11 @@ from raytrace_analyze.exports.select import NOTHING_LEFT, nested_first, touching
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.ingest import Found, ingested_table
 from raytrace_analyze.ingest_report import IngestReport
+from raytrace_analyze.large_tables import LARGE_ROWS, Apart, load_sessions, sessions_apart
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.result import SEGMENTS
 from raytrace_analyze.prepared import prepare
 from raytrace_analyze.schema import FROM_EVENTS, TABLE
-from raytrace_analyze.scoped_reading import LARGE_ROWS, Apart, load_sessions, sessions_apart
 from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.trace.scopes import find_job, find_trace, number_scopes
 

@@ -1,11 +1,11 @@
-"""One job, or one trace, out of a large table: only the parts of its file that hold it are read.
+"""What commands read of a large table: the job or trace that they ask about, or all without what only rows show.
 
-Of a job comes with it what else ran in its cluster at the time, which its tasks may have waited for. A trace is read
-alone where the hook recorded it, so that it tells itself what was waited for; else with its job, from which that is
-inferred.
+Of a file only the parts that hold a job or trace are read. Of a job comes with it what else ran in its cluster at the
+time, which its tasks may have waited for. A trace is read alone where the hook recorded it, so that it tells itself
+what was waited for; else with its job, from which that is inferred.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -21,7 +21,17 @@ from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 LARGE_ROWS = 200_000
 """Smaller tables are read whole: that takes no longer than a moment."""
+LEAN_ROWS = 2_000_000
+"""Smaller tables are read with all that is in their rows: there is room for them."""
 
+_LEAST_BYTES = 2
+"""So much at least a row takes in a file."""
+_ROWS = 500_000
+"""How many rows are read at a time."""
+_SHOWN_ONLY = ("links", "source")
+_IN_COLUMNS = r'"ray\.(?:pid|job_id|node_id|worker_id|task_id|actor_id)": ?"[^"\\]*"'
+_REDUNDANT = rf"{_IN_COLUMNS}, ?|, ?{_IN_COLUMNS}"
+"""Attributes that are columns, too."""
 _JOB = ["session", "job_id"]
 _BEHIND_HEX = "g"
 """Sorts behind every digit of an id."""
@@ -33,16 +43,38 @@ def load_scope(found: Found, *, job: str | None = None, trace: str | None = None
     None where that cannot be told from a part of what was found: there is more than a table, it is small or damaged,
     or there is no such job or trace, or more than one.
     """
-    if not found.is_one_table or (job is None) == (trace is None):
+    if (job is None) == (trace is None):
         return None
-    path = found.discovery.files[0].path
+
+    def read(table: pl.LazyFrame) -> pl.DataFrame:
+        return _of_trace(table, trace) if trace is not None else _of_job(table, *_found_job(table, job or ""))
+
+    return _read_of(found, LARGE_ROWS, read)
+
+
+def load_lean(found: Found) -> Ingested | None:
+    """Read a large table without what only its rows themselves show: null in `links` and `source`, less in attributes.
+
+    None where there is more than a table, or it is small or damaged.
+    """
+    return _read_of(found, LEAN_ROWS, _lean)
+
+
+def _read_of(found: Found, least_rows: int, read: Callable[[pl.LazyFrame], pl.DataFrame]) -> Ingested | None:
+    """Read something of the one table that was found, if it has so many rows; None where it has not, or is damaged."""
+    if not found.is_one_table:
+        return None
+    file = found.discovery.files[0]
+    if file.size_bytes < least_rows * _LEAST_BYTES:  # most are, and looking into one takes longer
+        return None
+    path = file.path
     try:
         with held_open(path) as source:
             table = pl.scan_parquet(source, glob=False)
-            if table.select(pl.len()).collect().item() < LARGE_ROWS or table.collect_schema() != TABLE:
+            if table.select(pl.len()).collect().item() < least_rows or table.collect_schema() != TABLE:
                 return None
-            rows = _of_trace(table, trace) if trace is not None else _of_job(table, *_found_job(table, job or ""))
-            return None if rows.is_empty() else ingested_table(found, checked_table(rows, str(path)))
+            spans = checked_table(read(table), str(path))
+            return None if spans.is_empty() else ingested_table(found, spans)
     except (*CANNOT_READ, UsageError):
         return None  # reading all of it tells what is wrong
 
@@ -116,3 +148,13 @@ def _of_job(table: pl.LazyFrame, session: str, job: str | None) -> pl.DataFrame:
     )
     at_the_time = (pl.col("start") <= end) & (pl.col("end").is_null() | (pl.col("end") >= begin))
     return in_session.filter(at_the_time).collect()
+
+
+def _lean(table: pl.LazyFrame) -> pl.DataFrame:
+    """Read a part at a time, so that what is left out is never there for all rows."""
+    counts = table.select(pl.exclude(_SHOWN_ONLY).null_count(), rows=pl.len()).collect(engine="streaming").row(0)
+    names = [name for name in TABLE.names() if name not in _SHOWN_ONLY]
+    *nulls, rows = counts
+    told = [name for name, count in zip(names, nulls, strict=True) if count < rows]
+    lean = table.select(told).with_columns(pl.col("attributes").str.replace_all(_REDUNDANT, ""))
+    return pl.concat([lean.slice(first, _ROWS).collect() for first in range(0, rows, _ROWS)])

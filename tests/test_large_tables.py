@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import raytrace_analyze as rt
-from raytrace_analyze import lean_reading, scoped_reading
+from raytrace_analyze import large_tables
 from raytrace_analyze.cli import app
 from raytrace_analyze.ingest import find
 
@@ -36,9 +36,9 @@ def answer(table: Path, *arguments: str, before: tuple[str, ...] = ()) -> Any:
 
 
 def assert_same(table: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str, before: tuple[str, ...] = ()) -> None:
-    monkeypatch.setattr(scoped_reading, "LARGE_ROWS", 0)
+    monkeypatch.setattr(large_tables, "LARGE_ROWS", 0)
     part = answer(table, *arguments, before=before)
-    monkeypatch.setattr(scoped_reading, "LARGE_ROWS", 1 << 60)
+    monkeypatch.setattr(large_tables, "LARGE_ROWS", 1 << 60)
     assert part == answer(table, *arguments, before=before)
 
 
@@ -71,15 +71,15 @@ def test_what_is_not_there_or_not_unique_is_told_as_ever(
 
 
 def test_only_the_part_is_read(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoped_reading, "LARGE_ROWS", 0)
+    monkeypatch.setattr(large_tables, "LARGE_ROWS", 0)
     spans = rt.read_spans(table)
     recorded = spans.filter(records_waits=True).row(0, named=True)
-    part = scoped_reading.load_scope(find(table), trace=recorded["trace_id"])
+    part = large_tables.load_scope(find(table), trace=recorded["trace_id"])
     assert part is not None and part.spans.get_column("trace_id").unique().to_list() == [recorded["trace_id"]]
-    job = scoped_reading.load_scope(find(table), job=f"{recorded['session']}/{recorded['job_id']}")
+    job = large_tables.load_scope(find(table), job=f"{recorded['session']}/{recorded['job_id']}")
     assert job is not None and job.spans.get_column("session").unique().to_list() == [recorded["session"]]
     inferred = spans.filter(pl.col("records_waits").is_null()).row(0, named=True)
-    around = scoped_reading.load_scope(find(table), trace=inferred["trace_id"])
+    around = large_tables.load_scope(find(table), trace=inferred["trace_id"])
     assert around is not None and around.spans.get_column("trace_id").n_unique() > 1
 
 
@@ -119,9 +119,9 @@ def test_a_table_that_is_read_lean_tells_the_same(
     command: tuple[str, ...], table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = answer(table, *command)
-    monkeypatch.setattr(lean_reading, "LARGE_ROWS", 0)
-    monkeypatch.setattr(lean_reading, "_ROWS", 7)
-    lean = lean_reading.load_lean(find(table))
+    monkeypatch.setattr(large_tables, "LEAN_ROWS", 0)
+    monkeypatch.setattr(large_tables, "_ROWS", 7)
+    lean = large_tables.load_lean(find(table))
     assert lean is not None and lean.spans.get_column("links").null_count() == lean.spans.height
     assert not lean.spans.get_column("attributes").str.contains('"ray.node_id":', literal=True).any()
     lean.spans.get_column("attributes").str.json_decode(pl.Struct({"raytrace.attempt": pl.Int64}))  # still JSON
