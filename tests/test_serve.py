@@ -280,3 +280,31 @@ def test_what_serve_runs_for_itself_is_one_line() -> None:
     assert rt.latency_stats(spans).get_column("function").str.contains("Controller").any()
     own = rt.latency_stats(spans, internals=False).filter(pl.col("function") == "(Ray's own)")
     assert own.get_column("count").item() == 2
+
+
+def test_a_table_beside_the_files_that_it_came_from_contradicts_none_of_them(tmp_path: Path) -> None:
+    of_names = {
+        "proxy_http_request Front GET /": "SpanKind.SERVER",
+        "route_to_replica Front __call__": "SpanKind.INTERNAL",
+        "replica_handle_request Front __call__": "SpanKind.SERVER",
+    }
+    spans = [
+        {
+            "name": name,
+            "context": {"trace_id": f"0x{1:032x}", "span_id": f"0x{number:016x}"},
+            "kind": kind,
+            "parent_id": f"0x{number - 1:016x}" if number > 1 else None,
+            "start_time": f"2026-11-23T08:55:46.{number}00000Z",
+            "end_time": f"2026-11-23T08:55:47.{number}00000Z",
+            "attributes": {"deployment": "Front", "request_id": "r1"},
+            "resource": RESOURCE,
+        }
+        for number, (name, kind) in enumerate(of_names.items(), start=1)
+    ]
+    (tmp_path / "spans.jsonl").write_bytes(b"".join(pretty(one) for one in spans))
+    alone = rt.load(tmp_path)
+    assert "CONSUMER" in alone.spans.get_column("kind")
+    rt.write_table(alone.spans, tmp_path / "spans.parquet")
+    both = rt.load(tmp_path)
+    assert both.spans.height == 3
+    assert not both.report.problems

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.serve_names import is_handle, is_route
 from raytrace_analyze.table.lineage import Flags
 from raytrace_analyze.units import duration_text
 
@@ -41,9 +42,11 @@ def orphans(spans: pl.DataFrame, lacks_parent: Flags) -> Noticed:
 
 def contradictions(copies: pl.DataFrame) -> pl.DataFrame:
     """Give the spans whose copies differ; takes all copies, in order of trace and span id."""
+    # A table says what the spans of a request to Ray Serve are, the files that it came from what Serve called them.
+    is_derived = is_route(pl.col("name")) | is_handle(pl.col("name"))
     said = pl.struct(
         "name",
-        "kind",
+        pl.when(~is_derived).then("kind").alias("kind"),
         "parent_id",
         "status",
         pl.col("start", "end").dt.truncate(_MICROSECOND),
