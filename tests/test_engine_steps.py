@@ -67,7 +67,6 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths_module, "_ROWS", 40)
     monkeypatch.setattr(module, "BUCKET_BYTES", 60_000)
     monkeypatch.setattr(module, "plan", partial(module.plan, part_bytes=40_000))
-    monkeypatch.setattr("raytrace_analyze.spilled.ordered._SAMPLE_ROWS", 20)
 
 
 def merged(paths: list[Path]) -> LargeIngested:
