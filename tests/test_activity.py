@@ -185,6 +185,16 @@ def test_attributes_that_are_no_json_tell_nothing() -> None:
     assert set(segments["activity"].drop_nulls()) == {"unknown"}
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 30, "-1" + "0" * 30, "1e300", "1e999", "NaN", '"x"', "null", "[]"])
+def test_times_of_stretches_that_cannot_be_break_nothing(number: str) -> None:
+    first, second = f'"start_ns":{number},"end_ns":{number}', f'"start_ns":0,"end_ns":{number},"busy_ns":{number}'
+    idle = f'{{"stretches":[{{{first}}},{{{second}}}]}}'
+    for told in (idle, f'{{"stretches":[],"left_out_ns":{number},"short_ns":{number}}}'):
+        attributes = {"raytrace.cpu_ns": 10 * MS, "raytrace.idle": told, "raytrace.busy": f"[[0,{number},{number}]]"}
+        segments = critical_path(job(json.dumps(attributes))).segments
+        assert segments["duration_ns"].sum() == 1010 * MS
+
+
 def test_a_run_is_told_in_a_sentence_down_to_the_line() -> None:
     spans = job(sampled(200, (50, 400, "socket.recv", "/p/etl.py:42"), (500, 950, "socket.recv", "/p/etl.py:42")))
     row = critical_path(spans).activity().filter(span_id="r").row(0, named=True)

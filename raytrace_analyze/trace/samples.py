@@ -1,6 +1,7 @@
 """What our hook's sampler saw of the threads of long runs and of the driver: CPU time, and stretches of idleness."""
 
 import json
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -54,6 +55,10 @@ class Busy(NamedTuple):
     start: int
     end: int
     busy_ns: int
+
+
+_MOST_NS = 1 << 62
+"""Beyond all times that a table holds: whoever wrote a file may have written anything."""
 
 
 @dataclass(frozen=True)
@@ -222,19 +227,19 @@ def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], _LeftOut]:
         told = json.loads(text)
         stretches = [
             Idle(
-                start=int(one["start_ns"]) + shift,
-                end=int(one["end_ns"]) + shift,
+                start=_ns(one["start_ns"], shift),
+                end=_ns(one["end_ns"], shift),
                 place=_place(one),
                 loops=one.get("loops") is True,
-                busy_ns=max(int(one.get("busy_ns", 0)), 0),
+                busy_ns=max(_ns(one.get("busy_ns", 0)), 0),
             )
             for one in told["stretches"]
         ]
         left_out = _LeftOut(
-            idle_ns=max(int(told.get("left_out_ns", 0)), 0),
-            busy_ns=max(int(told.get("left_out_busy_ns", 0)), 0),
-            short_ns=max(int(told.get("short_ns", 0)), 0),
-            places=tuple((_place(one), max(int(one["ns"]), 0)) for one in told.get("left_out_in", ())),
+            idle_ns=max(_ns(told.get("left_out_ns", 0)), 0),
+            busy_ns=max(_ns(told.get("left_out_busy_ns", 0)), 0),
+            short_ns=max(_ns(told.get("short_ns", 0)), 0),
+            places=tuple((_place(one), max(_ns(one["ns"]), 0)) for one in told.get("left_out_in", ())),
         )
     except (TypeError, ValueError, KeyError, AttributeError):
         return (), _LeftOut()
@@ -249,10 +254,17 @@ def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], _LeftOut]:
 def _busy(text: Any, shift: int) -> tuple[Busy, ...]:
     """Read the stretches in which a thread was busy all the time; nothing of what is none."""
     try:
-        told = [Busy(int(start) + shift, int(end) + shift, int(ns)) for start, end, ns in json.loads(text)]
+        told = [Busy(_ns(start, shift), _ns(end, shift), _ns(ns)) for start, end, ns in json.loads(text)]
     except (TypeError, ValueError):
         return ()
     return tuple(sorted(one for one in told if one.start < one.end and one.busy_ns >= 0))
+
+
+def _ns(value: Any, shift: int = 0) -> int:
+    """Read a time or duration; of what no clock says the nearest that one can. Raises as `int` does for no number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(value)
+    return max(min(int(value) + shift, _MOST_NS), -_MOST_NS)
 
 
 def _place(one: dict[str, Any]) -> Place:
