@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 import raytrace_analyze as rt
+from raytrace_analyze import attributes
 
 SAMPLES = Path(__file__).parents[2] / "sample_spans"
 _FILES = 2
@@ -24,6 +25,14 @@ HOSTILE: list[Any] = [
     *("2026-02-30T00:00:00Z", "2026-11-23T08:55:46", '{"CPU": 1e30}', '{"CPU": NaN}', '{"CPU": -1, "GPU": "x"}'),
     *("/dev/zero:²", "/proc/self/mem:1"),
 ]
+NESTED = [
+    *("[[0, 1e30, 5]]", "[[1, 2]]", "[1, 1e999]", "[]", "{}", '{"a": 1e30}', "[" * 3000, '["x", null]', "7", "null"),
+    *('{"stretches": [{"start_ns": 0, "end_ns": 1e30}], "left_out_ns": 1e30}', '{"stretches": [{"in": 7}]}'),
+]
+"""Texts in place of the JSON that some attributes hold."""
+NAMES = sorted(
+    value for name, value in vars(attributes).items() if name.isupper() and str(value).startswith("raytrace.")
+)
 TOKENS = [
     *(b"{", b"}", b"[" * 300, b'"', b"\\", b"\n", b"\0" * 70, b"\xff\xfe", b"\xef\xbb\xbf", b"NaN", b"1e400"),
     *(b",,", b"}{"),
@@ -87,6 +96,9 @@ def odd_values(chance: random.Random, folder: Path) -> None:
             except ValueError:
                 continue
             place_value(chance, record)
+            told = record.get("attributes") if isinstance(record, dict) else None
+            if isinstance(told, dict) and chance.random() < 0.5:  # few captures have all that the hook can tell
+                told[chance.choice(NAMES)] = chance.choice([*HOSTILE, *NESTED])
             lines[number] = json.dumps(record).encode()
         (folder / name).write_bytes(b"\n".join(lines) + b"\n")
 
