@@ -37,6 +37,17 @@ _BEHIND_HEX = "g"
 """Sorts behind every digit of an id."""
 
 
+def load_needed(
+    found: Found, *, job: str | None = None, trace: str | None = None, lean: bool = False
+) -> Ingested | None:
+    """Read of a large table what has to do with a job or trace, else with `lean` what `load_lean` does.
+
+    None where all of what was found is to be read as it is.
+    """
+    some = None if job is None and trace is None else load_scope(found, job=job, trace=trace)
+    return load_lean(found) if some is None and lean else some
+
+
 def load_scope(found: Found, *, job: str | None = None, trace: str | None = None) -> Ingested | None:
     """Read of a large table what has to do with one job or one trace, as commands name them.
 

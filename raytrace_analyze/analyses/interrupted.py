@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from raytrace_analyze.path.outcome import STOPPED
+from raytrace_analyze.path.outcome import STOPPED, error_name
 
 
 def reopened(spans: pl.DataFrame) -> pl.DataFrame:
@@ -14,11 +14,10 @@ def reopened(spans: pl.DataFrame) -> pl.DataFrame:
     category = pl.col("category").cast(pl.String)
     own = spans.filter(category.is_in(["wait", "submit"]), pl.col("task_id").is_null())
     last = own.sort("start", "end", nulls_last=True).group_by("session", "job_id", maintain_order=True).last()
-    why = pl.col("status_message").str.extract(r"^(\w+)")
     stopped = last.filter(
         category == "wait",
         pl.col("status").cast(pl.String) == "ERROR",
-        why.is_in(STOPPED),
+        error_name().is_in(STOPPED),
         pl.col("end").is_not_null(),
     )
     if stopped.is_empty():

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from raytrace_analyze.path.outcome import error_name
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -27,7 +29,7 @@ def tried_in_vain(runs: pl.DataFrame, attempts: pl.DataFrame) -> Iterator[tuple[
     tried = pl.concat([runs.select(columns), attempts.select(columns)])
     waiting = pl.col("end").is_null() & pl.col("state_running").is_null()
     has_failed = pl.col("end").is_not_null() & (pl.col("status").cast(pl.String) == "ERROR")
-    told = pl.coalesce("error_type", pl.col("status_message").str.extract(r"^(\w+)"), pl.lit("an error"))
+    told = pl.coalesce("error_type", error_name(), pl.lit("an error"))
     tasks = (
         tried.sort("attempt", nulls_last=False)
         .group_by("session", "task_id", maintain_order=True)

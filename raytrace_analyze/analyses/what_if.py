@@ -192,13 +192,11 @@ def _rank(job: Job, unchanged: Replay) -> pl.DataFrame:
                 "predicted_least_ns": least,
                 "saturating_speedup": saturating,
                 "next_critical": then,
-                "is_rays": None,
             }
         )
-    is_rays = is_without_program(pl.col("function"))
     return (
         pl.DataFrame(rows_of, schema=RANKING)
-        .with_columns(is_rays=is_rays)
+        .with_columns(is_rays=is_without_program(pl.col("function")))
         .sort("is_rays", "saved_2x_ns", "saved_most_ns", "function", descending=[False, True, True, False])
     )
 

@@ -42,12 +42,10 @@ def load_given(
     def read(files: Sequence[Path]) -> "Ingested":
         found = find(files)
         some = None
-        if job is not None or trace is not None or lean:
-            from raytrace_analyze.large_tables import load_lean, load_scope
-        if job is not None or trace is not None:
-            some = load_scope(found, job=job, trace=trace)
-        if some is None and lean:
-            some = load_lean(found)
+        if found.is_one_table:
+            from raytrace_analyze.large_tables import load_needed
+
+            some = load_needed(found, job=job, trace=trace, lean=lean)
         return load_found(found, progress=progress) if some is None else some
 
     return read_given(paths, read)

@@ -98,6 +98,11 @@ def _is_meant() -> pl.Expr:
     return (is_exit | is_answer).fill_null(False)
 
 
+def error_name() -> pl.Expr:
+    """Read the class of the error from the message of a span that failed; null where there is none."""
+    return pl.col("status_message").str.extract(r"^(\w+)")
+
+
 def endings() -> pl.Expr:
     """Name how each failed attempt ended (`Ending`), null for others."""
     type_ = pl.col("error_type")
@@ -145,7 +150,7 @@ def _stopped(spans: pl.DataFrame, drivers: pl.DataFrame) -> str | None:
     own = spans.filter(
         pl.col("task_id").is_null(),
         pl.col("status") == "ERROR",
-        pl.col("status_message").str.extract(r"^(\w+)").is_in(STOPPED),
+        error_name().is_in(STOPPED),
         (pl.lit(last) - pl.col("end")).dt.total_nanoseconds() < _AT_ONCE_NS,
     )
     waits = own.filter(pl.col("category").cast(pl.String) == "wait").sort("end")

@@ -7,7 +7,6 @@ asked about together.
 from dataclasses import dataclass, fields
 
 import numpy as np
-import polars as pl
 
 from raytrace_analyze.attributes import AWAITED_TASK_IDS
 from raytrace_analyze.path.open_spans import find_open_spans
@@ -112,9 +111,12 @@ class Stepper:
         self._is_wait = np.concatenate([runs.is_wait, roots])
         self._is_run = np.concatenate([self.structure.is_run, roots])
         self._is_submit = np.concatenate([self.structure.is_submit, roots])
-        asks = pl.col("attributes").str.contains(AWAITED_TASK_IDS, literal=True)
-        spans = self.structure.spans.select("status", lacks=asks & (pl.col("ready_task_ids").list.len() == 0))
-        self._got_nothing = runs.is_wait & flags(spans.get_column("lacks"))
+        spans = self.structure.spans
+        # Few waits come back with nothing, and looking through attributes takes long.
+        self._got_nothing = flags(spans.get_column("ready_task_ids").list.len() == 0)
+        empty = np.flatnonzero(self._got_nothing)
+        asks = spans.get_column("attributes").gather(empty).str.contains(AWAITED_TASK_IDS, literal=True)
+        self._got_nothing[empty] = flags(asks)
         self._has_failed = flags(spans.get_column("status") == "ERROR")
 
     def take(self, row: RowIds, time: Nanos, barred: Flags | None = None) -> Hops:

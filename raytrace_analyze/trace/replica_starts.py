@@ -36,9 +36,11 @@ def find_replica_starts(structure: Structure, run: RowIds, flow: RowIds) -> Star
     """
     function = structure.spans.get_column("function")
     asked = np.flatnonzero(flags(function.gather(run).str.contains(_ASKS)))
+    if asked.size == 0:  # Serve is not there
+        return Starts(asked, asked, asked)
     ready = np.flatnonzero(structure.is_run & flags(function.str.contains(_READY)) & ~structure.in_flight)
-    if asked.size == 0 or ready.size == 0:
-        return Starts(asked[:0], asked[:0], ready[:0])
+    if ready.size == 0:
+        return Starts(ready, ready, ready)
     start, end = structure.start[run[asked]], structure.end[run[asked]]
     session = structure.spans.get_column("session").fill_null("").rank("dense").to_numpy().astype(np.int64)
     sessions = int(session.max()) + 1
