@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -26,9 +26,10 @@ from raytrace_analyze.table.events.in_rows import has_row_events, read_row_event
 from raytrace_analyze.table.events.spans import spans_of_events, split_by_hook
 from raytrace_analyze.table.events.task_events import events_path, merge_events, read_event_table
 from raytrace_analyze.table.totals import count_up
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Ingested:
     """What `load` found."""
 
@@ -51,7 +52,7 @@ class Ingested:
         return task_events_of(self.spans)
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """What there is to read among some paths."""
 

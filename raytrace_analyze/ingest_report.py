@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
@@ -14,9 +13,10 @@ from raytrace_analyze.table.kept_problems import kept_problems
 from raytrace_analyze.table.losses import lost_spans
 from raytrace_analyze.table.totals import Totals
 from raytrace_analyze.units import count_text
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class IngestReport:
     """What was read, skipped, lost and noticed on the way to a span table."""
 

@@ -6,7 +6,6 @@ what was waited for; else with its job, from which that is inferred.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -18,6 +17,7 @@ from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.assemble import checked_table
 from raytrace_analyze.table.components import connected
 from raytrace_analyze.trace.scopes import find_job, number_scopes
+from raytrace_analyze.values import frozen
 
 LARGE_ROWS = 200_000
 """Smaller tables are read whole: that takes no longer than a moment."""
@@ -90,7 +90,7 @@ def _read_of(found: Found, least_rows: int, read: Callable[[pl.LazyFrame], pl.Da
         return None  # reading all of it tells what is wrong
 
 
-@dataclass(frozen=True)
+@frozen
 class Apart:
     """Sessions of a table that have no trace in common with any other: nothing in them is told from others."""
 

@@ -1,7 +1,7 @@
 """What `merge` does: span files to one table, in memory or, where they are larger than that, by way of the disk."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from raytrace_analyze.spilled.ordered import Ordered, Ordering
 from raytrace_analyze.spilled.scattered import Scattered
 from raytrace_analyze.spilled.stored import putting_aside
 from raytrace_analyze.table.assemble import write_table, write_table_parts
+from raytrace_analyze.values import frozen
 
 LARGEST_BYTES = 4 << 30
 """What is expected to take more memory than this is put together on disk, even where there is more memory."""
@@ -37,7 +38,7 @@ DECODED_SHARE = 0.5
 """The share of putting a table together from buckets that decoding takes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LargeIngested:
     """What was put together outside of memory: there as long as the folder, or the cluster, that it lies on."""
 

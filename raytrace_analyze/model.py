@@ -1,11 +1,13 @@
 """The small value types that the layers hand to each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
 import polars as pl
+
+from raytrace_analyze.values import frozen
 
 Progress = Callable[[float], None]
 """Is told again and again which share (0 to 1) of a long piece of work is done."""
@@ -21,7 +23,7 @@ class Compression(StrEnum):
     """A file in a zip archive, unpacked or not."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Head:
     """The start of a file that is looked into, to tell what it holds."""
 
@@ -32,7 +34,7 @@ class Head:
     """Whether the user named this very file, so that an error in it is theirs to mend."""
 
 
-@dataclass(frozen=True)
+@frozen
 class InputFile:
     """A file that holds spans, found by its content."""
 
@@ -70,7 +72,7 @@ class ProblemKind(StrEnum):
     """Task attempts that Ray's head had dropped before the hook could save what it knew of them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """Something that was wrong with the input."""
 
@@ -95,7 +97,7 @@ class Problem:
         return self.is_damage or self.kind is ProblemKind.BACKWARDS
 
 
-@dataclass(frozen=True)
+@frozen
 class Decoded:
     """What one file (or one stretch of a large one) gave."""
 
@@ -104,7 +106,7 @@ class Decoded:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Discovery:
     """What a walk over the given paths found."""
 

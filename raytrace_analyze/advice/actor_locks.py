@@ -1,7 +1,6 @@
 """Locks that actors keep: calls that take one wait until another call gives it back, or are made until they get it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_stretches, wait_for_nothing
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.trace.questions import find_answers
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import actors as words
 
@@ -60,7 +60,7 @@ def _waiting(facts: Facts) -> Iterator[Candidate]:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class _Tries:
     """The calls with which a flow asked for a lock in vain, and the one that gave the lock back to it."""
 

@@ -1,7 +1,6 @@
 """Advice on a job: the patterns that cost it time, each with what mending it would save."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.table.lineage import flags
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import notes
 
@@ -89,7 +89,7 @@ can be changed so. `reference` and `url` are the page of Ray's documentation. `s
 most first."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Advice:
     """What could be done about a job's time."""
 
@@ -190,7 +190,7 @@ def _of_the_program(candidates: list[Candidate]) -> list[Candidate]:
     return [each for each, is_own in pairs if not is_own or each.pattern is Pattern.COLD_WORKERS]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Weighed:
     """A candidate, with what it costs and what mending it would save."""
 

@@ -1,6 +1,5 @@
 """What all patterns look at: a job's constraints, its waits and submissions in order, and why its runs waited."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -25,13 +24,14 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Cause
 
 FEWEST_ROUNDS = 3
 """From how many waits at one place on there is a loop."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Loop:
     """The waits of one flow of control at one place of the program, at least `FEWEST_ROUNDS`."""
 
@@ -45,7 +45,7 @@ class Loop:
     """By wait: the runs whose results it came back with."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Facts:
     """A job to be advised on. Rows are positions in the span table; times are ns since the epoch."""
 

@@ -1,7 +1,6 @@
 """Tasks that hold CPUs without using them, use more than they asked for, or wait for one lock."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ from raytrace_analyze.attributes import PROCESS_CPU_NS, UNIT, told
 from raytrace_analyze.replay.rewrite import ask_for_cpus
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.samples import FOR_OWN_THREADS, Sampled, cpu_ns, read_samples
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as words
 
@@ -29,7 +29,7 @@ _NOT_MUCH = 0.03
 _FEWEST = 2
 
 
-@dataclass(frozen=True)
+@frozen
 class _Place:
     """Where the runs of a function are idle longest, all together."""
 

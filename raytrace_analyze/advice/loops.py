@@ -1,7 +1,6 @@
 """Loops that wait before they submit what could run meanwhile: one task after another, or too few at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from raytrace_analyze.advice.program.use import Use
 from raytrace_analyze.replay.rewrite import submit_earlier, take_turns_of
 from raytrace_analyze.span_names import WAIT
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import waits as words
 
@@ -22,7 +22,7 @@ _BY_RAY = "__ray_"
 _NEVER = (Use.NEEDED, Use.PASSED_ON)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Move:
     """What one loop could submit sooner."""
 

@@ -1,7 +1,6 @@
 """The driver's own time on the critical path: what it works, and what it is idle in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -15,6 +14,7 @@ from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.samples import is_for_others
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words
 
@@ -25,7 +25,7 @@ _MOMENT_NS = 1_000_000
 """What takes no longer does not part one time that the driver is idle from the next."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Own:
     """The driver's own stretches, told apart."""
 

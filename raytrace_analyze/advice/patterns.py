@@ -1,16 +1,15 @@
 """The patterns that cost time, and the page of Ray's documentation that each belongs to."""
 
-from dataclasses import dataclass
-
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice.words import Words
 
 _DOCS = "https://docs.ray.io/en/latest/ray-core"
 
 
-@dataclass(frozen=True)
+@frozen
 class Reference:
     """A page of Ray's documentation."""
 
@@ -73,7 +72,7 @@ REFERENCES = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Candidate:
     """A pattern found in a job, before it is known what mending it would save."""
 

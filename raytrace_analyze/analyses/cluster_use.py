@@ -1,7 +1,5 @@
 """What the cluster did while a job ran: tasks running and waiting, slots in use, and why slots were idle."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -17,6 +15,7 @@ from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import Nanos
 from raytrace_analyze.units import duration_text, share_text
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Cause
 
 Levels = npt.NDArray[np.float64]
@@ -47,7 +46,7 @@ IDLE = pl.Schema({"cause": pl.String, "slot_ns": pl.Int64, "share": pl.Float64})
 there was no task), the slot time, and its share of all slot time of the job (0 to 1)."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class ClusterUse(Shown):
     """How much of the cluster a job used."""
 
@@ -124,7 +123,7 @@ def use_of(job: Job, bins: int = BINS) -> ClusterUse:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class _Level:
     """How many (weighted) intervals are open, as steps over time."""
 

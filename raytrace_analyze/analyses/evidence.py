@@ -1,7 +1,7 @@
 """What a table's figures rest on: how much of the record is missing, damaged or not written at all."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import polars as pl
@@ -13,11 +13,12 @@ from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.prepared import PreparedTrace, Trace
 from raytrace_analyze.table.events.attempts import only_attempts, only_spans
 from raytrace_analyze.table.lineage import parent_rows
+from raytrace_analyze.values import frozen
 
 _MOST_NAMES = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Evidence:
     """How complete a record is. Counts are of spans unless they say otherwise; names are sorted, 20 at most."""
 

@@ -1,7 +1,6 @@
 """What had not ended, and who waits for whom in it: circles, and the one that everybody waits for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import networkx as nx
 import polars as pl
@@ -12,6 +11,7 @@ from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import count_text
+from raytrace_analyze.values import frozen
 
 WAITS = pl.Schema(
     {
@@ -39,7 +39,7 @@ MOST_CIRCLES = 20
 """How many circles are told; more say nothing new."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Blocker:
     """Something that others wait for and that waits for nothing known itself."""
 
@@ -63,7 +63,7 @@ class Blocker:
     """Of a task that never started: it is to run in a placement group of which no task has started."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class Hang(Shown):
     """Who waited for whom when the record ends."""
 

@@ -1,15 +1,16 @@
 """Who holds a lock that an actor keeps: it took it with a call, and has not given it back with another."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+
+from raytrace_analyze.values import frozen
 
 _TAKING = (".acquire", ".__enter__")
 """How what takes a lock, a semaphore or a condition is called, in any library; the latter is that of `with lock:`."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Held:
     """Who took a lock last and did not give it back."""
 

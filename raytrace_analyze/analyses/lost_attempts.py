@@ -1,7 +1,6 @@
 """The steps of attempts that left no span, as Ray's task events tell them: killed, never started, queued still."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,12 @@ import polars as pl
 from raytrace_analyze.analyses.story_steps import ABOUT
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import EVENT_TIMES
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Cause, Source
 from raytrace_analyze.wording import task_steps
 
 
-@dataclass(frozen=True)
+@frozen
 class LostAttempt:
     """An attempt without a span; times are ns since the epoch."""
 

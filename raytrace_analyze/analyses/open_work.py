@@ -21,12 +21,13 @@ from raytrace_analyze.attributes import (
 )
 from raytrace_analyze.span_names import KILL
 from raytrace_analyze.trace.scopes import find_job, number_scopes
+from raytrace_analyze.values import frozen
 
 WAITER = "waiter"
 RUNS, WAITS, PENDING = "runs", "waits", "pending"
 
 
-@dataclass(frozen=True)
+@frozen
 class Edge:
     """One who waits, and what for."""
 

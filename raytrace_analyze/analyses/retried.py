@@ -1,14 +1,14 @@
 """Tasks that were tried in vain, and wait to be tried again when the record ends."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import polars as pl
 
 from raytrace_analyze.path.outcome import error_name
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Tried:
     """How often a task was tried in vain, and with what the last attempt failed."""
 

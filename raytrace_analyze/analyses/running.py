@@ -1,7 +1,5 @@
 """What runs when the record ends: every run and driver that had not ended, since when, and what it is in."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -10,6 +8,7 @@ from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import Flags, RowIds
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import ScopeKind
 
 RUNNING = pl.Schema(
@@ -29,7 +28,7 @@ RUNNING = pl.Schema(
 `within` is the innermost open span in it, such as `ray.get`, null for none. Times are ns since the epoch."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Running:
     """A job as far as its record goes."""
 

@@ -1,6 +1,6 @@
 """The story of one task: submitted by whom, waited for what in turn, ran where, and who waited for it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,12 @@ from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import find_job, find_runs
 from raytrace_analyze.units import duration_text
+from raytrace_analyze.values import frozen
 from raytrace_analyze.wording import task_steps
 from raytrace_analyze.wording.clocks import clock_notes
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class TaskStory(Shown):
     """What happened to one task, from its submit to whoever got its result."""
 

@@ -1,7 +1,5 @@
 """A job or a trace as a tree: every span below its parent, in order of time, and how much of it is on the path."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -11,6 +9,7 @@ from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import find_job, find_trace, number_scopes
+from raytrace_analyze.values import frozen
 
 TREE = pl.Schema(
     {
@@ -34,7 +33,7 @@ for a root. Times are ns since the epoch; `end_ns` and `duration_ns` are null fo
 how much of the critical path lies in the span itself, 0 off the path."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TraceTree:
     """A scope as a tree of spans."""
 

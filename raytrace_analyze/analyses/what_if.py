@@ -3,7 +3,6 @@
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -18,6 +17,7 @@ from raytrace_analyze.replay.forward import Replay, as_observed, replay
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import duration_text
+from raytrace_analyze.values import frozen
 
 _SPEEDS = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, math.inf)
 _ALL_OF_IT = 0.98
@@ -44,7 +44,7 @@ RANKING = pl.Schema(
 """Columns of `WhatIf.functions`; see `what_if`."""
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class WhatIf(Shown):
     """A job as it would be after a change."""
 

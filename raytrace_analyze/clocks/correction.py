@@ -8,7 +8,6 @@ Where they are not, no shift can be known, and nothing is changed.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -22,6 +21,7 @@ from raytrace_analyze.schema import EVENT_TIMES, FROM_EVENTS, STAMPED_BY_SUBMITT
 from raytrace_analyze.table.components import connected
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, parent_rows
 from raytrace_analyze.trace.span_arrays import Structure, build_structure, with_times
+from raytrace_analyze.values import frozen
 from raytrace_analyze.wording.clocks import impossible_order, whose
 
 OFFSETS = pl.Schema(
@@ -176,7 +176,7 @@ def _related(pairs: pl.DataFrame) -> Iterator[tuple[RowIds, pl.DataFrame]]:
         yield groups[int(number[0])], among
 
 
-@dataclass(frozen=True)
+@frozen
 class _Clocks:
     """What is found of each host; arrays by number of host, ns."""
 

@@ -4,17 +4,16 @@ A matrix holds one such statement an element: `most[i, j]` is the most that `x[i
 is said. Unknowns come in order of importance: where they contradict each other, the later one is left out.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.values import frozen
 
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@frozen
 class Closed:
     """A system without contradictions, and all that follows from it."""
 

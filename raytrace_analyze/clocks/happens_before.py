@@ -6,8 +6,6 @@ Only what is sure counts: of several attempts the one that gave the result; of a
 it runs, and of a run whose end is not known or not its own word, the start.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -15,6 +13,7 @@ from raytrace_analyze.span_names import NEXT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.numbering import number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Precedence
 
 RELATIONS = tuple(Precedence)
@@ -26,7 +25,7 @@ _RUN_OUT = "GetTimeoutError"
 """What is ready when a wait runs out of time is asked only after its end."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Pairs:
     """Two events each, the first of which must come before the second; parallel arrays."""
 

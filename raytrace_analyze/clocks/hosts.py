@@ -1,20 +1,19 @@
 """Whose clock timed which span: hosts, and processes whose times cannot be by their host's clock."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.clocks.happens_before import must_precede
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 _UNIT = ("session", "host", "pid")
 _AT_MOST = 1000
 """So many processes of a host get a clock of their own at most."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Hosts:
     """The hosts of a table, numbered by session and, within it, by importance: the driver's, then by spans."""
 

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 
 from raytrace_analyze.cluster import node as on_node
 from raytrace_analyze.cluster.destination import PARTS, TABLE, Destination
 from raytrace_analyze.cluster.node import FileState, Listing, Part
 from raytrace_analyze.cluster.ray_cluster import Failed, Node, call_on, nodes
 from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.values import frozen
 
 _TABLE_END, _LIST_END = ".parquet", ".json"
 _GONE = "it has left the cluster; what lay on it was not collected"
 
 
-@dataclass(frozen=True)
+@frozen
 class NodeReport:
     """What a node gave."""
 
@@ -36,7 +37,7 @@ class NodeReport:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Collected:
     """What one round of collecting did."""
 

@@ -1,12 +1,12 @@
 """Where collected spans go: a folder of this machine, or a URL of storage that all nodes reach."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.output import whole_file
+from raytrace_analyze.values import frozen
 
 TABLE = "spans.parquet"
 PARTS = "parts"
@@ -32,7 +32,7 @@ class Destination(Protocol):
         """Give what a user would call the file."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LocalFolder:
     """A folder of this machine."""
 
@@ -63,7 +63,7 @@ class LocalFolder:
         return str(self.folder / name)
 
 
-@dataclass(frozen=True)
+@frozen
 class Storage:
     """A URL that fsspec knows: s3://, gs://, hdfs:// ..."""
 

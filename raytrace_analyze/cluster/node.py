@@ -12,6 +12,7 @@ from pathlib import Path
 
 from raytrace_analyze.cluster.destination import Destination
 from raytrace_analyze.model import Problem
+from raytrace_analyze.values import frozen
 
 HOOK_PLACES = ("raytrace-{uid}", "spans", "spans_file*.json")
 """Where hooks leave their files in the temporary folder: ours, Ray's own, the documentation's."""
@@ -28,7 +29,7 @@ class FileState:
     """The same on all nodes that share a disk, so that a file on it is read once."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Listing:
     """The span files of a node."""
 
@@ -37,7 +38,7 @@ class Listing:
     """Folders and files that may not be opened."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """The spans of a node, merged."""
 

@@ -6,7 +6,6 @@ the paths of a large one are found by several tasks, each of which reads all of 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +24,14 @@ from raytrace_analyze.prepared import NO_SPANS, prepare
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.totals import Totals, added_up, count_up
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Scopes
 
 _ROWS = 1_000_000
 """How many rows a session has for each task that finds some of its paths."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Question:
     """What is asked of the paths, as `path.aggregate.aggregate_paths` is asked."""
 
@@ -42,7 +42,7 @@ class Question:
     clock_correct: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """What holds the paths of a table, and what that rests on."""
 

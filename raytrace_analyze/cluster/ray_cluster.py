@@ -12,6 +12,7 @@ from typing import Any
 
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.ray_programs.reachable import check_reachable
+from raytrace_analyze.values import frozen
 
 _NEEDED = ("polars", "numpy", "msgspec", "zstandard")
 """What reading span files needs of a node, apart from this package, which travels with the call."""
@@ -30,7 +31,7 @@ class Node:
     is_alive: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Failed:
     """A call that gave nothing, as its node has died or cannot run it."""
 

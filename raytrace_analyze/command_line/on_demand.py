@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pkgutil import get_data
@@ -10,11 +9,13 @@ from typing import Any
 
 import typer
 
+from raytrace_analyze.values import frozen
+
 _ROOM = "raytrace_analyze.commands"
 _DOCSTRING = r'^def {}\(.*?\) -> None:\n    """(.*?)"""'
 
 
-@dataclass(frozen=True)
+@frozen
 class Command:
     """What is known of a command before it is loaded."""
 

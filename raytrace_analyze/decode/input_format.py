@@ -1,18 +1,18 @@
 """What an input format is: how a file of it is recognised, and how it is decoded."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import polars as pl
 
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch
 from raytrace_analyze.model import Decoded, Head, InputFile, Problem
+from raytrace_analyze.values import frozen
 
 ReadTaskEvents = Callable[[InputFile], tuple[pl.DataFrame, tuple[Problem, ...]]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Parts:
     """How a large file that is not packed is decoded by several processes."""
 
@@ -22,7 +22,7 @@ class Parts:
     """Give the records from one such byte offset to another (None: to the end), and note what is wrong there."""
 
 
-@dataclass(frozen=True)
+@frozen
 class InputFormat:
     """One kind of file that `merge` reads. A module of `decode/` states it as `FORMAT`; `decode.formats` lists all.
 

@@ -1,13 +1,14 @@
 """What was looked at, how it is, and the facts that a view makes sentences of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from raytrace_analyze.diagnosis.checks import Check, Level
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """One thing that was looked at."""
 
@@ -17,7 +18,7 @@ class Finding:
     """Texts, numbers and lists of texts, by name; which ones depends on the check."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Diagnosis:
     """All findings, in the order in which they were looked at."""
 

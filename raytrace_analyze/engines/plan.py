@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from raytrace_analyze.decode import decode_file, decode_part, decode_small_files, format_of
 from raytrace_analyze.decode.input_format import Parts
 from raytrace_analyze.files.streams import UTF_8, open_regular
 from raytrace_analyze.model import Compression, Decoded, InputFile
+from raytrace_analyze.values import frozen
 
 SMALL_BYTES = 1 << 20
 """Files up to this size are decoded several at a time."""
@@ -21,7 +21,7 @@ PART_BYTES = 32 << 20
 _WINDOW_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Task:
     """What one worker does at a time: several small files, one file, or a part of one."""
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any, BinaryIO
 
@@ -11,6 +11,7 @@ import polars as pl
 from raytrace_analyze.attributes import json_of
 from raytrace_analyze.exports.skeleton import Skeleton, skeleton_of
 from raytrace_analyze.model import Progress
+from raytrace_analyze.values import frozen
 
 _ROWS = 1 << 13
 """How many rows are Python objects at a time."""
@@ -23,7 +24,7 @@ def _say_nothing() -> None:
     pass
 
 
-@dataclass(frozen=True)
+@frozen
 class Selection:
     """The spans to export, a part of them at a time, and the path through the scope that they are from."""
 
@@ -100,7 +101,7 @@ class Selection:
         return frozenset(self.segments.select("trace_id", "span_id").drop_nulls().iter_rows())
 
 
-@dataclass(frozen=True)
+@frozen
 class OutputFormat:
     """One kind of file that `export` writes. A module states it as `FORMAT`; `exports.formats` lists all."""
 

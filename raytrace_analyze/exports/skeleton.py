@@ -1,18 +1,18 @@
 """What an export has to know of all spans at once, in some 60 bytes a span: where they lie, and what they lie in."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from raytrace_analyze.schema import PROCESS
+from raytrace_analyze.values import frozen
 
 _KEY = ("trace_id", "span_id")
 
 
-@dataclass(frozen=True)
+@frozen
 class Skeleton:
     """Spans without what fills them."""
 

@@ -1,15 +1,14 @@
 """The spans as stacks of names with the time that each spent in itself, summed up: what flame graphs are made of."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.exports.skeleton import parent_rows
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Stacks:
     """A tree of names; a stack is a node with all above it."""
 

@@ -25,6 +25,7 @@ from raytrace_analyze.prepared import prepare
 from raytrace_analyze.schema import FROM_EVENTS, TABLE
 from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.trace.scopes import find_job, find_trace, number_scopes
+from raytrace_analyze.values import frozen
 
 _SLICE = 1 << 16
 """How many rows are in memory at a time, beside the row group of the file that they are from."""
@@ -35,7 +36,7 @@ _ANALYSED_BYTES = 2500
 _OF_SCOPES = ("trace_id", "session", "job_id", "start")
 
 
-@dataclass(frozen=True)
+@frozen
 class Filters:
     """Which spans of a table to take; all hold at once. As in `select`."""
 
@@ -116,7 +117,7 @@ def select_from_file(
     return Selection(reader.parts, -(-height // _SLICE), known.segments, known.path_name, lies_by_trace=True)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Reader:
     path: Path
     filters: Filters

@@ -5,7 +5,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from raytrace_analyze.values import frozen
 
 _MAGIC = b"PK\x03\x04"
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -19,7 +20,7 @@ class BrokenArchive(Exception):
     """The archive, or a file in it, cannot be read on; all that could be had was given."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Member:
     """A file in an archive."""
 

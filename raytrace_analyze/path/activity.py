@@ -7,7 +7,6 @@ looked at, or after it was last, is told by its neighbour where the thread had n
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -15,13 +14,14 @@ import numpy as np
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.samples import SAMPLED_FROM_NS, UNSEEN_NS, Place, Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity
 
 ACTIVITIES = tuple(Activity)
 """An activity's number in arrays is its position here; -1 is none: a segment that is no own time."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Stretches:
     """The own time of some segments told apart: parallel arrays, segment by segment, oldest first; they tile it."""
 

@@ -1,7 +1,6 @@
 """What holds the critical paths of many jobs or traces: sums over all of them, and what differs in the slowest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -13,12 +12,13 @@ from raytrace_analyze.path.all_scopes import some_paths_of
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.scopes import read_scopes
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, Scopes, column_of
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
 
 
-@dataclass(frozen=True)
+@frozen
 class Aggregates:
     """The critical paths of many scopes, summed up."""
 
@@ -34,7 +34,7 @@ class Aggregates:
     """The shortest makespan in the tail."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ScopeTimes:
     """The time on the critical path of each of some scopes."""
 

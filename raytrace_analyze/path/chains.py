@@ -7,13 +7,13 @@ a long one seldom, and about no span more than once.
 """
 
 from array import array
-from dataclasses import dataclass
 
 import numpy as np
 
 from raytrace_analyze.path.step import FETCH, Stepper, Visited
 from raytrace_analyze.path.via import code
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Via
 
 _CHUNK = 1 << 18
@@ -25,7 +25,7 @@ _UNKNOWN = -4
 """In place of twice a number."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Paths:
     """The states of many walks: parallel arrays, scope by scope, each from its start to its end."""
 

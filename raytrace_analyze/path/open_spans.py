@@ -4,8 +4,6 @@ A generator gives an item, or a handler its answer, from within a span of its ow
 Serve): what went before is in there.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.table.lineage import Nanos, RowIds
@@ -13,9 +11,10 @@ from raytrace_analyze.trace.asof import latest_until
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class OpenSpans:
     """Finds the nested spans that were open at some times."""
 

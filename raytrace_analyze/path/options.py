@@ -1,16 +1,15 @@
 """How critical paths are found: the options that every analysis of them shares."""
 
-from dataclasses import dataclass
-
 from raytrace_analyze.choices import choose
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Queues
 
 SLOT_WITHIN_NS = 100_000_000
 """How soon after another run on its worker a task must start for that run to have held its slot."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PathOptions:
     """How to walk; see `critical_path`. Whether clocks are corrected belongs to the prepared trace."""
 

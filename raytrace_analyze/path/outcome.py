@@ -1,12 +1,13 @@
 """How a scope ended: whether it failed, and where the error came from."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from raytrace_analyze.attributes import AWAITED_TASK_IDS, CANCELLED, TIMED_OUT, json_of, told
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Ending, Outcome
 
 _DEEPEST = 1_000
@@ -35,7 +36,7 @@ _QUEUE_SAYS = r"^(RayTaskError\()?_?(queue\.)?(Empty|Full)\b"
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@frozen
 class Failure:
     """An attempt that failed, and why."""
 
@@ -50,7 +51,7 @@ class Failure:
     """`file:line` of the program where it was raised, as far as that is recorded."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ended:
     """How a scope ended."""
 

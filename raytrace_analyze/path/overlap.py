@@ -4,8 +4,6 @@ Some tracers' spans end a moment after the next one has begun. Taken literally t
 the later one is on the path.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.errors import UsageError
@@ -14,9 +12,10 @@ from raytrace_analyze.trace.asof import latest_until
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed, group_by_time
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Overlaps:
     """Finds, when the walk is back in spans at some times, the children that ended a moment later."""
 

@@ -1,7 +1,5 @@
 """Where runs came from, for many at once: the part of the walk's rules that says whose end let a run start."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
@@ -13,10 +11,11 @@ from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Queues, Via
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """Runs that explain why others started when they did: rows (-1: none), and how."""
 
@@ -39,7 +38,7 @@ class Found:
         self.put(chosen[later], row[later], via, end[row[later]])
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """Questions: whose end in (since, until] let these runs start? Parallel arrays."""
 

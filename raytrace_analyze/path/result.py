@@ -1,7 +1,7 @@
 """The critical path as a result: its segments as a DataFrame, its scope, its sums."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from raytrace_analyze.shown import Shown, notebook
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.actor_labels import LABELS, actor_labels
 from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, ScopeKind, column_of
 
 SEGMENTS = pl.Schema(
@@ -58,7 +59,7 @@ def _no_rows() -> RowIds:
     return np.empty(0, dtype=np.int64)
 
 
-@dataclass(frozen=True)
+@frozen
 class Scope:
     """What was analysed."""
 
@@ -80,7 +81,7 @@ class Scope:
         return self.name or f"{self.kind} {self.id}"
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class CriticalPath(Shown):
     """The chain that decided how long a scope took."""
 

@@ -1,7 +1,7 @@
 """The segments of many paths as arrays, and as a DataFrame."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,11 @@ from raytrace_analyze.queueing.split import split_waits
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Source, Via
 
 
-@dataclass(frozen=True)
+@frozen
 class Segments:
     """Segments of paths: parallel arrays, scope by scope, in each the oldest first. Times are ns since the epoch."""
 

@@ -4,7 +4,7 @@ A state is a span and a time. What follows it does not depend on how it was reac
 asked about together.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.joins import joins
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting, find_waiting
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Category, Via
 
 CATEGORIES = tuple(Category)
@@ -29,7 +30,7 @@ CATEGORIES = tuple(Category)
 SELF, _SUBMIT, QUEUE, WAIT, FETCH = range(5)
 
 
-@dataclass(frozen=True)
+@frozen
 class Visited:
     """What states book: parallel arrays, one element a state. Times are ns since the epoch."""
 
@@ -67,7 +68,7 @@ class Visited:
         return whole
 
 
-@dataclass(frozen=True)
+@frozen
 class Hops(Visited):
     """What states book and lead to."""
 

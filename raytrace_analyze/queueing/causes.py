@@ -1,12 +1,11 @@
 """Why a run can have waited before it started: the causes, and questions and answers about them as arrays."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Category, Cause
 
 CAUSES = tuple(Cause)
@@ -23,7 +22,7 @@ def is_cold() -> pl.Expr:
     return (pl.col("category") == Category.QUEUE) & pl.col("cause").is_in([*map(str, COLD), str(Cause.SLOT_START)])
 
 
-@dataclass(frozen=True)
+@frozen
 class QueueIntervals:
     """Questions: why did these runs wait, from when until when? Parallel arrays."""
 
@@ -35,7 +34,7 @@ class QueueIntervals:
         return QueueIntervals(self.run[chosen], self.since[chosen], self.until[chosen])
 
 
-@dataclass(frozen=True)
+@frozen
 class CauseBound:
     """A rule's answer to each question: up to `time` it was `cause`, and `holder` (a run, or -1) ended it."""
 

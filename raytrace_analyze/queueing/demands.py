@@ -1,7 +1,5 @@
 """What runs demand of their nodes: CPUs, GPUs and other resources, in whole columns."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -10,11 +8,12 @@ from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 _DEFAULT_DEMAND = '{"CPU":1}'
 
 
-@dataclass(frozen=True)
+@frozen
 class Demands:
     """What runs of tasks, and actors, demand: parallel arrays, one element a run and resource, in order of the runs."""
 

@@ -1,7 +1,5 @@
 """Who held the slots of a node, and the turns of an actor: occupancy as steps over time, in whole columns."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -12,9 +10,10 @@ from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_a
 from raytrace_analyze.trace.groups import Timed, group_by_time, numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Occupancy:
     """How much of each place was taken over time, and what it can have held at most.
 
@@ -85,7 +84,7 @@ def occupancy(
     return Occupancy(capacity, steps, used, np.concatenate([owner, owner]))
 
 
-@dataclass(frozen=True)
+@frozen
 class NodeSlots:
     """The nodes' resources, and what each run demands of them."""
 

@@ -1,7 +1,6 @@
 """Why runs waited before they started: the queue of each, split by cause, and who held it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -10,6 +9,7 @@ from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueInt
 from raytrace_analyze.queueing.rules import UNKNOWN_FROM_NS, CauseRules
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Cause, Source
 
 QUEUE_PIECES = pl.Schema(
@@ -46,7 +46,7 @@ _CHUNK = 1 << 14
 """How many runs are looked at at a time: bounds the memory."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Pieces:
     """QueueIntervals split by cause: parallel arrays, those of one wait one after another, oldest first."""
 

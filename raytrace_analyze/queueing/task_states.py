@@ -1,16 +1,15 @@
 """Ray's task events of the runs: when each attempt reached which state, as arrays over the span table."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class States:
     """When each run's attempt reached which state; ns since the epoch, NEVER where that is not known."""
 

@@ -4,7 +4,7 @@ Such siblings overlap, which looks like threads. Often it is none: what a librar
 and what it does once that came, is recorded beside the wait.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Beside:
     """What nobody in a flow waits for: parallel arrays of rows."""
 

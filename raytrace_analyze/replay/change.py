@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,12 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import DRIVER, short_name
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.values import frozen
 
 _CHOICES = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """A change to a job; the default changes nothing."""
 

@@ -4,16 +4,15 @@ A nap is no work: it is scaled by nobody's speed. Where it is known for whose en
 however soon.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.replay.events import Events
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.naps import Naps
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Elastic:
     """Naps as parts of the stretches before events: parallel arrays but for `slept`."""
 

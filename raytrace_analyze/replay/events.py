@@ -8,7 +8,7 @@ innermost span there.
 Rows are positions in the arrays of `Scoped`: spans, then virtual roots.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.joins import joins
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting
+from raytrace_analyze.values import frozen
 
 START, END, FORK, JOIN, INFERRED_JOIN, SIGNAL = range(6)
 """Kinds of events: of a span's own flow its start and end; of another flow where a row is forked off or joined; where
@@ -28,7 +29,7 @@ a run is joined that nobody claims; where a run did what another span waited for
 _FAR = 1 << 40
 
 
-@dataclass(frozen=True)
+@frozen
 class Events:
     """All events of a scope, sorted by flow and, within it, in the order in which they came."""
 

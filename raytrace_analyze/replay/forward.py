@@ -4,8 +4,6 @@ Where slots do not matter, that is one pass over the constraints in an order in 
 do, who gets one depends on who was ready first in the changed job, so events are played in order of time.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.attributes import UNIT
@@ -13,12 +11,13 @@ from raytrace_analyze.replay.change import Change, stretches
 from raytrace_analyze.replay.graph import Graph, latest_source
 from raytrace_analyze.replay.schedule import Plan, play
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.values import frozen
 
 _ROUNDS = 4
 """How often naps are cut short where what they wait for is there sooner; each round is a pass of its own."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Replay:
     """A job after a change; times in ns since the epoch."""
 

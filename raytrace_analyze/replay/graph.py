@@ -6,7 +6,7 @@ events that it waits for, and its own lag after the last of them (fetching a res
 one that was observed; it is never negative.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from raytrace_analyze.replay.events import Events
 from raytrace_analyze.replay.lanes import Lanes
 from raytrace_analyze.replay.slot_model import Demand, SlotModel
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Graph:
     """Activities and what they wait for; times in ns since the epoch, activities numbered as their flows are."""
 

@@ -1,7 +1,7 @@
 """From a span table to the constraints of one of its jobs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,7 @@ from raytrace_analyze.replay.elastic import lay_naps
 from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.trace.naps import find_naps
 from raytrace_analyze.trace.scopes import find_job
+from raytrace_analyze.values import frozen
 from raytrace_analyze.wording.clocks import clock_notes
 from raytrace_analyze.wording.paths import longest_of_jobs, sleeps_for_something_outside
 
@@ -24,7 +25,7 @@ _NOTABLE = 0.05
 """From what part of the job's time on it is said that a function sleeps for something outside of Ray."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Cluster:
     """The CPUs of the cluster that a job ran on."""
 
@@ -39,7 +40,7 @@ class Cluster:
         return max(int(self.cpus - self.held_by_actors), 1)
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """A job that can be replayed."""
 

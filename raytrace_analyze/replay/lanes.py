@@ -5,14 +5,13 @@ faster one gets its turn sooner. As with slots, turns are given out as the job i
 what was observed, the order stays as it was.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Lanes:
     """Who waits for turns on actors: parallel arrays, one element a call, but where it says so."""
 

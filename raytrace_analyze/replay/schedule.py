@@ -1,7 +1,6 @@
 """Playing a job event by event, where runs wait for slots: who is ready first gets the next one that is free."""
 
 import heapq
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,13 +10,14 @@ from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.pool import Pool
 from raytrace_analyze.replay.slot_model import FREED, PAUSED, RELEASED, STARTED, SUBMITTED
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.values import frozen
 
 _NEVER = -1
 _Ticket = tuple[int, ...]
 """Who waits: when it became ready, what tells it from others of that time, and its activity."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """What is to be played: the constraints, how long everything takes, and how many slots there are."""
 

@@ -3,8 +3,6 @@
 Each is a span, a time in it, and the span that waits for that: a wait for its end, a run for its start.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
@@ -12,12 +10,13 @@ from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting
+from raytrace_analyze.values import frozen
 
 _ITEM_AFTER_NS = 1_000_000
 """From how long on a wait for a generator that still ran was held up by it, and did not just fetch what was there."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Signals:
     """Parallel arrays; rows are positions in the arrays of `Scoped`."""
 

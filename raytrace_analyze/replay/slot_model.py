@@ -4,14 +4,13 @@ A number of slots explains a job if every run that waited for one started right 
 numbers the one is taken that leaves the least of the time before runs unexplained.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import RESOURCES, UNIT, parse_cpus, told
 from raytrace_analyze.replay.pool import Pool
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.values import frozen
 
 SUBMITTED, FREED, RELEASED, PAUSED, STARTED = range(5)
 """What comes first of what happens at one time: a submit is over, a run ends, a result releases, a wait begins; and a
@@ -25,7 +24,7 @@ _AT_THE_TOP = 0.01
 """Else: of all runs that start, the least share that starts on the last free slot where slots are short."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Demand:
     """Who takes slots when: parallel arrays, one element a run that holds a slot."""
 
@@ -50,7 +49,7 @@ class Demand:
     """The event where that begins."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SlotModel:
     """What was found out; `None` in place of it where slots explain nothing."""
 

@@ -1,12 +1,11 @@
 """The spans that the timeline draws: all of a job, or of a large one the path, the slowest and the rest summed up."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.schema import FROM_EVENTS, PROCESS
+from raytrace_analyze.values import frozen
 
 MOST_DRAWN = 100_000
 """How many spans a page draws one by one."""
@@ -41,7 +40,7 @@ knows), `queue_cause` for what most of that, `spans` how many are summed up in t
 number from 1 on, `parent` a position in this frame (-1: none)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class DrawnSpans:
     """What the timeline draws."""
 

@@ -1,7 +1,5 @@
 """Everything that the page shows of one job, asked of the analyses; the page works out nothing itself."""
 
-from dataclasses import dataclass
-
 import polars as pl
 
 from raytrace_analyze.advice.analysis import Advice, advise_on
@@ -20,6 +18,7 @@ from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.job import read_job
 from raytrace_analyze.trace.scopes import ScopeKey
+from raytrace_analyze.values import frozen
 from raytrace_analyze.verdict.result import Summary
 from raytrace_analyze.verdict.summary import sum_up
 
@@ -27,7 +26,7 @@ MOST_REPLAYED = 200_000
 """Up to how many spans what-if and advice are worked out for the page: they replay the job many times."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ReportFacts:
     """What is known of a job."""
 

@@ -1,13 +1,13 @@
 """What the time on a path can be, in words, and the class that gives it its colour and pattern in the page."""
 
-from dataclasses import dataclass
 from typing import Any
 
+from raytrace_analyze.values import frozen
 from raytrace_analyze.views.words import CATEGORIES, CAUSES
 from raytrace_analyze.vocabulary import Activity, Category, Cause
 
 
-@dataclass(frozen=True)
+@frozen
 class Kind:
     """One kind of time."""
 

@@ -1,6 +1,5 @@
 """Results in a notebook: a piece of the page each, with the page's own colours and drawings."""
 
-from dataclasses import dataclass
 from functools import singledispatch
 from importlib.resources import files
 from os import PathLike
@@ -29,6 +28,7 @@ from raytrace_analyze.report.sections.functions import STATS_NEEDED, latency_tab
 from raytrace_analyze.report.sections.path import path_bar, path_functions
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import duration_text, offset_text
+from raytrace_analyze.values import frozen
 from raytrace_analyze.verdict.result import Summary
 from raytrace_analyze.views.diff_view import answer
 from raytrace_analyze.views.hang_view import blocked_text, circle_texts
@@ -38,7 +38,7 @@ _STYLES = ("colours.css", "charts.css", "notebook.css")
 _ROOT = ":root"
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class Plot(Shown):
     """A drawing that a notebook shows."""
 

@@ -1,7 +1,6 @@
 """From decoded spans in buckets to the finished table: as `table.assemble` does, a bucket of traces at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ from raytrace_analyze.table.parts import Parts, Told
 from raytrace_analyze.table.sessions import COLUMNS, Sessions, find_sessions, sessions_of
 from raytrace_analyze.table.surroundings import Surroundings, ToldByPart, find_surroundings, told_by
 from raytrace_analyze.table.totals import Totals, added_up, count_up
+from raytrace_analyze.values import frozen
 
 _TEXTS = ("attributes", "events", "links", "resource", "dependency_task_ids")
 """What takes most memory, and tells nothing of other spans, but for attributes in programs of Ray Data."""
@@ -37,7 +37,7 @@ _NOTICED = ("start", "end", "trace_id", "span_id", "name", "source")
 _SURROUNDINGS, _FINISHED = 0.3, 1.0
 
 
-@dataclass(frozen=True)
+@frozen
 class LargeTable:
     """A finished table that is not in memory."""
 

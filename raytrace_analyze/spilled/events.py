@@ -1,7 +1,6 @@
 """Ray's task events of a table that is in buckets: which run each belongs to."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -17,6 +16,7 @@ from raytrace_analyze.table.events.attempts import (
 from raytrace_analyze.table.events.rows import first_submits, rows_of_attempts, submits_of
 from raytrace_analyze.table.file_order import trace_keys
 from raytrace_analyze.table.parts import Told, distinct
+from raytrace_analyze.values import frozen
 
 
 class Spans(Protocol):
@@ -34,7 +34,7 @@ class ToldOfAlone(NamedTuple):
     """Of the traces of these submits; see `file_order`."""
 
 
-@dataclass(frozen=True)
+@frozen
 class EventsOfRuns:
     """Task events, which are in memory whole, and the runs that they are of."""
 

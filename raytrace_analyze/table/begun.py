@@ -1,7 +1,5 @@
 """Spans with all that their own traces tell: category, the task that a span is in, the job of a trace."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -10,6 +8,7 @@ from raytrace_analyze.span_names import DRIVER_SPAN, PUT
 from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, nearest_ancestor, parent_rows
 from raytrace_analyze.table.operators import name_operators
 from raytrace_analyze.table.served import relate_requests
+from raytrace_analyze.values import frozen
 
 _FROM_TASK = ("task_id", "node_id", "worker_id", "job_id", "pid", "host")
 """What every span within a task shares with it."""
@@ -17,7 +16,7 @@ OF_CALLEE = ("function", "actor_id")
 """What a submit has of its own: there it means the callee's."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Begun:
     """Spans of whole traces; rows are positions in `spans`."""
 

@@ -1,7 +1,6 @@
 """What is noticed about the spans of a table while it is put together, in one go or part by part."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -9,6 +8,7 @@ from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.serve_names import is_handle, is_route
 from raytrace_analyze.table.lineage import Flags
 from raytrace_analyze.units import duration_text
+from raytrace_analyze.values import frozen
 
 _IDENTITY = ["trace_id", "span_id"]
 _FIRST = ("start", "trace_id", "span_id", "name", "source")
@@ -16,7 +16,7 @@ _MICROSECOND = "1us"
 _EXAMPLES = 3
 
 
-@dataclass(frozen=True)
+@frozen
 class Noticed:
     """Spans of one kind among others."""
 

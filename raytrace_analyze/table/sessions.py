@@ -5,13 +5,14 @@ them can tell two runs of one program apart. Node ids are new with every cluster
 session's name; for other spans a session is the connected component of node ids and traces.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 import polars as pl
 
 from raytrace_analyze.table.components import connected
 from raytrace_analyze.table.parts import Parts, one_part
+from raytrace_analyze.values import frozen
 
 _ID_LENGTH = 12
 COLUMNS = ("trace_id", "node_id", "session", "source", "start")
@@ -19,7 +20,7 @@ COLUMNS = ("trace_id", "node_id", "session", "source", "start")
 _NO_TRACES = pl.Schema({"trace_id": pl.String, "found": pl.String})
 
 
-@dataclass(frozen=True)
+@frozen
 class Sessions:
     """What a whole table tells of the sessions of spans that name none."""
 

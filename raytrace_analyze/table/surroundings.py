@@ -1,7 +1,6 @@
 """What a whole table tells of spans whose records, and whose traces, leave something out."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -10,6 +9,7 @@ import polars as pl
 from raytrace_analyze.schema import TIME, Category
 from raytrace_analyze.table.begun import OF_CALLEE, Begun
 from raytrace_analyze.table.parts import Told, distinct
+from raytrace_analyze.values import frozen
 
 OF_PROCESS = ("pid", "host", "node_id", "worker_id")
 """What a process has one of."""
@@ -40,7 +40,7 @@ class ToldByPart(NamedTuple):
     """Files with spans that name none."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Surroundings:
     """What the whole table tells."""
 

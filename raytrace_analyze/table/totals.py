@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -10,11 +9,12 @@ from raytrace_analyze.schema import PROCESS
 from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.table.parts import distinct
+from raytrace_analyze.values import frozen
 
 _JOB = ["session", "job_id"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Totals:
     """What is in a table, or in a part of whole traces."""
 

@@ -5,18 +5,17 @@ traces) are prepared at once. A scope's virtual root stands behind the rows of t
 `n + k` of the arrays, where `n` is the number of spans.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, fold_ancestors
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 _LATEST = np.iinfo(np.int64).max
 _EARLIEST = np.iinfo(np.int64).min
 
 
-@dataclass(frozen=True)
+@frozen
 class Scoped:
     """Spans of one or more scopes, with their virtual roots; arrays of length n + scopes."""
 

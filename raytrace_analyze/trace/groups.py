@@ -1,16 +1,16 @@
 """Rows in groups, each group in order of time: "the latest of these that ended by then"."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.values import frozen
 
 _SMALL = 1 << 16
 
 
-@dataclass(frozen=True)
+@frozen
 class Grouped:
     """Members sorted by group and, within it, from the least to the greatest by the keys they were grouped with."""
 
@@ -25,7 +25,7 @@ class Grouped:
         return self.members[self.first[group] : self.first[group + 1]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Timed(Grouped):
     """Members whose first key is a time."""
 

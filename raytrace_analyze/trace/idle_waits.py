@@ -5,7 +5,7 @@ until the next one. Where the sampler saw the thread idle meanwhile, the wait is
 looks at waits then finds one like any other.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from raytrace_analyze.trace.questions import Answers, find_answers
 from raytrace_analyze.trace.samples import SHORT_NS, Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
+from raytrace_analyze.values import frozen
 
 LOOKS_NS = 100_000_000
 """A thread may have been idle that much longer than the sampler, which looks now and then, could tell."""
@@ -60,7 +61,7 @@ def with_idle_waits(structure: Structure, clock_shift: Nanos) -> Structure:
     return replace(structure, start=start, end=end, parent=parent, idle_waits=moved, waited_besides=besides)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Flows:
     """The runs and drivers that were looked at, and when their threads were idle: parallel arrays by stretch."""
 

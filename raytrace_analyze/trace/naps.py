@@ -5,7 +5,7 @@ shorter by itself: what does is that the awaited run ends sooner, or, where it i
 process), nothing that is known.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from raytrace_analyze.trace.questions import find_answers
 from raytrace_analyze.trace.samples import IS_FOR_OTHERS, SHORT_NS, is_for_others, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.trace.unanswered import unanswered_runs
+from raytrace_analyze.values import frozen
 
 _CAN_END = f"loops|{IS_FOR_OTHERS}"
 """What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping, or waited
@@ -29,7 +30,7 @@ _TRAINS = f"{RANK}|{TRIAL}"
 """What the hook says of the training functions of Ray Train and Tune."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Naps:
     """Parallel arrays; rows are positions in the table, times in ns."""
 
@@ -108,7 +109,7 @@ def _whole_waits(structure: Structure, wait: RowIds, run: RowIds) -> RowIds:
     return np.flatnonzero(decides & ~np.isin(wait, structure.idle_waits))
 
 
-@dataclass(frozen=True)
+@frozen
 class _Sleeps:
     """When the threads of some runs and drivers were idle: parallel arrays, by row, in order of time."""
 

@@ -1,7 +1,5 @@
 """Who made room for placement groups: nobody's result is waited for there, but what others hold."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED, RESOURCES, TIMED_OUT, parse_resources, told
@@ -9,6 +7,7 @@ from raytrace_analyze.table.lineage import Flags, Hashes, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.values import frozen
 
 _REMOVAL = "placement_group.remove"
 """What the hook calls the removal of one."""
@@ -18,7 +17,7 @@ _GROUP = "placement group"
 """How what such waits wait for begins, in the hook's words."""
 
 
-@dataclass(frozen=True)
+@frozen
 class GivenBack:
     """What came free: parallel arrays, but for `freed`."""
 

@@ -1,7 +1,5 @@
 """Placement groups that tasks waited for: until when each was not there, and who made room for it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -11,13 +9,14 @@ from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_a
 from raytrace_analyze.trace.numbering import number_pairs
 from raytrace_analyze.trace.placement import WITHIN_NS, GivenBack, given_back, placement_waits
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.values import frozen
 
 _IN_GROUP = r"_group_(?:\d+_)?([0-9a-f]{12,})"
 """How Ray names the resources of a placement group."""
 _FOREVER = int(np.iinfo(np.int64).max)
 
 
-@dataclass(frozen=True)
+@frozen
 class Placements:
     """Arrays by row of the table; times are ns since the epoch, NEVER where there is nothing to tell."""
 

@@ -6,8 +6,6 @@ questions were answered between which nobody else called the actor, then one cal
 next answer the loop was over; or the questions failed before that, and did not any more.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -18,13 +16,14 @@ from raytrace_analyze.trace.numbering import number_pairs
 from raytrace_analyze.trace.replica_starts import find_replica_starts
 from raytrace_analyze.trace.samples import sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 _FAILED = "ERROR"
 IN_VAIN = 3
 """So many questions at least must have been asked while nothing changed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Answers:
     """The ends of such loops: parallel arrays of rows."""
 
@@ -60,7 +59,7 @@ def find_answers(structure: Structure) -> Answers:
     return Answers(asked.wait[first], asked.wait[in_vain], asked.wait[in_vain + 1], changed_by)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Asked:
     """Waits for one call of an actor's method each: parallel arrays, by who asks what, in order of time."""
 

@@ -4,7 +4,6 @@ Which runs a wait or a submit speaks of, what ran on the same actor, worker or j
 within a scope is in `joins`.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,9 +14,10 @@ from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
 from raytrace_analyze.trace.numbering import by_end, number_pairs, number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Runs:
     """Relations between runs; positions are rows of the table. Groups are in order of the runs' ends."""
 

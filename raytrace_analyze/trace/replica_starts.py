@@ -3,21 +3,20 @@
 No call on the controller changes its answer: a replica does, when it has set up the deployment's class.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.groups import group_by_time
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 _ASKS = r"(^|\.)ServeController\.get_serve_status$"
 _DEPLOYS = r"(^|\.)ServeController\.deploy_applications$"
 _READY = r"(^|\.)ServeReplica:.*\.initialize_and_get_metadata$"
 
 
-@dataclass(frozen=True)
+@frozen
 class Starts:
     """Loops that ended with a replica: positions in the questions, and rows of runs; parallel arrays."""
 

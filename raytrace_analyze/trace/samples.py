@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from raytrace_analyze.attributes import BUSY, CPU_DELAY_NS, CPU_NS, IDLE, json_o
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 
 SAMPLED_FROM_NS = 100_000_000
 """Spans shorter than this are not looked at."""
@@ -36,7 +37,7 @@ IS_FOR_OTHERS = rf'"in\\*":\s*\\*"(?:{"|".join(map(re.escape, _FOR_OTHERS))})'
 """What the text of a stretch has (a regular expression) that `is_for_others`; its quotes are escaped in attributes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Idle:
     """A stretch in which a thread was idle; times in ns since the epoch."""
 
@@ -61,7 +62,7 @@ _MOST_NS = 1 << 62
 """Beyond all times that a table holds: whoever wrote a file may have written anything."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _LeftOut:
     """The stretches that are not told one by one."""
 
@@ -73,7 +74,7 @@ class _LeftOut:
     """How long looks found it idle in sleeps that are too short for a stretch."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Sampled:
     """What the sampler saw of a span's thread."""
 

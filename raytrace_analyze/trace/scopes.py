@@ -1,6 +1,5 @@
 """Which spans an analysis is about: a job, a session, a trace or a task."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -14,12 +13,13 @@ from raytrace_analyze.function_names import short_names
 from raytrace_analyze.serve_names import REQUEST_ID, is_handle, is_proxy, is_route
 from raytrace_analyze.table.lineage import RowIds, cut_circles, nearest_ancestor, parent_rows
 from raytrace_analyze.table.served import rejoin_requests
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import ScopeKind
 
 _CHOICES = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class ScopeKey:
     """A scope as the user can name it."""
 
@@ -34,7 +34,7 @@ class ScopeKey:
         return f"{self.session}/{self.id}" if self.kind == ScopeKind.JOB else self.session
 
 
-@dataclass(frozen=True)
+@frozen
 class Scopes:
     """The scopes of one kind in a table."""
 

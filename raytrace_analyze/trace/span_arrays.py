@@ -4,7 +4,7 @@ This is the part of the definition's "Before the walk" that does not depend on t
 adoption, circles. Rows of the table are referred to by position, -1 is "none", times are ns since the epoch.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -30,9 +30,10 @@ from raytrace_analyze.table.lineage import (
 from raytrace_analyze.table.served import rejoin_requests
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Structure:
     """What the walk needs to know of every span, one array element a row of `spans`."""
 

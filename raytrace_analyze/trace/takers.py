@@ -4,8 +4,6 @@ Ray lets a generator be only so many items ahead (`_generator_backpressure_num_o
 was held back as a wait of its run.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.span_names import BACK_PRESSURE, NEXT
@@ -15,9 +13,10 @@ from raytrace_analyze.trace.asof import NEVER, latest_until, members_at
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import Timed, group_by_time, positions
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Takers:
     """Finds who took the items that generators were held back for."""
 

@@ -1,14 +1,13 @@
 """The runs of tasks that waits and submits name by their ids."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.table.lineage import Hashes, RowIds, flags
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Tasks:
     """Tasks as hashes of their ids: parallel arrays."""
 

@@ -3,8 +3,6 @@
 On an event loop one call executes at a time, whatever the limit of open ones; one that is suspended lets others go on.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
@@ -14,9 +12,10 @@ from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last
 from raytrace_analyze.trace.numbering import number_pairs
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.suspensions import find_suspensions
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Turns:
     """Who can have kept others from their turn."""
 

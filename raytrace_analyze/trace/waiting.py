@@ -1,7 +1,5 @@
 """What waits waited for, what let methods and generators go on, what ended runs: found once for all that asks."""
 
-from dataclasses import dataclass
-
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.ends import find_ends
@@ -11,9 +9,10 @@ from raytrace_analyze.trace.takers import Takers, find_takers
 from raytrace_analyze.trace.turns import Turns, find_turns
 from raytrace_analyze.trace.waited import find_waited
 from raytrace_analyze.trace.wakers import Wakers, find_wakers
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Waiting:
     """Why spans went on, or ended, by what the hook recorded."""
 

@@ -7,8 +7,6 @@ So does a method on one of an actor's threads, of which the sampler saw that it 
 last at about that time let it, unless it had just been waiting like that itself.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED, SAMPLED_TIMES, told
@@ -18,6 +16,7 @@ from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.suspensions import find_suspensions
+from raytrace_analyze.values import frozen
 
 WITHIN_NS = 5_000_000
 """How long before a method went on the run that let it must have been executing."""
@@ -27,7 +26,7 @@ TIMERS = ("asyncio.sleep",)
 """What nobody has to wake."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Wakers:
     """Finds for suspensions who ended them."""
 

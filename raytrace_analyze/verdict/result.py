@@ -1,17 +1,16 @@
 """A summary as a value."""
 
-from dataclasses import dataclass
-
 import polars as pl
 
 from raytrace_analyze.path.outcome import Ended
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import duration_text
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Library, RemedyKind
 
 
-@dataclass(frozen=True)
+@frozen
 class Remedy:
     """One thing to change, and what that alone would bring."""
 
@@ -33,7 +32,7 @@ class Remedy:
     """Of a function to be made faster that is idle most of the time: in what; `place` is where."""
 
 
-@dataclass(frozen=True)
+@frozen
 class IdlePlace:
     """What a flow on the path was idle in longest, or waited for longest that is no task's result."""
 
@@ -46,7 +45,7 @@ class IdlePlace:
     is_wait: bool = False
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class Summary(Shown):
     """The whole answer about a job. Times are ns, durations unless they say so."""
 

@@ -6,13 +6,13 @@ words are made for what is shown.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.values import frozen
 from raytrace_analyze.views.segment_words import IS_RUNNING, because, loop_text, say, series_text
 from raytrace_analyze.vocabulary import Category
 
@@ -26,7 +26,7 @@ _CATEGORIES = tuple(map(str, Category))
 _ALONE, _SERIES, _LOOP, _FOLDED = range(4)
 
 
-@dataclass(frozen=True)
+@frozen
 class ChainLine:
     """One line of the chain: a segment, or several of them folded."""
 
@@ -39,7 +39,7 @@ class ChainLine:
     is_folded: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class _Parts:
     """Parts of a path, oldest first: parallel arrays."""
 

@@ -1,6 +1,5 @@
 """What a comparison found: the makespans, the parts that make up their difference, and what is noise."""
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import polars as pl
@@ -11,10 +10,11 @@ from raytrace_analyze.choices import choose
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.units import duration_text
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import DiffGroup
 
 
-@dataclass(frozen=True)
+@frozen
 class Group:
     """The runs of one side."""
 
@@ -35,7 +35,7 @@ class Group:
         return int(self.runs.select(pl.col("makespan_ns").median().round()).item())
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class RunDiff(Shown):
     """What moved the makespan from BASE to NEW.
 

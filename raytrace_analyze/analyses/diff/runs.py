@@ -1,7 +1,6 @@
 """One side of a comparison: its runs, what each had on its critical path, and what its tasks took."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -13,6 +12,7 @@ from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import ScopeKind
 
 RUNS = pl.Schema(
@@ -44,7 +44,7 @@ _TOLD = ("category", "status", "function", "start", "end", "records_waits", "att
 """What spans tell of their run."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RunGroup:
     """The runs of one side."""
 

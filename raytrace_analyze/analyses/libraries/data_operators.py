@@ -1,6 +1,5 @@
 """What belongs to which operator of Ray Data: its tasks, and what the hook told of it at the execution's end."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from raytrace_analyze.function_names import MAP_WORKER, OPERATOR_TASKS, is_rays_
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.table.operators import OPERATOR_SPAN
+from raytrace_analyze.values import frozen
 
 _INPUT = "Input"
 """Ray Data's name of what only holds blocks that are there already."""
@@ -34,7 +34,7 @@ _TOLD = pl.Schema(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Operators:
     """Operators of Ray Data, and by row of the spans whose they are."""
 

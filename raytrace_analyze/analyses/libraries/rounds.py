@@ -1,11 +1,10 @@
 """Which calls of a flow make up one round of its loop: those that come back once a round tell rounds apart."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from raytrace_analyze.table.lineage import Nanos
+from raytrace_analyze.values import frozen
 
 FEWEST = 3
 """From how many rounds on it is a loop."""
@@ -15,7 +14,7 @@ _MOST_OF_THEM = 0.8
 """What part of a loop's rounds has to be as is said of it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Rounds:
     """The rounds of a loop in one flow, in order of time; each begins where the one before ended."""
 

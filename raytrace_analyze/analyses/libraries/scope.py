@@ -1,16 +1,15 @@
 """The rows that an analysis of a job is about."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from raytrace_analyze.path.one_scope import longest
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import ScopeKey, find_job
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class JobRows:
     """A job and its spans."""
 

@@ -1,7 +1,5 @@
 """A program that repeats, step by step: what each step took, what decided it, and who was slow in it."""
 
-from dataclasses import dataclass
-
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.flows import calls_of
@@ -17,6 +15,7 @@ from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.scopes import find_runs
+from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import StepGroup
 
 STEPS = pl.Schema(
@@ -31,7 +30,7 @@ STEPS = pl.Schema(
 """Columns of the steps of `find_steps`."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Steps:
     """The steps of a program's loop."""
 

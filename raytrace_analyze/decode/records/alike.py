@@ -5,13 +5,13 @@ reads one by one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from raytrace_analyze.decode.records.layout import Layout, Run, Slot, layouts_of
+from raytrace_analyze.values import frozen
 
 Offsets = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -44,7 +44,7 @@ _TEXTS = r'"[^"\\]+"(?:\s*,\s*"[^"\\]+")*'
 _NUMBERS = r"(?:0|[1-9][0-9]{0,18})(?:\s*,\s*(?:0|[1-9][0-9]{0,18}))*"
 
 
-@dataclass(frozen=True)
+@frozen
 class Alike:
     """Records of one layout. Offsets are those of the data that they stand in."""
 
@@ -64,7 +64,7 @@ class Alike:
         return start, self.runs[last] + end_offset - start
 
 
-@dataclass(frozen=True)
+@frozen
 class Sorted:
     """The records of some data by layout."""
 

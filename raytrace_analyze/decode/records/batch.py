@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import polars as pl
@@ -11,12 +10,13 @@ from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.columns import as_raw, build_frame, empty_frame, finished
 from raytrace_analyze.decode.records.record import Record
 from raytrace_analyze.model import Decoded
+from raytrace_analyze.values import frozen
 
 _WORTH_A_FRAME = 4096
 """So many records become a frame: to build one takes as long as to decode several hundred."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Batch:
     """Records that were read from one file, one stretch of it at most."""
 

@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from raytrace_analyze.decode.records.record import Record, record_of, skip_blank
+from raytrace_analyze.values import frozen
 
 _MARKS = ((b"\n{", 1), (b"\n}{", 2), (b'}{"name"', 1))
 r"""Bytes that a record starts in, and how far in.
@@ -42,7 +42,7 @@ _SEPARATORS = " \t\r\n\ufeff[],"
 """What may stand around records without being damage: they may be the elements of an array."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """A span record, and the byte offset that it starts at."""
 
@@ -50,7 +50,7 @@ class Found:
     record: Record
 
 
-@dataclass(frozen=True)
+@frozen
 class Damage:
     """Bytes that are no span record."""
 
@@ -59,7 +59,7 @@ class Damage:
     reason: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Unfinished:
     """The start of a record whose rest is not there (yet)."""
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from raytrace_analyze.decode.records.columns import ATTRIBUTE_COLUMNS, ATTRIBUTE_SCHEMA
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED, Record, members
+from raytrace_analyze.values import frozen
 
 _LONG_ID = re.compile(rb"(?:0x)?[0-9a-f]{8,}")
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d.[0-9:.]+Z?")
@@ -29,7 +30,7 @@ class Slot(Enum):
     """A list of strings, or one of integers; its brackets are no part of it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Fixed:
     """A string of one width in all records: an id, a time."""
 
@@ -39,7 +40,7 @@ class Fixed:
     """The column of `columns.as_raw` that it becomes; None where only its text is wanted."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """A stretch of a record that has one length in all of them, and the place that follows it."""
 
@@ -109,7 +110,7 @@ def layouts_of(texts: Sequence[bytes]) -> list[Layout]:
     return [_layout(outlines) for outlines in sorted(alike.values(), key=len, reverse=True)]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Place:
     start: int
     end: int
@@ -117,7 +118,7 @@ class _Place:
     slot: Slot
 
 
-@dataclass(frozen=True)
+@frozen
 class _Outline:
     """A record, and where others like it may differ."""
 

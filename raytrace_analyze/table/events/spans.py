@@ -42,9 +42,10 @@ def spans_of_events(alone: pl.DataFrame) -> pl.DataFrame:
     driver. What was waited for is not in events, so that spans do not say it and the path infers it.
     """
     is_driver = pl.col("type").eq_missing(pl.lit(DRIVER))
-    runs = _runs(alone.filter(~is_driver & pl.col("running").is_not_null()))
-    if runs.is_empty():
+    ran = alone.filter(~is_driver & pl.col("running").is_not_null())
+    if ran.is_empty():
         return DECODED.to_frame()
+    runs = _runs(ran)
     submits = _submits(alone.filter(~is_driver))
     drivers = _drivers(alone.filter(is_driver), runs, submits)
     submits = _nested(submits, runs, drivers)

@@ -1,9 +1,9 @@
 """What is said of one thing that could be done about a job's time."""
 
-from dataclasses import dataclass
+from raytrace_analyze.values import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Words:
     """Two sentences, without their full stops."""
 
