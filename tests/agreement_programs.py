@@ -62,6 +62,18 @@ PROGRAMS = {
         ),
         {"fit": 780 * MS},
     ),
+    # driver [s][get load][s][s][get fit ......^....][===]      a callback gets another result meanwhile
+    "a delivery beside a wait": Case(
+        _driver(
+            *_call(1, 5, 10, 400, "load"),
+            _get(20, 405, 1),
+            *_call(2, 410, 420, 900, "fit"),
+            *_call(3, 412, 420, 690, "other"),
+            wait("get2", 430 * MS, 905 * MS, "driver", ["T2"]),
+            wait("delivery", 700 * MS, 700 * MS, "driver", ["T3"], name="ray.delivery"),
+        ),
+        {"load": 380 * MS, "fit": 205 * MS},
+    ),
     # load  [====]            one at a time in its group; crunch, of another group, is in nobody's way
     # load        [=====]
     # crunch [=======]

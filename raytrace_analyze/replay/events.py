@@ -101,9 +101,9 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     parts = [
         _spans(scoped, rows, head, level, above, START),
         _spans(scoped, rows, head, level, above, END),
-        _part(FORK, head[above[attached]], scoped.start[attached], attached, _key(level[above[attached]] + 1, 3)),
+        _part(FORK, head[above[attached]], scoped.start[attached], attached, _fork_key(scoped, attached, level, above)),
         _part(FORK, np.full(lost.size, root), scoped.start[lost], lost, np.full(lost.size, 2 * _FAR)),
-        _part(JOIN, head[above[in_time]], scoped.end[in_time], in_time, _key(level[above[in_time]] + 1, 0)),
+        _part(JOIN, head[above[in_time]], scoped.end[in_time], in_time, _join_key(scoped, in_time, level, above)),
         _part(INFERRED_JOIN, head[claimant], guest_time, claimant, _key(level[claimant] + 1, 1)),
         _part(SIGNAL, head[signals.row], signals.time, signals.row, np.full(signals.row.size, 2 * _FAR)),
     ]
@@ -171,6 +171,20 @@ def _spans(scoped: Scoped, rows: RowIds, head: RowIds, level: RowIds, above: Row
     is_head = head[rows] == rows
     key[is_head] = -4 * _FAR if kind == START else 4 * _FAR
     return _part(kind, head[rows], time, rows, key)
+
+
+def _fork_key(scoped: Scoped, rows: RowIds, level: RowIds, above: RowIds) -> RowIds:
+    """Order where overlapping spans are forked off: of one that takes no time, right before it is joined."""
+    is_empty = scoped.start[rows] >= scoped.end[rows]
+    return np.where(is_empty, _join_key(scoped, rows, level, above) - 1, _key(level[above[rows]] + 1, 3))
+
+
+def _join_key(scoped: Scoped, rows: RowIds, level: RowIds, above: RowIds) -> RowIds:
+    """Order where overlapping spans are joined: before what begins, but for what began and ended just then."""
+    deeper = level[above[rows]] + 1
+    is_empty = scoped.start[rows] >= scoped.end[rows]
+    starts_with_parent = scoped.start[rows] == scoped.start[above[rows]]
+    return np.where(is_empty & starts_with_parent, _key(deeper, 3) + 1, _key(deeper, 0))
 
 
 def _sorted(flow: RowIds, time: Nanos, key: RowIds) -> RowIds:
