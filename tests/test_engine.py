@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from raytrace_analyze import critical_path, critical_paths
+from raytrace_analyze.path import chains
 from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.segments import columns_frame, segments_of_paths
@@ -61,6 +62,16 @@ def check_all_scopes(spans: pl.DataFrame) -> None:
                 assert found.rows() == [
                     (part.start_ns, part.end_ns, part.category, part.span_id) for part in expected.segments
                 ]
+
+
+def test_a_walk_that_comes_to_few_of_many_spans_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "_ASKED_FIRST", 1)
+    monkeypatch.setattr(chains, "_COSTS", 2.0)
+    monkeypatch.setattr(chains, "_ALONE", 2)
+    for seed in range(3):
+        check_all_scopes(random_table(seed, 20))
+    for seed in range(2):
+        check_all_scopes(simulate(seed).spans)
 
 
 def test_on_nonsense() -> None:

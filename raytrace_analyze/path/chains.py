@@ -3,7 +3,7 @@
 A walk is a chain: each state has one that follows. A walk through many spans asks about the states it comes to one
 after the other, and asking about one costs as much as asking about hundreds together. So what is likely to come next is
 asked about with it, the spans that ended last before, and every time twice as many: a short path asks about little,
-a long one seldom, and about no span more than once.
+a long one seldom, and about no span more than once. Where a walk came to few of those, it goes on alone for a while.
 """
 
 from array import array
@@ -20,6 +20,10 @@ _CHUNK = 1 << 18
 """How many states are asked about at a time: bounds the memory, and stays in the processor's caches."""
 _ASKED_FIRST = 512
 """About so many spans is asked with the first state: that costs hardly more than asking about it alone."""
+_COSTS, _COSTS_EACH = 8.0, 0.005
+"""What it costs to ask about many spans at once, and about each of them: in states asked about alone."""
+_ALONE = 32
+"""How many states are asked about alone after too many were asked in vain; every time twice as many."""
 _END = -1
 _UNKNOWN = -4
 """In place of twice a number."""
@@ -75,6 +79,9 @@ class Chains:
         self._unasked: list[int] = []
         """Those of the others about which nothing has been asked, but for some that have."""
         self._asking = _ASKED_FIRST
+        self._asked = 0
+        """How many spans were asked about together, the last time."""
+        self._alone, self._next_alone = 0, _ALONE
 
     def follow(self, scopes: RowIds, row: RowIds, time: Nanos, floor: int | None = None) -> Paths:
         """Walk each scope on from a state of its own, to its start or at least back to `floor` (ns)."""
@@ -99,12 +106,14 @@ class Chains:
         """Add the states of a walk to `path`, and to `barred` the places of waits that would close a circle."""
         regular, others, known = self._next.data, self._next_of_others, 2 * self._size
         led_to: set[int] = set()
+        found_out = len(path)
         while state >= 0:
             following = regular[state] if state < known else others[state - known]
             if following == _UNKNOWN:
                 if floor is not None and int(self._at(np.array([state]))[1][0]) <= floor:
                     return
-                self._find_out(state)
+                self._find_out(state, len(path) - found_out)
+                found_out = len(path)
                 continue
             led_by_wait, following = following & 1, following >> 1
             if following >= 0 and led_by_wait:
@@ -116,8 +125,11 @@ class Chains:
             path.append(state)
             state = following
 
-    def _find_out(self, state: int) -> None:
-        """Find out what follows a state, and others that a walk is likely to come to from it."""
+    def _find_out(self, state: int, came: int) -> None:
+        """Find out what follows a state, and others that a walk is likely to come to from it.
+
+        `came` is how many states the walk came to since the last time.
+        """
         known = 2 * self._size
         if state >= known:
             asked = np.array([number for number in self._unasked if self._next_of_others[number] == _UNKNOWN])
@@ -127,6 +139,16 @@ class Chains:
                     asked[part].tolist(), self._following(asked[part] + known).tolist(), strict=True
                 ):
                     self._next_of_others[number] = following
+            return
+        if self._asked:
+            in_vain = came < _COSTS + _COSTS_EACH * self._asked
+            self._alone = self._next_alone if in_vain else 0
+            self._next_alone = 2 * self._next_alone if in_vain else _ALONE
+            self._asking *= 1 if in_vain else 2
+            self._asked = 0
+        if self._alone:
+            self._alone -= 1
+            self._next[state] = self._following_alone(state)
             return
         states = np.append(self._likely_after(state), state)
         for part in _chunks(states.size):
@@ -140,7 +162,7 @@ class Chains:
         until = first + int(np.searchsorted(self._scoped.end[self._spans[first:left]], time, side="right"))
         since = max(until - self._asking, first)
         self._left[scope] = since
-        self._asking *= 2
+        self._asked = self._asking
         spans = self._spans[since:until]
         states = np.concatenate([spans, spans[spans < self._scoped.span_count] + self._size])
         likely: RowIds = states[(self._next[states] == _UNKNOWN) & (states != state)]
@@ -162,6 +184,23 @@ class Chains:
         number *= 2
         number += going & ((hops.category == FETCH) | (hops.via == code(Via.WAIT)))
         return number
+
+    def _following_alone(self, state: int) -> int:
+        """Give what `_following` does for one state, of a span: without arrays, in half of the time."""
+        scoped = self._scoped
+        span = state if state < self._size else state - self._size
+        row, time = (span, scoped.end[span]) if state < self._size else (self._back_row[span], scoped.start[span])
+        hops = self._stepper.take(np.array([row]), np.array([time]))
+        next_row, next_time, via = int(hops.next_row[0]), int(hops.next_time[0]), hops.via[0]
+        if next_row < 0:
+            return 2 * _END
+        if next_time == scoped.end[next_row]:
+            number = next_row
+        elif (via == code(Via.JOIN) or via == code(Via.SUBMIT)) and next_time == scoped.start[row]:
+            number = int(row) + self._size
+        else:
+            (number,) = self._numbers(hops.next_row, hops.next_time)
+        return 2 * number + int(hops.category[0] == FETCH or via == code(Via.WAIT))
 
     def _at(self, states: RowIds) -> tuple[RowIds, RowIds]:
         """Give the spans and times of states."""

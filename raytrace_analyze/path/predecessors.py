@@ -1,5 +1,7 @@
 """Where runs came from, for many at once: the part of the walk's rules that says whose end let a run start."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
@@ -11,11 +13,10 @@ from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting
-from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Queues, Via
 
 
-@frozen
+@dataclass(eq=False, repr=False)
 class Found:
     """Runs that explain why others started when they did: rows (-1: none), and how."""
 
@@ -38,7 +39,7 @@ class Found:
         self.put(chosen[later], row[later], via, end[row[later]])
 
 
-@frozen
+@dataclass(eq=False, repr=False)
 class Asked:
     """Questions: whose end in (since, until] let these runs start? Parallel arrays."""
 

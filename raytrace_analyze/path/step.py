@@ -4,7 +4,7 @@ A state is a span and a time. What follows it does not depend on how it was reac
 asked about together.
 """
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.joins import joins
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.waiting import Waiting, find_waiting
-from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Category, Via
 
 CATEGORIES = tuple(Category)
@@ -30,7 +29,7 @@ CATEGORIES = tuple(Category)
 SELF, _SUBMIT, QUEUE, WAIT, FETCH = range(5)
 
 
-@frozen
+@dataclass(eq=False, repr=False)
 class Visited:
     """What states book: parallel arrays, one element a state. Times are ns since the epoch."""
 
@@ -68,7 +67,7 @@ class Visited:
         return whole
 
 
-@frozen
+@dataclass(eq=False, repr=False)
 class Hops(Visited):
     """What states book and lead to."""
 
@@ -79,10 +78,13 @@ class Hops(Visited):
     @staticmethod
     def begin(row: RowIds, time: Nanos) -> "Hops":
         """Give the states with nothing found yet: no segments, no next states."""
-        none = np.full(row.size, -1, dtype=np.int64)
-        codes = np.full(row.size, -1, dtype=np.int8)
-        nothing = np.zeros(row.size, dtype=np.int8)
-        return Hops(row, time, time.copy(), nothing, none, time.copy(), none.copy(), codes, none.copy(), time.copy())
+        times, rows = np.empty((3, row.size), dtype=np.int64), np.empty((3, row.size), dtype=np.int64)
+        times[:], rows[:] = time, -1
+        codes = np.zeros((2, row.size), dtype=np.int8)
+        codes[1] = -1
+        down, queue_from, next_time = times
+        blocker, queue_blocker, next_row = rows
+        return Hops(row, time, down, codes[0], blocker, queue_from, queue_blocker, codes[1], next_row, next_time)
 
 
 class Stepper:

@@ -9,8 +9,9 @@ Codes = npt.NDArray[np.int8]
 
 VIAS = tuple(Via)
 """A way's number in arrays is its position here; -1 is none."""
+_NUMBERS = {via: number for number, via in enumerate(VIAS)}
 
 
 def code(via: Via) -> int:
     """Give the number of a way."""
-    return VIAS.index(via)
+    return _NUMBERS[via]

@@ -10,7 +10,7 @@ from raytrace_analyze.trace.groups import Timed
 _STEPS_ONE_BY_ONE = 4
 """How many members to pass over one by one before asking for the longer steps over members of no length."""
 
-_FEW = 4
+_FEW = 12
 """Up to how many searches one after another cost less than all of them together."""
 _MANY = 16
 """How many members a search alone passes over at most."""

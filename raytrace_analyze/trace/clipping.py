@@ -5,6 +5,8 @@ traces) are prepared at once. A scope's virtual root stands behind the rows of t
 `n + k` of the arrays, where `n` is the number of spans.
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, fold_ancestors
@@ -32,7 +34,7 @@ class Scoped:
     detached: Flags
     """Nested spans that lie outside their parent: on no path."""
 
-    @property
+    @cached_property
     def span_count(self) -> int:
         """How many spans there are; the first virtual root stands at this position."""
         return self.structure.spans.height
