@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.torture import clusters, merges, processes
+from tests.torture import clusters, merges, processes, soak
 from tests.torture.figures import HEAD, Figure, row, with_those_before
 
 _PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -45,6 +45,7 @@ def kinds(folder: Path, scale: float, chance: random.Random) -> Iterator[tuple[s
     yield "process namespaces", lambda: processes.namespaces(fresh(), times(3))
     for way in clusters.WAYS:
         yield f"ray {way}", lambda way=way: clusters.killed(fresh(), way, times(2))
+    yield "soak", lambda: soak.soaked(fresh(), 120 * scale)
 
 
 def main() -> None:

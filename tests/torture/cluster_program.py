@@ -1,6 +1,8 @@
-"""A traced Ray program: `cluster_program.py HOW FILE`; whatever ends a span of its own then adds a byte to FILE."""
+"""A traced Ray program: `cluster_program.py HOW FILE [SECONDS]`; what ends a span of its own adds a byte to FILE."""
 
+import asyncio
 import os
+import random
 import signal
 import sys
 import threading
@@ -49,7 +51,52 @@ class Worker:
         work._function(file, flag, True)
 
 
+@ray.remote(max_retries=0)
+def twice(file: str, number: int, times: int) -> int:
+    end_spans(file, times)
+    return 2 * number
+
+
+@ray.remote
+class Waits:
+    async def twice(self, file: str, number: int, times: int) -> int:
+        for _ in range(times):
+            end_spans(file, 1)
+            await asyncio.sleep(0.01)
+        return 2 * number
+
+
+def soak(seconds: float) -> None:
+    """Ask for results, cancel some and be interrupted, again and again; what comes back must be right."""
+    chance, actor, until = random.Random(1), Waits.remote(), time.monotonic() + seconds
+    counts = dict.fromkeys(("results", "cancelled", "interrupted"), 0)
+    while time.monotonic() < until:
+        asked = {}
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.05, 1.0))
+        try:
+            for number in range(12):
+                how = actor.twice if number % 3 == 0 else twice
+                asked[number] = how.remote(ACKNOWLEDGED, number, chance.randrange(1, 60))
+                end_spans(ACKNOWLEDGED, 2)
+            for number in chance.sample(sorted(asked), 3):
+                ray.cancel(asked[number])
+            for number, reference in asked.items():
+                try:
+                    assert ray.get(reference) == 2 * number
+                    counts["results"] += 1
+                except (ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError) as error:
+                    if not isinstance(error, ray.exceptions.TaskCancelledError):
+                        assert "Cancelled" in str(error) or "KeyboardInterrupt" in str(error), error
+                    counts["cancelled"] += 1
+        except KeyboardInterrupt:
+            counts["interrupted"] += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    assert all(counts.values()), counts
+    print(*(f"{count} {what}" for what, count in counts.items()), flush=True)
+
+
 def main() -> None:
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
     ray.init(address="local", num_cpus=2, include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
     flag = f"{ACKNOWLEDGED}.flag"
     if HOW == "task":
@@ -69,6 +116,8 @@ def main() -> None:
         time.sleep(1)
         end_spans(ACKNOWLEDGED, 50)
         os._exit(0)
+    elif HOW == "soak":
+        soak(float(sys.argv[3]))
     elif HOW == "memory":
         try:
             ray.get(eat.remote(ACKNOWLEDGED), timeout=60)

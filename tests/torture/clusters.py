@@ -43,30 +43,41 @@ def killed(folder: Path, how: str, tries: int) -> Figure:
     for each in range(tries):
         own = folder / f"{how}-{each}"
         own.mkdir()
-        _run(own, how)
-        file = own / "acknowledged"
-        ended = file.stat().st_size if file.exists() else 0
-        found = rt.load(own / "spans")
-        spans = found.spans.filter(pl.col("name") == "acknowledged", pl.col("end").is_not_null()).height
-        figure.add(ended, min(spans, ended), found.report.lost_spans)
-        if not ended:
-            figure.wrong.append("the program did nothing")
-        if found.report.is_damaged:
-            figure.wrong.append(f"damage: {found.report.problems[0]}")
+        process = start(own, how, spans=own / "spans")
+        try:
+            process.wait(timeout=_LONGEST_S)
+        finally:
+            stop(process)
+        count(figure, own, own / "spans")
     return figure
 
 
-def _run(own: Path, how: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, str(_PROGRAM), how, str(own / "acknowledged")],
+def count(figure: Figure, own: Path, spans: Path) -> None:
+    """Count the spans that a program in the folder `own` says have ended, and those that are in `spans`."""
+    file = own / "acknowledged"
+    ended = file.stat().st_size if file.exists() else 0
+    found = rt.load(spans)
+    there = found.spans.filter(pl.col("name") == "acknowledged", pl.col("end").is_not_null()).height
+    figure.add(ended, min(there, ended), found.report.lost_spans)
+    if not ended:
+        figure.wrong.append("the program did nothing")
+    if found.report.is_damaged:
+        figure.wrong.append(f"damage: {found.report.problems[0]}")
+
+
+def start(own: Path, how: str, *, spans: Path, seconds: float = 0) -> subprocess.Popen[bytes]:
+    """Start the program in a way of its own, for so long where it has no end; its output is in the folder `own`."""
+    return subprocess.Popen(
+        [sys.executable, str(_PROGRAM), how, str(own / "acknowledged"), str(seconds)],
         stdout=(own / "output").open("w"),
         stderr=subprocess.STDOUT,
-        env={**os.environ, "RAYTRACE_DIR": str(own / "spans"), **(_little_memory() if how == "memory" else {})},
+        env={**os.environ, "RAYTRACE_DIR": str(spans), **(_little_memory() if how == "memory" else {})},
         start_new_session=True,
     )
-    try:
-        process.wait(timeout=_LONGEST_S)
-    finally:
-        time.sleep(1)  # workers see that their raylet or driver has gone
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of a program."""
+    time.sleep(1)  # workers see that their raylet or driver has gone
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

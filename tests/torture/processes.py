@@ -100,13 +100,15 @@ def size_limit(folder: Path, tries: int) -> Figure:
 
 
 @contextmanager
-def _small_disk() -> Iterator[Path | None]:
-    """Mount a file system of 512 KB; None where that may not be done."""
+def disk(size: str) -> Iterator[Path | None]:
+    """Mount a file system of a size such as `512k`; None where that may not be done."""
     where = Path(tempfile.mkdtemp(prefix="rt-small-"))
     mounted = (
         shutil.which("mount")
         and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", str(where)], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(where)],
+            capture_output=True,
+            check=False,
         ).returncode
     )
     try:
@@ -121,17 +123,17 @@ def full_disk(tries: int) -> Figure | None:
     """Fill a disk, make room again; None where none can be mounted."""
     figure = Figure("a disk that is full, then has room again (tmpfs)")
     for _ in range(tries):
-        with _small_disk() as disk:
-            if disk is None:
+        with disk("512k") as small:
+            if small is None:
                 return None
-            filler = disk / "filler"
+            filler = small / "filler"
             filler.write_bytes(b"x" * 200_000)
-            process = _start(disk / "spans", "fills")
+            process = _start(small / "spans", "fills")
             assert process.stdout is not None
             head = process.stdout.read(400)
             filler.unlink()
             process.send_signal(signal.SIGUSR1)
-            _count(figure, disk / "spans", len(head) + _acknowledged(process))
+            _count(figure, small / "spans", len(head) + _acknowledged(process))
     return figure
 
 

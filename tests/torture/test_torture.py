@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture import clusters, merges, processes
+from tests.torture import clusters, merges, processes, soak
 from tests.torture.figures import Figure
 
 
@@ -71,3 +71,9 @@ def test_merges_killed_at_random_times_and_two_at_once(folder: Path) -> None:
 @pytest.mark.parametrize("how", clusters.WAYS)
 def test_a_cluster_of_which_something_is_killed(folder: Path, how: str) -> None:
     holds(clusters.killed(folder, how, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_program_that_is_interrupted_while_its_disk_fills(folder: Path) -> None:
+    holds(soak.soaked(folder, 20))
