@@ -52,6 +52,12 @@ def _idle(start: int, end: int) -> dict[str, Any]:
     return {"attributes": json.dumps(told)}
 
 
+def _sleep(span_id: str, start: int, end: int, parent: str, *, loops: bool) -> Row:
+    about = json.dumps({"raytrace.awaited": "asyncio.sleep", "raytrace.loops": loops})
+    own = {"name": "await", "attributes": about, "pid": 77, "actor_id": "A", "task_id": "T" + parent[1:]}
+    return wait(span_id, start * MS, end * MS, parent, [], **own)
+
+
 PROGRAMS = {
     # driver [s]~~~~~~~~~~~~~~~~~~~~~~~~~~~^[===]      idle until the delivery of fit's result
     "a delivery": Case(
@@ -162,6 +168,21 @@ PROGRAMS = {
             _get(430, 805, 2),
         ),
         {"slow": 390 * MS, "backup": 370 * MS},
+    ),
+    # driver [s][get fetch ....................][s][get look ..............]===
+    # fetch     [==][asyncio.sleep .........][==]   a sleep of its own: faster, it sleeps less
+    # look                                        [=][sleep][=][sleep][=]   ends when something is there
+    "timers": Case(
+        _driver(
+            *_call(1, 5, 10, 410, "A.fetch", **_actor(9, loop=True)),
+            _sleep("z1", 20, 400, "r1", loops=False),
+            _get(20, 415, 1),
+            *_call(2, 420, 430, 830, "A.look", **_actor(9, loop=True)),
+            _sleep("z2", 440, 620, "r2", loops=True),
+            _sleep("z3", 640, 820, "r2", loops=True),
+            wait("get2", 435 * MS, 835 * MS, "driver", ["T2"]),
+        ),
+        {"A.fetch": 390 * MS, "A.look": 40 * MS},
     ),
     # driver [s]==============[get ...|.....]===      told meanwhile, of no length: the wait is what it was
     # work      [======================]

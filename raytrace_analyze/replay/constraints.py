@@ -49,7 +49,7 @@ def build_graph(
     owner = events.owner
     structure, spans = scoped.structure, scoped.span_count
     inside = np.minimum(owner, spans - 1)
-    of_span = (owner >= 0) & ~structure.is_submit[inside] & ~events.runs.is_wait[inside]
+    of_span = (owner >= 0) & ~structure.is_submit[inside] & ~events.is_wait[inside]
     works = np.where(owner >= spans, not events.has_driver, of_span)
     function, functions = _functions(events)
     bare = Graph(

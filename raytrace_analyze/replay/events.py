@@ -19,6 +19,7 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.joins import joins
 from raytrace_analyze.trace.relations import Runs
+from raytrace_analyze.trace.suspensions import stands_for_work
 from raytrace_analyze.trace.waiting import Waiting
 from raytrace_analyze.values import frozen
 
@@ -63,6 +64,8 @@ class Events:
     """By row: the row that heads its flow."""
     run_above: RowIds
     """By row: the run in whose body it lies, itself for a run, -1 for the driver's."""
+    is_wait: Flags
+    """By row: waits, but for sleeps that stand for work."""
     has_driver: bool
     """The driver has a span of its own in the scope: what lies outside of all spans is not the driver's."""
 
@@ -116,7 +119,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     for which, kept in ((start_of, START), (end_of, END)):
         found = np.flatnonzero(kind == kept)
         which[row[found]] = found
-    is_wait = np.append(runs.is_wait, np.zeros(is_run.size - runs.is_wait.size, dtype=np.bool_))
+    is_wait = np.append(runs.is_wait & ~stands_for_work(runs), np.zeros(is_run.size - runs.is_wait.size, np.bool_))
     ended_by = ended_in_scope(scoped, waiting, rows)
     has_driver = bool((scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver").any())
     return Events(
@@ -143,6 +146,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
         anchor=anchor,
         head=head,
         run_above=run_above,
+        is_wait=is_wait,
         has_driver=has_driver,
     )
 

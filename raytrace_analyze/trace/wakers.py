@@ -15,15 +15,13 @@ from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.suspensions import find_suspensions
+from raytrace_analyze.trace.suspensions import TIMERS, find_suspensions
 from raytrace_analyze.values import frozen
 
 WITHIN_NS = 5_000_000
 """How long before a method went on the run that let it must have been executing."""
 LOOKS_NS = 100_000_000
 """How far the sampled end of a thread's wait may be from the true one."""
-TIMERS = ("asyncio.sleep",)
-"""What nobody has to wake."""
 
 
 @frozen

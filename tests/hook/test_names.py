@@ -65,6 +65,7 @@ ALSO_WRITTEN |= {
     "raytrace.process_cpu_ns",
     "raytrace.cpu_delay_ns",
     "raytrace.sampled_times",
+    "raytrace.loops",
 }
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.answered_ns"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}

@@ -25,19 +25,34 @@ def looks_for_something(calls: Iterable[tuple[CodeType, int]]) -> bool:
     return True
 
 
+def may_end_early(calls: Iterable[tuple[CodeType, int]]) -> bool:
+    """Tell the same where no loop in sight means that there is none."""
+    told = (_ends_early(code, at) for code, at in calls)
+    return next((ends_early for ends_early in told if ends_early is not None), False)
+
+
 @functools.lru_cache(maxsize=_MOST_KNOWN)
 def _ends_early(code: CodeType, at: int) -> bool | None:
     """Tell whether the innermost loop around a place in the code has a way out besides its turns; None for no loop."""
     instructions = list(dis.get_instructions(code))
-    backward = [each for each in instructions if each.opcode in _JUMPS and each.argval < each.offset]
+    backward = [
+        each
+        for before, each in zip(instructions, instructions[1:])
+        if each.opcode in _JUMPS and each.argval < each.offset and not _is_of_await(before.opname, each.opname)
+    ]
     first = max((each.argval for each in backward if each.argval <= at <= each.offset), default=None)
     if first is None:
         return None
     last = max(each.offset for each in backward if each.argval == first)
-    inside = [each for each in instructions if first <= each.offset <= last]
+    inside = [each for each in instructions if first <= each.offset <= last and each.opname != "SEND"]
     if not any(each.opname == "FOR_ITER" and each.offset == first for each in inside):
         return True
     return any(
         each.opname in _LEAVES or (each.opcode in _JUMPS and each.offset != first and not first <= each.argval <= last)
         for each in inside
     )
+
+
+def _is_of_await(before: str, jump: str) -> bool:
+    """Tell the jumps backward with which Python awaits: until there is a value, and where an exception came instead."""
+    return jump == "JUMP_BACKWARD_NO_INTERRUPT" or before == "CLEANUP_THROW"

@@ -21,12 +21,14 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.record.call_sites import is_program, site_of
 from raytrace_hook.record.waiting.flows import Flow, current
 from raytrace_hook.record.waiting.waits import Waits
+from raytrace_hook.sampling.loops import may_end_early
 
 _SHOWN_AFTER_S = 0.1
 """What gives way for longer is shown among the open spans: most go on at once, for which this would cost too much."""
 _LIBRARIES = ("ray.serve.", "ray.data.", "ray.dashboard.", "ray._private.")
 """Their actors wait for themselves."""
 
+_SLEEP = "asyncio.sleep"
 _NOT_RECORDED = "what an asynchronous method waited for could not be recorded"
 _ASYNCIO = os.path.dirname(asyncio.__file__)
 
@@ -107,7 +109,8 @@ class _Pause:
 
     def _show(self) -> None:
         if not self._flow.going_on:
-            awaited, site = told(*self._innermost, self._given)
+            awaited, more = told(*self._innermost, self._given)
+            site = more.get(names.CALL_SITE)
             self._wait = self._waits.begin(names.AWAIT_SPAN, 0, awaited=awaited, start_ns=self._start_ns, site=site)
 
     def finish(self) -> None:
@@ -123,8 +126,8 @@ class _Pause:
             warn_once(_NOT_RECORDED, error)
 
 
-def told(coroutine: Any, body: CodeType, given: Any) -> tuple[str, str | None]:
-    """Return what a coroutine that gave way waits in, like `asyncio.Event.wait`, and where in the program."""
+def told(coroutine: Any, body: CodeType, given: Any) -> tuple[str, dict[str, Any]]:
+    """Return what a coroutine that gave way waits in, like `asyncio.Event.wait`, and more: where in the program."""
     program: list[FrameType] = []
     awaited = ""
     for level, frame in _levels(coroutine):
@@ -137,7 +140,11 @@ def told(coroutine: Any, body: CodeType, given: Any) -> tuple[str, str | None]:
             if isinstance(task, asyncio.Task):
                 awaited = _named_in(task) or awaited
     site = site_of(program[::-1]) if program and is_program(program[-1].f_globals.get("__name__") or "") else None
-    return awaited or _named(given), site
+    awaited = awaited or _named(given)
+    more: dict[str, Any] = {} if site is None else {names.CALL_SITE: site}
+    if awaited == _SLEEP:
+        more[names.LOOPS] = may_end_early((frame.f_code, frame.f_lasti) for frame in program[::-1])
+    return awaited, more
 
 
 def _named_in(task: asyncio.Task[Any]) -> str:
@@ -164,7 +171,7 @@ def _levels(coroutine: Any) -> Generator[tuple[Any, FrameType], None, None]:
 
 def _named(given: Any) -> str:
     if given is None:
-        return "asyncio.sleep"
+        return _SLEEP
     name = type(given).__qualname__
     return {"_GatheringFuture": "asyncio.gather"}.get(
         name, f"{type(given).__module__.lstrip('_').partition('.')[0]}.{name}"

@@ -121,23 +121,17 @@ class Waits:
         if wait is not None:
             self._open_spans.clear(wait.key)
 
-    def record_pause(self, parts: list[tuple[int, int]], told: Callable[[], tuple[str, str | None]]) -> None:
-        """Record that the coroutine that runs here waited in these stretches for what `told` says, and where."""
+    def record_pause(self, parts: list[tuple[int, int]], told: Callable[[], tuple[str, dict[str, Any]]]) -> None:
+        """Record that the coroutine that runs here waited in these stretches for what `told` says, and more of it."""
         long_ones = [part for part in parts if part[1] - part[0] >= self._min_wait_ns]
         context = context_api.get_current()
         if not long_ones:
             self._count_short(context)
         elif internals.tracing_is_on():
-            awaited, site = told()
-            found = {names.READY_TASK_IDS: [], names.AWAITED: awaited}
+            awaited, more = told()
+            found = {names.READY_TASK_IDS: [], names.AWAITED: awaited, **more}
             for start_ns, end_ns in long_ones:
-                self.mark(
-                    names.AWAIT_SPAN,
-                    context,
-                    found if site is None else {**found, names.CALL_SITE: site},
-                    start_ns,
-                    end_ns,
-                )
+                self.mark(names.AWAIT_SPAN, context, found, start_ns, end_ns)
 
     def mark(self, name: str, context: Any, attributes: dict[str, Any], start_ns: int = 0, end_ns: int = 0) -> None:
         """Record a span that is over already; of no length, now, where no times are given."""
