@@ -8,12 +8,14 @@ import polars as pl
 
 from raytrace_analyze.decode.column_types import check_types
 from raytrace_analyze.decode.parquet import conform
+from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.ingest import read_spans
 from raytrace_analyze.schema import TABLE
 
 _NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "end", "status", "session")
 _MAY_BE_NULL = ("end", "session")
+_NO_EVENTS = "leave them out: the span table has them in its rows"
 _PASS = "pass rt.read_spans(PATH), a path, or a polars or pandas DataFrame of a table that merge wrote"
 
 
@@ -34,6 +36,21 @@ def table_of(given: Any) -> pl.DataFrame:
     if type(given).__module__.split(".", 1)[0] in ("pandas", "pyarrow"):
         return _converted(given)
     raise UsageError(f"these are no spans: {type(given).__name__}; {_PASS}")
+
+
+def events_of(given: Any) -> pl.DataFrame | None:
+    """Give Ray's task events as version 0.1.0 gave them beside the spans; None where there are none.
+
+    Raises UsageError for anything but a polars DataFrame that tells of tasks.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, pl.DataFrame):
+        raise UsageError(f"these are no task events: {type(given).__name__}; {_NO_EVENTS}")
+    if not given.is_empty() and "task_id" not in given.columns:
+        raise UsageError(f"these are no task events, they lack the column task_id; {_NO_EVENTS}")
+    check_types(given, TASK_EVENTS, "this table of task events")
+    return None if given.is_empty() else given
 
 
 def _checked(table: pl.DataFrame) -> pl.DataFrame:

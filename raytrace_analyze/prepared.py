@@ -12,7 +12,7 @@ import polars as pl
 
 from raytrace_analyze.clocks.correction import build_corrected, correct_clocks
 from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.given import table_of
+from raytrace_analyze.given import events_of, table_of
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.table.events.attempts import only_attempts, only_spans, with_event_columns, with_task_events
 from raytrace_analyze.table.lineage import Nanos
@@ -118,9 +118,8 @@ def prepare(spans: Trace, task_events: pl.DataFrame | None = None, *, clock_corr
     With `clock_correct`, times of hosts whose clocks are proven to be off are shifted (see `clock_offsets`); a prepared
     trace stays as it is. `task_events`, as version 0.1.0 gave them beside the spans, are put into the rows first.
     """
+    events = events_of(task_events)
     if not isinstance(spans, PreparedTrace):
         table = table_of(spans)
-        return PreparedTrace(with_event_columns(with_task_events(table, task_events)), clock_correct)
-    if task_events is None or task_events.is_empty():
-        return spans
-    return PreparedTrace(with_task_events(spans.table, task_events), spans.clock_correct)
+        return PreparedTrace(with_event_columns(with_task_events(table, events)), clock_correct)
+    return spans if events is None else PreparedTrace(with_task_events(spans.table, events), spans.clock_correct)

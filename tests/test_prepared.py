@@ -204,3 +204,12 @@ def test_random_spans_give_the_same_either_way(seed: int) -> None:
 def test_a_job_is_read_of_either() -> None:
     spans = rt.read_spans(SAMPLES / "map_reduce-ours" / "spans")
     assert read_job(spans).makespan_ns == read_job(rt.prepare(spans)).makespan_ns
+
+
+@pytest.mark.parametrize(
+    "given", ["events.jsonl", [1], pl.DataFrame({"other": [1]}), pl.DataFrame({"task_id": [["a"]]})]
+)
+def test_what_is_no_task_events_is_told(given: Any) -> None:
+    spans = rt.read_spans(SAMPLES / "map_reduce-ours" / "spans")
+    with pytest.raises(rt.UsageError, match="task events"):
+        rt.critical_path(spans, given)
