@@ -43,7 +43,7 @@ _OWN = (
 )
 """Controllers, proxies, statistics and autoscalers of Ray's libraries, with or without their module."""
 _AT_THE_PROGRAMS_WORD = (
-    r"(^|\.)(TrainController|SynchronizationActor|SplitCoordinator|DatasetManager|TrainStateActor)\.[A-Za-z_]+$|"
+    r"(^|\.)(TrainController|SynchronizationActor|SplitCoordinator|DatasetManager|TrainStateActor|FooterReader)\.[A-Za-z_]+$|"
     r"(^|\.)(RayTrainWorker|PoolActor|_QueueActor)\.__init__$"
 )
 """What Ray's libraries run because a program asks for it, without any code of the program's in it."""

@@ -140,6 +140,23 @@ def test_what_sets_up_a_deployments_class_is_the_programs() -> None:
     assert what_if(spans).functions.select("function", "is_rays").rows()[0] == (set_up, False)
 
 
+def test_a_request_is_called_as_on_the_path() -> None:
+    """What a replica's own method runs for a request is the deployment's method, here as there."""
+    replica, method = "ServeReplica:app:Model.handle_request", "Model.__call__"
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 0, 1, "d", function=replica, submitted_task_id="T", dependency_task_ids=[]),
+        run("r", 10, 90, "s", "T", function=replica),
+        span("h", 12, 88, "r", function=method, name="replica_handle_request Model __call__"),
+        wait("get", 1, 95, "d", ["T"]),
+        recorded=True,
+    )
+    ranking = what_if(spans).functions.select("function", "runs", "critical_ns", "saved_most_ns").rows()
+    assert ranking[0] == (method, 1, 76, 76)
+    segments = critical_path(spans).segments.filter(category="self").group_by("function").agg(pl.sum("duration_ns"))
+    assert dict(segments.rows())[method] == 76
+
+
 STATISTICS = "_StatsActor.update_execution_metrics"
 BY_RAY_DATA = '{"raytrace.library": "ray.data"}'
 

@@ -15,7 +15,9 @@ from raytrace_analyze.replay.change import Change, check_change, find_name, work
 from raytrace_analyze.replay.critical import critical_functions
 from raytrace_analyze.replay.forward import Replay, as_observed, replay
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.serve_names import is_handle
 from raytrace_analyze.shown import Shown
+from raytrace_analyze.table.lineage import flags
 from raytrace_analyze.units import duration_text
 from raytrace_analyze.values import frozen
 
@@ -174,7 +176,9 @@ def _rank(job: Job, unchanged: Replay) -> pl.DataFrame:
     work = work_by_function(graph)
     structure = graph.events.scoped.structure
     rows = graph.events.rows[:-1]
-    runs = structure.spans.get_column("function").gather(rows[structure.is_run[rows]]).fill_null("").to_list()
+    is_request = flags(is_handle(structure.spans.get_column("name").gather(rows)))
+    counted = rows[structure.is_run[rows] | is_request]
+    runs = structure.spans.get_column("function").gather(counted).fill_null("").to_list()
     rows_of = []
     for function, critical_ns in path.select("function", "self_ns").iter_rows():
         made = {speed: replay(graph, Change({function: speed})) for speed in (2.0, math.inf)}

@@ -86,16 +86,21 @@ _NO_DEMAND = Demand(*(_NONE for _ in range(12)))
 def _functions(events: Events) -> tuple[RowIds, list[str]]:
     """Number the functions; by event the one whose stretch it ends, the driver for what is in no run.
 
+    A span within a run that is a function of its own (a request that Ray Serve handles) counts as that, as on the path.
     Where the driver has a span, what lies outside of all spans is nobody's.
     """
-    spans = events.scoped.structure.spans
-    of_row = spans.get_column("function").fill_null("")
+    structure = events.scoped.structure
+    of_row = structure.spans.get_column("function").fill_null("")
     names = of_row.unique().sort()
     number = of_row.replace_strict(names, pl.int_range(names.len(), eager=True), return_dtype=pl.Int64).to_numpy()
     run = events.run_above[np.maximum(events.owner, 0)]
     run = np.where(events.owner >= 0, run, -1)
+    inner = np.clip(events.owner, 0, events.scoped.span_count - 1)
+    is_own = (run >= 0) & ~structure.is_submit[inner] & ~events.runs.is_wait[inner]
+    is_own &= (of_row != "").to_numpy()[inner]
     nobodys = (events.owner >= events.scoped.span_count) & events.has_driver
-    return np.where(run >= 0, number[run], names.len() + nobodys), [*names.to_list(), DRIVER, NOT_TRACED]
+    by_event = np.where(run >= 0, number[np.where(is_own, inner, run)], names.len() + nobodys)
+    return by_event, [*names.to_list(), DRIVER, NOT_TRACED]
 
 
 def _constrained(graph: Graph, source: RowIds, target: RowIds) -> Graph:

@@ -149,6 +149,11 @@ def patch_extract(wrapper: Wrapper) -> None:
     replace_attribute(load(_TRACING)._DictPropagator, "extract", wrapper)
 
 
+def extracted(carrier: Any) -> Any:
+    """In a worker, make a context of what came with a call, as Ray does: with all that wraps that."""
+    return load(_TRACING)._DictPropagator.extract(carrier)
+
+
 @patched("the turns of an actor's methods")
 def patch_context(wrapper: Wrapper) -> None:
     """In a worker, wrap what reads the trace context that comes with a call."""

@@ -35,6 +35,8 @@ def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:
     """Send along with a submission that the program waits for it, and its job, unless it is that of who will run it."""
     try:
         job = job_in_context()
+        if kind == "task" and on_behalf.is_operator(target):
+            kwargs["_ray_trace_ctx"][on_behalf.CARRIED] = True
         if kind == "method":
             is_ours, is_library = _about(actors.actor_of(target))
             if job is None and not is_ours:

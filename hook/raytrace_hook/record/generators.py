@@ -13,14 +13,13 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, Callable
 
 from opentelemetry import context as context_api
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from raytrace_hook.log import warn_once
 from raytrace_hook.names import RUN_SUFFIX
-from raytrace_hook.ray import internals
+from raytrace_hook.ray import internals, tracing_patches
 from raytrace_hook.ray.tracebacks import error_text
-from raytrace_hook.record import turns
 from raytrace_hook.record.items import Items, Watched
 from raytrace_hook.record.turns import CARRIED_BACK_PRESSURE
 from raytrace_hook.record.waiting.suspensions import Steps, waits_for_itself
@@ -97,10 +96,9 @@ def _start(carrier: Any, naming: Callable[[Any], tuple[str, str | None]], argume
     if carrier is None:
         return None, None
     try:
-        turns.receive(carrier)
         owner, method = naming(arguments)
         name, attributes = internals.run_span(owner, method)
-        parent = propagate.extract(carrier)
+        parent = tracing_patches.extracted(carrier)
         span = trace.get_tracer(__name__).start_span(
             name + RUN_SUFFIX, context=parent, kind=SpanKind.CONSUMER, attributes=attributes
         )
