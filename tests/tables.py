@@ -31,7 +31,7 @@ def run(span_id: str, start: int, end: int | None, parent: str | None, task: str
     return span(span_id, start, end, parent, kind="CONSUMER", **{**own, **columns})
 
 
-def wait(span_id: str, start: int, end: int, parent: str | None, ready: list[str], **columns: Any) -> Row:
+def wait(span_id: str, start: int, end: int | None, parent: str | None, ready: list[str], **columns: Any) -> Row:
     """A `ray.get` that came back with the results of the tasks `ready`."""
     return span(span_id, start, end, parent, **{"name": "ray.get", "ready_task_ids": ready, **columns})
 

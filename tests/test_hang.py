@@ -334,6 +334,30 @@ def test_what_came_as_an_error_when_the_program_was_stopped_was_asked_for() -> N
     assert waits.select("waited_for", "certain").rows() == [(task(2), True)]
 
 
+def test_what_failed_as_the_program_ended_under_a_thread_that_waits_was_open() -> None:
+    # driver    [s][join a thread .......................]x
+    # thread       [get r ..................................   never ended
+    # r             [s][get g ...................................]x   as g's process was gone
+    # g                 [await asyncio.Queue.get ...........
+    awaited = json.dumps({"raytrace.awaited": "asyncio.Queue.get", "raytrace.call_site": "q.py:7"})
+    asked = json.dumps({"raytrace.awaited_task_ids": [task(1)]})
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="consume"),
+        wait("w", 3, None, "d", [], attributes=asked),
+        run("r", 10, 130, "s", task(1), function="consume", status="ERROR"),
+        submit("t", 11, 12, "r", submitted_task_id=method(2, "a"), function="Queue.get", task_id=task(1)),
+        wait("v", 13, 129, "r", [method(2, "a")], status="ERROR", task_id=task(1)),
+        run("g", 14, None, "t", method(2, "a"), function="Queue.get", actor_id="a" * 32),
+        wait("u", 15, None, "g", [], name="await", attributes=awaited, task_id=method(2, "a")),
+        recorded=True,
+    )
+    found = rt.hang(spans)
+    assert found.waits["waited_for"].to_list() == [task(1), method(2, "a")]
+    (blocker,) = found.blockers
+    assert (blocker.function, blocker.waiters, blocker.idle_in) == ("Queue.get", 2, "asyncio.Queue.get at q.py:7")
+
+
 def test_where_everything_ended_nothing_hangs() -> None:
     spans = table(
         span("d", 0, 10, category="driver", name="ray.driver"),
