@@ -33,9 +33,8 @@ class BusyStretches:
 
     def close(self) -> None:
         """Take note that the stretch is over."""
-        now, self._now = self._now, None
-        if now is not None and now[1] - now[0] >= MIN_BUSY_NS:
-            entry = (now[1] - now[0], now[0], now[1], now[2])
+        entry, self._now = self._entry(), None
+        if entry is not None:
             if len(self._longest) < _MOST:
                 heapq.heappush(self._longest, entry)
             else:
@@ -43,9 +42,17 @@ class BusyStretches:
 
     def told(self, seen_ns: int, cpu_ns: int) -> str:
         """Return them as JSON; nothing if there are none, or the CPU time of all that was looked at says it already."""
-        known, now = list(self._longest), self._now
-        if now is not None and now[1] - now[0] >= MIN_BUSY_NS:
-            known.append((now[1] - now[0], now[0], now[1], now[2]))
+        known, entry = list(self._longest), self._entry()
+        if entry is not None:
+            known.append(entry)
         if not known or cpu_ns > _NEARLY_ALWAYS * seen_ns:
             return ""
         return json.dumps(sorted(one[1:] for one in known), separators=(",", ":"))
+
+    def _entry(self) -> tuple[int, int, int, int] | None:
+        """Return the stretch that goes on as the heap has it; None where there is none, or a short one."""
+        now = self._now
+        if now is None or now[1] - now[0] < MIN_BUSY_NS:
+            return None
+        start, end, busy = now
+        return end - start, start, end, busy
