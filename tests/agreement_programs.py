@@ -52,8 +52,9 @@ def _idle(start: int, end: int) -> dict[str, Any]:
     return {"attributes": json.dumps(told)}
 
 
-def _sleep(span_id: str, start: int, end: int, parent: str, *, loops: bool) -> Row:
-    about = json.dumps({"raytrace.awaited": "asyncio.sleep", "raytrace.loops": loops})
+def _sleep(span_id: str, start: int, end: int, parent: str, *, awaited: str = "", loops: bool = False) -> Row:
+    told = {"raytrace.awaited": awaited} if awaited else {"raytrace.awaited": "asyncio.sleep", "raytrace.loops": loops}
+    about = json.dumps(told)
     own = {"name": "await", "attributes": about, "pid": 77, "actor_id": "A", "task_id": "T" + parent[1:]}
     return wait(span_id, start * MS, end * MS, parent, [], **own)
 
@@ -183,6 +184,19 @@ PROGRAMS = {
             wait("get2", 435 * MS, 835 * MS, "driver", ["T2"]),
         ),
         {"A.fetch": 390 * MS, "A.look": 40 * MS},
+    ),
+    # gathered [=][asyncio.gather ..........][=]   coroutines of its own, which nobody lets go on
+    # asks     [=][asyncio.Event.wait ......][=]   somebody else's matter, though nobody knows whose
+    "coroutines": Case(
+        _driver(
+            *_call(1, 5, 10, 410, "A.gathered", **_actor(9, loop=True)),
+            _sleep("z1", 20, 400, "r1", awaited="asyncio.gather"),
+            _get(20, 415, 1),
+            *_call(2, 420, 430, 830, "A.asks", **_actor(9, loop=True)),
+            _sleep("z2", 440, 820, "r2", awaited="asyncio.Event.wait"),
+            wait("get2", 435 * MS, 835 * MS, "driver", ["T2"]),
+        ),
+        {"A.gathered": 390 * MS, "A.asks": 20 * MS},
     ),
     # driver [s]==============[get ...|.....]===      told meanwhile, of no length: the wait is what it was
     # work      [======================]

@@ -664,7 +664,9 @@ class Walk:
             return None
         self.led_to_by_wait.add(then)
         asks = "raytrace.awaited_task_ids" in wait.told
-        is_over = asks and not wait.ready_task_ids and run.status == "ERROR"
+        got_nothing = asks and not wait.ready_task_ids
+        in_vain = not run.ended and (got_nothing or wait.status == "ERROR")
+        is_over = (got_nothing and run.status == "ERROR") or in_vain
         return Step([(then[1], "wait" if is_over else "fetch")], State(*then, "wait", False))
 
     def _submitted_before(self, run: Span, time: int) -> bool:
@@ -674,7 +676,7 @@ class Walk:
     def _innermost_open(self, span: Span, time: int) -> Span:
         """What it was in at a time: the nested span that was open, where that is one alone."""
         nested = [child for _, child, inferred in self.joins.get(span, []) if not (inferred or child.is_submit)]
-        around = [child for child in nested if child.ready_task_ids is None and child.start < time < child.end]
+        around = [child for child in nested if child.start < time < child.end]
         return self._innermost_open(around[0], time) if len(around) == 1 else span
 
     def _room_maker(self, wait: Span) -> tuple[Span, int] | None:

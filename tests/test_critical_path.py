@@ -517,3 +517,28 @@ def test_a_call_of_an_actor_whose_creation_failed_was_waited_for_until_that_fail
     )
     found = chain(critical_path(spans).segments)
     assert ("made", 40, 70, "self") in found and ("get", 70, 75, "fetch") in found
+
+
+def test_what_was_waited_for_in_vain_waited_itself() -> None:
+    # driver    [s][get ..........................   stopped
+    # consume       [=][s][get .......................   not over either
+    # give                 [=][await asyncio.Queue.get ...........   never ended
+    asked = {"raytrace.awaited_task_ids": ["1"]}, {"raytrace.awaited_task_ids": ["2"]}
+    awaited = json.dumps({"raytrace.awaited": "asyncio.Queue.get"})
+    spans = table(
+        span("d", 0, 100, name="ray.driver", category="driver"),
+        submit("s1", 1, 2, "d", submitted_task_id="1"),
+        wait("w1", 2, None, "d", [], attributes=json.dumps(asked[0])),
+        run("r1", 5, None, "s1", "1", pid=2),
+        submit("s2", 10, 12, "r1", submitted_task_id="2", pid=2),
+        wait("w2", 12, None, "r1", [], attributes=json.dumps(asked[1]), pid=2),
+        run("r2", 15, None, "s2", "2", pid=3),
+        wait("w3", 20, None, "r2", [], name="await", attributes=awaited, pid=3),
+        span("alive", 89, 90, pid=2),
+        span("alive too", 39, 40, pid=3),
+        recorded=True,
+    )
+    found = chain(critical_path(spans).segments)
+    assert ("w3", 20, 40, "wait") in found
+    assert [each for each in found if each[0] == "w2"] == [("w2", 40, 90, "wait")]
+    assert all(each[:1] != ("r1",) or each[2] - each[1] <= 7 for each in found)

@@ -50,10 +50,10 @@ class OpenSpans:
 
 
 def find_open_spans(scoped: Scoped, runs: Runs) -> OpenSpans | None:
-    """Prepare the search among nested spans that are neither waits nor submissions; None where there are none."""
+    """Prepare the search among nested spans that are no submissions; None where there are none."""
     structure, count = scoped.structure, scoped.span_count
     parent = scoped.parent[:count]
-    is_asked = (parent >= 0) & ~(structure.is_run | structure.is_submit | runs.is_wait | scoped.detached[:count])
+    is_asked = (parent >= 0) & ~(structure.is_run | structure.is_submit | scoped.detached[:count])
     members = np.flatnonzero(is_asked)
     # One of no length is never open, and its end would count before its start.
     members = members[scoped.end[members] > scoped.start[members]]

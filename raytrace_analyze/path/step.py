@@ -162,8 +162,10 @@ class Stepper:
         hops.down[waits] = hops.queue_from[waits] = hops.next_time[waits] = ended[inside]
         run, ended = run[inside], ended[inside]
         hops.next_row[waits] = run if self._open is None else self._open.innermost(run, ended)
-        # From an attempt that failed nothing was on its way.
-        is_over = self._got_nothing[hops.row[waits]] & self._has_failed[run]
+        # From an attempt that failed nothing was on its way, nor from one that never ended to a wait in vain.
+        got_nothing, wait_failed = self._got_nothing[hops.row[waits]], self._has_failed[hops.row[waits]]
+        in_vain = self.structure.in_flight[run] & (got_nothing | wait_failed)
+        is_over = (got_nothing & self._has_failed[run]) | in_vain
         hops.category[waits] = np.where(is_over, WAIT, FETCH) if via == Via.WAIT else FETCH
         hops.via[waits] = code(via)
 

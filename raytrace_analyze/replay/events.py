@@ -19,7 +19,7 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.joins import joins
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.suspensions import stands_for_work
+from raytrace_analyze.trace.suspensions import own_time
 from raytrace_analyze.trace.waiting import Waiting
 from raytrace_analyze.values import frozen
 
@@ -119,7 +119,10 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     for which, kept in ((start_of, START), (end_of, END)):
         found = np.flatnonzero(kind == kept)
         which[row[found]] = found
-    is_wait = np.append(runs.is_wait & ~stands_for_work(runs), np.zeros(is_run.size - runs.is_wait.size, np.bool_))
+    is_wait = np.append(runs.is_wait, np.zeros(is_run.size - runs.is_wait.size, np.bool_))
+    is_let_go = np.zeros(scoped.span_count, dtype=np.bool_)
+    is_let_go[signals.waiter[signals.waiter < scoped.span_count]] = True
+    is_wait[: scoped.span_count] &= ~own_time(runs, is_let_go)
     ended_by = ended_in_scope(scoped, waiting, rows)
     has_driver = bool((scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver").any())
     return Events(

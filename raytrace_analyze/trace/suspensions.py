@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from raytrace_analyze.attributes import AWAITED, LOOPS, told
+from raytrace_analyze.attributes import AWAITED, LOOPS, SAMPLED_TIMES, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs
@@ -13,16 +13,28 @@ TIMERS = ("asyncio.sleep",)
 """What nobody has to wake."""
 
 
-def stands_for_work(runs: Runs) -> Flags:
-    """Tell by row the suspensions that are sleeps of the method's own: timers in no loop that can end any time."""
+_FOR_OTHERS = ("Event", "Condition", "Lock", "Semaphore", "BoundedSemaphore", "Queue", "PriorityQueue", "LifoQueue")
+"""Of asyncio: what somebody else has to let go on."""
+
+
+def own_time(runs: Runs, is_let_go: Flags) -> Flags:
+    """Tell by row the suspensions that stand for work of the method, as far as it is known.
+
+    That is a timer in no loop that can end any time, and what it awaits that is nobody else's: coroutines of its own, a
+    thread, a library. `is_let_go` tells by row the suspensions that another run ended.
+    """
     structure = runs.structure
     found = np.zeros(structure.start.size, dtype=np.bool_)
     suspensions, _, _ = find_suspensions(runs)
-    attributes = structure.spans.get_column("attributes").gather(suspensions)
-    maybe = flags(attributes.str.contains(LOOPS, literal=True))
-    suspensions, attributes = suspensions[maybe], attributes.filter(maybe)
-    is_work = flags(told(attributes, AWAITED).is_in(TIMERS)) & flags(told(attributes, LOOPS) == "false")
-    found[suspensions[is_work]] = True
+    rows = structure.spans.select("ready_task_ids", "attributes")[suspensions]
+    is_none = flags(rows.get_column("ready_task_ids").list.len() == 0)
+    is_none &= ~(structure.in_flight[suspensions] | is_let_go[suspensions])
+    suspensions, attributes = suspensions[is_none], rows.get_column("attributes").filter(is_none)
+    awaited = told(attributes, AWAITED)
+    is_timer = flags(awaited.is_in(TIMERS))
+    is_others = flags(awaited.str.extract(r"^asyncio\.(?:\w+\.)?(\w+)\.\w+$").is_in(_FOR_OTHERS))
+    is_others |= flags(told(attributes, SAMPLED_TIMES) == "true") | flags(awaited.is_null())
+    found[suspensions[np.where(is_timer, flags(told(attributes, LOOPS) == "false"), ~is_others)]] = True
     return found
 
 
