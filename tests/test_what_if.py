@@ -233,6 +233,26 @@ def test_a_controller_that_asks_again_and_again_waits_for_what_it_awaits_at_once
     assert infinitely_fast(spans, "loop") == 80
 
 
+def test_what_ends_while_its_caller_waits_for_something_else_is_not_waited_for_afterwards() -> None:
+    # controller [x][s][await ..........][wait for a placement group ..][==]      nobody asks for what x did
+    # loop           [=================]
+    # x          .............................[=]
+    spans = table(
+        span("d", 0, 100, category="driver", name="ray.driver"),
+        submit("s", 0, 2, "d", function="Controller.run", submitted_task_id="C", dependency_task_ids=[]),
+        run("c", 4, 95, "s", "C", function="Controller.run", actor_id="c", concurrent=True),
+        submit("sx", 4, 5, "c", function="x", submitted_task_id="X", dependency_task_ids=[]),
+        run("x", 58, 60, "sx", "X", function="x", actor_id="x"),
+        submit("sl", 6, 7, "c", function="loop", submitted_task_id="L", dependency_task_ids=[]),
+        run("l", 8, 50, "sl", "L", function="loop", actor_id="w"),
+        wait("await", 7, 50, "c", ["L"], name="await"),
+        wait("group", 52, 80, "c", [], name="placement_group.wait"),
+        wait("get", 2, 96, "d", ["C"]),
+        recorded=True,
+    )
+    assert infinitely_fast(spans, "loop") == 42
+
+
 def test_blocks_that_are_there_are_handed_over_at_once() -> None:
     # driver [s1][s2][next ....][=][next ....][=]      Ray Data's thread looks at times, and hands over what is there
     # 1               [===]

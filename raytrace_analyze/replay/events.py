@@ -99,6 +99,9 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     in_time = attached[scoped.end[attached] <= scoped.end[head[above[attached]]]]
     guest, claimant = _guests(scoped, runs, rows, infer=infer)
     inner = _child_at(scoped, above, head, rows, guest, claimant)
+    # Whose waits are recorded did something else meanwhile: nothing says that it waited for that afterwards.
+    kept = (inner < 0) | ~runs.recorded[guest]
+    guest, claimant, inner = guest[kept], claimant[kept], inner[kept]
     guest_time = np.where(inner >= 0, scoped.end[inner], scoped.end[guest])
     signals = find_signals(scoped, runs, waiting, rows)
     parts = [
