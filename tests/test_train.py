@@ -108,6 +108,25 @@ def test_a_rank_that_waits_at_a_barrier_does_not_work_meanwhile(capsys: pytest.C
     assert "Rank 0 waited 400 ms between reports" in capsys.readouterr().out
 
 
+def test_who_the_others_wait_for_at_a_barrier_came_last() -> None:
+    # rank 0  [work][barrier ......................][report 0]     comes a little later than rank 1 to the report
+    # rank 1  [work ..............................][b][report 0]
+    rows: list[Row] = [span("driver", 0, 300 * MS, name="ray.driver")]
+    meet = "SynchronizationActor.broadcast_from_rank_zero"
+    for rank, came in ((0, 50), (1, 195)):
+        about = told(rank=rank, world_size=2, experiment="meeting")
+        rows.append(submit(f"s{rank}", 0, 0, "driver", submitted_task_id=f"T{rank}"))
+        rows.append(run(f"r{rank}", 0, 290 * MS, f"s{rank}", f"T{rank}", actor_id=f"a{rank}", attributes=about))
+        rows.append(submit(f"m{rank}", came * MS, came * MS, f"r{rank}", function=meet, submitted_task_id=f"M{rank}"))
+        rows.append(run(f"b{rank}", came * MS, 199 * MS, f"m{rank}", f"M{rank}", function=meet, actor_id="b"))
+        rows.append(wait(f"w{rank}", came * MS, 200 * MS, f"r{rank}", [f"M{rank}"]))
+    rows += [*report(0, 0, 205, 210), *report(1, 0, 201, 210)]
+    spans = table(*rows, recorded=True)
+    step = rt.train(spans).row(0, named=True)
+    assert (step["last"], step["work_ns"] // MS, step["others_waited_ns"] // MS) == ("rank 1", 196, 145)
+    assert rt.train(spans, by="rank").get_column("last_in").to_list() == [0, 1]
+
+
 def test_ranks_are_summed_up() -> None:
     ranks = rt.train(training(), by="rank")
     assert ranks.get_column("rank").to_list() == [0, 1]

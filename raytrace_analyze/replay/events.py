@@ -100,8 +100,8 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     guest, claimant = _guests(scoped, runs, rows, infer=infer)
     inner = _child_at(scoped, above, head, rows, guest, claimant)
     # Whose waits are recorded did something else meanwhile: nothing says that it waited for that afterwards.
-    kept = (inner < 0) | ~runs.recorded[guest]
-    guest, claimant, inner = guest[kept], claimant[kept], inner[kept]
+    joined = (inner < 0) | ~runs.recorded[guest]
+    guest, claimant, inner = guest[joined], claimant[joined], inner[joined]
     guest_time = np.where(inner >= 0, scoped.end[inner], scoped.end[guest])
     signals = find_signals(scoped, runs, waiting, rows)
     parts = [

@@ -54,8 +54,9 @@ def train(spans: Trace, by: str = "step", *, clock_correct: bool = True) -> pl.D
     - `session`, `job_id`, `run` (Train's name of it), `attempt` (0, or how often its workers were started again);
     - `step`, from 0 on; `start_ns` (since the epoch), when the last rank came to the report before (or began), and
       `period_ns` from there until the last rank came to this one; `ranks`, how many;
-    - `last_rank`, and `last`, who that was in words (null where not all ranks came); `others_waited_ns`, how long the
-      others waited for it, the mean;
+    - `last_rank`, and `last`, who came last, in words (null where not all ranks came): to the report or, where the
+      ranks met at barriers before, without what each waited at these; `others_waited_ns`, how long the others waited
+      for it, the mean, at barriers, too;
     - what the last rank that came did since the report before: `work_ns` its own code, `idle_ns` for how long it was
       seen idle in that besides (a sleep, a read), `data_ns` waits for batches of Ray Data, `waits_ns` other waits for
       results of Ray's (a barrier, calls of actors), `checkpoint_ns` storing the checkpoint of that report, `report_ns`
@@ -83,9 +84,14 @@ def _apart(reports: pl.DataFrame) -> pl.DataFrame:
     elsewhere = pl.sum_horizontal("data_ns", "waits_ns", "idle_ns")
     last = pl.col("arrived").max().over(_STEP)
     took = pl.col("left") - pl.col("arrived")
-    waited = pl.min_horizontal(last - pl.col("arrived"), took)
-    found = reports.with_columns(last_arrived=last, waited_ns=waited).with_columns(
-        held_ns=pl.when(known).then((took - pl.col("waited_ns") - pl.col("stored_ns")).clip(lower_bound=0)),
+    at_report = pl.min_horizontal(last - pl.col("arrived"), took)
+    # Behind a barrier all come at once: who waits least at it is who the others wait for.
+    at_barrier = pl.col("barrier_ns").fill_null(0)
+    waited = at_report + at_barrier - at_barrier.min().over(_STEP)
+    came = pl.col("arrived") - at_barrier
+    found = reports.with_columns(last_arrived=last, waited_ns=waited, came=came).with_columns(
+        is_last=pl.col("came") == pl.col("came").max().over(_STEP),
+        held_ns=pl.when(known).then((took - at_report - pl.col("stored_ns")).clip(lower_bound=0)),
         work_ns=pl.when(known).then((pl.col("arrived") - pl.col("since") - elsewhere).clip(lower_bound=0)),
     )
     member = (*_TRAINING, "member")
@@ -101,7 +107,7 @@ def _steps(reports: pl.DataFrame, functions: pl.DataFrame) -> pl.DataFrame:
     members = functions.group_by(_TRAINING).agg(members=pl.col("rank").n_unique().cast(pl.Int64))
     is_whole = pl.col("ranks") >= pl.max_horizontal(pl.col("members"), pl.col("ranks").max().over(_TRAINING))
     parts = [f"{part}_ns" for part in TrainPart]
-    of_last = pl.col("rank", "member", *parts).sort_by("arrived").last()
+    of_last = pl.col("rank", "member", *parts).sort_by("came").last()
     steps = (
         reports.group_by(_STEP, maintain_order=True)
         .agg(
@@ -109,7 +115,7 @@ def _steps(reports: pl.DataFrame, functions: pl.DataFrame) -> pl.DataFrame:
             pl.col("last_arrived").first(),
             began=pl.col("since").min(),
             ranks=pl.len().cast(pl.Int64),
-            waits=pl.col("waited_ns").sum(),
+            waits=pl.col("waited_ns").filter(~pl.col("is_last")).sum(),
             stored_ns=pl.col("stored_ns").max(),
             has_checkpoint=pl.col("has_checkpoint").any(ignore_nulls=False),
         )
@@ -144,7 +150,7 @@ def _steps(reports: pl.DataFrame, functions: pl.DataFrame) -> pl.DataFrame:
 def _ranks(trace: PreparedTrace, reports: pl.DataFrame, functions: pl.DataFrame) -> pl.DataFrame:
     known = pl.col("is_told").first()
     came = pl.len().over(_STEP)
-    is_last = (pl.col("arrived") == pl.col("last_arrived")) & (came > 1) & (came == came.max().over(_TRAINING))
+    is_last = pl.col("is_last") & (came > 1) & (came == came.max().over(_TRAINING))
     sums = {
         "work_ns": pl.col("work_ns"),
         "idle_ns": pl.col("idle_ns"),

@@ -6,7 +6,7 @@ import polars as pl
 from raytrace_analyze.attributes import EXPERIMENT, HAS_CHECKPOINT, RANK, REPORT, told
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.span_names import BATCH
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.trace.samples import read_samples
 
 REPORT_SPAN, CHECKPOINT_SPAN = "ray.train.report", "ray.train.checkpoint"
@@ -20,7 +20,7 @@ REPORTS = pl.Schema(
         **dict.fromkeys(("attempt", "rank"), pl.Int64),
         **dict.fromkeys(("member", "actor_id", "host"), pl.String),
         **dict.fromkeys(("step", "arrived", "left", "since", "stored_ns"), pl.Int64),
-        **dict.fromkeys(("data_ns", "waits_ns", "idle_ns"), pl.Int64),
+        **dict.fromkeys(("data_ns", "waits_ns", "barrier_ns", "idle_ns"), pl.Int64),
         **dict.fromkeys(("has_checkpoint", "is_told"), pl.Boolean),
     }
 )
@@ -31,11 +31,12 @@ REPORTS = pl.Schema(
 - `arrived` and `left` are when the rank called `report` and went on, `since` when it went on before, or began;
 - `stored_ns`: how long it stored the report's checkpoint, 0 for none; `data_ns`: waits for data since the one before;
 - `waits_ns`: its other waits since then, for results of Ray's (a barrier, calls of other actors);
+- `barrier_ns`: what of these it waited at barriers for other ranks;
 - `idle_ns`: how long since then it was seen idle besides, in its own code;
 - `is_told`: whether the hook told of the report. Where not, what only it knows is null.
 """
 
-_OF_THE_HOOK = ("run", "rank", "stored_ns", "data_ns", "waits_ns", "idle_ns", "has_checkpoint")
+_OF_THE_HOOK = ("run", "rank", "stored_ns", "data_ns", "waits_ns", "barrier_ns", "idle_ns", "has_checkpoint")
 """What nobody else tells."""
 
 
@@ -89,7 +90,9 @@ def _told(trace: PreparedTrace) -> pl.DataFrame:
     )
     stored = _stored(trace, reports)
     rows = functions.get_column("function_row").to_numpy()
-    waits = _waits_before(reports, _waits(trace, rows))
+    all_waits = _waits(trace, rows)
+    waits = _waits_before(reports, all_waits.drop("at_barrier"))
+    barriers = _waits_before(reports, all_waits.filter("at_barrier").drop("at_barrier"))
     idle = _idle(trace, rows)
     waited = _before(reports, batches).rename({"took": "data_ns"})
     taken = pl.concat([batches.select(waits.columns), waits])
@@ -97,8 +100,9 @@ def _told(trace: PreparedTrace) -> pl.DataFrame:
         reports.join(stored, on="row", how="left")
         .join(waited, on="row", how="left")
         .join(_before(reports, waits).rename({"took": "waits_ns"}), on="row", how="left")
+        .join(_before(reports, barriers).rename({"took": "barrier_ns"}), on="row", how="left")
         .join(_idle_before(reports, idle, taken), on="row", how="left")
-        .with_columns(pl.col("stored_ns", "data_ns", "waits_ns", "idle_ns").fill_null(0))
+        .with_columns(pl.col("stored_ns", "data_ns", "waits_ns", "barrier_ns", "idle_ns").fill_null(0))
     )
 
 
@@ -111,7 +115,10 @@ def _before(reports: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _waits(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
-    """Give the waits of training functions beside those for data, and of their reports: `function_row`, times."""
+    """Give the waits of training functions beside those for data, and of their reports.
+
+    Columns: `function_row`, `start`, `end`, `at_barrier` (for the other ranks).
+    """
     structure = trace.structure
     within = np.isin(structure.run_above, functions) & trace.runs.is_wait & ~structure.is_run
     rows = np.flatnonzero(within)
@@ -120,8 +127,22 @@ def _waits(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
     is_part = names.gather(rows).is_in(told_apart) | names.gather(structure.parent[rows]).is_in(told_apart)
     rows = rows[~is_part.to_numpy()]
     return pl.DataFrame(
-        {"function_row": structure.run_above[rows], "start": structure.start[rows], "end": structure.end[rows]}
+        {
+            "function_row": structure.run_above[rows],
+            "start": structure.start[rows],
+            "end": structure.end[rows],
+            "at_barrier": _at_barriers(trace)[rows],
+        }
     )
+
+
+def _at_barriers(trace: PreparedTrace) -> Flags:
+    """Tell by row the waits that came back with a call in which the ranks meet."""
+    wait, run = trace.structure.ready_runs
+    names = trace.spans.get_column("function").gather(run).fill_null("")
+    found = np.zeros(trace.spans.height, dtype=np.bool_)
+    found[wait[names.str.ends_with(_COLLECTIVE).to_numpy()]] = True
+    return found
 
 
 def _waits_before(reports: pl.DataFrame, waits: pl.DataFrame) -> pl.DataFrame:

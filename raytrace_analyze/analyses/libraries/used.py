@@ -9,7 +9,7 @@ from raytrace_analyze.vocabulary import Library
 
 _NAMES = {
     Library.DATA: OPERATOR_TASKS,
-    Library.TRAIN: "ray.train.",
+    Library.TRAIN: "ray.train.report",  # checkpoints of Ray Tune's trials are Train's, too
     Library.TUNE: "ray.tune.",
 }
 """What names of spans begin with."""
