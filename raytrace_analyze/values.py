@@ -10,11 +10,13 @@ Class = TypeVar("Class", bound=type)
 def frozen(cls: Class) -> Class:
     """Make a class a dataclass whose fields stay as they are, as `dataclass(frozen=True)` does.
 
-    The methods that it would write and compile for each class anew all of them share. A class's own methods stay.
+    The methods that it would write and compile for each class anew all of them share. A class's own methods stay, and
+    so does how its base shows itself.
     """
     dataclass(eq=False, repr=False)(cls)
     for name, method in _SHARED.items():
-        if name not in cls.__dict__:
+        shows_itself = name == "__repr__" and getattr(cls, name) is not object.__repr__
+        if name not in cls.__dict__ and not shows_itself:
             setattr(cls, name, method)
     return cls
 
