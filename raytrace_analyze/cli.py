@@ -20,6 +20,7 @@ from raytrace_analyze.printable import printable
 
 _INTERRUPTED = 130
 _NOT_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)")
+_NO_NUMBER = re.compile(r"(?<=is not a )valid (int|integer|float)(?: range)?(?=\.?$)")
 _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
@@ -143,9 +144,13 @@ def main() -> None:
         _fail(what, EXIT_USAGE)
 
 
+def _number_wanted(found: re.Match[str]) -> str:
+    return "number" if found[1] == "float" else "whole number"
+
+
 def _kinder(line: str) -> str:
     """Say which of the choices may have been meant, where the line of an error lists them."""
-    line = line.replace(": Value error, ", ": ")
+    line = _NO_NUMBER.sub(_number_wanted, line.replace(": Value error, ", ": "))
     found = _NOT_ONE_OF.search(line)
     meant = did_you_mean(found[1], re.findall(r"'([^']*)'", found[2])) if found else ""
     return line.removesuffix(".") + meant if meant else line

@@ -286,3 +286,13 @@ def test_strange_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
         assert done.returncode == 0
         assert "\x1b" not in done.stdout
         assert "[bold]" in done.stdout or command == "stats"
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "wanted"), [("export", "--min-duration", "number"), ("stats", "--top", "whole number")]
+)
+def test_what_is_no_number_is_refused_in_plain_words(command: str, option: str, wanted: str) -> None:
+    done = cli(command, option, "5%")
+    assert done.returncode == 2
+    assert f"'5%' is not a {wanted}" in " ".join(done.stderr.split())
+    assert "range" not in done.stderr

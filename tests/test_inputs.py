@@ -136,6 +136,45 @@ def test_jaegers_own_shape_is_read(tmp_path):
     assert (row["kind"], row["status"], row["host"]) == ("PRODUCER", "ERROR", "h")
 
 
+def backwards(value):
+    """The same JSON with the members of each object in the other order."""
+    if isinstance(value, dict):
+        return {key: backwards(each) for key, each in reversed(value.items())}
+    return [backwards(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_members_of_jaegers_objects_have_no_order(indent, tmp_path):
+    one = {"traceID": "abc0", "spanID": "1", "operationName": "root", "startTime": 1729181197748657, "duration": 1503}
+    trace = {"traceID": "abc0", "spans": [{**one, "processID": "p1"}], "processes": {"p1": {"serviceName": "s"}}}
+    document = {"data": [trace], "total": 0, "limit": 0, "offset": 0, "errors": None}
+    (tmp_path / "f").write_text(json.dumps(document, indent=indent))
+    (tmp_path / "g").write_text(json.dumps(backwards(document), indent=indent))
+    assert comparable(rt.read_spans(tmp_path / "g")) == comparable(rt.read_spans(tmp_path / "f"))
+
+
+def test_documents_glued_together_are_read_and_what_is_none_is_named(tmp_path):
+    texts = [json.dumps(OTLP).replace("eee19b7ec3c1b174", span_id(number)) for number in (1, 2, 3)]
+    (tmp_path / "f").write_text(f"{texts[0]}{texts[1]} {texts[2]}")
+    found = rt.load(tmp_path / "f")
+    assert set(found.spans["span_id"]) == {span_id(1), span_id(2), span_id(3)}
+    assert not found.report.is_damaged
+    (tmp_path / "f").write_text(f"{texts[0]}{texts[1]} and more")
+    found = rt.load(tmp_path / "f")
+    assert set(found.spans["span_id"]) == {span_id(1), span_id(2)}
+    assert ProblemKind.DAMAGED_RECORD in [problem.kind for problem in found.report.problems]
+
+
+@pytest.mark.parametrize(
+    "start", ["\ufeff", "\ufeff\r\n", '{"displayTimeUnit": "ms", "otherData": {}, "traceEvents": ']
+)
+def test_a_timeline_may_begin_with_a_mark_or_other_members(start, tmp_path):
+    told = {"task_id": "c8ef45ccd0112571" + "f" * 24 + "01000000", "func_or_class_name": "score"}
+    event = {"cat": "task::score", "ph": "X", "ts": 1e6, "dur": 5e5, "tid": "worker:1", "args": told}
+    (tmp_path / "f").write_text(start + json.dumps([event]) + ("}" if start[0] == "{" else ""), encoding="utf-8")
+    assert rt.read_spans(tmp_path / "f")["function"].to_list() == ["score"]
+
+
 SPANS = [span(number) for number in (1, 2, 3)]
 
 

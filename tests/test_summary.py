@@ -12,6 +12,7 @@ import raytrace_analyze as rt
 from raytrace_analyze.advice import give_advice
 from raytrace_analyze.views.path_view import show_path
 from raytrace_analyze.views.summary_view import summary_document, summary_lines
+from raytrace_analyze.views.what_if_view import ranking_text
 from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
 from tests.command_line import cli
 from tests.tables import run, span, submit, table, wait
@@ -265,3 +266,32 @@ def test_a_job_of_rays_libraries_names_their_commands(name: str, function: str, 
     said = [line for line in summary_lines(rt.summary(spans)) if line.startswith("Of Ray's libraries: ")]
     assert len(said) == (says is not None)
     assert says is None or says in said[0]
+
+
+def test_of_a_driver_that_nobody_knows_about_the_next_function_is_made_faster() -> None:
+    spans = rt.read_spans(SAMPLES / "events" / "map_reduce-export")
+    found = rt.summary(spans)
+    assert [each.function for each in found.remedies] == ["map_part", "map_part"]
+    assert ranking_text(rt.what_if(spans)).startswith("Make the driver twice as fast, as far as it works")
+
+
+def test_start_up_that_is_not_all_saved_promises_no_more_than_is_known() -> None:
+    def text(name: str) -> str:
+        return " ".join(summary_lines(rt.summary(rt.read_spans(SAMPLES / name))))
+
+    assert "without, the job takes 19.8 s at most." in text("events/map_reduce-export")
+    assert "without, the job takes 1.94 s." in text("wait_loop-ours/spans")
+
+
+def test_advice_that_saves_nothing_says_where_more_is_told() -> None:
+    said = "`raytrace-analyze what-if` says."
+    assert said in cli("advise", SAMPLES / "custom_spans-ours" / "spans").stdout
+    assert said not in cli("advise", SAMPLES / "wait_loop-ours" / "spans").stdout
+
+
+def test_results_are_short_where_they_are_printed() -> None:
+    trace = rt.prepare(rt.read_spans(SAMPLES / "map_reduce-ours" / "spans"))
+    assert repr(rt.summary(trace)) == "<Summary: map_reduce.py, completed after 3.04 s>"
+    for result in (rt.critical_path(trace), rt.what_if(trace)):
+        assert repr(result).startswith(f"<{type(result).__name__}: ")
+        assert len(repr(result)) < 200

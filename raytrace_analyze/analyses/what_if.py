@@ -145,10 +145,10 @@ def predict(job: Job, change: Change) -> WhatIf:
     )
 
 
-def best_speedup(job: Job, more_than_ns: int = 0) -> tuple[str, int] | None:
+def best_speedup(job: Job, more_than_ns: int = 0, *, without: str | None = None) -> tuple[str, int] | None:
     """Give the function that ranks first, and how long the job would take with it twice as fast.
 
-    None where none saves more than so much.
+    None where none saves more than so much. `without`: a function that is not asked about.
 
     Half of what a function has of the path is the most that can be won, so that few have to be tried. What Ray's
     libraries do themselves nobody can make faster.
@@ -158,6 +158,8 @@ def best_speedup(job: Job, more_than_ns: int = 0) -> tuple[str, int] | None:
     for function, critical_ns in others.select("function", "self_ns").iter_rows():
         if critical_ns <= 2 * (best[0] if best else more_than_ns):
             break
+        if function == without:
+            continue
         predicted = replay(job.graph, Change({function: 2.0})).makespan_ns
         best = max(best or (more_than_ns, 0, ""), (job.makespan_ns - predicted, predicted, function))
     return (best[2], best[1]) if best and best[2] else None

@@ -1,4 +1,4 @@
-"""JSON documents one after another, each on a line of its own or over many lines: found in one pass, never twice."""
+"""JSON documents one after another, on a line each, over many lines, or glued: found in one pass, never twice."""
 
 import json
 import re
@@ -21,6 +21,9 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
 
 _BLANK = b" \t\r\n,\xef\xbb\xbf"
 """What may stand around documents; a byte order mark too."""
+
+_BETWEEN = re.compile("[ \\t\\r\\n,\\ufeff]*")
+_DECODER = json.JSONDecoder()
 
 
 def depth_change(line: bytes) -> int:
@@ -66,13 +69,12 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
             if depth > 0:
                 continue
             text = b"".join(lines).strip(_BLANK) if size <= MAX_DOCUMENT_BYTES else b""
-            value = _decoded(text) if text else None
-            if value is None:
+            values, is_all = _decoded(text) if text else ([], False)
+            if not is_all:
                 close(ProblemKind.DAMAGED_RECORD, _why(size))
-            else:
-                if not _is_utf_8(text):
-                    problems.damage(begin, 1, "not valid UTF-8; U+FFFD stands for it")
-                yield begin, value
+            elif not _is_utf_8(text):
+                problems.damage(begin, 1, "not valid UTF-8; U+FFFD stands for it")
+            yield from ((begin, value) for value in values)
             lines, size, depth = [], 0, 0
     except BrokenStream as error:
         problems.add(error.kind, None, error.detail)
@@ -105,11 +107,21 @@ def _sound(text: bytes) -> Any:
         return None
 
 
-def _decoded(text: bytes) -> Any:
+def _decoded(text: bytes) -> tuple[list[Any], bool]:
+    """Decode a document, or several with nothing but blanks between them; tell whether that is all of the text."""
     value = _sound(text)
     if value is not None:
-        return value
+        return [value], True
+    found: list[Any] = []
+    position = 0
     try:
-        return json.loads(text.decode("utf-8", "replace"))
+        whole = text.decode("utf-8", "replace")
+        while position < len(whole):
+            value, position = _DECODER.raw_decode(whole, position)
+            if not isinstance(value, dict | list):
+                return found, False
+            found.append(value)
+            position = _BETWEEN.match(whole, position).end()  # type: ignore[union-attr]  # matches nothing, too
     except (ValueError, RecursionError):
-        return None
+        return found, False
+    return found, True

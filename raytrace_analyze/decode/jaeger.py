@@ -17,6 +17,12 @@ from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Head, InputFile
 
 _START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*(?:\{\s*"data"\s*:\s*\[\s*)?\{\s*"traceID"\s*:')
+_MEMBER = (
+    rb'\s*(?:\xef\xbb\xbf)?\s*\{\s*"(?:data|errors|total|limit|offset|traceID|traceName|spans|processes|warnings)"\s*:'
+)
+_OTHER_ORDER = re.compile(_MEMBER + rb'(?=.*"traceID"\s*:\s*")(?=.*"operationName"\s*:\s*")', re.DOTALL)
+"""Members of an object have no order: whoever wrote the file may have sorted them."""
+
 _INT64_MAX = 2**63 - 1
 _OWN = frozenset(
     {
@@ -143,7 +149,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _is_jaeger(head: Head) -> bool:
-    return _START.match(head.content) is not None
+    return (_START.match(head.content) or _OTHER_ORDER.match(head.content)) is not None
 
 
 FORMAT = InputFormat("Jaeger JSON", _is_jaeger, read=read_jaeger)

@@ -13,7 +13,7 @@ from raytrace_analyze.decode.records.record import as_int, as_text
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Head, InputFile, Problem
 
-_START = re.compile(rb"\s*(?:\{\s*\"traceEvents\"\s*:\s*)?\[\s*\{")
+_START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:"[^\[]*)?"traceEvents"\s*:\s*)?\[\s*\{')
 _TASK = re.compile(rb'"cat"\s*:\s*"task::')
 _OF_A_RUN = "task::"
 _PROFILED = "task:"

@@ -153,15 +153,18 @@ def _to_look_at(advice: Advice, least_ns: int) -> Iterator[Remedy]:
 
 
 def _faster(read: Job, path: CriticalPath, more_than_ns: int) -> Remedy | None:
-    """Give the function that is worth most twice as fast; None where that saves no more than so much."""
-    best = best_speedup(read, more_than_ns)
+    """Give the function that is worth most twice as fast; None where that saves no more than so much.
+
+    Of a driver that is idle, or of which it is not known what it does, nothing is there to be made faster.
+    """
+    activity = path.activity()
+    total, cpu = activity.filter(pl.col("function") == DRIVER).select(pl.col("self_ns", "cpu_ns").sum()).row(0)
+    best = best_speedup(read, more_than_ns, without=DRIVER if 2 * cpu < total else None)
     if best is None:
         return None
     function, predicted = best
-    own = path.activity().filter(pl.col("function") == function)
-    total, cpu, idle = own.select(pl.col("self_ns", "cpu_ns", "idle_ns").sum()).row(0)
-    if function == DRIVER and 2 * cpu < total:
-        return None  # what it does is not known, or it is idle: nothing to be made faster
+    own = activity.filter(pl.col("function") == function)
+    total, idle = own.select(pl.col("self_ns", "idle_ns").sum()).row(0)
     by_idle = own.sort("idle_there_ns", descending=True, nulls_last=True).to_dicts()
     longest = by_idle[0] if by_idle and 2 * idle >= total > 0 else None
     return Remedy(

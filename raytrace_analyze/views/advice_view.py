@@ -77,6 +77,9 @@ def _parts(advice: Advice, top: int) -> Iterator[RenderableType]:
     if advice.findings.height > 1:
         yield label("")
         yield label("Each saving is that of one change alone; together they can save more or less than the sum.", "dim")
+    if advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") > 0).is_empty():
+        yield label("")
+        yield label("What a faster function would save, `raytrace-analyze what-if` says.", style="dim")
     yield from (label(f"Note: {note}.", style="dim") for note in advice.notes)
 
 

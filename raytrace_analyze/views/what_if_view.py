@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.analyses.what_if import WhatIf
-from raytrace_analyze.function_names import name_of, short_name
+from raytrace_analyze.function_names import DRIVER, name_of, short_name
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.documents import records
@@ -231,7 +231,10 @@ def ranking_text(ranking: WhatIf) -> str:
         then = f"; beyond {first['saturating_speedup']:g}x nothing more is won, "
         then += f"then {name_of(first['next_critical'])} is critical"
     predicted = duration_text(first["predicted_2x_ns"])
-    return f"Make {name_of(first['function'])} twice as fast and the job takes {predicted} instead of {took}{then}."
+    maybe = ", as far as it works and does not wait," if first["function"] == DRIVER else ""
+    return (
+        f"Make {name_of(first['function'])} twice as fast{maybe} and the job takes {predicted} instead of {took}{then}."
+    )
 
 
 def _notes(notes: tuple[str, ...]) -> Iterator[RenderableType]:
