@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.cluster_use import ClusterUse, cluster_use
     from raytrace_analyze.analyses.diff import RunDiff, diff
     from raytrace_analyze.analyses.evidence import Evidence, evidence
-    from raytrace_analyze.analyses.hang import Hang, hang
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import LatencyStats, latency_stats
     from raytrace_analyze.analyses.libraries.data import data
@@ -26,9 +25,10 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.libraries.train import train
     from raytrace_analyze.analyses.libraries.tune import tune
     from raytrace_analyze.analyses.queue_causes import queue_causes
-    from raytrace_analyze.analyses.running import Running, running
     from raytrace_analyze.analyses.slack import slack
     from raytrace_analyze.analyses.span_graph import span_graph
+    from raytrace_analyze.analyses.stuck.hang import Hang, hang
+    from raytrace_analyze.analyses.stuck.running import Running, running
     from raytrace_analyze.analyses.task_story import TaskStory, tell_story
     from raytrace_analyze.analyses.trace_tree import TraceTree, trace_tree
     from raytrace_analyze.analyses.what_if import WhatIf, what_if

@@ -14,14 +14,14 @@ from raytrace_analyze.clocks.correction import build_corrected, correct_clocks
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.given import events_of, table_of
 from raytrace_analyze.queueing.rules import CauseRules
+from raytrace_analyze.sampled.idle_waits import with_idle_waits
 from raytrace_analyze.table.events.attempts import only_attempts, only_spans, with_event_columns, with_task_events
 from raytrace_analyze.table.lineage import Nanos
 from raytrace_analyze.trace.clipping import Scoped, scope_spans
-from raytrace_analyze.trace.idle_waits import with_idle_waits
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.scopes import Scopes, read_scopes
 from raytrace_analyze.trace.span_arrays import Structure
-from raytrace_analyze.trace.waiting import Waiting, find_waiting
+from raytrace_analyze.waits.waiting import Waiting, find_waiting
 
 NO_SPANS = "there are no spans to analyse"
 

@@ -7,11 +7,11 @@ import numpy as np
 from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
-from raytrace_analyze.analyses.held_locks import is_taking
+from raytrace_analyze.analyses.stuck.held_locks import is_taking
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.rewrite import shorten_stretches, wait_for_nothing
+from raytrace_analyze.sampled.questions import find_answers
 from raytrace_analyze.table.lineage import Flags, RowIds
-from raytrace_analyze.trace.questions import find_answers
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import actors as words

@@ -12,8 +12,8 @@ from raytrace_analyze.analyses.stack_lines import importing_share, stack_lines
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
+from raytrace_analyze.sampled.samples import is_for_others
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.trace.samples import is_for_others
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words

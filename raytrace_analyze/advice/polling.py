@@ -12,8 +12,8 @@ from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.queueing.rules import LONG_TO_STORE_NS
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_stretches, shorten_waits
+from raytrace_analyze.sampled.samples import read_samples, sampled_above
 from raytrace_analyze.span_names import PUT, WAIT
-from raytrace_analyze.trace.samples import read_samples, sampled_above
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as runs_words
 from raytrace_analyze.wording.advice import waits as waits_words

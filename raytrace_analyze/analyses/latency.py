@@ -11,9 +11,9 @@ from raytrace_analyze.path.all_scopes import some_paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.outcome import endings, errors
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.sampled.samples import cpu_ns
 from raytrace_analyze.shown import notebook
 from raytrace_analyze.trace.asof import NEVER
-from raytrace_analyze.trace.samples import cpu_ns
 from raytrace_analyze.vocabulary import Ending, LatencyGroup, column_of
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))

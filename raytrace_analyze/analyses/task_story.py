@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.lost_attempts import LostAttempt, lost_attempts
-from raytrace_analyze.analyses.never_started import never_started, waits_in_vain
 from raytrace_analyze.analyses.stack_lines import LINES, stack_lines
 from raytrace_analyze.analyses.story_steps import STEPS, StorySteps
+from raytrace_analyze.analyses.stuck.never_started import never_started, waits_in_vain
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare

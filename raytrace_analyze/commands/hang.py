@@ -24,7 +24,7 @@ def hang(
 
       raytrace-analyze hang --format json
     """
-    from raytrace_analyze.analyses.hang import hang as find_hang
+    from raytrace_analyze.analyses.stuck.hang import hang as find_hang
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.hang_view import hang_document, show_hang
 

@@ -14,7 +14,7 @@ from raytrace_analyze.command_line.reading import open_spans, write_result
 from raytrace_analyze.errors import EXIT_OK, NoSpansError
 
 if TYPE_CHECKING:
-    from raytrace_analyze.analyses.running import Running
+    from raytrace_analyze.analyses.stuck.running import Running
 
 _REST = 3
 """Reading may take one part in so many of the time; a large record is looked at less often."""
@@ -49,7 +49,7 @@ def watch(
 
 
 def _look_once(directory: Path, job: str | None, top: int, output_format: options.OutputFormat) -> None:
-    from raytrace_analyze.analyses.running import running
+    from raytrace_analyze.analyses.stuck.running import running
     from raytrace_analyze.views.console import output
     from raytrace_analyze.views.running_view import running_document, running_screen
 
@@ -85,7 +85,7 @@ def _look_on(directory: Path, job: str | None, top: int, every: float) -> None:
 
 def _states(directory: Path, job: str | None, every: float) -> "Iterator[Running]":
     """Give the job as it is, every so many seconds; read anew where a file has changed."""
-    from raytrace_analyze.analyses.running import running
+    from raytrace_analyze.analyses.stuck.running import running
     from raytrace_analyze.ingest import load
 
     seen: frozenset[tuple[str, int, int]] | None = None

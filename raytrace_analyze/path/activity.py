@@ -11,8 +11,8 @@ from itertools import groupby
 
 import numpy as np
 
+from raytrace_analyze.sampled.samples import SAMPLED_FROM_NS, UNSEEN_NS, Place, Sampled, read_samples, sampled_above
 from raytrace_analyze.table.lineage import Nanos, RowIds
-from raytrace_analyze.trace.samples import SAMPLED_FROM_NS, UNSEEN_NS, Place, Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity

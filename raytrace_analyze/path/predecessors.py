@@ -12,8 +12,8 @@ from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, group_in_order, positions
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.waiting import Waiting
 from raytrace_analyze.vocabulary import Queues, Via
+from raytrace_analyze.waits.waiting import Waiting
 
 
 @dataclass(eq=False, repr=False)

@@ -21,8 +21,8 @@ from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.joins import joins
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.waiting import Waiting, find_waiting
 from raytrace_analyze.vocabulary import Category, Via
+from raytrace_analyze.waits.waiting import Waiting, find_waiting
 
 CATEGORIES = tuple(Category)
 """A category's number in arrays is its position here."""

@@ -14,7 +14,7 @@ from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.numbering import by_end, number_pairs
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
-from raytrace_analyze.trace.waiting import Waiting
+from raytrace_analyze.waits.waiting import Waiting
 
 
 class Circumstances:

@@ -12,8 +12,8 @@ from raytrace_analyze.function_names import is_without_program
 from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.waiting import Waiting
 from raytrace_analyze.values import frozen
+from raytrace_analyze.waits.waiting import Waiting
 
 
 @frozen

@@ -18,7 +18,7 @@ from raytrace_analyze.span_names import BATCH, NEXT
 from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, relate_runs
-from raytrace_analyze.trace.waiting import Waiting, find_waiting
+from raytrace_analyze.waits.waiting import Waiting, find_waiting
 
 _HANDED_OVER = (NEXT, BATCH)
 """Waits for what Ray Data's own threads hand over."""

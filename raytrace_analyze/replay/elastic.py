@@ -7,8 +7,8 @@ however soon.
 import numpy as np
 
 from raytrace_analyze.replay.events import Events
+from raytrace_analyze.sampled.naps import Naps
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.trace.naps import Naps
 from raytrace_analyze.values import frozen
 
 

@@ -19,9 +19,9 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.joins import joins
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.suspensions import own_time
-from raytrace_analyze.trace.waiting import Waiting
 from raytrace_analyze.values import frozen
+from raytrace_analyze.waits.suspensions import own_time
+from raytrace_analyze.waits.waiting import Waiting
 
 START, END, FORK, JOIN, INFERRED_JOIN, SIGNAL = range(6)
 """Kinds of events: of a span's own flow its start and end; of another flow where a row is forked off or joined; where

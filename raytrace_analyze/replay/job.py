@@ -15,7 +15,7 @@ from raytrace_analyze.replay.change import check_slots
 from raytrace_analyze.replay.constraints import build_graph
 from raytrace_analyze.replay.elastic import lay_naps
 from raytrace_analyze.replay.graph import Graph, released_by
-from raytrace_analyze.trace.naps import find_naps
+from raytrace_analyze.sampled.naps import find_naps
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.values import frozen
 from raytrace_analyze.wording.clocks import clock_notes

@@ -9,8 +9,8 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.waiting import Waiting
 from raytrace_analyze.values import frozen
+from raytrace_analyze.waits.waiting import Waiting
 
 _ITEM_AFTER_NS = 1_000_000
 """From how long on a wait for a generator that still ran was held up by it, and did not just fetch what was there."""

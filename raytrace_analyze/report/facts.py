@@ -4,11 +4,11 @@ import polars as pl
 
 from raytrace_analyze.advice.analysis import Advice, advise_on
 from raytrace_analyze.analyses.cluster_use import ClusterUse, use_of
-from raytrace_analyze.analyses.hang import Hang, hang
 from raytrace_analyze.analyses.latency import latency_stats, timed_spans
 from raytrace_analyze.analyses.libraries.data import data
 from raytrace_analyze.analyses.path_stacks import path_stacks
 from raytrace_analyze.analyses.queue_causes import queue_causes
+from raytrace_analyze.analyses.stuck.hang import Hang, hang
 from raytrace_analyze.analyses.what_if import WhatIf, predict
 from raytrace_analyze.ingest_report import IngestReport
 from raytrace_analyze.path.one_scope import critical_path

@@ -10,8 +10,8 @@ import polars as pl
 
 from raytrace_analyze.analyses.cluster_use import ClusterUse
 from raytrace_analyze.analyses.diff import RunDiff
-from raytrace_analyze.analyses.hang import Hang
 from raytrace_analyze.analyses.path_stacks import path_stacks
+from raytrace_analyze.analyses.stuck.hang import Hang
 from raytrace_analyze.analyses.task_story import TaskStory
 from raytrace_analyze.analyses.what_if import WhatIf
 from raytrace_analyze.errors import UsageError

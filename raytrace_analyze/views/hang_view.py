@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 from rich.console import Console, RenderableType
 
-from raytrace_analyze.analyses.hang import Blocker, Hang
-from raytrace_analyze.analyses.retried import Tried
+from raytrace_analyze.analyses.stuck.hang import Blocker, Hang
+from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.function_names import is_rays_own, short_name
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.documents import records

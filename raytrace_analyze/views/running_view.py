@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from raytrace_analyze.analyses.running import Running
+from raytrace_analyze.analyses.stuck.running import Running
 from raytrace_analyze.function_names import short_name
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.documents import path_scope, records

@@ -5,9 +5,9 @@ import polars as pl
 
 from raytrace_analyze.attributes import EXPERIMENT, HAS_CHECKPOINT, RANK, REPORT, told
 from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.sampled.samples import read_samples
 from raytrace_analyze.span_names import BATCH
 from raytrace_analyze.table.lineage import Flags, RowIds
-from raytrace_analyze.trace.samples import read_samples
 
 REPORT_SPAN, CHECKPOINT_SPAN = "ray.train.report", "ray.train.checkpoint"
 """Spans that our hook makes: a report of a rank, the storing of a checkpoint."""

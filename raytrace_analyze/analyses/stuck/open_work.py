@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from raytrace_analyze.analyses.held_locks import Held, held_by, is_taking
-from raytrace_analyze.analyses.interrupted import reopened
-from raytrace_analyze.analyses.retried import Tried, tried_in_vain
-from raytrace_analyze.analyses.submitted import Row, actor_of, asked_cpus, cpus, group_of, is_creation, resources
+from raytrace_analyze.analyses.stuck.held_locks import Held, held_by, is_taking
+from raytrace_analyze.analyses.stuck.interrupted import reopened
+from raytrace_analyze.analyses.stuck.retried import Tried, tried_in_vain
+from raytrace_analyze.analyses.stuck.submitted import Row, actor_of, asked_cpus, cpus, group_of, is_creation, resources
 from raytrace_analyze.attributes import (
     AWAITED,
     AWAITED_TASK_IDS,

@@ -2,14 +2,14 @@
 
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.asof_latest import Latest
-from raytrace_analyze.trace.ends import find_ends
-from raytrace_analyze.trace.placements import Placements, find_placements
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.takers import Takers, find_takers
-from raytrace_analyze.trace.turns import Turns, find_turns
-from raytrace_analyze.trace.waited import find_waited
-from raytrace_analyze.trace.wakers import Wakers, find_wakers
 from raytrace_analyze.values import frozen
+from raytrace_analyze.waits.ends import find_ends
+from raytrace_analyze.waits.placements import Placements, find_placements
+from raytrace_analyze.waits.takers import Takers, find_takers
+from raytrace_analyze.waits.turns import Turns, find_turns
+from raytrace_analyze.waits.waited import find_waited
+from raytrace_analyze.waits.wakers import Wakers, find_wakers
 
 
 @frozen

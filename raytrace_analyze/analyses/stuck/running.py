@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.hang import Hang, hang
+from raytrace_analyze.analyses.stuck.hang import Hang, hang
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare

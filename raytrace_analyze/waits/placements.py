@@ -7,9 +7,9 @@ from raytrace_analyze.attributes import PLACEMENT_GROUP_ID, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.numbering import number_pairs
-from raytrace_analyze.trace.placement import WITHIN_NS, GivenBack, given_back, placement_waits
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.values import frozen
+from raytrace_analyze.waits.placement import WITHIN_NS, GivenBack, given_back, placement_waits
 
 _IN_GROUP = r"_group_(?:\d+_)?([0-9a-f]{12,})"
 """How Ray names the resources of a placement group."""

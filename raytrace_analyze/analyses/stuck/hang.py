@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import networkx as nx
 import polars as pl
 
-from raytrace_analyze.analyses.open_work import WAITER, Open, read_open
-from raytrace_analyze.analyses.retried import Tried
+from raytrace_analyze.analyses.stuck.open_work import WAITER, Open, read_open
+from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.shown import Shown

@@ -9,12 +9,12 @@ next answer the loop was over; or the questions failed before that, and did not 
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.sampled.replica_starts import find_replica_starts
+from raytrace_analyze.sampled.samples import sampled_above
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.numbering import number_pairs
-from raytrace_analyze.trace.replica_starts import find_replica_starts
-from raytrace_analyze.trace.samples import sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.open_work import Open, read_open
+from raytrace_analyze.analyses.stuck.open_work import Open, read_open
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import Category

@@ -15,8 +15,8 @@ from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.suspensions import TIMERS, find_suspensions
 from raytrace_analyze.values import frozen
+from raytrace_analyze.waits.suspensions import TIMERS, find_suspensions
 
 WITHIN_NS = 5_000_000
 """How long before a method went on the run that let it must have been executing."""

@@ -11,8 +11,8 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last
 from raytrace_analyze.trace.numbering import number_pairs
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.trace.suspensions import find_suspensions
 from raytrace_analyze.values import frozen
+from raytrace_analyze.waits.suspensions import find_suspensions
 
 
 @frozen

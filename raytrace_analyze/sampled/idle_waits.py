@@ -11,15 +11,15 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import AWAITED_COUNT, told
+from raytrace_analyze.sampled.questions import Answers, find_answers
+from raytrace_analyze.sampled.samples import SHORT_NS, Sampled, read_samples, sampled_above
+from raytrace_analyze.sampled.unanswered import unanswered_runs
 from raytrace_analyze.span_names import DELIVERY
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
-from raytrace_analyze.trace.questions import Answers, find_answers
-from raytrace_analyze.trace.samples import SHORT_NS, Sampled, read_samples, sampled_above
 from raytrace_analyze.trace.span_arrays import Structure
-from raytrace_analyze.trace.unanswered import unanswered_runs
 from raytrace_analyze.values import frozen
 
 LOOKS_NS = 100_000_000

@@ -1,0 +1,1 @@
+"""What had not ended: what runs now, what hangs, what never started."""

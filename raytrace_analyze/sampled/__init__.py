@@ -1,0 +1,1 @@
+"""What the hook's sampler tells of threads: what they were idle in, and for whom they asked and slept."""
