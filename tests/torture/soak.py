@@ -18,7 +18,7 @@ _ENDS_WITHIN_S = 120
 
 def soaked(folder: Path, seconds: float) -> Figure | None:
     """Run it for so long; None where no disk can be mounted."""
-    figure = Figure("a Ray program under Ctrl-C and cancellations, its disk full a quarter of the time")
+    figure = Figure("a Ray program under Ctrl-C and cancellations, its disk full again and again")
     size = _SIZE + round(seconds) * _SIZE_A_SECOND
     with disk(str(size)) as small:
         if small is None:

@@ -72,7 +72,8 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
         @functools.wraps(submit)
         def _start_span(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
             handle = actors.actor_of(self)
-            if not tracing._global_is_tracing_enabled or handle._ray_is_cross_language:
+            # Older versions of Ray lose an actor whose handle nobody keeps, and say so.
+            if handle is None or not tracing._global_is_tracing_enabled or handle._ray_is_cross_language:
                 assert kwargs is None or _CONTEXT not in kwargs
                 return submit(self, args, kwargs, *more, **options)
             owner, name = handle._ray_actor_creation_function_descriptor.class_name, self._method_name

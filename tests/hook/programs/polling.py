@@ -105,7 +105,8 @@ def all_cases():
     for thread in threads:
         thread.join()
     ray.get(polling_task.remote())
-    ray.get(Polling.remote().poll.remote())
+    polling = Polling.remote()  # older versions of Ray lose what nobody keeps
+    ray.get(polling.poll.remote())
 
 
 def main(how):
