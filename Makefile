@@ -1,4 +1,4 @@
-# make demo: see a real Ray job analysed.  make test: lint, types, layers, tests.
+# make demo: see a real Ray job analysed.  make test: lint, types, layers, the docs as a site, tests.
 # make bench: speed at a small size, beside what others take.
 # make docs: the documentation as a site, in .site.
 # make fuzz: damaged and hostile input for an hour (FUZZ_SECONDS, FUZZ_SEED).
@@ -31,7 +31,7 @@ ALL_TESTS := -n 2 --dist loadfile --no-loadscope-reorder
 demo: .venv/.demo
 	$(BIN)/python -m raytrace_analyze demo
 
-test: lint types tests
+test: lint types docs tests
 
 lint: .venv/.test
 	$(BIN)/python -m ruff check .
