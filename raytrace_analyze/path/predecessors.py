@@ -16,6 +16,7 @@ from raytrace_analyze.vocabulary import Queues, Via
 from raytrace_analyze.waits.waiting import Waiting
 
 
+# Made anew for every step, and a value takes longer to make.
 @dataclass(eq=False, repr=False)
 class Found:
     """Runs that explain why others started when they did: rows (-1: none), and how."""

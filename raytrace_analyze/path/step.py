@@ -29,6 +29,7 @@ CATEGORIES = tuple(Category)
 SELF, _SUBMIT, QUEUE, WAIT, FETCH = range(5)
 
 
+# Made anew for every step, and a value takes longer to make.
 @dataclass(eq=False, repr=False)
 class Visited:
     """What states book: parallel arrays, one element a state. Times are ns since the epoch."""

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import ray
 from opentelemetry import trace
@@ -68,35 +69,41 @@ class Waits:
 
 def soak(seconds: float) -> None:
     """Ask for results, cancel some and be interrupted, again and again; what comes back must be right."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
     chance, actor, until = random.Random(1), Waits.remote(), time.monotonic() + seconds
     counts = dict.fromkeys(("results", "cancelled", "interrupted"), 0)
     while time.monotonic() < until:
-        asked = {}
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.05, 1.0))
         try:
-            for number in range(12):
-                how = actor.twice if number % 3 == 0 else twice
-                asked[number] = how.remote(ACKNOWLEDGED, number, chance.randrange(1, 60))
-                end_spans(ACKNOWLEDGED, 2)
-            for number in chance.sample(sorted(asked), 3):
-                ray.cancel(asked[number])
-            for number, reference in asked.items():
-                try:
-                    assert ray.get(reference) == 2 * number
-                    counts["results"] += 1
-                except (ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError) as error:
-                    if not isinstance(error, ray.exceptions.TaskCancelledError):
-                        assert "Cancelled" in str(error) or "KeyboardInterrupt" in str(error), error
-                    counts["cancelled"] += 1
+            signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.05, 1.0))
+            try:
+                ask(chance, actor, counts)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
             counts["interrupted"] += 1
-        signal.setitimer(signal.ITIMER_REAL, 0)
     assert all(counts.values()), counts
     print(*(f"{count} {what}" for what, count in counts.items()), flush=True)
 
 
+def ask(chance: random.Random, actor: Any, counts: dict[str, int]) -> None:
+    asked = {}
+    for number in range(12):
+        how = actor.twice if number % 3 == 0 else twice
+        asked[number] = how.remote(ACKNOWLEDGED, number, chance.randrange(1, 60))
+        end_spans(ACKNOWLEDGED, 2)
+    for number in chance.sample(sorted(asked), 3):
+        ray.cancel(asked[number])
+    for number, reference in asked.items():
+        try:
+            assert ray.get(reference) == 2 * number
+            counts["results"] += 1
+        except (ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError) as error:
+            if not isinstance(error, ray.exceptions.TaskCancelledError):
+                assert "Cancelled" in str(error) or "KeyboardInterrupt" in str(error), error
+            counts["cancelled"] += 1
+
+
 def main() -> None:
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
     ray.init(address="local", num_cpus=2, include_dashboard=False, _tracing_startup_hook="raytrace_hook:setup_tracing")
     flag = f"{ACKNOWLEDGED}.flag"
     if HOW == "task":
