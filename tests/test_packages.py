@@ -14,10 +14,10 @@ from tests.packages.building import PROJECTS, ROOT, build
 
 HOME = str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Homepage"])
 BESIDE = {
-    "raytrace_analyze": {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"},
-    "raytrace_hook": {"README.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"},
+    "raytrace_analyze": {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", "hatch_build.py"},
+    "raytrace_hook": {"README.md", "LICENSE", "pyproject.toml", "PKG-INFO", "hatch_build.py"},
 }
-"""What is in a source archive besides the package; hatch takes along what tells it what to leave out, always."""
+"""What is in a source archive besides the package: what is read, and what builds it."""
 
 
 @pytest.fixture(scope="module", params=PROJECTS)
