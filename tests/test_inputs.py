@@ -94,8 +94,11 @@ OTLP = {
         json.dumps(OTLP, indent=2),
         "\ufeff" + json.dumps(OTLP),
         json.dumps(OTLP).replace("traceId", "trace_id").replace("resourceSpans", "resource_spans"),
+        json.dumps({"result": OTLP}),
+        json.dumps({"trace": OTLP, "metrics": {"inspectedBytes": "1"}}, indent=2),
+        json.dumps(OTLP).replace("resourceSpans", "batches"),
     ],
-    ids=["one line", "pretty", "byte order mark", "names of the schema"],
+    ids=["one line", "pretty", "byte order mark", "names of the schema", "Jaeger's answer", "Tempo's", "Grafana's"],
 )
 def test_otlp_of_others_is_read(content, tmp_path):
     (tmp_path / "f").write_text(content)
@@ -116,7 +119,74 @@ def test_a_damaged_request_costs_no_other(tmp_path):
     found = rt.load(tmp_path / "f")
     assert set(found.spans["span_id"]) == {span_id(1), span_id(3)}
     kinds = [problem.kind for problem in found.report.problems if problem.kind is not ProblemKind.MISSING_PARENT]
-    assert kinds == [ProblemKind.DAMAGED_RECORD, ProblemKind.CUT_RECORD]
+    assert kinds == [ProblemKind.DAMAGED_RECORD, ProblemKind.DAMAGED_RECORD]
+
+
+def read_if_any(path):
+    """The spans, and whether what is wrong with the file makes for an exit code of its own."""
+    try:
+        found = rt.load(path)
+    except NoSpansError:
+        return None, True
+    return found.spans, found.report.is_damaged
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("to", ["otlp", "jaeger"])
+def test_of_a_document_that_was_cut_all_whole_spans_are_read(to, indent, tmp_path):
+    rt.export(rt.read_spans(CAPTURES / "map_reduce-stock" / "spans"), to, tmp_path / "whole")
+    first = json.JSONDecoder().raw_decode((tmp_path / "whole").read_text())[0]
+    text = json.dumps(first, indent=indent).encode()
+    (tmp_path / "whole").write_bytes(text)
+    whole = {row["span_id"]: row for row in comparable(rt.read_spans(tmp_path / "whole"))}
+    kept = 0
+    for end in range(1, len(text) - 2, len(text) // 40):
+        (tmp_path / "cut").write_bytes(text[:end])
+        spans, is_damaged = read_if_any(tmp_path / "cut")
+        rows = [] if spans is None else comparable(spans)
+        assert is_damaged and len(rows) >= kept
+        for row in rows:  # all that a span says itself; Jaeger's processes stand behind the spans
+            for key in ("parent_id", "name", "start", "end", "kind", "attributes", "events", "links", "status"):
+                assert row[key] == whole[row["span_id"]][key]
+        kept = len(rows)
+    assert kept >= len(whole) - 1
+
+
+def four_scopes():
+    """An OTLP document with four spans, a scope each."""
+    texts = [json.dumps(OTLP).replace("eee19b7ec3c1b174", span_id(number)) for number in (1, 2, 3, 4)]
+    scopes = [json.loads(text)["resourceSpans"][0]["scopeSpans"][0] for text in texts]
+    return json.dumps({"resourceSpans": [{**OTLP["resourceSpans"][0], "scopeSpans": scopes}]}, indent=2)
+
+
+def test_damage_in_a_document_costs_what_follows_in_it_and_is_told(tmp_path):
+    text = four_scopes()
+    place = text.index(span_id(3))
+    (tmp_path / "f").write_text(text[:place] + '"}]' + text[place:])
+    found = rt.load(tmp_path / "f")
+    assert set(found.spans["span_id"]) == {span_id(1), span_id(2)}
+    assert '"svc"' in found.spans["resource"][0]
+    assert found.report.is_damaged
+
+
+def test_of_a_packed_document_that_was_cut_what_can_be_unpacked_is_read(tmp_path):
+    (tmp_path / "f").write_bytes(gzip.compress(four_scopes().encode())[:-20])
+    found = rt.load(tmp_path / "f")
+    assert {span_id(1)} <= set(found.spans["span_id"])
+    assert found.report.is_damaged
+
+
+def test_a_timeline_that_was_cut_gives_its_whole_events(tmp_path):
+    told = [
+        {"task_id": f"{number:016x}" + "f" * 24 + "01000000", "func_or_class_name": "score"} for number in (1, 2, 3)
+    ]
+    events = [
+        {"cat": "task::score", "ph": "X", "ts": 1e6, "dur": 5e5, "tid": "worker:1", "args": each} for each in told
+    ]
+    (tmp_path / "f").write_text(json.dumps(events)[:-30])
+    found = rt.load(tmp_path / "f")
+    assert found.spans["function"].to_list() == ["score"] * 2
+    assert found.report.is_damaged
 
 
 def test_jaegers_own_shape_is_read(tmp_path):
@@ -134,6 +204,20 @@ def test_jaegers_own_shape_is_read(tmp_path):
     assert (row["trace_id"], row["span_id"]) == ("abc0".rjust(32, "0"), "1".rjust(16, "0"))
     assert (row["start"], row["end"]) == (1729181197748657000, 1729181197750160000)
     assert (row["kind"], row["status"], row["host"]) == ("PRODUCER", "ERROR", "h")
+
+
+@pytest.mark.parametrize("form", ["a list", "a line each"])
+def test_spans_as_jaeger_stores_them_are_read(form, tmp_path):
+    at = {"startTime": 1729181197748657, "duration": 1503, "tags": []}
+    spans = [
+        {"traceID": "abc0", "spanID": key, "operationName": "run", "process": {"serviceName": name, "tags": []}, **at}
+        for key, name in (("1", "a"), ("2", "b"))
+    ]
+    text = json.dumps(spans) if form == "a list" else "\n".join(map(json.dumps, spans))
+    (tmp_path / "f").write_text(text)
+    rows = comparable(rt.read_spans(tmp_path / "f"))
+    assert [row["span_id"] for row in rows] == ["1".rjust(16, "0"), "2".rjust(16, "0")]
+    assert [row["resource"]["attributes"]["service.name"] for row in rows] == ["a", "b"]
 
 
 def backwards(value):

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from raytrace_analyze.decode.cut_document import complete_part
 from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED
@@ -32,27 +33,38 @@ def depth_change(line: bytes) -> int:
     return bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
 
 
-def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iterator[tuple[int, Any]]:
+def read_documents(
+    file: InputFile, problems: ProblemList, start: bytes, records: frozenset[str] = frozenset()
+) -> Iterator[tuple[int, Any]]:
     """Give each JSON value of the file with its byte offset; note what is damaged or cut.
 
-    A line that begins with `start` begins a document, even where the one before it has not ended.
+    A line that begins with `start` begins a document, even where the one before it has not ended. Of a document that is
+    damaged, cut or too large, the whole records at its beginning are given; `records` is as for `complete_part`.
     """
     lines: list[bytes] = []
     begin = size = depth = 0
 
-    def close(kind: ProblemKind, reason: str) -> None:
-        if not size:
-            return
-        if kind is ProblemKind.DAMAGED_RECORD:
-            problems.damage(begin, size, reason)
-        else:
+    def ended(reason: str, kind: ProblemKind = ProblemKind.DAMAGED_RECORD) -> Iterator[tuple[int, Any]]:
+        """Give what the lines hold, and note what of them is no document; a new one may begin."""
+        nonlocal size, depth
+        found = _decoded(b"".join(lines), records)
+        if size > MAX_DOCUMENT_BYTES:
+            problems.damage(begin + found.length, size - found.length, _too_large())
+        elif not found.is_all and kind is ProblemKind.CUT_RECORD and not found.has_begun:
             problems.add(kind, begin, reason)
+        elif not found.is_all:
+            problems.damage(begin + found.length, size - found.length, reason)
+        elif found.is_mended:
+            problems.damage(begin, 1, "not valid UTF-8; U+FFFD stands for it")
+        yield from ((begin, value) for value in found.values)
+        lines.clear()
+        size = depth = 0
 
+    broken: BrokenStream | None = None
     try:
         for offset, line in read_lines(file, MAX_DOCUMENT_BYTES):
             if size and line.startswith(start):
-                close(ProblemKind.DAMAGED_RECORD, _why(size, "a document without an end"))
-                lines, size, depth = [], 0, 0
+                yield from ended("a document without an end")
             if not size:
                 begin = offset
                 text = line.strip(_BLANK)
@@ -62,33 +74,21 @@ def read_documents(file: InputFile, problems: ProblemList, start: bytes) -> Iter
                 if value is not None:
                     yield begin, value
                     continue
+            lines.append(line[: max(MAX_DOCUMENT_BYTES - size, 0)])
             size += len(line)
-            if size <= MAX_DOCUMENT_BYTES:
-                lines.append(line)
             depth += depth_change(line)
-            if depth > 0:
-                continue
-            text = b"".join(lines).strip(_BLANK) if size <= MAX_DOCUMENT_BYTES else b""
-            values, is_all = _decoded(text) if text else ([], False)
-            if not is_all:
-                close(ProblemKind.DAMAGED_RECORD, _why(size))
-            elif not _is_utf_8(text):
-                problems.damage(begin, 1, "not valid UTF-8; U+FFFD stands for it")
-            yield from ((begin, value) for value in values)
-            lines, size, depth = [], 0, 0
+            if depth <= 0:
+                yield from ended("not a JSON document")
     except BrokenStream as error:
-        problems.add(error.kind, None, error.detail)
-        return
-    if size > MAX_DOCUMENT_BYTES:
-        close(ProblemKind.DAMAGED_RECORD, _why(size))
-    else:
-        close(ProblemKind.CUT_RECORD, "the last document has no end")
+        broken = error
+    if size:
+        yield from ended("the last document has no end", ProblemKind.CUT_RECORD)
+    if broken is not None:
+        problems.add(broken.kind, None, broken.detail)
 
 
-def _why(size: int, otherwise: str = "not a JSON document") -> str:
-    if size > MAX_DOCUMENT_BYTES:
-        return f"a document larger than {MAX_DOCUMENT_BYTES >> 20} MiB"
-    return otherwise
+def _too_large() -> str:
+    return f"a document larger than {MAX_DOCUMENT_BYTES >> 20} MiB"
 
 
 def _is_utf_8(text: bytes) -> bool:
@@ -107,21 +107,44 @@ def _sound(text: bytes) -> Any:
         return None
 
 
-def _decoded(text: bytes) -> tuple[list[Any], bool]:
-    """Decode a document, or several with nothing but blanks between them; tell whether that is all of the text."""
-    value = _sound(text)
+class _Found(NamedTuple):
+    values: list[Any]
+    length: int
+    """How many bytes they take, from the beginning."""
+    is_all: bool
+    has_begun: bool = False
+    """Whether a record begins in what is no document."""
+    is_mended: bool = False
+    """Whether characters stand for bytes that are none."""
+
+
+def _decoded(text: bytes, records: frozenset[str]) -> _Found:
+    """Decode a document, or several with nothing but blanks between them; of the last one what has an end."""
+    bare = text.strip(_BLANK)
+    value = _sound(bare) if bare else None
     if value is not None:
-        return [value], True
-    found: list[Any] = []
-    position = 0
+        return _Found([value], len(text), is_all=True)
+    values: list[Any] = []
+    whole = bare.decode("utf-8", "replace")
+    position, lead = 0, text.find(bare)
+
+    def none_from(stop: int) -> _Found:
+        kept = complete_part(whole[position:stop], records)
+        mended = _sound(kept.text.encode()) if kept.text else None
+        end = position if mended is None else position + kept.length
+        return _Found(
+            [*values, *([] if mended is None else [mended])], lead + len(whole[:end].encode()), False, kept.has_begun
+        )
+
     try:
-        whole = text.decode("utf-8", "replace")
         while position < len(whole):
-            value, position = _DECODER.raw_decode(whole, position)
+            value, end = _DECODER.raw_decode(whole, position)
             if not isinstance(value, dict | list):
-                return found, False
-            found.append(value)
-            position = _BETWEEN.match(whole, position).end()  # type: ignore[union-attr]  # matches nothing, too
+                return none_from(position)
+            values.append(value)
+            position = _BETWEEN.match(whole, end).end()  # type: ignore[union-attr]  # matches nothing, too
+    except json.JSONDecodeError as error:
+        return none_from(error.pos)
     except (ValueError, RecursionError):
-        return found, False
-    return found, True
+        return none_from(position)
+    return _Found(values, len(text), is_all=True, is_mended=not _is_utf_8(bare))

@@ -1,4 +1,4 @@
-"""Jaeger JSON: `{"data": [trace, ...]}`, as its UI and query API give it."""
+"""Jaeger JSON: `{"data": [trace, ...]}`, as its UI and query API give it; traces, or spans as it stores them."""
 
 import json
 import re
@@ -16,7 +16,8 @@ from raytrace_analyze.decode.records.record import Record, Status, as_int, as_te
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Head, InputFile
 
-_START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*(?:\{\s*"data"\s*:\s*\[\s*)?\{\s*"traceID"\s*:')
+_RECORDS = frozenset({"spans"})
+_START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*(?:(?:\{\s*"data"\s*:\s*)?\[\s*)?\{\s*"traceID"\s*:')
 _MEMBER = (
     rb'\s*(?:\xef\xbb\xbf)?\s*\{\s*"(?:data|errors|total|limit|offset|traceID|traceName|spans|processes|warnings)"\s*:'
 )
@@ -41,9 +42,9 @@ _OWN = frozenset(
 def read_jaeger(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
     """Give the spans of the file, a batch a trace. A span without ids or start is damage."""
     source = readable(file.path)
-    for offset, document in read_documents(file, problems, b'{"data"'):
-        data = document.get("data", [document]) if isinstance(document, dict) else None
-        for trace in data if isinstance(data, list) else [None]:
+    for offset, document in read_documents(file, problems, b'{"data"', _RECORDS):
+        data = document.get("data", [document]) if isinstance(document, dict) else document
+        for trace in _traces(data) if isinstance(data, list) else [None]:
             spans = trace.get("spans") if isinstance(trace, dict) else None
             if not isinstance(trace, dict) or not isinstance(spans, list):
                 problems.damage(offset, 0, "JSON, but no trace of Jaeger's")
@@ -54,6 +55,19 @@ def read_jaeger(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
                 problems.damage(offset, 0, "a span without ids or start time")
             known = [record for record in records if record is not None]
             yield Batch(known, source, problems, lambda _, at=offset: at)  # type: ignore[misc]  # bound now
+
+
+def _traces(data: list[Any]) -> list[Any]:
+    """Put spans that stand alone, each with its own process as in Jaeger's storage, into a trace."""
+    alone: list[dict[str, Any]] = []
+    traces: list[Any] = []
+    for one in data:
+        (alone if isinstance(one, dict) and "spanID" in one else traces).append(one)
+    if not alone:
+        return traces
+    spans = [{**span, "processID": str(number)} for number, span in enumerate(alone)]
+    processes = {str(number): span.get("process") for number, span in enumerate(alone)}
+    return [*traces, {"spans": spans, "processes": processes}]
 
 
 def _resources(processes: Any) -> dict[str, msgspec.Raw]:

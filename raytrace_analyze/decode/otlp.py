@@ -1,4 +1,4 @@
-"""OTLP JSON: ExportTraceServiceRequests one a line (collectors write such files), or pretty-printed."""
+"""OTLP JSON: ExportTraceServiceRequests one a line (collectors' files), pretty-printed, or as services answer."""
 
 import base64
 import binascii
@@ -20,7 +20,14 @@ from raytrace_analyze.model import Head, InputFile
 
 _KINDS = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _STATUSES = ("UNSET", "OK", "ERROR")
-_START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*\[?\s*\{\s*"resource_?[sS]pans"\s*:')
+_RECORDS = frozenset({"spans"})
+_START = re.compile(
+    rb'\s*(?:\xef\xbb\xbf)?\s*\[?\s*\{\s*(?:"(?:result|trace)"\s*:\s*\{\s*)?'
+    rb'(?:"resource_?[sS]pans"\s*:|"batches"\s*:(?=.*"(?:scope|instrumentationLibrary)Spans"\s*:))',
+    re.DOTALL,
+)
+"""What a service answers wraps the spans once more (`result`: Jaeger's, `trace`: Tempo's) or calls them `batches`."""
+
 _HEX = re.compile(r"(?:[0-9a-fA-F]{16}){1,2}")
 _INTEGER = re.compile("-?[0-9]+", re.ASCII)
 _UINT64 = 2**64 - 1
@@ -29,10 +36,11 @@ _UINT64 = 2**64 - 1
 def read_otlp(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
     """Give the spans of the file, a batch a document; a span without ids or start is damage."""
     source = readable(file.path)
-    for offset, document in read_documents(file, problems, b'{"resourceSpans"'):
+    for offset, document in read_documents(file, problems, b'{"resourceSpans"', _RECORDS):
         records: list[Record] = []
         for request in document if isinstance(document, list) else [document]:
-            groups = _member(request, "resourceSpans", "resource_spans")
+            answer = _member(request, "result", "trace")
+            groups = _member(request if answer is None else answer, "resourceSpans", "resource_spans", "batches")
             if not isinstance(groups, list):
                 problems.damage(offset, 0, "JSON, but no spans in OTLP")
                 continue

@@ -27,6 +27,7 @@ from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Head, InputFile, Problem
 from raytrace_analyze.schema import STATES
 
+_RECORDS = frozenset({""})
 _START = re.compile(rb"\s*(?:\xef\xbb\xbf)?\s*[\[{]")
 _EVENT = re.compile(
     rb'"source_?[tT]ype"\s*:\s*"EXPORT_(?:TASK|DRIVER_JOB|ACTOR|NODE)"'
@@ -65,7 +66,7 @@ def read_pieces(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
     problems = ProblemList(file.path)
     path = readable(file.path)
     rows: list[_Told] = []
-    for offset, document in read_documents(file, problems, b'{"'):
+    for offset, document in read_documents(file, problems, b'{"', _RECORDS):
         events = document if isinstance(document, list) else [document]
         if not all(isinstance(event, dict) for event in events):
             problems.damage(offset, 0, "JSON, but no event of Ray's")

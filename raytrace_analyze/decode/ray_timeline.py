@@ -13,6 +13,7 @@ from raytrace_analyze.decode.records.record import as_int, as_text
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Head, InputFile, Problem
 
+_RECORDS = frozenset({"", "traceEvents"})
 _START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:"[^\[]*)?"traceEvents"\s*:\s*)?\[\s*\{')
 _TASK = re.compile(rb'"cat"\s*:\s*"task::')
 _OF_A_RUN = "task::"
@@ -27,7 +28,7 @@ def read_pieces(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ...]]:
     problems = ProblemList(file.path)
     path = readable(file.path)
     rows: list[dict[str, Any]] = []
-    for offset, document in read_documents(file, problems, b"\0"):
+    for offset, document in read_documents(file, problems, b"\0", _RECORDS):
         events = document.get("traceEvents") if isinstance(document, dict) else document
         if not isinstance(events, list):
             problems.damage(offset, 0, "JSON, but no timeline of Ray's")
