@@ -70,8 +70,11 @@ STATES = (
     "RUNNING",
     "FINISHED",
     "FAILED",
+    "ACTOR_DEAD",
+    "ACTOR_LET_GO",
 )
-"""Ray's states of a task attempt, in the order in which they come."""
+"""Ray's states of a task attempt, in the order in which they come; the last two are those of the actor that it created:
+killed, or over in another way, and over since nobody had a handle to it any more."""
 
 STATE_COLUMNS = {state: f"state_{state.lower()}" for state in STATES}
 PROFILE_COLUMNS = {
@@ -90,10 +93,11 @@ STAMPED_BY_SUBMITTER = frozenset(
     STATE_COLUMNS[state]
     for state in (
         *("PENDING_ARGS_AVAIL", "PENDING_NODE_ASSIGNMENT", "PENDING_OBJ_STORE_MEM_AVAIL"),
-        *("SUBMITTED_TO_WORKER", "FINISHED", "FAILED"),
+        *("SUBMITTED_TO_WORKER", "FINISHED", "FAILED", "ACTOR_DEAD", "ACTOR_LET_GO"),
     )
 )
-"""Those that are by the clock of whoever submitted the task; the others are by that of where it runs."""
+"""Those that are by the clock of whoever submitted the task (of actors' ends: of the head); the others are by that of
+where it runs."""
 
 FROM_EVENTS = "from_events"
 
@@ -106,7 +110,8 @@ _EVENT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
 EVENT_COLUMNS = pl.Schema(_EVENT_COLUMNS)
 """What Ray's task events say of an attempt, in the row of its run; null in other rows, and where Ray says nothing.
 
-- `state_...`: when the attempt reached each of Ray's states;
+- `state_...`: when the attempt reached each of Ray's states; of the creation of an actor also when that was over
+  (`state_actor_dead`; `state_actor_let_go` where nobody had a handle to it any more);
 - `profile_...`: when its worker unpacked the arguments, began to execute the function, stored the results;
 - `error_type`: Ray's word for why it failed (`WORKER_DIED`, ...); `required_resources`: the demand, as JSON;
 - `from_events`: true for an attempt that has no span (killed, never started, still queued) and is a row for its task

@@ -244,6 +244,9 @@ class SlotWaits(Protocol):
     def waited(self, run: Span, since: int, until: int) -> bool:
         """Tell whether a run of a task waited for a slot at some time from `since` to `until`."""
 
+    def ended(self, run: Span, since: int, until: int) -> tuple[Span, int] | None:
+        """Give the span in whose flow an actor was ended that had the slot which a run waited for, and when."""
+
 
 def critical_path(
     spans: pl.DataFrame,
@@ -884,12 +887,20 @@ class Walk:
     def _holder(self, run: Span, after: int, begin: int) -> State | None:
         """--queues follow: what held the actor or the worker process."""
         if run.actor is not None:
-            return self._turn(run, after, begin)
+            ended = self._actor_ended(run, after, begin) if run.is_creation else None
+            return ended or self._turn(run, after, begin)
         worker = run.worker_process
         held = self._released(lambda other: worker is not None and other.worker_process == worker, after, begin)
+        if held is None and (ended := self._actor_ended(run, after, begin)):
+            return ended
         if held is None and self.slots is not None and self.slots.waited(run, after, begin):
             held = self._released(lambda other: _holds_slot_on(other, run.session, run.node_id), after, begin)
         return self._into_run(held, "slot", inferred=False)
+
+    def _actor_ended(self, run: Span, after: int, begin: int) -> State | None:
+        """Where an actor was ended that had the slot: to who did that."""
+        found = None if self.slots is None else self.slots.ended(run, after, begin)
+        return None if found is None or found[0] not in self.in_scope else State(*found, "slot", False)
 
     def _released(self, fits: Callable[[Span], bool], after: int, begin: int) -> Span | None:
         """The last to give its slot back shortly before; what had ended too early did not hold it."""

@@ -13,6 +13,11 @@ import polars as pl
 
 from tests.oracle import Span, latest
 
+WITHIN_NS = 200_000_000
+"""What ended longer before an actor was over did not end it."""
+MOMENT_NS = 1_000_000
+"""Ray tells the ends of actors in milliseconds."""
+
 Place = tuple[str | None, str, str]
 """Session, node, resource."""
 
@@ -27,6 +32,10 @@ class Told:
     running: int | None = None
     done: int | None = None
     resources: str | None = None
+    dead: int | None = None
+    """Of an actor's creation: when the actor was over."""
+    let_go: int | None = None
+    """Likewise, since nobody had a handle to it."""
 
     @property
     def is_known(self) -> bool:
@@ -47,6 +56,7 @@ class Slots:
     """The nodes' slots over time."""
 
     def __init__(self, spans: list[Span], events: pl.DataFrame) -> None:
+        self.spans = spans
         self.runs = [span for span in spans if span.is_run]
         self.kills = [span for span in spans if span.name == "ray.kill" and not span.is_run]
         self.told = _told(self.runs, events)
@@ -77,17 +87,30 @@ class Slots:
 
     def waited(self, run: Span, since: int, until: int) -> bool:
         """Tell whether a run of a task waited for a slot at some time from `since` to `until`."""
+        return self._waited_for(run, since, until) is not None
+
+    def ended(self, run: Span, since: int, until: int) -> tuple[Span, int] | None:
+        """Give the span in whose flow an actor was ended that had the slot which a run waited for, and when."""
+        holder = self._waited_for(run, since, until)
+        if holder is None or not holder.is_creation:
+            return None
+        found = self._doing(holder)
+        return found if found is not None and since < found[1] <= until and found[0] is not run else None
+
+    def _waited_for(self, run: Span, since: int, until: int) -> Span | None:
         told = self.told[run]
         if not told.is_known:
-            return False
+            return None
         ready = told.assigned if told.assigned is not None else self._dependencies_done(run, until)
         granted = next((time for time in (told.submitted, told.running) if time is not None), until)
         ready = since if ready is None else ready
         room = self._room_from(run, max(since, ready), granted)
-        return room is not None and room > max(since, ready) and min(room, until) > max(min(ready, until), since)
+        if room is None or room[0] <= max(since, ready) or min(room[0], until) <= max(min(ready, until), since):
+            return None
+        return room[1]
 
-    def _room_from(self, run: Span, since: int, until: int) -> int | None:
-        """Since when its process was free and its node had room for it; None where that was all the time."""
+    def _room_from(self, run: Span, since: int, until: int) -> tuple[int, Span] | None:
+        """Since when its process was free and its node had room for it, and who made it; None where that was always."""
         worker = run.worker_process
         mates = [other for other in self.runs if other is not run and worker and other.worker_process == worker]
         before = latest(other for other in mates if other.end <= until)
@@ -110,7 +133,7 @@ class Slots:
         else:
             return None
         done = self.told[holder].done
-        return time if done is None else max(time, min(done, until))
+        return time if done is None else max(time, min(done, until)), holder
 
     def _freed(self, place: Place, demand: int) -> list[Change]:
         """Give the changes by which a place came to have room for a demand."""
@@ -133,10 +156,69 @@ class Slots:
         return held if before is None else max(held, min(before.end, run.start))
 
     def _held_until(self, run: Span) -> int:
-        """To its end; an actor holds what it asked for to the end of the last run on it, or until it is killed."""
-        ends = [other.end for other in self.runs if run.is_creation and other.actor == run.actor]
-        kills = [one.start for one in self.kills if run.is_creation and one.actor == run.actor and one.start > run.end]
-        return max([run.held_until, *ends, *sorted(kills)[:1]])
+        """To its end; an actor holds what it asked for to the end of the last run on it, or until it is over."""
+        if not run.is_creation:
+            return run.held_until
+        ends = [other.end for other in self.runs if other.actor == run.actor]
+        over = self._over(run)
+        return max([run.held_until, *ends, *([] if over is None else [over])])
+
+    def _over(self, creation: Span) -> int | None:
+        """When an actor was over: by Ray's word, else by the first call that killed it."""
+        told = self._told_over(creation)
+        kills = [one.start for one in self._kills(creation)]
+        return told if told is not None else min(kills, default=None)
+
+    def _made(self, creation: Span) -> int:
+        return max(other.end for other in self.runs if other.is_creation and other.actor == creation.actor)
+
+    def _told_over(self, creation: Span) -> int | None:
+        told = [self.told[one] for one in self.runs if one.is_creation and one.actor == creation.actor]
+        times = [time for one in told for time in (one.dead, one.let_go) if time is not None]
+        over = max(times, default=None)
+        return over if over is not None and over >= self._made(creation) else None
+
+    def _kills(self, creation: Span) -> list[Span]:
+        return [one for one in self.kills if one.actor == creation.actor and one.start > self._made(creation)]
+
+    def _doing(self, creation: Span) -> tuple[Span, int] | None:
+        """Give the span in whose flow the actor was ended, and when."""
+        over, last = self._over(creation), self._told_over(creation)
+        if over is None:
+            return None
+        calls = [one for one in self._kills(creation) if last is None or one.start <= last + MOMENT_NS]
+        if calls:
+            earliest = last is None
+            call = max(calls, key=lambda one: (-one.start if earliest else one.start, one.span_id))
+            if call.parent is not None:
+                above = call.parent
+                return above, min(max(above.start, min(call.start, above.end)), over)
+        if last is None:
+            return None
+        users = self._users(creation)
+        ended = [one for one in users if last - WITHIN_NS <= one.end <= last + MOMENT_NS]
+        if ended:
+            user = latest(ended)
+            assert user is not None
+            return user, min(user.end, over)
+        told = [self.told[one] for one in self.runs if one.is_creation and one.actor == creation.actor]
+        owner = None if creation.submit is None else _flow(creation.submit)
+        if not any(one.let_go == last for one in told) or owner is None:
+            return None
+        others = [one for one in users if one is not owner and one.start < last and one.end > last + MOMENT_NS]
+        if others or not owner.start < last <= owner.end:
+            return None
+        waits = [one for one in self.spans if one.ready_task_ids is not None and not one.is_run and _flow(one) is owner]
+        began = max((one for one in waits if one.start <= last), key=lambda one: one.start, default=None)
+        time = last if began is None or began.end <= last else began.start
+        return (owner, time) if last - time <= WITHIN_NS else None
+
+    def _users(self, creation: Span) -> set[Span]:
+        """The runs that created it, called it, or were calls of it."""
+        own = {one for one in self.runs if one.actor == creation.actor}
+        calls = {one.run_above for one in self.spans if one.is_submit and one.actor == creation.actor}
+        made = {None if one.submit is None else one.submit.run_above for one in own if one.is_creation}
+        return {one for one in own | calls | made if one is not None}
 
     def _holds(self, run: Span) -> dict[Place, int]:
         is_placed_only = run.is_creation and not self._asked(run)
@@ -159,6 +241,12 @@ class Slots:
         return max((other.end for other in self.runs if other.task in needed and other.end <= until), default=None)
 
 
+def _flow(span: Span) -> Span | None:
+    """Give the run, else the driver, in whose flow a span lies; None where there is neither."""
+    above = [one for one in span.ancestors() if one is not span]
+    return next((one for one in above if one.is_run), above[-1] if above else None)
+
+
 def _held(owner: Span, since: int, until: int, amount: int, *, is_grant: bool) -> list[Change]:
     if until <= since:
         return []
@@ -175,10 +263,16 @@ def _told(runs: list[Span], events: pl.DataFrame) -> dict[Span, Told]:
             **{name: row[column] for column, name in columns.items()},
             done=row["failed"] if row["finished"] is None else row["finished"],
             resources=row["resources"],
+            **{name: _stamp(row["states"], f"ACTOR_{name.upper()}") for name in ("dead", "let_go")},
         )
         if of := _run_of(runs, row, said):
             told[of] = said
     return told
+
+
+def _stamp(states: str | None, name: str) -> int | None:
+    found = json.loads(states or "{}").get(name)
+    return int(found) if found else None
 
 
 def _run_of(runs: list[Span], row: dict[str, Any], said: Told) -> Span | None:

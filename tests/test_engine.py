@@ -20,6 +20,7 @@ from raytrace_analyze.trace.span_arrays import build_structure
 from raytrace_analyze.vocabulary import Queues
 from tests import oracle
 from tests.oracle_slots import Slots
+from tests.random_keepers import random_keepers
 from tests.random_spans import random_spans, random_table
 from tests.simulated_events import event_table, observe
 from tests.simulator import simulate
@@ -189,6 +190,17 @@ def test_random_task_events_of_nonsense_tell_engine_and_oracle_the_same(count: i
         # A process for each run: what held the slot is told by events alone.
         spans = random_table(seed, 20).with_columns(worker_id="span_id")
         check_slots(spans, random_events(spans, seed))
+
+
+@counted(20, 120)
+def test_who_ended_an_actor_whose_slot_a_run_waited_for_is_followed_alike(count: int) -> None:
+    led = 0
+    for seed in range(count):
+        spans, events = random_keepers(seed)
+        check_slots(spans, events)
+        path = critical_path(spans, events).segments
+        led += path.filter(via="slot", span_id="d").height
+    assert count / 4 < led < count
 
 
 def random_events(spans: pl.DataFrame, seed: int) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.rules import CauseRules
-from raytrace_analyze.queueing.split import SlotWaits
+from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.vocabulary import Scopes

@@ -6,7 +6,7 @@ import numpy as np
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
 from raytrace_analyze.path.via import Codes, code
-from raytrace_analyze.queueing.split import SlotWaits
+from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
@@ -162,11 +162,19 @@ class Origins:
             worker = self._runs.worker[asked.run[tasks]]
             run = asked[tasks].released(self._latest("released_on_worker"), worker, self._structure.end)
             found.put(some[tasks], run, Via.SLOT, self._structure.end[run])
-            if self._slots is not None and self._on_node is not None:
-                tasks = tasks[run < 0]
-                node = self._slots.nodes(asked.run[tasks], asked.since[tasks], asked.until[tasks])
-                run = asked[tasks].released(self._on_node, node, self._structure.end)
-                found.put(some[tasks], run, Via.SLOT, self._structure.end[run])
+            self._on_nodes(found, some, asked, tasks[run < 0])
+        self._on_nodes(found, some, asked, positions(self._runs.is_creation[asked.run]))
+
+    def _on_nodes(self, found: Found, some: RowIds, asked: Asked, chosen: RowIds) -> None:
+        """What held the slot of the node until the run could have it: an actor until it was over, or a task."""
+        if self._slots is None or self._on_node is None or chosen.size == 0:
+            return
+        waits = self._slots.find(asked.run[chosen], asked.since[chosen], asked.until[chosen])
+        found.put(some[chosen], waits.row, Via.SLOT, waits.made)
+        tasks = positions((waits.row < 0) & (self._runs.actor[asked.run[chosen]] < 0))
+        chosen = chosen[tasks]
+        run = asked[chosen].released(self._on_node, waits.node[tasks], self._structure.end)
+        found.put(some[chosen], run, Via.SLOT, self._structure.end[run])
 
     def _placed(self, found: Found, some: RowIds, until: Nanos, run: RowIds) -> None:
         """Who made room for the placement group that a run waited for, where nothing else came later."""

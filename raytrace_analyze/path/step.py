@@ -14,7 +14,7 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.predecessors import Origins
 from raytrace_analyze.path.via import Codes, code
-from raytrace_analyze.queueing.split import SlotWaits
+from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped

@@ -26,6 +26,7 @@ class Circumstances:
         self.turns = waiting.turns
         self.placements = waiting.placements
         """Until when runs waited for their placement groups, and who made room; None where none is in one."""
+        self.actor_ends = waiting.actor_ends
         self.states = read_states(structure)
         self.held_from = self._held_from()
         self.node = _nodes(structure, runs)
@@ -56,7 +57,9 @@ class Circumstances:
         """The nodes' slots, each held from when the run was sent to its worker."""
         flow = self.structure.run_above
         demands = read_demands(self.structure, self.runs, self.node, self.states.resources)
-        return node_slots(self.structure, self.runs, demands, self.held_from, flow)
+        never = np.full(self.runs.on_actor.first.size - 1, NEVER)
+        over = never if self.actor_ends is None else self.actor_ends.time
+        return node_slots(self.structure, self.runs, demands, self.held_from, flow, over)
 
     @cached_property
     def starting_from(self) -> Nanos:

@@ -1,10 +1,8 @@
 """Who held the slots of a node, and the turns of an actor: occupancy as steps over time, in whole columns."""
 
 import numpy as np
-import polars as pl
 
 from raytrace_analyze.queueing.demands import Demands
-from raytrace_analyze.span_names import KILL
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time, numbers_within
@@ -114,34 +112,21 @@ def letting_go(structure: Structure, runs: Runs, flow: RowIds) -> RowIds:
     return waits[(runs.actor[flow[waits]] < 0) & ~structure.keeps_slot[waits]]
 
 
-def _killed(structure: Structure, creations: RowIds) -> Nanos:
-    """Give when the actors of some creations were first killed after that (`ray.kill`), NEVER where they were not."""
-    spans = structure.spans
-    kills = np.flatnonzero((spans.get_column("name") == KILL).to_numpy() & ~structure.is_run)
-    if kills.size == 0 or creations.size == 0:
-        return np.full(creations.size, NEVER, dtype=np.int64)
-    actor = ["session", "actor_id"]
-    calls = spans.select(actor)[kills].with_columns(at=pl.Series(structure.start[kills]))
-    made = spans.select(actor)[creations].with_columns(made=pl.Series(structure.end[creations])).with_row_index()
-    later = made.join(calls, on=actor).filter(pl.col("at") > pl.col("made"))
-    found = made.join(later.group_by("index").agg(pl.col("at").min()), on="index", how="left", maintain_order="left")
-    killed: Nanos = found.get_column("at").fill_null(NEVER).to_numpy()
-    return killed
-
-
-def node_slots(structure: Structure, runs: Runs, demands: Demands, held_from: Nanos, flow: RowIds) -> NodeSlots:
+def node_slots(
+    structure: Structure, runs: Runs, demands: Demands, held_from: Nanos, flow: RowIds, actors_over: Nanos
+) -> NodeSlots:
     """Work out who held what of each node.
 
     `held_from` (ns): since when a run had its slot; a task holds it until its results are stored, but
-    for its waits; an actor with a demand holds it to the end of its last run, or until it is killed. `flow`: the run in
-    whose control flow each span lies.
+    for its waits; an actor with a demand holds it to the end of its last run, or until it is over (`actors_over`, by
+    number of the actor, NEVER where that is not known). `flow`: the run in whose control flow each span lies.
     """
     row, place, amount, holds = demands.row, demands.place, demands.amount, demands.holds
     end = runs.held_until.copy()
     creations = np.flatnonzero(runs.is_creation)
     last = runs.on_actor.first[runs.actor[creations] + 1] - 1
     end[creations] = np.maximum(end[creations], runs.on_actor.times[last])
-    end[creations] = np.maximum(end[creations], _killed(structure, creations))
+    end[creations] = np.maximum(end[creations], actors_over[runs.actor[creations]])
     waits = letting_go(structure, runs, flow)
     paused, of_wait = demands.of(flow[waits])
     wait, at_rest = waits[of_wait], row[paused]

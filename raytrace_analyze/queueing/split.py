@@ -130,28 +130,6 @@ def _joined(wait: RowIds, start: Nanos, end: Nanos, cause: Codes, holder: RowIds
     return wait[begins], start[begins], end[lasts], cause[begins], holder[lasts]
 
 
-class SlotWaits:
-    """Tells the walk which runs waited for a slot of their node, by the task events."""
-
-    def __init__(self, rules: CauseRules) -> None:
-        self._rules = rules
-        self.on_node = rules.about.on_node
-
-    def nodes(self, run: RowIds, since: Nanos, until: Nanos) -> RowIds:
-        """Give the number of the node where each run waited for a slot in that time, -1 where it did not."""
-        found = np.full(run.size, -1, dtype=np.int64)
-        known = np.flatnonzero(self._rules.about.states.known[run])
-        if known.size == 0:
-            return found
-        pieces = split_waits(self._rules, QueueIntervals(run[known], since[known], until[known]))
-        # One whose results are not stored yet still has its slot.
-        storing = (pieces.cause == CAUSES.index(Cause.STORE_FULL)) & (pieces.holder >= 0)
-        no_slot = np.isin(pieces.cause, [CAUSES.index(Cause.NO_SLOT), CAUSES.index(Cause.SLOT_START)])
-        waited = known[pieces.wait[storing | no_slot]]
-        found[waited] = self._rules.about.node[run[waited]]
-        return found
-
-
 def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
     """Split waits by cause and tell who held them: columns of `QUEUE_PIECES`."""
     structure, pieces = rules.about.structure, split_waits(rules, waits)

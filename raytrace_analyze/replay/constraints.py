@@ -13,6 +13,7 @@ from raytrace_analyze.replay.edges import program_edges, slot_edges
 from raytrace_analyze.replay.events import END, Events, lay_events
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
 from raytrace_analyze.replay.queued import with_lanes
+from raytrace_analyze.replay.signals import Signals
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
 from raytrace_analyze.span_names import BATCH, NEXT
 from raytrace_analyze.table.lineage import RowIds, flags
@@ -35,14 +36,17 @@ def build_graph(
     waiting: Waiting | None = None,
     had_slots: int | None = None,
     at_most: int | None = None,
+    slots_freed: Signals | None = None,
 ) -> Graph:
     """Work out the constraints of one scope.
 
-    `had_slots`: how many slots there were, told from times if None; `at_most`: how many where these tell of none.
+    `had_slots`: how many slots there were, told from times if None; `at_most`: how many where these tell of none;
+    `slots_freed`: where actors were ended whose slots runs waited for.
     """
     options = options or PathOptions()
     runs = runs or relate_runs(scoped.structure)
-    events = lay_events(scoped, runs, scope, waiting or find_waiting(runs), infer=options.infer)
+    waiting = waiting or find_waiting(runs)
+    events = lay_events(scoped, runs, scope, waiting, infer=options.infer, slots_freed=slots_freed)
     activity = np.cumsum(events.is_barrier) - 1
     first = np.flatnonzero(events.is_barrier)
     gap = np.diff(events.time, prepend=events.time[:1])

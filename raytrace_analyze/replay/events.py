@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.replay.beside import take_apart
-from raytrace_analyze.replay.signals import find_signals
+from raytrace_analyze.replay.signals import Signals, find_signals
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_ancestor
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.joins import joins
@@ -66,12 +66,22 @@ class Events:
     """By row: the run in whose body it lies, itself for a run, -1 for the driver's."""
     is_wait: Flags
     """By row: waits, but for sleeps that stand for work."""
+    frees_slot: Flags
+    """By event: there an actor was ended whose slot a run waited for."""
     has_driver: bool
     """The driver has a span of its own in the scope: what lies outside of all spans is not the driver's."""
 
 
-def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infer: bool = True) -> Events:
-    """Find the events of one scope."""
+def lay_events(
+    scoped: Scoped,
+    runs: Runs,
+    scope: int,
+    waiting: Waiting,
+    *,
+    infer: bool = True,
+    slots_freed: Signals | None = None,
+) -> Events:
+    """Find the events of one scope; `slots_freed` is where actors were ended whose slots runs waited for."""
     # Where clocks contradict each other, a span can end before it starts: it takes no time then.
     scoped = replace(scoped, end=np.maximum(scoped.end, scoped.start))
     root = scoped.root(scope)
@@ -103,7 +113,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     joined = (inner < 0) | ~runs.recorded[guest]
     guest, claimant, inner = guest[joined], claimant[joined], inner[joined]
     guest_time = np.where(inner >= 0, scoped.end[inner], scoped.end[guest])
-    signals = find_signals(scoped, runs, waiting, rows)
+    signals, of_slot = find_signals(scoped, runs, waiting, rows, slots_freed or Signals.none())
     parts = [
         _spans(scoped, rows, head, level, above, START),
         _spans(scoped, rows, head, level, above, END),
@@ -116,6 +126,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
     kind, flow, time, row, key = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     none = [np.full(part[0].size, -1) for part in parts]
     other = np.concatenate([*none[:4], in_time, guest, signals.waiter])
+    frees_slot = np.concatenate([np.zeros(other.size - of_slot.size, dtype=np.bool_), of_slot])
     order = _sorted(flow, time, key)
     kind, flow, time, row, other = kind[order], flow[order], time[order], row[order], other[order]
     start_of, end_of = np.full(is_run.size, -1), np.full(is_run.size, -1)
@@ -153,6 +164,7 @@ def lay_events(scoped: Scoped, runs: Runs, scope: int, waiting: Waiting, *, infe
         head=head,
         run_above=run_above,
         is_wait=is_wait,
+        frees_slot=frees_slot[order],
         has_driver=has_driver,
     )
 

@@ -102,7 +102,8 @@ def _pass(graph: Graph, offset: RowIds, lag: Nanos, *, with_slots: bool) -> tupl
     """Go through all edges once; gives when each activity begins and what it waited for last."""
     source, target, delay = graph.source, graph.target, graph.delay
     if not with_slots:
-        source, target, delay = (values[~graph.of_slot] for values in (source, target, delay))
+        program = ~(graph.of_slot | graph.had_by_actor)
+        source, target, delay = (values[program] for values in (source, target, delay))
     cause = graph.activity[source]
     root = int(graph.activity[graph.events.start_of[graph.events.root]])
     ready = [-1] * graph.first.size

@@ -64,6 +64,11 @@ class Graph:
         return self.events.time[self.first]
 
     @property
+    def had_by_actor(self) -> Flags:
+        """By edge: it holds only while an actor has the slot that somebody waits for, as was observed."""
+        return self.events.frees_slot[self.source]
+
+    @property
     def slept(self) -> Nanos:
         """By event: how much of the stretch before it is no work, since it was slept until something was there."""
         return np.zeros_like(self.fixed) if self.elastic is None else np.minimum(self.elastic.slept, self.fixed)

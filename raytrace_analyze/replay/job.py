@@ -11,11 +11,14 @@ from raytrace_analyze.path.one_scope import describe, longest
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.replay.change import check_slots
 from raytrace_analyze.replay.constraints import build_graph
 from raytrace_analyze.replay.elastic import lay_naps
 from raytrace_analyze.replay.graph import Graph, released_by
+from raytrace_analyze.replay.signals import Signals
 from raytrace_analyze.sampled.naps import find_naps
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.values import frozen
 from raytrace_analyze.wording.clocks import clock_notes
@@ -87,7 +90,14 @@ def read_job(
         had_slots = cluster.slots
     at_most = None if cluster is None else cluster.slots
     graph = build_graph(
-        scoped, number, trace.runs, options, waiting=trace.waiting, had_slots=had_slots, at_most=at_most
+        scoped,
+        number,
+        trace.runs,
+        options,
+        waiting=trace.waiting,
+        had_slots=had_slots,
+        at_most=at_most,
+        slots_freed=_slots_freed(trace, inside),
     )
     naps = find_naps(structure, trace.clock_shift, inside)
     if naps.row.size:
@@ -97,6 +107,15 @@ def read_job(
         notes.append(longest_of_jobs(len(keys)))
     notes += _looks_outside(graph)
     return Job(describe(structure.spans[inside], keys[number]), graph, trace, tuple(notes), cluster)
+
+
+def _slots_freed(trace: PreparedTrace, rows: RowIds) -> Signals | None:
+    """Find where actors were ended whose slots some runs (rows, other spans among them) waited for."""
+    ends = trace.waiting.actor_ends
+    if ends is None or (ends.row < 0).all():
+        return None
+    run, row, made = SlotWaits(trace.rules).ended_by(rows[trace.structure.is_run[rows]])
+    return Signals(row, made, run)
 
 
 def read_cluster(spans: pl.DataFrame) -> Cluster | None:

@@ -60,6 +60,8 @@ class _Stage:
             starts = graph.activity[graph.events.start_of[graph.demand.run]]
             # Who jumped the queue waited for something else, if the spans tell what.
             kept |= ~np.isin(graph.target, starts[~graph.slots.jumped])
+        if plan.capacity is not None:
+            kept &= ~graph.had_by_actor
         if graph.lanes is not None:
             kept &= ~graph.of_turn
         source, target, delay = graph.source[kept], graph.target[kept], graph.delay[kept]

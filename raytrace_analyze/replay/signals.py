@@ -25,24 +25,34 @@ class Signals:
     time: Nanos
     waiter: RowIds
 
+    @staticmethod
+    def none() -> "Signals":
+        """Give none at all."""
+        nothing = np.empty(0, dtype=np.int64)
+        return Signals(nothing, nothing, nothing)
+
     def joined(self, other: "Signals") -> "Signals":
         """Put both together."""
         pairs = zip((self.row, self.time, self.waiter), (other.row, other.time, other.waiter), strict=True)
         return Signals(*(np.concatenate(pair) for pair in pairs))
 
 
-def find_signals(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> Signals:
-    """Find those of one scope; `rows` are its rows.
+def find_signals(
+    scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds, slots_freed: Signals
+) -> tuple[Signals, Flags]:
+    """Find those of one scope, and tell those that hold only as long as there are no other slots.
 
-    Where an actor's turn or an item came with the end of a run, that is a point already.
+    `rows` are those of the scope; `slots_freed` is where actors were ended whose slots runs waited for. Where an
+    actor's turn or an item came with the end of a run, that is a point already.
     """
     inside = np.zeros(scoped.start.size, dtype=np.bool_)
     inside[rows] = True
     found = _items(scoped, waiting).joined(_wakers(scoped, waiting, rows)).joined(_turns(scoped, runs, waiting, rows))
-    found = found.joined(_takers(scoped, waiting, rows)).joined(_placements(waiting, rows))
+    found = found.joined(_takers(scoped, waiting, rows)).joined(_placements(waiting, rows)).joined(slots_freed)
+    of_slot = np.arange(found.row.size) >= found.row.size - slots_freed.row.size
     kept = inside[found.row] & inside[found.waiter] & (found.row != found.waiter)
     kept &= (found.time <= scoped.end[found.row]) & (found.time >= scoped.start[found.row])
-    return Signals(found.row[kept], found.time[kept], found.waiter[kept])
+    return Signals(found.row[kept], found.time[kept], found.waiter[kept]), of_slot[kept]
 
 
 def _items(scoped: Scoped, waiting: Waiting) -> Signals:
@@ -70,9 +80,8 @@ def _timed_out(scoped: Scoped, wait: RowIds, run: RowIds) -> Flags:
 
 def _wakers(scoped: Scoped, waiting: Waiting, rows: RowIds) -> Signals:
     """What was executing last on its event loop when a suspended method went on."""
-    none = np.empty(0, dtype=np.int64)
     if waiting.wakers is None:
-        return Signals(none, none, none)
+        return Signals.none()
     waits = rows[:-1][waiting.wakers.is_asked[rows[:-1]]]
     run, time = waiting.wakers.find(waits, scoped.start[waits], scoped.end[waits])
     return Signals(run[run >= 0], time[run >= 0], waits[run >= 0])
@@ -80,9 +89,8 @@ def _wakers(scoped: Scoped, waiting: Waiting, rows: RowIds) -> Signals:
 
 def _takers(scoped: Scoped, waiting: Waiting, rows: RowIds) -> Signals:
     """Where its consumer took an item of a generator that was held back."""
-    none = np.empty(0, dtype=np.int64)
     if waiting.takers is None:
-        return Signals(none, none, none)
+        return Signals.none()
     held = rows[:-1][waiting.takers.take[rows[:-1]] >= 0]
     row, time = waiting.takers.find(scoped, held, scoped.end[held])
     return Signals(row[row >= 0], time[row >= 0], held[row >= 0])
@@ -103,8 +111,7 @@ def _turns(scoped: Scoped, runs: Runs, waiting: Waiting, rows: RowIds) -> Signal
 
 def _placements(waiting: Waiting, rows: RowIds) -> Signals:
     """Where room was made for the placement groups that runs waited for."""
-    none = np.empty(0, dtype=np.int64)
     if waiting.placements is None:
-        return Signals(none, none, none)
+        return Signals.none()
     runs = rows[:-1][waiting.placements.row[rows[:-1]] >= 0]
     return Signals(waiting.placements.row[runs], waiting.placements.made[runs], runs)

@@ -4,6 +4,7 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.values import frozen
+from raytrace_analyze.waits.actor_ends import ActorEnds, find_actor_ends
 from raytrace_analyze.waits.ends import find_ends
 from raytrace_analyze.waits.placements import Placements, find_placements
 from raytrace_analyze.waits.takers import Takers, find_takers
@@ -28,11 +29,19 @@ class Waiting:
     """By row: the call that ended a run, -1 for none; None where there are no such calls."""
     placements: Placements | None
     """Who made room for the placement groups of runs; None where none is in one."""
+    actor_ends: ActorEnds | None
+    """When actors were over, and whose doing that was; None where no end is known."""
 
 
 def find_waiting(runs: Runs) -> Waiting:
     """Find it for a whole table."""
     waited = Latest(find_waited(runs), runs.structure.start)
     return Waiting(
-        waited, find_wakers(runs), find_takers(runs), find_turns(runs), find_ends(runs), find_placements(runs)
+        waited=waited,
+        wakers=find_wakers(runs),
+        takers=find_takers(runs),
+        turns=find_turns(runs),
+        ended_by=find_ends(runs),
+        placements=find_placements(runs),
+        actor_ends=find_actor_ends(runs),
     )

@@ -206,3 +206,14 @@ def test_runs_that_fail_without_a_word_are_in_error(recording: Recording, functi
     (run,) = recording.runs(f"__main__.{function}")
     assert run.status == "ERROR"
     assert run.record["status"]["description"].startswith(text)
+
+
+def test_when_actors_were_over_stands_with_their_creations(recording: Recording) -> None:
+    ((_, attempts),) = recording.events
+    creations = [attempt for attempt in attempts if attempt["type"] == "ACTOR_CREATION_TASK"]
+    states = {attempt["name"].split(".")[0]: attempt["states"] for attempt in creations}
+    assert states["Threaded"]["ACTOR_DEAD"] > states["Threaded"]["FINISHED"]
+    # Older versions of Ray do not say that nobody had a handle any more.
+    let_go = {"ACTOR_LET_GO", "ACTOR_DEAD"} & set(states["Grouped"])
+    assert let_go and states["Grouped"][let_go.pop()] > states["Grouped"]["FINISHED"]
+    assert not {"ACTOR_LET_GO", "ACTOR_DEAD"} & set(states["Async"])

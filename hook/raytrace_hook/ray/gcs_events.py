@@ -8,6 +8,9 @@ from raytrace_hook.ray.internals import load
 
 _USUAL_LIMIT = 100_000
 _ANSWER_S = 5
+_DEAD, _LET_GO = "ACTOR_DEAD", "ACTOR_LET_GO"
+_NO_HANDLE = ("OUT_OF_SCOPE", "REF_DELETED")
+_MILLISECOND_NS = 1_000_000
 _OLD_STATES = {
     "pending_args_avail_ts": "PENDING_ARGS_AVAIL",
     "pending_node_assignment_ts": "PENDING_NODE_ASSIGNMENT",
@@ -20,17 +23,18 @@ _OLD_STATES = {
 
 def raw_task_events() -> list[Any]:
     """Return all task events of the cluster: encoded, or messages where Ray keeps them with the dashboard."""
-    module = load("ray._private.state")
-    state = module.state
     if is_with_dashboard():
-        return list(state._get_all_task_events())
+        return list(load("ray._private.state").state._get_all_task_events())
+    return list(_accessor().get_task_events())
+
+
+def _accessor() -> Any:
+    state = load("ray._private.state").state
     connect = getattr(state, "_connect_and_get_accessor", None)
     if connect is not None:
-        accessor = connect()
-    else:
-        state._check_connected()
-        accessor = state.global_state_accessor
-    return list(accessor.get_task_events())
+        return connect()
+    state._check_connected()
+    return state.global_state_accessor
 
 
 def is_with_dashboard() -> bool:
@@ -109,3 +113,28 @@ def _error(updates: Any, names: Any) -> dict[str, str] | None:
         return None
     error = updates.error_info
     return {"type": names.ErrorType.Name(error.error_type), "message": error.error_message}
+
+
+def actor_ends(job_id: str) -> dict[str, dict[str, int]]:
+    """Return by id of the job's actors when they were over, as a state of their creation; nothing where Ray can't say.
+
+    Of one that ended since nobody had a handle to it any more the state is another one.
+    """
+    try:
+        gcs_pb2, common_pb2 = load("ray.core.generated.gcs_pb2"), load("ray.core.generated.common_pb2")
+        job = load("ray").JobID.from_hex(job_id)
+        found = {}
+        for one in _accessor().get_actor_table(job, "DEAD"):
+            actor = gcs_pb2.ActorTableData.FromString(one)
+            if actor.end_time:
+                state = _LET_GO if _was_let_go(actor, common_pb2) else _DEAD
+                found[actor.actor_id.hex()] = {state: int(actor.end_time) * _MILLISECOND_NS}
+        return found
+    except Exception:  # not every version of Ray has such a table, or tells when and why
+        return {}
+
+
+def _was_let_go(actor: Any, common_pb2: Any) -> bool:
+    context = actor.death_cause.actor_died_error_context
+    reasons = getattr(common_pb2.ActorDiedErrorContext, "Reason", None)
+    return reasons is not None and reasons.Name(context.reason) in _NO_HANDLE

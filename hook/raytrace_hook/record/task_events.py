@@ -102,9 +102,17 @@ class TaskEvents:
                 "is not known. RAY_task_events_max_num_task_in_gcs, where the cluster starts, lets it keep more"
             )
         attempts = gcs_events.attempts_of(raw, self._header["job_id"])
+        self._add_ends_of_actors(attempts)
         for error in filter(None, (attempt["error"] for attempt in attempts)):
             error["message"] = redacted(error["message"])
         return attempts
+
+    def _add_ends_of_actors(self, attempts: list[dict[str, Any]]) -> None:
+        """Note with the creations of actors when these were over: until then they held what they asked for."""
+        creations = [attempt for attempt in attempts if attempt["type"] == "ACTOR_CREATION_TASK"]
+        ends = gcs_events.actor_ends(self._header["job_id"]) if creations else {}
+        for attempt in creations:
+            attempt["states"].update(ends.get(attempt["actor_id"], {}))
 
     def _save(self, attempts: list[dict[str, Any]]) -> None:
         """Add what is known now to what was saved before."""

@@ -193,6 +193,10 @@ def task_events_of(table: pl.DataFrame) -> pl.DataFrame:
     `states` and `profile` hold what the table keeps; `parent_task_id` is null.
     """
     tells = [name for name in EVENT_COLUMNS if name != FROM_EVENTS and name in table.columns]
+    # Tables of before have not all of them.
+    table = table.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in EVENT_COLUMNS.items() if name not in table.columns
+    )
     tells = [name for name in tells if table.get_column(name).null_count() < table.height]
     if not tells:
         return TASK_EVENTS.to_frame()

@@ -35,9 +35,10 @@ def read_row_events(path: Path) -> pl.DataFrame:
         table = pl.scan_parquet(whole_content(path), glob=False)
         check_types(table.head(0).collect(), TABLE, readable(path))
         present = table.collect_schema().names()
-        if any(name not in present for name in (*_OF_ATTEMPT, *EVENT_COLUMNS)):
+        told = [name for name in EVENT_COLUMNS if name in present]
+        if any(name not in present for name in (*_OF_ATTEMPT, FROM_EVENTS)) or told == [FROM_EVENTS]:
             return TASK_EVENTS.to_frame()
-        is_told = pl.any_horizontal(pl.col(name).is_not_null() for name in EVENT_COLUMNS if name != FROM_EVENTS)
-        return task_events_of(table.select(*_OF_ATTEMPT, *EVENT_COLUMNS).filter(is_told).collect())
+        is_told = pl.any_horizontal(pl.col(name).is_not_null() for name in told if name != FROM_EVENTS)
+        return task_events_of(table.select(*_OF_ATTEMPT, *told).filter(is_told).collect())
     except (*CANNOT_READ, UsageError):
         return TASK_EVENTS.to_frame()

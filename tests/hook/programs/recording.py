@@ -224,6 +224,7 @@ def main(how):
         ray.get(plain.method.remote(ray.put(1)))
     with case("code"):
         ray.get([carrying.remote(), carrying.remote()])
+    del grouped
     with case("ends"):
         ref = endless.remote()
         time.sleep(1)
