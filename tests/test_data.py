@@ -177,6 +177,10 @@ def test_start_up_is_said_before_what_limits_the_rest() -> None:
     assert "limits" not in hung and "raytrace-analyze hang" in hung
     stuck = execution_text([one | {"outcome": "failed", "tasks": 0} for one in rows])
     assert f"{MAP} never ran a task" in stuck and "limits" not in stuck
+    stopped = execution_text(
+        [row | {"outcome": "failed", "tasks": 0, "start_up_ns": 600} for row in rows[:1]] + rows[1:]
+    )
+    assert "never ran" not in stopped and "600 ns of that went to starting processes" in stopped
 
 
 def test_what_is_not_known_is_null_and_never_zero() -> None:

@@ -91,6 +91,23 @@ def test_what_a_rank_was_idle_in_its_own_code_is_no_work() -> None:
     assert (ranks["idle_ns"] // MS, ranks["data_ns"] // MS) == (130 + 10, 50)
 
 
+def test_what_a_rank_waits_for_its_part_of_a_dataset_is_data_and_counts_once() -> None:
+    # rank 1  [get its shard 20 .. 60][batch 50 .. 90 ]...  seen idle from 10 to 95, in both
+    shard = [
+        submit("q", 15 * MS, 16 * MS, "r1", submitted_task_id="Q", function="DatasetManager.get_dataset_shard"),
+        run("shard", 20 * MS, 60 * MS, "q", "Q", function="DatasetManager.get_dataset_shard"),
+        span("asked", 20 * MS, 60 * MS, "r1", name="ray.get", ready_task_ids=["Q"]),
+        span("first", 50 * MS, 90 * MS, "r1", name="ray.train.batch", ready_task_ids=[]),
+    ]
+    idle = json.dumps({"stretches": [{"start_ns": 10 * MS, "end_ns": 95 * MS, "in": "wait", "at": "train.py:7"}]})
+    seen = told(rank=1, world_size=2, experiment="mnist", cpu_ns=70 * MS, idle=idle)
+    waits = pl.when(pl.col("span_id") == "r1").then(pl.lit(seen)).otherwise("attributes").alias("attributes")
+    first = rt.train(pl.concat([training(), table(*shard, recorded=True)]).with_columns(waits)).row(0, named=True)
+    assert {part: first[f"{part}_ns"] // MS for part in ("data", "waits", "idle", "work")} == {
+        "data": 70, "waits": 0, "idle": 15, "work": 115,
+    }  # fmt: skip
+
+
 def test_a_rank_that_waits_at_a_barrier_does_not_work_meanwhile(capsys: pytest.CaptureFixture[str]) -> None:
     # rank 0  [work][barrier ........][report 0]      rank 1 is late, and both come to the report together
     # rank 1  [work .................][report 0]

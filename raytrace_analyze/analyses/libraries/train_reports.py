@@ -11,8 +11,10 @@ from raytrace_analyze.table.lineage import Flags, RowIds
 
 REPORT_SPAN, CHECKPOINT_SPAN = "ray.train.report", "ray.train.checkpoint"
 """Spans that our hook makes: a report of a rank, the storing of a checkpoint."""
-_COLLECTIVE = "SynchronizationActor.broadcast_from_rank_zero"
+_COLLECTIVE = r"SynchronizationActor\.broadcast_from_rank_zero$"
 """Ray's own method in which the ranks meet: all that there is without our hook."""
+_SHARDS = r"(?:^|\.)(?:DatasetManager|SplitCoordinator)\.\w+$"
+"""Ray's own methods that give a rank its part of a dataset."""
 
 REPORTS = pl.Schema(
     {
@@ -91,18 +93,21 @@ def _told(trace: PreparedTrace) -> pl.DataFrame:
     stored = _stored(trace, reports)
     rows = functions.get_column("function_row").to_numpy()
     all_waits = _waits(trace, rows)
-    waits = _waits_before(reports, all_waits.drop("at_barrier"))
-    barriers = _waits_before(reports, all_waits.filter("at_barrier").drop("at_barrier"))
+    times = ("function_row", "start", "end")
+    barriers = _together(reports, all_waits.filter("at_barrier").select(times))
+    for_data = pl.concat([batches.select(times), all_waits.filter("for_data").select(times)])
+    # Several threads may wait at once, for a batch and for the next one, say.
+    data = _together(reports, for_data)
+    taken = _together(reports, pl.concat([for_data, all_waits.select(times)]))
     idle = _idle(trace, rows)
-    waited = _before(reports, batches).rename({"took": "data_ns"})
-    taken = pl.concat([batches.select(waits.columns), waits])
     return (
         reports.join(stored, on="row", how="left")
-        .join(waited, on="row", how="left")
-        .join(_before(reports, waits).rename({"took": "waits_ns"}), on="row", how="left")
+        .join(_before(reports, data).rename({"took": "data_ns"}), on="row", how="left")
+        .join(_before(reports, taken).rename({"took": "taken_ns"}), on="row", how="left")
         .join(_before(reports, barriers).rename({"took": "barrier_ns"}), on="row", how="left")
         .join(_idle_before(reports, idle, taken), on="row", how="left")
-        .with_columns(pl.col("stored_ns", "data_ns", "waits_ns", "barrier_ns", "idle_ns").fill_null(0))
+        .with_columns(pl.col("stored_ns", "data_ns", "taken_ns", "barrier_ns", "idle_ns").fill_null(0))
+        .with_columns(waits_ns=pl.col("taken_ns") - pl.col("data_ns"))
     )
 
 
@@ -117,7 +122,7 @@ def _before(reports: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
 def _waits(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
     """Give the waits of training functions beside those for data, and of their reports.
 
-    Columns: `function_row`, `start`, `end`, `at_barrier` (for the other ranks).
+    Columns: `function_row`, `start`, `end`, `at_barrier` (for the other ranks), `for_data` (for its part of a dataset).
     """
     structure = trace.structure
     within = np.isin(structure.run_above, functions) & trace.runs.is_wait & ~structure.is_run
@@ -131,21 +136,22 @@ def _waits(trace: PreparedTrace, functions: RowIds) -> pl.DataFrame:
             "function_row": structure.run_above[rows],
             "start": structure.start[rows],
             "end": structure.end[rows],
-            "at_barrier": _at_barriers(trace)[rows],
+            "at_barrier": _came_with(trace, _COLLECTIVE)[rows],
+            "for_data": _came_with(trace, _SHARDS)[rows],
         }
     )
 
 
-def _at_barriers(trace: PreparedTrace) -> Flags:
-    """Tell by row the waits that came back with a call in which the ranks meet."""
+def _came_with(trace: PreparedTrace, methods: str) -> Flags:
+    """Tell by row the waits that came back with a call of one of these methods (a regular expression)."""
     wait, run = trace.structure.ready_runs
     names = trace.spans.get_column("function").gather(run).fill_null("")
     found = np.zeros(trace.spans.height, dtype=np.bool_)
-    found[wait[names.str.ends_with(_COLLECTIVE).to_numpy()]] = True
+    found[wait[names.str.contains(methods).to_numpy()]] = True
     return found
 
 
-def _waits_before(reports: pl.DataFrame, waits: pl.DataFrame) -> pl.DataFrame:
+def _together(reports: pl.DataFrame, waits: pl.DataFrame) -> pl.DataFrame:
     """Cut waits to the time before reports, one stretch where several threads waited at once."""
     before = reports.select("function_row", other_start="since", other_end="arrived")
     cut = _overlaps(waits, before).sort("function_row", "start")
@@ -219,7 +225,7 @@ def _untold(trace: PreparedTrace) -> pl.DataFrame:
     """Tell reports from the calls in which the ranks meet, which Ray's own tracing records."""
     structure = trace.structure
     function = trace.spans.get_column("function").fill_null("")
-    rows = np.flatnonzero(structure.is_run & function.str.ends_with(_COLLECTIVE).to_numpy())
+    rows = np.flatnonzero(structure.is_run & function.str.contains(_COLLECTIVE).to_numpy())
     rows = rows[structure.submit[rows] >= 0]
     submit = structure.submit[rows]
     member = ("session", "job_id", "group", "pid")

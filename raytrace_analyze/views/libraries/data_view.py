@@ -99,10 +99,10 @@ def _limit(rows: list[Row]) -> str:
     who = _WHO.get(limiting["operator"], limiting["operator"])
     share = f"{duration_text(steady_ns)}, {share_text(steady_ns / took_ns, 1)} of the time"
     never_ran = [row["operator"] for row in rows if row["operator"] not in _WHO and not row["tasks"]]
-    if first["outcome"] in ("open", "failed") and limiting["operator"] == RAY_DATA and never_ran:
-        return f"{' and '.join(never_ran)} never ran a task; raytrace-analyze hang says what they wait for."
     if 2 * start_up_ns >= took_ns:
         return f"{started}; of the rest, {who} had most ({share})."
+    if first["outcome"] in ("open", "failed") and limiting["operator"] == RAY_DATA and never_ran:
+        return f"{' and '.join(never_ran)} never ran a task; raytrace-analyze hang says what they wait for."
     if first["outcome"] == "open":
         return f"{who} had most of the time until then ({share}); raytrace-analyze hang says what it waited for."
     if limiting["operator"] == ELSEWHERE:
