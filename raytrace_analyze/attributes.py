@@ -70,6 +70,13 @@ IDLE = "raytrace.idle"
 # A request at a proxy of Ray Serve.
 ANSWERED_NS = "raytrace.answered_ns"
 
+# A request by a handle, where Serve itself traces nothing: a replica took it.
+SENT = "raytrace.sent"
+
+# A request's wait for its batch (`@serve.batch`).
+BATCH_SIZE = "raytrace.batch_size"
+MAX_BATCH_SIZE = "raytrace.max_batch_size"
+
 # A wait.
 READY_TASK_IDS = "raytrace.ready_task_ids"
 AWAITED_COUNT = "raytrace.awaited_count"

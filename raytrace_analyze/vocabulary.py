@@ -144,6 +144,8 @@ class Cause(StrEnum):
     RESTORE = "restore"
     STORE_FULL = "store-full"
     PLACEMENT = "placement"
+    REPLICA = "replica"
+    """Of a request of Ray Serve, which is no run: no replica took it yet."""
     DISPATCH = "dispatch"
     UNKNOWN = "unknown"
 

@@ -21,6 +21,7 @@ from .span_files import RESOURCE, pretty
 from .tables import Row, run, span, submit, table
 
 PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
+BATCHED = ("fill", "turn")
 
 
 def told(deployment: str, **more: str) -> str:
@@ -166,6 +167,73 @@ def test_the_parts_add_up_to_the_mean_where_some_requests_were_refused() -> None
     front = rt.serve(spans).row(by_predicate=pl.col("deployment") == "Front", named=True)
     assert (front["requests"], front["errors"], front["handler_mean_ns"]) == (4, 1, 150)
     assert sum(front[f"{part}_mean_ns"] for part in PARTS) == pytest.approx(front["total_mean_ns"], abs=3)
+
+
+def batched(number: int, at: int, filled: int, began: int, size: int = 2) -> list[Row]:
+    """A request whose handler waits for its batch to be filled, and then for that to begin."""
+    rows = request(number, at)
+    handler = f"Hr{number}"
+    of = {"trace_id": f"t{number}", "pid": 2, "ready_task_ids": []}
+    sizes = {"raytrace.batch_size": size, "raytrace.max_batch_size": 8}
+    fill = json.dumps({"raytrace.awaited": "batch of embed to fill", **sizes})
+    turn = json.dumps({"raytrace.awaited": "batch of embed to begin"})
+    asked = at + 330
+    return [
+        *rows,
+        span(f"F{number}", asked, filled, handler, **of, name="ray.serve.batch_fill", attributes=fill),
+        *([span(f"B{number}", filled, began, handler, **of, name="ray.serve.batch_turn", attributes=turn)]
+          if began > filled else []),
+    ]  # fmt: skip
+
+
+def test_waits_for_a_batch_are_neither_the_handlers_work_nor_downstream() -> None:
+    """The handler runs from 320 to 720; it is downstream from 420 to 620, in part while its batch fills."""
+    spans = table(*batched(0, 0, 430, 430), *batched(1, 10_000, 10_360, 10_400, size=4), recorded=True)
+    found = {row["deployment"]: row for row in rt.serve(spans).iter_rows(named=True)}
+    front = found["Front"]
+    assert (front["fill_mean_ns"], front["turn_mean_ns"]) == ((90 + 30) / 2, 40 / 2)
+    assert front["downstream_mean_ns"] == 200
+    assert sum(front[f"{part}_mean_ns"] for part in (*PARTS, *BATCHED)) == front["total_mean_ns"] == 820
+    assert (front["batch_size"], front["max_batch_size"]) == (3, 8)
+    assert found["Back"]["fill_mean_ns"] is found["Back"]["batch_size"] is None
+    path = rt.critical_path(spans, request="r1").segments
+    waits = path.filter(category="wait", function="Front.__call__").select("idle_in", "duration_ns").rows()
+    assert waits == [("batch of embed to fill", 30), ("batch of embed to begin", 40)]
+
+
+def by_handle(number: int, at: int, *, sent: bool = True, taken: bool = True) -> list[Row]:
+    """A request by a handle of a driver; its router goes on to ask replicas, for others, when it has sent that."""
+    rows = [row for row in nested(number, at) if not row["span_id"].startswith("P")]
+    for row in rows:
+        if row["span_id"] == f"Rr{number}":
+            row["parent_id"] = None
+            row["attributes"] = told("Front", request_id=f"r{number}", **({"raytrace.sent": "true"} if sent else {}))
+    own = {"function": "ServeReplica:app:Front.get_num_ongoing_requests", "trace_id": f"t{number}"}
+    probe = submit(f"p{number}", at + 400, at + 401, f"Rr{number}", submitted_task_id=f"probe{number}", **own)
+    asked = run(f"q{number}", at + 1_900, at + 2_000, f"p{number}", f"probe{number}", **own)
+    rows = rows if taken else [row for row in rows if not row["span_id"].startswith(("H", "R2", "C"))]
+    return [*rows, probe, asked]
+
+
+def test_a_request_by_a_handle_of_a_driver_waits_for_its_replica_before_that_has_it() -> None:
+    spans = table(*by_handle(0, 0), *by_handle(1, 10_000), recorded=True)
+    (front,) = rt.serve(spans).filter(pl.col("deployment") == "Front").to_dicts()
+    assert (front["requests"], front["is_ingress"], front["total_mean_ns"], front["router_mean_ns"]) == (
+        2, False, 700, 295,
+    )  # fmt: skip
+    path = rt.critical_path(spans, request="r1")
+    assert path.makespan_ns == 705
+    own = path.segments.filter(pl.col("name") == "route_to_replica Front __call__")
+    assert set(own.select("category", "cause").iter_rows()) == {("queue", "replica")}
+    assert "(driver)" not in path.segments.get_column("function").to_list()
+    assert not path.segments.get_column("inferred").any()
+    assert dict(path.by("function").select("function", "total_ns").iter_rows())["Front.__call__"] >= 285 + 200
+
+
+def test_a_request_that_a_replica_took_where_nothing_is_traced_has_not_failed() -> None:
+    spans = table(*by_handle(0, 0), *by_handle(1, 10_000, taken=False), *by_handle(2, 20_000, sent=False, taken=False))
+    (front,) = rt.serve(spans).filter(pl.col("deployment") == "Front").to_dicts()
+    assert (front["requests"], front["errors"]) == (2, 1)
 
 
 def test_how_long_replicas_took_to_start() -> None:

@@ -80,6 +80,14 @@ BUSY = "raytrace.busy"
 ANSWERED_NS = "raytrace.answered_ns"
 """When the last part of its answer was sent (ns since the epoch): its span ends when Serve has done with it."""
 
+# A request by a handle, where Serve itself traces nothing.
+SENT = "raytrace.sent"
+"""A replica took it."""
+
+# A request's wait for its batch (`@serve.batch`).
+BATCH_SIZE = "raytrace.batch_size"
+MAX_BATCH_SIZE = "raytrace.max_batch_size"
+
 # Waits, puts, and the span around those too short to be recorded.
 READY_TASK_IDS = "raytrace.ready_task_ids"
 AWAITED_TASK_IDS = "raytrace.awaited_task_ids"
@@ -129,6 +137,7 @@ OPERATOR_SPAN = "ray.data.operator"
 CANCEL_SPAN, KILL_SPAN = "ray.cancel", "ray.kill"
 STEP_SPAN = "step"
 REPORT_SPAN, CHECKPOINT_SPAN, BATCH_SPAN = "ray.train.report", "ray.train.checkpoint", "ray.train.batch"
+BATCH_FILL_SPAN, BATCH_TURN_SPAN = "ray.serve.batch_fill", "ray.serve.batch_turn"
 TRIAL_SPAN, SUGGEST_SPAN, SCHEDULER_SPAN = "ray.tune.trial", "ray.tune.suggest", "ray.tune.scheduler"
 CALLBACKS_SPAN = "ray.tune.callbacks"
 RUN_SUFFIX = " ray.remote_worker"

@@ -37,6 +37,8 @@ from raytrace_hook.record.libraries import (
     compiled_graphs,
     datasets,
     serve,
+    serve_batches,
+    serve_routes,
     steps,  # noqa: F401 - from here on, marks of steps are recorded
     train,
     tune,
@@ -144,6 +146,7 @@ def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
         provider.add_span_processor(sending)
         recorder.processors.append(sending)
     serve.install(lambda: recorder.processors, lambda: recorder.resource)
+    serve_routes.install()
     _install_in_ray(recorder)  # after the provider is made: the driver's span ends before it is shut down
     return provider
 
@@ -183,6 +186,7 @@ def _record_waits(recorder: _Recorder) -> None:
         iteration.install(waits)
         placement.install(waits)
         helpers.install(waits.begin, waits.end)
+        serve_batches.install(waits)
         train.install(waits)
         tune.install(waits)
         recorder.process.note_waits(calls.install(waits))

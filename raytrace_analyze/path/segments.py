@@ -12,17 +12,18 @@ from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, tell_apart
 from raytrace_analyze.path.chains import Paths
 from raytrace_analyze.path.result import SEGMENTS
-from raytrace_analyze.path.step import CATEGORIES, FETCH, QUEUE, SELF, WAIT
+from raytrace_analyze.path.step import CATEGORIES, FETCH, QUEUE, SELF, SUBMIT, WAIT
 from raytrace_analyze.path.via import VIAS, Codes, code
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
+from raytrace_analyze.serve_names import is_route
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Source, Via
+from raytrace_analyze.vocabulary import Cause, Source, Via
 
 
 @frozen
@@ -127,6 +128,7 @@ def split_queues(segments: Segments, rules: CauseRules) -> Segments:
 
 def tell_activities(segments: Segments, trace: PreparedTrace) -> tuple[Segments, list[tuple[str, str]]]:
     """Split own time by whether it was on the CPU or idle; gives in what and where it was idle, too."""
+    segments = _waiting_for_replicas(segments, trace.structure)
     is_own = segments.category == SELF
     asked = np.flatnonzero(is_own)
     own = segments[asked]
@@ -141,6 +143,19 @@ def tell_activities(segments: Segments, trace: PreparedTrace) -> tuple[Segments,
     rest = np.flatnonzero(~is_own)
     order = np.argsort(np.concatenate([rest, asked[told.segment]]), kind="stable")
     return _joined(segments[rest], parts)[order], told.places
+
+
+def _waiting_for_replicas(segments: Segments, structure: Structure) -> Segments:
+    """Tell what a request of Ray Serve waited for a replica that takes it: nobody works, or submits anything, there."""
+    own = np.flatnonzero((segments.category == SELF) | (segments.category == SUBMIT))
+    own = own[segments.row[own] < structure.start.size]
+    own = own[structure.is_submit[segments.row[own]]]
+    own = own[is_route(structure.spans.get_column("name").gather(segments.row[own])).to_numpy()]
+    if own.size == 0:
+        return segments
+    category, cause = segments.category.copy(), segments.cause.copy()
+    category[own], cause[own] = QUEUE, CAUSES.index(Cause.REPLICA)
+    return replace(segments, category=category, cause=cause)
 
 
 def _joined(first: Segments, second: Segments) -> Segments:

@@ -19,14 +19,14 @@ from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
-from raytrace_analyze.trace.joins import joins
+from raytrace_analyze.trace.joins import asked_for, joins
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.vocabulary import Category, Via
 from raytrace_analyze.waits.waiting import Waiting, find_waiting
 
 CATEGORIES = tuple(Category)
 """A category's number in arrays is its position here."""
-SELF, _SUBMIT, QUEUE, WAIT, FETCH = range(5)
+SELF, SUBMIT, QUEUE, WAIT, FETCH = range(5)
 
 
 # Made anew for every step, and a value takes longer to make.
@@ -103,6 +103,9 @@ class Stepper:
         self.scoped, self.structure = scoped, scoped.structure
         by_end = joins(scoped, runs, infer=options.infer)
         self._joins = Latest(by_end, scoped.start)
+        self._is_inferred = self.structure.is_run.copy()
+        """Whether a run that is joined is taken to have been waited for, or known to."""
+        self._is_inferred[asked_for(scoped)] = False
         self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
         self._open = find_open_spans(scoped, runs)
         self._ready = waiting.waited
@@ -257,7 +260,7 @@ class Stepper:
         hops.down[asked] = hops.queue_from[asked] = hops.next_time[asked] = ended
         hops.next_row[asked] = child
         hops.blocker[asked] = -1
-        hops.via[asked] = np.where(self._is_run[child], code(Via.INFERRED), code(Via.JOIN))
+        hops.via[asked] = np.where(self._is_inferred[child], code(Via.INFERRED), code(Via.JOIN))
 
     # Rule 3
 
@@ -267,7 +270,7 @@ class Stepper:
         until = np.minimum(start, hops.time[asked])
         hops.down[asked] = start
         hops.queue_from[asked] = hops.next_time[asked] = until
-        hops.category[asked] = np.where(self._is_submit[row], _SUBMIT, np.where(self._is_wait[row], WAIT, SELF))
+        hops.category[asked] = np.where(self._is_submit[row], SUBMIT, np.where(self._is_wait[row], WAIT, SELF))
         parent = self.scoped.parent[row]
         is_run = self._is_run[row]
         root = self.scoped.span_count + self.scoped.scope_of[row]

@@ -50,7 +50,7 @@ def say(segment: Segment) -> str:
     if segment.get("ended") == Ending.KILLED:
         ending = ", until Ray noticed that it was killed"  # nobody tells when that was
     match segment["category"]:
-        case "submit" if str(segment["name"]).startswith(ROUTE_SPAN):
+        case "queue" if str(segment["name"]).startswith(ROUTE_SPAN):
             return f"a request of {function} waits for a replica that takes it (router's queue){where}"
         case "submit":
             return f"{function} is submitted{because}{where}"

@@ -25,6 +25,7 @@ CAUSES: dict[str, str] = {
     Cause.RESTORE: "pulling its arguments, or restoring them from disk",
     Cause.STORE_FULL: "no room in the object store",
     Cause.PLACEMENT: "its placement group is not there yet",
+    Cause.REPLICA: "no replica takes the request yet",
     Cause.DISPATCH: "on the way to its worker",
     Cause.UNKNOWN: "nothing tells for what",
 }
@@ -67,7 +68,8 @@ PATTERNS: dict[str, str] = {
     Pattern.WAIT_FOR_MANY: "ray.wait over very many references",
     Pattern.STORE_FULL: "a full object store",
 }
-_THINGS = ("compiled graph", "placement group")
+_BATCH = "batch"
+_THINGS = (_BATCH, "compiled graph", "placement group")
 _SEVERAL_GROUPS = "placement groups"
 ENDINGS: dict[str, str] = {
     Ending.EXCEPTION: "failed",
@@ -89,6 +91,8 @@ def let_go_text(awaited: str | None, name: str | None) -> str:
     """Say what somebody does whom what it waited for lets go on: for no task (`awaited`), or a result."""
     if awaited == "consumer":
         return "goes on, its items are taken"
+    if awaited is not None and awaited.startswith(_BATCH):
+        return "goes on with its batch"
     if awaited is not None and awaited.startswith(_THINGS):
         return f"gets {awaited if awaited == _SEVERAL_GROUPS else f'its {awaited}'}"
     return f"gets the result back ({name})" if awaited is None else f"goes on after {awaited}"

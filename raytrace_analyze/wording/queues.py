@@ -80,6 +80,7 @@ def _phrases() -> dict[Cause, pl.Expr]:
             .otherwise(pl.format(" for its placement group: {}{} held what that needs", holder, holder_on)),
             pl.lit(" for its placement group, which needs what nobody had free"),
         ),
+        Cause.REPLICA: pl.lit(" for a replica that takes it"),
         Cause.DISPATCH: pl.lit(" for the way to its worker"),
         Cause.UNKNOWN: pl.when(pl.col("on_actor"))
         .then(pl.lit(", and nothing tells for what: its actor had a turn free"))

@@ -90,6 +90,27 @@ def test_requests_of_a_handler_that_are_gathered_are_waited_for(beside: tuple[pl
     assert not spans.filter(name="await").get_column("attributes").str.contains("asyncio.Future").any()
 
 
+def test_a_request_by_a_handle_of_the_driver_waits_for_its_replica_there(beside: tuple[pl.DataFrame, Path]) -> None:
+    spans, _ = beside
+    (route,) = spans.filter(name="route_to_replica Front called").iter_rows(named=True)
+    (driver,) = spans.filter(category="driver").iter_rows(named=True)
+    (handled,) = spans.filter(name="replica_handle_request Front called").iter_rows(named=True)
+    assert (route["parent_id"], route["pid"]) == (driver["span_id"], driver["pid"])
+    assert json.loads(route["attributes"])["raytrace.sent"] is True
+    above = handled["parent_id"]
+    while above != route["span_id"]:
+        (above,) = spans.filter(span_id=above).get_column("parent_id")
+    path = rt.critical_path(spans, request=json.loads(route["attributes"])["request_id"])
+    assert path.by("function").sort("total_ns", descending=True).get_column("function")[0] != "(driver)"
+
+
+def test_a_request_waits_for_others_to_fill_its_batch(beside: tuple[pl.DataFrame, Path]) -> None:
+    spans, _ = beside
+    (found,) = rt.serve(spans).filter(method="batched").to_dicts()
+    assert (found["requests"], found["batch_size"], found["max_batch_size"]) == (2, 2, 8)
+    assert found["fill_mean_ns"] > found["handler_mean_ns"]
+
+
 def test_when_a_request_was_answered_is_told(beside: tuple[pl.DataFrame, Path]) -> None:
     spans, _ = beside
     (proxy,) = spans.filter(name="proxy_http_request Front GET /").iter_rows(named=True)

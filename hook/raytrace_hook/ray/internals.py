@@ -167,7 +167,9 @@ def _restarts(attributes: dict[str, Any]) -> int:
 
 
 POOL_MODULE = "ray.util.multiprocessing.pool"
+SERVE_BATCHING_MODULE = "ray.serve.batching"
 SERVE_PROXY_MODULE = "ray.serve._private.proxy"
+SERVE_ROUTER_MODULE = "ray.serve._private.router"
 SERVE_TRACING_MODULE = "ray.serve._private.tracing_utils"
 GRAPH_MODULE = "ray.experimental.compiled_dag_ref"
 PLACEMENT_MODULE = "ray.util.placement_group"

@@ -17,7 +17,9 @@ from raytrace_hook.ray.internals import (
     OPERATOR_MODULE,
     PLACEMENT_MODULE,
     POOL_MODULE,
+    SERVE_BATCHING_MODULE,
     SERVE_PROXY_MODULE,
+    SERVE_ROUTER_MODULE,
     SERVE_TRACING_MODULE,
     load,
 )
@@ -216,6 +218,32 @@ def serve_spans() -> list[Any]:
 def patch_serve_proxy(wrapper: Wrapper) -> None:
     """Wrap what answers a client's request over HTTP."""
     replace_attribute(load(SERVE_PROXY_MODULE).HTTPProxy, "__call__", wrapper)
+
+
+@patched("where requests of Ray Serve by a handle are sent to a replica")
+def patch_serve_router(wrapper: Wrapper) -> None:
+    """Wrap what finds a replica for a request, where Serve can trace what that does with it."""
+    load(SERVE_TRACING_MODULE)
+    module = load(SERVE_ROUTER_MODULE)
+    replace_attribute(getattr(module, "AsyncioRouter", None) or module.Router, "assign_request", wrapper)
+
+
+def serve_is_traced_elsewhere() -> bool:
+    """Tell whether Serve traces requests in its own processes, of which this is none."""
+    module = load(SERVE_TRACING_MODULE)
+    return bool(module.RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH) and not module.is_tracing_enabled()
+
+
+@patched("waits of Ray Serve's requests for their batches")
+def patch_serve_batches(queueing: Wrapper, forming: Wrapper, running: Wrapper) -> None:
+    """Wrap what queues a request for a batch, what gives the next batch, and what runs it."""
+    queue = load(SERVE_BATCHING_MODULE)._BatchQueue
+    replace_attribute(queue, "put", queueing)
+    replace_attribute(queue, "wait_for_batch", forming)
+    for name in ("_process_batch_inner", "_process_batch"):  # older ones run a batch where they wait for it
+        if hasattr(queue, name):
+            replace_attribute(queue, name, running)
+            return
 
 
 @patched("waits for the blocks of a dataset")

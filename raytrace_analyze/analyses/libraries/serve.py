@@ -25,8 +25,10 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
       its end, of others from when the request was routed until the replica was done;
     - the means of what that is made of: `proxy_mean_ns`, `router_mean_ns` (waited for a replica that takes it),
       `way_mean_ns` (from the send until the replica began; null, and part of the router's, where the sends are not
-      recorded), `handler_mean_ns` (the handler's own), `downstream_mean_ns` (in it, with other deployments),
-      `back_mean_ns`; `sends`: how often a request was sent until a replica took it, the mean;
+      recorded), in the handler `fill_mean_ns` (waited for others to fill its batch, `@serve.batch`), `turn_mean_ns`
+      (waited for that batch to begin; both null where none is known of), `handler_mean_ns` (its own) and
+      `downstream_mean_ns` (with other deployments), `back_mean_ns`; `sends`: how often a request was sent until a
+      replica took it, the mean; `batch_size`, `max_batch_size`: how many requests were in its batch, and could be;
     - `slow_replica` (Serve's id), where one of several is slow: the median of its handler's own time,
       `slow_replica_handler_ns`, in its `slow_replica_requests`, is half or more beyond that of all others' requests,
       `other_replicas_handler_ns`;
@@ -54,6 +56,8 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
         total_p99_ns=total.quantile(0.99, "linear").round().cast(pl.Int64),
         **{f"{part}_mean_ns": _mean_part(f"{part}_ns") for part in PARTS},
         sends=pl.col("sends").mean(),
+        batch_size=pl.col("batch_size").mean(),
+        max_batch_size=pl.col("max_batch_size").mean(),
         all_ns=total.sum(),
     )
     by_time = pl.col("all_ns").sum().over(_GROUP)
@@ -71,9 +75,12 @@ def _mean(column: str) -> pl.Expr:
 
 
 def _mean_part(column: str) -> pl.Expr:
-    """The mean of a part. Of requests that no replica took, what comes after the router took no time."""
-    never_came = pl.col("handler_ns").is_null()
-    taken = pl.when(never_came & pl.col(column).count().gt(0)).then(pl.col(column).fill_null(0)).otherwise(column)
+    """The mean of a part. Of requests that no replica took, what comes after the router took no time.
+
+    Nor did waits for a batch of those that were in none.
+    """
+    had_none = pl.col(column if column in ("fill_ns", "turn_ns") else "handler_ns").is_null()
+    taken = pl.when(had_none & pl.col(column).count().gt(0)).then(pl.col(column).fill_null(0)).otherwise(column)
     return taken.mean().round().cast(pl.Int64)
 
 

@@ -6,13 +6,13 @@ Read from the spans that Serve's own tracing makes (see `serve_names`); what our
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import ANSWERED_NS, told
+from raytrace_analyze.analyses.libraries.serve_waits import asked_of, request_waits
+from raytrace_analyze.attributes import ANSWERED_NS, SENT, told
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.serve_names import REQUEST_ID, SEND, is_handle, is_proxy, is_route
 from raytrace_analyze.table.lineage import nearest_ancestor
-from raytrace_analyze.trace.busy_time import covered
 
-PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
+PARTS = ("proxy", "router", "way", "fill", "turn", "handler", "downstream", "back")
 """What a request's time is made of, in order."""
 
 REQUESTS = pl.Schema(
@@ -21,6 +21,7 @@ REQUESTS = pl.Schema(
         "replica": pl.String,
         **dict.fromkeys(("is_ingress", "is_error", "in_flight"), pl.Boolean),
         **dict.fromkeys(("start_ns", "total_ns", *(f"{part}_ns" for part in PARTS), "sends"), pl.Int64),
+        **dict.fromkeys(("batch_size", "max_batch_size"), pl.Float64),
     }
 )
 """Columns of `find_requests`. What is not known is null, never 0.
@@ -30,10 +31,13 @@ REQUESTS = pl.Schema(
   then;
 - `total_ns`: of an ingress from the proxy's start until its answer was sent (where nothing tells of that, to the
   proxy's end, which comes when the replica has said that it is done), of others from when it was routed until the
-  replica was done, of requests by a handle of a process without Serve's tracing what the replica took;
+  replica was done, of requests of which nothing is known before that what the replica took;
 - `proxy_ns`: at the proxy until it was routed; `router_ns`: from then on until it was sent to the replica that took
   it, or, where the sends are not recorded, until that began with it; `way_ns`: from that send until the replica began;
-- `handler_ns`: the handler's own time, without `downstream_ns`: while requests of its own were with other deployments;
+- `fill_ns`: in the handler, it waited for others to fill its batch (`@serve.batch`), `turn_ns`: for that, filled, to
+  begin; null where none is known of; `batch_size`, `max_batch_size`: how many were in its batches, and could be;
+- `handler_ns`: the handler's own time, without these and `downstream_ns`: while requests of its own were with other
+  deployments;
 - `back_ns`: from the handler's end until the answer was sent;
 - `sends`: how often it was sent to a replica until one took it.
 """
@@ -71,8 +75,11 @@ def find_requests(trace: PreparedTrace) -> pl.DataFrame:
         .join(proxies, left_on="route_asked", right_on="proxy_row", how="left")
         .join(_sends(trace, spans), left_on="route_row", right_on="send_routed", how="left")
         .with_columns(*(pl.coalesce(f"handle_{each}", f"route_{each}").alias(each) for each in _FROM))
+        # Serve itself traces nothing there: of a request that a replica took it is not known what that did.
+        .filter(~(pl.col("handle_row").is_null() & pl.col("route_is_sent").fill_null(value=False)))
     )
-    return _told_apart(hops.join(_downstream(hops), left_on="handle_row", right_on="route_asked", how="left"))
+    elsewhere = request_waits(trace, asked_of(hops), hops.get_column("handle_row").drop_nulls())
+    return _told_apart(hops.join(elsewhere, left_on="handle_row", right_on="handler", how="left"))
 
 
 def _served(trace: PreparedTrace) -> pl.DataFrame:
@@ -96,6 +103,7 @@ def _served(trace: PreparedTrace) -> pl.DataFrame:
         in_flight=pl.Series(structure.in_flight),
         is_error=(pl.col("status") == "ERROR") | raised,
         routed=pl.Series(nearest_ancestor(structure.parent, routes.to_numpy())),
+        is_sent=told(attributes, SENT) == "true",
         asked=pl.Series(nearest_ancestor(structure.parent, (proxies | handles).to_numpy())),
     ).filter(proxies | routes | handles)
     answered = told(attributes, ANSWERED_NS).cast(pl.Int64, strict=False) + pl.col("shift")
@@ -122,15 +130,6 @@ def _sends(trace: PreparedTrace, served: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _downstream(hops: pl.DataFrame) -> pl.DataFrame:
-    """Sum for each handler how long requests of its own were elsewhere; time when several were counts once."""
-    asked = hops.filter(pl.col("route_asked") >= 0).select(
-        "route_asked", "route_start", end=pl.max_horizontal("route_end", "handle_end")
-    )
-    owner, start, end = (asked.get_column(each).to_numpy() for each in ("route_asked", "route_start", "end"))
-    return covered(owner, start, end).rename({"owner": "route_asked", "covered_ns": "downstream_ns"})
-
-
 def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
     """Tell the time of each request apart."""
     began = pl.col("handle_start")
@@ -140,9 +139,13 @@ def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
     answered = pl.max_horizontal(began, pl.min_horizontal("handle_end", "proxy_end"))
     done = pl.when(began.is_null()).then("route_end").otherwise(answered)
     in_handler = done - began
-    downstream = pl.when(in_handler.is_not_null()).then(
-        pl.min_horizontal(pl.col("downstream_ns").fill_null(0), in_handler)
-    )
+    left, within = in_handler, {}
+    for part in ("downstream_ns", "fill_ns", "turn_ns"):
+        # The lesser of two ignores null.
+        within[part] = pl.when(in_handler.is_not_null() & pl.col(part).is_not_null()).then(
+            pl.min_horizontal(part, left)
+        )
+        left -= within[part].fill_null(0)
     # A send by another machine's clock may seem to be later than what it led to.
     sent = pl.when(pl.col("sent").is_not_null()).then(pl.min_horizontal("sent", began))
     parts = {
@@ -150,14 +153,14 @@ def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
         "router_ns": pl.when(began.is_null()).then("route_end").otherwise(pl.coalesce(sent, began))
         - pl.col("route_start"),
         "way_ns": began - sent,
-        "handler_ns": in_handler - downstream,
+        "handler_ns": left,
         "back_ns": pl.col("proxy_end") - done,
     }
     never_came = began.is_null()
     return (
         hops.with_columns(
             *(part.clip(lower_bound=0).alias(name) for name, part in parts.items()),
-            downstream_ns=downstream,
+            **{**within, "downstream_ns": within["downstream_ns"].fill_null(pl.when(in_handler.is_not_null()).then(0))},
             replica=pl.col("handle_replica"),
             is_ingress=pl.col("proxy_start").is_not_null(),
             is_error=never_came | pl.any_horizontal(pl.col("proxy_is_error", "handle_is_error").fill_null(False)),

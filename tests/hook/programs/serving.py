@@ -24,6 +24,13 @@ class Front:
     def __init__(self, doubler):
         self.doubler = doubler
 
+    @serve.batch(max_batch_size=8, batch_wait_timeout_s=0.3)
+    async def sums(self, numbers):
+        return [sum(numbers)] * len(numbers)
+
+    async def batched(self, x):
+        return await self.sums(x)
+
     async def __call__(self, request):
         return str(await self.doubler.double.remote(int(request.query_params["x"])))
 
@@ -51,6 +58,7 @@ def main(how, port):
     assert handle.called.remote(3).result() == 6
     if how == "both":
         assert handle.both.remote(1).result() == [2, 4]
+        assert [each.result() for each in [handle.batched.remote(x) for x in (1, 2)]] == [3, 3]
     session = ray._private.worker.global_worker.node.get_session_dir_path()
     serve.shutdown()
     sys.stdout.write(f"\n{session}\ndone\n")
