@@ -847,17 +847,32 @@ class Walk:
     def _origin(self, run: Span, submit: Span, begin: int) -> State:
         submitted = min(submit.end, begin)
         by_submit = State(submit, submitted, "submit", False)
+        found = self._origin_since(run, submit, submitted, begin)
+        if submit.detached and submit.began >= submit.end < submit.over:
+            # Made after the end of what it lies in: nobody knows by whom, so the driver goes on.
+            submitted = min(submit.began, begin - 1)
+            by_submit = State(self._driver_at(submitted), submitted, "submit", False)
+            again = self._origin_since(run, submit, submitted, begin)
+            if again is not None or found is None or found.via not in ("dependency", "attempt", "creation"):
+                found = again
+        return by_submit if found is None or found.span not in self.in_scope else found
+
+    def _origin_since(self, run: Span, submit: Span, submitted: int, begin: int) -> State | None:
         if self.infer and self.queues == "follow" and not run.recorded:
-            return self._predecessor(run, submitted, begin) or by_submit
+            return self._predecessor(run, submitted, begin)
         candidates = self._candidates(run, submit, submitted, begin)
         found = latest(candidates)
         if self.queues == "follow" and run.recorded:
             holder = self._holder(run, submitted if found is None else found.end, begin)
             if holder is not None:
                 return holder
-        if found is None or found not in self.in_scope:
-            return by_submit
-        return State(found, found.end, candidates[found], False)
+        return None if found is None else State(found, found.end, candidates[found], False)
+
+    def _driver_at(self, time: int) -> Span:
+        """What the driver was in at a time; where there is none then, the virtual root."""
+        drivers = [span for span in self.members if span.category == "driver"]
+        last = max(drivers, key=lambda span: (span.end, span.span_id), default=self.root)
+        return self._innermost_open(last if last.start < time <= last.end else self.root, time)
 
     def _runs_between(self, after: int, begin: int) -> list[Span]:
         return [run for run in self.runs if run.start < begin and after < run.end <= begin]

@@ -8,6 +8,7 @@ import pytest
 from raytrace_analyze import CriticalPath, UsageError, critical_path
 from raytrace_analyze.views.segment_endings import with_endings
 from raytrace_analyze.views.segment_words import say
+from tests import oracle
 from tests.tables import Row, chain, run, span, submit, table, wait
 
 
@@ -52,6 +53,37 @@ def test_detached_child_is_on_no_path_and_reported() -> None:
     path = critical_path(table(span("root", 0, 10), span("gone", 12, 20, "root")))
     assert chain(path.segments) == [("root", 0, 10, "self")]
     assert path.notes == ("1 span outside the span it belongs to, left out",)
+
+
+@pytest.mark.parametrize("is_created", [False, True])
+def test_a_submission_after_the_end_of_what_it_lies_in_was_made_in_nobody_knows_what(is_created: bool) -> None:
+    # driver  [s][get][~~~~~~~~~ idle ~~~~~~~~~~~][get ............]-]
+    # start   ...[==]                                 leaves a task of its own behind on the event loop,
+    # left           [s, a while later, at 60]        which submits a call on an actor
+    # actor          [== created, 20 to 50 ==]
+    # call           ..........[= 65 to 90 =]         (nobody is known to have waited for it but the driver)
+    actor = {"actor_id": "a"} if is_created else {}
+    rows = [
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 0, 2, "driver", submitted_task_id="start"),
+        run("start", 5, 10, "s", "start"),
+        wait("get", 2, 10, "driver", ["start"]),
+        submit("left", 60, 62, "start", submitted_task_id="call"),
+        run("call", 65, 90, "left", "call", **actor),
+        wait("got", 70, 95, "driver", ["call"]),
+        submit("c", 11, 12, "driver", submitted_task_id="made"),
+        run("made", 20, 50, "c", "made", actor_id="a", function="A.__init__"),
+    ]
+    spans = table(*rows, recorded=True)
+    before = [("s", 0, 2, "submit"), ("start", 2, 5, "queue"), ("start", 5, 10, "self"), ("driver", 10, 11, "self")]
+    # What made the actor may have been looked for before the submission.
+    made = [("made", 12, 20, "queue"), ("made", 20, 50, "self"), ("call", 50, 65, "queue")]
+    unknown = [("driver", 12, 60, "self"), ("call", 60, 65, "queue")]
+    after = [("call", 65, 90, "self"), ("got", 90, 95, "fetch"), ("driver", 95, 100, "self")]
+    path = chain(critical_path(spans).segments)
+    assert path == [*before, ("c", 11, 12, "submit"), *(made if is_created else unknown), *after]
+    by_definition = oracle.critical_path(spans, scope_id="01").segments
+    assert path == [(one.span_id, one.start_ns, one.end_ns, one.category) for one in by_definition]
 
 
 def get_of_one_task(**options: object) -> list[tuple[str | None, int, int, str]]:

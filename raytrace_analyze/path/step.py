@@ -9,10 +9,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED_TASK_IDS
+from raytrace_analyze.path.late_submissions import find_late_submissions
 from raytrace_analyze.path.open_spans import find_open_spans
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.overlap import find_overlaps
-from raytrace_analyze.path.predecessors import Origins
+from raytrace_analyze.path.predecessors import Asked, Origins
 from raytrace_analyze.path.via import Codes, code
 from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
@@ -108,6 +109,7 @@ class Stepper:
         self._is_inferred[asked_for(scoped)] = False
         self._overlaps = find_overlaps(scoped, by_end, options.overlap_tolerance)
         self._open = find_open_spans(scoped, runs)
+        self._late = find_late_submissions(scoped, self._open)
         self._ready = waiting.waited
         self._claimed = runs.claimed
         self._origins = Origins(runs, waiting, options, slots)
@@ -286,10 +288,13 @@ class Stepper:
         submit = self.scoped.parent[run]
         since = np.minimum(self.scoped.end[submit], until)
         found = self._origins.find(run, submit, since, until)
+        if self._late is not None:
+            since = self._late.look_again(self._origins, found, Asked(run, submit, since, until))
         there = found.row >= 0
         inside = there & (self.scoped.scope_of[found.row] == self.scoped.scope_of[run])
         time = np.where(inside, found.time, since)
         hops.queue_from[asked] = hops.next_time[asked] = time
         hops.queue_blocker[asked] = np.where(there & ~inside, found.row, -1)
-        hops.next_row[asked] = np.where(inside, found.row, submit)
+        maker = submit if self._late is None else self._late.maker(submit, since)
+        hops.next_row[asked] = np.where(inside, found.row, maker)
         hops.via[asked] = np.where(inside, found.via, code(Via.SUBMIT))
