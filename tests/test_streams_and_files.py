@@ -68,7 +68,11 @@ def test_an_export_is_known_by_what_is_in_it_whatever_its_name(to: str, ending: 
     target = tmp_path / f"odd name{ending}"
     for _ in range(2):
         assert cli("export", SPANS, "--to", to, "-o", target).exit_code == 0
-    assert is_export(target)
+    assert [one.name for one in FORMATS if is_export(target, one)] == [to]
+    written = target.read_bytes()
+    other = next(one.name for one in FORMATS if one.name != to)
+    assert "--force" in refused(cli("export", SPANS, "--to", other, "-o", target))
+    assert target.read_bytes() == written
     said = refused(cli("export", target, "--to", to, "-o", target)) if to in ("otlp", "jaeger") else "--force"
     assert "--force" in said
 

@@ -1,6 +1,8 @@
 """One story: the summary, the path, the advice, what-if and why of one job say the same."""
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from rich.console import Console
 
 import raytrace_analyze as rt
 from raytrace_analyze.advice import give_advice
+from raytrace_analyze.units import duration_text
 from raytrace_analyze.views.path_view import show_path
 from raytrace_analyze.views.summary_view import summary_document, summary_lines
 from raytrace_analyze.views.what_if_view import ranking_text
@@ -55,6 +58,18 @@ def test_all_say_the_same(trace: rt.PreparedTrace) -> None:
             assert (each.function, each.predicted_ns) == (best["function"], best["predicted_2x_ns"])
             again = rt.what_if(trace, speedup={each.function: 2.0})
             assert again.predicted_ns == each.predicted_ns
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_what_summary_says_first_advise_says_first(name: str, tmp_path: Path) -> None:
+    spans = str(SAMPLES / name / "spans")
+    first = json.loads(cli("summary", spans, "--format", "json").stdout)["remedies"][0]
+    answer = json.loads(cli("advise", spans, "--format", "json").stdout)["answer"]
+    assert first["function"].removeprefix("__main__.") in answer
+    assert duration_text(first["predicted_ns"]) in answer
+    assert cli("report", spans, "-o", tmp_path / "page").returncode == 0
+    page = html.unescape(re.sub("<[^>]+>", "", (tmp_path / "page").read_text()))
+    assert answer.replace("`", "") in page.replace("`", "")
 
 
 def test_nothing_that_only_a_first_run_pays_heads_the_list(trace: rt.PreparedTrace) -> None:

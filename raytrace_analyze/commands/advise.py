@@ -33,15 +33,15 @@ def advise(
 
       raytrace-analyze advise --format json
     """
-    from raytrace_analyze.advice import give_advice
+    from raytrace_analyze.verdict.remedies import advice_and_faster
     from raytrace_analyze.views.advice_view import advice_document, show_advice
     from raytrace_analyze.views.console import output
 
     least = float(options.read_percent(at_least, "at-least"))
     found, exit_code = open_spans(spans, job=job, lean=True)
-    advice = give_advice(
+    advice, faster = advice_and_faster(
         found.spans,
-        job=job,
+        job,
         at_least=least,
         infer=not no_infer,
         had_slots=had_slots,
@@ -50,8 +50,8 @@ def advise(
     )
     write_result(
         output_format,
-        table=lambda: show_advice(advice, output(), top=top),
-        document=lambda: advice_document(advice),
+        table=lambda: show_advice(advice, faster, output(), top=top),
+        document=lambda: advice_document(advice, faster),
         frame=lambda: advice.findings.drop("span_ids"),
         found=found,
     )

@@ -52,7 +52,9 @@ def export(
     ] = 0.0,
     on_path: Annotated[bool, typer.Option("--on-path", help="Only what is on the critical path.")] = False,
     clock_correct: options.ClockCorrect = True,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE also where no export wrote it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace FILE also where no export to this format wrote it.")
+    ] = False,
 ) -> None:
     """Write spans for another tool.
 
@@ -80,7 +82,7 @@ def export(
         raise UsageError("--endpoint goes with --to otlp; other formats are written with -o FILE")
     format_ = output_format(to)
     if output is not None and output != DASH:
-        check_output(output, is_export, force=force)
+        check_output(output, lambda path: is_export(path, format_), force=force)
     filters = Filters(
         job=job,
         trace=trace,
@@ -111,7 +113,9 @@ def export(
                 selection = selection.telling(progress, format_.times)
             format_.write(selection, sys.stdout.buffer)
     elif output is not None:
-        check_output(output, lambda path: os.path.realpath(path) not in inputs and is_export(path), force=force)
+        check_output(
+            output, lambda path: os.path.realpath(path) not in inputs and is_export(path, format_), force=force
+        )
         try:
             end_work()
             with result_file(output) as stream, progress_shown("writing") as progress:

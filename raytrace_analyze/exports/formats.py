@@ -29,7 +29,7 @@ def output_format(name: str) -> OutputFormat:
     raise UsageError(f"there is no format {name!r} to export to{meant}; there is {known}")
 
 
-def is_export(path: Path) -> bool:
-    """Tell whether a file is one that an export of ours wrote; it is opened and looked into, its name tells nothing."""
+def is_export(path: Path, format_: OutputFormat) -> bool:
+    """Tell whether a file is one that an export to this format wrote; it is looked into, its name tells nothing."""
     content = start_of(path)
-    return content is not None and any(one.begins.match(content) for one in FORMATS)
+    return content is not None and format_.begins.match(content) is not None

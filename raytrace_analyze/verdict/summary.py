@@ -1,7 +1,6 @@
 """The whole answer about a job: how long, did it fail, where the time went, what to change, how sure that is."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
@@ -10,27 +9,22 @@ import polars as pl
 
 from raytrace_analyze.advice.analysis import Advice, advise_on
 from raytrace_analyze.analyses.libraries.used import libraries_used
-from raytrace_analyze.analyses.what_if import best_speedup
-from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.causes import is_cold
 from raytrace_analyze.replay.job import Job, read_job
-from raytrace_analyze.verdict.result import IdlePlace, Remedy, Summary
+from raytrace_analyze.verdict.remedies import remedies_of
+from raytrace_analyze.verdict.result import IdlePlace, Summary
 from raytrace_analyze.verdict.spent import time_spent
-from raytrace_analyze.vocabulary import Activity, Category, Pattern, RemedyKind, Spent
-from raytrace_analyze.wording.phrases import at_line
+from raytrace_analyze.vocabulary import Activity, Category, Pattern, Spent
 
 _NOBODY: dict[str, Any] = {"function": None, "total_ns": 0, "share": 0.0}
 _EVERY_RUN = (Pattern.PROCESS_PER_RUN, Pattern.LARGE_CODE)
 """What of start-up is no first run's alone."""
-_MOST_REMEDIES = 2
-_WORTH = 0.02
-"""What part of the time a remedy saves at least."""
 _NOTABLE = 0.05
-"""What part of the time an idle place, or what is to be looked at, takes at least to be named."""
+"""What part of the time an idle place takes at least to be named."""
 _MOST = 0.5
 """More than this part of a function's time is most of it."""
 
@@ -79,7 +73,7 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         decided_mostly=_mostly(segments.filter(pl.col("function").eq_missing(pl.lit(first["function"], pl.String)))),
         time=time,
         idle=_idle(segments, path.makespan_ns),
-        remedies=tuple(_remedies(read, advice, path)),
+        remedies=tuple(remedies_of(read, advice, path)),
         start_up_ns=spent.get(Spent.START_UP, 0) - _paid_again(segments, advice, trace.spans[rows]),
         start_up_saved_ns=max(cold, default=0),
         inferred_ns=int(segments.filter("inferred").get_column("duration_ns").sum()),
@@ -118,62 +112,3 @@ def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
     row = found[0]
     place = row["idle_at"] or None
     return IdlePlace(row["function"], row["idle_in"] or "", place, row["total_ns"], row["times"], row["is_wait"])
-
-
-def _remedies(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
-    """Give what `advise` finds, and the function that `what_if` ranks first where that saves more than the second."""
-    worth_ns = max(int(_WORTH * path.makespan_ns), 1)
-    patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= worth_ns).head(_MOST_REMEDIES)
-    found = [_pattern(row) for row in patterns.iter_rows(named=True)]
-    more_than = found[-1].saved_ns if len(found) == _MOST_REMEDIES else worth_ns - 1
-    faster = _faster(read, path, more_than)
-    if faster is not None:
-        return [*found[: _MOST_REMEDIES - 1], faster]
-    return found or list(_to_look_at(advice, int(_NOTABLE * path.makespan_ns)))
-
-
-def _pattern(row: dict[str, Any]) -> Remedy:
-    return Remedy(
-        kind=RemedyKind.PATTERN,
-        pattern=row["pattern"],
-        function=row["function"],
-        place=at_line(row["file"], row["line"]) if row["file"] else None,
-        saved_ns=row["saved_ns"],
-        predicted_ns=row["predicted_ns"],
-        certain=row["certain"],
-    )
-
-
-def _to_look_at(advice: Advice, least_ns: int) -> Iterator[Remedy]:
-    """Give the finding with most of the path, of those that would save time, nobody knows how much."""
-    of_time = ~pl.col("first_run_only") & (pl.col("pattern") != Pattern.TOO_MANY_IN_FLIGHT) & (pl.col("saved_ns") == 0)
-    found = advice.findings.filter(of_time, pl.col("cost_ns") >= least_ns).sort("cost_ns", descending=True).head(1)
-    for row in found.iter_rows(named=True):
-        yield replace(_pattern(row), kind=RemedyKind.LOOK, path_ns=row["cost_ns"], certain=False)
-
-
-def _faster(read: Job, path: CriticalPath, more_than_ns: int) -> Remedy | None:
-    """Give the function that is worth most twice as fast; None where that saves no more than so much.
-
-    Of a driver that is idle, or of which it is not known what it does, nothing is there to be made faster.
-    """
-    activity = path.activity()
-    total, cpu = activity.filter(pl.col("function") == DRIVER).select(pl.col("self_ns", "cpu_ns").sum()).row(0)
-    best = best_speedup(read, more_than_ns, without=DRIVER if 2 * cpu < total else None)
-    if best is None:
-        return None
-    function, predicted = best
-    own = activity.filter(pl.col("function") == function)
-    total, idle = own.select(pl.col("self_ns", "idle_ns").sum()).row(0)
-    by_idle = own.sort("idle_there_ns", descending=True, nulls_last=True).to_dicts()
-    longest = by_idle[0] if by_idle and 2 * idle >= total > 0 else None
-    return Remedy(
-        kind=RemedyKind.SPEEDUP,
-        pattern=None,
-        function=function,
-        place=longest["idle_at"] if longest else None,
-        saved_ns=read.makespan_ns - predicted,
-        predicted_ns=predicted,
-        certain=True,
-        idle_in=longest["idle_in"] if longest else None,
-    )

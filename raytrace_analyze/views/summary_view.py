@@ -158,9 +158,10 @@ def summary_lines(summary: Summary) -> list[str]:
 def _time(summary: Summary) -> str:
     rows = summary.time.to_dicts()
     texts = sum_texts([row["total_ns"] for row in rows])
-    parts = [
-        f"{text} {SPENT[row['spent_on']]}" for text, row in zip(texts, rows, strict=True) if float(text.split()[0])
-    ]
+    told = {row["spent_on"]: text for text, row in zip(texts, rows, strict=True) if float(text.split()[0])}
+    # A run waits to start while its process does, too: elsewhere that counts as waiting to start.
+    words = {**SPENT, Spent.QUEUE: "other waits to start"} if Spent.START_UP in told else SPENT
+    parts = [f"{text} {words[spent_on]}" for spent_on, text in told.items()]
     return " + ".join(parts) + (f" = {duration_text(summary.makespan_ns)}" if len(parts) > 1 else "")
 
 

@@ -12,7 +12,9 @@ from raytrace_analyze.report.elements import data_table, folded, notes, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, prose, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
+from raytrace_analyze.verdict.result import Remedy
 from raytrace_analyze.views.advice_view import answer_text, title_text
+from raytrace_analyze.vocabulary import RemedyKind
 from raytrace_analyze.wording.phrases import at_line
 
 _EVIDENCE = 20
@@ -31,8 +33,14 @@ def advice_section(facts: ReportFacts) -> Markup:
         [_finding(advice, row) for row in advice.findings.iter_rows(named=True)],
         _together(advice),
         notes(advice.notes),
-        lead=prose(answer_text(advice)),
+        lead=prose(answer_text(advice, _faster(facts))),
     )
+
+
+def _faster(facts: ReportFacts) -> Remedy | None:
+    """Give the function to make faster, where that is the first thing to do."""
+    first = next(iter(facts.summary.remedies), None) if facts.summary is not None else None
+    return first if first is not None and first.kind is RemedyKind.SPEEDUP else None
 
 
 def _together(advice: Advice) -> Markup | None:

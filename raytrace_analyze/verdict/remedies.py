@@ -1,0 +1,113 @@
+"""What to change about a job: the patterns that `advise` finds, and the function that `what_if` ranks first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from os import PathLike
+from typing import Any
+
+import polars as pl
+
+from raytrace_analyze.advice.analysis import AT_LEAST, Advice, advise_on
+from raytrace_analyze.analyses.what_if import best_speedup
+from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.path.one_scope import critical_path
+from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.path.result import CriticalPath
+from raytrace_analyze.prepared import Trace, prepare
+from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.verdict.result import Remedy
+from raytrace_analyze.vocabulary import Pattern, RemedyKind
+from raytrace_analyze.wording.phrases import at_line
+
+_MOST_REMEDIES = 2
+_WORTH = 0.02
+"""What part of the time a remedy saves at least."""
+_NOTABLE = 0.05
+"""What part of the time what is to be looked at takes at least to be named."""
+
+
+def advice_and_faster(
+    spans: Trace,
+    job: str | None = None,
+    *,
+    at_least: float = AT_LEAST,
+    infer: bool = True,
+    had_slots: int | None = None,
+    clock_correct: bool = True,
+    source: Sequence[str | PathLike[str]] = (),
+) -> tuple[Advice, Remedy | None]:
+    """Do what `give_advice` does; where no pattern is known to save time, tell of a faster function, as `summary` does.
+
+    Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
+    """
+    trace = prepare(spans, clock_correct=clock_correct)
+    options = PathOptions(infer=infer)
+    read = read_job(trace, job, options, had_slots=had_slots, trust_cluster=True)
+    advice = advise_on(read, at_least=at_least, had_slots=had_slots, source=source)
+    if not advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") > 0).is_empty():
+        return advice, None
+    path = critical_path(trace, job=job, options=options)
+    return advice, faster(read, path, _worth_ns(path) - 1)
+
+
+def _worth_ns(path: CriticalPath) -> int:
+    return max(int(_WORTH * path.makespan_ns), 1)
+
+
+def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
+    """Give what `advise` finds, and the function that `what_if` ranks first where that saves more than the second."""
+    worth_ns = _worth_ns(path)
+    patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= worth_ns).head(_MOST_REMEDIES)
+    found = [_pattern(row) for row in patterns.iter_rows(named=True)]
+    more_than = found[-1].saved_ns if len(found) == _MOST_REMEDIES else worth_ns - 1
+    fastest = faster(read, path, more_than)
+    if fastest is not None:
+        return [*found[: _MOST_REMEDIES - 1], fastest]
+    return found or list(_to_look_at(advice, int(_NOTABLE * path.makespan_ns)))
+
+
+def _pattern(row: dict[str, Any]) -> Remedy:
+    return Remedy(
+        kind=RemedyKind.PATTERN,
+        pattern=row["pattern"],
+        function=row["function"],
+        place=at_line(row["file"], row["line"]) if row["file"] else None,
+        saved_ns=row["saved_ns"],
+        predicted_ns=row["predicted_ns"],
+        certain=row["certain"],
+    )
+
+
+def _to_look_at(advice: Advice, least_ns: int) -> Iterator[Remedy]:
+    """Give the finding with most of the path, of those that would save time, nobody knows how much."""
+    of_time = ~pl.col("first_run_only") & (pl.col("pattern") != Pattern.TOO_MANY_IN_FLIGHT) & (pl.col("saved_ns") == 0)
+    found = advice.findings.filter(of_time, pl.col("cost_ns") >= least_ns).sort("cost_ns", descending=True).head(1)
+    for row in found.iter_rows(named=True):
+        yield replace(_pattern(row), kind=RemedyKind.LOOK, path_ns=row["cost_ns"], certain=False)
+
+
+def faster(read: Job, path: CriticalPath, more_than_ns: int) -> Remedy | None:
+    """Give the function that is worth most twice as fast; None where that saves no more than so much.
+
+    Of a driver that is idle, or of which it is not known what it does, nothing is there to be made faster.
+    """
+    activity = path.activity()
+    total, cpu = activity.filter(pl.col("function") == DRIVER).select(pl.col("self_ns", "cpu_ns").sum()).row(0)
+    best = best_speedup(read, more_than_ns, without=DRIVER if 2 * cpu < total else None)
+    if best is None:
+        return None
+    function, predicted = best
+    own = activity.filter(pl.col("function") == function)
+    total, idle = own.select(pl.col("self_ns", "idle_ns").sum()).row(0)
+    by_idle = own.sort("idle_there_ns", descending=True, nulls_last=True).to_dicts()
+    longest = by_idle[0] if by_idle and 2 * idle >= total > 0 else None
+    return Remedy(
+        kind=RemedyKind.SPEEDUP,
+        pattern=None,
+        function=function,
+        place=longest["idle_at"] if longest else None,
+        saved_ns=read.makespan_ns - predicted,
+        predicted_ns=predicted,
+        certain=True,
+        idle_in=longest["idle_in"] if longest else None,
+    )
