@@ -211,6 +211,12 @@ def by_handle(number: int, at: int, *, sent: bool = True, taken: bool = True) ->
     own = {"function": "ServeReplica:app:Front.get_num_ongoing_requests", "trace_id": f"t{number}"}
     probe = submit(f"p{number}", at + 400, at + 401, f"Rr{number}", submitted_task_id=f"probe{number}", **own)
     asked = run(f"q{number}", at + 1_900, at + 2_000, f"p{number}", f"probe{number}", **own)
+    # So does what tells Serve of its models now and then, in the context of the request that it began with.
+    of_model = {"function": "ServeController.record_request_routing_info", "trace_id": f"t{number}"}
+    rows += [
+        submit(f"m{number}", at + 3_000, at + 3_001, f"Hr{number}", submitted_task_id=f"model{number}", **of_model),
+        run(f"n{number}", at + 3_005, at + 3_010, f"m{number}", f"model{number}", **of_model),
+    ]
     rows = rows if taken else [row for row in rows if not row["span_id"].startswith(("H", "R2", "C"))]
     return [*rows, probe, asked]
 

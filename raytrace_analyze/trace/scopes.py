@@ -91,8 +91,8 @@ def scope_table(spans: pl.DataFrame, kind: str) -> tuple[RowIds, pl.DataFrame]:
 def _requests(spans: pl.DataFrame) -> tuple[RowIds, pl.DataFrame]:
     """Number the requests of Ray Serve: each is what lies below the first of its spans; -1 for what is in none.
 
-    A request that comes to a proxy is one by itself, also where a handler or a traced client sent it. What a router
-    goes on to ask once it has sent the request, it asks for others, whatever context it does so in.
+    A request that comes to a proxy is one by itself, also where a handler or a traced client sent it. What is
+    submitted after the end of what it lies in is none of the request's: a router that goes on asks for others.
     """
     name = spans.get_column("name")
     is_served = (is_proxy(name) | is_route(name) | is_handle(name)).to_numpy()
@@ -106,7 +106,7 @@ def _requests(spans: pl.DataFrame) -> tuple[RowIds, pl.DataFrame]:
     number = np.full(spans.height, -1, dtype=np.int64)
     number[first] = np.arange(first.size)
     above, end = np.maximum(parent, 0), spans.get_column("end").to_physical().to_numpy()
-    is_late = (parent >= 0) & is_route(name).to_numpy()[above] & ~(start < end[above])
+    is_late = (parent >= 0) & ~(start < end[above])
     leads_away = is_late & ~is_served & (spans.get_column("category") == "submit").to_numpy()
     entry = np.where(begins, np.arange(spans.height), nearest_ancestor(parent, begins | leads_away))
     of_row = np.where((entry >= 0) & ~leads_away, number[entry], -1)
