@@ -142,7 +142,9 @@ def test_an_execution_beside_another_that_decides_is_not_limited_by_its_program(
     found = rt.data(table(*rows, recorded=True))
     one, two = (found.filter(pl.col("dataset") == name) for name in ("one", "two"))
     assert one.filter("limits").get_column("operator").to_list() == ["(elsewhere)"]
-    assert one.filter(pl.col("operator") == "(driver)").get_column("path_ns").item() == 0
+    # Tasks take the blocks, not the driver.
+    assert one.filter(pl.col("operator") == "(program)").get_column("path_ns").item() == 0
+    assert "(driver)" not in found.get_column("operator").to_list()
     assert two.filter("limits").get_column("operator").to_list() == [MAP]
     assert "(elsewhere)" not in two.get_column("operator").to_list()
 

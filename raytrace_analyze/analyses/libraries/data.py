@@ -6,7 +6,7 @@ import polars as pl
 from raytrace_analyze.analyses.libraries.data_consumers import EXECUTION_KEYS, consumed
 from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators
 from raytrace_analyze.attributes import EXECUTION, told
-from raytrace_analyze.function_names import DRIVER, ELSEWHERE, EXECUTOR, RAY_DATA
+from raytrace_analyze.function_names import DRIVER, ELSEWHERE, EXECUTOR, PROGRAM, RAY_DATA
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
@@ -44,9 +44,9 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
 
     Takes a span table (columns of `schema.TABLE`) or what `prepare` made of one. One row an operator, execution by
     execution in order of start, along the pipeline; after them Ray Data's own (`operator` is `(Ray Data)`, where it is
-    recorded): the thread that hands out the tasks; then the program's (`(driver)`): what it did before, and with the
-    blocks; last `(elsewhere)`, where the job's path had nothing to do with the execution. What is not known is null,
-    never 0. Columns:
+    recorded): the thread that hands out the tasks; then the program's (`(driver)`; `(program)` where tasks or actors
+    take the blocks, as of a dataset that is split): what it did before, and with the blocks; last `(elsewhere)`, where
+    the job's path had nothing to do with the execution. What is not known is null, never 0. Columns:
 
     - `session`, `job_id`, `execution` (an id; null where nothing tells of executions: then all of the job is one),
       `dataset` (Ray Data's name of the execution), `outcome` (`finished`, `failed`, `open`: the driver ended first);
@@ -251,7 +251,8 @@ def _others(rows: pl.DataFrame, taken: pl.DataFrame) -> list[pl.DataFrame]:
         pl.col("path_ns") > _MOMENT * pl.col("took_ns")
     )
     columns = [*EXECUTION_KEYS, *_OF_EXECUTION, "path_ns"]
+    programs = pl.when(pl.col("by_driver").fill_null(value=True)).then(pl.lit(DRIVER)).otherwise(pl.lit(PROGRAM))
     return [
-        found.select(*columns, operator=pl.lit(name), is_driver=pl.lit(value=True), is_last=pl.lit(name == ELSEWHERE))
-        for found, name in ((left, DRIVER), (elsewhere, ELSEWHERE))
+        found.select(*columns, operator=name, is_driver=pl.lit(value=True), is_last=pl.lit(value=is_last))
+        for found, name, is_last in ((left, programs, False), (elsewhere, pl.lit(ELSEWHERE), True))
     ]

@@ -24,6 +24,8 @@ def consumed(
 ) -> pl.DataFrame:
     """Sum by execution the path's time at whoever takes its blocks, and at what they call: `consumed_ns`.
 
+    `by_driver` tells whether the driver is among them.
+
     `segments` are of the jobs' paths (`row`, `start`, `end`), `executors` the runs of executions' own threads (`row`,
     `session`, `execution`), `bounds` the executions' (`session`, `job_id`, `execution`, `start_ns`, `end_ns`).
     Executions of which nobody is known to take anything have no row.
@@ -44,7 +46,9 @@ def consumed(
         near = near[_is_below(trace, row[near], takers[which], of_row)]
         took = (np.minimum(end[near], last) - np.maximum(start[near], first)).sum()
         found.append({**{name: one[name] for name in EXECUTION_KEYS}, "consumed_ns": int(took)})
-    return pl.DataFrame(found, schema={**dict.fromkeys(EXECUTION_KEYS, pl.String), "consumed_ns": pl.Int64})
+        found[-1]["by_driver"] = _DRIVER in takers[which]
+    columns = {"consumed_ns": pl.Int64(), "by_driver": pl.Boolean()}
+    return pl.DataFrame(found, schema={**dict.fromkeys(EXECUTION_KEYS, pl.String()), **columns})
 
 
 def _execution_of_rows(trace: PreparedTrace, operators: Operators, own: pl.DataFrame, numbers: pl.DataFrame) -> RowIds:

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from raytrace_analyze.function_names import DRIVER, ELSEWHERE, RAY_DATA
+from raytrace_analyze.function_names import DRIVER, ELSEWHERE, PROGRAM, RAY_DATA
 from raytrace_analyze.units import bytes_text, duration_text, share_text
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
@@ -24,6 +24,7 @@ _NO_TASKS = "There are no tasks of Ray Data in these spans."
 
 _WHO = {
     DRIVER: "the program, which takes the blocks,",
+    PROGRAM: "the program, whose tasks or actors take the blocks,",
     RAY_DATA: "Ray Data itself, which hands out the tasks,",
     ELSEWHERE: "what the job waited for beside it",
 }
@@ -33,7 +34,7 @@ Row = dict[str, Any]
 
 def notes(operators: pl.DataFrame) -> list[str]:
     """Say which columns (of `data`) are not known in some rows, and why."""
-    real = operators.filter(~pl.col("operator").is_in([DRIVER, RAY_DATA, ELSEWHERE]))
+    real = operators.filter(~pl.col("operator").is_in(list(_WHO)))
     if real.is_empty():
         return [_NO_TASKS]
     found = []
