@@ -143,6 +143,25 @@ def test_waits_are_no_time_in_which_it_should_have_been_on_the_cpu() -> None:
     assert {row[2] for row in told(spans)} == {"cpu"}
 
 
+def test_what_another_thread_did_while_its_own_waited_is_not_known_to_be_work() -> None:
+    # driver [====][get of r ..............................][==]    busy for all the rest of its time
+    # thread                          [cancel]                      ~ what it did before that, nobody saw
+    # r        [======================]
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver", category="driver", attributes=sampled(300)),
+        submit("s", 0, 5 * MS, "driver", submitted_task_id="T"),
+        run("r", 10 * MS, 601 * MS, "s", "T", attributes='{"raytrace.cancelled": true}'),
+        span("c", 600 * MS, 600 * MS, None, name="ray.cancel", attributes='{"raytrace.target_task_id": "T"}'),
+        wait("get", 200 * MS, 700 * MS, "driver", ["T"]),
+        recorded=True,
+    )
+    assert told(spans, "driver") == [
+        (5, 200, "cpu", None, None),
+        (200, 600, "unknown", None, None),
+        (700, 1000, "cpu", None, None),
+    ]
+
+
 @counted(15, 40)
 def test_other_segments_have_no_activity_and_all_tile_whatever_the_samples(count: int) -> None:
     texts = ["{}", sampled(5, (0, 3, "x", "y")), sampled(5), '{"raytrace.cpu_ns": 5, "raytrace.idle": "[1]"}']

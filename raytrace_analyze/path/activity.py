@@ -13,6 +13,8 @@ import numpy as np
 
 from raytrace_analyze.sampled.samples import SAMPLED_FROM_NS, UNSEEN_NS, Place, Sampled, read_samples, sampled_above
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.trace.asof import latest_until, members_at
+from raytrace_analyze.trace.groups import group_by_time
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity
@@ -56,7 +58,40 @@ def tell_apart(structure: Structure, clock_shift: Nanos, row: RowIds, start: Nan
     columns = np.concatenate([told, np.stack([unknown, start[unknown], end[unknown], *nothing])], axis=1)
     columns = columns[:, np.argsort(columns[0], kind="stable")]
     segment, begins, ends, activity, place = columns
-    return Stretches(segment, begins, ends, activity, place, list(places))
+    told_of_all = Stretches(segment, begins, ends, activity, place, list(places))
+    return _without_waits(structure, told_of_all, owner[segment])
+
+
+def _without_waits(structure: Structure, told: Stretches, owner: RowIds) -> Stretches:
+    """Call unknown what looks like work of a thread, `owner` by stretch, while that waited: another thread did it."""
+    works = np.flatnonzero(told.activity == ACTIVITIES.index(Activity.CPU))
+    is_wait = structure.spans.get_column("ready_task_ids").is_not_null().to_numpy() & ~structure.is_run
+    waits = np.flatnonzero(is_wait)
+    waits = waits[structure.start[waits] < structure.end[waits]]
+    of = sampled_above(structure, waits)
+    waits, of = waits[np.isin(of, owner[works])], of[np.isin(of, owner[works])]
+    if works.size == 0 or waits.size == 0:
+        return told
+    begun = group_by_time(of, structure.start.size, waits, structure.start[waits])
+    last = members_at(begun, latest_until(begun, owner[works], told.end[works] - 1))
+    since = np.where(last >= 0, np.maximum(structure.start[last], told.start[works]), told.end[works])
+    until = np.where(last >= 0, np.minimum(structure.end[last], told.end[works]), told.end[works])
+    cut = since < until
+    works, since, until = works[cut], since[cut], until[cut]
+    if works.size == 0:
+        return told
+    rest = np.setdiff1d(np.arange(told.segment.size), works)
+    unknown = np.full(works.size, ACTIVITIES.index(Activity.UNKNOWN))
+    pieces = [
+        (told.segment[rest], told.start[rest], told.end[rest], told.activity[rest], told.place[rest]),
+        (told.segment[works], told.start[works], since, told.activity[works], told.place[works]),
+        (told.segment[works], since, until, unknown, told.place[works]),
+        (told.segment[works], until, told.end[works], told.activity[works], told.place[works]),
+    ]
+    columns = np.stack([np.concatenate(column) for column in zip(*pieces, strict=True)])
+    columns = columns[:, columns[1] < columns[2]]
+    segment, begins, ends, activity, place = columns[:, np.lexsort((columns[1], columns[0]))]
+    return Stretches(segment, begins, ends, activity, place, told.places)
 
 
 _Piece = tuple[int, int, Activity, Place | None]
