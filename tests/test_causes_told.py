@@ -58,7 +58,7 @@ def test_a_free_slot_is_not_waited_for_whoever_used_the_process() -> None:
         r2=stamped(21, 39),
         r20=stamped(202, 900),
     )
-    assert causes(spans, "r20") == [("unknown", 699)]
+    assert causes(spans, "r20") == [("unknown", 700)]
     assert "room" in queue_causes(spans).filter(span_id="r20", cause="unknown")["sentence"].item()
 
 
@@ -92,7 +92,7 @@ def test_ray_says_that_the_store_is_full_or_arguments_are_fetched(state: str, ca
     spans = job(
         *task(1, 40, 100, "w1"), *task(20, 901, 1000, "w1"), r1=stamped(11, 39), r20=stamped(202, 900, **{state: 240})
     )
-    assert causes(spans, "r20") == [("dispatch", 38), (cause, 660)]
+    assert causes(spans, "r20") == [("dispatch", 39), (cause, 660)]
 
 
 def test_the_first_run_of_a_placement_group_waited_for_it() -> None:

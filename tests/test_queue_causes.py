@@ -319,7 +319,7 @@ def test_a_new_worker_by_its_states() -> None:
     spans = table(submit("s", 8, 10, submitted_task_id="B"), run("b", 100, 120, "s", "B"), recorded=True)
     states = attempt("B", args=9, assigned=12, sent=60, running=62, profile=profile(70, 90, 95))
     assert pieces(spans, "b", event_table([states])) == [
-        ("dependency", 10, 12, None),
+        ("dispatch", 10, 12, None),
         ("worker-start", 12, 60, None),
         ("dispatch", 60, 62, None),
         ("function-load", 62, 95, None),
@@ -341,18 +341,18 @@ def test_an_actor_by_its_states() -> None:
     ]
     events = event_table(states)
     assert pieces(spans, "init", events) == [
-        ("dependency", 1, 2, None),
+        ("dispatch", 1, 2, None),
         ("worker-start", 2, 20, None),
         ("function-load", 20, 28, None),
         ("dispatch", 28, 30, None),
     ]
     assert pieces(spans, "m1", events) == [
-        ("dependency", 3, 4, None),
+        ("dispatch", 3, 4, None),
         ("actor-start", 4, 60, "init"),
         ("dispatch", 60, 62, None),
     ]
     assert pieces(spans, "m2", events) == [
-        ("dependency", 5, 6, None),
+        ("dispatch", 5, 6, None),
         ("actor-start", 6, 60, "init"),
         ("actor-busy", 60, 80, "m1"),
         ("dispatch", 80, 90, None),
@@ -364,8 +364,7 @@ def test_a_method_whose_arguments_are_fetched_by_its_actor() -> None:
     stamps = '{"PENDING_ACTOR_TASK_ARGS_FETCH": 20, "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY": 70, "RUNNING": 80}'
     events = event_table([attempt("M", assigned=6, sent=6, running=80, actor_id="X", states=stamps)])
     assert pieces(spans, "m", events) == [
-        ("dependency", 5, 6, None),
-        ("dispatch", 6, 20, None),
+        ("dispatch", 5, 20, None),
         ("transfer", 20, 70, None),
         ("dispatch", 70, 90, None),
     ]

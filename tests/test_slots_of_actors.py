@@ -130,3 +130,13 @@ def test_tables_of_before_have_no_ends_of_actors() -> None:
     old = trace.table.drop("state_actor_dead", "state_actor_let_go")
     assert isinstance(old, pl.DataFrame)
     assert critical_path(old).segments.equals(critical_path(trace).segments)
+
+
+def test_what_an_actor_had_is_free_once_its_process_has_ended() -> None:
+    # The worker that b gets has been there since before: nothing else was waited for than that process.
+    old = [
+        submit("so", 2 * MS, 3 * MS, "driver", submitted_task_id="O"),
+        run("o", 4 * MS, 9 * MS, "so", "O", worker_id="w-b"),
+    ]
+    causes = queue_causes(program(*old, kill(400), over={"ACTOR_DEAD": 403})).filter(span_id="b")
+    assert causes.select("cause", "end_ns").row(0) == ("no-slot", 500 * MS)

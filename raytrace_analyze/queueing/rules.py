@@ -20,6 +20,8 @@ UNKNOWN_FROM_NS = 50_000_000
 """Ray's own way takes milliseconds: what takes longer is something else."""
 LONG_TO_STORE_NS = 500_000_000
 """How long it takes at least to store a result that there was no room for."""
+PROCESS_ENDS_NS = 1_000_000_000
+"""How long it takes at most until an actor's process has ended, and what it had is free."""
 TRANSFER_FROM_NS = 10_000_000
 """From how long on an unexplained wait of a task with arguments from another node is taken for their transfer."""
 
@@ -122,7 +124,10 @@ class CauseRules:
         _, attempt = self.about.earlier(waits.run, waits.until)
         # Of one that has no span only the number of the next one tells.
         is_retry = (attempt >= 0) | self.about.is_another[waits.run]
-        code = np.where(is_retry, CAUSES.index(Cause.RETRY), CAUSES.index(Cause.DEPENDENCY)).astype(np.int8)
+        # What takes nobody's result waits for none: that is how long Ray itself takes.
+        takes_none = self.about.runs.recorded[waits.run] & ~self.about.takes_results[waits.run]
+        ready = np.where(takes_none, CAUSES.index(Cause.DISPATCH), CAUSES.index(Cause.DEPENDENCY))
+        code = np.where(is_retry, CAUSES.index(Cause.RETRY), ready).astype(np.int8)
         time = first_known(self.about.states.node_assignment[waits.run], dependency.time)
         return CauseBound(code, time, np.where(is_retry, attempt, dependency.holder))
 
@@ -157,6 +162,9 @@ class CauseRules:
         # The slot is given on when the one who submitted the task that had it knows that it is over.
         time = np.maximum(np.maximum(time, freed), np.minimum(self.about.done(holder), until))
         waited = (time > since) & ~has_room
+        # What an actor had is free once its process has ended, too: no new one was waited for.
+        by_actor = waited & (holder >= 0) & runs.is_creation[holder] & ~self.about.begins_process(run)
+        time = np.where(by_actor & (until - time <= PROCESS_ENDS_NS), np.maximum(time, until), time)
         last = _code(Cause.DISPATCH, run)
         is_late = until - np.where(waited, time, since) > UNKNOWN_FROM_NS
         last[is_late & self.about.takes_results[run] & self.about.states.known[run]] = CAUSES.index(Cause.RESTORE)
