@@ -59,6 +59,16 @@ def _sleep(span_id: str, start: int, end: int, parent: str, *, awaited: str = ""
     return wait(span_id, start * MS, end * MS, parent, [], **own)
 
 
+def _ask(name: str, caller: str, at: int, start: int, end: int, function: str, **columns: Any) -> list[Row]:
+    """A call of a method on an event loop out of a run, which waits for it (ms)."""
+    about = {"function": function, **_actor(9, loop=True), **columns}
+    return [
+        submit(f"s{name}", at * MS, (at + 1) * MS, caller, submitted_task_id=f"T{name}", function=function),
+        run(f"r{name}", start * MS, end * MS, f"s{name}", f"T{name}", **about),
+        wait(f"w{name}", (at + 2) * MS, (end + 2) * MS, caller, [f"T{name}"]),
+    ]
+
+
 PROGRAMS = {
     # driver [s]~~~~~~~~~~~~~~~~~~~~~~~~~~~^[===]      idle until the delivery of fit's result
     "a delivery": Case(
@@ -225,5 +235,22 @@ PROGRAMS = {
             wait("n1", 500 * MS, 505 * MS, "driver", ["T1"], name="ray.next", attributes='{"raytrace.item": 1}'),
         ),
         {"produce": 80 * MS},
+    ),
+    # produce   ====[s][get put .....x][s][get put .......]=====       full: put gives up, and is made again
+    # A.put         [await Queue.put .x]  [await Queue.put ..]          for what the second came through for
+    # consume   ========================================[s][get]==
+    # A.get                                                [=]
+    "a queue that is full, with timeouts": Case(
+        _driver(
+            *_call(1, 1, 10, 600, "produce"),
+            *_call(2, 3, 10, 550, "consume"),
+            *_ask("put1", "r1", 100, 103, 353, "A.put", status="ERROR"),
+            _sleep("z1", 105, 352, "rput1", awaited="asyncio.Queue.put"),
+            *_ask("put2", "r1", 356, 360, 503, "A.put"),
+            _sleep("z2", 361, 501, "rput2", awaited="asyncio.Queue.put"),
+            *_ask("get", "r2", 495, 498, 500, "A.get"),
+            _get(20, 605, 1, 2),
+        ),
+        {"consume": 386 * MS, "produce": 50 * MS},
     ),
 }

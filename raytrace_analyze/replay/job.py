@@ -17,6 +17,7 @@ from raytrace_analyze.replay.constraints import build_graph
 from raytrace_analyze.replay.elastic import lay_naps
 from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.replay.signals import Signals
+from raytrace_analyze.replay.vain import vain_calls
 from raytrace_analyze.sampled.naps import find_naps
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import find_job
@@ -99,7 +100,7 @@ def read_job(
         at_most=at_most,
         slots_freed=_slots_freed(trace, inside),
     )
-    naps = find_naps(structure, trace.clock_shift, inside)
+    naps = find_naps(structure, trace.clock_shift, inside).joined(vain_calls(graph))
     if naps.row.size:
         graph = replace(graph, elastic=lay_naps(graph.events, graph.works, released_by(graph), naps))
     notes = list(clock_notes(trace.offsets, keys[number].session))

@@ -41,6 +41,11 @@ class Naps:
     awaited: RowIds
     """The run whose end it was for, or the later wait for what it was for; -1 for something outside of Ray."""
 
+    def joined(self, *others: "Naps") -> "Naps":
+        """Put several together."""
+        every = (self, *others)
+        return Naps(*(np.concatenate([getattr(part, each.name) for part in every]) for each in fields(Naps)))
+
 
 def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
     """Find the naps of some spans (rows); `clock_shift` is what was added to the times of each row (ns)."""
@@ -56,14 +61,11 @@ def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
     outside = np.flatnonzero(asleep.can_end)
     outside = outside[~_overlap(asleep, outside, between) & ~_for_others(structure, asleep, outside, waits)]
     whole = _whole_waits(structure, asked, run)
-    parts = (
-        _of_waits(structure, asked[whole], run[whole]),
+    return _of_waits(structure, asked[whole], run[whole]).joined(
         _of_waits(structure, *_of_libraries(structure, waits[~np.isin(waits, asked)])),
         between,
         Naps(asleep.row[outside], asleep.start[outside], asleep.end[outside], np.full(outside.size, -1)),
     )
-    columns = (np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Naps))
-    return Naps(*columns)
 
 
 def _of_waits(structure: Structure, wait: RowIds, awaited: RowIds) -> Naps:
