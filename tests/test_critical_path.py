@@ -515,6 +515,18 @@ def test_nothing_was_on_its_way_from_an_attempt_that_failed() -> None:
     assert any("waits in ray.get for work, which failed and did not run again" in text for text in told)
 
 
+def test_a_wait_that_failed_for_a_call_which_never_ran_names_it() -> None:
+    # driver [s][get .......... ]--|    fails: the actor was about to be created again
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T", function="Phoenix.ok"),
+        wait("get", 6, 90, "driver", ["T"], name="ray.get", status="ERROR"),
+        recorded=True,
+    )
+    told = [say(one) for one in with_endings(critical_path(spans).segments, spans).iter_rows(named=True)]
+    assert any("waits in ray.get for Phoenix.ok, which never started" in text for text in told)
+
+
 def test_an_await_that_was_given_up_since_another_result_came_waited_for_that() -> None:
     # driver [s1][s2] [await first  ]|
     #                 [await second  ]|------]    given up right after

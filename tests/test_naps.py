@@ -157,3 +157,14 @@ def test_no_saving_is_promised_for_a_driver_that_looks_for_a_file() -> None:
     assert found["saved_ns"] == 0 and "outside of Ray" in found["what"]
     (found,) = advise(driver(loops=False)).filter(pattern="driver-idle").to_dicts()
     assert found["saved_ns"] == (710 - 70) * MS
+
+
+@pytest.mark.parametrize(("ends", "named"), [((690,), True), ((400,), False), ((690, 600), False)])
+def test_what_ended_as_a_loop_found_what_it_looked_for_may_be_that(ends: tuple[int, ...], named: bool) -> None:
+    # driver [s]~~~~ looks, and looks again ~~~~~[===]      in a file, say
+    # f         [=============================]             alone to end right before that, or not
+    slept = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 710), loops=True))
+    calls = [row for number, end in enumerate(ends) for row in call(number, 5 + number, 10, end, "f")]
+    (found,) = advise(table(slept, *calls, recorded=True)).filter(pattern="driver-idle").to_dicts()
+    assert ("`f` ended right before it went on" in found["what"]) == named
+    assert found["saved_ns"] == 0

@@ -12,7 +12,7 @@ from raytrace_analyze.analyses.stack_lines import importing_share, stack_lines
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
-from raytrace_analyze.sampled.samples import is_for_others
+from raytrace_analyze.sampled.samples import SHORT_NS, is_for_others
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
@@ -118,7 +118,7 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         if is_outside and is_for_others((what, where)):
             said = words.waits_for_others(times, what=what, place=where)
         elif is_outside:
-            said = words.looks_outside(times, what=what, place=where)
+            said = words.looks_outside(times, what=what, place=where, before=_ended_before(facts, own, here))
         elif failed is not None:
             said = words.backs_off(times, what=what, place=where, function=failed)
         else:
@@ -133,6 +133,22 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
             # Whether it has to wait there only the program knows.
             certain=False,
         )
+
+
+def _ended_before(facts: Facts, own: _Own, pieces: Flags) -> str | None:
+    """Name the function of which a run ended right before each of some pieces did, as the only one; None for none."""
+    structure = facts.structure
+    runs = facts.rows[structure.is_run[facts.rows]]
+    runs = runs[np.argsort(structure.end[runs], kind="stable")]
+    start, until = own.told.start[pieces], own.told.end[pieces]
+    long = until - start >= SHORT_NS
+    first, last = (
+        np.searchsorted(structure.end[runs], times[long], side="right") for times in (until - SHORT_NS, until)
+    )
+    if not long.any() or (last - first != 1).any():
+        return None
+    names = {facts.functions[run] for run in runs[first].tolist()}
+    return names.pop() if len(names) == 1 else None
 
 
 def _failed_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:

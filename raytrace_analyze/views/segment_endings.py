@@ -27,11 +27,16 @@ def with_endings(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
 def _with_missing(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Say in a column `missing`, of waits that did not get what they asked for, a function of which nothing ran.
 
-    Or of which all that ran before the end of the wait failed: then `has_failed` is true.
+    Or of which all that ran before the end of the wait failed: then `has_failed` is true. A wait that failed for a call
+    which never ran (of an actor that was gone, or about to be created again) has its id among the ready ones.
     """
     may_lack = pl.col("attributes").str.contains(AWAITED_TASK_IDS, literal=True)
+    may_lack |= (pl.col("status") == "ERROR") & (pl.col("ready_task_ids").list.len() > 0)
     waits = spans.filter(may_lack).join(segments.filter(category=Category.WAIT), on=["trace_id", "span_id"], how="semi")
-    asked = [json_of(text, {}).get(AWAITED_TASK_IDS) for text in waits.get_column("attributes")]
+    asked = [
+        json_of(text, {}).get(AWAITED_TASK_IDS) or ready
+        for text, ready in waits.select("attributes", "ready_task_ids").iter_rows()
+    ]
     first = [ids[0] if isinstance(ids, list) and ids and isinstance(ids[0], str) else None for ids in asked]
     tasks = spans.filter(pl.col("category") == "task").group_by("session", asked="task_id")
     ran = tasks.agg(has_failed=(pl.col("status") == "ERROR").all(), last=pl.col("end").max())

@@ -50,13 +50,15 @@ def backs_off(times_ns: list[int], *, what: str, place: str, function: str) -> W
     )
 
 
-def looks_outside(times_ns: list[int], *, what: str, place: str) -> Words:
-    """Say that it looks for something again and again that is nothing of Ray's."""
+def looks_outside(times_ns: list[int], *, what: str, place: str, before: str | None) -> Words:
+    """Say that it looks for something again and again that is nothing of Ray's; `before` it found it a run ended."""
+    hint = f"; {name_of(before)} ended right before it went on, and may be what it looks for" if before else ""
+    remedy = "if so, wait for its result instead (`ray.get`), which comes back at once; " if before else ""
     return Words(
         f"{_idle(times_ns, what, place)}, looking for something outside of Ray (a file, a socket, a process)"
-        f"{_in_all(times_ns)}",
-        "how long that takes is not decided in this job, so that no saving is claimed; submit what does not need it "
-        "before, or wait for it in a task meanwhile",
+        f"{_in_all(times_ns)}{hint}",
+        f"{remedy}how long that takes is not decided in this job, so that no saving is claimed; submit what does not "
+        "need it before, or wait for it in a task meanwhile",
     )
 
 
