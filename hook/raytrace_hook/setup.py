@@ -48,7 +48,7 @@ from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.task_events import TaskEvents
 from raytrace_hook.record.waiting import awaits, deliveries, futures, placement, suspensions
 from raytrace_hook.record.waiting.waits import Waits
-from raytrace_hook.spans import carried, runs, submissions
+from raytrace_hook.spans import carried, ids, runs, submissions
 from raytrace_hook.spans.lean import Makers
 
 _lock = threading.Lock()
@@ -155,7 +155,7 @@ def _new_provider(attributes: dict[str, Any]) -> TracerProvider | None:
     told = os.environ.get("OTEL_SERVICE_NAME") or "service.name" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     if not told:
         attributes.setdefault("service.name", "ray")
-    provider = TracerProvider(resource=Resource.create(attributes))
+    provider = TracerProvider(resource=Resource.create(attributes), id_generator=ids.OwnIds())
     trace.set_tracer_provider(provider)
     if trace.get_tracer_provider() is not provider:
         warn_once("the program's tracer provider is not the OpenTelemetry SDK's: nothing is recorded")

@@ -24,6 +24,7 @@ from raytrace_hook.record.items import Items, Watched
 from raytrace_hook.record.turns import CARRIED_BACK_PRESSURE
 from raytrace_hook.record.waiting.suspensions import Steps, waits_for_itself
 from raytrace_hook.record.waiting.waits import Waits
+from raytrace_hook.spans import ids
 
 
 def traced_function(function: Callable[..., Any], waits: Waits | None) -> Callable[..., Any]:
@@ -99,7 +100,7 @@ def _start(carrier: Any, naming: Callable[[Any], tuple[str, str | None]], argume
         owner, method = naming(arguments)
         name, attributes = internals.run_span(owner, method)
         parent = tracing_patches.extracted(carrier)
-        span = trace.get_tracer(__name__).start_span(
+        span = ids.get_tracer(__name__).start_span(
             name + RUN_SUFFIX, context=parent, kind=SpanKind.CONSUMER, attributes=attributes
         )
         return span, context_api.attach(trace.set_span_in_context(span, parent))

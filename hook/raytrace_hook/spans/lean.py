@@ -23,6 +23,7 @@ from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
 from raytrace_hook.log import warn_once
+from raytrace_hook.spans.ids import get_tracer
 
 _SCOPE = "ray.util.tracing.tracing_helper"
 """The tracer that Ray's tracing asks for."""
@@ -105,7 +106,7 @@ class Maker:
     """Makes the spans of one provider, for one processor."""
 
     def __init__(self, provider: TracerProvider, processor: SpanProcessor) -> None:
-        self.tracer: Any = provider.get_tracer(_SCOPE)
+        self.tracer: Any = get_tracer(_SCOPE, provider)
         self._provider = provider
         self._processor = processor
         self._processors = getattr(provider._active_span_processor, "_span_processors", None)
@@ -235,9 +236,9 @@ class Makers:
             maker = self._maker
             if maker is None or not maker.is_for(provider):
                 if not isinstance(provider, TracerProvider):
-                    return trace.get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)
+                    return get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)
                 maker = self._maker = Maker(provider, self._processor)
             return maker.start(name, kind, attributes)
         except Exception as error:
             warn_once("spans cost more than they need to", error)
-            return trace.get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)
+            return get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)

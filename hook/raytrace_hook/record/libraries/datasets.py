@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextvars
 import json
-import random
 import sys
 import time
 import weakref
@@ -27,6 +26,7 @@ from raytrace_hook.record.libraries.back_pressure import BackPressure
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, thread_task_id
 from raytrace_hook.record.waiting import on_behalf
 from raytrace_hook.record.waiting.waits import Waits
+from raytrace_hook.spans import ids
 
 _SUBMISSION, _OUTPUT = "submission", "output"
 _HELD_NS = 250_000_000
@@ -50,7 +50,7 @@ class _Execution:
         self.executor = weakref.ref(executor)
         self.began_ns = time.time_ns()
         self.context = context_api.get_current()
-        self._key = f"{random.getrandbits(64):016x}"
+        self._key = f"{ids.random_bits():016x}"
         self._numbers: dict[int, int] = {}
         self._held: dict[int, tuple[BackPressure, BackPressure]] = {}
         self._ready: frozenset[str] = frozenset()

@@ -14,6 +14,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals
 from raytrace_hook.ray.patching import Wrapper
 from raytrace_hook.ray.tracebacks import error_text, leave_out_this_frame
+from raytrace_hook.spans import ids
 
 
 class Ending(Protocol):
@@ -57,7 +58,7 @@ class Section:
         try:
             if internals.tracing_is_on():
                 above = context_api.get_current() if context is None else context
-                self._span = trace.get_tracer(__name__).start_span(name, context=above, attributes=attributes)
+                self._span = ids.get_tracer(__name__).start_span(name, context=above, attributes=attributes)
                 self._token = context_api.attach(trace.set_span_in_context(self._span, above))
         except Exception as error:
             warn_once(f"a {name} could not be recorded", error)

@@ -16,6 +16,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.spans import ids
 
 _EXPORTER = "raytrace_hook:serve_span_processors"
 _PROXY_SPAN = "proxy_"
@@ -27,6 +28,7 @@ def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[]
 
     def adopt(provider: Any) -> None:
         provider._resource = resource()
+        ids.draw_own_ids(provider)
         for processor in processors():
             provider.add_span_processor(processor)
 

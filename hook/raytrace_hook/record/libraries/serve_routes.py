@@ -15,6 +15,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.spans import ids
 
 _ABOUT = ("request_id", "call_method", "route", "multiplexed_model_id")
 
@@ -51,7 +52,7 @@ def _begin(router: Any, request: Any) -> Any:
         about = {name: getattr(request, name, None) or "" for name in _ABOUT}
         about.update(deployment=deployment.name, app=deployment.app_name)
         name = f"route_to_replica {deployment.name} {about['call_method']}"
-        return trace.get_tracer(__name__).start_span(name, kind=SpanKind.SERVER, attributes=about)
+        return ids.get_tracer(__name__).start_span(name, kind=SpanKind.SERVER, attributes=about)
     except Exception as error:
         warn_once("a request of Ray Serve could not be recorded where it was made", error)
         return None

@@ -14,6 +14,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record.call_sites import call_site
+from raytrace_hook.spans import ids
 
 
 def begin(number: int) -> tuple[Span | None, Any]:
@@ -25,7 +26,7 @@ def begin(number: int) -> tuple[Span | None, Any]:
         site = call_site()
         if site is not None:
             attributes[names.CALL_SITE] = site
-        span = trace.get_tracer(__name__).start_span(names.STEP_SPAN, attributes=attributes)
+        span = ids.get_tracer(__name__).start_span(names.STEP_SPAN, attributes=attributes)
         return span, context_api.attach(trace.set_span_in_context(span))
     except Exception as error:
         warn_once("a step could not be marked", error)

@@ -20,6 +20,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors
 from raytrace_hook.ray.tracebacks import error_text, leave_out_this_frame
+from raytrace_hook.spans import ids
 
 _MOST_LAYERS = 10
 
@@ -64,7 +65,7 @@ class ThreadRun:
         self.task_id = task_id
         actor_id = actors.own_actor_id()
         shared = {"ray.remote": "function", "ray.function": function}
-        tracer = trace.get_tracer(__name__)
+        tracer = ids.get_tracer(__name__)
         # It takes nothing of a node that whoever starts it has not.
         own = {names.SUBMITTED_TASK_ID: task_id, names.DEPENDENCY_TASK_IDS: (), names.RESOURCES: "{}"}
         span = tracer.start_span(
@@ -83,7 +84,7 @@ class ThreadRun:
     def enter(self) -> None:
         """Begin the run in this thread."""
         try:
-            tracer = trace.get_tracer(__name__)
+            tracer = ids.get_tracer(__name__)
             self.span = tracer.start_span(
                 self._name, context=self.context, kind=SpanKind.CONSUMER, attributes=self._attributes
             )

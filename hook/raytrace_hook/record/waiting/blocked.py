@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 
 from raytrace_hook import names
+from raytrace_hook.spans import ids
 
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
@@ -43,7 +44,7 @@ def record_blocked(run: SpanContext, attributes: Mapping[str, Any], profile: Pro
     waits = profile.idle_in(_CALLS, _LOCKS, ended_ns)
     if not waits:
         return
-    tracer, context = trace.get_tracer(__name__), trace.set_span_in_context(trace.NonRecordingSpan(run))
+    tracer, context = ids.get_tracer(__name__), trace.set_span_in_context(trace.NonRecordingSpan(run))
     passed_on = {key: attributes[key] for key in _PASSED_ON if key in attributes}
     passed_on |= {names.READY_TASK_IDS: [], names.SAMPLED_TIMES: True}
     for start_ns, end_ns, call, site in waits:

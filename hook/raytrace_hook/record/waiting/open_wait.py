@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ from raytrace_hook import names
 from raytrace_hook.output.encode import encode_value, timestamp
 from raytrace_hook.record.call_sites import caller
 from raytrace_hook.record.waiting.flows import Flow
+from raytrace_hook.spans import ids
 
 
 class Wait:
@@ -32,7 +32,7 @@ class Wait:
         """The first of the tasks whose results are asked for."""
         self.awaited = ""
         """What is waited for where that is not a result of Ray's."""
-        self.key = random.getrandbits(64)
+        self.key = ids.random_bits()
         """Its slot among the open spans."""
         self.is_shown = False
         self.context = context

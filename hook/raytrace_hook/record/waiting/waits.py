@@ -24,6 +24,7 @@ from raytrace_hook.record.attributes import add_one
 from raytrace_hook.record.waiting import flows, polls
 from raytrace_hook.record.waiting.flows import Flow
 from raytrace_hook.record.waiting.open_wait import Wait, locate, open_record
+from raytrace_hook.spans import ids
 
 MOST_AWAITED = 64
 """How many tasks a wait names that it asked for and that did not come."""
@@ -198,7 +199,7 @@ class Waits:
         provider = trace.get_tracer_provider()
         known, tracer = self._known_tracer
         if tracer is None or known is not provider:
-            tracer = provider.get_tracer(__name__)
+            tracer = ids.get_tracer(__name__, provider)
             self._known_tracer = provider, tracer
         return tracer
 
