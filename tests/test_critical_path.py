@@ -80,6 +80,7 @@ def test_a_submission_after_the_end_of_what_it_lies_in_was_made_in_nobody_knows_
     made = [("made", 12, 20, "queue"), ("made", 20, 50, "self"), ("call", 50, 65, "queue")]
     unknown = [("driver", 12, 60, "self"), ("call", 60, 65, "queue")]
     after = [("call", 65, 90, "self"), ("got", 90, 95, "fetch"), ("driver", 95, 100, "self")]
+    assert critical_path(spans).notes == ()
     path = chain(critical_path(spans).segments)
     assert path == [*before, ("c", 11, 12, "submit"), *(made if is_created else unknown), *after]
     by_definition = oracle.critical_path(spans, scope_id="01").segments

@@ -64,8 +64,7 @@ class LateSubmissions:
 def find_late_submissions(scoped: Scoped, open_spans: OpenSpans | None) -> LateSubmissions | None:
     """Look for them; None where there are none."""
     structure, count = scoped.structure, scoped.span_count
-    end = scoped.end[:count]
-    is_late = scoped.detached[:count] & structure.is_submit & (structure.start >= end) & (structure.end > end)
+    is_late = late_submissions(scoped)
     if not is_late.any():
         return None
     driver = np.arange(count, scoped.start.size)
@@ -74,3 +73,11 @@ def find_late_submissions(scoped: Scoped, open_spans: OpenSpans | None) -> LateS
     rows = rows[np.lexsort((structure.id_ranks(rows), scoped.end[rows]))]
     driver[scoped.scope_of[rows]] = rows
     return LateSubmissions(is_late, structure.start, driver, scoped, open_spans)
+
+
+def late_submissions(scoped: Scoped) -> Flags:
+    """Tell them by row."""
+    structure, count = scoped.structure, scoped.span_count
+    end = scoped.end[:count]
+    is_late: Flags = scoped.detached[:count] & structure.is_submit & (structure.start >= end) & (structure.end > end)
+    return is_late

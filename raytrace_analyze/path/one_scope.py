@@ -10,6 +10,7 @@ from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.all_scopes import find_segments, stepper_of
 from raytrace_analyze.path.chains import Chains
+from raytrace_analyze.path.late_submissions import late_submissions
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.outcome import how_a_run_ended, how_it_ended
 from raytrace_analyze.path.result import CriticalPath, Scope
@@ -181,7 +182,7 @@ def _of_task(trace: PreparedTrace, options: PathOptions, task: str) -> CriticalP
 def _notes(scoped: Scoped, rows: RowIds) -> tuple[str, ...]:
     structure = scoped.structure
     return span_notes(
-        detached=int(scoped.detached[rows].sum()),
+        detached=int((scoped.detached[rows] & ~late_submissions(scoped)[rows]).sum()),
         in_flight=int(structure.in_flight[rows].sum()),
         circles=int(np.isin(structure.circles, rows).sum()),
     )
