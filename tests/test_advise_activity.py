@@ -194,6 +194,8 @@ def test_a_put_that_waits_for_room_in_the_object_store_is_no_idle_driver() -> No
     assert "1 call of `ray.put` at train.py:9 waited 560 ms in all" in full["what"]
     assert (full["function"], full["line"], full["certain"]) == ("(driver)", 9, False)
     assert full["saved_ns"] == 560 * MS
+    (note,) = rt.what_if(spans).notes
+    assert "the driver waits" in note and "in `ray.put` for room in the object store" in note
     # The driver is no faster there.
     assert rt.what_if(spans, speedup={"(driver)": 2}).saved_ns < 100 * MS
 

@@ -19,11 +19,12 @@ from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.replay.signals import Signals
 from raytrace_analyze.replay.vain import vain_calls
 from raytrace_analyze.sampled.naps import find_naps
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.values import frozen
+from raytrace_analyze.vocabulary import SpanCategory
 from raytrace_analyze.wording.clocks import clock_notes
-from raytrace_analyze.wording.paths import longest_of_jobs, sleeps_for_something_outside
+from raytrace_analyze.wording.paths import longest_of_jobs, sleeps_for_something_outside, waits_for_room
 
 _NOTABLE = 0.05
 """From what part of the job's time on it is said that a function sleeps for something outside of Ray."""
@@ -131,13 +132,18 @@ def read_cluster(spans: pl.DataFrame) -> Cluster | None:
 
 
 def _looks_outside(graph: Graph) -> Iterator[str]:
-    """Say which functions sleep for something outside of Ray, where that is much of the time."""
+    """Say which functions sleep for something outside of Ray, or put what there is no room for, where that is much."""
     if graph.elastic is None:
         return
-    outside = graph.elastic.until < 0
-    function = graph.function[graph.elastic.event[outside]]
-    slept = np.bincount(function, graph.elastic.length[outside].astype(np.float64), minlength=len(graph.functions))
-    for number in np.argsort(-slept, kind="stable").tolist():
-        if slept[number] < _NOTABLE * (graph.end_ns - graph.start_ns):
-            return
-        yield sleeps_for_something_outside(graph.functions[number], round(slept[number]))
+    events = graph.events
+    outside = np.flatnonzero(graph.elastic.until < 0)
+    event, length = graph.elastic.event[outside], graph.elastic.length[outside]
+    puts = flags(events.scoped.structure.spans.get_column("category") == SpanCategory.PUT)
+    is_put = np.append(puts, False)[np.clip(events.owner[event], -1, puts.size)]
+    for chosen, said in ((~is_put, sleeps_for_something_outside), (is_put, waits_for_room)):
+        function = graph.function[event[chosen]]
+        slept = np.bincount(function, length[chosen].astype(np.float64), minlength=len(graph.functions))
+        for number in np.argsort(-slept, kind="stable").tolist():
+            if slept[number] < _NOTABLE * (graph.end_ns - graph.start_ns):
+                break
+            yield said(graph.functions[number], round(slept[number]))

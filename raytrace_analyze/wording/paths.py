@@ -18,6 +18,14 @@ def sleeps_for_something_outside(function: str, slept_ns: int) -> str:
     )
 
 
+def waits_for_room(function: str, waited_ns: int) -> str:
+    """Say of a function that what it puts into the object store waits for room there."""
+    return (
+        f"{name_of(function)} waits {duration_text(waited_ns)} in `ray.put` for room in the object store; no faster "
+        "function makes that shorter"
+    )
+
+
 def slowest_of_runs(runs: int) -> str:
     """Say that several runs were meant, and which one was taken."""
     return f"of {count_text(runs, 'run')} of this task, this is the slowest from submit to end"
