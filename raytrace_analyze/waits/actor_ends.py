@@ -53,9 +53,10 @@ def find_actor_ends(runs: Runs) -> ActorEnds | None:
     row, made = np.full(actors, -1), np.full(actors, NEVER)
     _by_call(runs, kill, row, made)
     open_ = (row < 0) & (over > NEVER)
-    users = _users(runs, created, actors)
-    _by_end_of_user(runs, users, np.flatnonzero(open_), over, row, made)
-    _by_creator(runs, users, created, np.flatnonzero(open_ & (row < 0) & (let_go == over)), over, row, made)
+    if open_.any():
+        users = _users(runs, created[open_[runs.actor[created]]])
+        _by_end_of_user(runs, users, np.flatnonzero(open_), over, row, made)
+        _by_creator(runs, users, created, np.flatnonzero(open_ & (row < 0) & (let_go == over)), over, row, made)
     return ActorEnds(time, row, np.minimum(made, time))
 
 
@@ -103,21 +104,20 @@ def _by_call(runs: Runs, call: RowIds, row: RowIds, made: Nanos) -> None:
     made[actor] = np.clip(structure.start[call[actor]], structure.start[above], structure.end[above])
 
 
-def _users(runs: Runs, created: RowIds, actors: int) -> tuple[RowIds, RowIds]:
-    """Pair actors with the runs that created them, called them, or were calls of theirs."""
+def _users(runs: Runs, created: RowIds) -> tuple[RowIds, RowIds]:
+    """Pair the actors of some creations with the runs that created them, called them, or were calls of theirs."""
     structure, spans = runs.structure, runs.structure.spans
-    ids = spans.get_column("actor_id")
-    submits = np.flatnonzero(structure.is_submit & (structure.run_above >= 0) & ids.is_not_null().to_numpy())
     key = ["session", "actor_id"]
     numbered = spans.select(key)[created].with_columns(actor=pl.Series(runs.actor[created])).unique()
-    users = spans.select(key)[submits].with_columns(run=pl.Series(structure.run_above[submits]))
-    found = users.unique().join(numbered, on=key)
+    submits = np.flatnonzero(structure.is_submit & (structure.run_above >= 0))
+    calls = spans.select(key)[submits].with_columns(run=pl.Series(structure.run_above[submits]))
+    found = calls.join(numbered, on=key).select("actor", "run").unique()
     own = runs.on_actor.members
-    actor = np.concatenate([found.get_column("actor").to_numpy(), runs.actor[own]])
-    run = np.concatenate([found.get_column("run").to_numpy(), own])
-    # An actor that nobody created here has no end that is asked for.
-    kept = actor < actors
-    return actor[kept], run[kept]
+    own = own[np.isin(runs.actor[own], runs.actor[created])]
+    return (
+        np.concatenate([found.get_column("actor").to_numpy(), runs.actor[own]]),
+        np.concatenate([found.get_column("run").to_numpy(), own]),
+    )
 
 
 def _by_end_of_user(
