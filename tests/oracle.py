@@ -244,6 +244,9 @@ class SlotWaits(Protocol):
     def waited(self, run: Span, since: int, until: int) -> bool:
         """Tell whether a run of a task waited for a slot at some time from `since` to `until`."""
 
+    def taken_from(self, run: Span, since: int, until: int) -> Span | None:
+        """Give the task's run whose slot a run waited for that began with a new process then."""
+
     def ended(self, run: Span, since: int, until: int) -> tuple[Span, int] | None:
         """Give the span in whose flow an actor was ended that had the slot which a run waited for, and when."""
 
@@ -908,6 +911,8 @@ class Walk:
         held = self._released(lambda other: worker is not None and other.worker_process == worker, after, begin)
         if held is None and (ended := self._actor_ended(run, after, begin)):
             return ended
+        if held is None and self.slots is not None:
+            held = self.slots.taken_from(run, after, begin)
         if held is None and self.slots is not None and self.slots.waited(run, after, begin):
             held = self._released(lambda other: _holds_slot_on(other, run.session, run.node_id), after, begin)
         return self._into_run(held, "slot", inferred=False)

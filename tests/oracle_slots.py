@@ -97,6 +97,16 @@ class Slots:
         found = self._doing(holder)
         return found if found is not None and since < found[1] <= until and found[0] is not run else None
 
+    def taken_from(self, run: Span, since: int, until: int) -> Span | None:
+        """Give the task's run whose slot a run waited for that began with a new process then."""
+        holder = self._waited_for(run, since, until)
+        mates = [one for one in self.runs if run.worker_process and one.worker_process == run.worker_process]
+        mates.sort(key=lambda other: (other.end, -other.start, other.span_id))
+        begins = min(mates, key=self._held_from, default=None) is run
+        if holder is None or holder.actor is not None or not begins:
+            return None
+        return holder if since < holder.end <= until else None
+
     def _waited_for(self, run: Span, since: int, until: int) -> Span | None:
         told = self.told[run]
         if not told.is_known:

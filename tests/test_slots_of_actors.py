@@ -140,3 +140,23 @@ def test_what_an_actor_had_is_free_once_its_process_has_ended() -> None:
     ]
     causes = queue_causes(program(*old, kill(400), over={"ACTOR_DEAD": 403})).filter(span_id="b")
     assert causes.select("cause", "end_ns").row(0) == ("no-slot", 500 * MS)
+
+
+def test_a_task_whose_slot_a_new_process_began_in() -> None:
+    # hog   [==================]                  has the only CPU; each run has a process of its own (`max_calls=1`)
+    # b        ................[loading][====]     from there to hog, though its process took long to start
+    states = {"pending_node_assignment": 51 * MS, "submitted_to_worker": 401 * MS, "running": 580 * MS}
+    hog = {"pending_node_assignment": 2 * MS, "submitted_to_worker": 3 * MS, "running": 4 * MS}
+    spans = table(
+        span("driver", 0, 900 * MS, name="ray.driver", category="driver"),
+        submit("sh", 1 * MS, 2 * MS, "driver", submitted_task_id="H", function="hog"),
+        run("h", 10 * MS, 400 * MS, "sh", "H", function="hog"),
+        submit("sb", 50 * MS, 51 * MS, "driver", submitted_task_id="B", function="b"),
+        run("b", 600 * MS, 800 * MS, "sb", "B", function="b"),
+        wait("get", 60 * MS, 810 * MS, "driver", ["B"]),
+        recorded=True,
+    )
+    known = [{"session": "s", "task_id": task, "attempt": 0, **told} for task, told in (("H", hog), ("B", states))]
+    trace = prepare(spans, event_table(known))
+    assert came_by(trace) == ("h", 400)
+    assert wins(trace, "hog") > 300

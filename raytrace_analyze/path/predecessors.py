@@ -171,7 +171,9 @@ class Origins:
             return
         waits = self._slots.find(asked.run[chosen], asked.since[chosen], asked.until[chosen])
         found.put(some[chosen], waits.row, Via.SLOT, waits.made)
-        tasks = positions((waits.row < 0) & (self._runs.actor[asked.run[chosen]] < 0))
+        is_task = (waits.row < 0) & (self._runs.actor[asked.run[chosen]] < 0)
+        found.put(some[chosen[is_task]], waits.holder[is_task], Via.SLOT, self._structure.end[waits.holder[is_task]])
+        tasks = positions(is_task & (waits.holder < 0))
         chosen = chosen[tasks]
         run = asked[chosen].released(self._on_node, waits.node[tasks], self._structure.end)
         found.put(some[chosen], run, Via.SLOT, self._structure.end[run])

@@ -1,4 +1,4 @@
-"""Which runs waited for a slot of their node, and what an actor held until it was over."""
+"""Which runs waited for a slot of their node, and whose it was: an actor's until it was over, or a task's."""
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class SlotWait:
     """Where an actor had that slot: the span in whose flow it was ended, -1 otherwise."""
     made: Nanos
     """When that was, NEVER likewise."""
+    holder: RowIds
+    """Where a task had it, and the run began with a new process once that had ended: the task's run, -1 otherwise."""
 
 
 class SlotWaits:
@@ -34,10 +36,10 @@ class SlotWaits:
         """Find what some runs, tasks or creations of actors, waited for in that time."""
         about = self._rules.about
         node, row = np.full(run.size, -1, dtype=np.int64), np.full(run.size, -1, dtype=np.int64)
-        made = np.full(run.size, NEVER, dtype=np.int64)
+        made, holder = np.full(run.size, NEVER, dtype=np.int64), np.full(run.size, -1, dtype=np.int64)
         known = np.flatnonzero(about.states.known[run])
         if known.size == 0:
-            return SlotWait(node, row, made)
+            return SlotWait(node, row, made, holder)
         pieces = split_waits(self._rules, QueueIntervals(run[known], since[known], until[known]))
         # One whose results are not stored yet still has its slot.
         storing = (pieces.cause == CAUSES.index(Cause.STORE_FULL)) & (pieces.holder >= 0)
@@ -51,7 +53,24 @@ class SlotWaits:
             found, time = about.actor_ends.row[actor], about.actor_ends.made[actor]
             led = (found >= 0) & (time > since[asker]) & (time <= until[asker]) & (found != run[asker])
             row[asker[led]], made[asker[led]] = found[led], time[led]
-        return SlotWait(node, row, made)
+        by_task = np.flatnonzero(no_slot & (pieces.holder >= 0) & (about.runs.actor[pieces.holder] < 0))
+        had, asker = pieces.holder[by_task], known[pieces.wait[by_task]]
+        ended = about.structure.end[had]
+        led = about.begins_process(run[asker]) & (ended > since[asker]) & (ended <= until[asker])
+        holder[asker[led]] = had[led]
+        return SlotWait(node, row, made, holder)
+
+    def taken_from(self, run: RowIds) -> tuple[RowIds, RowIds]:
+        """Give those of some runs that began with a new process once a task's run had ended, and that run."""
+        about = self._rules.about
+        run = run[(about.runs.actor[run] < 0) & (about.structure.submit[run] >= 0)]
+        run = run[about.begins_process(run)]
+        if run.size == 0:
+            return run, run
+        waits = self._rules.whole_waits(run)
+        found = self.find(waits.run, waits.since, waits.until)
+        led = found.holder >= 0
+        return waits.run[led], found.holder[led]
 
     def ended_by(self, run: RowIds) -> tuple[RowIds, RowIds, Nanos]:
         """Give those of some runs that waited for what an actor had, and where and when that was ended."""

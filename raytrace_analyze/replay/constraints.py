@@ -10,10 +10,9 @@ from raytrace_analyze.function_names import DRIVER, NOT_TRACED
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.demand import find_demand
 from raytrace_analyze.replay.edges import program_edges, slot_edges
-from raytrace_analyze.replay.events import END, Events, lay_events
+from raytrace_analyze.replay.events import END, Events, Slots, lay_events
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
 from raytrace_analyze.replay.queued import with_lanes
-from raytrace_analyze.replay.signals import Signals
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
 from raytrace_analyze.span_names import BATCH, NEXT
 from raytrace_analyze.table.lineage import RowIds, flags
@@ -36,17 +35,17 @@ def build_graph(
     waiting: Waiting | None = None,
     had_slots: int | None = None,
     at_most: int | None = None,
-    slots_freed: Signals | None = None,
+    slots: Slots | None = None,
 ) -> Graph:
     """Work out the constraints of one scope.
 
     `had_slots`: how many slots there were, told from times if None; `at_most`: how many where these tell of none;
-    `slots_freed`: where actors were ended whose slots runs waited for.
+    `slots`: what is known of who had those that runs waited for.
     """
     options = options or PathOptions()
     runs = runs or relate_runs(scoped.structure)
     waiting = waiting or find_waiting(runs)
-    events = lay_events(scoped, runs, scope, waiting, infer=options.infer, slots_freed=slots_freed)
+    events = lay_events(scoped, runs, scope, waiting, infer=options.infer, slots=slots)
     activity = np.cumsum(events.is_barrier) - 1
     first = np.flatnonzero(events.is_barrier)
     gap = np.diff(events.time, prepend=events.time[:1])
@@ -78,9 +77,9 @@ def build_graph(
     graph = _handed_over(_constrained(bare, *_without_asides(events, *program_edges(events, options))))
     demand = find_demand(graph)
     is_known = events.runs.recorded[demand.run].all()
-    slots = find_slots(demand, had_slots) if is_known or had_slots is not None else None
-    slots = find_slots(demand, at_most) if slots is None and at_most is not None else slots
-    return with_lanes(_slotted(replace(graph, demand=demand, slots=slots)))
+    model = find_slots(demand, had_slots) if is_known or had_slots is not None else None
+    model = find_slots(demand, at_most) if model is None and at_most is not None else model
+    return with_lanes(_slotted(replace(graph, demand=demand, slots=model)))
 
 
 _NONE = np.empty(0, dtype=np.int64)

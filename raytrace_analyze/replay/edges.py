@@ -11,14 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
-from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, JOIN, SIGNAL, START, Events
+from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, JOIN, SIGNAL, START, Edges, Events
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, numbers_within
-
-Edges = tuple[RowIds, RowIds]
-"""Events that lead to events: from, to."""
 
 
 def program_edges(events: Events, options: PathOptions) -> Edges:
@@ -37,14 +34,21 @@ def program_edges(events: Events, options: PathOptions) -> Edges:
 
 
 def slot_edges(events: Events) -> Edges:
-    """Give the edges from the end of a run to the start of the one that took its place in the worker process."""
+    """Give the edges from the end of a run to the start of the one that took its place, in its process or a new one."""
     runs, start, end = events.runs, events.scoped.start, events.scoped.end
     rows = _tasks(events)
     found, ended = _latest(runs.on_worker, runs.worker[rows], start[rows], rows)
     since = np.maximum(start[rows] - SLOT_WITHIN_NS - 1, _submitted(events, rows))
     kept = _inside(events, found) & (ended > since) & (start[found] < start[rows])
     kept &= end[found] <= start[rows]
-    return events.end_of[found[kept]], events.start_of[rows[kept]]
+    taker, had = events.takers
+    anew = _inside(events, had) & _inside(events, taker) & (end[had] <= start[taker])
+    return _join_up(
+        [
+            (events.end_of[found[kept]], events.start_of[rows[kept]]),
+            (events.end_of[had[anew]], events.start_of[taker[anew]]),
+        ]
+    )
 
 
 def _join_up(parts: list[Edges]) -> Edges:

@@ -23,11 +23,30 @@ from raytrace_analyze.values import frozen
 from raytrace_analyze.waits.suspensions import own_time
 from raytrace_analyze.waits.waiting import Waiting
 
+Edges = tuple[RowIds, RowIds]
+"""What leads to what: from, to."""
+
 START, END, FORK, JOIN, INFERRED_JOIN, SIGNAL = range(6)
 """Kinds of events: of a span's own flow its start and end; of another flow where a row is forked off or joined; where
 a run is joined that nobody claims; where a run did what another span waited for (see `signals`)."""
 
 _FAR = 1 << 40
+
+
+@frozen
+class Slots:
+    """Who had the slots that runs waited for."""
+
+    freed: Signals
+    """Where actors were ended that had them."""
+    taken: Edges
+    """Runs that began with a new process once a task's run had ended, and that run: rows."""
+
+    @staticmethod
+    def unknown() -> "Slots":
+        """Know nothing."""
+        none = Signals.none()
+        return Slots(none, (none.row, none.row))
 
 
 @frozen
@@ -66,6 +85,8 @@ class Events:
     """By row: the run in whose body it lies, itself for a run, -1 for the driver's."""
     is_wait: Flags
     """By row: waits, but for sleeps that stand for work."""
+    takers: Edges
+    """Runs that began with a new process in the slot of another one that had ended, and those: rows."""
     frees_slot: Flags
     """By event: there an actor was ended whose slot a run waited for."""
     has_driver: bool
@@ -79,9 +100,10 @@ def lay_events(
     waiting: Waiting,
     *,
     infer: bool = True,
-    slots_freed: Signals | None = None,
+    slots: Slots | None = None,
 ) -> Events:
-    """Find the events of one scope; `slots_freed` is where actors were ended whose slots runs waited for."""
+    """Find the events of one scope; `slots` is what is known of who had those that runs waited for."""
+    slots = slots or Slots.unknown()
     # Where clocks contradict each other, a span can end before it starts: it takes no time then.
     scoped = replace(scoped, end=np.maximum(scoped.end, scoped.start))
     root = scoped.root(scope)
@@ -113,7 +135,7 @@ def lay_events(
     joined = (inner < 0) | ~runs.recorded[guest]
     guest, claimant, inner = guest[joined], claimant[joined], inner[joined]
     guest_time = np.where(inner >= 0, scoped.end[inner], scoped.end[guest])
-    signals, of_slot = find_signals(scoped, runs, waiting, rows, slots_freed or Signals.none())
+    signals, of_slot = find_signals(scoped, runs, waiting, rows, slots.freed)
     parts = [
         _spans(scoped, rows, head, level, above, START),
         _spans(scoped, rows, head, level, above, END),
@@ -164,6 +186,7 @@ def lay_events(
         head=head,
         run_above=run_above,
         is_wait=is_wait,
+        takers=slots.taken,
         frees_slot=frees_slot[order],
         has_driver=has_driver,
     )

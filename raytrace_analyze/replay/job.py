@@ -15,6 +15,7 @@ from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.replay.change import check_slots
 from raytrace_analyze.replay.constraints import build_graph
 from raytrace_analyze.replay.elastic import lay_naps
+from raytrace_analyze.replay.events import Slots
 from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.replay.signals import Signals
 from raytrace_analyze.replay.vain import vain_calls
@@ -99,7 +100,7 @@ def read_job(
         waiting=trace.waiting,
         had_slots=had_slots,
         at_most=at_most,
-        slots_freed=_slots_freed(trace, inside),
+        slots=_slots(trace, inside),
     )
     naps = find_naps(structure, trace.clock_shift, inside).joined(vain_calls(graph))
     if naps.row.size:
@@ -111,13 +112,18 @@ def read_job(
     return Job(describe(structure.spans[inside], keys[number]), graph, trace, tuple(notes), cluster)
 
 
-def _slots_freed(trace: PreparedTrace, rows: RowIds) -> Signals | None:
-    """Find where actors were ended whose slots some runs (rows, other spans among them) waited for."""
-    ends = trace.waiting.actor_ends
-    if ends is None or (ends.row < 0).all():
+def _slots(trace: PreparedTrace, rows: RowIds) -> Slots | None:
+    """Find who had the slots that some runs (rows, other spans among them) waited for; None where nothing tells."""
+    waits = SlotWaits(trace.rules)
+    if not trace.rules.about.states.known.any():
         return None
-    run, row, made = SlotWaits(trace.rules).ended_by(rows[trace.structure.is_run[rows]])
-    return Signals(row, made, run)
+    runs = rows[trace.structure.is_run[rows]]
+    ends = trace.waiting.actor_ends
+    freed = Signals.none()
+    if ends is not None and (ends.row >= 0).any():
+        run, row, made = waits.ended_by(runs)
+        freed = Signals(row, made, run)
+    return Slots(freed, waits.taken_from(runs))
 
 
 def read_cluster(spans: pl.DataFrame) -> Cluster | None:
