@@ -50,6 +50,18 @@ async def gives(n: int) -> AsyncGenerator[int, None]:
         yield item
 
 
+async def goes_through(n: int) -> None:
+    async for _ in gives(n):
+        await sleeps()
+
+
+async def goes_through_in_part(n: int) -> None:
+    async for _ in gives(n):
+        await sleeps()
+        if flag:
+            break
+
+
 def place(coroutine: Any, steps: int) -> bool:
     """Go on to where it gives way for the so-manieth time."""
     is_generator = isinstance(coroutine, types.AsyncGeneratorType)
@@ -64,12 +76,20 @@ def place(coroutine: Any, steps: int) -> bool:
 
 @pytest.mark.parametrize(
     ("coroutine", "steps"),
-    [(once(), 1), (after_a_loop(1), 2), (counts(2), 1), (counts(2), 2), (counts(2), 3), (gives(2), 1)],
+    [
+        (once(), 1),
+        (after_a_loop(1), 2),
+        (counts(2), 1),
+        (counts(2), 2),
+        (counts(2), 3),
+        (gives(2), 1),
+        (goes_through(2), 2),
+    ],
 )
 def test_a_sleep_that_is_no_question_stands_for_work(coroutine: Any, steps: int) -> None:
     assert not place(coroutine, steps)
 
 
-@pytest.mark.parametrize("coroutine", [polls(), tries(3)])
-def test_a_sleep_in_a_loop_with_a_way_out_is_a_question(coroutine: Any) -> None:
-    assert place(coroutine, 1)
+@pytest.mark.parametrize(("coroutine", "steps"), [(polls(), 1), (tries(3), 1), (goes_through_in_part(2), 2)])
+def test_a_sleep_in_a_loop_with_a_way_out_is_a_question(coroutine: Any, steps: int) -> None:
+    assert place(coroutine, steps)

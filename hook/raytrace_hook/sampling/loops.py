@@ -9,6 +9,10 @@ from types import CodeType
 
 _JUMPS = frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
 _LEAVES = ("RETURN_VALUE", "RETURN_CONST", "RAISE_VARARGS")
+_TAKES_NEXT = ("FOR_ITER", "GET_ANEXT")
+"""How the code of `for`, and of `async for`, begins: such a loop ends when there is nothing more to go through."""
+_STAYS = ("SEND", "SETUP_FINALLY", "SETUP_WITH", "SETUP_ASYNC_WITH")
+"""What has a place to go to, and does not go there by itself."""
 _MOST_KNOWN = 1_000
 
 
@@ -44,8 +48,8 @@ def _ends_early(code: CodeType, at: int) -> bool | None:
     if first is None:
         return None
     last = max(each.offset for each in backward if each.argval == first)
-    inside = [each for each in instructions if first <= each.offset <= last and each.opname != "SEND"]
-    if not any(each.opname == "FOR_ITER" and each.offset == first for each in inside):
+    inside = [each for each in instructions if first <= each.offset <= last and each.opname not in _STAYS]
+    if not any(each.opname in _TAKES_NEXT for each in inside[:1]):
         return True
     return any(
         each.opname in _LEAVES or (each.opcode in _JUMPS and each.offset != first and not first <= each.argval <= last)
