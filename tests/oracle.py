@@ -908,13 +908,14 @@ class Walk:
             ended = self._actor_ended(run, after, begin) if run.is_creation else None
             return ended or self._turn(run, after, begin)
         worker = run.worker_process
-        held = self._released(lambda other: worker is not None and other.worker_process == worker, after, begin)
+        given = begin if self.slots is None else self.slots.given(run, begin)
+        held = self._released(lambda other: worker is not None and other.worker_process == worker, after, begin, given)
         if held is None and (ended := self._actor_ended(run, after, begin)):
             return ended
         if held is None and self.slots is not None:
             held = self.slots.taken_from(run, after, begin)
         if held is None and self.slots is not None and self.slots.waited(run, after, begin):
-            held = self._released(lambda other: _holds_slot_on(other, run.session, run.node_id), after, begin)
+            held = self._released(lambda other: _holds_slot_on(other, run.session, run.node_id), after, begin, given)
         return self._into_run(held, "slot", inferred=False)
 
     def _actor_ended(self, run: Span, after: int, begin: int) -> State | None:
@@ -922,9 +923,9 @@ class Walk:
         found = None if self.slots is None else self.slots.ended(run, after, begin)
         return None if found is None or found[0] not in self.in_scope else State(*found, "slot", False)
 
-    def _released(self, fits: Callable[[Span], bool], after: int, begin: int) -> Span | None:
-        """The last to give its slot back shortly before; what had ended too early did not hold it."""
-        since = max(after, begin - SLOT_WITHIN_NS - 1)
+    def _released(self, fits: Callable[[Span], bool], after: int, begin: int, given: int) -> Span | None:
+        """The last to give its slot back shortly before it was given on; what had ended too early did not hold it."""
+        since = max(after, given - SLOT_WITHIN_NS - 1)
         held = [run for run in self.runs if fits(run) and run.start < begin and since < run.held_until <= begin]
         last = max(held, key=lambda run: (run.held_until, -run.start, run.span_id), default=None)
         return last if last is not None and last.end > after else None

@@ -85,6 +85,11 @@ class Slots:
             place: sorted(steps, key=lambda step: (step.time, step.amount)) for place, steps in changes.items()
         }
 
+    def given(self, run: Span, begin: int) -> int:
+        """When the run had its slot, as far as Ray says when it was sent to its worker; else when it began."""
+        submitted = self.told[run].submitted
+        return begin if submitted is None else min(submitted, begin)
+
     def waited(self, run: Span, since: int, until: int) -> bool:
         """Tell whether a run of a task waited for a slot at some time from `since` to `until`."""
         return self._waited_for(run, since, until) is not None

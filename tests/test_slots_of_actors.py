@@ -160,3 +160,28 @@ def test_a_task_whose_slot_a_new_process_began_in() -> None:
     trace = prepare(spans, event_table(known))
     assert came_by(trace) == ("h", 400)
     assert wins(trace, "hog") > 300
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_slot_that_was_given_on_long_before_the_next_run_could_start(recorded: bool) -> None:
+    """A busy machine.
+
+    driver   [s][s][get ....................]
+    a           [------]                          Ray sends b to the worker as soon as a is over
+    b           ........~~~~~~~~~[------]         and its body starts 400 ms later
+    """
+    states = {"pending_node_assignment": 5 * MS, "submitted_to_worker": 205 * MS, "running": 590 * MS}
+    events = [{"session": "s", "task_id": "B", "attempt": 0, "resources": '{"CPU": 1}', **states}]
+    spans = table(
+        span("driver", 0, 900 * MS, name="ray.driver", category="driver"),
+        submit("sa", 0, 1 * MS, "driver", submitted_task_id="A", function="a"),
+        run("a", 2 * MS, 200 * MS, "sa", "A", function="a", worker_id="w", pid=7),
+        submit("sb", 2 * MS, 3 * MS, "driver", submitted_task_id="B", function="b"),
+        run("b", 600 * MS, 800 * MS, "sb", "B", function="b", worker_id="w", pid=7),
+        wait("get", 3 * MS, 810 * MS, "driver", ["B"]),
+        recorded=recorded,
+    )
+    trace = prepare(spans, event_table(events))
+    if recorded:
+        assert came_by(trace) == ("a", 200)
+    assert wins(trace, "a") > 190

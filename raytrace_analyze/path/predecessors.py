@@ -61,9 +61,9 @@ class Asked:
         since = self.since if within_ns is None else np.maximum(self.since, self.until - within_ns - 1)
         return runs.before(group, since, self.until)
 
-    def released(self, runs: Latest, group: RowIds, end: Nanos) -> RowIds:
-        """Give each group's latest run to give its slot back shortly before `until`, if it ended after `since`."""
-        run = self.latest(runs, group, within_ns=SLOT_WITHIN_NS)
+    def released(self, runs: Latest, group: RowIds, end: Nanos, given: Nanos) -> RowIds:
+        """Give each group's latest run to give back a slot shortly before it was `given`, if it ended after `since`."""
+        run = runs.members_at(runs.before(group, np.maximum(self.since, given - SLOT_WITHIN_NS - 1), self.until))
         return np.where((run >= 0) & (end[run] > self.since), run, -1)
 
 
@@ -160,7 +160,8 @@ class Origins:
             found.put(some[calls], holder, Via.ACTOR, self._freed.times_at(position))
         if (tasks := positions(~on_actor)).size:
             worker = self._runs.worker[asked.run[tasks]]
-            run = asked[tasks].released(self._latest("released_on_worker"), worker, self._structure.end)
+            given = self._runs.slot_given(asked.until[tasks], asked.run[tasks])
+            run = asked[tasks].released(self._latest("released_on_worker"), worker, self._structure.end, given)
             found.put(some[tasks], run, Via.SLOT, self._structure.end[run])
             self._on_nodes(found, some, asked, tasks[run < 0])
         self._on_nodes(found, some, asked, positions(self._runs.is_creation[asked.run]))
@@ -175,7 +176,8 @@ class Origins:
         found.put(some[chosen[is_task]], waits.holder[is_task], Via.SLOT, self._structure.end[waits.holder[is_task]])
         tasks = positions(is_task & (waits.holder < 0))
         chosen = chosen[tasks]
-        run = asked[chosen].released(self._on_node, waits.node[tasks], self._structure.end)
+        given = self._runs.slot_given(asked.until[chosen], asked.run[chosen])
+        run = asked[chosen].released(self._on_node, waits.node[tasks], self._structure.end, given)
         found.put(some[chosen], run, Via.SLOT, self._structure.end[run])
 
     def _placed(self, found: Found, some: RowIds, until: Nanos, run: RowIds) -> None:

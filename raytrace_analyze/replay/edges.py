@@ -38,7 +38,7 @@ def slot_edges(events: Events) -> Edges:
     runs, start, end = events.runs, events.scoped.start, events.scoped.end
     rows = _tasks(events)
     found, ended = _latest(runs.on_worker, runs.worker[rows], start[rows], rows)
-    since = np.maximum(start[rows] - SLOT_WITHIN_NS - 1, _submitted(events, rows))
+    since = np.maximum(runs.slot_given(start[rows], rows) - SLOT_WITHIN_NS - 1, _submitted(events, rows))
     kept = _inside(events, found) & (ended > since) & (start[found] < start[rows])
     kept &= end[found] <= start[rows]
     taker, had = events.takers

@@ -122,6 +122,24 @@ class Runs:
         told = self.structure.spans.get_column("state_pending_node_assignment")
         return told.to_physical().fill_null(NEVER).to_numpy().astype(np.int64)
 
+    @cached_property
+    def _sent_to_worker(self) -> Nanos | None:
+        """By row: when Ray sent a run's task to its worker (ns), NEVER where it does not say; None for nowhere."""
+        told = self.structure.spans.get_column("state_submitted_to_worker")
+        if told.null_count() == told.len():
+            return None
+        return told.to_physical().fill_null(NEVER).to_numpy().astype(np.int64)
+
+    def slot_given(self, at: Nanos, rows: RowIds) -> Nanos:
+        """Give when runs (rows) had their slots, `at` (ns) at the latest: when they were sent to their workers.
+
+        On a busy machine a run starts long after that.
+        """
+        if self._sent_to_worker is None:
+            return at
+        sent = self._sent_to_worker[rows]
+        return np.where(sent > NEVER, np.minimum(sent, at), at)
+
     def by_release(self, group: RowIds) -> Timed:
         """Group runs (`group` is that of every row, -1 for none) in order of when they gave their slots back."""
         structure, count = self.structure, int(group.max(initial=-1)) + 1
