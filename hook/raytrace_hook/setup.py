@@ -48,7 +48,7 @@ from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.task_events import TaskEvents
 from raytrace_hook.record.waiting import awaits, deliveries, futures, placement, suspensions
 from raytrace_hook.record.waiting.waits import Waits
-from raytrace_hook.spans import carried, ids, runs, submissions
+from raytrace_hook.spans import carried, ids, job_trace, runs, submissions
 from raytrace_hook.spans.lean import Makers
 
 _lock = threading.Lock()
@@ -203,12 +203,15 @@ def _install_in_ray(recorder: _Recorder) -> None:
     carried.install()  # before others look at what comes with a call
     makers = Makers(recorder.processor)
     submissions.install(makers)
+    can_replace_runs = tracing_patches.can_replace_runs()
+    if can_replace_runs:  # as in the workers, which have the same version of Ray
+        job_trace.install()
     submits.install()
     if internals.is_worker():
         recorder.processor.in_worker = True
         callers.install()
         waits = recorder.waits
-        replaced = makers if tracing_patches.can_replace_runs() else None
+        replaced = makers if can_replace_runs else None
         tracing_patches.patch_functions(lambda function: _function(function, waits, replaced))
         tracing_patches.patch_methods(lambda method, name: _recorded(method, name, waits, replaced))
         turns.install()

@@ -37,6 +37,31 @@ def test_every_run_is_the_task_that_its_submission_names(recording: Recording) -
     assert checked > 30
 
 
+def test_a_submission_is_called_after_its_task_where_nothing_is_sent_along(recording: Recording) -> None:
+    ids = [span.span_id for span in recording.spans]
+    assert len(set(ids)) == len(ids)
+    (context,) = recording.children(recording.one("case context"), "__main__.context_sent ray.remote")
+    (other,) = recording.children(recording.one("case another trace"), "__main__.context_sent ray.remote")
+    assert context.attributes[SUBMITTED][:16] == context.span_id.removeprefix("0x")
+    assert other.attributes[SUBMITTED][:16] != other.span_id.removeprefix("0x")
+    assert context.trace_id == recording.driver().trace_id != other.trace_id
+    assert [run.trace_id for run in recording.children(other)] == [other.trace_id]
+
+
+def test_attempts_submit_tasks_of_their_own(recording: Recording) -> None:
+    attempts = recording.runs("__main__.submitting")
+    submitted = [recording.children(run, "__main__.context_sent ray.remote") for run in attempts]
+    assert len({submit.span_id for (submit,) in submitted}) == 2
+    assert [len(recording.children(submit)) for (submit,) in submitted] == [1, 1]
+
+
+def test_what_is_done_while_arguments_are_pickled_has_a_parent(recording: Recording) -> None:
+    during = recording.by_id[recording.one("pickling").parent_id or ""]
+    assert during.kind == "INTERNAL"
+    assert recording.by_id[during.parent_id or ""].name == "__main__.context_sent ray.remote"
+    assert during.name == "__main__.context_sent ray.remote arguments"
+
+
 def test_dependencies_are_top_level_arguments_by_position_and_keyword(recording: Recording) -> None:
     first, second, both, on_pair = recording.submits("__main__.plain")
     assert first.attributes[DEPENDS] == []
@@ -191,7 +216,9 @@ def test_all_of_a_program_is_one_trace_under_its_driver(recording: Recording) ->
     driver = recording.driver()
     assert driver.parent_id is None
     assert "running.py" in driver.attributes["raytrace.entrypoint"]
-    assert {span.trace_id for span in recording.spans} == {driver.trace_id}
+    (other,) = recording.named("case another trace")
+    others = {other.trace_id}
+    assert {span.trace_id for span in recording.spans} - others == {driver.trace_id}
     assert driver.status == "UNSET"
 
 

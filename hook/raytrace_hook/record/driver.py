@@ -19,6 +19,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import redacted
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.record.pulse import Pulse
+from raytrace_hook.spans import job_trace
 from raytrace_hook.spans.ids import get_tracer
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Driver:
             ids = internals.process_ids()
             attributes = {name: value for name, value in ids.items() if name.startswith("ray.")}
             attributes[names.ENTRYPOINT] = redacted(entrypoint())
-            self._span = get_tracer(__name__).start_span(names.DRIVER_SPAN, attributes=attributes)
+            self._span = job_trace.start_root(get_tracer(__name__), names.DRIVER_SPAN, attributes)
             self._processor.watch_main_thread(self._span.get_span_context().span_id)
             self._resources_noted = False
             if self._fallback is not None:

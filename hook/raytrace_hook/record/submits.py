@@ -20,6 +20,7 @@ from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.call_sites import caller
 from raytrace_hook.record.libraries import datasets
 from raytrace_hook.record.waiting import placement
+from raytrace_hook.spans import job_trace
 
 _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
@@ -66,6 +67,8 @@ def _prepare(kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str
             callers.send_job(kind, owner, kwargs)
             turns.send_along(kind, owner, carrier, options)
             sizes.begin_arguments(args, (kwargs[name] for name in kwargs if name != _CONTEXT.name))
+            if kind == "task":
+                job_trace.leave_out(owner, kwargs, options)
     except Exception as error:
         warn_once(f"the submission of a {kind} could not be looked at", error)
 
@@ -74,6 +77,9 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     span = trace.get_current_span()
     if not span.is_recording() or getattr(span, "kind", None) is not _PRODUCER:
         return
+    task_id = objects.submitted_task_id(kind, returned)
+    if task_id is not None:
+        job_trace.name_after(span, task_id)
     references = objects.references_among((*(args or ()), *(kwargs or {}).values()))
     attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(objects.task_ids_of(references))}
     put_arguments = objects.count_puts(references)
@@ -85,7 +91,6 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     code_bytes = sizes.size_of_code()
     if code_bytes:
         attributes[names.CODE_BYTES] = code_bytes
-    task_id = objects.submitted_task_id(kind, returned)
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id
         _latest.append(task_id)

@@ -76,6 +76,13 @@ class LeanSpan(sdk._Span):
     _events = _MadeWhenAsked("max_events")
     _links = _MadeWhenAsked("max_links")
 
+    def get_span_context(self) -> Any:
+        """Return the ids of the span; whoever asks for those that are to be others has them (see job_trace.py)."""
+        own = self.__dict__
+        if "_was_asked" in own:
+            own["_was_asked"] = True
+        return own["_context"]
+
     def end(self, end_time: int | None = None) -> None:
         """End the span, once; what it is written by gets the span itself, no copy."""
         own = self.__dict__
@@ -92,6 +99,13 @@ class LeanSpan(sdk._Span):
             processors[0].on_end(self)
         else:
             super().end(end_time)  # it says so
+
+
+def holding(own: Any, alike: dict[str, Any]) -> BoundedAttributes:
+    """Return what holds these attributes of a span, in all else like another of which these are the fields."""
+    holder = object.__new__(BoundedAttributes)
+    holder.__dict__ = {**alike, "_dict": own, "_lock": threading.Lock()}
+    return holder
 
 
 def events_and_links(span: Any) -> tuple[Any, Any]:
@@ -157,10 +171,8 @@ class Maker:
         context = SpanContext(trace_id, ids.generate_span_id(), False, alike.flags, state)
         if alike.fields is None:
             return NonRecordingSpan(context)
-        holder = object.__new__(BoundedAttributes)
         kept = alike.attributes["_dict"].__class__
         own = attributes if kept is dict else kept(attributes)
-        holder.__dict__ = {**alike.attributes, "_dict": own, "_lock": threading.Lock()}
         span = object.__new__(LeanSpan)
         span.__dict__ = {
             **alike.fields,
@@ -168,7 +180,7 @@ class Maker:
             "_context": context,
             "_kind": kind,
             "_parent": parent,
-            "_attributes": holder,
+            "_attributes": holding(own, alike.attributes),
             "_lock": threading.Lock(),
             "_start_time": time.time_ns(),
             "_end_time": None,

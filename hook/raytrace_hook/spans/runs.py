@@ -10,7 +10,7 @@ from opentelemetry import context as context_api
 from opentelemetry.trace import SpanKind
 
 from raytrace_hook.ray import internals
-from raytrace_hook.spans import facts
+from raytrace_hook.spans import facts, job_trace
 from raytrace_hook.spans.current import Current
 from raytrace_hook.spans.lean import Makers
 
@@ -49,9 +49,10 @@ def traced_function(function: Function, makers: Makers) -> Function:
 
     @functools.wraps(function)
     def _function_with_tracing(*args: Any, _ray_trace_ctx: Any = None, **kwargs: Any) -> Any:
-        if _ray_trace_ctx is None:
+        context = job_trace.of_task() if _ray_trace_ctx is None else extract.extract(_ray_trace_ctx)
+        if context is None:
             return function(*args, **kwargs)
-        with _Run(makers, extract.extract(_ray_trace_ctx), span_name, facts.of_function(name)):
+        with _Run(makers, context, span_name, facts.of_function(name)):
             return function(*args, **kwargs)
 
     return _function_with_tracing

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import ray
 from opentelemetry import trace
+from opentelemetry.context import Context
 
 tracer = trace.get_tracer("program")
 
@@ -19,6 +20,19 @@ def plain(*args, **kwargs):
     with tracer.start_as_current_span("custom") as span:
         span.set_attribute("answer", 42)
     return 1
+
+
+@ray.remote
+def context_sent(*args):
+    return sys._getframe(1).f_locals["_ray_trace_ctx"]
+
+
+class Traced:
+    """Has a span made while it is pickled."""
+
+    def __reduce__(self):
+        with tracer.start_as_current_span("pickling"):
+            return Traced, ()
 
 
 @ray.remote(num_returns=2)
@@ -40,6 +54,14 @@ def demanding():
 def flaky(path):
     path.write_text(path.read_text() + "x" if path.exists() else "x")
     if len(path.read_text()) < 3:
+        raise ValueError("again")
+
+
+@ray.remote(max_retries=1, retry_exceptions=True)
+def submitting(path):
+    ray.get(context_sent.options(num_cpus=0).remote())
+    if not path.exists():
+        path.touch()
         raise ValueError("again")
 
 
@@ -149,6 +171,10 @@ def main(directory):
         ray.get(plain.remote(first, key=second, nested=[first], put=ray.put(1)))
         a, b = pair.remote()
         ray.get(plain.remote(a, b))
+    with tracer.start_as_current_span("case context"):
+        assert ray.get(context_sent.remote(Traced())) is None
+    with tracer.start_as_current_span("case another trace", context=Context()):
+        assert list(ray.get(context_sent.remote())) == ["traceparent"]
     nothing.remote()
     ray.get(demanding.options(name="renamed").remote())
     ray.get(flaky.remote(directory / "flaky"))
@@ -183,6 +209,7 @@ def main(directory):
     assert ray.get(phoenix.die_once.remote()) == "risen"
     with contextlib.suppress(TypeError):
         plain_actor.method.remote(no_such_argument=1)
+    ray.get(submitting.remote(directory / "submitting"))
     sys.stdout.write("done\n")
 
 

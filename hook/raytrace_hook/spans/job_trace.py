@@ -1,0 +1,137 @@
+"""The context that need not be sent with a task: who runs it knows it without.
+
+Ray's tracing sends each task the context of its submission as one more argument, which is the larger part of what
+tracing costs a small task: it is flattened, serialized, sent and read like any other. Within one job all of it follows
+from what Ray sends anyway: the trace of a job has an id made of the session's name and the job's id, and the span of a
+submission gets the first eight bytes of its task's id for its own, once that is known.
+
+Whatever is not as usual is sent as ever: another trace than the job's, one that is not recorded, a trace state,
+baggage, more that is told with the context, a task without results (whose id its submission never learns).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+
+from raytrace_hook.ray import internals
+from raytrace_hook.spans.ids import OwnIds
+from raytrace_hook.spans.lean import LeanSpan, holding
+
+_CONTEXT = "_ray_trace_ctx"
+_HEX_DIGITS = 16
+"""Of a task's id: what becomes the id of its submission's span, eight bytes."""
+_SAMPLED = int(TraceFlags.SAMPLED)
+_RANDOM = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
+_FLAGS = TraceFlags(_SAMPLED | (_RANDOM if getattr(RandomIdGenerator(), "is_trace_id_random", bool)() else 0))
+_present: tuple[Any, int] = (None, 0)
+"""The connection to Ray, and the id of its job's trace."""
+_leaves_out = False
+
+
+def install() -> None:
+    """Leave contexts out from now on; all workers of a cluster have the same hook, and know it."""
+    global _leaves_out  # noqa: PLW0603 - switched on once
+    _leaves_out = True
+
+
+def trace_id() -> int | None:
+    """Return the id of the trace of this process's job; None where Ray does not say which that is."""
+    global _present  # noqa: PLW0603 - the same for all tasks of a connection
+    core = internals.core_worker()
+    if _present[0] is core and core is not None:
+        return _present[1]
+    ids = internals.process_ids() if core is not None else {}
+    session, job = internals.session_name(), ids.get("ray.job_id")
+    if not session or not job:  # a worker that was started ahead has no job yet
+        return None
+    found = int.from_bytes(hashlib.blake2b(f"{session} {job}".encode(), digest_size=16).digest(), "big")
+    _present = core, found
+    return found
+
+
+class _Ids(IdGenerator):
+    """Gives a root the id of the job's trace."""
+
+    def __init__(self, ids: IdGenerator, trace_id: int) -> None:
+        self._ids, self._trace_id = ids, trace_id
+
+    def generate_span_id(self) -> int:
+        return self._ids.generate_span_id()
+
+    def generate_trace_id(self) -> int:
+        return self._trace_id
+
+    def is_trace_id_random(self) -> bool:
+        return bool(getattr(self._ids, "is_trace_id_random", bool)())
+
+
+def start_root(tracer: Any, name: str, attributes: dict[str, Any]) -> Span:
+    """Start the span that everything in the job is under: in the job's trace, unless it is under another span."""
+    found = trace_id()
+    if found is not None and type(tracer) is sdk.Tracer and type(tracer.id_generator) in (RandomIdGenerator, OwnIds):
+        own: Any = object.__new__(sdk.Tracer)
+        own.__dict__.update(vars(tracer), id_generator=_Ids(tracer.id_generator, found))
+        tracer = own
+    span: Span = tracer.start_span(name, attributes=attributes)
+    return span
+
+
+def leave_out(function: Any, kwargs: dict[str, Any], options: Mapping[str, Any]) -> None:
+    """Take the context out of the arguments of a task that is about to be submitted, where its worker knows it.
+
+    The present span is then to get its id by `name_after`.
+    """
+    span: Any = trace.get_current_span()
+    if not _leaves_out or span.__class__ is not LeanSpan or len(kwargs[_CONTEXT]) != 1:
+        return
+    own = span.__dict__
+    context: SpanContext = own["_context"]
+    is_plain = context.trace_id == trace_id() and context.trace_flags | _RANDOM == _SAMPLED | _RANDOM
+    if is_plain and _has_results(function, options):
+        del kwargs[_CONTEXT]
+        own["_is_named_late"], own["_was_asked"] = True, False
+
+
+def _has_results(function: Any, options: Mapping[str, Any]) -> bool:
+    results = options.get("num_returns")
+    is_counted = not function._is_generator if results is None else type(results) is int and results > 0
+    return is_counted and function._decorator is None
+
+
+def name_after(span: Any, task_id: str) -> None:
+    """Give the span of a submission whose context was left out the id that follows from its task's."""
+    own = span.__dict__ if span.__class__ is LeanSpan else {}
+    if not own.pop("_is_named_late", False):
+        return
+    before: SpanContext = own["_context"]
+    own["_context"] = SpanContext(before.trace_id, int(task_id[:_HEX_DIGITS], 16), False, *before[3:5])
+    if own.pop("_was_asked"):
+        _stand_in(span, before)
+
+
+def _stand_in(span: Any, context: SpanContext) -> None:
+    """Record what spans that were begun during the submission (as its arguments were pickled) have for a parent."""
+    one: Any = object.__new__(LeanSpan)
+    held = vars(span._attributes)
+    one.__dict__.update(span.__dict__, _context=context, _parent=span._context, _kind=SpanKind.INTERNAL)
+    one.__dict__.update(_name=f"{span.name} arguments", _lock=threading.Lock())
+    one.__dict__.update(_attributes=holding(held["_dict"].copy(), held))
+    one.end()
+
+
+def of_task() -> Context | None:
+    """Return the context that was left out of the task that runs here now; None where its job is not known."""
+    found = trace_id()
+    if found is None:
+        return None
+    span_id = internals.core_worker().get_current_task_id().hex()[:_HEX_DIGITS]
+    return trace.set_span_in_context(NonRecordingSpan(SpanContext(found, int(span_id, 16), True, _FLAGS)), Context())
