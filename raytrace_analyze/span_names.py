@@ -1,7 +1,17 @@
 """What spans of Ray's own tracing and of raytrace_hook are called: the one place that knows these names.
 
 A submission is called after what is submitted, with ` ray.remote` behind it, and its run with ` ray.remote_worker`.
+What is submitted is a function, a method, or the creation of an actor, which is called `Class.__init__`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    Functions = TypeVar("Functions", pl.Expr, pl.Series)
 
 SUBMIT_SUFFIX = " ray.remote"
 RUN_SUFFIX = " ray.remote_worker"
@@ -25,3 +35,25 @@ CANCEL = "ray.cancel"
 KILL = "ray.kill"
 BACK_PRESSURE = "back-pressure"
 """Waits of generators that are held back for their consumer, in which they keep their slots."""
+
+_CREATION = "__init__"
+
+
+def creates_actor(function: Functions) -> Functions:
+    """Tell of each function, by its name, whether it is the creation of an actor; null of none."""
+    return function.str.ends_with(_CREATION)
+
+
+def is_creation(function: object) -> bool:
+    """Tell the same of one; False of none."""
+    return str(function).endswith(_CREATION)
+
+
+def class_of_creation(function: str) -> str:
+    """Return the class whose actor a creation makes."""
+    return function.removesuffix(f".{_CREATION}")
+
+
+def class_created(function: pl.Expr) -> pl.Expr:
+    """Return the class whose actor each creation makes; other functions stay as they are."""
+    return function.str.strip_suffix(f".{_CREATION}")

@@ -9,6 +9,7 @@ import polars as pl
 from raytrace_analyze.analyses.story_steps import ABOUT
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import EVENT_TIMES
+from raytrace_analyze.span_names import is_creation
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Cause, Source
 from raytrace_analyze.wording import task_steps
@@ -103,7 +104,7 @@ def _waits(row: dict[str, Any]) -> Iterator[tuple[int | None, Cause, str]]:
 
 
 def _is_method(row: dict[str, Any]) -> bool:
-    return row["actor_id"] is not None and not (row["function"] or "").endswith("__init__")
+    return row["actor_id"] is not None and not is_creation(row["function"])
 
 
 def _times(step: str, start: int, end: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ it runs, and of a run whose end is not known or not its own word, the start.
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.span_names import NEXT
+from raytrace_analyze.span_names import NEXT, creates_actor
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.numbering import number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
@@ -217,7 +217,7 @@ def _creations(structure: Structure) -> Pairs | None:
     runs = structure.spans.select(
         *(*actor, "attempt"),
         run=pl.int_range(pl.len(), dtype=pl.Int64),
-        creates=pl.col("function").str.ends_with("__init__").fill_null(False),
+        creates=creates_actor(pl.col("function")).fill_null(False),
         ended=~pl.Series(structure.in_flight) & (pl.col("status") != "ERROR"),
     ).filter(pl.Series(structure.is_run), pl.col("actor_id").is_not_null(), pl.col("attempt").is_not_null())
     if runs.is_empty():

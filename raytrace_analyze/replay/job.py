@@ -20,6 +20,7 @@ from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.replay.signals import Signals
 from raytrace_analyze.replay.vain import vain_calls
 from raytrace_analyze.sampled.naps import find_naps
+from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.values import frozen
@@ -132,7 +133,7 @@ def read_cluster(spans: pl.DataFrame) -> Cluster | None:
     cpus = told_cpus(drivers, CLUSTER_RESOURCES, otherwise=0)
     if not cpus.any():
         return None
-    made = spans.filter(pl.col("category") == "submit", pl.col("function").str.ends_with("__init__"))
+    made = spans.filter(pl.col("category") == "submit", creates_actor(pl.col("function")))
     held = told_cpus(made.get_column("attributes"), otherwise=0).sum()
     return Cluster(max(int(cpus[cpus > 0][0]) // UNIT, 1), float(held) / UNIT)
 

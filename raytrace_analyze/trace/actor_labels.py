@@ -3,6 +3,7 @@
 import polars as pl
 
 from raytrace_analyze.attributes import ACTOR_NAME, RANK, TRIAL, told
+from raytrace_analyze.span_names import creates_actor
 
 LABELS = pl.Schema({"session": pl.String, "actor_id": pl.String, "is_alone": pl.Boolean, "actor": pl.String})
 """Columns of `actor_labels`."""
@@ -21,7 +22,7 @@ def actor_labels(spans: pl.DataFrame) -> pl.DataFrame:
         submits, left_on=["trace_id", "parent_id"], right_on=["trace_id", "span_id"], how="left", maintain_order="left"
     )
     owner = pl.col("function").str.split(".").list.get(-2, null_on_oob=True).fill_null("actor")
-    is_creation = pl.col("function").str.ends_with("__init__")
+    is_creation = creates_actor(pl.col("function"))
     actors = (
         of_actor.select(
             "session",

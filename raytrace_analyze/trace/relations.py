@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
@@ -211,7 +212,7 @@ def _creations(spans: pl.DataFrame, actor: RowIds) -> Flags:
     creations = np.zeros(actor.size, dtype=np.bool_)
     on_actor = np.flatnonzero(actor >= 0)
     if on_actor.size:
-        creations[on_actor] = flags(spans.get_column("function").gather(on_actor).str.ends_with("__init__"))
+        creations[on_actor] = flags(creates_actor(spans.get_column("function").gather(on_actor)))
     return creations
 
 

@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from raytrace_analyze.analyses.stuck.hang import Blocker, Hang
 from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.function_names import is_rays_own, short_name
+from raytrace_analyze.span_names import is_creation
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
@@ -117,8 +118,8 @@ def _circle(circle: tuple[str, ...], rows: list[Row]) -> str:
 
 def _sentence(row: Row) -> str:
     other = _name(row, "waited_for")
-    is_creation = str(row["waited_for_function"]).endswith(".__init__")
-    reason = "dependency" if row["reason"] == "actor" and is_creation else row["reason"]
+    awaits_creation = row["reason"] == "actor" and is_creation(row["waited_for_function"])
+    reason = "dependency" if awaits_creation else row["reason"]
     return f"{_name(row, 'waiter')} {_REASONS[reason].format(other=other)}"
 
 

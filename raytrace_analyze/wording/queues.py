@@ -3,6 +3,7 @@
 import polars as pl
 
 from raytrace_analyze.function_names import short_names
+from raytrace_analyze.span_names import class_created, creates_actor
 from raytrace_analyze.units import duration_text
 from raytrace_analyze.vocabulary import Cause
 from raytrace_analyze.wording.phrases import SHORT_ID
@@ -36,7 +37,7 @@ def _phrases() -> dict[Cause, pl.Expr]:
         .otherwise(pl.lit(""))
     )
 
-    is_actor = pl.col("holder_function").str.ends_with(".__init__").fill_null(value=False)
+    is_actor = creates_actor(pl.col("holder_function")).fill_null(value=False)
 
     def known(text: pl.Expr, otherwise: pl.Expr) -> pl.Expr:
         return pl.when(has_holder).then(text).otherwise(otherwise)
@@ -47,7 +48,7 @@ def _phrases() -> dict[Cause, pl.Expr]:
         ),
         Cause.NO_SLOT: known(
             pl.when(is_actor)
-            .then(pl.format(" for the slot of actor {}{}", holder.str.strip_suffix(".__init__"), holder_on))
+            .then(pl.format(" for the slot of actor {}{}", class_created(holder), holder_on))
             .otherwise(pl.format(" for {}{}{}: no slot was free", holder, holder_on, last_of)),
             pl.format(" for a free slot{}", on_node),
         ),

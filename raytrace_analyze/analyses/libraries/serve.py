@@ -7,6 +7,7 @@ from raytrace_analyze.analyses.libraries.slow_replicas import slow_replicas
 from raytrace_analyze.path.aggregate import parse_tail
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.serve_names import REPLICA
+from raytrace_analyze.span_names import class_created, creates_actor
 
 _DEPLOYMENT = ("session", "app", "deployment")
 _GROUP = (*_DEPLOYMENT, "route", "method", "is_ingress")
@@ -101,10 +102,10 @@ def _replicas(trace: PreparedTrace) -> pl.DataFrame:
         )
         .filter("is_run", pl.col("actor_id").is_not_null())
         .with_columns(
-            pl.col("function").str.strip_suffix(".__init__").str.extract_groups(REPLICA).struct.unnest(),
+            class_created(pl.col("function")).str.extract_groups(REPLICA).struct.unnest(),
         )
     )
-    made = runs.filter(pl.col("function").str.ends_with(".__init__"), pl.col("app").is_not_null())
+    made = runs.filter(creates_actor(pl.col("function")), pl.col("app").is_not_null())
     ready = (
         runs.filter(pl.col("function").str.contains(_SET_UP))
         .group_by("session", "actor_id")

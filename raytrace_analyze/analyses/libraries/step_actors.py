@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.table.lineage import RowIds
 
 ACTORS = pl.Schema(
@@ -38,7 +39,7 @@ def actors_in(
             start=pl.Series(np.maximum(structure.start[run], first)),
             end=pl.Series(np.minimum(structure.end[run], last)),
         )
-        .filter(pl.col("actor_id").is_not_null(), ~pl.col("function").str.ends_with("__init__"))
+        .filter(pl.col("actor_id").is_not_null(), ~creates_actor(pl.col("function")))
     )
     slow = (
         calls.filter(pl.col("slowest_ns") >= _SLOWER * pl.col("others_ns"))

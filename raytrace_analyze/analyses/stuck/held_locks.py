@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.values import frozen
 
 _TAKING = (".acquire", ".__enter__")
@@ -37,7 +38,7 @@ def held_by(spans: pl.DataFrame, call: dict[str, Any]) -> Held | None:
         pl.col("category") == "task",
         pl.col("actor_id") == call["actor_id"],
         pl.col("end").is_not_null(),
-        ~pl.col("function").str.ends_with("__init__"),
+        ~creates_actor(pl.col("function")),
     ).select("task_id", "function", end=pl.col("end").to_physical())  # ns, which Python's times do not hold
     submits = spans.filter(pl.col("session").eq_missing(call["session"]), pl.col("category") == "submit").select(
         by=pl.coalesce("task_id", pl.concat_str(pl.lit("driver "), "job_id")), task_id="submitted_task_id"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from raytrace_analyze import span_names
 from raytrace_analyze.attributes import PLACEMENT_GROUP_ID, PLACEMENT_RESOURCES, RESOURCES, json_of, parse_resources
 
 _NO_ACTOR = "f" * 32
@@ -12,7 +13,7 @@ Row = dict[str, Any]
 
 def is_creation(row: Row) -> bool:
     """Tell whether a submission creates an actor."""
-    return str(row["function"]).endswith("__init__")
+    return span_names.is_creation(row["function"])
 
 
 def asked_cpus(row: Row, *, otherwise: int) -> int:

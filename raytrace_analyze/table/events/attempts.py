@@ -19,6 +19,7 @@ from raytrace_analyze.schema import (
     TIME,
     Category,
 )
+from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.table.events.rows import rows_of_attempts, submits_of
 from raytrace_analyze.table.events.task_events import ATTEMPT, merge_events
 
@@ -203,7 +204,7 @@ def task_events_of(table: pl.DataFrame) -> pl.DataFrame:
     kind = (
         pl.when(pl.col("actor_id").is_null())
         .then(pl.lit("NORMAL_TASK"))
-        .when(pl.col("function").str.ends_with("__init__"))
+        .when(creates_actor(pl.col("function")))
         .then(pl.lit("ACTOR_CREATION_TASK"))
         .otherwise(pl.lit("ACTOR_TASK"))
     )

@@ -1,6 +1,7 @@
 """Of runs: too small, too many, too slow, idle, failed, and what they had to wait for before they started."""
 
 from raytrace_analyze.function_names import name_of
+from raytrace_analyze.span_names import class_of_creation
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.wording.advice.words import Words
 from raytrace_analyze.wording.phrases import at_text, error_text, times_text
@@ -116,7 +117,7 @@ def process_per_run(function: str, runs: int, of_all: int, *, waited_ns: list[in
 
 def process_per_actor(function: str, actors: int, of_all: int, *, waited_ns: list[int]) -> Words:
     """Say of actors of a class (`function`: their creation) that each started a process, though earlier ones ended."""
-    of_class = name_of(function.removesuffix(".__init__"))
+    of_class = name_of(class_of_creation(function))
     return Words(
         f"{actors:,} of {count_text(of_all, 'actor')} {of_class} were created after others of them had done their last "
         f"call, in a new worker process each: {duration_text(sum(waited_ns))} of starting processes and loading code "
