@@ -237,7 +237,7 @@ def _recorded(method: Callable[..., Any], name: str, waits: Waits | None, makers
     if tracing_patches.is_generator(method):
         return generators.traced_method(method, name, waits)
     if makers is not None and tracing_patches.is_traced(method, tracing_patches.TRACED_METHOD):
-        method = runs.traced_method(method.__wrapped__, makers)  # type: ignore[attr-defined] # as was asked for
+        method = runs.traced_method(method.__wrapped__, makers, turns.ask_for_none)  # type: ignore[attr-defined] # as was asked for
     if waits is not None and inspect.iscoroutinefunction(method):
         return suspensions.watched(method, waits)
     return method

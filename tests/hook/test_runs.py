@@ -42,6 +42,9 @@ def test_a_submission_is_called_after_its_task_where_nothing_is_sent_along(recor
     assert len(set(ids)) == len(ids)
     (context,) = recording.children(recording.one("case context"), "__main__.context_sent ray.remote")
     (other,) = recording.children(recording.one("case another trace"), "__main__.context_sent ray.remote")
+    (method,) = recording.children(recording.one("case context"), "Plain.context_sent ray.remote")
+    assert method.attributes[SUBMITTED][:16] == method.span_id.removeprefix("0x")
+    assert [run.name for run in recording.children(method)] == ["Plain.context_sent ray.remote_worker"]
     assert context.attributes[SUBMITTED][:16] == context.span_id.removeprefix("0x")
     assert other.attributes[SUBMITTED][:16] != other.span_id.removeprefix("0x")
     assert context.trace_id == recording.driver().trace_id != other.trace_id

@@ -49,6 +49,11 @@ def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:
         warn_once("the job could not be sent along with a call", error)
 
 
+def is_actor_of_this_job(method: Any) -> bool:
+    """Tell whether a method is one of an actor that the job that runs here created."""
+    return _about(actors.actor_of(method))[0]
+
+
 def job_in_context() -> str | None:
     """Return the job that the present code runs for; None where that is its process's own."""
     if not _is_shared:

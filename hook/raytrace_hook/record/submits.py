@@ -44,7 +44,7 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     def _remote(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
         if kind == "method" and kwargs and "_ray_trace_ctx" in kwargs:
             _fit_signature(self, kwargs)
-        _prepare(kind, self, args, kwargs, options)
+        _prepare(kind, self, args, kwargs, options, given_by_position=bool(more))
         try:
             returned = inner(self, args, kwargs, *more, **options)
         except BaseException as error:
@@ -60,14 +60,17 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     return _remote
 
 
-def _prepare(kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str, Any]) -> None:
+def _prepare(
+    kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str, Any], *, given_by_position: bool
+) -> None:
     try:
         carrier = kwargs.get(_CONTEXT.name) if kwargs else None
         if carrier is not None:
             callers.send_job(kind, owner, kwargs)
             turns.send_along(kind, owner, carrier, options)
             sizes.begin_arguments(args, (kwargs[name] for name in kwargs if name != _CONTEXT.name))
-            if kind == "task":
+            is_ours = kind == "task" or (kind == "method" and callers.is_actor_of_this_job(owner))
+            if is_ours and not given_by_position:
                 job_trace.leave_out(owner, kwargs, options)
     except Exception as error:
         warn_once(f"the submission of a {kind} could not be looked at", error)

@@ -52,6 +52,11 @@ def receive(carrier: Any) -> None:
             _sizes.update(carrier[_CARRIED_GROUPS])
 
 
+def ask_for_none() -> None:
+    """The call that begins here and now comes without a context, and asks for no group."""
+    _call.group = None
+
+
 def install() -> None:
     """In a worker, read what the trace contexts tell."""
 

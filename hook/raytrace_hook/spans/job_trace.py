@@ -1,12 +1,13 @@
-"""The context that need not be sent with a task: who runs it knows it without.
+"""The context that need not be sent with a call: who runs it knows it without.
 
-Ray's tracing sends each task the context of its submission as one more argument, which is the larger part of what
-tracing costs a small task: it is flattened, serialized, sent and read like any other. Within one job all of it follows
-from what Ray sends anyway: the trace of a job has an id made of the session's name and the job's id, and the span of a
-submission gets the first eight bytes of its task's id for its own, once that is known.
+Ray's tracing sends each task, and each call of an actor, the context of its submission as one more argument, which is
+the larger part of what tracing costs a small one: it is flattened, serialized, sent and read like any other. Within one
+job all of it follows from what Ray sends anyway: the trace of a job has an id made of the session's name and the job's
+id, and the span of a submission gets the first eight bytes of its task's id for its own, once that is known.
 
 Whatever is not as usual is sent as ever: another trace than the job's, one that is not recorded, a trace state,
-baggage, more that is told with the context, a task without results (whose id its submission never learns).
+baggage, more that is told with the context, a task without results (whose id its submission never learns), the creation
+of an actor (whose task's id says nothing but which actor), an actor of another job.
 """
 
 from __future__ import annotations
@@ -85,10 +86,10 @@ def start_root(tracer: Any, name: str, attributes: dict[str, Any]) -> Span:
     return span
 
 
-def leave_out(function: Any, kwargs: dict[str, Any], options: Mapping[str, Any]) -> None:
-    """Take the context out of the arguments of a task that is about to be submitted, where its worker knows it.
+def leave_out(submitted: Any, kwargs: dict[str, Any], options: Mapping[str, Any]) -> None:
+    """Take the context out of the arguments of a function, or an actor's method, where its worker knows it.
 
-    The present span is then to get its id by `name_after`.
+    They are about to be submitted, by the present span, which then is to get its id by `name_after`.
     """
     span: Any = trace.get_current_span()
     if not _leaves_out or span.__class__ is not LeanSpan or len(kwargs[_CONTEXT]) != 1:
@@ -96,15 +97,17 @@ def leave_out(function: Any, kwargs: dict[str, Any], options: Mapping[str, Any])
     own = span.__dict__
     context: SpanContext = own["_context"]
     is_plain = context.trace_id == trace_id() and context.trace_flags | _RANDOM == _SAMPLED | _RANDOM
-    if is_plain and _has_results(function, options):
+    if is_plain and _has_results(submitted, options):
         del kwargs[_CONTEXT]
         own["_is_named_late"], own["_was_asked"] = True, False
 
 
-def _has_results(function: Any, options: Mapping[str, Any]) -> bool:
+def _has_results(submitted: Any, options: Mapping[str, Any]) -> bool:
     results = options.get("num_returns")
-    is_counted = not function._is_generator if results is None else type(results) is int and results > 0
-    return is_counted and function._decorator is None
+    if results is None:
+        results = submitted._num_returns
+    is_counted = not submitted._is_generator if results is None else type(results) is int and results > 0
+    return is_counted and submitted._decorator is None
 
 
 def name_after(span: Any, task_id: str) -> None:

@@ -58,27 +58,40 @@ def traced_function(function: Function, makers: Makers) -> Function:
     return _function_with_tracing
 
 
-def traced_method(method: Function, makers: Makers) -> Function:
-    """Return what is run in place of what Ray's tracing has put around this method of the program."""
+def traced_method(method: Function, makers: Makers, begin: Callable[[], None]) -> Function:
+    """Return what is run in place of what Ray's tracing has put around this method of the program.
+
+    `begin` is called before a run of which nothing is told but what every worker knows.
+    """
     tracing: Any = internals.tracing_helper()
     extract, name_of, name = tracing._DictPropagator, tracing._actor_span_consumer_name, method.__name__
 
-    def run(actor: Any, carrier: Any) -> _Run:
+    def context_of(carrier: Any) -> Any:
+        if not tracing._global_is_tracing_enabled:
+            return None
+        if carrier is not None:
+            return extract.extract(carrier)
+        begin()
+        return job_trace.of_task()
+
+    def run(actor: Any, context: Any) -> _Run:
         owner = type(actor).__name__
-        return _Run(makers, extract.extract(carrier), name_of(owner, name), facts.of_method(owner, name))
+        return _Run(makers, context, name_of(owner, name), facts.of_method(owner, name))
 
     @functools.wraps(method)
     def _resume_span(self: Any, *args: Any, _ray_trace_ctx: Any = None, **kwargs: Any) -> Any:
-        if not tracing._global_is_tracing_enabled or _ray_trace_ctx is None:
+        context = context_of(_ray_trace_ctx)
+        if context is None:
             return method(self, *args, **kwargs)
-        with run(self, _ray_trace_ctx):
+        with run(self, context):
             return method(self, *args, **kwargs)
 
     @functools.wraps(method)
     async def _resume_span_async(self: Any, *args: Any, _ray_trace_ctx: Any = None, **kwargs: Any) -> Any:
-        if not tracing._global_is_tracing_enabled or _ray_trace_ctx is None:
+        context = context_of(_ray_trace_ctx)
+        if context is None:
             return await method(self, *args, **kwargs)
-        with run(self, _ray_trace_ctx):
+        with run(self, context):
             return await method(self, *args, **kwargs)
 
     return _resume_span_async if inspect.iscoroutinefunction(method) else _resume_span

@@ -120,6 +120,9 @@ class Plain:
     def method(self, *args):
         return 1
 
+    def context_sent(self, *args):
+        return sys._getframe(1).f_locals["_ray_trace_ctx"]
+
     def use(self, other):
         return [ray.get(ref) for ref in other.numbers.remote(1)]
 
@@ -173,6 +176,7 @@ def main(directory):
         ray.get(plain.remote(a, b))
     with tracer.start_as_current_span("case context"):
         assert ray.get(context_sent.remote(Traced())) is None
+        assert ray.get(Plain.remote().context_sent.remote()) is None
     with tracer.start_as_current_span("case another trace", context=Context()):
         assert list(ray.get(context_sent.remote())) == ["traceparent"]
     nothing.remote()
