@@ -176,7 +176,8 @@ def main(directory):
         ray.get(plain.remote(a, b))
     with tracer.start_as_current_span("case context"):
         assert ray.get(context_sent.remote(Traced())) is None
-        assert ray.get(Plain.remote().context_sent.remote()) is None
+        called = Plain.remote()
+        assert ray.get(called.context_sent.remote()) is None
     with tracer.start_as_current_span("case another trace", context=Context()):
         assert list(ray.get(context_sent.remote())) == ["traceparent"]
     nothing.remote()
