@@ -55,6 +55,33 @@ def test_another_task_becomes_critical() -> None:
     assert changed == {"r1": (20, 120), "w": (20, 240), "d": (0, 310)}
 
 
+def test_what_others_begin_late_beside_the_driver_holds_nothing_up() -> None:
+    """As the long polls of Ray Serve, which proxies submit again and again in threads of their own.
+
+    d    |s1|=== get 1 ===|--|
+    slow       |----------|           20 to 420
+    poll |p|   |p|      |p|           in another process, the last one submitted at 480
+    """
+    polls = [
+        row
+        for number, at in enumerate((5, 200, 480))
+        for row in (
+            submit(f"p{number}", at, at + 1, pid=9, function="ServeController.listen_for_change"),
+            run(f"q{number}", at + 2, 600, f"p{number}", function="ServeController.listen_for_change", pid=10),
+        )
+    ]
+    spans = table(
+        span("d", 0, 500, category="driver", name="ray.driver"),
+        submit("s1", 0, 10, "d", function="slow", submitted_task_id="1", dependency_task_ids=[]),
+        run("r1", 20, 420, "s1", "1", function="slow"),
+        wait("w", 20, 430, "d", ["1"]),
+        *polls,
+        recorded=True,
+    )
+    assert predicted(spans, speedup={"slow": 4}).saved_ns == 300
+    assert predicted(spans, speedup={"slow": math.inf}).saved_ns == 400
+
+
 def test_the_sums_of_what_is_critical_are_the_makespan() -> None:
     for capture in SAMPLES.glob("*-ours"):
         spans = read_spans(capture / "spans")

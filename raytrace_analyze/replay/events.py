@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from raytrace_analyze.replay.beside import take_apart
 from raytrace_analyze.replay.signals import Signals, find_signals
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, nearest_ancestor
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, depth, flags, nearest_ancestor
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.joins import joins
 from raytrace_analyze.trace.relations import Runs
@@ -90,6 +90,8 @@ class Events:
     frees_slot: Flags
     """By event: there an actor was ended whose slot a run waited for."""
     has_driver: bool
+    horizon: int
+    """The event where the scope ends: the driver's end, where there is one."""
     """The driver has a span of its own in the scope: what lies outside of all spans is not the driver's."""
 
 
@@ -160,7 +162,9 @@ def lay_events(
     is_let_go[signals.waiter[signals.waiter < scoped.span_count]] = True
     is_wait[: scoped.span_count] &= ~own_time(runs, is_let_go)
     ended_by = ended_in_scope(scoped, waiting, rows)
-    has_driver = bool((scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver").any())
+    drivers = rows[:-1][flags(scoped.structure.spans.get_column("category").gather(rows[:-1]) == "driver")]
+    # What others begin beside the driver, such as the long polls of Ray Serve, holds nobody's end up.
+    last = drivers[(scoped.end[drivers] == scoped.end[root]) & (time[end_of[drivers]] == scoped.end[root])]
     return Events(
         scoped=scoped,
         runs=runs,
@@ -177,7 +181,7 @@ def lay_events(
         | (kind == INFERRED_JOIN)
         | ((kind == END) & is_wait[row] & ~is_run[row])
         | ((kind == END) & (ended_by[row] >= 0))
-        | ((kind == END) & (row == root) & (not has_driver)),
+        | ((kind == END) & (row == root) & (drivers.size == 0)),
         start_of=start_of,
         end_of=end_of,
         other=other,
@@ -188,7 +192,8 @@ def lay_events(
         is_wait=is_wait,
         takers=slots.taken,
         frees_slot=frees_slot[order],
-        has_driver=has_driver,
+        has_driver=drivers.size > 0,
+        horizon=int(end_of[last[0] if last.size else root]),
     )
 
 

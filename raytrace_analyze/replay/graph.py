@@ -76,7 +76,7 @@ class Graph:
     @property
     def horizon(self) -> int:
         """The event where the scope ends."""
-        return int(self.events.end_of[self.events.root])
+        return self.events.horizon
 
     @property
     def start_ns(self) -> int:

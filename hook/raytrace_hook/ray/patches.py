@@ -223,7 +223,6 @@ def patch_serve_proxy(wrapper: Wrapper) -> None:
 @patched("where requests of Ray Serve by a handle are sent to a replica")
 def patch_serve_router(wrapper: Wrapper) -> None:
     """Wrap what finds a replica for a request, where Serve can trace what that does with it."""
-    load(SERVE_TRACING_MODULE)
     module = load(SERVE_ROUTER_MODULE)
     replace_attribute(getattr(module, "AsyncioRouter", None) or module.Router, "assign_request", wrapper)
 

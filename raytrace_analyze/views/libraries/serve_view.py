@@ -140,6 +140,11 @@ def _time(column: str) -> Callable[[Row], str]:
     return lambda row: "" if row[column] is None else duration_text(row[column])
 
 
+def _batch(row: Row) -> str:
+    size, most = row["batch_size"], row["max_batch_size"]
+    return "" if size is None else f"{size:.1f}" + ("" if most is None else f" of {most:.0f}")
+
+
 _LEFT = ("route", "which")
 _COLUMNS: list[tuple[str, Callable[[Row], str]]] = [
     ("route", lambda row: row["route"] or ""),
@@ -149,6 +154,6 @@ _COLUMNS: list[tuple[str, Callable[[Row], str]]] = [
     ("p50", _time("total_p50_ns")),
     ("p99", _time("total_p99_ns")),
     *((head, _time(f"{part}_mean_ns")) for part, head in _HEADS.items()),
-    ("batch", lambda row: "" if row["batch_size"] is None else f"{row['batch_size']:.1f}"),
+    ("batch", _batch),
     ("sends", lambda row: "" if row["sends"] is None else f"{row['sends']:.1f}"),
 ]

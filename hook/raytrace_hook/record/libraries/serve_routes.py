@@ -22,7 +22,12 @@ _ABOUT = ("request_id", "call_method", "route", "multiplexed_model_id")
 
 def install() -> None:
     """Record these from now on; Ray Serve may be loaded later."""
-    when_loaded(internals.SERVE_ROUTER_MODULE, lambda: patches.patch_serve_router(_routing))
+
+    def patch() -> None:
+        if internals.loaded(internals.SERVE_TRACING_MODULE) is not None:  # older versions trace no requests at all
+            patches.patch_serve_router(_routing)
+
+    when_loaded(internals.SERVE_ROUTER_MODULE, patch)
 
 
 def _routing(original: Callable[..., Any]) -> Callable[..., Any]:
