@@ -69,15 +69,20 @@ def test_two_actors_that_wait_for_each_other_are_a_circle(recorded: bool) -> Non
     assert found.unknown_waits == (0 if recorded else 3)
 
 
-@pytest.mark.parametrize("stopped_by", ["KeyboardInterrupt: ", "SystemExit: 15"])
-def test_what_was_open_when_somebody_stopped_the_program_hangs(stopped_by: str) -> None:
-    hung = two_that_wait_for_each_other()
+def stopped_from_outside(hung: pl.DataFrame, stopped_by: str) -> pl.DataFrame:
+    """The same spans where somebody stopped the program: what was open ended then."""
     late = pl.when(pl.col("span_id").is_in(["d", "w"])).then(100).otherwise(130)
-    stopped = hung.with_columns(
+    return hung.with_columns(
         end=pl.col("end").fill_null(late.cast(hung["end"].dtype)),
         status=pl.when(pl.col("end").is_null()).then(pl.lit("ERROR", hung["status"].dtype)).otherwise("status"),
         status_message=pl.when(pl.col("end").is_null()).then(pl.lit(stopped_by)).otherwise("status_message"),
     )
+
+
+@pytest.mark.parametrize("stopped_by", ["KeyboardInterrupt: ", "SystemExit: 15"])
+def test_what_was_open_when_somebody_stopped_the_program_hangs(stopped_by: str) -> None:
+    hung = two_that_wait_for_each_other()
+    stopped = stopped_from_outside(hung, stopped_by)
     assert rt.hang(stopped).circles == rt.hang(hung).circles
     assert rt.hang(stopped).is_hung
 

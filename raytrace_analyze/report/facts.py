@@ -52,7 +52,7 @@ class ReportFacts:
     operators: pl.DataFrame
     """What Ray Data's operators did: columns of `data.OPERATORS`."""
     hang: Hang | None
-    """None where every span of the job has ended."""
+    """None where every span of the job has ended, and nobody stopped it from outside."""
     ingest: IngestReport | None
     """What was met on the way to the table; None where it did not come from files."""
 
@@ -74,7 +74,7 @@ def gather(spans: Trace, job: str | None = None, ingest: IngestReport | None = N
     alone = trace if inside.all() else _of_job(trace, timed)
     is_small = int(inside.sum()) <= MOST_REPLAYED
     advice = advise_on(read) if is_small else None
-    in_flight = timed.get_column("end").null_count()
+    is_stuck = timed.get_column("end").null_count() > 0 or path.ended.was_interrupted
     return ReportFacts(
         trace=trace,
         path=path,
@@ -88,7 +88,7 @@ def gather(spans: Trace, job: str | None = None, ingest: IngestReport | None = N
         advice=advice,
         ranking=predict(read_job(trace, job, PathOptions()), Change()) if is_small else None,
         operators=data(alone),
-        hang=hang(trace, named) if in_flight and named is not None else hang(trace) if in_flight else None,
+        hang=hang(trace, named) if is_stuck and named is not None else hang(trace) if is_stuck else None,
         ingest=ingest,
     )
 

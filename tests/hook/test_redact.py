@@ -12,6 +12,7 @@ from raytrace_hook.config import Settings
 from raytrace_hook.output.encode import redact_with
 from raytrace_hook.output.redact import REDACTED, Redactor
 from raytrace_hook.ray.patching import replace_code
+from raytrace_hook.ray.tracebacks import error_text
 
 from .reader import Recording
 from .test_files import recording_provider
@@ -97,3 +98,13 @@ def test_a_function_is_wrapped_in_place_without_compiling_text() -> None:
     replace_code(hostile, lambda original: lambda *given, **named: original(*given, **named) * 10)
     assert early(1) == 30
     assert early(1, b=3) == 40
+
+
+def test_of_a_long_error_the_last_lines_are_kept_and_no_part_of_one() -> None:
+    lines = "\n".join(f"token={'x' * 60}{number}" for number in range(20))
+    text = error_text(RuntimeError(f"ray::collect() (pid=1)\n{lines}\nTypeError: unsupported operand type(s) for +"))
+    first, *between, last = text.splitlines()
+    assert first == "RuntimeError: ray::collect() (pid=1)" and last == "TypeError: unsupported operand type(s) for +"
+    assert all(line.startswith("token=") for line in between)
+    assert len(text) <= 500
+    assert error_text(ValueError("y" * 1000)) == f"ValueError: {'y' * 1000}"[:500]

@@ -27,7 +27,7 @@ from raytrace_analyze.units import duration_text, share_text
 from tests import hostile_spans
 from tests.tables import table
 from tests.test_data import pipeline, told
-from tests.test_hang import two_that_wait_for_each_other
+from tests.test_hang import stopped_from_outside, two_that_wait_for_each_other
 
 SAMPLES = Path(__file__).parents[2] / "sample_spans"
 HOSTILE = (
@@ -206,6 +206,11 @@ def test_a_job_that_hangs_says_for_whom_it_waits() -> None:
     text = Elements(rt.html_report(two_that_wait_for_each_other())).text
     assert "had not ended after" in text and "they wait for each other" in text
     assert "took" not in text[: text.index("task runs")].split()
+
+
+def test_a_job_that_was_stopped_as_it_hung_says_so_too() -> None:
+    stopped = stopped_from_outside(two_that_wait_for_each_other(), "KeyboardInterrupt: ")
+    assert "they wait for each other" in Elements(rt.html_report(stopped)).text
 
 
 def test_axes_have_round_times() -> None:

@@ -13,12 +13,22 @@ _FRAME = re.compile(
 
 
 _LONGEST_TEXT = 500
+_LEFT_OUT = " ...\n"
+_LONGEST_START = 200
 
 
 def error_text(error: BaseException) -> str:
-    """Return the type of an exception and what it says of itself, if it can."""
-    text = str(error) if has_text(error) else "(its text can't be had)"
-    return f"{type(error).__name__}: {text}"[:_LONGEST_TEXT]
+    """Return the type of an exception and what it says of itself, if it can.
+
+    Of a long one lines in the middle are left out: what Ray passes on says in its last one what it is. The last
+    ones are kept whole, since no half of one shows what it has to hide.
+    """
+    said = str(error) if has_text(error) else "(its text can't be had)"
+    text = f"{type(error).__name__}: {said}"
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    _, is_cut, last_lines = text[_LONGEST_START + len(_LEFT_OUT) - _LONGEST_TEXT :].partition("\n")
+    return f"{text[:_LONGEST_START]}{_LEFT_OUT}{last_lines}" if is_cut else text[:_LONGEST_TEXT]
 
 
 def has_text(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import redacted
 from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record.pulse import Pulse
 from raytrace_hook.spans import job_trace
 from raytrace_hook.spans.ids import get_tracer
@@ -97,7 +98,7 @@ class Driver:
             if self._fallback is not None:
                 self._fallback.context = None
             if error is not None:
-                span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"[:_LONGEST_ENTRYPOINT]))
+                span.set_status(Status(StatusCode.ERROR, error_text(error)))
             span.end()
         self._task_events.finish()
         self._file.check()
