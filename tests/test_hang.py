@@ -419,3 +419,29 @@ def test_several_calls_that_wait_in_one_place_are_told_once_and_a_sleep_lets_nob
         if row["span_id"].startswith("r"):
             row["attributes"] = json.dumps({"raytrace.idle": json.dumps(asleep)})
     assert "which was still running, idle in time.sleep at gate.py:7" in in_words(table(*rows, recorded=True), tmp_path)
+
+
+def test_a_request_of_serve_that_no_replica_takes_waits_for_what_its_replica_runs() -> None:
+    """The driver asks by a handle; the one replica that there is has a request that does not end."""
+    told = {"app": "default", "deployment": "Stuck", "request_id": "4b1d"}
+
+    def stuck(deployment: str, pid: int = 1, ended: int | None = None) -> pl.DataFrame:
+        about = json.dumps({**told, "deployment": deployment})
+        busy = {"function": "ServeReplica:default:Stuck.handle_request_with_rejection", "actor_id": "a7"}
+        return table(
+            span("d", 0, None, category="driver", name="ray.driver"),
+            submit("s", 10, 11, "d", submitted_task_id="first", **busy),
+            run("r", 20, None, "s", "first", **busy),
+            span("q", 30, ended, name=f"route_to_replica {deployment} __call__", attributes=about, pid=pid),
+            recorded=True,
+        )
+
+    found = rt.hang(stuck("Stuck"))
+    assert found.waits.select("waiter", "waited_for", "reason", "certain").rows() == [
+        ("driver 01", "first", "replica", False),
+    ]
+    assert found.blockers[0].function == "ServeReplica:default:Stuck.handle_request_with_rejection"
+    # One at a proxy is not the driver's.
+    assert rt.hang(stuck("Stuck", pid=9)).waits.get_column("waiter").to_list() == ["4b1d"]
+    assert rt.hang(stuck("Other")).waits.is_empty()
+    assert rt.hang(stuck("Stuck", ended=40)).waits.is_empty()

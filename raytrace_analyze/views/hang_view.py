@@ -19,6 +19,7 @@ _REASONS = {
     "result": "waits for the result of {other}",
     "dependency": "cannot start before {other} is done",
     "actor": "cannot start: its actor runs {other}",
+    "replica": "waits for a replica that takes its request: one runs {other}",
     "slot": "has no free slot: {other} holds one",
     "resource": "cannot start: {other} holds what it asks for",
     "held": "waits for what {other} took there and has not given back",

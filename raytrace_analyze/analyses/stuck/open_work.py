@@ -9,6 +9,7 @@ from raytrace_analyze.analyses.stuck.held_locks import Held, held_by, is_taking
 from raytrace_analyze.analyses.stuck.interrupted import reopened
 from raytrace_analyze.analyses.stuck.retried import Tried, tried_in_vain
 from raytrace_analyze.analyses.stuck.submitted import Row, actor_of, asked_cpus, cpus, group_of, is_creation, resources
+from raytrace_analyze.analyses.stuck.unrouted import unrouted
 from raytrace_analyze.attributes import (
     AWAITED,
     AWAITED_TASK_IDS,
@@ -107,6 +108,13 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     came = {group_of(row) for row in submits if row["submitted_task_id"] not in never}
     found.in_group.update(row["submitted_task_id"] for row in pending if group_of(row) not in {None, *came})
     found.edges.extend(_of_waits(found, waits, submits))
+    of_drivers = {(row["session"], row["pid"]) for row in _rows(work.filter(category="driver"))}
+    for route, request, run in unrouted(spans, running):
+        is_drivers = (route["session"], route["pid"]) in of_drivers
+        key = _key(route) if route["task_id"] or is_drivers else request
+        found.states[key] = WAITS
+        found.rows.setdefault(key, {**route, "function": "(driver)"} if is_drivers else route)
+        found.edges.append(Edge(key, _key(run), "replica", route["start_ns"], certain=False))
     holding = {actor_of(row) for row in submits if is_creation(row) and cpus(row, otherwise=0) > 0}
     on_slot = [row for row in running if _holds_slot(found, row, holding)]
     cluster: dict[str, int] = {}
