@@ -33,7 +33,8 @@ WAITS = pl.Schema(
 `driver JOB`. States: `runs`, `waits` (in a recorded wait), `pending` (submitted, never started). `reason`: `result`,
 `dependency`, `actor` (its actor runs the other), `slot` (the other holds one), `resource` (the other holds
 what it asks for besides CPUs), `held` (the other took a lock there and has not given it back), `replica` (a request of
-Ray Serve, by its id or whose it is: the other runs on a replica that could take it). `since_ns` is ns since the epoch. `circle` numbers the circle that the row is part of, null for none."""
+Ray Serve, by its id or whose it is: the other runs on a replica that could take it). `since_ns` is ns since the epoch.
+`circle` numbers the circle that the row is part of, null for none."""
 
 MOST_CIRCLES = 20
 """How many circles are told; more say nothing new."""
