@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
+from raytrace_analyze.table.events.attempts import with_event_columns
 from tests.simulated_events import event_table
 from tests.tables import Row, run, span, submit, table, wait
 
@@ -290,8 +291,10 @@ def test_resources_besides_cpus_are_held_until_the_end(holder: str, tmp_path: An
     assert ("actors of `Model` hold what it asks for" in text) == (holder == "idle actor")
 
 
-@pytest.mark.parametrize("ended", [False, True])
-def test_cpus_that_actors_hold_which_do_nothing(ended: bool, tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    ("ended", "let_go", "hold"), [(False, None, True), (True, None, False), (False, 6, False), (False, 50, True)]
+)
+def test_cpus_that_actors_hold_which_do_nothing(ended: bool, let_go: int | None, hold: bool, tmp_path: Any) -> None:
     cpus = {"attributes": json.dumps({"raytrace.resources": json.dumps({"CPU": 2})})}
     creations = [f"{'f' * 16}{ACTOR[name]}" for name in "ab"]
     rows = [
@@ -304,8 +307,11 @@ def test_cpus_that_actors_hold_which_do_nothing(ended: bool, tmp_path: Any) -> N
     ]
     if ended:
         rows.append(span("k", 3, 4, "d", name="ray.kill", actor_id=ACTOR["a"]))
-    text = in_words(table(*rows, recorded=True), tmp_path)
-    assert ("actors of `Trainer` hold what it asks for" in text) != ended
+    spans = with_event_columns(table(*rows, recorded=True))
+    over = pl.when(pl.col("span_id") == "i").then(let_go).cast(spans.schema["start"])
+    text = in_words(spans.with_columns(state_actor_let_go=over), tmp_path)
+    # What was over only when the program was stopped held them until then.
+    assert ("actors of `Trainer` hold what it asks for" in text) == hold
 
 
 def test_rays_own_actors_do_not_come_before_those_of_the_program() -> None:

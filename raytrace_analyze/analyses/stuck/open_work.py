@@ -20,6 +20,7 @@ from raytrace_analyze.attributes import (
     UNIT,
     json_of,
 )
+from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.span_names import KILL
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 from raytrace_analyze.values import frozen
@@ -122,12 +123,23 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
         for name, amount in resources(row, CLUSTER_RESOURCES).items():
             cluster[name] = max(cluster.get(name, 0), amount)
     found.edges.extend(_of_pending(found, pending, running, on_slot, cluster))
-    found.edges.extend(_of_resources(found, pending, running, submits))
-    killed = set(spans.filter(pl.col("name") == KILL).get_column("actor_id"))
-    _take_cpus(found, pending, [row for row in submits if actor_of(row) not in killed], cluster)
+    over = _over(spans, max((row["start_ns"] for row in waits), default=None))
+    left = [row for row in submits if actor_of(row) not in over]
+    found.edges.extend(_of_resources(found, pending, running, left))
+    _take_cpus(found, pending, left, cluster)
     found.edges.extend(_of_locks(found, running, work))
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found
+
+
+def _over(spans: pl.DataFrame, until: int | None) -> set[str | None]:
+    """Give the actors that were killed, or that Ray says were over before a time (ns; None: whenever that was).
+
+    What a program that is stopped ends with it had what it asked for until then.
+    """
+    ended = pl.max_horizontal(STATE_COLUMNS[state] for state in ("ACTOR_DEAD", "ACTOR_LET_GO")).to_physical()
+    is_over = ended.is_not_null() if until is None else (ended <= until).fill_null(value=False)
+    return set(spans.filter((pl.col("name") == KILL) | is_over).get_column("actor_id"))
 
 
 def _tried_in_vain(runs: pl.DataFrame, attempts: pl.DataFrame, submits: Iterable[Row]) -> Iterator[tuple[str, Tried]]:
