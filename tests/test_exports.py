@@ -153,6 +153,14 @@ def test_dot_has_every_node_and_edge(failures, tmp_path):
     assert {(a.strip('"'), b.strip('"')) for a, b in read.edges()} == set(graph.edges())
 
 
+def test_jaeger_spans_have_all_members_that_its_readers_know(failures, tmp_path):
+    rt.export(failures.spans, "jaeger", tmp_path / "file")
+    (trace,) = json.loads((tmp_path / "file").read_text())["data"]
+    members = {"traceID", "spanID", "flags", "operationName", "references", "startTime", "duration", "tags", "logs"}
+    assert {frozenset(span) for span in trace["spans"]} == {frozenset(members | {"processID", "warnings"})}
+    assert {span["processID"] for span in trace["spans"]} <= trace["processes"].keys()
+
+
 HOSTILE = '\x1b[31m"]; evil \\ </data>\n\u202e\x00;'
 
 

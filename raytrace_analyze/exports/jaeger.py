@@ -16,6 +16,9 @@ EXACT_START, EXACT_END = "raytrace_analyze.start_ns", "raytrace_analyze.end_ns"
 
 _encode = msgspec.json.Encoder().encode
 
+_SAMPLED = 1
+"""Jaeger leaves it out where it is 0; readers of others that know its files of before cannot do without."""
+
 
 def write(selection: Selection, stream: BinaryIO) -> None:
     """Write one document with a trace after the other."""
@@ -47,6 +50,7 @@ def _span(row: dict[str, Any], process: str, is_on_path: bool) -> dict[str, Any]
     return {
         "traceID": trace_id,
         "spanID": row["span_id"],
+        "flags": _SAMPLED,
         "operationName": row["name"],
         "references": references,
         "startTime": start // 1000,
