@@ -8,6 +8,8 @@ import pytest
 from raytrace_analyze import critical_path
 from tests.tables import chain, run, span, submit, table, wait
 
+MS = 1_000_000
+
 
 @pytest.mark.parametrize(
     ("about", "is_cut"),
@@ -54,3 +56,23 @@ def test_what_a_cancelled_task_submitted_ended_because_of_the_same_call() -> Non
     path = chain(critical_path(spans).segments)
     assert ("inner", 50, 60, "self") in path
     assert ("driver", 4, 50, "self") in path
+
+
+@pytest.mark.parametrize("went_on", [True, False])
+def test_a_driver_that_went_on_after_an_interrupt_was_not_stopped(went_on: bool) -> None:
+    # driver [s][get ....x][s][get ==]--    Ctrl-C, which the program caught: it asked for something else, and got that
+    rows = [
+        span("driver", 0, 1000 * MS, name="ray.driver", category="driver"),
+        submit("s", 0, MS, "driver", submitted_task_id="T"),
+        run("r", 10 * MS, 400 * MS, "s", "T"),
+        wait("g", 20 * MS, 300 * MS, "driver", [], status="ERROR", status_message="KeyboardInterrupt: "),
+    ]
+    if went_on:
+        rows += [
+            submit("s2", 310 * MS, 311 * MS, "driver", submitted_task_id="T2"),
+            run("r2", 320 * MS, 500 * MS, "s2", "T2"),
+            wait("g2", 312 * MS, 505 * MS, "driver", ["T2"]),
+        ]
+    ended = critical_path(table(*rows, recorded=True)).ended
+    assert ended.was_interrupted != went_on
+    assert (ended.outcome == "completed") == went_on

@@ -144,18 +144,25 @@ def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bo
 
 
 def _stopped(spans: pl.DataFrame, drivers: pl.DataFrame) -> str | None:
-    """Give what a driver ended with that a signal stopped in a wait: its span says nothing of that, the wait does."""
+    """Give what a driver ended with that a signal stopped in a wait: its span says nothing of that, the wait does.
+
+    One that asked for something after that, and got it, went on: it was not stopped.
+    """
     last = drivers.get_column("end").max()
     if last is None:
         return None
-    own = spans.filter(
-        pl.col("task_id").is_null(),
+    waits = spans.filter(pl.col("task_id").is_null(), pl.col("category").cast(pl.String) == "wait")
+    stopped = waits.filter(
         pl.col("status") == "ERROR",
         error_name().is_in(STOPPED),
         (pl.lit(last) - pl.col("end")).dt.total_nanoseconds() < _AT_ONCE_NS,
-    )
-    waits = own.filter(pl.col("category").cast(pl.String) == "wait").sort("end")
-    return None if waits.is_empty() else first_line(waits.get_column("status_message")[-1])
+    ).sort("end")
+    if stopped.is_empty():
+        return None
+    went_on = (pl.col("start") >= pl.lit(stopped.get_column("end")[-1])) & (pl.col("ready_task_ids").list.len() > 0)
+    if waits.filter(went_on, pl.col("status") != "ERROR").height:
+        return None
+    return first_line(stopped.get_column("status_message")[-1])
 
 
 def _counted(failed: pl.DataFrame) -> Ended:
