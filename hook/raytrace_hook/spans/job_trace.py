@@ -1,9 +1,9 @@
 """The context that need not be sent with a call: who runs it knows it without.
 
 Ray's tracing sends each task, and each call of an actor, the context of its submission as one more argument, which is
-the larger part of what tracing costs a small one: it is flattened, serialized, sent and read like any other. Within one
-job all of it follows from what Ray sends anyway: the trace of a job has an id made of the session's name and the job's
-id, and the span of a submission gets the first eight bytes of its task's id for its own, once that is known.
+flattened, serialized, sent and read like any other. Within one job all of it follows from what Ray sends anyway: the
+trace of a job has an id made of the session's name and the job's id, and the span of a submission gets the first eight
+bytes of its task's id for its own, once that is known.
 
 Whatever is not as usual is sent as ever: another trace than the job's, one that is not recorded, a trace state,
 baggage, more that is told with the context, a task without results (whose id its submission never learns), the creation
