@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from raytrace_hook import log
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import gcs_events
+from raytrace_hook.record import submits
 from raytrace_hook.record.task_events import TaskEvents
 
 from .reader import Recording
@@ -57,6 +59,19 @@ def test_a_saving_never_loses_what_an_earlier_one_had(tmp_path: Path, head: Head
     header, attempts = saved(tmp_path)
     assert sorted(attempts) == ["aa", "bb", "cc"]
     assert header["forgotten"] == 3
+
+
+def test_very_many_tasks_are_saved_late(tmp_path: Path, head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    head.attempts, head.limit = [attempt("aa")], 1_000_000
+    before = submits.count()
+    for tasks, is_saved in ((0, True), (100_000, False)):
+        monkeypatch.setattr(submits, "count", lambda: before)
+        events = TaskEvents(SpanFile(str(tmp_path / str(tasks))), interval_s=0.001, wait_s=0)
+        events.start()
+        monkeypatch.setattr(submits, "count", lambda so_far=before + tasks: so_far)
+        time.sleep(0.01)
+        events.save_when_due()
+        assert bool(list((tmp_path / str(tasks)).glob("*.events"))) is is_saved
 
 
 def test_what_comes_back_in_part_is_completed(tmp_path: Path, head: Head) -> None:

@@ -26,6 +26,7 @@ _CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, d
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
 _PRODUCER = SpanKind.PRODUCER
 _latest: deque[str] = deque(maxlen=1000)
+_count = 0
 _resources: dict[tuple[Any, ...], dict[str, str]] = {}
 
 
@@ -38,6 +39,11 @@ def install() -> bool:
 def latest() -> set[str]:
     """Return the ids of the tasks that this process submitted last, up to a thousand."""
     return set(_latest)
+
+
+def count() -> int:
+    """Return about how many tasks this process has submitted: threads that do so at once may count as one."""
+    return _count
 
 
 def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
@@ -77,6 +83,7 @@ def _prepare(
 
 
 def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], returned: Any) -> None:
+    global _count  # noqa: PLW0603 - one count a process
     span = trace.get_current_span()
     if not span.is_recording() or getattr(span, "kind", None) is not _PRODUCER:
         return
@@ -97,6 +104,7 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     if task_id is not None:
         attributes[names.SUBMITTED_TASK_ID] = task_id
         _latest.append(task_id)
+        _count += 1
     if options.get("name") and kind == "task":
         attributes[names.TASK_NAME] = options["name"]
     if kind != "method":

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _TERMINAL = ("FINISHED", "FAILED")
 _POLL_S = 0.1
+_MOST_TIME = 1 / 50
+"""Of the driver's: what savings may take before its end."""
+_EVENT_S = 100e-6
+"""What saving one attempt takes at least, a guess for the time before the first one has been measured."""
 _MANY_EVENTS = 3000
 """From here on reading takes long enough to be done only once at the end, when all is there."""
 
@@ -38,6 +42,8 @@ class TaskEvents:
         self._wait_s = wait_s
         self._header: dict[str, Any] = {}
         self._due = math.inf
+        self._began = 0.0
+        self._submitted = 0
         self._started = False
 
     def start(self) -> None:
@@ -50,13 +56,14 @@ class TaskEvents:
             "job_id": ids.get("ray.job_id", ""),
             "ray_version": internals.ray_version(),
         }
-        self._due = time.monotonic() + self._interval_s if self._interval_s > 0 else math.inf
+        self._began, self._submitted = time.monotonic(), submits.count()
+        self._due = self._began + self._interval_s if self._interval_s > 0 else math.inf
         self._started = True
 
     def save_when_due(self) -> None:
         """Save what there is by now, if the last time is long enough ago."""
         started = time.monotonic()
-        if started < self._due:
+        if started < self._due or started - self._began < self._least_s() / _MOST_TIME:
             return
         self._due = math.inf
         try:
@@ -64,9 +71,13 @@ class TaskEvents:
         except Exception as error:
             # What answers may not be there yet, or not any more: the next time it is asked again.
             warn_once(_refusal(), error)
-        # Of a driver with very many tasks this takes its time: never more than a fiftieth of it.
         ended = time.monotonic()
-        self._due = ended + max(self._interval_s, 50 * (ended - started))
+        self._due = ended + max(self._interval_s, (ended - started) / _MOST_TIME)
+
+    def _least_s(self) -> float:
+        """Return what a saving takes at least, of as many tasks as this driver has submitted."""
+        attempts = submits.count() - self._submitted
+        return _EVENT_S * (min(attempts, gcs_events.most_attempts()) if attempts >= _MANY_EVENTS else 0)
 
     def finish(self) -> None:
         """Save the last state, once the workers have reported it or `wait_s` are over; nothing the second time."""
