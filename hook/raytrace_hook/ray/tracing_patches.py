@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any, Callable
@@ -14,6 +15,8 @@ from raytrace_hook.ray.internals import load
 from raytrace_hook.ray.patching import Overlay, Wrapper, patched, replace_attribute
 
 Submission = Callable[..., Any]
+CONTEXT = sys.intern("_ray_trace_ctx")
+"""The argument that Ray's tracing adds to calls, as the code that does so has it: one object."""
 TRACED_FUNCTION, TRACED_METHOD = "_function_with_tracing", "_resume_span"
 """What Ray's tracing names the functions that it puts around a task's, and around a method."""
 _TRACING = "ray.util.tracing.tracing_helper"
@@ -136,10 +139,7 @@ def is_traced(function: Any, name: str) -> bool:
     """Tell whether this is what Ray's tracing puts, under that name, around a function or method."""
     code = getattr(function, "__code__", None)
     return (
-        code is not None
-        and code.co_name == name
-        and "_ray_trace_ctx" in code.co_varnames
-        and hasattr(function, "__wrapped__")
+        code is not None and code.co_name == name and CONTEXT in code.co_varnames and hasattr(function, "__wrapped__")
     )
 
 

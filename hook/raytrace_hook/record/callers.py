@@ -36,15 +36,15 @@ def send_job(kind: str, target: Any, kwargs: dict[str, Any]) -> None:
     try:
         job = job_in_context()
         if kind == "task" and on_behalf.is_operator(target):
-            kwargs["_ray_trace_ctx"][on_behalf.CARRIED] = True
+            kwargs[tracing_patches.CONTEXT][on_behalf.CARRIED] = True
         if kind == "method":
             is_ours, is_library = _about(actors.actor_of(target))
             if job is None and not is_ours:
                 job = internals.core_worker().get_current_job_id().hex()
             if is_library and is_for_the_program():
-                kwargs["_ray_trace_ctx"][on_behalf.CARRIED] = True
+                kwargs[tracing_patches.CONTEXT][on_behalf.CARRIED] = True
         if job is not None:
-            kwargs["_ray_trace_ctx"][_CARRIED] = job
+            kwargs[tracing_patches.CONTEXT][_CARRIED] = job
     except Exception as error:
         warn_once("the job could not be sent along with a call", error)
 

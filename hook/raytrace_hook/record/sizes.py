@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterable
 from typing import Any, Callable
@@ -10,10 +9,7 @@ from typing import Any, Callable
 from raytrace_hook import names
 from raytrace_hook.ray import patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-
-CONTEXT = sys.intern("_ray_trace_ctx")
-"""The argument that Ray's tracing adds to calls, as the code that does so has it: one object."""
-
+from raytrace_hook.ray.tracing_patches import CONTEXT
 
 _MUCH_CODE = 100_000
 

@@ -15,6 +15,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors, internals, objects, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.ray.tracing_patches import CONTEXT
 from raytrace_hook.record import callers, sizes, turns
 from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.call_sites import caller
@@ -22,7 +23,7 @@ from raytrace_hook.record.libraries import datasets
 from raytrace_hook.record.waiting import placement
 from raytrace_hook.spans import job_trace
 
-_CONTEXT = inspect.Parameter("_ray_trace_ctx", inspect.Parameter.KEYWORD_ONLY, default=None)
+_PARAMETER = inspect.Parameter(CONTEXT, inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
 _PRODUCER = SpanKind.PRODUCER
 _latest: deque[str] = deque(maxlen=1000)
@@ -48,7 +49,7 @@ def count() -> int:
 
 def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     def _remote(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
-        if kind == "method" and kwargs and "_ray_trace_ctx" in kwargs:
+        if kind == "method" and kwargs and CONTEXT in kwargs:
             _fit_signature(self, kwargs)
         _prepare(kind, self, args, kwargs, options, given_by_position=bool(more))
         try:
@@ -70,11 +71,11 @@ def _prepare(
     kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str, Any], *, given_by_position: bool
 ) -> None:
     try:
-        carrier = kwargs.get(_CONTEXT.name) if kwargs else None
+        carrier = kwargs.get(CONTEXT) if kwargs else None
         if carrier is not None:
             callers.send_job(kind, owner, kwargs)
             turns.send_along(kind, owner, carrier, options)
-            sizes.begin_arguments(args, (kwargs[name] for name in kwargs if name != _CONTEXT.name))
+            sizes.begin_arguments(args, (kwargs[name] for name in kwargs if name != CONTEXT))
             is_ours = kind == "task" or (kind == "method" and callers.is_actor_of_this_job(owner))
             if is_ours and not given_by_position:
                 job_trace.leave_out(owner, kwargs, options)
@@ -148,12 +149,12 @@ def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
         handle, name = actors.actor_of(method), method._method_name
         signatures: dict[str, Sequence[inspect.Parameter]] = handle._ray_method_signatures
         signature = signatures.get(name)
-        if signature is None or any(parameter.name == _CONTEXT.name for parameter in signature):
+        if signature is None or any(parameter.name == CONTEXT for parameter in signature):
             return
         if actors.is_generator_method(handle, name) and actors.is_of_this_job(handle):
-            fitting = sorted([*signature, _CONTEXT], key=lambda parameter: parameter.kind)
+            fitting = sorted([*signature, _PARAMETER], key=lambda parameter: parameter.kind)
             handle._ray_method_signatures = {**signatures, name: fitting}
         else:
-            kwargs.pop(_CONTEXT.name)
+            kwargs.pop(CONTEXT)
     except Exception as error:
         warn_once("the signature of an actor's method could not be looked at", error)

@@ -23,11 +23,12 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
+from raytrace_hook import names
 from raytrace_hook.ray import internals
+from raytrace_hook.ray.tracing_patches import CONTEXT
 from raytrace_hook.spans.ids import OwnIds
 from raytrace_hook.spans.lean import LeanSpan, holding
 
-_CONTEXT = "_ray_trace_ctx"
 _HEX_DIGITS = 16
 """Of a task's id: what becomes the id of its submission's span, eight bytes."""
 _SAMPLED = int(TraceFlags.SAMPLED)
@@ -51,7 +52,7 @@ def trace_id() -> int | None:
     if _present[0] is core and core is not None:
         return _present[1]
     ids = internals.process_ids() if core is not None else {}
-    session, job = internals.session_name(), ids.get("ray.job_id")
+    session, job = ids.get(names.SESSION), ids.get("ray.job_id")
     if not session or not job:  # a worker that was started ahead has no job yet
         return None
     found = int.from_bytes(hashlib.blake2b(f"{session} {job}".encode(), digest_size=16).digest(), "big")
@@ -92,13 +93,13 @@ def leave_out(submitted: Any, kwargs: dict[str, Any], options: Mapping[str, Any]
     They are about to be submitted, by the present span, which then is to get its id by `name_after`.
     """
     span: Any = trace.get_current_span()
-    if not _leaves_out or span.__class__ is not LeanSpan or len(kwargs[_CONTEXT]) != 1:
+    if not _leaves_out or span.__class__ is not LeanSpan or len(kwargs[CONTEXT]) != 1:
         return
     own = span.__dict__
     context: SpanContext = own["_context"]
     is_plain = context.trace_id == trace_id() and context.trace_flags | _RANDOM == _SAMPLED | _RANDOM
     if is_plain and _has_results(submitted, options):
-        del kwargs[_CONTEXT]
+        del kwargs[CONTEXT]
         own["_is_named_late"], own["_was_asked"] = True, False
 
 

@@ -9,11 +9,11 @@ from opentelemetry.trace import SpanKind
 
 from raytrace_hook.ray import actors, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.ray.tracing_patches import CONTEXT
 from raytrace_hook.spans import facts
 from raytrace_hook.spans.current import Current
 from raytrace_hook.spans.lean import Makers
 
-_CONTEXT = "_ray_trace_ctx"
 Submission = Callable[..., Any]
 
 
@@ -31,13 +31,13 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
         @functools.wraps(submit)
         def _invocation_remote_span(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
             if not tracing._global_is_tracing_enabled or self._is_cross_language:
-                assert kwargs is None or _CONTEXT not in kwargs
+                assert kwargs is None or CONTEXT not in kwargs
                 return submit(self, args, kwargs, *more, **options)
-            assert _CONTEXT not in kwargs
+            assert CONTEXT not in kwargs
             name = self._function_name
             try:
                 with Current(start(function_name(name), producer, facts.of_function(name))):
-                    kwargs[_CONTEXT] = inject.inject_current_context()
+                    kwargs[CONTEXT] = inject.inject_current_context()
                     return submit(self, args, kwargs, *more, **options)
             except BaseException as error:
                 leave_out_this_frame(error)
@@ -52,13 +52,13 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
         ) -> Any:
             kwargs = {} if kwargs is None else kwargs
             if not tracing._global_is_tracing_enabled:
-                assert _CONTEXT not in kwargs
+                assert CONTEXT not in kwargs
                 return submit(self, args, kwargs, *more, **options)
-            assert _CONTEXT not in options
+            assert CONTEXT not in options
             owner, name = self.__ray_metadata__.class_name, "__init__"
             try:
                 with Current(start(method_name(owner, name), producer, facts.of_method(owner, name))) as span:
-                    kwargs[_CONTEXT] = inject.inject_current_context()
+                    kwargs[CONTEXT] = inject.inject_current_context()
                     handle = submit(self, args, kwargs, *more, **options)
                     _note_actor(span, handle)
                     return handle
@@ -74,13 +74,13 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
             handle = actors.actor_of(self)
             # Older versions of Ray lose an actor whose handle nobody keeps, and say so.
             if handle is None or not tracing._global_is_tracing_enabled or handle._ray_is_cross_language:
-                assert kwargs is None or _CONTEXT not in kwargs
+                assert kwargs is None or CONTEXT not in kwargs
                 return submit(self, args, kwargs, *more, **options)
             owner, name = handle._ray_actor_creation_function_descriptor.class_name, self._method_name
-            assert _CONTEXT not in options
+            assert CONTEXT not in options
             try:
                 with Current(start(method_name(owner, name), producer, facts.of_method(owner, name))) as span:
-                    kwargs[_CONTEXT] = inject.inject_current_context()
+                    kwargs[CONTEXT] = inject.inject_current_context()
                     _note_actor(span, handle)
                     return submit(self, args, kwargs, *more, **options)
             except BaseException as error:
