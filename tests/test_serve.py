@@ -16,9 +16,11 @@ import polars as pl
 import pytest
 
 import raytrace_analyze as rt
+from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.vocabulary import Queues
 
 from .span_files import RESOURCE, pretty
-from .tables import Row, run, span, submit, table
+from .tables import Row, run, span, submit, table, wait
 
 PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
 BATCHED = ("fill", "turn")
@@ -240,6 +242,58 @@ def test_a_request_that_a_replica_took_where_nothing_is_traced_has_not_failed() 
     spans = table(*by_handle(0, 0), *by_handle(1, 10_000, taken=False), *by_handle(2, 20_000, sent=False, taken=False))
     (front,) = rt.serve(spans).filter(pl.col("deployment") == "Front").to_dicts()
     assert (front["requests"], front["errors"]) == (2, 1)
+
+
+def one_at_a_time(*, ms: int = 1_000_000, at_once: int = 1) -> list[Row]:
+    """Four requests by handles of a driver at once, 100 ms each; the replica takes `at_once` of them at a time.
+
+    request 0  [===]
+    request 1  ....[===]        asked for in vain twice, and sent when the one before was over
+    request 2  ........[===]
+    request 3  ............[===]
+    driver     [get           ]
+    """
+    of = {"trace_id": "t", "status": "OK"}
+    call = "ServeReplica:app:Front.handle_request_with_rejection"
+    rows = [span("d", 0, 500 * ms, None, name="ray.driver", category="driver", **of)]
+    for number in range(4):
+        sent = (number // at_once) * 102 * ms + 2 * ms
+        about = told("Front", request_id=f"r{number}", replica_id="replica")
+        front = {**of, "function": "Front.__call__", "attributes": about}
+        own = {**of, "function": call, "name": f"{call} ray.remote"}
+        probe = {**of, "function": "ServeReplica:app:Front.get_num_ongoing_requests"}
+        rows += [
+            span(f"R{number}", ms, sent + 2 * ms, "d", **front, name="route_to_replica Front __call__"),
+            *(submit(f"p{k}{number}", k * 30 * ms, k * 30 * ms + 1, f"R{number}", **probe)
+              for k in (1, 2) if k * 30 * ms < sent),
+            submit(f"s{number}", sent, sent + ms // 2, f"R{number}", submitted_task_id=f"task{number}", **own),
+            run(f"C{number}", sent + ms, sent + 101 * ms, f"s{number}", f"task{number}", **{**own, "pid": 2}),
+            span(f"H{number}", sent + ms, sent + 101 * ms, f"C{number}", **{**front, "pid": 2},
+                 name="replica_handle_request Front __call__"),
+        ]  # fmt: skip
+    last = max(row["end"] for row in rows[1:] if row["span_id"].startswith("C"))
+    return [*rows, wait("g", 2 * ms, last + ms, "d", [f"task{number}" for number in range(4)], **of)]
+
+
+@pytest.mark.parametrize(("at_once", "rounds"), [(1, 4), (2, 2)])
+def test_a_request_waits_for_the_one_whose_end_made_room_at_the_replica(at_once: int, rounds: int) -> None:
+    ms = 1_000_000
+    spans = table(*one_at_a_time(at_once=at_once), recorded=True)
+    path = rt.critical_path(spans)
+    handled = path.segments.filter(name="replica_handle_request Front __call__")
+    assert handled.get_column("duration_ns").sum() == rounds * 100 * ms
+    assert path.segments.filter(cause="replica").get_column("duration_ns").sum() < 5 * ms * rounds
+    assert not path.segments.get_column("inferred").any()
+    after = rt.what_if(spans, speedup={"Front.__call__": 2})
+    assert after.saved_ns == rounds * 50 * ms
+    shown = rt.critical_path(spans, options=PathOptions(queues=Queues.SHOW)).segments
+    assert shown.filter(cause="replica").get_column("duration_ns").sum() > (rounds - 1) * 100 * ms
+
+
+def test_a_request_that_finds_room_at_once_waits_for_no_other_one() -> None:
+    spans = table(*one_at_a_time(at_once=4), recorded=True)
+    path = rt.critical_path(spans).segments.filter(name="replica_handle_request Front __call__")
+    assert path.get_column("duration_ns").to_list() == [100_000_000]
 
 
 def test_how_long_replicas_took_to_start() -> None:

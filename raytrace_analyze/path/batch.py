@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.path.chains import Chains, Paths
-from raytrace_analyze.path.step import Hops, Stepper, Visited
+from raytrace_analyze.path.hops import Hops, Visited
+from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import numbers_within
 

@@ -10,7 +10,8 @@ from array import array
 
 import numpy as np
 
-from raytrace_analyze.path.step import FETCH, Stepper, Visited
+from raytrace_analyze.path.hops import FETCH, Visited
+from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.path.via import code
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.values import frozen

@@ -11,8 +11,8 @@ from raytrace_analyze.attributes import AWAITED, told
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, tell_apart
 from raytrace_analyze.path.chains import Paths
+from raytrace_analyze.path.hops import CATEGORIES, FETCH, QUEUE, SELF, SUBMIT, WAIT
 from raytrace_analyze.path.result import SEGMENTS
-from raytrace_analyze.path.step import CATEGORIES, FETCH, QUEUE, SELF, SUBMIT, WAIT
 from raytrace_analyze.path.via import VIAS, Codes, code
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals

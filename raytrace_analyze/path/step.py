@@ -4,17 +4,16 @@ A state is a span and a time. What follows it does not depend on how it was reac
 asked about together.
 """
 
-from dataclasses import dataclass, fields
-
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED_TASK_IDS
+from raytrace_analyze.path.hops import FETCH, SELF, SUBMIT, WAIT, Hops
 from raytrace_analyze.path.late_submissions import find_late_submissions
 from raytrace_analyze.path.open_spans import find_open_spans
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.overlap import find_overlaps
 from raytrace_analyze.path.predecessors import Asked, Origins
-from raytrace_analyze.path.via import Codes, code
+from raytrace_analyze.path.via import code
 from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof_latest import Latest
@@ -22,71 +21,9 @@ from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.joins import asked_for, joins
 from raytrace_analyze.trace.relations import Runs
-from raytrace_analyze.vocabulary import Category, Via
+from raytrace_analyze.vocabulary import Queues, Via
+from raytrace_analyze.waits.replicas import Room
 from raytrace_analyze.waits.waiting import Waiting, find_waiting
-
-CATEGORIES = tuple(Category)
-"""A category's number in arrays is its position here."""
-SELF, SUBMIT, QUEUE, WAIT, FETCH = range(5)
-
-
-# Made anew for every step, and a value takes longer to make.
-@dataclass(eq=False, repr=False)
-class Visited:
-    """What states book: parallel arrays, one element a state. Times are ns since the epoch."""
-
-    row: RowIds
-    time: Nanos
-    down: Nanos
-    """The segment of the state's own span begins here and ends at `time`; there is none if it would be negative."""
-    category: Codes
-    blocker: RowIds
-    """The run outside the scope that the span waited for, -1 otherwise."""
-    queue_from: Nanos
-    """Where a run's queue segment begins; it ends where the run's own begins. Equals its end for other spans."""
-    queue_blocker: RowIds
-    via: Codes
-    """How the walk comes to the next state."""
-
-    def __getitem__(self, chosen: RowIds | Flags | slice) -> "Visited":
-        return Visited(*(getattr(self, column.name)[chosen] for column in fields(Visited)))
-
-    @staticmethod
-    def scatter(parts: "list[Visited]", places: list[RowIds]) -> "Visited":
-        """Put several together, each element in its place."""
-        size = sum(place.size for place in places)
-
-        def times() -> Nanos:
-            return np.empty(size, dtype=np.int64)
-
-        def codes() -> Codes:
-            return np.empty(size, dtype=np.int8)
-
-        whole = Visited(times(), times(), times(), codes(), times(), times(), times(), codes())
-        for part, place in zip(parts, places, strict=True):
-            for column in fields(Visited):
-                getattr(whole, column.name)[place] = getattr(part, column.name)
-        return whole
-
-
-@dataclass(eq=False, repr=False)
-class Hops(Visited):
-    """What states book and lead to."""
-
-    next_row: RowIds
-    """The span of the next state; -1 where the walk ends."""
-    next_time: Nanos
-
-    @staticmethod
-    def begin(row: RowIds, time: Nanos) -> "Hops":
-        """Give the states with nothing found yet: no segments, no next states."""
-        times, rows = np.empty((3, row.size), dtype=np.int64), np.empty((3, row.size), dtype=np.int64)
-        times[:], rows[:] = time, -1
-        codes = np.zeros((2, row.size), dtype=np.int8)
-        codes[1] = -1
-        down, queue_from, next_time = times
-        blocker, queue_blocker, next_row = rows
-        return Hops(row, time, down, codes[0], blocker, queue_from, queue_blocker, codes[1], next_row, next_time)
 
 
 class Stepper:
@@ -116,6 +53,7 @@ class Stepper:
         self._wakers = waiting.wakers
         self._takers = waiting.takers
         self._ended_by = waiting.ended_by
+        self._room = waiting.room if options.queues is Queues.FOLLOW else None
         roots = np.zeros(scoped.start.size - scoped.span_count, dtype=np.bool_)
         self._is_wait = np.concatenate([runs.is_wait, roots])
         self._is_run = np.concatenate([self.structure.is_run, roots])
@@ -139,6 +77,8 @@ class Stepper:
             self._to_takers(hops, waits)
         if self._ended_by is not None:
             self._to_calls(hops, positions(hops.next_row < 0), self._ended_by)
+        if self._room is not None:
+            self._to_room(hops, positions(hops.next_row < 0), self._room)
         rest = positions(hops.next_row < 0)
         self._into_children(hops, rest, start[rest])
         rest = positions(hops.next_row < 0)
@@ -215,6 +155,19 @@ class Stepper:
         hops.next_row[asked] = self.scoped.parent[call]
         hops.blocker[asked] = -1
         hops.via[asked] = code(Via.CANCEL)
+
+    def _to_room(self, hops: Hops, asked: RowIds, room: Room) -> None:
+        """Go from where a request of Ray Serve was sent to the end of the one that made room at its replica."""
+        asked = asked[hops.row[asked] < room.handler.size]
+        row = hops.row[asked]
+        handler, made, time = room.handler[row], room.made[row], hops.time[asked]
+        inside = (handler >= 0) & (made <= time) & (time <= room.sent[row]) & (made > self.scoped.start[row])
+        inside &= (self.scoped.scope_of[handler] == self.scoped.scope_of[row]) & (made <= self.scoped.end[handler])
+        asked, handler, made = asked[inside], handler[inside], made[inside]
+        hops.down[asked] = hops.queue_from[asked] = hops.next_time[asked] = made
+        hops.next_row[asked] = handler
+        hops.blocker[asked] = -1
+        hops.via[asked] = code(Via.ACTOR)
 
     def _still_running(self, wait: RowIds, time: Nanos, start: Nanos, ended: RowIds) -> RowIds:
         """Give for each wait the best ready run that was running when it came back, -1 where none was.

@@ -27,6 +27,7 @@ def program_edges(events: Events, options: PathOptions) -> Edges:
         _waits(events),
         _signals(events),
         _calls(events),
+        _rooms(events),
         _horizon(events),
         *_starts(events, options),
     ]
@@ -129,6 +130,18 @@ def _calls(events: Events) -> Edges:
     """From the calls that ended runs to the ends of these."""
     rows = events.rows[:-1][events.ended_by[events.rows[:-1]] >= 0]
     return events.start_of[events.ended_by[rows]], events.end_of[rows]
+
+
+def _rooms(events: Events) -> Edges:
+    """From where a request of Ray Serve was over to where the one is sent for which that made room."""
+    room = events.waiting.room
+    if room is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    send, handler = room.of_sends()
+    kept = _inside(events, send) & _inside(events, handler)
+    first, second = events.end_of[handler[kept]], events.start_of[send[kept]]
+    in_time = events.time[first] <= events.time[second]
+    return first[in_time], second[in_time]
 
 
 def _horizon(events: Events) -> Edges:

@@ -68,8 +68,9 @@ class Events:
     owner: RowIds
     """The innermost span of the stretch before the event."""
     is_barrier: Flags
-    """Events that wait for other flows: the start of a flow, joins, ends of waits and of runs that a call ended. A
-    stretch before one is time spent waiting; any other takes as long as it takes."""
+    """Events that wait for other flows: the start of a flow, joins, ends of waits and of runs that a call ended, where
+    a request of Ray Serve is sent once there is room. A stretch before one is time spent waiting; any other takes as
+    long as it takes."""
     start_of: RowIds
     """By row: the event where it starts in its own flow, -1 outside the scope."""
     end_of: RowIds
@@ -117,6 +118,9 @@ def lay_events(
     attached_spans = nested[~scoped.detached[nested]]
     scoped, beside = take_apart(scoped, runs, waiting, attached_spans)
     loose = np.union1d(_notes(scoped, runs, waiting, attached_spans), beside.row)
+    if waiting.room is not None:
+        # What a router tries while there is no room it would not have tried, had there been some sooner.
+        loose = np.union1d(loose, np.intersect1d(waiting.room.meanwhile, attached_spans))
     anchor = np.full(is_run.size, -1)
     anchor[beside.row] = beside.wait
     if loose.size:
@@ -176,7 +180,7 @@ def lay_events(
         row=row,
         kind=kind,
         owner=_owners(kind, flow, row, above),
-        is_barrier=((kind == START) & (row == flow))
+        is_barrier=((kind == START) & ((row == flow) | _is_let_in(waiting, is_run.size)[row]))
         | (kind == JOIN)
         | (kind == INFERRED_JOIN)
         | ((kind == END) & is_wait[row] & ~is_run[row])
@@ -195,6 +199,14 @@ def lay_events(
         has_driver=drivers.size > 0,
         horizon=int(end_of[last[0] if last.size else root]),
     )
+
+
+def _is_let_in(waiting: Waiting, size: int) -> Flags:
+    """Tell by row what brought requests of Ray Serve to a replica, once others had made room there."""
+    is_let_in = np.zeros(size, dtype=np.bool_)
+    if waiting.room is not None:
+        is_let_in[waiting.room.of_sends()[0]] = True
+    return is_let_in
 
 
 _Part = tuple[npt.NDArray[np.int8], RowIds, RowIds, RowIds, RowIds]

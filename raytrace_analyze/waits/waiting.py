@@ -7,6 +7,7 @@ from raytrace_analyze.values import frozen
 from raytrace_analyze.waits.actor_ends import ActorEnds, find_actor_ends
 from raytrace_analyze.waits.ends import find_ends
 from raytrace_analyze.waits.placements import Placements, find_placements
+from raytrace_analyze.waits.replicas import Room, find_room
 from raytrace_analyze.waits.takers import Takers, find_takers
 from raytrace_analyze.waits.turns import Turns, find_turns
 from raytrace_analyze.waits.waited import find_waited
@@ -32,6 +33,9 @@ class Waiting:
     actor_ends: ActorEnds | None
     """When actors were over, and whose doing that was; None where no end is known."""
 
+    room: Room | None
+    """Who made room at replicas of Ray Serve for requests that waited for that; None where none did."""
+
 
 def find_waiting(runs: Runs) -> Waiting:
     """Find it for a whole table."""
@@ -44,4 +48,5 @@ def find_waiting(runs: Runs) -> Waiting:
         ended_by=find_ends(runs),
         placements=find_placements(runs),
         actor_ends=find_actor_ends(runs),
+        room=find_room(runs),
     )
