@@ -101,6 +101,7 @@ STEP = "raytrace.step"
 # What ended a task.
 TARGET_TASK_ID = "raytrace.target_task_id"
 PLACEMENT_GROUP_ID = "raytrace.placement_group_id"
+PLACEMENT_GROUP_RESOURCES = "raytrace.placement_group_resources"
 
 # The driver.
 ENTRYPOINT = "raytrace.entrypoint"

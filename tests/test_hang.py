@@ -403,6 +403,13 @@ def test_a_task_whose_placement_group_never_came_waits_for_that(tmp_path: Path) 
     # A slot, which somebody holds, is not what it waits for.
     assert rt.hang(spans).waits["reason"].to_list() == ["result"]
     assert "`inside` (000000), which cannot start: its placement group never came to be" in in_words(spans, tmp_path)
+    for asked, said in (
+        ("4", "never came to be, as far as is recorded (it asks for 4 CPU)"),
+        ("8", "asks for more than the cluster has (8 CPU)"),
+    ):
+        told = json.dumps({**group, "raytrace.placement_group_resources": f'{{"CPU": {asked}}}'})
+        rows[1] = {**rows[1], "attributes": told}
+        assert f"its placement group {said}" in in_words(table(*rows, recorded=True), tmp_path)
     other = submit("s3", 3, 4, "d", submitted_task_id=task(3), function="first", attributes=json.dumps(group))
     came = table(*rows, other, run("r3", 10, 20, "s3", task(3), function="first"), recorded=True)
     assert rt.hang(came).waits["reason"].to_list() == ["slot", "result"]

@@ -123,6 +123,25 @@ def test_what_waits_for_a_file_is_not_made_faster() -> None:
     assert "`watch` sleeps 600 ms" in note and "outside of Ray" in note
 
 
+def test_a_loop_that_finds_what_it_looks_for_several_times_sleeps_until_each() -> None:
+    # driver [s][get ....................................]
+    # watch     [~~~~~~~=~~~~~~~=~~~~~~~=]      a file three times, and 20 ms of work with each
+    looks = json.loads(idle((110, 310), (330, 530), (550, 700), loops=True)["attributes"])
+    rows = call(1, 5, 10, 720, "watch", attributes=json.dumps(looks))
+    driver = span("driver", 0, 1000 * MS, name="ray.driver")
+    spans = table(driver, *rows, wait("get", 10 * MS, 730 * MS, "driver", ["T1"]), recorded=True)
+    (row,) = what_if(spans).functions.filter(function="watch").to_dicts()
+    assert row["work_ns"] == row["saved_most_ns"] == (710 - 550) * MS
+
+
+def test_what_a_loop_off_the_path_looks_for_is_not_told() -> None:
+    # driver [s][s][get long ...................]     watch looks for a file all the time, and nobody waits for it
+    watch = call(1, 5, 10, 710, "watch", **idle((110, 710), loops=True))
+    driver = span("driver", 0, 1000 * MS, name="ray.driver")
+    rows = [*watch, *call(2, 8, 10, 900, "long"), wait("get", 10 * MS, 910 * MS, "driver", ["T2"])]
+    assert not what_if(table(driver, *rows, recorded=True)).notes
+
+
 def test_who_waits_for_threads_of_its_own_that_wait_for_results_looks_for_nothing_outside() -> None:
     # driver [s][s]~~~~~~~~~~~ as_completed ~~~~~~~~~~~~~[=]     and in two threads of it, a ray.get each
     driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((30, 900), loops=True))

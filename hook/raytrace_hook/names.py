@@ -120,6 +120,8 @@ STEP = "raytrace.step"
 # What ends something.
 TARGET_TASK_ID = "raytrace.target_task_id"
 PLACEMENT_GROUP_ID = "raytrace.placement_group_id"
+PLACEMENT_GROUP_RESOURCES = "raytrace.placement_group_resources"
+"""What that asks for in all, as JSON."""
 
 # The driver.
 ENTRYPOINT = "raytrace.entrypoint"

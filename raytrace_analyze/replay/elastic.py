@@ -9,6 +9,7 @@ import numpy as np
 from raytrace_analyze.replay.events import Events
 from raytrace_analyze.sampled.naps import Naps
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.values import frozen
 
 
@@ -68,7 +69,9 @@ def lay_naps(events: Events, works: Flags, released_by: RowIds, naps: Naps) -> E
         for event in range(max(first, low + 1), min(last + 1, high)):
             begin, finish = max(start, int(events.time[event - 1])), min(end, int(events.time[event]))
             if begin < finish and (works[event] or events.owner[event] == naps.row[nap]):
-                parts.append((event, finish - begin, int(events.time[event]) - finish, int(ends[nap])))
-    which, length, after, until = np.array(parts, dtype=np.int64).reshape(-1, 4).T
-    np.maximum.at(slept, which, length)
-    return Elastic(slept, which, length, after, until)
+                parts.append((event, begin, finish, int(ends[nap])))
+    which, begins, finishes, until = np.array(parts, dtype=np.int64).reshape(-1, 4).T
+    # One stretch can hold many naps, and one nap can be for several runs.
+    together = covered(which, begins, finishes)
+    slept[together.get_column("owner").to_numpy()] = together.get_column("covered_ns").to_numpy()
+    return Elastic(slept, which, finishes - begins, events.time[which] - finishes, until)

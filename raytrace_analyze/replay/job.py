@@ -14,8 +14,10 @@ from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.replay.change import check_slots
 from raytrace_analyze.replay.constraints import build_graph
+from raytrace_analyze.replay.critical import critical_stretches
 from raytrace_analyze.replay.elastic import lay_naps
 from raytrace_analyze.replay.events import Slots
+from raytrace_analyze.replay.forward import as_observed
 from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.replay.signals import Signals
 from raytrace_analyze.replay.vain import vain_calls
@@ -139,11 +141,16 @@ def read_cluster(spans: pl.DataFrame) -> Cluster | None:
 
 
 def _looks_outside(graph: Graph) -> Iterator[str]:
-    """Say which functions sleep for something outside of Ray, or put what there is no room for, where that is much."""
-    if graph.elastic is None:
+    """Say which functions sleep for something outside of Ray, or put what there is no room for, where that is much.
+
+    What is not on the path makes nobody wait.
+    """
+    if graph.elastic is None or (graph.elastic.until >= 0).all():
         return
     events = graph.events
-    outside = np.flatnonzero(graph.elastic.until < 0)
+    stretch, activities = critical_stretches(as_observed(graph))
+    on_path = np.isin(graph.elastic.event, np.append(stretch, graph.first[activities]))
+    outside = np.flatnonzero((graph.elastic.until < 0) & on_path)
     event, length = graph.elastic.event[outside], graph.elastic.length[outside]
     puts = flags(events.scoped.structure.spans.get_column("category") == SpanCategory.PUT)
     is_put = np.append(puts, False)[np.clip(events.owner[event], -1, puts.size)]

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console, RenderableType
 
+from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.hang import Blocker, Hang
 from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.function_names import is_rays_own, short_name
@@ -54,7 +55,8 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "taken_by": blocker.taken_by,
                 "attempts": blocker.tried.attempts if blocker.tried else None,
                 "failed_with": blocker.tried.failed_with if blocker.tried else None,
-                "in_group": blocker.in_group,
+                "in_group": blocker.in_group is not None,
+                "group_asks": blocker.in_group.asks if blocker.in_group else None,
             }
             for blocker in hang.blockers
         ],
@@ -135,8 +137,8 @@ def blocked_text(blocker: Blocker) -> str:
         does = f"cannot start: actors of `{short_name(blocker.taken_by)}` hold what it asks for, and do nothing"
     elif blocker.tried is not None:
         does = _tried_text(blocker.tried)
-    elif blocker.in_group:
-        does = "cannot start: its placement group never came to be, as far as is recorded"
+    elif blocker.in_group is not None:
+        does = f"cannot start: its placement group {_group_text(blocker.in_group)}"
     elif blocker.state == "pending":
         does = "never started, and nothing recorded says why"
     elif blocker.held_by:
@@ -150,6 +152,13 @@ def blocked_text(blocker: Blocker) -> str:
     else:
         does = "was still running"
     return f"{waiters} {verb} for {_name(row, 'x')}, which {does}."
+
+
+def _group_text(group: Group) -> str:
+    if group.too_large:
+        return f"asks for more than the cluster has ({group.asks})"
+    asks = f" (it asks for {group.asks})" if group.asks else ""
+    return f"never came to be, as far as is recorded{asks}"
 
 
 def _tried_text(tried: Tried) -> str:

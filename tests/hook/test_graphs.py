@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .reader import Recording, run_program
@@ -49,4 +51,5 @@ def test_the_removal_of_a_placement_group_is_recorded(recording: Recording) -> N
 def test_a_submission_says_in_which_placement_group_it_is_to_run(recording: Recording) -> None:
     (submit,) = recording.children(recording.one("case inside"))
     (removal,) = recording.children(recording.one("case remove"))
+    assert json.loads(submit.attributes["raytrace.placement_group_resources"]) == {"CPU": 3}
     assert submit.attributes["raytrace.placement_group_id"] == removal.attributes["raytrace.placement_group_id"]

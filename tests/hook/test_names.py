@@ -72,6 +72,7 @@ ALSO_WRITTEN |= {"raytrace.sent", "raytrace.batch_size", "raytrace.max_batch_siz
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
 ALSO_WRITTEN |= {
     "raytrace.placement_group_id",
+    "raytrace.placement_group_resources",
     "raytrace.has_checkpoint",
     "raytrace.trial",
     "raytrace.parameters",

@@ -111,9 +111,8 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     if kind != "method":
         attributes |= _demand(kind, options)
         group = getattr(options.get("scheduling_strategy"), "placement_group", None)
-        group_id = placement.id_of(group)
-        if group_id:
-            attributes[names.PLACEMENT_GROUP_ID] = group_id
+        if group is not None:
+            attributes |= placement.told(group)
     operator = datasets.operator_that_submits()
     if operator is not None:
         attributes[names.OPERATOR] = operator

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import networkx as nx
 import polars as pl
 
+from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.open_work import WAITER, Open, read_open
 from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.function_names import is_rays_own
@@ -60,8 +61,8 @@ class Blocker:
     """Of a task that never started: the class of actors that hold what it asks for, and do nothing."""
     tried: Tried | None = None
     """Of a task whose attempts failed, and of which another one never started."""
-    in_group: bool = False
-    """Of a task that never started: it is to run in a placement group of which no task has started."""
+    in_group: Group | None = None
+    """Of a task that never started: the placement group that it is to run in, of which no task has started."""
 
 
 @frozen
@@ -172,6 +173,6 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             demand=known.impossible.get(node),
             taken_by=known.taken.get(node),
             tried=known.tried.get(node),
-            in_group=node in known.in_group,
+            in_group=known.in_group.get(node),
             held_by=held.function if (held := known.locks.get(node)) else None,
         )

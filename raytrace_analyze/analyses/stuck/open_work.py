@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from raytrace_analyze.analyses.stuck.grouped import Group, missing_groups
 from raytrace_analyze.analyses.stuck.held_locks import Held, held_by, is_taking
 from raytrace_analyze.analyses.stuck.interrupted import reopened
 from raytrace_analyze.analyses.stuck.retried import Tried, tried_in_vain
-from raytrace_analyze.analyses.stuck.submitted import Row, actor_of, asked_cpus, cpus, group_of, is_creation, resources
+from raytrace_analyze.analyses.stuck.submitted import Row, actor_of, asked_cpus, cpus, is_creation, is_more, resources
 from raytrace_analyze.analyses.stuck.unrouted import unrouted
 from raytrace_analyze.attributes import (
     AWAITED,
@@ -56,8 +57,8 @@ class Open:
     """Of pending tasks that no node can take: what they ask for."""
     tried: dict[str, Tried] = field(default_factory=dict)
     """Of tasks whose attempts failed, and of which another one never started."""
-    in_group: set[str] = field(default_factory=set)
-    """Pending tasks in a placement group of which no task has started."""
+    in_group: dict[str, Group] = field(default_factory=dict)
+    """Pending tasks in a placement group of which no task has started, and that."""
     open_spans: int = 0
     unknown_waits: int = 0
 
@@ -105,9 +106,6 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
         return found  # all ended: what never started was not wanted
     for row in pending:
         _know(found, {**row, "actor_id": actor_of(row)}, row["submitted_task_id"], PENDING)
-    never = {row["submitted_task_id"] for row in pending}
-    came = {group_of(row) for row in submits if row["submitted_task_id"] not in never}
-    found.in_group.update(row["submitted_task_id"] for row in pending if group_of(row) not in {None, *came})
     found.edges.extend(_of_waits(found, waits, submits))
     of_drivers = {(row["session"], row["pid"]) for row in _rows(work.filter(category="driver"))}
     for route, request, run in unrouted(spans, running):
@@ -122,6 +120,7 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     for row in _rows(work.filter(category="driver").head(20)):
         for name, amount in resources(row, CLUSTER_RESOURCES).items():
             cluster[name] = max(cluster.get(name, 0), amount)
+    found.in_group.update(missing_groups(pending, submits, cluster))
     found.edges.extend(_of_pending(found, pending, running, on_slot, cluster))
     over = _over(spans, max((row["start_ns"] for row in waits), default=None))
     left = [row for row in submits if actor_of(row) not in over]
@@ -227,7 +226,7 @@ def _of_pending(
             continue
         if key in found.in_group:
             continue
-        if cluster and any(amount > cluster.get(name, 0) for name, amount in resources(row).items()):
+        if is_more(resources(row), cluster):
             found.impossible[key] = str(json_of(row["attributes"], {}).get(RESOURCES))
         elif asked_cpus(row, otherwise=UNIT) > 0:
             yield from (Edge(key, holder, "slot", since, certain=False) for holder in holders_of_slots)

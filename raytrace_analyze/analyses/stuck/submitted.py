@@ -1,5 +1,6 @@
 """What a row of a submission says: what it asks for, on which actor and in which placement group it is to run."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from raytrace_analyze import span_names
@@ -30,6 +31,11 @@ def cpus(row: Row, *, otherwise: int) -> int:
 def resources(row: Row, name: str = RESOURCES) -> dict[str, int]:
     """Read what a span asks for, in ten-thousandths."""
     return _told_resources(row, name) or {}
+
+
+def is_more(asked: Mapping[str, int], cluster: Mapping[str, int]) -> bool:
+    """Tell whether something asks for more than a cluster has; not where it is not known what that has."""
+    return bool(cluster) and any(amount > cluster.get(name, 0) for name, amount in asked.items())
 
 
 def _told_resources(row: Row, name: str) -> dict[str, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Callable
 
@@ -17,6 +18,8 @@ _MOST_KNOWN = 256
 _SEVERAL = "placement groups"
 _known: dict[bytes, tuple[str, str]] = {}
 """By object: the placement group that it stands for, in words and its id, the latest last."""
+_asked: dict[str, dict[str, Any]] = {}
+"""By id of a group: what submissions say of it."""
 
 
 def install(waits: Waits) -> None:
@@ -83,13 +86,33 @@ def _note(reference: Any, group: Any) -> None:
         warn_once("a placement group could not be noted", error)
 
 
+def told(group: Any) -> dict[str, Any]:
+    """Return what a submission says of the placement group that it is to run in: its id, and what it asks for."""
+    group_id = id_of(group)
+    if not group_id:
+        return {}
+    known = _asked.get(group_id)
+    if known is None:
+        amounts = _amounts(group)
+        asked = {names.PLACEMENT_GROUP_RESOURCES: json.dumps(amounts, separators=(",", ":"))} if amounts else {}
+        known = {names.PLACEMENT_GROUP_ID: group_id, **asked}
+        if len(_asked) < _MOST_KNOWN:
+            _asked[group_id] = known
+    return known
+
+
 def _described(group: Any) -> str:
+    told = ", ".join(f"{amount:g} {name}" for name, amount in _amounts(group).items())
+    return f"placement group ({told})" if told else "placement group"
+
+
+def _amounts(group: Any) -> dict[str, float]:
+    """Sum what the bundles of a group ask for, as far as this process knows that."""
     amounts: dict[str, float] = {}
     for bundle in getattr(group, "bundle_cache", None) or ():
         for name, amount in bundle.items():
             amounts[name] = amounts.get(name, 0) + amount
-    told = ", ".join(f"{amount:g} {name}" for name, amount in amounts.items())
-    return f"placement group ({told})" if told else "placement group"
+    return amounts
 
 
 def id_of(group: Any) -> str:
