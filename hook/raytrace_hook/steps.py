@@ -10,22 +10,32 @@ from typing import Any
 class step:
     """Mark what is done within as one step, `number`, of the flow that does it; without tracing this does nothing."""
 
-    __slots__ = ("_number", "_span", "_token")
+    __slots__ = ("_number", "_section")
 
     def __init__(self, number: int) -> None:
         """`number` is the step's, as the program counts."""
         self._number = number
-        self._span: Any = None
-        self._token: Any = None
+        self._section: Any = None
 
     def __enter__(self) -> step:
         marks = sys.modules.get("raytrace_hook.record.libraries.steps")
-        if marks is not None:
-            self._span, self._token = marks.begin(self._number)
+        try:
+            self._section = None if marks is None else marks.step_of(self._number)
+            if self._section is not None:
+                self._section.enter()
+        except BaseException as error:  # a Ctrl-C: nobody calls `__exit__` then
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._span is not None:
-            sys.modules["raytrace_hook.record.libraries.steps"].end(self._span, self._token, error)
+        section = self._section
+        if section is None:
+            return
+        try:
+            section.end(error)
+        except BaseException as interruption:
+            section.end(interruption)
+            raise

@@ -82,11 +82,12 @@ class _Call:
     def _got(self, error: BaseException | None) -> dict[str, Any]:
         if error is None:
             return {names.READY_TASK_IDS: objects.task_ids_of(self._references)}
-        token = covered.set(True)
+        was_covered = covered.get()
         try:
+            covered.set(True)
             ready = objects.ready_now(self._references)
         finally:
-            covered.reset(token)
+            covered.set(was_covered)
         return came_and_missing(ready, self._references, objects.is_timeout(error))
 
     def _waited(self, variables: Any, error: BaseException | None, timed_out: bool) -> dict[str, Any]:

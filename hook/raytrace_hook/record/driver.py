@@ -157,17 +157,17 @@ class _FallbackContext:
     """OpenTelemetry's runtime context, with the driver's span where a thread has no context of its own."""
 
     def __init__(self, inner: Any) -> None:
-        self._inner = inner
+        self.inner = inner
         self.context: Context | None = None
 
     def attach(self, context: Context) -> Any:
-        return self._inner.attach(context)
+        return self.inner.attach(context)
 
     def detach(self, token: Any) -> None:
-        self._inner.detach(token)
+        self.inner.detach(token)
 
     def get_current(self) -> Context:
-        current: Context = self._inner.get_current()
+        current: Context = self.inner.get_current()
         return current or self.context or current
 
 

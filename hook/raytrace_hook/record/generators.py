@@ -12,7 +12,6 @@ import inspect
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any, Callable
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -25,6 +24,7 @@ from raytrace_hook.record.turns import CARRIED_BACK_PRESSURE
 from raytrace_hook.record.waiting.suspensions import Steps, waits_for_itself
 from raytrace_hook.record.waiting.waits import Waits
 from raytrace_hook.spans import ids
+from raytrace_hook.spans.present import Present
 
 
 def traced_function(function: Callable[..., Any], waits: Waits | None) -> Callable[..., Any]:
@@ -74,36 +74,37 @@ def _run_span(
     carrier: Any, naming: Callable[[Any], tuple[str, str | None]], arguments: Any, waits: Waits | None
 ) -> Iterator[Items]:
     items = Items(waits, (carrier or {}).get(CARRIED_BACK_PRESSURE, 0))
-    span, token = _start(carrier, naming, arguments)
-    if span is None:
-        yield items
-        return
+    span, present = None, Present()
     try:
+        span = _start(carrier, naming, arguments, present)
         yield items
     except Exception as error:
-        with contextlib.suppress(Exception):  # the text of an exception may fail
-            span.record_exception(error)
-        span.set_status(Status(StatusCode.ERROR, error_text(error)))
+        if span is not None:
+            with contextlib.suppress(Exception):  # the text of an exception may fail
+                span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, error_text(error)))
         raise
     finally:
-        items.tell(span)
-        # A generator may be closed elsewhere than it was begun; the token is then another context's.
-        with contextlib.suppress(ValueError):
-            context_api._RUNTIME_CONTEXT.detach(token)
-        span.end()
+        present.put_back()
+        if span is not None:
+            items.tell(span)
+            span.end()
 
 
-def _start(carrier: Any, naming: Callable[[Any], tuple[str, str | None]], arguments: Any) -> tuple[Span | None, Any]:
+def _start(
+    carrier: Any, naming: Callable[[Any], tuple[str, str | None]], arguments: Any, present: Present
+) -> Span | None:
     if carrier is None:
-        return None, None
+        return None
     try:
         owner, method = naming(arguments)
         name, attributes = internals.run_span(owner, method)
         parent = tracing_patches.extracted(carrier)
-        span = ids.get_tracer(__name__).start_span(
+        span: Span = ids.get_tracer(__name__).start_span(
             name + RUN_SUFFIX, context=parent, kind=SpanKind.CONSUMER, attributes=attributes
         )
-        return span, context_api.attach(trace.set_span_in_context(span, parent))
+        present.take(trace.set_span_in_context(span, parent))
+        return span
     except Exception as error:
         warn_once("a generator's span could not be started", error)
-        return None, None
+        return None

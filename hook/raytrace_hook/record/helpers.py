@@ -52,10 +52,11 @@ def _recorded(
             if is_part_of_another():
                 return original(owner, *arguments, **keywords)
             since_ns = time.time_ns()
-            opened = begin(name, count(owner), [])
-            returned, problem = None, None
-            token = covered.set(True)
+            opened, returned, problem = None, None, None
+            was_covered = covered.get()
             try:
+                opened = begin(name, count(owner), [])
+                covered.set(True)
                 with waiting_for(owner):
                     returned = original(owner, *arguments, **keywords)
                 return returned
@@ -64,7 +65,7 @@ def _recorded(
                 problem = error
                 raise
             finally:
-                covered.reset(token)
+                covered.set(was_covered)
                 attributes, may_go_on = _told(name, found, owner, returned, problem, since_ns)
                 end(opened, lambda: attributes, may_go_on=may_go_on)
 

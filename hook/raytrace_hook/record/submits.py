@@ -61,6 +61,10 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
             _complete(kind, args, kwargs, options, returned)
         except Exception as error:
             warn_once(f"the submit span of a {kind} could not be completed", error)
+        except BaseException:
+            # A Ctrl-C that came just now is the program's. The task is submitted, and knows the span by its late id.
+            _complete(kind, args, kwargs, options, returned)
+            raise
         return returned
 
     _remote.__wrapped__ = inner  # type: ignore[attr-defined] # what functools.wraps would set

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import contextlib
-from types import TracebackType
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode
 
 from raytrace_hook.ray.tracebacks import error_text, has_text
+from raytrace_hook.spans.present import Present
 
 
-class Current:
-    """Makes a span the current one, and ends it; what fails meanwhile is told of by the span and goes on."""
+class Current(Present):
+    """Makes a span the current one, and ends it; what fails meanwhile is told of by the span.
 
-    __slots__ = ("_span", "_token")
+    For a `try` that begins it, ends it, and ends it with the error where something is raised: what was ended is not
+    ended again, what was interrupted is done.
+    """
 
-    def __init__(self, span: Span) -> None:
+    __slots__ = ("_span",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._span: Span | None = None
+
+    def begin(self, span: Span) -> Span:
+        """Make a span the current one."""
         self._span = span
-
-    def __enter__(self) -> Span:
-        span = self._span
-        self._token = context_api.attach(trace.set_span_in_context(span))
+        self.take(trace.set_span_in_context(span))
         return span
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def end(self, error: BaseException | None = None) -> None:
+        """Make the one before the current one again, and end the span; `error` is what was raised."""
+        self.put_back()
         span = self._span
-        try:
-            context_api.detach(self._token)
-            if isinstance(error, Exception) and span.is_recording():
-                _tell(span, error)
-        finally:
+        if span is None:
+            return
+        if error is None:
             span.end()
+        elif span.is_recording():
+            if isinstance(error, Exception):
+                _tell(span, error)
+            span.end()
+        self._span = None
 
 
 def _tell(span: Span, error: Exception) -> None:

@@ -114,11 +114,13 @@ def _has_results(submitted: Any, options: Mapping[str, Any]) -> bool:
 def name_after(span: Any, task_id: str) -> None:
     """Give the span of a submission whose context was left out the id that follows from its task's."""
     own = span.__dict__ if span.__class__ is LeanSpan else {}
-    if not own.pop("_is_named_late", False):
+    if "_is_named_late" not in own:
         return
     before: SpanContext = own["_context"]
     own["_context"] = SpanContext(before.trace_id, int(task_id[:_HEX_DIGITS], 16), False, *before[3:5])
-    if own.pop("_was_asked"):
+    was_asked = own.pop("_was_asked", False)
+    del own["_is_named_late"]  # last but for what follows: what is interrupted before is done again
+    if was_asked and before.span_id != own["_context"].span_id:
         _stand_in(span, before)
 
 

@@ -90,15 +90,22 @@ class LeanSpan(sdk._Span):
         if len(processors) != 1:  # there is another one by now
             super().end(end_time)
             return
-        with self._lock:
-            is_first = own["_end_time"] is None
+        is_first = False
+        try:
+            with self._lock:
+                is_first = own["_end_time"] is None
+                if is_first:
+                    own["_end_time"] = time.time_ns() if end_time is None else end_time
+                    own["_attributes"]._immutable = True
             if is_first:
-                own["_end_time"] = time.time_ns() if end_time is None else end_time
-                own["_attributes"]._immutable = True
-        if is_first:
-            processors[0].on_end(self)
-        else:
-            super().end(end_time)  # it says so
+                processors[0].on_end(self)
+            else:
+                super().end(end_time)  # it says so
+        except BaseException:
+            # A Ctrl-C that came just now is the program's. The span is written all the same, at worst twice.
+            if is_first and own["_end_time"] is not None:
+                processors[0].on_end(self)
+            raise
 
 
 def holding(own: Any, alike: dict[str, Any]) -> BoundedAttributes:

@@ -6,39 +6,33 @@ import functools
 import inspect
 from typing import Any, Callable
 
-from opentelemetry import context as context_api
 from opentelemetry.trace import SpanKind
 
 from raytrace_hook.ray import internals
 from raytrace_hook.spans import facts, job_trace
 from raytrace_hook.spans.current import Current
 from raytrace_hook.spans.lean import Makers
+from raytrace_hook.spans.present import Present
 
 _CONSUMER = SpanKind.CONSUMER
 Function = Callable[..., Any]
 
 
 class _Run:
-    """The span of a run, under what came with the call: current from `with` on."""
+    """The span of a run, under what came with the call: current from `begin` to `end`."""
 
-    __slots__ = ("_current", "_token")
+    __slots__ = ("_current", "_sent")
 
-    def __init__(self, makers: Makers, context: Any, name: str, attributes: dict[str, Any]) -> None:
-        self._token = context_api.attach(context)
-        try:
-            self._current = Current(makers.start(name, _CONSUMER, attributes))
-        except BaseException:
-            context_api.detach(self._token)
-            raise
+    def __init__(self) -> None:
+        self._sent, self._current = Present(), Current()
 
-    def __enter__(self) -> None:
-        self._current.__enter__()
+    def begin(self, makers: Makers, context: Any, name: str, attributes: dict[str, Any]) -> None:
+        self._sent.take(context)
+        self._current.begin(makers.start(name, _CONSUMER, attributes))
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        try:
-            self._current.__exit__(kind, error, traceback)
-        finally:
-            context_api.detach(self._token)
+    def end(self, error: BaseException | None = None) -> None:
+        self._current.end(error)
+        self._sent.put_back()
 
 
 def traced_function(function: Function, makers: Makers) -> Function:
@@ -52,8 +46,15 @@ def traced_function(function: Function, makers: Makers) -> Function:
         context = job_trace.of_task() if _ray_trace_ctx is None else extract.extract(_ray_trace_ctx)
         if context is None:
             return function(*args, **kwargs)
-        with _Run(makers, context, span_name, facts.of_function(name)):
-            return function(*args, **kwargs)
+        run = _Run()
+        try:
+            run.begin(makers, context, span_name, facts.of_function(name))
+            result = function(*args, **kwargs)
+            run.end()
+            return result
+        except BaseException as error:
+            run.end(error)
+            raise
 
     return _function_with_tracing
 
@@ -74,24 +75,38 @@ def traced_method(method: Function, makers: Makers, begin: Callable[[], None]) -
         begin()
         return job_trace.of_task()
 
-    def run(actor: Any, context: Any) -> _Run:
+    def start(run: _Run, actor: Any, context: Any) -> None:
         owner = type(actor).__name__
-        return _Run(makers, context, name_of(owner, name), facts.of_method(owner, name))
+        run.begin(makers, context, name_of(owner, name), facts.of_method(owner, name))
 
     @functools.wraps(method)
     def _resume_span(self: Any, *args: Any, _ray_trace_ctx: Any = None, **kwargs: Any) -> Any:
         context = context_of(_ray_trace_ctx)
         if context is None:
             return method(self, *args, **kwargs)
-        with run(self, context):
-            return method(self, *args, **kwargs)
+        run = _Run()
+        try:
+            start(run, self, context)
+            result = method(self, *args, **kwargs)
+            run.end()
+            return result
+        except BaseException as error:
+            run.end(error)
+            raise
 
     @functools.wraps(method)
     async def _resume_span_async(self: Any, *args: Any, _ray_trace_ctx: Any = None, **kwargs: Any) -> Any:
         context = context_of(_ray_trace_ctx)
         if context is None:
             return await method(self, *args, **kwargs)
-        with run(self, context):
-            return await method(self, *args, **kwargs)
+        run = _Run()
+        try:
+            start(run, self, context)
+            result = await method(self, *args, **kwargs)
+            run.end()
+            return result
+        except BaseException as error:
+            run.end(error)
+            raise
 
     return _resume_span_async if inspect.iscoroutinefunction(method) else _resume_span

@@ -35,11 +35,15 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
                 return submit(self, args, kwargs, *more, **options)
             assert CONTEXT not in kwargs
             name = self._function_name
+            current = Current()
             try:
-                with Current(start(function_name(name), producer, facts.of_function(name))):
-                    kwargs[CONTEXT] = inject.inject_current_context()
-                    return submit(self, args, kwargs, *more, **options)
+                current.begin(start(function_name(name), producer, facts.of_function(name)))
+                kwargs[CONTEXT] = inject.inject_current_context()
+                returned = submit(self, args, kwargs, *more, **options)
+                current.end()
+                return returned
             except BaseException as error:
+                current.end(error)
                 leave_out_this_frame(error)
                 raise
 
@@ -56,13 +60,16 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
                 return submit(self, args, kwargs, *more, **options)
             assert CONTEXT not in options
             owner, name = self.__ray_metadata__.class_name, "__init__"
+            current = Current()
             try:
-                with Current(start(method_name(owner, name), producer, facts.of_method(owner, name))) as span:
-                    kwargs[CONTEXT] = inject.inject_current_context()
-                    handle = submit(self, args, kwargs, *more, **options)
-                    _note_actor(span, handle)
-                    return handle
+                span = current.begin(start(method_name(owner, name), producer, facts.of_method(owner, name)))
+                kwargs[CONTEXT] = inject.inject_current_context()
+                handle = submit(self, args, kwargs, *more, **options)
+                _note_actor(span, handle)
+                current.end()
+                return handle
             except BaseException as error:
+                current.end(error)
                 leave_out_this_frame(error)
                 raise
 
@@ -78,12 +85,16 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
                 return submit(self, args, kwargs, *more, **options)
             owner, name = handle._ray_actor_creation_function_descriptor.class_name, self._method_name
             assert CONTEXT not in options
+            current = Current()
             try:
-                with Current(start(method_name(owner, name), producer, facts.of_method(owner, name))) as span:
-                    kwargs[CONTEXT] = inject.inject_current_context()
-                    _note_actor(span, handle)
-                    return submit(self, args, kwargs, *more, **options)
+                span = current.begin(start(method_name(owner, name), producer, facts.of_method(owner, name)))
+                kwargs[CONTEXT] = inject.inject_current_context()
+                _note_actor(span, handle)
+                returned = submit(self, args, kwargs, *more, **options)
+                current.end()
+                return returned
             except BaseException as error:
+                current.end(error)
                 leave_out_this_frame(error)
                 raise
 

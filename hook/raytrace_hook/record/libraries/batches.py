@@ -50,14 +50,16 @@ def _noting(bundles: Iterator[Any], arrived: deque[str]) -> Iterator[Any]:
     source = iter(bundles)
     try:
         while True:
-            token = splits.begin_asking()
+            asked: list[str] = []
+            was_asked = splits.asked.get()
             try:
+                splits.asked.set(asked)
                 bundle = next(source)
             except StopIteration:
                 return
             finally:
                 # A block of a dataset that is split comes by a call, which is waited for, too.
-                asked = splits.end_asking(token)
+                splits.asked.set(was_asked)
             try:
                 arrived.extend([*objects.task_ids_of(data_internals.blocks_of(bundle)), *asked])
             except Exception as error:
@@ -74,15 +76,16 @@ def _batching(original: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
     @contextlib.contextmanager
     def get_next_batch_context(batches: Any, *arguments: Any, **keywords: Any) -> Iterator[Any]:
         wait = _begin(waits)
-        token = covered.set(True)
+        was_covered = covered.get()
         try:
+            covered.set(True)
             with original(batches, *arguments, **keywords) as entered:
                 yield entered
         except BaseException as error:
             leave_out_this_frame(error)
             raise
         finally:
-            covered.reset(token)
+            covered.set(was_covered)
             since_ns = 0 if wait is None else wait.measured_ns
             waits.end(wait, lambda: {names.READY_TASK_IDS: datasets.waited_for(_arrived(batches), since_ns)})
 

@@ -20,16 +20,17 @@ def install(waits: Waits) -> None:
     def get_of(original: Callable[..., Any]) -> Callable[..., Any]:
         def get(reference: Any, *arguments: Any, **keywords: Any) -> Any:
             wait = waits.begin(names.GET_SPAN, 1, awaited=_AWAITED)
-            token = covered.set(True)
+            was_covered = covered.get()
             problem: BaseException | None = None
             try:
+                covered.set(True)
                 return original(reference, *arguments, **keywords)
             except BaseException as error:
                 leave_out_this_frame(error)
                 problem = error
                 raise
             finally:
-                covered.reset(token)
+                covered.set(was_covered)
                 waits.end(wait, lambda: _found(problem), problem, objects.is_channel_timeout(problem))
 
         return get

@@ -186,8 +186,9 @@ def tell_open(waits: Waits) -> None:
 def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
     def execute(executor: Any, *arguments: Any, **keywords: Any) -> Any:
         execution = _begin(executor)
-        token = _current.set(execution)
+        before = _current.get()
         try:
+            _current.set(execution)
             returned = original(executor, *arguments, **keywords)
             if execution is not None:
                 execution.mark_states()
@@ -196,7 +197,7 @@ def _executing(original: Callable[..., Any]) -> Callable[..., Any]:
             leave_out_this_frame(error)
             raise
         finally:
-            _current.reset(token)
+            _current.set(before)
 
     return execute
 

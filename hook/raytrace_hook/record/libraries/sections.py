@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any, Callable, Protocol
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode
 
@@ -15,31 +13,37 @@ from raytrace_hook.ray import internals
 from raytrace_hook.ray.patching import Wrapper
 from raytrace_hook.ray.tracebacks import error_text, leave_out_this_frame
 from raytrace_hook.spans import ids
+from raytrace_hook.spans.present import Present
 
 
-class Ending(Protocol):
-    """What has begun to be recorded, and is told when it is over."""
+class Recorded(Protocol):
+    """What is recorded of a call, from `enter` to `end`."""
+
+    def enter(self) -> None:
+        """Begin to record it, here and now."""
 
     def end(self, error: BaseException | None = None) -> None:
-        """End it; `error` is what ended it, if something did."""
+        """End it, once; `error` is what ended it, if something did."""
 
 
-def recording(begin: Callable[..., Ending | None]) -> Wrapper:
-    """Return what wraps a call: `begin`, given what it is given, says what is recorded of it; None for nothing."""
+def recording(make: Callable[..., Recorded | None]) -> Wrapper:
+    """Return what wraps a call: `make`, given what it is given, says what is recorded of it; None for nothing."""
 
     def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **keywords: Any) -> Any:
-            recorded = begin(*arguments, **keywords)
-            problem: BaseException | None = None
+            recorded = make(*arguments, **keywords)
             try:
-                return original(*arguments, **keywords)
+                if recorded is not None:
+                    recorded.enter()
+                returned = original(*arguments, **keywords)
+                if recorded is not None:
+                    recorded.end()
+                return returned
             except BaseException as error:
                 leave_out_this_frame(error)
-                problem = error
-                raise
-            finally:
                 if recorded is not None:
-                    recorded.end(problem)
+                    recorded.end(error)
+                raise
 
         return call
 
@@ -47,35 +51,37 @@ def recording(begin: Callable[..., Ending | None]) -> Wrapper:
 
 
 class Section:
-    """One such call, from when it is made to `end`. Recording it never fails."""
+    """One such call. Recording it never fails."""
 
-    __slots__ = ("_span", "_token")
+    __slots__ = ("_attributes", "_name", "_present", "_span")
 
-    def __init__(self, name: str, attributes: dict[str, Any], context: Any = None) -> None:
-        """Begin a span of this name, under `context` if not under the present one."""
+    def __init__(self, name: str, attributes: dict[str, Any]) -> None:
+        """Take the name of its span, and the attributes."""
+        self._name, self._attributes = name, attributes
+        self._present = Present()
         self._span: Span | None = None
-        self._token: Any = None
+
+    def enter(self) -> None:
+        """Begin the span, under the present one."""
         try:
             if internals.tracing_is_on():
-                above = context_api.get_current() if context is None else context
-                self._span = ids.get_tracer(__name__).start_span(name, context=above, attributes=attributes)
-                self._token = context_api.attach(trace.set_span_in_context(self._span, above))
+                self._span = ids.get_tracer(__name__).start_span(self._name, attributes=self._attributes)
+                self._present.take(trace.set_span_in_context(self._span))
         except Exception as error:
-            warn_once(f"a {name} could not be recorded", error)
+            warn_once(f"a {self._name} could not be recorded", error)
 
     def end(self, error: BaseException | None = None) -> None:
-        """End it; `error` is what ended the call, if one did."""
-        span, self._span = self._span, None
-        if span is None:
-            return
+        """End it, once; `error` is what ended the call, if something did."""
         try:
-            with contextlib.suppress(ValueError):
-                context_api._RUNTIME_CONTEXT.detach(self._token)
-            if isinstance(error, Exception):
-                span.set_status(Status(StatusCode.ERROR, error_text(error)))
-            span.end()
+            self._present.put_back()
+            span = self._span
+            if span is not None and span.is_recording():
+                if isinstance(error, Exception):
+                    span.set_status(Status(StatusCode.ERROR, error_text(error)))
+                span.end()
+            self._span = None
         except Exception as problem:
-            warn_once("a call of a library could not be recorded", problem)
+            warn_once(f"a {self._name} could not be recorded", problem)
 
 
 def waiting(name: str, **more: Any) -> dict[str, Any]:

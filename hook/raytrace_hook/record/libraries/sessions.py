@@ -135,17 +135,17 @@ def _giving(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(session, *arguments, **keywords)
         number = {} if _is_the_last_again(arguments) else {names.REPORT: recorded.given.count}
         recorded.given.come()
-        section = None
-        if recorded.rank is None:
-            section = Section(names.AWAIT_SPAN, waiting(names.REPORT_SPAN, **number))
+        section = Section(names.AWAIT_SPAN, waiting(names.REPORT_SPAN, **number))
         try:
-            return original(session, *arguments, **keywords)
+            if recorded.rank is None:
+                section.enter()
+            returned = original(session, *arguments, **keywords)
+            section.end()
+            return returned
         except BaseException as error:
             leave_out_this_frame(error)
+            section.end()
             raise
-        finally:
-            if section is not None:
-                section.end()
 
     return _report_training_result
 

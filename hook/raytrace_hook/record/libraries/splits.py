@@ -13,29 +13,18 @@ _MODULE = "ray.data._internal.iterator.stream_split_iterator"
 _GET = "get"
 """The actor's method that gives a consumer's next block."""
 
-_asked: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("raytrace_asked", default=None)
-
-
-def begin_asking() -> contextvars.Token[list[str] | None]:
-    """Note from now on, in this context, which results of Ray's own calls are waited for."""
-    return _asked.set([])
-
-
-def end_asking(token: contextvars.Token[list[str] | None]) -> list[str]:
-    """Return the ids of their tasks."""
-    asked = _asked.get() or []
-    _asked.reset(token)
-    return asked
+asked: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("raytrace_asked", default=None)
+"""What gets, in this context, the ids of the tasks whose results Ray's own calls wait for."""
 
 
 def note_call(frame: Any) -> None:
     """Note what a call of `ray.get` that Ray makes waits for, where somebody wants to know that."""
-    asked = _asked.get()
-    if asked is None:
+    noted = asked.get()
+    if noted is None:
         return
     references = frame.f_locals.get("object_refs")
     if objects.is_object_ref(references):
-        asked += objects.task_ids_of([references])
+        noted += objects.task_ids_of([references])
 
 
 def is_asked_for_a_split() -> bool:

@@ -6,13 +6,11 @@ nothing of where the time goes: the function gets a submission, under that call,
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import threading
 from typing import Any, Callable
 
-from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -21,6 +19,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors
 from raytrace_hook.ray.tracebacks import error_text, leave_out_this_frame
 from raytrace_hook.spans import ids
+from raytrace_hook.spans.present import Present
 
 _MOST_LAYERS = 10
 
@@ -79,7 +78,7 @@ class ThreadRun:
         if actor_id is not None:
             self._attributes["ray.actor_id"] = actor_id
         self.span: Span | None = None
-        self._token: Any = None
+        self._present = Present()
 
     def enter(self) -> None:
         """Begin the run in this thread."""
@@ -89,21 +88,20 @@ class ThreadRun:
                 self._name, context=self.context, kind=SpanKind.CONSUMER, attributes=self._attributes
             )
             self.context = trace.set_span_in_context(self.span, self.context)
-            self._token = context_api.attach(self.context)
+            self._present.take(self.context)
         except Exception as error:
             warn_once("a function that runs in a thread could not be recorded", error)
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the run."""
-        span, self.span = self.span, None
-        if span is None:
-            return
+        """End the run, once."""
         try:
-            with contextlib.suppress(ValueError):
-                context_api._RUNTIME_CONTEXT.detach(self._token)
-            if isinstance(error, Exception) and not isinstance(error, StopIteration):
-                span.set_status(Status(StatusCode.ERROR, error_text(error)))
-            span.end()
+            self._present.put_back()
+            span = self.span
+            if span is not None and span.is_recording():
+                if isinstance(error, Exception) and not isinstance(error, StopIteration):
+                    span.set_status(Status(StatusCode.ERROR, error_text(error)))
+                span.end()
+            self.span = None
         except Exception as problem:
             warn_once("a function that runs in a thread could not be recorded", problem)
 
@@ -111,19 +109,21 @@ class ThreadRun:
         """Return the same function, recorded as this run; `at_end` is called while the run is open still."""
 
         def run(*arguments: Any, **keywords: Any) -> Any:
-            self.enter()
-            of_thread.run = latest.run = self
-            problem: BaseException | None = None
             try:
-                return target(*arguments, **keywords)
-            except BaseException as error:
-                leave_out_this_frame(error)
-                problem = error
-                raise
-            finally:
+                self.enter()
+                of_thread.run = latest.run = self
+                returned = target(*arguments, **keywords)
                 of_thread.run = None
                 at_end()
-                self.end(problem)
+                self.end()
+                return returned
+            except BaseException as error:
+                leave_out_this_frame(error)
+                of_thread.run = None
+                if self.span is not None:
+                    at_end()
+                self.end(error)
+                raise
 
         for name in ("__module__", "__name__", "__qualname__"):
             if hasattr(target, name):

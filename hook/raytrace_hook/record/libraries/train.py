@@ -80,9 +80,7 @@ def _recorded_storing(report: int) -> Section | ThreadRun | None:
         return Section(names.CHECKPOINT_SPAN, about)
     if latest.run is None:
         return None
-    run = ThreadRun(names.CHECKPOINT_SPAN, thread_task_id(latest.run.task_id, report), about, latest.run.context)
-    run.enter()
-    return run
+    return ThreadRun(names.CHECKPOINT_SPAN, thread_task_id(latest.run.task_id, report), about, latest.run.context)
 
 
 def _polling(original: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
