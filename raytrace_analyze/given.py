@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.decode.column_types import check_types
+from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.parquet import conform
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
@@ -57,10 +57,11 @@ def _checked(table: pl.DataFrame) -> pl.DataFrame:
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
         raise UsageError(f"this table holds no spans, it lacks the columns {', '.join(missing)}; {_PASS}")
-    if any(table.schema[name] != dtype for name, dtype in TABLE.items() if name in table.columns):
+    known = [name for name in TABLE if name in table.columns]
+    if any(table.schema[name] != TABLE[name] for name in known):
         check_types(table, TABLE, "this table")
-        known = [name for name in TABLE if name in table.columns]
         table = table.with_columns(pl.col(name).cast(TABLE[name], strict=False) for name in known)
+    check_times(table.select(known), "this table")
     empty = [name for name in _NEEDED if name not in _MAY_BE_NULL and table.get_column(name).null_count()]
     if empty:
         raise UsageError(f"this table has rows whose {empty[0]} is null or of another type; {_PASS}")

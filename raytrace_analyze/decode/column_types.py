@@ -7,6 +7,12 @@ import polars as pl
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.schema import TIME
 
+_POINTS_IN_TIME = (pl.Datetime, pl.Date)
+_CATEGORIES = (pl.Categorical, pl.Enum)
+_TEXTS = (pl.String, *_CATEGORIES)
+_NOTHING_OF_ANOTHER = (pl.Binary, pl.Object)
+"""What no other type is made of: bytes need not be text."""
+
 
 def check_types(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], path: str) -> None:
     """Raise UsageError, which names the file by `path`, for a column whose type has nothing of the one it should have.
@@ -33,11 +39,20 @@ def _fits(found: pl.DataType, wanted: pl.DataType) -> bool:
     if found == pl.Null:
         return True
     if isinstance(wanted, pl.List):
-        return isinstance(found, pl.List) and not found.inner.is_nested()
-    if found.is_nested():
+        return isinstance(found, pl.List) and _fits(_inner(found), _inner(wanted))
+    if found.is_nested() or found in _NOTHING_OF_ANOTHER:
         return False
-    return found.is_temporal() or wanted != TIME
+    if wanted == TIME:
+        return found in _POINTS_IN_TIME
+    if isinstance(wanted, pl.Enum):
+        return found in _TEXTS
+    return found != pl.Duration if wanted == pl.String else found not in _CATEGORIES
+
+
+def _inner(dtype: pl.List) -> pl.DataType:
+    inner = dtype.inner
+    return inner if isinstance(inner, pl.DataType) else inner()
 
 
 def _named(dtype: pl.DataType) -> str:
-    return str(dtype).partition("(")[0]
+    return f"List of {_named(_inner(dtype))}" if isinstance(dtype, pl.List) else str(dtype).partition("(")[0]

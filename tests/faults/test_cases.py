@@ -1,6 +1,7 @@
 """Input that is wrong in one way, and what must come out: how many spans, what is said, no path that is too long."""
 
 import json
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,24 @@ def _as_it_was(spans: pl.DataFrame) -> pl.DataFrame:
 
 TABLES: list[tuple[str, pl.Expr, str]] = [
     ("a struct", pl.struct(pl.lit(1)).alias("function"), "its column function holds Struct, not String"),
-    ("a list", pl.concat_list(pl.lit("a")).alias("name"), "its column name holds List, not String"),
-    ("no list", pl.lit("a").alias("ready_task_ids"), "its column ready_task_ids holds String, not List"),
+    ("a list", pl.concat_list(pl.lit("a")).alias("name"), "its column name holds List of String, not String"),
+    ("no list", pl.lit("a").alias("ready_task_ids"), "its column ready_task_ids holds String, not List of String"),
     (
         "a list of structs",
         pl.concat_list(pl.struct(pl.lit(1))).alias("ready_task_ids"),
-        "its column ready_task_ids holds List",
+        "its column ready_task_ids holds List of Struct, not List of String",
     ),
+    ("bytes", pl.lit(b"\xff").alias("host"), "its column host holds Binary, not String"),
+    (
+        "bytes in a list",
+        pl.concat_list(pl.lit(b"\xff")).alias("ready_task_ids"),
+        "its column ready_task_ids holds List of Binary, not List of String",
+    ),
+    ("a time of day", pl.lit(time(1)).alias("start"), "its column start holds Time, not Datetime"),
+    ("a length of time", pl.lit(timedelta(1)).alias("end"), "its column end holds Duration, not Datetime"),
+    ("a length of time for a text", pl.lit(timedelta(1)).alias("name"), "its column name holds Duration, not String"),
+    ("dates for words", pl.lit(date(2026, 1, 1)).alias("kind"), "its column kind holds Date, not Enum"),
+    ("words for numbers", pl.lit("a").cast(pl.Categorical).alias("pid"), "its column pid holds Categorical, not Int64"),
     ("numbers for times", pl.lit(7).alias("start"), "its column start holds Int32, not Datetime"),
     ("times before 1970", pl.col("start").dt.offset_by("-100y").alias("start"), "has times before 1970"),
     ("nulls", pl.lit(None, pl.String).alias("span_id"), "has rows whose span_id is null"),
@@ -98,6 +110,10 @@ def test_a_table_of_others(tmp_path: Path, column: pl.Expr, says: str, beside: b
         rt.load(given)
     assert says in str(error.value)
     assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    with pytest.raises(rt.UsageError) as error:
+        rt.critical_path(pl.read_parquet(path))
+    assert says in str(error.value)
     assert "\n" not in str(error.value)
 
 
