@@ -52,19 +52,19 @@ def task(
     ]  # fmt: skip
 
 
-def pipeline(tag: bool = True) -> list[Row]:
+def pipeline(read: str = READ, mapped: str = MAP, *, tag: bool = True) -> list[Row]:
     return [
         span("d", 0, 1_200, None, name="ray.driver"),
-        *task(0, 1, READ, 100, 200, 250, tag),
-        *task(1, 1, READ, 110, 250, 300, tag),
-        *task(2, 2, MAP, 260, 300, 700, tag),
-        *task(3, 2, MAP, 310, 700, 1_100, tag),
+        *task(0, 1, read, 100, 200, 250, tag),
+        *task(1, 1, read, 110, 250, 300, tag),
+        *task(2, 2, mapped, 260, 300, 700, tag),
+        *task(3, 2, mapped, 310, 700, 1_100, tag),
         wait("n", 320, 1_100, "d", ["task3"], name="ray.next"),
     ]
 
 
-def told() -> list[Row]:
-    return [operator(0, "Input", 0), operator(1, READ, 20, {"cap": 30, "budget": 10}), operator(2, MAP, 20)]
+def told(read: str = READ, mapped: str = MAP) -> list[Row]:
+    return [operator(0, "Input", 0), operator(1, read, 20, {"cap": 30, "budget": 10}), operator(2, mapped, 20)]
 
 
 def test_the_operator_that_limits_the_rate_is_named() -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from raytrace_analyze.report.kinds import Kind
-from raytrace_analyze.report.markup import Child, Markup, prose, tag
+from raytrace_analyze.report.markup import Child, Markup, breakable, prose, tag
 from raytrace_analyze.units import offset_text
 
 _LONG = 40
@@ -45,7 +45,9 @@ def data_table(
         tag(
             "tr",
             (
-                tag("th", cell, scope="row") if place == 0 else tag("td", cell, class_=_kind(cell, numeric[place]))
+                tag("th", _about(cell), scope="row")
+                if place == 0
+                else tag("td", cell, class_=_kind(cell, numeric[place]))
                 for place, cell in enumerate(cells)
             ),
         )
@@ -53,6 +55,10 @@ def data_table(
     ]
     table = tag("table", tag("caption", tag("span", caption)), tag("thead", head), tag("tbody", body))
     return tag("div", table, class_="scroll", role="region", aria_label=caption, tabindex="0")
+
+
+def _about(cell: Child) -> Child:
+    return breakable(cell) if isinstance(cell, str) and not isinstance(cell, Markup) else cell
 
 
 def _kind(cell: Child, is_number: bool) -> str | None:

@@ -1,12 +1,18 @@
 """HTML and SVG, put together of elements: the one place where text becomes markup, and is escaped."""
 
 import html
+import re
 from collections.abc import Iterable
 
 from raytrace_analyze.printable import printable
 
 _VOID = frozenset({"meta", "link", "br", "hr", "input", "col", "rect", "line", "polyline", "path", "polygon", "use"})
 """Elements that have no content."""
+
+
+_ENDS = re.compile(r"(?<=->)|(?<=[_./,(:])(?=[^\s_./,():])|(?<=[a-z0-9])(?=[A-Z])")
+"""Where a part of a name ends: of a path, an operator of Ray Data, a word in snake or camel case."""
+_LONGEST_PIECE = 20
 
 
 class Markup(str):
@@ -39,6 +45,15 @@ def join(children: Iterable[Child]) -> Markup:
 def escaped(text: str) -> Markup:
     """Make markup of a text: nothing in it is an element, and nothing turns the line around or breaks it."""
     return Markup(html.escape(printable(text)))
+
+
+def breakable(text: str) -> Markup:
+    """Make markup of a name that may be long: a line ends where a part of it does, never within a word or an arrow."""
+    parts = _ENDS.split(text)
+    pieces = (part[at : at + _LONGEST_PIECE] for part in parts for at in range(0, len(part), _LONGEST_PIECE))
+    return Markup(
+        "<wbr>".join(tag("span", one, class_="whole") if one.endswith("->") else escaped(one) for one in pieces)
+    )
 
 
 def prose(text: str) -> list[Child]:

@@ -69,6 +69,35 @@ CUT_LABELS = """() => [...document.querySelectorAll('svg text')].filter((text) =
 }).map((text) => text.textContent)"""
 
 
+WIDE = 1400
+TORN = """[...document.querySelectorAll('tbody th')].flatMap((cell) => {
+  const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  const torn = [];
+  while (walker.nextNode()) {
+    const range = document.createRange();
+    range.selectNodeContents(walker.currentNode);
+    const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+    if (lines.size > 1 && !walker.currentNode.data.includes(' ')) torn.push(walker.currentNode.data);
+  }
+  return torn;
+})"""
+
+
+def test_a_long_name_breaks_between_its_words_and_pushes_no_column_out(browser: Any, tmp_path: Path) -> None:
+    read, mapped = "ReadParquet->SplitBlocks(12)->MapBatches(tokenize_and_truncate_documents)", "Predictor" * 20
+    rows = table(*pipeline(read, mapped), *told_by_the_hook(read, mapped), recorded=True)
+    with shown(browser, write(tmp_path, rt.html_report(rows)), width=WIDE) as seen:
+        seen.page.click("#all-tasks summary")
+        for width in (*WIDTHS, WIDE):
+            seen.page.set_viewport_size({"width": width, "height": 900})
+            seen.page.wait_for_timeout(100)
+            assert seen.page.evaluate(TORN) == []
+        beyond = (
+            "document.querySelector('#datasets .scroll').scrollWidth - document.querySelector('#datasets').clientWidth"
+        )
+        assert seen.page.evaluate(beyond) <= 0
+
+
 def test_a_click_tells_all_attributes_and_keys_follow_the_path(browser: Any, page: Path) -> None:
     with shown(browser, page) as seen:
         scroll = seen.page.locator("#timeline-scroll")

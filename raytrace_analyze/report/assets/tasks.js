@@ -87,7 +87,8 @@ function fillTaskTable(parts, columns, state, all, onChoose) {
       const shown = text ? text(value(span)) : value(span);
       const cell = place ? element('td', shown, isNumber(place) ? { class: 'n' } : {}) : element('th', null, { scope: 'row' });
       if (!place) {
-        const button = element('button', shown || '(no name)', { type: 'button', title: 'Show it in the timeline' });
+        const button = element('button', null, { type: 'button', title: 'Show it in the timeline' });
+        button.append(...breakable(shown || '(no name)'));
         button.addEventListener('click', () => onChoose(span));
         cell.append(button);
       }
@@ -95,6 +96,14 @@ function fillTaskTable(parts, columns, state, all, onChoose) {
     });
     return row;
   }));
+}
+
+// A name that may be long: a line ends where a part of it does (report/markup.py has the same rule).
+function breakable(text) {
+  const parts = printable(text).split(/(?<=->)|(?<=[_./,(:])(?=[^\s_./,():])|(?<=[a-z0-9])(?=[A-Z])/);
+  const pieces = parts.flatMap((part) => part.match(/.{1,20}/gs) || []);
+  const made = pieces.map((piece) => (piece.endsWith('->') ? element('span', piece, { class: 'whole' }) : piece));
+  return made.flatMap((piece, place) => (place ? [element('wbr'), piece] : [piece]));
 }
 
 function isNumber(place) { return place === 1 || place === 2 || place === 4; }
