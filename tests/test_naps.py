@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from raytrace_analyze import advise, what_if
+from raytrace_analyze import advise, summary, what_if
 from tests.tables import Row, run, span, submit, table, wait
 
 MS = 1_000_000
@@ -132,6 +132,9 @@ def test_a_loop_that_finds_what_it_looks_for_several_times_sleeps_until_each() -
     spans = table(driver, *rows, wait("get", 10 * MS, 730 * MS, "driver", ["T1"]), recorded=True)
     (row,) = what_if(spans).functions.filter(function="watch").to_dicts()
     assert row["work_ns"] == row["saved_most_ns"] == (710 - 550) * MS
+    # Where it sleeps until something is there is not where a faster one would be faster.
+    (remedy,) = summary(spans).remedies
+    assert (remedy.function, remedy.idle_in, remedy.place) == ("watch", None, None)
 
 
 def test_what_a_loop_off_the_path_looks_for_is_not_told() -> None:

@@ -79,6 +79,12 @@ def work_by_function(graph: Graph) -> npt.NDArray[np.float64]:
     return np.bincount(graph.function, work, minlength=len(graph.functions)).astype(np.float64)
 
 
+def slept_by_function(graph: Graph) -> dict[str, int]:
+    """Sum by function how long it slept until something was there (ns): no faster function makes that shorter."""
+    slept = np.bincount(graph.function, graph.slept.astype(np.float64), minlength=len(graph.functions))
+    return {name: round(total) for name, total in zip(graph.functions, slept.tolist(), strict=True)}
+
+
 def _known(graph: Graph) -> set[str]:
     events = graph.events
     present = {graph.functions[number] for number in np.unique(graph.function).tolist()}

@@ -14,6 +14,7 @@ from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import Trace, prepare
+from raytrace_analyze.replay.change import slept_by_function
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.verdict.result import Remedy
 from raytrace_analyze.vocabulary import Pattern, RemedyKind
@@ -100,7 +101,9 @@ def faster(read: Job, path: CriticalPath, more_than_ns: int) -> Remedy | None:
     own = activity.filter(pl.col("function") == function)
     total, idle = own.select(pl.col("self_ns", "idle_ns").sum()).row(0)
     by_idle = own.sort("idle_there_ns", descending=True, nulls_last=True).to_dicts()
-    longest = by_idle[0] if by_idle and 2 * idle >= total > 0 else None
+    # Where it mostly sleeps until something is there, that place is none that a faster one leaves sooner.
+    work = 2 * idle >= total > 0 and 2 * slept_by_function(read.graph)[function] < idle
+    longest = by_idle[0] if by_idle and work else None
     return Remedy(
         kind=RemedyKind.SPEEDUP,
         pattern=None,
