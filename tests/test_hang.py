@@ -415,6 +415,24 @@ def test_a_task_whose_placement_group_never_came_waits_for_that(tmp_path: Path) 
     assert rt.hang(came).waits["reason"].to_list() == ["slot", "result"]
 
 
+def test_who_waits_for_no_task_is_named_also_where_nobody_waits_for_it(tmp_path: Path) -> None:
+    group = {"raytrace.awaited": "placement group (3 CPU)", "raytrace.call_site": "etl.py:7"}
+    waits = wait("w", 5, None, "d", [], attributes=json.dumps(group))
+    spans = table(driver(), waits, recorded=True)
+    said = "The driver of job 01 waits for a placement group (3 CPU) at etl.py:7, which never came."
+    assert said in in_words(spans, tmp_path)
+    (blocker,) = rt.hang(spans).blockers
+    assert (blocker.waiters, blocker.state) == (0, "waits")
+    # A driver that looks for a file.
+    idle = json.dumps({"stretches": [{"start_ns": 1, "end_ns": 9, "in": "time.sleep", "at": "etl.py:9"}]})
+    said = "The driver of job 01 was still running, idle in time.sleep at etl.py:9."
+    assert said in in_words(table(driver(**{"raytrace.idle": idle}), recorded=True), tmp_path)
+    # One that waits for a task does not wait where it slept before.
+    rows = [driver(**{"raytrace.idle": idle}), submit("s", 1, 2, "d", submitted_task_id=task(1))]
+    rows += [run("r", 3, None, "s", task(1)), open_wait("w", 5, "d", [task(1)])]
+    assert [one.key for one in rt.hang(table(*rows, recorded=True)).blockers] == [task(1)]
+
+
 def test_several_calls_that_wait_in_one_place_are_told_once_and_a_sleep_lets_nobody_go_on(tmp_path: Path) -> None:
     idle = {"stretches": [{"start_ns": 1, "end_ns": 9, "in": "asyncio.Event.wait", "at": "gate.py:7"}]}
     about = {

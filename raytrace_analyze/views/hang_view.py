@@ -14,6 +14,7 @@ from raytrace_analyze.span_names import is_creation
 from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.words import awaited_text
 
 _ID = 6
 _REASONS = {
@@ -146,11 +147,15 @@ def blocked_text(blocker: Blocker) -> str:
     elif blocker.idle_in and blocker.idle_in.split(" at ")[0].endswith("sleep"):
         does = f"was still running, idle in {blocker.idle_in}"
     elif blocker.idle_in:
-        does = f"waits in {blocker.idle_in}, which nothing let go on"
+        waits = awaited_text(blocker.idle_in, None)
+        does = f"waits {waits}, which {'nothing let go on' if waits.startswith('in ') else 'never came'}"
     elif blocker.state == "waits":
         does = "waits for something that is not traced"
     else:
         does = "was still running"
+    if not blocker.waiters:
+        name = _name(row, "x")
+        return f"{name[0].upper()}{name[1:]} {does}."
     return f"{waiters} {verb} for {_name(row, 'x')}, which {does}."
 
 

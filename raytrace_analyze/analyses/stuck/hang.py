@@ -43,7 +43,7 @@ MOST_CIRCLES = 20
 
 @frozen
 class Blocker:
-    """Something that others wait for and that waits for nothing known itself."""
+    """Something that others wait for, or that waits for no task, and that waits for nothing known itself."""
 
     key: str
     function: str
@@ -52,7 +52,7 @@ class Blocker:
     idle_in: str | None
     """What its thread idled in last, where the hook sampled it."""
     waiters: int
-    """How many wait for it, over any number of others between."""
+    """How many wait for it, over any number of others between; none for who only waits itself."""
     demand: str | None
     """Of a task that never started: what it asks for and no node of the cluster has."""
     held_by: str | None = None
@@ -158,10 +158,11 @@ def _shortest_circle(graph: "nx.DiGraph[str]") -> tuple[str, ...]:
 def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
     """Give those at the end of all waiting: what they do, and for how many."""
     ends = [node for node in graph if graph.out_degree(node) == 0]
+    ends += sorted(known.by_themselves.difference(graph))
     functions = pl.Series([known.about(node, WAITER)[f"{WAITER}_function"] for node in ends], dtype=pl.String)
     own = dict(zip(ends, is_rays_own(functions).fill_null(value=False).to_list(), strict=True))
-    counted = sorted(ends, key=lambda node: (own[node], -len(nx.ancestors(graph, node)), node))
-    for node in counted:
+    waiters = {node: len(nx.ancestors(graph, node)) if node in graph else 0 for node in ends}
+    for node in sorted(ends, key=lambda node: (own[node], -waiters[node], node)):
         about = known.about(node, WAITER)
         yield Blocker(
             key=node,
@@ -169,7 +170,7 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             actor_id=about[f"{WAITER}_actor_id"],
             state=about[f"{WAITER}_state"] or "",
             idle_in=known.idle_in.get(node),
-            waiters=len(nx.ancestors(graph, node)),
+            waiters=waiters[node],
             demand=known.impossible.get(node),
             taken_by=known.taken.get(node),
             tried=known.tried.get(node),

@@ -49,6 +49,8 @@ class Open:
     rows: dict[str, Row] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     idle_in: dict[str, str] = field(default_factory=dict)
+    by_themselves: set[str] = field(default_factory=set)
+    """Those who wait for something that is no task, and drivers in no recorded wait: `idle_in` says in what."""
     locks: dict[str, Held] = field(default_factory=dict)
     """Of calls that ask an actor for a lock: who holds it, where that has ended."""
     taken: dict[str, str] = field(default_factory=dict)
@@ -98,6 +100,7 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     }
     for row in (*running, *drivers):
         _know(found, row, _key(row), RUNS)
+    found.by_themselves.update({_key(row) for row in drivers} & found.idle_in.keys() - {_key(row) for row in waits})
     found.tried.update(_tried_in_vain(work.filter(category="task"), attempts, submits))
     started = {(session, task) for session, task in started if task not in found.tried}
     pending = [row for row in submits if (row["session"], row["submitted_task_id"]) not in started and row["end"]]
@@ -192,6 +195,7 @@ def _of_waits(found: Open, waits: Iterable[Row], submits: Iterable[Row]) -> Iter
         certain = isinstance(asked, list)
         if not certain and isinstance(awaited, str):  # it is not for a result
             found.idle_in[waiter] = _at(awaited, about.get(CALL_SITE))
+            found.by_themselves.add(waiter)
             continue
         if not isinstance(asked, list):
             found.unknown_waits += 1
