@@ -4,17 +4,14 @@ Each edge leads from a event to a barrier that came no earlier. Where clocks say
 come from an earlier event of the same flow.
 """
 
-from bisect import bisect_right, insort
-from itertools import groupby
-
 import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
 from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, JOIN, SIGNAL, START, Edges, Events
+from raytrace_analyze.replay.turn_pairs import turn_pairs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
-from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import Timed, numbers_within
 
 
@@ -165,7 +162,7 @@ def _starts(events: Events, options: PathOptions) -> list[Edges]:
         _dependencies(events, submitted),
         _attempts(events, submitted),
         _creations(events, actors),
-        _turns(events, actors),
+        _join_up([_from_ends(events, *turns) for turns in turn_pairs(events, actors)]),
     ]
     unrecorded = submitted[~events.runs.recorded[submitted]]
     if options.infer and unrecorded.size:
@@ -224,60 +221,6 @@ def _creations(events: Events, methods: RowIds) -> Edges:
     again = methods[runs.is_creation[methods]]
     last = _latest(on_actor, runs.actor[again], start[again], again)[0]
     return _join_up([_from_ends(events, first, plain), _from_ends(events, last, again)])
-
-
-def _turns(events: Events, methods: RowIds) -> Edges:
-    """From runs on actors to those that got their turn, in the order that was observed.
-
-    With one at a time, and for what executes on an event loop, that is the last to let go; where more may be open, each
-    takes the turn of the one that ended last before it, of which no other one has taken the turn.
-    """
-    turns = events.waiting.turns
-    lane = turns.lane[methods]
-    one = turns.is_known[lane] & ((turns.limit[lane] == 1) | turns.on_loop[lane])
-    freed = Latest(turns.freed, events.scoped.structure.start)
-    start = events.scoped.start[methods[one]]
-    position = freed.before(lane[one], np.full(start.size, np.iinfo(np.int64).min), start)
-    last = freed.members_at(position)
-    is_end = freed.times_at(position) == events.scoped.structure.end[last]
-    several = methods[turns.is_known[lane] & (turns.limit[lane] > 1)]
-    return _join_up(
-        [_from_ends(events, last[is_end], methods[one][is_end]), _from_ends(events, *_turns_taken(events, several))]
-    )
-
-
-def _turns_taken(events: Events, methods: RowIds) -> Edges:
-    """Pair runs with those of the same lane that took their turns; none where there were turns for all."""
-    turns, scoped = events.waiting.turns, events.scoped
-    order = methods[np.lexsort((scoped.end[methods], scoped.start[methods], turns.lane[methods]))]
-    before: list[int] = []
-    after: list[int] = []
-    for lane, some in groupby(order.tolist(), key=lambda row: int(turns.lane[row])):
-        limit, free, opened = int(turns.limit[lane]), SortedEnds(), 0
-        for row in some:
-            last = free.take_until(int(scoped.start[row])) if opened >= limit else None
-            opened += last is None
-            if last is not None:
-                before.append(last)
-                after.append(row)
-            free.add(int(scoped.end[row]), row)
-    return np.array(before, dtype=np.int64), np.array(after, dtype=np.int64)
-
-
-class SortedEnds:
-    """The ends of runs whose turns nobody has taken yet."""
-
-    def __init__(self) -> None:
-        self._ends: list[tuple[int, int]] = []
-
-    def add(self, end: int, row: int) -> None:
-        """Note when a run ended."""
-        insort(self._ends, (end, row))
-
-    def take_until(self, time: int) -> int | None:
-        """Take the turn of the run that ended last by a time, if there is one."""
-        place = bisect_right(self._ends, (time, 1 << 62)) - 1
-        return self._ends.pop(place)[1] if place >= 0 else None
 
 
 def _inferred(events: Events, unrecorded: RowIds, within_ns: int) -> list[Edges]:

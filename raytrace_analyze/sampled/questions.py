@@ -13,7 +13,7 @@ from raytrace_analyze.sampled.replica_starts import find_replica_starts
 from raytrace_analyze.sampled.samples import sampled_above
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
-from raytrace_analyze.trace.groups import Timed, group_by_time
+from raytrace_analyze.trace.groups import Timed, group_by_time, numbers_within
 from raytrace_analyze.trace.numbering import number_pairs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
@@ -35,13 +35,23 @@ class Answers:
     """The wait for the next one."""
     changed_by: RowIds
     """The run, of another method on the actor, that ended in between."""
+    unchanged: RowIds
+    """The runs, of all the loops, that gave those that were not yet it."""
+
+
+def asked_in_vain(structure: Structure) -> Flags:
+    """Tell the runs that answered the questions of such loops in vain: had the loop been over, nobody had asked."""
+    found = np.zeros(structure.start.size, dtype=np.bool_)
+    if structure.waited_besides[0].size:
+        found[find_answers(structure).unchanged] = True
+    return found
 
 
 def find_answers(structure: Structure) -> Answers:
     """Find the loops of questions of the runs and drivers that the sampler looked at, and who ended each."""
     asked = _questions(structure)
     if asked.wait.size <= IN_VAIN:
-        return Answers(*(asked.wait[:0] for _ in range(4)))
+        return Answers(*(asked.wait[:0] for _ in range(5)))
     changed_by = _changes(structure, asked)
     is_changed = changed_by >= 0
     # How many questions directly before each one, of the same loop, nothing changed for.
@@ -56,7 +66,9 @@ def find_answers(structure: Structure) -> Answers:
     first = np.concatenate([found - 1 - unchanged[found], starts.first])
     in_vain = np.concatenate([found - 1, starts.in_vain])
     changed_by = np.concatenate([changed_by[found], starts.ready])
-    return Answers(asked.wait[first], asked.wait[in_vain], asked.wait[in_vain + 1], changed_by)
+    counts = in_vain + 1 - first
+    every = np.repeat(first, counts) + numbers_within(counts)
+    return Answers(asked.wait[first], asked.wait[in_vain], asked.wait[in_vain + 1], changed_by, asked.run[every])
 
 
 @frozen
