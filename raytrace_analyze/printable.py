@@ -1,5 +1,10 @@
 """Text from input that may be shown: nothing in it moves a terminal's cursor, breaks a line or turns it around."""
 
+import re
+
+_MAY_ACT = re.compile(r"[^\x00-\x7e]")
+"""Among these is what acts on a terminal, in JSON: what stands before them is escaped there anyway."""
+
 
 def printable(text: str) -> str:
     r"""Put U+FFFD in place of each control character, bidirectional control, line break and lone surrogate.
@@ -16,3 +21,20 @@ def _instead(character: str) -> str:
     import unicodedata  # every command shows text, next to none of it has such characters
 
     return " " if unicodedata.category(character) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+
+
+def printable_json(text: str) -> str:
+    r"""Escape in JSON what would act on a terminal: who reads it gets the original, who looks at it is safe.
+
+    >>> printable_json('["a\u202eb", "\u00e9"]')
+    '["a\\u202eb", "é"]'
+    """
+    return _MAY_ACT.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

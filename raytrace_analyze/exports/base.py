@@ -6,11 +6,13 @@ from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any, BinaryIO
 
+import msgspec
 import polars as pl
 
 from raytrace_analyze.attributes import json_of
 from raytrace_analyze.exports.skeleton import Skeleton, skeleton_of
 from raytrace_analyze.model import Progress
+from raytrace_analyze.printable import printable_json
 from raytrace_analyze.values import frozen
 
 _ROWS = 1 << 13
@@ -117,12 +119,24 @@ class OutputFormat:
     """Whether the critical path is in it."""
 
 
+_encode = msgspec.json.Encoder().encode
+_DELETE = b"\x7f"
+
+
 @lru_cache(maxsize=1024)
 def resource_attributes(text: str | None) -> dict[str, Any]:
     """Give the attributes of a resource; old SDKs write them straight into it. Not to be changed: it is cached."""
     resource = json_of(text, {})
     nested = resource.get("attributes")
     return nested if isinstance(nested, dict) else resource
+
+
+def json_bytes(value: Any) -> bytes:
+    """Encode a value as JSON; in it is nothing that acts on a terminal, which may be where it goes."""
+    content: bytes = _encode(value)
+    if content.isascii() and _DELETE not in content:
+        return content
+    return printable_json(content.decode()).encode()
 
 
 def in_utf8(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from raytrace_analyze.exports.base import OutputFormat, Selection
 from raytrace_analyze.exports.stacks import stacks
+from raytrace_analyze.printable import printable
 
 _NOT_IN_A_FRAME = re.compile(r"[;\s\x00-\x1f\x7f]+")
 """What would end a frame or a line."""
@@ -16,8 +17,8 @@ def write(selection: Selection, stream: BinaryIO) -> None:
     for names, self_ns in zip(found.frames(), found.nodes.get_column("self_ns"), strict=True):
         microseconds = round(self_ns / 1000)
         if microseconds > 0:
-            line = ";".join(_NOT_IN_A_FRAME.sub(" ", name).replace(";", ":") for name in names)
-            stream.write(f"{line} {microseconds}\n".encode("utf-8", "replace"))
+            line = ";".join(printable(_NOT_IN_A_FRAME.sub(" ", name)) for name in names)
+            stream.write(f"{line} {microseconds}\n".encode())
 
 
 FORMAT = OutputFormat("folded", write, re.compile(rb"(?:[^\x00-\x1f]+ \d+\n)+[^\n]*\Z", re.DOTALL), shows_path=False)

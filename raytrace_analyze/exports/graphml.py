@@ -15,6 +15,7 @@ _NUMBERS = ("attempt", "pid")
 _TIMES = ("start_ns", "end_ns")
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold in any way."""
+_ACTS = re.compile(r"[\r\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def write(selection: Selection, stream: BinaryIO) -> None:
@@ -39,11 +40,16 @@ def write(selection: Selection, stream: BinaryIO) -> None:
 
 
 def _xml(value: Any) -> str:
-    return escape(_NO_XML.sub("\ufffd", str(value)))
+    return _referred(escape(_NO_XML.sub("\ufffd", str(value))))
 
 
 def _quoted(text: str) -> str:
-    return quoteattr(_NO_XML.sub("\ufffd", text))
+    return _referred(quoteattr(_NO_XML.sub("\ufffd", text)))
+
+
+def _referred(text: str) -> str:
+    """Name characters by number that would act on a terminal, or that a reader of XML takes for others."""
+    return text if text.isprintable() else _ACTS.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
 FORMAT = OutputFormat(

@@ -4,17 +4,14 @@ import re
 from itertools import groupby
 from typing import Any, BinaryIO
 
-import msgspec
-
 from raytrace_analyze.attributes import json_of
-from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, resource_attributes
+from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, json_bytes, resource_attributes
 from raytrace_analyze.exports.otlp import COLUMNS, event_ns
 
 CRITICAL_PATH = "raytrace_analyze.critical_path"
 EXACT_START, EXACT_END = "raytrace_analyze.start_ns", "raytrace_analyze.end_ns"
 """Tags of ours: Jaeger's own times are whole microseconds. Text, as JavaScript's numbers would lose digits."""
 
-_encode = msgspec.json.Encoder().encode
 
 _SAMPLED = 1
 """Jaeger leaves it out where it is 0; readers of others that know its files of before cannot do without."""
@@ -26,15 +23,15 @@ def write(selection: Selection, stream: BinaryIO) -> None:
     stream.write(b'{"data":[\n')
     separator = b""
     for trace_id, rows in groupby(selection.by_trace().rows(COLUMNS), key=lambda row: row["trace_id"]):
-        stream.write(b'%s{"traceID":%s,"spans":[\n' % (separator, _encode(trace_id)))
+        stream.write(b'%s{"traceID":%s,"spans":[\n' % (separator, json_bytes(trace_id)))
         processes: dict[str | None, str] = {}
         between = b""
         for row in rows:
             process = processes.setdefault(row["resource"], f"p{len(processes) + 1}")
-            stream.write(between + _encode(_span(row, process, (trace_id, row["span_id"]) in on_path)))
+            stream.write(between + json_bytes(_span(row, process, (trace_id, row["span_id"]) in on_path)))
             between = b",\n"
         named = {number: _process(text) for text, number in processes.items()}
-        stream.write(b'],"processes":%s,"warnings":null}' % _encode(named))
+        stream.write(b'],"processes":%s,"warnings":null}' % json_bytes(named))
         separator = b",\n"
     stream.write(b'\n],"total":0,"limit":0,"offset":0,"errors":null}\n')
 
@@ -114,7 +111,7 @@ def _typed(value: Any) -> dict[str, Any]:
         case str():
             return {"type": "string", "value": in_utf8(value)}
         case _:
-            return {"type": "string", "value": _encode(value).decode()}
+            return {"type": "string", "value": json_bytes(value).decode()}
 
 
 FORMAT = OutputFormat(

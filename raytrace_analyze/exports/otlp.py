@@ -10,11 +10,9 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, BinaryIO
 
-import msgspec
-
 from raytrace_analyze.attributes import json_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, resource_attributes
+from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, json_bytes, resource_attributes
 from raytrace_analyze.exports.otlp_protobuf import encode_request
 from raytrace_analyze.vocabulary import Encoding
 
@@ -36,12 +34,10 @@ _SCOPE = {"name": "raytrace-analyze"}
 
 _CONTENT_TYPES = {Encoding.JSON: "application/json", Encoding.PROTOBUF: "application/x-protobuf"}
 
-_encode = msgspec.json.Encoder().encode
-
 
 def write(selection: Selection, stream: BinaryIO) -> None:
     """Write it: one request a line."""
-    stream.writelines(_encode(request) + b"\n" for request in _requests(selection))
+    stream.writelines(json_bytes(request) + b"\n" for request in _requests(selection))
 
 
 def send(selection: Selection, endpoint: str, encoding: Encoding = Encoding.JSON) -> int:
@@ -52,7 +48,7 @@ def send(selection: Selection, endpoint: str, encoding: Encoding = Encoding.JSON
     if not endpoint.startswith(("http://", "https://")):
         raise UsageError(f"--endpoint takes an http:// or https:// URL, not {endpoint!r}")
     url = endpoint if endpoint.rstrip("/").endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
-    encode = encode_request if encoding is Encoding.PROTOBUF else _encode
+    encode = encode_request if encoding is Encoding.PROTOBUF else json_bytes
     sent = 0
     for content in _requests(selection):
         request = urllib.request.Request(url, encode(content), {"Content-Type": _CONTENT_TYPES[encoding]})

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import json_of
-from raytrace_analyze.exports.base import OutputFormat, Selection
+from raytrace_analyze.exports.base import OutputFormat, Selection, json_bytes
 from raytrace_analyze.exports.lanes import lanes
 from raytrace_analyze.exports.skeleton import parent_rows, span_key
 
@@ -19,12 +19,10 @@ PATH_PROCESS = 0
 _ARGS = ("trace_id", "span_id", "parent_id", "kind", "category", "status", "status_message")
 _IDS = ("job_id", "task_id", "actor_id", "node_id", "worker_id", "session")
 
-_encode = msgspec.json.Encoder().encode
-
 
 def write(selection: Selection, stream: BinaryIO) -> None:
     """Write it; times are microseconds since the earliest start, exact to the nanosecond."""
-    stream.write(b'{"displayTimeUnit":"ns","otherData":%s,"traceEvents":[\n' % _encode(_origin(selection)))
+    stream.write(b'{"displayTimeUnit":"ns","otherData":%s,"traceEvents":[\n' % json_bytes(_origin(selection)))
     separator = b""
     for event in _events(selection):
         stream.write(separator + event)
@@ -76,7 +74,7 @@ def _names(processes: pl.DataFrame, drawn: pl.DataFrame, path_name: str) -> Iter
 
 
 def _meta(name: str, pid: int, tid: int, args: dict[str, Any]) -> bytes:
-    return _encode({"ph": "M", "name": name, "pid": pid, "tid": tid, "args": args})
+    return json_bytes({"ph": "M", "name": name, "pid": pid, "tid": tid, "args": args})
 
 
 def _us(ns: int) -> msgspec.Raw:
@@ -105,17 +103,17 @@ def _slice(row: dict[str, Any], origin: int) -> bytes:
 
 def _encode_lossless(event: dict[str, Any]) -> bytes:
     try:
-        return _encode(event)
+        return json_bytes(event)
     except UnicodeEncodeError:  # a lone surrogate in an attribute
         event["args"]["attributes"] = {}
-        return _encode(event)
+        return json_bytes(event)
 
 
 def _path_slice(segment: dict[str, Any], origin: int) -> bytes:
     category = segment["category"]
     what = segment["function"] or segment["name"] or "(driver)"
     keys = ("category", "cause", "via", "inferred", "trace_id", "span_id", "task_id")
-    return _encode(
+    return json_bytes(
         {
             "ph": "X",
             "name": what if category == "self" else f"{what}: {segment['cause'] or category}",
@@ -156,7 +154,7 @@ def _flow_end(phase: str, number: int, step: dict[str, Any], origin: int) -> byt
         "tid": step["lane"],
         "ts": _us(step["start_ns"] - origin),
     }
-    return _encode(event | ({"bp": "e"} if phase == "f" else {}))
+    return json_bytes(event | ({"bp": "e"} if phase == "f" else {}))
 
 
 FORMAT = OutputFormat(

@@ -4,14 +4,10 @@ import re
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-import msgspec
-
-from raytrace_analyze.exports.base import OutputFormat, Selection
+from raytrace_analyze.exports.base import OutputFormat, Selection, json_bytes
 from raytrace_analyze.exports.stacks import stacks
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
-
-_encode = msgspec.json.Encoder().encode
 
 
 def write(selection: Selection, stream: BinaryIO) -> None:
@@ -26,7 +22,7 @@ def write(selection: Selection, stream: BinaryIO) -> None:
         "shared": {"frames": [{"name": name} for name in numbers]},
         "profiles": profiles,
     }
-    stream.write(_encode(document) + b"\n")
+    stream.write(json_bytes(document) + b"\n")
 
 
 def _path(selection: Selection, numbers: dict[str, int]) -> dict[str, Any]:

@@ -4,19 +4,17 @@ import codecs
 import csv
 import io
 import json
-import re
 from dataclasses import asdict
 from typing import Any, TextIO
 
 import polars as pl
 
 from raytrace_analyze.path.result import CriticalPath
-from raytrace_analyze.printable import printable
+from raytrace_analyze.printable import printable, printable_json
 
 DOCUMENT_VERSION = 1
 """Of the JSON documents; the table's is `schema.SCHEMA_VERSION`."""
 
-_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 
@@ -30,7 +28,7 @@ def write_json(content: dict[str, Any], stream: TextIO) -> None:
     is_utf_8 = is_in_utf_8(stream)
     encoder = json.JSONEncoder(indent=1, ensure_ascii=not is_utf_8, allow_nan=False)
     pieces = encoder.iterencode({"schema_version": DOCUMENT_VERSION, **content})
-    stream.writelines(_NOT_ASCII.sub(_escaped, piece) for piece in pieces)
+    stream.writelines(map(printable_json, pieces))
     stream.write("\n")
 
 
@@ -52,11 +50,6 @@ def is_in_utf_8(stream: TextIO) -> bool:
     """Tell whether all text can be written to a stream."""
     encoding = getattr(stream, "encoding", None)  # a string buffer has None
     return encoding is None or codecs.lookup(encoding).name.startswith("utf")
-
-
-def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
-    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def _cell(value: Any) -> Any:
