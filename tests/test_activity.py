@@ -90,6 +90,17 @@ def test_stretches_that_are_not_told_one_by_one_are_idle_for_as_long() -> None:
         assert spent == {("idle", "time.sleep", "train.py:41"): 300, ("idle", *place): 400, ("cpu", None, None): 290}
 
 
+def test_a_thread_that_was_busy_all_the_time_was_not_idle_then() -> None:
+    # r    [== busy ======][~ idle in stretches that there was no room for, and on the CPU]
+    busy = {"raytrace.busy": json.dumps([[20 * MS, 700 * MS, 650 * MS]])}
+    places = [{"in": "socket.recv", "at": "etl.py:7", "ns": 200 * MS}]
+    about = json.dumps({**json.loads(sampled(660)), **busy})
+    found = told(job(_with_idle(about, left_out=40, left_out_ns=200 * MS, left_out_in=places)))
+    assert [(start, end, what) for start, end, what, _, _ in found] == [
+        (10, 20, "unknown"), (20, 700, "cpu"), (700, 900, "idle"), (900, 1000, "unknown"),
+    ]  # fmt: skip
+
+
 def test_what_a_thread_does_where_it_wakes_up_says_nothing_of_the_rest() -> None:
     stretch = {"start_ns": 100 * MS, "end_ns": 940 * MS, "in": "time.sleep", "at": "a.py:3", "busy_ns": 90 * MS}
     found = told(job(_with_idle(sampled(95), stretches=[stretch])))

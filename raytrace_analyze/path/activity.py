@@ -123,15 +123,7 @@ def _pieces(sampled: Sampled | None, since: int, until: int) -> Iterator[_Piece]
 
 
 def _between(sampled: Sampled, since: int, until: int, place: Place | None) -> Iterator[_Piece]:
-    """Tell what a thread did right beside where it was idle (in a place, None for nowhere near).
-
-    Where a thread was idle too often for all of it to be told, it is known for how long, but not when: each long gap
-    gets its part of that, at its start.
-    """
-    length = until - since
-    for idle_in, part in sampled.left_out if length >= SAMPLED_FROM_NS else ():
-        begin, since = since, min(since + round(part * length), until)
-        yield begin, since, Activity.IDLE, idle_in
+    """Tell what a thread did right beside where it was idle (in a place, None for nowhere near)."""
     for busy in sampled.busy:
         begin, finish = max(busy.start, since), min(busy.end, until)
         if begin >= finish:
@@ -143,7 +135,15 @@ def _between(sampled: Sampled, since: int, until: int, place: Place | None) -> I
 
 
 def _unseen(sampled: Sampled, since: int, until: int, place: Place | None) -> Iterator[_Piece]:
-    """Tell what a thread did where no stretch says it."""
+    """Tell what a thread did where no stretch says it.
+
+    Where a thread was idle too often for all of it to be told, it is known for how long, but not when: each long gap
+    gets its part of that, at its start.
+    """
+    length = until - since
+    for idle_in, part in sampled.left_out if length >= SAMPLED_FROM_NS else ():
+        begin, since = since, min(since + round(part * length), until)
+        yield begin, since, Activity.IDLE, idle_in
     length = until - since
     if length <= 0:
         return
