@@ -108,6 +108,10 @@ class Pattern(StrEnum):
     LOCK = "lock"
     WAIT_FOR_MANY = "wait-for-many"
     STORE_FULL = "store-full"
+    REPLICA_QUEUE = "replica-queue"
+    BATCH_WAIT = "batch-wait"
+    MODEL_LOADS = "model-loads"
+    SLOW_REPLICA = "slow-replica"
 
 
 class Library(StrEnum):

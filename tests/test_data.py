@@ -114,6 +114,41 @@ def test_a_thread_that_hands_out_tasks_is_no_part_of_what_the_program_does_meanw
     assert read["path_ns"] > 0 and 0 < own["path_ns"] < 50
 
 
+def test_what_an_execution_waits_until_somebody_takes_its_blocks_is_the_programs() -> None:
+    """The program makes batches of its blocks in threads (`collate_fn`), which takes it longest.
+
+    driver  |next (its block is there) .........................|next ..........|
+    thread  s wait ...nobody takes what comes out ......... s wait |
+    read      |=|                                             |=|
+    """
+    thread = {"function": "StreamingExecutor.run", "worker_id": "d", "pid": 1}
+    about = json.dumps({"raytrace.execution": KEY, "raytrace.dataset": "dataset_3_0"})
+    stretches = [{"start_ns": 180, "end_ns": 790, "policy": "budget"}]
+
+    def found(held: list[dict[str, Any]]) -> dict[str, Row]:
+        pressure = {"submission": {"ns": {}, "stretches": []}, "output": {"ns": {"budget": 610}, "stretches": held}}
+        spans = [
+            span("d", 0, 1_200, None, name="ray.driver"),
+            submit("es", 100, 100, "d", submitted_task_id="e", **thread),
+            run("er", 100, 1_000, "es", "e", attributes=about, **thread),
+            *task(0, 1, READ, 110, 120, 150, parent="er"),
+            wait("w0", 115, 160, "er", ["task0"], name="ray.wait"),
+            wait("w1", 170, 800, "er", [], name="ray.wait"),
+            *task(1, 1, READ, 805, 815, 900, parent="er"),
+            wait("w2", 815, 905, "er", ["task1"], name="ray.wait"),
+            wait("n0", 160, 810, "d", ["task0"], name="ray.next"),
+            wait("n1", 815, 1_100, "d", ["task1"], name="ray.next"),
+        ]
+        words = [operator(0, "Input", 0), operator(1, READ, 20, **{"raytrace.back_pressure": json.dumps(pressure)})]
+        return {row["operator"]: row for row in rt.data(table(*spans, *words, recorded=True)).to_dicts()}
+
+    rows, without = found(stretches), found([])
+    assert rows["(driver)"]["limits"] and without["(Ray Data)"]["limits"]
+    assert rows["(driver)"]["path_ns"] - without["(driver)"]["path_ns"] == 610
+    assert without["(Ray Data)"]["path_ns"] - rows["(Ray Data)"]["path_ns"] == 610
+    assert sum(row["path_ns"] for row in rows.values()) == rows[READ]["took_ns"]
+
+
 def test_an_execution_beside_another_that_decides_is_not_limited_by_its_program() -> None:
     """Two tasks run a dataset each; the driver waits for both, and the second one decides.
 

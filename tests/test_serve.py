@@ -203,6 +203,20 @@ def test_waits_for_a_batch_are_neither_the_handlers_work_nor_downstream() -> Non
     assert waits == [("batch of embed to fill", 30), ("batch of embed to begin", 40)]
 
 
+def test_what_a_request_waits_for_its_model_is_told() -> None:
+    """handler |== |load ......|    ==|, of one request of two."""
+    rows = [*request(0, 0), *request(1, 10_000)]
+    load = span("L", 340, 400, "Hr0", trace_id="t0", pid=2, name="ray.serve.load_model",
+                attributes=json.dumps({"raytrace.model": "m"}))  # fmt: skip
+    (front,) = rt.serve(table(*rows, load, recorded=True)).filter(pl.col("deployment") == "Front").to_dicts()
+    assert (front["load_mean_ns"], front["handler_mean_ns"]) == (30, 170)
+    assert sum(front[f"{part}_mean_ns"] for part in (*PARTS, "load")) == front["total_mean_ns"] == 820
+    path = rt.critical_path(table(*rows, load, recorded=True), request="r0").segments
+    assert path.filter(name="ray.serve.load_model").get_column("duration_ns").sum() == 60
+    (without,) = rt.serve(table(*request(0, 0), recorded=True)).filter(pl.col("deployment") == "Front").to_dicts()
+    assert without["load_mean_ns"] is None
+
+
 def by_handle(number: int, at: int, *, sent: bool = True, taken: bool = True) -> list[Row]:
     """A request by a handle of a driver; its router goes on to ask replicas, for others, when it has sent that."""
     rows = [row for row in nested(number, at) if not row["span_id"].startswith("P")]
@@ -244,8 +258,8 @@ def test_a_request_that_a_replica_took_where_nothing_is_traced_has_not_failed() 
     assert (front["requests"], front["errors"]) == (2, 1)
 
 
-def one_at_a_time(*, ms: int = 1_000_000, at_once: int = 1) -> list[Row]:
-    """Four requests by handles of a driver at once, 100 ms each; the replica takes `at_once` of them at a time.
+def one_at_a_time(*, ms: int = 1_000_000, at_once: int = 1, count: int = 4) -> list[Row]:
+    """Some requests by handles of a driver at once, 100 ms each; the replica takes `at_once` of them at a time.
 
     request 0  [===]
     request 1  ....[===]        asked for in vain twice, and sent when the one before was over
@@ -255,8 +269,8 @@ def one_at_a_time(*, ms: int = 1_000_000, at_once: int = 1) -> list[Row]:
     """
     of = {"trace_id": "t", "status": "OK"}
     call = "ServeReplica:app:Front.handle_request_with_rejection"
-    rows = [span("d", 0, 500 * ms, None, name="ray.driver", category="driver", **of)]
-    for number in range(4):
+    rows = [span("d", 0, (100 * count + 100) * ms, None, name="ray.driver", category="driver", **of)]
+    for number in range(count):
         sent = (number // at_once) * 102 * ms + 2 * ms
         about = told("Front", request_id=f"r{number}", replica_id="replica")
         front = {**of, "function": "Front.__call__", "attributes": about}
@@ -272,7 +286,7 @@ def one_at_a_time(*, ms: int = 1_000_000, at_once: int = 1) -> list[Row]:
                  name="replica_handle_request Front __call__"),
         ]  # fmt: skip
     last = max(row["end"] for row in rows[1:] if row["span_id"].startswith("C"))
-    return [*rows, wait("g", 2 * ms, last + ms, "d", [f"task{number}" for number in range(4)], **of)]
+    return [*rows, wait("g", 2 * ms, last + ms, "d", [f"task{number}" for number in range(count)], **of)]
 
 
 @pytest.mark.parametrize(("at_once", "rounds"), [(1, 4), (2, 2)])
@@ -294,6 +308,41 @@ def test_a_request_that_finds_room_at_once_waits_for_no_other_one() -> None:
     spans = table(*one_at_a_time(at_once=4), recorded=True)
     path = rt.critical_path(spans).segments.filter(name="replica_handle_request Front __call__")
     assert path.get_column("duration_ns").to_list() == [100_000_000]
+
+
+def test_advise_says_that_requests_wait_for_a_replica_and_what_room_would_save() -> None:
+    spans = table(*one_at_a_time(count=6), recorded=True)
+    (found,) = rt.advise(spans).filter(pattern="replica-queue").to_dicts()
+    assert found["function"] == "Front.__call__" and "waits 256 ms of 357 ms" in found["what"]
+    assert 500_000_000 <= found["saved_ns"] <= 520_000_000
+    assert rt.summary(spans).remedies[0].pattern == "replica-queue"
+    none = rt.advise(table(*one_at_a_time(count=6, at_once=6), recorded=True))
+    assert "replica-queue" not in none.get_column("pattern").to_list()
+
+
+def over_http(number: int, at: int, ms: int = 1_000_000) -> list[Row]:
+    """A request over HTTP that waits for others to fill its batch most of its time."""
+    rows = [
+        {**row, "start": at + row["start"] * ms, "end": at + row["end"] * ms}
+        for row in request(number, 0, 300)
+        if not row["span_id"].startswith(("R2", "H2"))
+    ]
+    fills = {"trace_id": f"t{number}", "pid": 2, "name": "ray.serve.batch_fill", "attributes": "{}"}
+    return [*rows, span(f"F{number}", at + 320 * ms, at + 700 * ms, f"Hr{number}", ready_task_ids=[], **fills)]
+
+
+def test_advise_claims_no_saving_for_requests_of_clients_but_says_that_they_wait_and_that_they_were_under_way() -> None:
+    ms = 1_000_000
+    requests = [row for number in range(6) for row in over_http(number, number * 850 * ms)]
+    idle = {"stretches": [{"start_ns": 0, "end_ns": 5_100 * ms, "in": "asyncio.runners.run", "at": "load.py:7",
+                           "loops": True}], "left_out_ns": 0}  # fmt: skip
+    about = {"raytrace.cpu_ns": 20 * ms, "raytrace.idle": json.dumps(idle)}
+    driver = span("d", 0, 5_200 * ms, None, name="ray.driver", category="driver", attributes=json.dumps(about))
+    found = {row["pattern"]: row for row in rt.advise(table(driver, *requests, recorded=True)).to_dicts()}
+    assert found["batch-wait"]["saved_ns"] == 0 and "no saving is claimed" in found["batch-wait"]["remedy"]
+    assert "over HTTP were under way, most of them to `Front.__call__`" in found["driver-idle"]["what"]
+    alone = {row["pattern"]: row for row in rt.advise(table(driver, recorded=True)).to_dicts()}
+    assert "outside of Ray" in alone["driver-idle"]["what"]
 
 
 def test_how_long_replicas_took_to_start() -> None:

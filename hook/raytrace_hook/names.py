@@ -88,6 +88,9 @@ SENT = "raytrace.sent"
 BATCH_SIZE = "raytrace.batch_size"
 MAX_BATCH_SIZE = "raytrace.max_batch_size"
 
+# Where a replica of Ray Serve loads a model (`@serve.multiplexed`).
+MODEL = "raytrace.model"
+
 # Waits, puts, and the span around those too short to be recorded.
 READY_TASK_IDS = "raytrace.ready_task_ids"
 AWAITED_TASK_IDS = "raytrace.awaited_task_ids"
@@ -140,6 +143,7 @@ CANCEL_SPAN, KILL_SPAN = "ray.cancel", "ray.kill"
 STEP_SPAN = "step"
 REPORT_SPAN, CHECKPOINT_SPAN, BATCH_SPAN = "ray.train.report", "ray.train.checkpoint", "ray.train.batch"
 BATCH_FILL_SPAN, BATCH_TURN_SPAN = "ray.serve.batch_fill", "ray.serve.batch_turn"
+MODEL_SPAN = "ray.serve.load_model"
 TRIAL_SPAN, SUGGEST_SPAN, SCHEDULER_SPAN = "ray.tune.trial", "ray.tune.suggest", "ray.tune.scheduler"
 CALLBACKS_SPAN = "ray.tune.callbacks"
 RUN_SUFFIX = " ray.remote_worker"

@@ -38,6 +38,8 @@ from raytrace_hook.record.libraries import (
     datasets,
     serve,
     serve_batches,
+    serve_models,
+    serve_responses,
     serve_routes,
     steps,  # noqa: F401 - from here on, marks of steps are recorded
     train,
@@ -146,6 +148,7 @@ def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
         provider.add_span_processor(sending)
         recorder.processors.append(sending)
     serve.install(lambda: recorder.processors, lambda: recorder.resource)
+    serve_models.install()
     serve_routes.install()
     _install_in_ray(recorder)  # after the provider is made: the driver's span ends before it is shut down
     return provider
@@ -187,6 +190,7 @@ def _record_waits(recorder: _Recorder) -> None:
         placement.install(waits)
         helpers.install(waits.begin, waits.end)
         serve_batches.install(waits)
+        serve_responses.install(waits)
         train.install(waits)
         tune.install(waits)
         recorder.process.note_waits(calls.install(waits))

@@ -8,12 +8,15 @@ import polars as pl
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
+from raytrace_analyze.analyses.libraries.serve_requests import find_requests
 from raytrace_analyze.analyses.stack_lines import importing_share, stack_lines
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
 from raytrace_analyze.sampled.samples import SHORT_NS, is_for_others
+from raytrace_analyze.serve_names import is_proxy
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words
@@ -118,7 +121,9 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         if is_outside and is_for_others((what, where)):
             said = words.waits_for_others(times, what=what, place=where)
         elif is_outside:
-            said = words.looks_outside(times, what=what, place=where, before=_ended_before(facts, own, here))
+            asks = _asked_meanwhile(facts, own, here)
+            before = None if asks else _ended_before(facts, own, here)
+            said = words.looks_outside(times, what=what, place=where, before=before, asks=asks)
         elif failed is not None:
             said = words.backs_off(times, what=what, place=where, function=failed)
         else:
@@ -149,6 +154,29 @@ def _ended_before(facts: Facts, own: _Own, pieces: Flags) -> str | None:
         return None
     names = {facts.functions[run] for run in runs[first].tolist()}
     return names.pop() if len(names) == 1 else None
+
+
+def _asked_meanwhile(facts: Facts, own: _Own, pieces: Flags) -> str | None:
+    """Name whom requests of Ray Serve over HTTP asked during most of some pieces, the one asked longest; None if not.
+
+    The driver may be their client: who that is no span tells.
+    """
+    name = facts.spans.get_column("name")
+    if not is_proxy(name.unique()).any():
+        return None
+    requests = find_requests(facts.job.trace).filter("is_ingress", pl.col("session") == facts.job.scope.session)
+    start = requests.get_column("start_ns").to_numpy()
+    end = start + requests.get_column("total_ns").fill_null(0).to_numpy()
+    since, until = own.told.start[pieces], own.told.end[pieces]
+    shared = np.minimum(end, until[:, None]) - np.maximum(start, since[:, None])
+    piece, request = np.nonzero(shared > 0)
+    both = covered(piece, np.maximum(start[request], since[piece]), np.minimum(end[request], until[piece]))
+    if 2 * both.get_column("covered_ns").sum() <= (until - since).sum():
+        return None
+    method = pl.format("{}.{}", "deployment", "method")
+    longest = requests.group_by(function=method).agg(pl.col("total_ns").sum()).sort("total_ns", "function")
+    found: str = longest.get_column("function").to_list()[-1]
+    return found
 
 
 def _failed_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:

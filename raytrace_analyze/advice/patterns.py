@@ -7,6 +7,7 @@ from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice.words import Words
 
 _DOCS = "https://docs.ray.io/en/latest/ray-core"
+_SERVE_DOCS = "https://docs.ray.io/en/latest/serve"
 
 
 @frozen
@@ -68,6 +69,10 @@ REFERENCES = {
     Pattern.LOCK: Reference("AsyncIO / Concurrency for Actors", f"{_DOCS}/actors/async_api.html"),
     Pattern.WAIT_FOR_MANY: _LIMIT_PENDING,
     Pattern.STORE_FULL: Reference("Object Spilling", f"{_DOCS}/objects/object-spilling.html"),
+    Pattern.REPLICA_QUEUE: Reference("Ray Serve Autoscaling", f"{_SERVE_DOCS}/autoscaling-guide.html"),
+    Pattern.BATCH_WAIT: Reference("Dynamic Request Batching", f"{_SERVE_DOCS}/advanced-guides/dyn-req-batch.html"),
+    Pattern.MODEL_LOADS: Reference("Model Multiplexing", f"{_SERVE_DOCS}/model-multiplexing.html"),
+    Pattern.SLOW_REPLICA: Reference("Monitor Your Application", f"{_SERVE_DOCS}/monitoring.html"),
     Pattern.UNEVEN_POOL: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),
 }
 

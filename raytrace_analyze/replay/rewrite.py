@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from raytrace_analyze.replay.events import START
 from raytrace_analyze.replay.graph import Graph, with_edges
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, nearest_ancestor
 
 
 def submit_earlier(graph: Graph, submits: RowIds, anchors: RowIds) -> Graph:
@@ -59,6 +59,35 @@ def wait_for_nothing(graph: Graph, waits: RowIds) -> Graph:
     fixed = graph.fixed.copy()
     fixed[np.isin(graph.events.owner, waits)] = 0
     return replace(_without(graph, _into_waits(graph, waits)), lag=lag, fixed=fixed)
+
+
+def take_no_time(graph: Graph, rows: RowIds) -> Graph:
+    """Let spans (rows), with all that is nested in them, take no time."""
+    events = graph.events
+    chosen = np.zeros(events.head.size, dtype=np.bool_)
+    chosen[rows] = True
+    nested = np.append(events.scoped.structure.nest_parent, np.full(chosen.size - events.scoped.span_count, -1))
+    inside = np.flatnonzero(chosen | (nearest_ancestor(nested, chosen) >= 0))
+    graph = wait_for_nothing(graph, inside[events.is_wait[inside] & (events.end_of[inside] >= 0)])
+    fixed = graph.fixed.copy()
+    fixed[np.isin(events.owner, inside)] = 0
+    return replace(graph, fixed=fixed)
+
+
+def find_room(graph: Graph, routes: RowIds) -> Graph:
+    """Let requests of Ray Serve (rows of what routes them) find room at a replica at once."""
+    events, room = graph.events, graph.events.waiting.room
+    if room is None:
+        return graph
+    routes = routes[room.handler[routes] >= 0]
+    routes = routes[events.start_of[room.send[routes]] >= 0]
+    send, handler = room.send[routes], room.handler[routes]
+    sent = graph.activity[events.start_of[send]]
+    waits_for = np.full(graph.first.size, -1, dtype=np.int64)
+    waits_for[sent] = events.end_of[handler]
+    lag = graph.lag.copy()
+    lag[sent] = 0
+    return replace(_without(graph, graph.source == waits_for[graph.target]), lag=lag)
 
 
 def depend_on(graph: Graph, runs: RowIds, results: RowIds) -> Graph:

@@ -67,6 +67,10 @@ PATTERNS: dict[str, str] = {
     Pattern.LOCK: "a lock that several runs wait for",
     Pattern.WAIT_FOR_MANY: "ray.wait over very many references",
     Pattern.STORE_FULL: "a full object store",
+    Pattern.REPLICA_QUEUE: "requests wait for a replica",
+    Pattern.BATCH_WAIT: "requests wait for others to fill their batch",
+    Pattern.MODEL_LOADS: "requests wait for models to be loaded",
+    Pattern.SLOW_REPLICA: "one of several replicas is slow",
 }
 _BATCH = "batch"
 _THINGS = (_BATCH, "compiled graph", "placement group")

@@ -19,7 +19,7 @@ pytest.importorskip("pandas", reason="Ray Data is not installed")
 pytest.importorskip("fastapi", reason="Ray Serve is not installed")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-PARTS = ("proxy", "router", "way", "handler", "downstream", "back")
+PARTS = ("proxy", "router", "way", "load", "handler", "downstream", "back")
 HOOK = "raytrace_hook:setup_tracing"
 OURS = re.compile(r"raytrace|OpenTelemetry|TracerProvider|opentelemetry", re.IGNORECASE)
 BAD = re.compile(r"warning|error|exception|traceback", re.IGNORECASE)
@@ -134,7 +134,7 @@ def row(told: Told, deployment: str, method: str = "__call__") -> dict[str, Any]
         ("Front", "downstream"),
         ("Batching", "handler"),
         ("Streaming", "handler"),
-        ("Models", "handler"),
+        ("Models", "load"),
     ],
 )
 def test_where_the_time_of_requests_goes_is_told(requesting: Told, deployment: str, most: str) -> None:

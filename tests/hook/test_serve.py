@@ -104,6 +104,26 @@ def test_a_request_by_a_handle_of_the_driver_waits_for_its_replica_there(beside:
     assert path.by("function").sort("total_ns", descending=True).get_column("function")[0] != "(driver)"
 
 
+def test_a_thread_waits_for_a_response_from_the_call_on(beside: tuple[pl.DataFrame, Path]) -> None:
+    spans, _ = beside
+    (route,) = spans.filter(name="route_to_replica Front called").iter_rows(named=True)
+    (handled,) = spans.filter(name="replica_handle_request Front called").iter_rows(named=True)
+    (run,) = spans.filter(span_id=handled["parent_id"]).iter_rows(named=True)
+    of_driver = pl.col("parent_id").is_in(spans.filter(category="driver").get_column("span_id").implode())
+    waits = spans.filter(of_driver, name="ray.get").filter(pl.col("ready_task_ids").list.contains(run["task_id"]))
+    (wait,) = waits.iter_rows(named=True)
+    assert wait["start"] < route["end"] and run["end"] <= wait["end"]
+    assert "serving.py" in json.loads(wait["attributes"])["raytrace.call_site"]
+
+
+def test_a_request_waits_for_its_model_once(beside: tuple[pl.DataFrame, Path]) -> None:
+    spans, _ = beside
+    (load,) = spans.filter(name="ray.serve.load_model").iter_rows(named=True)
+    assert json.loads(load["attributes"])["raytrace.model"] == "m"
+    (found,) = rt.serve(spans).filter(pl.col("method") == "modelled").to_dicts()
+    assert found["load_mean_ns"] > found["handler_mean_ns"]
+
+
 def test_a_request_waits_for_others_to_fill_its_batch(beside: tuple[pl.DataFrame, Path]) -> None:
     spans, _ = beside
     (found,) = rt.serve(spans).filter(method="batched").to_dicts()

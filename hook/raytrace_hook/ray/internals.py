@@ -168,6 +168,8 @@ def _restarts(attributes: dict[str, Any]) -> int:
 
 POOL_MODULE = "ray.util.multiprocessing.pool"
 SERVE_BATCHING_MODULE = "ray.serve.batching"
+SERVE_HANDLE_MODULE = "ray.serve.handle"
+SERVE_MODELS_MODULE = "ray.serve.multiplex"
 SERVE_PROXY_MODULE = "ray.serve._private.proxy"
 SERVE_ROUTER_MODULE = "ray.serve._private.router"
 SERVE_TRACING_MODULE = "ray.serve._private.tracing_utils"

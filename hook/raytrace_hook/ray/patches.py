@@ -18,6 +18,8 @@ from raytrace_hook.ray.internals import (
     PLACEMENT_MODULE,
     POOL_MODULE,
     SERVE_BATCHING_MODULE,
+    SERVE_HANDLE_MODULE,
+    SERVE_MODELS_MODULE,
     SERVE_PROXY_MODULE,
     SERVE_ROUTER_MODULE,
     SERVE_TRACING_MODULE,
@@ -243,6 +245,18 @@ def patch_serve_batches(queueing: Wrapper, forming: Wrapper, running: Wrapper) -
         if hasattr(queue, name):
             replace_attribute(queue, name, running)
             return
+
+
+@patched("waits for responses of Ray Serve in a thread")
+def patch_serve_responses(wrapper: Wrapper) -> None:
+    """Wrap what waits for a response to a request by a handle."""
+    replace_attribute(load(SERVE_HANDLE_MODULE).DeploymentResponse, "result", wrapper)
+
+
+@patched("where replicas of Ray Serve load models")
+def patch_serve_models(wrapper: Wrapper) -> None:
+    """Wrap what gives a replica's model, and loads it where it is not there."""
+    replace_attribute(load(SERVE_MODELS_MODULE)._ModelMultiplexWrapper, "load_model", wrapper)
 
 
 @patched("waits for the blocks of a dataset")

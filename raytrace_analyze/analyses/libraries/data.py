@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.data_consumers import EXECUTION_KEYS, consumed
-from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators
+from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators, not_taken
 from raytrace_analyze.attributes import EXECUTION, told
 from raytrace_analyze.function_names import DRIVER, ELSEWHERE, EXECUTOR, PROGRAM, RAY_DATA
 from raytrace_analyze.path.all_scopes import paths_of
@@ -15,6 +15,7 @@ from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.span_names import BACK_PRESSURE
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import covered
+from raytrace_analyze.vocabulary import Category
 
 OPERATORS = pl.Schema(
     {
@@ -69,7 +70,7 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     if operators.table.is_empty():
         return pl.DataFrame(schema=OPERATORS)
     segments = paths_of(trace, "jobs", PathOptions()).select(
-        "trace_id", "span_id", "duration_ns", "start_ns", is_cold=is_cold()
+        "trace_id", "span_id", "duration_ns", "start_ns", "category", is_cold=is_cold()
     )
     rows = np.flatnonzero(operators.of_row >= 0)
     about = (
@@ -97,9 +98,12 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
         actors=pl.col("actors"),
     )
     threads = _threads(trace)
-    known = pl.concat([told, _executors(trace, segments, operators, told, threads)], how="diagonal")
+    placed = _with_rows(trace, segments)
+    for_room = _for_room(trace, placed, operators, threads)
+    known = pl.concat([told, _executors(trace, segments, operators, told, threads, for_room)], how="diagonal")
     bounds = told.group_by(EXECUTION_KEYS, maintain_order=True).agg(pl.col("start_ns", "end_ns").first())
-    taken = consumed(trace, _with_rows(trace, segments), operators, threads, bounds)
+    taken = consumed(trace, placed, operators, threads, bounds).join(for_room, on=["session", "execution"], how="left")
+    taken = taken.with_columns(consumed_ns=pl.col("consumed_ns") + pl.col("room_ns").fill_null(0))
     every = pl.concat([known, *_others(known, taken)], how="diagonal")
     share = pl.col("path_ns") / pl.col("took_ns").clip(lower_bound=1)
     steady = pl.col("path_ns") - pl.col("start_up_ns")
@@ -208,27 +212,57 @@ def _threads(trace: PreparedTrace) -> pl.DataFrame:
 
 
 def _with_rows(trace: PreparedTrace, segments: pl.DataFrame) -> pl.DataFrame:
-    """Give of segments of paths which `row` of the spans each is of, -1 for none, its `start` and its `end` (ns)."""
+    """Give of segments of paths which `row` of the spans each is of, -1 for none, `start`, `end` (ns), `category`."""
     rows = trace.spans.select("trace_id", "span_id").with_row_index("row").cast({"row": pl.Int64})
     return segments.join(rows, on=["trace_id", "span_id"], how="left").select(
-        pl.col("row").fill_null(-1), start="start_ns", end=pl.col("start_ns") + pl.col("duration_ns")
+        pl.col("row").fill_null(-1), "category", start="start_ns", end=pl.col("start_ns") + pl.col("duration_ns")
     )
 
 
+def _for_room(trace: PreparedTrace, placed: pl.DataFrame, operators: Operators, own: pl.DataFrame) -> pl.DataFrame:
+    """Sum what the path waits in executions' own threads while nobody takes what comes out of them: `room_ns`.
+
+    By `session` and `execution`. There the program is waited for: it is busy with the blocks that it has.
+    """
+    structure = trace.structure
+    run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
+    threads = own.get_column("row").to_numpy()
+    in_thread = np.flatnonzero(np.isin(run, threads) & (operators.of_row < 0))
+    row_of = pl.DataFrame({"row": in_thread, "thread": run[in_thread]})
+    waits = (
+        placed.filter(pl.col("category") == Category.WAIT)
+        .join(row_of, on="row", how="inner")
+        .join(own, left_on="thread", right_on="row", how="inner")
+    )
+    both = waits.join(not_taken(trace), on=["session", "execution"], suffix="_held")
+    overlap = pl.min_horizontal("end", "end_held") - pl.max_horizontal("start", "start_held")
+    return both.group_by("session", "execution").agg(room_ns=overlap.clip(lower_bound=0).sum())
+
+
 def _executors(
-    trace: PreparedTrace, segments: pl.DataFrame, operators: Operators, about: pl.DataFrame, own: pl.DataFrame
+    trace: PreparedTrace,
+    segments: pl.DataFrame,
+    operators: Operators,
+    about: pl.DataFrame,
+    own: pl.DataFrame,
+    for_room: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Give Ray Data's own row of each execution of which that was recorded: what its thread has of the path."""
+    """Give Ray Data's own row of each execution of which that was recorded: what its thread has of the path.
+
+    What it waits there for room (`_for_room`) is the program's.
+    """
     structure = trace.structure
     threads = own.get_column("row").to_numpy()
     run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
     rows = np.flatnonzero(np.isin(run, threads) & (operators.of_row < 0))
     found = own.rename({"row": "number"}).join(_path_of(trace, segments, rows, run[rows]), on="number", how="left")
     executions = about.group_by(EXECUTION_KEYS).agg(pl.col(_OF_EXECUTION).drop_nulls().first())
+    found = found.join(for_room, on=["session", "execution"], how="left")
     return executions.join(found, on=["session", "execution"]).select(
         *EXECUTION_KEYS,
         *_OF_EXECUTION,
-        pl.col("path_ns", "start_up_ns").fill_null(0),
+        pl.col("path_ns").fill_null(0) - pl.col("room_ns").fill_null(0),
+        pl.col("start_up_ns").fill_null(0),
         operator=pl.lit(RAY_DATA),
         is_own=pl.lit(value=True),
     )

@@ -153,6 +153,43 @@ def _told(trace: PreparedTrace) -> pl.DataFrame:
     return read.hstack(more).select(_TOLD.names()).cast(_TOLD).with_columns(name=pl.lit(None, pl.String))
 
 
+def not_taken(trace: PreparedTrace) -> pl.DataFrame:
+    """Tell when nobody took the output of executions' last operators: `session`, `execution`, `start`, `end` (ns).
+
+    What an operator in the middle gives the next one takes; what the last one gives, the program.
+    """
+    rows = (trace.spans.get_column("name") == OPERATOR_SPAN).arg_true()
+    text = pl.col("attributes")
+    last = (
+        trace.spans.select("session", "attributes", shift=pl.Series(trace.clock_shift))[rows]
+        .with_columns(
+            execution=told(text, attributes.OPERATOR).str.split(".").list.first(),
+            place=told(text, attributes.OPERATOR_INDEX).cast(pl.Int64, strict=False),
+        )
+        .filter(pl.col("place") == pl.col("place").max().over("session", "execution"))
+        .select("session", "execution", "shift", held=told(text, attributes.BACK_PRESSURE))
+    )
+    found = [
+        (session, execution, start + shift, end + shift)
+        for session, execution, shift, text in last.iter_rows()
+        for start, end in _stretches(json_of(text, {}))
+    ]
+    schema = {"session": pl.String, "execution": pl.String, "start": pl.Int64, "end": pl.Int64}
+    return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def _stretches(held: Any) -> list[tuple[int, int]]:
+    """Read when the output of an operator was held (ns); what is none is left out."""
+    way = held.get("output") if isinstance(held, dict) else None
+    listed = way.get("stretches") if isinstance(way, dict) else None
+    pairs = [
+        (_whole(one.get("start_ns")), _whole(one.get("end_ns")))
+        for one in (listed if isinstance(listed, list) else [])
+        if isinstance(one, dict)
+    ]
+    return [(start, end) for start, end in pairs if start is not None and end is not None and start < end]
+
+
 _NOT_HELD: dict[str, Any] = {"held_submission_ns": None, "held_output_ns": None, "held_by": None}
 
 

@@ -27,7 +27,8 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
     - the means of what that is made of: `proxy_mean_ns`, `router_mean_ns` (waited for a replica that takes it),
       `way_mean_ns` (from the send until the replica began; null, and part of the router's, where the sends are not
       recorded), in the handler `fill_mean_ns` (waited for others to fill its batch, `@serve.batch`), `turn_mean_ns`
-      (waited for that batch to begin; both null where none is known of), `handler_mean_ns` (its own) and
+      (waited for that batch to begin), `load_mean_ns` (waited for a model to be loaded, `@serve.multiplexed`; all three
+      null where none is known of), `handler_mean_ns` (its own) and
       `downstream_mean_ns` (with other deployments), `back_mean_ns`; `sends`: how often a request was sent until a
       replica took it, the mean; `batch_size`, `max_batch_size`: how many requests were in its batch, and could be;
     - `slow_replica` (Serve's id), where one of several is slow: the median of its handler's own time,
@@ -78,9 +79,9 @@ def _mean(column: str) -> pl.Expr:
 def _mean_part(column: str) -> pl.Expr:
     """The mean of a part. Of requests that no replica took, what comes after the router took no time.
 
-    Nor did waits for a batch of those that were in none.
+    Nor did waits for a batch, or a model, of those that waited for none.
     """
-    had_none = pl.col(column if column in ("fill_ns", "turn_ns") else "handler_ns").is_null()
+    had_none = pl.col(column if column in ("fill_ns", "turn_ns", "load_ns") else "handler_ns").is_null()
     taken = pl.when(had_none & pl.col(column).count().gt(0)).then(pl.col(column).fill_null(0)).otherwise(column)
     return taken.mean().round().cast(pl.Int64)
 

@@ -12,7 +12,7 @@ from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.serve_names import REQUEST_ID, SEND, is_handle, is_proxy, is_route
 from raytrace_analyze.table.lineage import nearest_ancestor
 
-PARTS = ("proxy", "router", "way", "fill", "turn", "handler", "downstream", "back")
+PARTS = ("proxy", "router", "way", "fill", "turn", "load", "handler", "downstream", "back")
 """What a request's time is made of, in order."""
 
 REQUESTS = pl.Schema(
@@ -35,7 +35,8 @@ REQUESTS = pl.Schema(
 - `proxy_ns`: at the proxy until it was routed; `router_ns`: from then on until it was sent to the replica that took
   it, or, where the sends are not recorded, until that began with it; `way_ns`: from that send until the replica began;
 - `fill_ns`: in the handler, it waited for others to fill its batch (`@serve.batch`), `turn_ns`: for that, filled, to
-  begin; null where none is known of; `batch_size`, `max_batch_size`: how many were in its batches, and could be;
+  begin; `load_ns`: in the handler, it waited for a model to be loaded (`@serve.multiplexed`); null where none is known
+  of; `batch_size`, `max_batch_size`: how many were in its batches, and could be;
 - `handler_ns`: the handler's own time, without these and `downstream_ns`: while requests of its own were with other
   deployments;
 - `back_ns`: from the handler's end until the answer was sent;
@@ -140,7 +141,7 @@ def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
     done = pl.when(began.is_null()).then("route_end").otherwise(answered)
     in_handler = done - began
     left, within = in_handler, {}
-    for part in ("downstream_ns", "fill_ns", "turn_ns"):
+    for part in ("downstream_ns", "fill_ns", "turn_ns", "load_ns"):
         # The lesser of two ignores null.
         within[part] = pl.when(in_handler.is_not_null() & pl.col(part).is_not_null()).then(
             pl.min_horizontal(part, left)

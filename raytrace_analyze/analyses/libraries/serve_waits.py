@@ -1,4 +1,4 @@
-"""What handlers of Ray Serve wait for: other deployments, and their batches (`@serve.batch`)."""
+"""What handlers of Ray Serve wait for: other deployments, their batches (`@serve.batch`), models that are loaded."""
 
 import numpy as np
 import polars as pl
@@ -6,7 +6,7 @@ import polars as pl
 from raytrace_analyze.attributes import BATCH_SIZE, MAX_BATCH_SIZE, told
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.serve_names import is_handle
-from raytrace_analyze.span_names import BATCH_FILL, BATCH_TURN
+from raytrace_analyze.span_names import BATCH_FILL, BATCH_TURN, MODEL_LOAD
 from raytrace_analyze.table.lineage import nearest_ancestor
 from raytrace_analyze.trace.busy_time import covered
 
@@ -22,23 +22,26 @@ def request_waits(trace: PreparedTrace, downstream: pl.DataFrame, handlers: pl.S
     """Sum for each handler what of its time was such a wait: `handler` (its row), and one column each (ns).
 
     `downstream_ns`, as `asked_of` gives it; time when several were elsewhere counts once. Of what is left,
-    `fill_ns`: waiting for others to fill its batch, and of that `turn_ns`: for the batch to begin. Both are null where
-    none is recorded. `batch_size`, `max_batch_size`: means over the handler's batches. `handlers`: all handlers' rows.
+    `fill_ns`: waiting for others to fill its batch, of that `turn_ns`: for the batch to begin, and of that `load_ns`:
+    for a model to be loaded (`@serve.multiplexed`). They are null where none is recorded. `batch_size`,
+    `max_batch_size`: means over the handler's batches. `handlers`: all handlers' rows.
     """
     batches = _batches(trace)
-    seen = {BATCH_FILL: batches.filter(name=BATCH_FILL), BATCH_TURN: batches.filter(name=BATCH_TURN)}
+    seen = {name: batches.filter(name=name) for name in (BATCH_FILL, BATCH_TURN, MODEL_LOAD)}
     times = ("handler", "start", "end")
     so_far = [downstream.select(times)]
     sums = [_summed(so_far, "downstream_ns")]
-    for each, column in ((BATCH_FILL, "filled_ns"), (BATCH_TURN, "begun_ns")):
+    for each, column in ((BATCH_FILL, "filled_ns"), (BATCH_TURN, "begun_ns"), (MODEL_LOAD, "loaded_ns")):
         so_far.append(seen[each].select(times))
         sums.append(_summed(so_far, column))
     sizes = seen[BATCH_FILL].group_by("handler").agg(pl.col("batch_size", "max_batch_size").mean())
+    loads = seen[MODEL_LOAD].select("handler", loads=True).unique()
     found = pl.DataFrame({"handler": handlers.unique()}, schema={"handler": pl.Int64})
-    for table in (*sums, sizes):
+    for table in (*sums, sizes, loads):
         found = found.join(table, on="handler", how="left")
     is_batched = pl.col("batch_size").is_not_null()
-    alone, filled, begun = (pl.col(each).fill_null(0) for each in ("downstream_ns", "filled_ns", "begun_ns"))
+    summed = ("downstream_ns", "filled_ns", "begun_ns", "loaded_ns")
+    alone, filled, begun, loaded = (pl.col(each).fill_null(0) for each in summed)
     return found.select(
         "handler",
         "downstream_ns",
@@ -46,6 +49,7 @@ def request_waits(trace: PreparedTrace, downstream: pl.DataFrame, handlers: pl.S
         "max_batch_size",
         fill_ns=pl.when(is_batched).then(filled - alone),
         turn_ns=pl.when(is_batched).then(begun - filled),
+        load_ns=pl.when("loads").then(loaded - begun),
     )
 
 
@@ -56,9 +60,9 @@ def _summed(intervals: list[pl.DataFrame], column: str) -> pl.DataFrame:
 
 
 def _batches(trace: PreparedTrace) -> pl.DataFrame:
-    """Give the recorded waits for batches: `handler`, `name`, `start`, `end`, and the sizes."""
+    """Give the recorded waits for batches and models: `handler`, `name`, `start`, `end`, and the batches' sizes."""
     structure, name = trace.structure, trace.spans.get_column("name")
-    rows = name.is_in([BATCH_FILL, BATCH_TURN]).arg_true().to_numpy()
+    rows = name.is_in([BATCH_FILL, BATCH_TURN, MODEL_LOAD]).arg_true().to_numpy()
     above = nearest_ancestor(structure.parent, is_handle(name).to_numpy())[rows] if rows.size else rows
     attributes = trace.spans.get_column("attributes").gather(rows)
     sizes = {"batch_size": BATCH_SIZE, "max_batch_size": MAX_BATCH_SIZE}

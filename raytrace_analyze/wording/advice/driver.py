@@ -50,8 +50,18 @@ def backs_off(times_ns: list[int], *, what: str, place: str, function: str) -> W
     )
 
 
-def looks_outside(times_ns: list[int], *, what: str, place: str, before: str | None) -> Words:
-    """Say that it looks for something again and again that is nothing of Ray's; `before` it found it a run ended."""
+def looks_outside(times_ns: list[int], *, what: str, place: str, before: str | None, asks: str | None) -> Words:
+    """Say that it looks for something again and again that is nothing of Ray's; `before` it found it a run ended.
+
+    Or requests of Ray Serve over HTTP were under way meanwhile, most of the time those that `asks` got.
+    """
+    if asks is not None:
+        return Words(
+            f"{_idle(times_ns, what, place)}{_in_all(times_ns)}, while requests of Ray Serve over HTTP were under way, "
+            f"most of them to {name_of(asks)}",
+            "if it waits for their answers, `raytrace-analyze serve` tells where their time goes; no saving is "
+            "claimed, since no span tells who sent them",
+        )
     hint = f"; {name_of(before)} ended right before it went on, and may be what it looks for" if before else ""
     remedy = "if so, wait for its result instead (`ray.get`), which comes back at once; " if before else ""
     return Words(

@@ -31,6 +31,14 @@ class Front:
     async def batched(self, x):
         return await self.sums(x)
 
+    @serve.multiplexed(max_num_models_per_replica=2)
+    async def load(self, name):
+        await asyncio.sleep(0.2)
+        return name
+
+    async def modelled(self, x):
+        return await self.load(serve.get_multiplexed_model_id()) * x
+
     async def __call__(self, request):
         return str(await self.doubler.double.remote(int(request.query_params["x"])))
 
@@ -58,6 +66,8 @@ def main(how, port):
     assert handle.called.remote(3).result() == 6
     if how == "both":
         assert handle.both.remote(1).result() == [2, 4]
+        of_model = handle.options(multiplexed_model_id="m").modelled
+        assert [of_model.remote(x).result() for x in (1, 2)] == ["m", "mm"]
         assert [each.result() for each in [handle.batched.remote(x) for x in (1, 2)]] == [3, 3]
     session = ray._private.worker.global_worker.node.get_session_dir_path()
     serve.shutdown()

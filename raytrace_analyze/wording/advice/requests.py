@@ -1,0 +1,61 @@
+"""Of requests of Ray Serve, from rows of the table `serve`."""
+
+from typing import Any
+
+from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.wording.advice.words import Words
+
+_Row = dict[str, Any]
+_NOT_CLAIMED = "no saving is claimed, since no span tells who waits for the answers"
+
+
+def replica_queue(row: _Row, *, is_known: bool) -> Words:
+    """Say that requests wait for a replica that takes them."""
+    replicas = f"; it has {count_text(row['replicas'], 'replica')}" if row["replicas"] else ""
+    return Words(
+        f"{_waited(row, 'router')} in the router's queue, until a replica took it{replicas}",
+        "have more replicas (`num_replicas`, `autoscaling_config`), or let each take more requests at once "
+        f"(`max_ongoing_requests`), if its handler can ({_saves('room for each of them at once', is_known)})",
+    )
+
+
+def batch_wait(row: _Row, *, is_known: bool) -> Words:
+    """Say that requests wait for others to fill their batch."""
+    size = f"; batches had {row['batch_size']:.1f} requests" if row["batch_size"] is not None else ""
+    most = f" of {row['max_batch_size']:.0f}" if size and row["max_batch_size"] is not None else ""
+    return Words(
+        f"{_waited(row, 'fill')} until its batch (`@serve.batch`) was full, or waited for no more{size}{most}",
+        "wait for less time (`batch_wait_timeout_s`), or for fewer (`max_batch_size`), as many as come together "
+        f"({_saves('not waiting for others', is_known)})",
+    )
+
+
+def model_loads(row: _Row, *, is_known: bool) -> Words:
+    """Say that requests wait for models to be loaded."""
+    return Words(
+        f"{_waited(row, 'load')} until its model was loaded (`@serve.multiplexed`)",
+        "keep more models on a replica (`max_num_models_per_replica`), have more replicas, or load models before they "
+        f"are asked for ({_saves('loading them in no time', is_known)})",
+    )
+
+
+def slow_replica(row: _Row) -> Words:
+    """Say that one of several replicas is slow."""
+    return Words(
+        f"replica `{row['slow_replica']}` is slower than the others of `{row['deployment']}`: its handler takes "
+        f"{duration_text(row['slow_replica_handler_ns'])}, {duration_text(row['other_replicas_handler_ns'])} elsewhere "
+        f"(medians, {count_text(row['slow_replica_requests'], 'request')} on it)",
+        "look at what is different there (its node, what else runs on that, what it loaded), or restart it",
+    )
+
+
+def _saves(what: str, is_known: object) -> str:
+    return f"this is what {what} would save" if is_known else _NOT_CLAIMED
+
+
+def _waited(row: _Row, part: str) -> str:
+    many = count_text(row["requests"], "request")
+    return (
+        f"each of {many} of `{row['deployment']}.{row['method']}` waits {duration_text(row[f'{part}_mean_ns'])} of "
+        f"{duration_text(row['total_mean_ns'])} on average"
+    )
