@@ -323,11 +323,17 @@ def test_advise_says_that_requests_wait_for_a_replica_and_what_room_would_save()
 def over_http(number: int, at: int, ms: int = 1_000_000) -> list[Row]:
     """A request over HTTP that waits for others to fill its batch most of its time."""
     rows = [
-        {**row, "start": at + row["start"] * ms, "end": at + row["end"] * ms}
+        {
+            **row,
+            "pid": 2 if row["span_id"][0] == "H" else 7,
+            "start": at + row["start"] * ms,
+            "end": at + row["end"] * ms,
+        }
         for row in request(number, 0, 300)
         if not row["span_id"].startswith(("R2", "H2"))
     ]
-    fills = {"trace_id": f"t{number}", "pid": 2, "name": "ray.serve.batch_fill", "attributes": "{}"}
+    fills = {"trace_id": f"t{number}", "pid": 2, "name": "ray.serve.batch_fill",
+             "attributes": json.dumps({"raytrace.batch_size": 1, "raytrace.max_batch_size": 8})}  # fmt: skip
     return [*rows, span(f"F{number}", at + 320 * ms, at + 700 * ms, f"Hr{number}", ready_task_ids=[], **fills)]
 
 
