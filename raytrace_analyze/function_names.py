@@ -3,6 +3,7 @@
 Tables, JSON and CSV keep the full names, as Ray gives them: they are keys. Whatever is said in words has the short one.
 """
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:  # the names are needed where nothing heavy may be loaded
@@ -53,18 +54,25 @@ _FOR_THE_PROGRAM = r"ServeReplica:.*\.(handle_request|initialize_and_get_metadat
 """What brings a request to its handler, and what calls the `__init__` of a deployment's class in a replica."""
 
 
+_SET_UP = r"^(?:.*\.)?ServeReplica:[^:]*:(.*)\.initialize_and_get_metadata$"
+"""What runs the `__init__` of a deployment's class in one of its replicas."""
+_IN_REPLICA = ".__init__ (in its replica)"
+
+
 def short_name(function: str | None) -> str:
     """A function as its author would say it: without Ray's name for the program itself.
 
     >>> short_name("__main__.load_part"), short_name("etl.load_part"), short_name(None)
     ('load_part', 'etl.load_part', '(driver)')
+    >>> short_name("ServeReplica:app:Model.initialize_and_get_metadata")
+    'Model.__init__ (in its replica)'
     """
-    return (function or DRIVER).removeprefix(_PROGRAM)
+    return re.sub(_SET_UP, rf"\1{_IN_REPLICA}", (function or DRIVER).removeprefix(_PROGRAM))
 
 
 def short_names(functions: "pl.Expr") -> "pl.Expr":
     """Do the same for a column; null stays null."""
-    return functions.str.strip_prefix(_PROGRAM)
+    return functions.str.strip_prefix(_PROGRAM).str.replace(_SET_UP, f"${{1}}{_IN_REPLICA}")
 
 
 def name_of(function: str | None) -> str:

@@ -165,6 +165,9 @@ def test_what_sets_up_a_deployments_class_is_the_programs() -> None:
         recorded=True,
     )
     assert what_if(spans).functions.select("function", "is_rays").rows()[0] == (set_up, False)
+    said = "Model.__init__ (in its replica)"
+    assert said in ranking_text(what_if(spans))
+    assert what_if(spans, speedup={said: 2}).saved_ns == 40
 
 
 def test_a_request_is_called_as_on_the_path() -> None:

@@ -56,7 +56,7 @@ def find_name(graph: Graph, wanted: str) -> str:
     known = _known(graph)
     if wanted in known:
         return wanted
-    found = sorted(name for name in known if name.endswith(f".{wanted}"))
+    found = sorted(name for name in known if name.endswith(f".{wanted}") or short_name(name) == wanted)
     if len(found) == 1:
         return found[0]
     if found:

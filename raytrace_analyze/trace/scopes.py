@@ -184,7 +184,7 @@ def find_runs(spans: pl.DataFrame, wanted: str) -> pl.Series:
         pl.col("span_id") == wanted.removeprefix("0x"),
         pl.col("name") == wanted,
         pl.col("function").str.split(".").list.last() == wanted,
-        pl.col("function").str.ends_with(f".{wanted}"),
+        pl.col("function").str.ends_with(f".{wanted}") | (short_names(pl.col("function")) == wanted),
     )
     for matches in names:
         found = task.filter(matches)
