@@ -112,6 +112,7 @@ class Pattern(StrEnum):
     BATCH_WAIT = "batch-wait"
     MODEL_LOADS = "model-loads"
     SLOW_REPLICA = "slow-replica"
+    SLOW_ACTOR = "slow-actor"
 
 
 class Library(StrEnum):

@@ -327,6 +327,39 @@ def test_one_actor_of_a_pool_has_all_the_long_calls() -> None:
     assert found(spans, "actor-bottleneck") == []
 
 
+def rounds(*lengths: int) -> pl.DataFrame:
+    """
+    d   |s|get          |s|get          |       four rounds; each waits for the slowest
+    a     |== 60 =======| |== 60 =======|
+    b     |20|            |20|
+    """
+    ms, at = 1_000_000, 0
+    rows: list[Row] = []
+    for step in range(4):
+        keys = [f"{step}{actor}" for actor in range(len(lengths))]
+        for actor, (key, length) in enumerate(zip(keys, lengths, strict=True)):
+            of = {"function": "Roll.sample", "submitted_task_id": key, "dependency_task_ids": []}
+            begun = at + len(lengths) + 1
+            rows += [
+                submit(f"s{key}", (at + actor) * ms, (at + actor + 1) * ms, "d", **of),
+                run(f"r{key}", begun * ms, (begun + length) * ms, f"s{key}", key, function="Roll.sample",
+                    actor_id=f"a{actor}", worker_id=f"a{actor}"),
+            ]  # fmt: skip
+        over = at + len(lengths) + 2 + max(lengths)
+        rows.append(wait(f"g{step}", (at + len(lengths)) * ms, over * ms, "d", keys))
+        at = over
+    return table(span("d", 0, (at + 1) * ms, category="driver", name="ray.driver"), *rows, recorded=True)
+
+
+def test_one_of_several_actors_is_slow() -> None:
+    (finding,) = found(rounds(20, 60, 21, 20), "slow-actor")
+    assert finding["function"] == "Roll.sample" and not finding["certain"]
+    assert "`Roll[1]` is slower than the 3 others" in finding["what"] and "60.0 ms on it, 20.0 ms" in finding["what"]
+    assert 0.5 < finding["share"] < 0.65
+    for alike in ((20, 21, 20, 21), (20, 60, 60, 20), (60,)):
+        assert found(rounds(*alike), "slow-actor") == []
+
+
 def test_a_pool_whose_calls_are_alike_is_even() -> None:
     spans = pool(40, 41, 40, 41, 40, 41, 40, 41)
     assert found(spans, "uneven-pool") == []

@@ -73,6 +73,7 @@ REFERENCES = {
     Pattern.BATCH_WAIT: Reference("Dynamic Request Batching", f"{_SERVE_DOCS}/advanced-guides/dyn-req-batch.html"),
     Pattern.MODEL_LOADS: Reference("Model Multiplexing", f"{_SERVE_DOCS}/model-multiplexing.html"),
     Pattern.SLOW_REPLICA: Reference("Monitor Your Application", f"{_SERVE_DOCS}/monitoring.html"),
+    Pattern.SLOW_ACTOR: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),
     Pattern.UNEVEN_POOL: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),
 }
 

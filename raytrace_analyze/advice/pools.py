@@ -1,4 +1,4 @@
-"""Several actors of one kind, of which one has most of the work while another idles."""
+"""Several actors of one kind, of which one has most of the work while another idles, or is slower than the others."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,19 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
-from raytrace_analyze.replay.rewrite import share_out
+from raytrace_analyze.replay.rewrite import scale_work, share_out
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import actors as words
 
 _RAYS_POOL = "PoolActor"
+_FEWEST = 3
+"""So many calls on an actor, and on others, at least tell how long they usually take there."""
+_SLOW = 1.5
+"""How many times as long as elsewhere calls take on an actor that is slow."""
+_OF_LIBRARIES = ("rank ", "trial ")
+"""What actors are called that are no copies of each other, or of which Ray's libraries tell more."""
 _UNEVEN = 1.5
 """How many times as long as their mean the busiest one works."""
 
@@ -46,3 +53,42 @@ def uneven_pool(facts: Facts, name: str, actors: list[RowIds], queued: Nanos) ->
         actors[most][np.argsort(-queued[actors[most]], kind="stable")],
         certain=is_stateless,
     )
+
+
+def slow_actor_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find methods that usually take far longer on one of several actors than on the others."""
+    relations = facts.relations
+    for function, all_runs in facts.runs_by_function.items():
+        calls = all_runs[(relations.actor[all_runs] >= 0) & ~relations.is_creation[all_runs] & ~facts.failed[all_runs]]
+        actors, counts = np.unique(relations.actor[calls], return_counts=True)
+        if actors[counts >= _FEWEST].size < 1 or actors.size < 2:
+            continue
+        work = facts.work_ns[calls]
+        medians = np.array([np.median(work[relations.actor[calls] == actor]) for actor in actors])
+        at = int(np.argmax(np.where(counts >= _FEWEST, medians, 0)))
+        on_it = relations.actor[calls] == actors[at]
+        slow, others = calls[on_it], work[~on_it]
+        usual = float(np.median(others))
+        if others.size < _FEWEST or medians[at] < _SLOW * max(usual, 1):
+            continue
+        # Several may be as slow: that is how far these actors differ.
+        if (np.delete(medians, at) >= medians[at] / _SLOW).any() or not facts.cost_ns(slow):
+            continue
+        name = _label(facts, int(slow[0]))
+        if name.startswith(_OF_LIBRARIES):
+            continue
+        yield Candidate(
+            Pattern.SLOW_ACTOR,
+            function,
+            words.slow_actor(name, function, actors.size - 1, slow.size, slow_ns=float(medians[at]), usual_ns=usual),
+            scale_work(facts.graph, slow, np.full(slow.size, usual / medians[at])),
+            slow[np.argsort(-facts.work_ns[slow], kind="stable")],
+            # Whether they are to do the same only the program knows.
+            certain=False,
+        )
+
+
+def _label(facts: Facts, run: int) -> str:
+    about = facts.spans.select("session", "actor_id")[run]
+    found: str = actor_labels(facts.spans).join(about, on=["session", "actor_id"]).get_column("actor").to_list()[0]
+    return found

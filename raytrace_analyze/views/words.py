@@ -71,6 +71,7 @@ PATTERNS: dict[str, str] = {
     Pattern.BATCH_WAIT: "requests wait for others to fill their batch",
     Pattern.MODEL_LOADS: "requests wait for models to be loaded",
     Pattern.SLOW_REPLICA: "one of several replicas is slow",
+    Pattern.SLOW_ACTOR: "one of several actors is slow",
 }
 _BATCH = "batch"
 _THINGS = (_BATCH, "compiled graph", "placement group")

@@ -80,3 +80,14 @@ def uneven_pool(
         f"{proviso}give each call to whichever actor is free (`ray.util.ActorPool`, `imap_unordered` with small "
         "chunks) instead of dealing them out in turn",
     )
+
+
+def slow_actor(name: str, function: str, others: int, calls: int, *, slow_ns: float, usual_ns: float) -> Words:
+    """Say of an actor that a method takes longer on it than on the others."""
+    elsewhere = "the other one" if others == 1 else f"the {others:,} others"
+    return Words(
+        f"the actor `{name}` is slower than {elsewhere}: {name_of(function)} takes {duration_text(round(slow_ns))} "
+        f"on it, {duration_text(round(usual_ns))} elsewhere (medians, {count_text(calls, 'call')} on it)",
+        "if they are to do the same, look at what is different there (its node, its data, what it was made with), or "
+        "give it less to do (this is what taking no longer than elsewhere would save)",
+    )
