@@ -225,11 +225,12 @@ def test_a_full_object_store() -> None:
 
 
 def test_results_that_there_is_no_room_for_keep_their_slots() -> None:
-    # r1 [==]  stored until 900      r2, for the only slot, only then
+    # r0 r1 [==]  stored until 900      r2, for the only slot, only then
     rows = [
         span("driver", 0, 1200 * MS, name="ray.driver"),
-        *(submit(f"s{n}", n * MS, (n + 1) * MS, "driver", submitted_task_id=f"T{n}") for n in (1, 2)),
-        run("r1", 10 * MS, 100 * MS, "s1", "T1"),
+        *(submit(f"s{n}", n * MS, (n + 1) * MS, "driver", submitted_task_id=f"T{n}") for n in range(3)),
+        run("r0", 4 * MS, 8 * MS, "s0", "T0", worker_id="w1", pid=7),
+        run("r1", 10 * MS, 100 * MS, "s1", "T1", worker_id="w1", pid=7),
         run("r2", 910 * MS, 1000 * MS, "s2", "T2"),
         wait("get", 5 * MS, 1010 * MS, "driver", ["T1", "T2"]),
     ]
@@ -241,6 +242,11 @@ def test_results_that_there_is_no_room_for_keep_their_slots() -> None:
     waited = rt.queue_causes(spans.with_columns(profile_store_outputs_end=stored)).filter(span_id="r2")
     causes = dict(waited.group_by("cause").agg(pl.col("duration_ns").sum()).iter_rows())
     assert causes["no-slot"] <= 100 * MS and causes["store-full"] == 800 * MS
+    # A process that began with it had to load what it stores results with.
+    alone = with_event_columns(table(*(row for row in rows if row["span_id"] not in ("s0", "r0")), recorded=True))
+    alone = alone.with_columns(profile_store_outputs_end=stored)
+    assert "store-full" not in findings(alone)
+    assert "store-full" not in rt.queue_causes(alone).get_column("cause").to_list()
 
 
 def process_per_run(workers: list[str]) -> pl.DataFrame:

@@ -169,12 +169,14 @@ def test_a_placement_group_that_nobody_made_room_for_was_there_at_once() -> None
 
 
 def test_a_slot_is_held_until_results_are_stored() -> None:
-    # r1 [====]~~~~~ stored ~~~~~]
+    # r0 r1 [====]~~~~~ stored ~~~~~]
     # r2                          [====]   one slot: had to wait until then
     spans = job(
+        *task(0, 20, 38, "w1"),
         *task(1, 40, 200, "w1"),
         *task(2, 905, 1000, "w1"),
         wait("get", 30 * MS, 1005 * MS, "driver", ["T2"]),
+        r0=stamped(1, 19),
         r1=stamped(11, 39, profile_store_outputs_end=900),
         r2=stamped(21, 901),
     )

@@ -528,6 +528,21 @@ def test_a_wait_that_failed_for_a_call_which_never_ran_names_it() -> None:
     assert any("waits in ray.get for Phoenix.ok, which never started" in text for text in told)
 
 
+def test_what_a_program_that_was_stopped_waited_for_is_named_where_it_never_ended() -> None:
+    # driver [s][get ...........x]|    stopped; the last sign of the call is from long before
+    # put       [=.....
+    spans = table(
+        span("driver", 0, 1000, name="ray.driver"),
+        submit("s", 2, 4, "driver", submitted_task_id="T", function="Queue.put"),
+        run("r", 10, None, "s", "T", function="Queue.put", pid=7, worker_id="w"),
+        span("sign", 12, 40, "r", pid=7, worker_id="w"),
+        wait("get", 6, 990, "driver", ["T"], name="ray.get", status="ERROR"),
+        recorded=True,
+    )
+    told = [say(one) for one in with_endings(critical_path(spans).segments, spans).iter_rows(named=True)]
+    assert any("waits in ray.get for Queue.put, which never ended" in text for text in told)
+
+
 def test_an_await_that_was_given_up_since_another_result_came_waited_for_that() -> None:
     # driver [s1][s2] [await first  ]|
     #                 [await second  ]|------]    given up right after

@@ -10,7 +10,7 @@ from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
-from raytrace_analyze.queueing.rules import LONG_TO_STORE_NS
+from raytrace_analyze.queueing.circumstances import LONG_TO_STORE_NS
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_stretches, shorten_waits
 from raytrace_analyze.sampled.samples import read_samples, sampled_above
 from raytrace_analyze.span_names import PUT, WAIT
@@ -73,8 +73,9 @@ def store_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def _storing(facts: Facts) -> Iterator[Candidate]:
     """Find runs that held their slots long after they had ended, until their results were stored."""
-    held = facts.relations.held_until[facts.runs] - facts.end[facts.runs]
-    rows, took = facts.runs[held >= LONG_TO_STORE_NS], held[held >= LONG_TO_STORE_NS]
+    is_long = facts.job.trace.rules.about.long_to_store[facts.runs]
+    rows = facts.runs[is_long]
+    took = facts.relations.held_until[rows] - facts.end[rows]
     if rows.size == 0:
         return
     order = np.argsort(-took, kind="stable")

@@ -16,6 +16,9 @@ from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.waits.waiting import Waiting
 
+LONG_TO_STORE_NS = 500_000_000
+"""How long it takes at least to store a result that there was no room for."""
+
 
 class Circumstances:
     """Runs of a table, and what stood around each before it started; runs are rows of the table."""
@@ -41,6 +44,18 @@ class Circumstances:
     def first_on_worker(self) -> RowIds:
         """By number of the worker process: the run that it began with, -1 where there is none."""
         return _first(self.runs.on_worker, self.runs.worker, self.held_from)
+
+    @cached_property
+    def long_to_store(self) -> Flags:
+        """By row: runs that kept their slots for long after their ends, until there was room for their results.
+
+        With its first result a process loads what it stores them with. That is no lack of room, unless others, too,
+        waited for that.
+        """
+        is_long: Flags = self.runs.held_until - self.structure.end >= LONG_TO_STORE_NS
+        is_first = np.zeros(is_long.size, dtype=np.bool_)
+        is_first[self.first_on_worker[self.first_on_worker >= 0]] = True
+        return is_long if (is_long & ~is_first).any() else np.zeros_like(is_long)
 
     @cached_property
     def creations(self) -> Timed:

@@ -18,8 +18,6 @@ from raytrace_analyze.waits.waiting import Waiting
 
 UNKNOWN_FROM_NS = 50_000_000
 """Ray's own way takes milliseconds: what takes longer is something else."""
-LONG_TO_STORE_NS = 500_000_000
-"""How long it takes at least to store a result that there was no room for."""
 PROCESS_ENDS_NS = 1_000_000_000
 """How long it takes at most until an actor's process has ended, and what it had is free."""
 TRANSFER_FROM_NS = 10_000_000
@@ -171,7 +169,7 @@ class CauseRules:
         last[self.about.begins_process(run)] = CAUSES.index(Cause.WORKER_START)
         holder = np.where(waited, holder, -1)
         ended = self.about.structure.end[holder]
-        storing = waited & (holder >= 0) & (runs.held_until[holder] - ended >= LONG_TO_STORE_NS)
+        storing = waited & (holder >= 0) & self.about.long_to_store[holder]
         return [
             *self._starting(run, since, holder),
             CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, np.where(storing, ended, time), NEVER), holder),

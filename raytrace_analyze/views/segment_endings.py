@@ -27,7 +27,8 @@ def with_endings(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
 def _with_missing(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Say in a column `missing`, of waits that did not get what they asked for, a function of which nothing ran.
 
-    Or of which all that ran before the end of the wait failed: then `has_failed` is true. A wait that failed for a call
+    Or of which all that ran before the end of the wait failed: then `has_failed` is true; or that never ended: then
+    `is_open` is. A wait that failed for a call
     which never ran (of an actor that was gone, or about to be created again) has its id among the ready ones.
     """
     may_lack = pl.col("attributes").str.contains(AWAITED_TASK_IDS, literal=True)
@@ -39,12 +40,15 @@ def _with_missing(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     ]
     first = [ids[0] if isinstance(ids, list) and ids and isinstance(ids[0], str) else None for ids in asked]
     tasks = spans.filter(pl.col("category") == "task").group_by("session", asked="task_id")
-    ran = tasks.agg(has_failed=(pl.col("status") == "ERROR").all(), last=pl.col("end").max())
+    ran = tasks.agg(
+        has_failed=(pl.col("status") == "ERROR").all(), last=pl.col("end").max(), is_open=pl.col("end").is_null().any()
+    )
     known = pl.DataFrame({"submitted_task_id": first}, schema={"submitted_task_id": pl.String}).drop_nulls()
     named = spans.filter(pl.col("submitted_task_id").is_not_null()).join(known, on="submitted_task_id", how="semi")
     names = named.select("session", asked="submitted_task_id", missing="function").unique(["session", "asked"])
     told = waits.select("trace_id", "span_id", "session", "end", asked=pl.Series(first, dtype=pl.String))
     told = told.join(names, on=["session", "asked"]).join(ran, on=["session", "asked"], how="left")
     over = (pl.col("has_failed") & (pl.col("last") < pl.col("end"))).fill_null(value=False)
-    told = told.filter(over | pl.col("has_failed").is_null()).select("trace_id", "span_id", "missing", "has_failed")
+    told = told.filter(over | pl.col("has_failed").is_null() | pl.col("is_open"))
+    told = told.select("trace_id", "span_id", "missing", "has_failed", "is_open")
     return segments.join(told, on=["trace_id", "span_id"], how="left", maintain_order="left")

@@ -60,7 +60,8 @@ def say(segment: Segment) -> str:
             return f"{who} {let_go_text(segment['idle_in'], name)}{where}"
         case "wait":
             missing = segment.get("missing")
-            never = "failed and did not run again" if segment.get("has_failed") else "never started"
+            never = "never ended" if segment.get("is_open") else "never started"
+            never = "failed and did not run again" if segment.get("has_failed") else never
             what = f" for {short_name(missing)}, which {never}" if missing else ""
             return f"{who} waits {awaited_text(segment['idle_in'], name)}{what}{because}{ending}{where}"
     if name is None:
