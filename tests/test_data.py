@@ -184,6 +184,32 @@ def test_an_execution_beside_another_that_decides_is_not_limited_by_its_program(
     assert "(elsewhere)" not in two.get_column("operator").to_list()
 
 
+def test_a_slow_actor_of_a_pool_is_named_and_so_is_the_operator_whose_tasks_failed() -> None:
+    """Two actors; tasks take 500 ms on one of them, 100 ms on the other; the last one fails."""
+    ms, spans = 1_000_000, [span("d", 0, 3_000 * 1_000_000, None, name="ray.driver")]
+    free, took = {"a0": 0, "a1": 0}, {"a0": 500, "a1": 100}
+    name = f"MapWorker({MAP})"
+    for number in range(16):
+        actor = min(free, key=lambda one: free[one])
+        start = free[actor] + 10
+        free[actor] = start + took[actor]
+        of = {"function": f"{name}.submit"}
+        about = json.dumps({"raytrace.operator": f"{KEY}.2"})
+        spans += [
+            submit(f"s{number}", (start - 5) * ms, (start - 4) * ms, "d", submitted_task_id=f"task{number}",
+                   attributes=about, **of),
+            run(f"r{number}", start * ms, free[actor] * ms, f"s{number}", f"task{number}", actor_id=actor,
+                worker_id=actor, status="ERROR" if number == 15 else "OK", **of),
+        ]  # fmt: skip
+    spans.append(wait("n", 10 * ms, max(free.values()) * ms, "d", ["task15"], name="ray.next"))
+    words = {"raytrace.outcome": "failed", "raytrace.began_ns": 0}
+    found = rt.data(table(*spans, operator(2, MAP, 20, **words), recorded=True))
+    slow = found.row(by_predicate=pl.col("operator") == MAP, named=True)
+    assert slow["slow_actor"] == f"{name}[0]" and slow["slow_actor_tasks"] == 3
+    assert (slow["slow_actor_task_ns"], slow["other_actors_task_ns"]) == (500 * ms, 100 * ms)
+    assert f"and failed, as a task of {MAP} did" in execution_text(found.to_dicts())
+
+
 def test_an_operator_whose_process_starts_slowly_does_not_limit_the_rate() -> None:
     # driver  |  |next ......................|  works with the block ....|
     # read     |=|

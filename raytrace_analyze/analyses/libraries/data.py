@@ -5,6 +5,7 @@ import polars as pl
 
 from raytrace_analyze.analyses.libraries.data_consumers import EXECUTION_KEYS, consumed
 from raytrace_analyze.analyses.libraries.data_operators import Operators, find_operators, not_taken
+from raytrace_analyze.analyses.libraries.slow_ones import slow_ones
 from raytrace_analyze.attributes import EXECUTION, told
 from raytrace_analyze.function_names import DRIVER, ELSEWHERE, EXECUTOR, PROGRAM, RAY_DATA
 from raytrace_analyze.path.all_scopes import paths_of
@@ -14,6 +15,7 @@ from raytrace_analyze.queueing.causes import is_cold
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.span_names import BACK_PRESSURE
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.vocabulary import Category
 
@@ -27,6 +29,8 @@ OPERATORS = pl.Schema(
         **dict.fromkeys(("idle_ns", "held_submission_ns", "held_output_ns"), pl.Int64),
         "held_by": pl.String,
         **dict.fromkeys(("actors", "actor_start_ns"), pl.Int64),
+        "slow_actor": pl.String,
+        **dict.fromkeys(("slow_actor_tasks", "slow_actor_task_ns", "other_actors_task_ns"), pl.Int64),
         "rows_per_s": pl.Float64,
         "path_ns": pl.Int64,
         "path_share": pl.Float64,
@@ -60,6 +64,8 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
     - `held_submission_ns`: had input, but a policy of Ray Data let it start no task; `held_output_ns`: had tasks, but
       their output was not taken; `held_by`: the policy that did so longest;
     - `actors`, `actor_start_ns`: from an actor's creation until it was there, the longest;
+    - `slow_actor`, where one of several is slow: the median of its `slow_actor_tasks` tasks, `slow_actor_task_ns`, is
+      half or more beyond that of all others' tasks, `other_actors_task_ns`;
     - `rows_per_s`, between its first submission and its last task's end;
     - `path_ns`, `path_share` (0 to 1): how much of the execution's time the critical path was in this operator, its
       queues and its actors' starts among it; `start_up_ns`: what of that was spent on starting processes and
@@ -79,6 +85,7 @@ def data(spans: Trace, *, clock_correct: bool = True) -> pl.DataFrame:
         .join(_tasks(trace, operators), on="number", how="left")
         .join(_queues(trace, operators), on="number", how="left")
         .join(_actors(trace, operators), on="number", how="left")
+        .join(_slow_actors(trace, operators), on="number", how="left")
         .join(_path_of(trace, segments, rows, operators.of_row[rows]), on="number", how="left")
         .with_columns(
             pl.col("tasks", "errors", "actors", "path_ns").fill_null(0),
@@ -188,6 +195,31 @@ def _actors(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
     took = structure.end[made] - structure.start[structure.submit[made]]
     found = pl.DataFrame({"number": operators.of_row[made], "took": took})
     return found.group_by("number").agg(actors=pl.len().cast(pl.Int64), actor_start_ns=pl.col("took").max())
+
+
+def _slow_actors(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
+    """Name of each operator, by its number, the actor whose tasks take long beside those of its others."""
+    structure = trace.structure
+    task = np.flatnonzero(operators.is_task)
+    took = structure.end[task] - structure.start[task] - _held_back(trace)[task]
+    runs = (
+        trace.spans.select("session", "actor_id", "status")[task]
+        .with_columns(number=operators.of_row[task], took=took)
+        .filter(pl.col("actor_id").is_not_null(), pl.col("status").ne_missing("ERROR"))
+    )
+    if runs.is_empty():
+        return pl.DataFrame(schema={"number": pl.Int64, **_SLOW_ACTOR})
+    named = runs.join(actor_labels(trace.spans), on=["session", "actor_id"])
+    return slow_ones(named, ("number",), "actor", "took").select(
+        "number",
+        slow_actor="slow",
+        slow_actor_tasks="count",
+        slow_actor_task_ns="own_ns",
+        other_actors_task_ns="others_ns",
+    )
+
+
+_SLOW_ACTOR = {name: OPERATORS[name] for name in OPERATORS if "_actor" in name and name != "actor_start_ns"}
 
 
 def _path_of(trace: PreparedTrace, segments: pl.DataFrame, rows: RowIds, number: RowIds) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import polars as pl
 from rich.console import Console
 
 from raytrace_analyze.function_names import DRIVER, ELSEWHERE, PROGRAM, RAY_DATA
-from raytrace_analyze.units import bytes_text, duration_text, share_text
+from raytrace_analyze.units import bytes_text, count_text, duration_text, share_text
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import CAUSES
@@ -66,9 +66,20 @@ def longest_executions(operators: pl.DataFrame, top: int) -> tuple[list[list[Row
 def execution_text(rows: list[Row]) -> str:
     """Say of an execution how long it took, how it ended, and what limits it."""
     first = rows[0]
-    ended = {"failed": " and failed", "open": " and had not ended"}.get(first["outcome"] or "", "")
+    ended = _failed(rows) if first["outcome"] == "failed" else ""
+    ended = " and had not ended" if first["outcome"] == "open" else ended
     name = f"Execution {first['dataset']}" if first["dataset"] else "Ray Data"
     return f"{name} took {duration_text(first['took_ns'])}{ended}: {_limit(rows)}"
+
+
+def _failed(rows: list[Row]) -> str:
+    """Say that an execution failed, and of which operators tasks did."""
+    names = [row["operator"] for row in rows if row.get("errors")]
+    return (
+        f" and failed, as {'tasks' if len(names) > 1 else 'a task'} of {' and '.join(names)} did"
+        if names
+        else " and failed"
+    )
 
 
 def execution_cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
@@ -78,8 +89,21 @@ def execution_cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     return ["operator", *(head for head, _ in columns)], cells
 
 
+def slow_actor_text(row: Row) -> str:
+    """Say of an operator which of its actors is slow."""
+    own, others = duration_text(row["slow_actor_task_ns"]), duration_text(row["other_actors_task_ns"])
+    had = f"{row['slow_actor_tasks']:,} of {count_text(row['tasks'], 'task')}"
+    return (
+        f"Actor {row['slow_actor']} of {row['operator']} is slow: a task took {own} on it, {others} elsewhere "
+        f"(medians; it had {had})."
+    )
+
+
 def _show_execution(rows: list[Row], console: Console) -> None:
     console.print(label(execution_text(rows), style="bold"))
+    for row in rows:
+        if row["slow_actor"] is not None:
+            console.print(label(slow_actor_text(row)))
     heads, cells = execution_cells(rows)
     shown = table(*heads, right=tuple(heads[1:]))
     for row, texts in zip(rows, cells, strict=True):
