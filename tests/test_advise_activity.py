@@ -249,6 +249,29 @@ def test_results_that_there_is_no_room_for_keep_their_slots() -> None:
     assert "store-full" not in rt.queue_causes(alone).get_column("cause").to_list()
 
 
+@pytest.mark.parametrize("of_actor", [True, False])
+def test_tasks_that_wait_for_calls_of_an_actor_cannot_let_their_callers_wait(of_actor: bool) -> None:
+    # c1 [=][get of a queue's item ............][=]
+    # c2     .... its process starts ....[====]
+    queue = {"function": "Queue.get", "actor_id": "Q"} if of_actor else {"function": "part"}
+    spans = table(
+        span("driver", 0, 1200 * MS, name="ray.driver"),
+        submit("s1", 1 * MS, 2 * MS, "driver", submitted_task_id="C1", function="consume"),
+        submit("s2", 2 * MS, 3 * MS, "driver", submitted_task_id="C2", function="consume"),
+        run("c1", 10 * MS, 950 * MS, "s1", "C1", function="consume"),
+        submit("q", 20 * MS, 21 * MS, "c1", submitted_task_id="G", **queue),
+        run("g", 25 * MS, 900 * MS, "q", "G", **queue),
+        wait("item", 22 * MS, 905 * MS, "c1", ["G"]),
+        run("c2", 700 * MS, 1100 * MS, "s2", "C2", function="consume"),
+        wait("get", 5 * MS, 1110 * MS, "driver", ["C1", "C2"]),
+        recorded=True,
+    )
+    found = findings(spans)["nested-get"]
+    assert found["certain"] != of_actor
+    assert ("calls of actors" in found["what"]) == of_actor
+    assert ("let the caller wait" in found["remedy"]) != of_actor
+
+
 def process_per_run(workers: list[str]) -> pl.DataFrame:
     """
     d  |s0|... starts ...|0||s1|... starts ...|1|...        a task after the other, each in a process of its own

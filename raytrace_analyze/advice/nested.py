@@ -41,15 +41,17 @@ def _holding_processes(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
             continue
         late, lost = _late_meanwhile(facts, mine, extra)
         site = facts.sites.get(int(mine[0]))
+        place, for_actors = first_place(site), _for_actors(facts, mine)
         yield Candidate(
             Pattern.NESTED_GET,
             function,
-            words.nested_get(
-                function, mine.size, extra.size, place=first_place(site), was_given=_was_given(facts, mine)
-            ),
+            words.nested_get_from_actor(function, mine.size, extra.size, place=place)
+            if for_actors
+            else words.nested_get(function, mine.size, extra.size, place=place, was_given=_was_given(facts, mine)),
             shorten_lags(facts.graph, np.concatenate([extra, late]), np.concatenate([starting[extra], lost])),
             np.concatenate([mine, extra, late]),
             site,
+            certain=not for_actors,
         )
 
 
@@ -132,6 +134,12 @@ def _by_function(facts: Facts, waits: RowIds) -> Iterator[tuple[str, RowIds]]:
     callers = np.array([facts.caller(wait) for wait in waits.tolist()], dtype=np.str_)
     for function in np.unique(callers).tolist():
         yield function, waits[callers == function]
+
+
+def _for_actors(facts: Facts, waits: RowIds) -> bool:
+    """Tell whether most of what these waits wait for are calls of actors: a task cannot take these with it."""
+    run = facts.all_ready_runs(waits)[1]
+    return 2 * int((facts.relations.actor[run] >= 0).sum()) > run.size
 
 
 def _was_given(facts: Facts, waits: RowIds) -> bool:

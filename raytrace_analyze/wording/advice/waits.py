@@ -80,6 +80,17 @@ def nested_get(function: str, waits: int, processes: int, *, place: str | None, 
     )
 
 
+def nested_get_from_actor(function: str, waits: int, processes: int, *, place: str | None) -> Words:
+    """Say of tasks that they keep processes while they wait for calls of actors, such as those of a queue."""
+    return Words(
+        f"{name_of(function)} waits for calls of actors within its body, {times_text(waits)}{place_text(place)}; each "
+        "task lets its CPU go meanwhile, but keeps its process, so "
+        f"{count_text(processes, 'more process', 'more processes')} had to be started",
+        "have no more such tasks at a time than there are CPUs, or let actors do this, whose processes stay (this is "
+        "what no such starts would save)",
+    )
+
+
 def nested_get_of_actor(function: str, waits: int, tasks: int, longest_ns: int, *, place: str | None) -> Words:
     """Say of an actor that it keeps its CPUs while it waits, and how many tasks waited for one meanwhile."""
     return Words(
