@@ -5,13 +5,15 @@
     path = rt.critical_path(spans)
     print(path.makespan_ns, path.by("function"))
 
-Names load their modules when first used, so that `import raytrace_analyze` is quick.
+Names load their modules when first used, so that `import raytrace_analyze` is quick. It imports nothing itself: that
+would take longer than all that the program does before it sees to it that Ctrl-C is quiet.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from raytrace_analyze.advice import advise
     from raytrace_analyze.analyses.clock_offsets import clock_offsets, correct_clocks
     from raytrace_analyze.analyses.cluster_use import ClusterUse, cluster_use
@@ -167,13 +169,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "__version__":
         from importlib.metadata import version
 
         return version("raytrace-analyze")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value

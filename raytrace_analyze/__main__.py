@@ -1,41 +1,46 @@
 """The program's entry: what has to hold before anything large is imported, such as that Ctrl-C is quiet.
 
 Commands see an interrupt as KeyboardInterrupt, and SIGTERM and SIGHUP as SystemExit, so that what they were writing is
-removed. Until there is anything to remove, all of them end the process at once.
+removed. Until there is anything to remove, all of them end the process at once: nothing is imported before that which
+Python has not loaded itself.
 """
 
-import gc
+import _signal  # type: ignore[import-not-found] # what `signal` is made of, there from the start
 import os
-import signal
 import sys
-from types import FrameType
-from typing import TYPE_CHECKING
 
-from raytrace_analyze.limited_memory import is_limited, run_apart
-from raytrace_analyze.spelling import spell_out
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import signal
     from sys import UnraisableHookArgs
+    from types import FrameType
 
 _BY_SIGNAL = 128
 _GARBAGE = (100_000, 20, 20)
 """When garbage is looked for: with Python's own thresholds a tenth of a small file's time goes into looking through
 modules that were just loaded."""
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 
 
 def main() -> None:
     """Run the command line."""
+    _handle_signals(_leave)
     _open_standard_streams()
+    from raytrace_analyze.limited_memory import is_limited, run_apart
+
     if is_limited():
         run_apart(_run)
     _run()
 
 
 def _run() -> None:
+    import gc
+
+    from raytrace_analyze.spelling import spell_out
+
     gc.set_threshold(*_GARBAGE)
     spell_out(sys.stdout, sys.stderr)
-    _handle_signals(_leave)
     sys.unraisablehook = _unraisable
     from raytrace_analyze.cli import main as run
 
@@ -59,18 +64,18 @@ def _open_standard_streams() -> None:
 def _handle_signals(handler: "signal._HANDLER") -> None:
     """Handle the signals that end a program, but for those that we were started to ignore."""
     for number in _ENDING:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
+        if _signal.getsignal(number) != _signal.SIG_IGN:
+            _signal.signal(number, handler)
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def _leave(number: int, _: "FrameType | None") -> None:
     os._exit(_BY_SIGNAL + number)
 
 
-def _unwind(number: int, _: FrameType | None) -> None:
+def _unwind(number: int, _: "FrameType | None") -> None:
     """Have everything clean up behind it; a second signal does not wait for that."""
     _handle_signals(_leave)
-    if number == signal.SIGINT:
+    if number == _signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(_BY_SIGNAL + number)
 
@@ -78,7 +83,7 @@ def _unwind(number: int, _: FrameType | None) -> None:
 def _unraisable(about: "UnraisableHookArgs") -> None:
     """End the process also where an interrupt came while something ran that cannot be left by an exception."""
     if isinstance(about.exc_value, KeyboardInterrupt):
-        os._exit(_BY_SIGNAL + signal.SIGINT)
+        os._exit(_BY_SIGNAL + _signal.SIGINT)
     sys.__unraisablehook__(about)
 
 

@@ -214,19 +214,21 @@ def test_a_broken_terminal_is_no_traceback(tmp_path: Path, arguments: str, redir
 
 
 AT_IMPORT = """
-import os, signal, sys
+import os, sys
 module = sys.argv.pop(1)
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == module:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), 2)
 sys.meta_path.insert(0, Finder())
 from raytrace_analyze.__main__ import main
 main()
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "polars", "raytrace_analyze.path.result"])
+@pytest.mark.parametrize(
+    "module", ["raytrace_analyze.limited_memory", "typer", "polars", "raytrace_analyze.path.result"]
+)
 def test_ctrl_c_during_start_up_is_quiet(tmp_path: Path, module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", AT_IMPORT, module, "critical-path", str(SPANS)],
@@ -236,6 +238,12 @@ def test_ctrl_c_during_start_up_is_quiet(tmp_path: Path, module: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_nothing_is_imported_before_ctrl_c_is_quiet() -> None:
+    look = "import sys; before = {*sys.modules}; import raytrace_analyze.__main__; print(*({*sys.modules} - before))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) - {"_signal"} == {"raytrace_analyze", "raytrace_analyze.__main__"}
 
 
 @pytest.fixture(scope="module")
