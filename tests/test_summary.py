@@ -133,6 +133,20 @@ def test_a_job_that_was_stopped_is_no_failure_of_its_tasks() -> None:
     assert "raytrace-analyze hang" in summary_lines(stopped)[1]
 
 
+def test_a_driver_that_a_signal_stopped_says_so() -> None:
+    stopped = rt.summary(failed_job(status="ERROR", status_message="SIGTERM"))
+    assert stopped.ended.was_interrupted and stopped.ended.origin is None
+    assert summary_lines(stopped)[0].endswith("failed after 100 ms: SIGTERM.")
+
+
+def test_a_program_that_exits_with_a_code_says_which_and_not_why() -> None:
+    found = rt.summary(failed_job(status="ERROR", status_message="exit code 3"))
+    assert found.ended.outcome is Outcome.FAILED and found.ended.origin is None
+    first, second, *_ = summary_lines(found)
+    assert first.endswith("failed after 100 ms: exit code 3.")
+    assert second == "2 attempts at tasks failed on the way."
+
+
 def test_a_job_that_a_signal_stopped_in_a_wait_says_so() -> None:
     # Ray turns SIGTERM into an exit, of which the driver's own span says nothing.
     spans = table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["runtime_env", "serve_span_processors", "setup_tracing", "step"]
+__all__ = ["note_exit", "runtime_env", "serve_span_processors", "setup_tracing", "step"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +17,10 @@ def __getattr__(name: str) -> Any:
         from raytrace_hook.steps import step
 
         return step
+    if name == "note_exit":
+        from raytrace_hook.record.exits import note_exit
+
+        return note_exit
     if name in ("setup_tracing", "serve_span_processors"):
         from raytrace_hook import setup
 

@@ -22,8 +22,10 @@ _BY_RAY = re.compile(r"RayTaskError\S*: ray::|TASK_EXECUTION_EXCEPTION: User exc
 """How an error begins that Ray passes on from a task, with where it was raised; the error itself comes last."""
 INTERRUPT = "KeyboardInterrupt"
 """How what failed begins that somebody stopped with Ctrl-C."""
-STOPPED = (INTERRUPT, "SystemExit")
-"""How a wait of a driver fails that is stopped from outside: by SIGINT, and by SIGTERM as Ray takes it."""
+STOPPED = (INTERRUPT, "SystemExit", "SIGTERM")
+"""How a driver, or a wait of it, fails that is stopped from outside: by SIGINT, and by SIGTERM as Ray takes it."""
+_EXIT_CODE = "exit code "
+"""How it is told that a driver itself ended its program with another code than 0."""
 _AT_ONCE_NS = 5_000_000_000
 """A driver that is stopped has ended so soon after its last wait."""
 _EXIT = "__ray_terminate__"
@@ -140,7 +142,9 @@ def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bo
     head = wrong.sort("end").row(-1, named=True)
     message = first_line(head["status_message"]) or "no message"
     ended = replace(ended, outcome=Outcome.FAILED, message=message)
-    return ended if ended.was_interrupted else replace(ended, origin=_origin(head, spans, failed))
+    if ended.was_interrupted or message.startswith(_EXIT_CODE):  # why a program exits it does not say
+        return ended
+    return replace(ended, origin=_origin(head, spans, failed))
 
 
 def _stopped(spans: pl.DataFrame, drivers: pl.DataFrame) -> str | None:

@@ -5,6 +5,7 @@ startup hook on a cluster of its own, a runtime_env on one that runs already. An
 the program and, where it has none, starts a cluster of its own.
 """
 
+import contextlib
 import functools
 import os
 import runpy
@@ -23,6 +24,15 @@ def main() -> None:
     address, *command = sys.argv[1:]
     os.environ.setdefault(SERVE_SAMPLING, "1")
     trace_next_init(address or None)
+    try:
+        _run(command)
+    except SystemExit as end:
+        with contextlib.suppress(Exception):
+            sys.modules["raytrace_hook"].note_exit(end)  # not there where the program did not come to use Ray
+        raise
+
+
+def _run(command: list[str]) -> None:
     is_module = command[0] == "-m"
     sys.argv = command[1:] if is_module else command
     if is_module:

@@ -94,7 +94,7 @@ def where_it_failed(ended: Ended) -> Iterator[str]:
         at = f" at {place_name(origin.place)}" if origin.place else ""
         message = "" if ended.message and origin.message in ended.message else f": {error_text(origin.message)}"
         yield f"It began in {name_of(origin.function)}, which {ENDINGS[origin.ending]}{at}{message}."
-    elif ended.failed_attempts and ended.outcome is not Outcome.FAILED:
+    elif ended.failed_attempts:
         yield f"{_without_result(ended)}."
 
 

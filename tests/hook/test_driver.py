@@ -16,7 +16,15 @@ def ending(how: str, directory: Path) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("how", "code", "status"), [("exception", 1, "ERROR"), ("exit", 7, "UNSET"), ("sigterm", 15, "UNSET")]
+    ("how", "code", "status"),
+    [
+        ("exception", 1, "ERROR"),
+        ("finally", 1, "ERROR"),
+        ("handled", 1, "UNSET"),
+        ("told", 3, "ERROR"),
+        ("exit", 7, "UNSET"),
+        ("sigterm", 15, "ERROR"),
+    ],
 )
 def test_the_span_is_ended_and_the_exit_unchanged(tmp_path: Path, how: str, code: int, status: str) -> None:
     run = ending(how, tmp_path)
@@ -27,7 +35,11 @@ def test_the_span_is_ended_and_the_exit_unchanged(tmp_path: Path, how: str, code
     assert driver.end is not None
     assert run.recording.open == []
     assert len(run.recording.events) == 1
-    if how == "exception":
+    if how == "told":
+        assert driver.record["status"]["description"] == "exit code 3"
+    if how == "sigterm":
+        assert driver.record["status"]["description"] == "SIGTERM"
+    if how in ("exception", "finally"):
         assert run.errors.rstrip().endswith("ValueError: on purpose")
         assert "raytrace_hook" not in run.errors
         assert driver.record["status"]["description"] == "ValueError: on purpose"

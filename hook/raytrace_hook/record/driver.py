@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
@@ -18,7 +19,7 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import redacted
 from raytrace_hook.ray import internals, patches
-from raytrace_hook.ray.tracebacks import error_text
+from raytrace_hook.record import exits
 from raytrace_hook.record.pulse import Pulse
 from raytrace_hook.spans import job_trace
 from raytrace_hook.spans.ids import get_tracer
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from raytrace_hook.record.task_events import TaskEvents
 
 _LONGEST_ENTRYPOINT = 500
+_STOPPED = "SIGTERM"
+"""What is said of a driver that somebody stopped."""
 
 
 class Driver:
@@ -54,6 +57,9 @@ class Driver:
         self._fallback = _install_fallback() if with_span else None
         self._connection: Any = None
         self._span: Span | None = None
+        self._undecided: tuple[Span, int, exits.Raised] | None = None
+        """The span of a connection that was given up while an exception was under way, and when that was (ns)."""
+        self._stop = exits.StopSignal()
         self._resources_noted = False
         self._pid = os.getpid()
 
@@ -72,6 +78,8 @@ class Driver:
         if not internals.tracing_is_on():
             return
         self.finish()
+        self._decide(None)  # the program goes on
+        self._stop.watch()
         if self._connection is not None:
             self._file.start_anew()
         self._connection = connection
@@ -87,8 +95,11 @@ class Driver:
                 self._fallback.context = trace.set_span_in_context(self._span, Context())
         self._pulse.start()
 
-    def finish(self, error: BaseException | None = None) -> None:
-        """End the span, then save the task events; nothing the second time."""
+    def finish(self, error: BaseException | None = None, raised: exits.Raised | None = None) -> None:
+        """End the span, then save the task events; nothing the second time.
+
+        Where an exception is under way (`raised`), how the program ends is not known yet: `_decide` ends the span then.
+        """
         if os.getpid() != self._pid:
             return
         self._before_end()
@@ -97,13 +108,29 @@ class Driver:
         if span is not None:
             if self._fallback is not None:
                 self._fallback.context = None
-            if error is not None:
-                span.set_status(Status(StatusCode.ERROR, error_text(error)))
-            span.end()
+            if self._stop.has_come():
+                span.set_status(Status(StatusCode.ERROR, _STOPPED))
+            elif error is not None:
+                span.set_status(Status(StatusCode.ERROR, exits.text_of(error)))
+            elif raised is not None:
+                self._undecided = span, time.time_ns(), raised
+                self._processor.hold(span)
+            if self._undecided is None:
+                span.end()
         self._task_events.finish()
         self._file.check()
         if self._file.lost:
             warn_once(f"{self._file.lost} spans of this process are lost: {self._file.lost_because}")
+
+    def _decide(self, error: BaseException | None) -> None:
+        """End the span that had still to be ended; `error` is what ends the program, if something does."""
+        undecided, self._undecided = self._undecided, None
+        if undecided is None or os.getpid() != self._pid:
+            return
+        span, ended_ns, raised = undecided
+        if error is not None and raised.led_to(error):
+            span.set_status(Status(StatusCode.ERROR, exits.text_of(error)))
+        span.end(ended_ns)
 
     def _say_alive(self) -> None:
         if self._span is not None:
@@ -117,18 +144,23 @@ class Driver:
                 self._span.set_attribute(names.CLUSTER_RESOURCES, json.dumps(found, separators=(",", ":")))
                 self._resources_noted = True
 
-    def _finish_quietly(self, error: BaseException | None = None) -> None:
+    def _finish_quietly(self, error: BaseException | None = None, raised: exits.Raised | None = None) -> None:
         try:
-            self.finish(error)
+            self.finish(error, raised)
         except Exception as problem:
             warn_once("the driver's end could not be recorded", problem)
 
     def _at_exit(self) -> None:
-        self._finish_quietly(internals.entrypoint_error())
+        error = internals.entrypoint_error() or exits.noted_exit()
+        self._finish_quietly(error)
+        try:
+            self._decide(error)
+        except Exception as problem:
+            warn_once("the driver's end could not be recorded", problem)
 
     def _around_shutdown(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def shutdown(*arguments: Any, **keywords: Any) -> Any:
-            self._finish_quietly()
+            self._finish_quietly(raised=exits.Raised.now())
             return original(*arguments, **keywords)
 
         return shutdown

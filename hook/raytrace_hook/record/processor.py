@@ -19,6 +19,7 @@ from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head,
 from raytrace_hook.ray import actors, internals
 from raytrace_hook.ray.tracebacks import error_text
 from raytrace_hook.record import callers, turns
+from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.libraries import datasets
 from raytrace_hook.record.waiting import polls
 from raytrace_hook.record.waiting.blocked import record_blocked
@@ -141,6 +142,18 @@ class SpanFileProcessor(SpanProcessor):
             return
         if not self._open_spans.renew(span_id, encode_open(head, encode_plain({**seen, **alive}))):
             self._open_spans.renew(span_id, encode_open(head, encode_plain({**_essential(seen), **alive})))
+
+    def hold(self, span: Any) -> None:
+        """Let a span stay open that did all it did: the sampler says what by now, and it was alive until now."""
+        span_id = span.get_span_context().span_id
+        profile = self._stop_watching(span_id)
+        if profile is not None:
+            add_checked(span, profile.attributes())
+        started = self._started.get(span_id)
+        if started is not None and not self._open_spans.shows(span_id):  # the sampler had it shown elsewhere
+            _, head, seen, _ = started
+            self._open_spans.set(span_id, encode_open(head, encode_plain(_essential(seen))))
+        self.show_alive(span_id)
 
     def _show_profile(self, span_id: int, profile: Profile) -> None:
         started = self._started.get(span_id)

@@ -7,6 +7,7 @@ import threading
 import time
 
 import ray
+import raytrace_hook
 from opentelemetry import trace
 
 
@@ -25,6 +26,25 @@ def main(ending):
     assert ray.get(work.remote(1)) == 1
     if ending == "exception":
         raise ValueError("on purpose")
+    if ending == "finally":
+        try:
+            raise ValueError("on purpose")
+        finally:
+            ray.shutdown()
+    if ending == "handled":
+        try:
+            raise ValueError("on purpose")
+        except ValueError:
+            ray.shutdown()
+        raise LookupError("something else")
+    if ending == "told":
+        try:
+            sys.exit(3)
+        except SystemExit as end:
+            raytrace_hook.note_exit(end)
+            raise
+        finally:
+            ray.shutdown()
     if ending == "exit":
         sys.exit(7)
     if ending == "sigterm":
