@@ -295,6 +295,35 @@ def test_a_shorter_reason_for_losses_replaces_a_longer_one(tmp_path: Path) -> No
     assert (header["lost_spans"], header["lost_because"]) == (2, "no room")
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["set", "renew", "clear"]), st.integers(0, 3), st.integers(0, SLOT_BYTES)),
+        max_size=40,
+    )
+)
+def test_a_slot_shows_its_last_record_whatever_was_there_before(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
+) -> None:
+    directory = tmp_path_factory.mktemp("open")
+    open_spans = OpenSpans(SpanFile(str(directory)), lambda: '{"attributes":{},"schema_url":""}')
+    shown: dict[int, str] = {}
+    for step, key, length in steps:
+        record = json.dumps({"key": key, "text": "x" * length})
+        if step == "clear":
+            open_spans.clear(key)
+            shown.pop(key, None)
+        elif step == "renew":
+            if open_spans.renew(key, record) and key in shown:
+                shown[key] = record
+        elif key not in shown and open_spans.set(key, record):
+            shown[key] = record
+        for file in directory.glob("*.open"):
+            slots = file.read_bytes().decode().splitlines()[1:]
+            assert {len(slot) for slot in slots} <= {SLOT_BYTES - 1}
+            assert sorted(slot.rstrip() for slot in slots if slot.startswith("{")) == sorted(shown.values())
+
+
 def test_many_spans_are_open_at_once(tmp_path: Path) -> None:
     tracer = recording_provider(tmp_path).get_tracer("test")
     spans = [tracer.start_span(f"span {n}") for n in range(100)]

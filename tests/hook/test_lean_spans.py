@@ -84,13 +84,17 @@ def spans_under(start: Start, parent: SpanContext | None) -> list[Any]:
         for name in ("first", "second"):
             span = start(name, SpanKind.PRODUCER, dict(ATTRIBUTES))
             made.append(span)
-            with pytest.raises(ZeroDivisionError), Current(span):
-                span.set_attribute("ray.actor_id", "07")
-                span.add_event("seen", {"a": 1})
-                assert trace.get_current_span() is span
-                with Current(start("child", SpanKind.CONSUMER, dict(ATTRIBUTES))):
-                    pass
+            current, child = Current(), Current()
+            current.begin(span)
+            span.set_attribute("ray.actor_id", "07")
+            span.add_event("seen", {"a": 1})
+            assert trace.get_current_span() is span
+            child.begin(start("child", SpanKind.CONSUMER, dict(ATTRIBUTES)))
+            child.end()
+            try:
                 raise ZeroDivisionError("division")
+            except ZeroDivisionError as error:
+                current.end(error)
             assert trace.get_current_span().get_span_context() == (parent or trace.INVALID_SPAN_CONTEXT)
         return made
     finally:

@@ -57,9 +57,19 @@ class _Slots(OpenFile):
         """Where the first slot begins."""
         self.taken: dict[int, int] = {}
         """By key, where its slot begins."""
+        self.used: dict[int, int] = {}
+        """By where a slot begins, how much of it has ever been written into; the rest is blank."""
         self.free: list[int] = []
         self.again = iter(self.free.pop, None)
         self.fresh = itertools.count(first, slot_bytes)
+
+    def write(self, key: int, data: bytes) -> None:
+        """Write a record into the slot of a key: over all that was there, and no more. Raises OSError, KeyError."""
+        begin = self.taken[key]
+        used = self.used.get(begin, 0)
+        if len(data) > used:
+            self.used[begin] = len(data)
+        os.pwrite(self.descriptor, data if len(data) >= used else data.ljust(used), begin)
 
     def take(self, key: int, supply: Any) -> None:
         """Give a slot to a key; IndexError when the supply has none. One step: nothing can come in between."""
@@ -135,7 +145,7 @@ class OpenSpans:
                 if not self._grow(slots):
                     return True
                 slots.take(key, slots.fresh)
-            os.pwrite(slots.descriptor, self._slot % data, slots.taken[key])
+            slots.write(key, data)
         except OSError as error:
             self._retry_at = time.monotonic() + _RETRY_S
             warn_once("open spans can't be recorded, the program goes on", error)
@@ -150,7 +160,7 @@ class OpenSpans:
         if len(data) >= self._slot_bytes:
             return False
         if slots is not None and key in slots.taken:
-            os.pwrite(slots.descriptor, self._slot % data, slots.taken[key])
+            slots.write(key, data)
         return True
 
     def shows(self, key: int) -> bool:

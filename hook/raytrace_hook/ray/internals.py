@@ -133,11 +133,17 @@ _readers: tuple[Any, _Reader, _Reader] = (None, lambda: None, lambda: None)
 """Of the core worker that is connected: what tells the number of the attempt and the name of the task."""
 
 
+def current_task_id(core: Any) -> str:
+    """Return the id of the task that runs in this thread (or coroutine) now."""
+    task_id: str = core.get_current_task_id().hex()
+    return task_id
+
+
 def add_current_task(core: Any, attributes: dict[str, Any]) -> None:
     """Add the attributes of the task that runs in this thread (or coroutine) now."""
     _, attempt_of, name_of = _readers if _readers[0] is core else _look_up_readers(core)
     if "ray.task_id" not in attributes:  # Ray tells it of functions, of methods it does not
-        attributes["ray.task_id"] = core.get_current_task_id().hex()
+        attributes["ray.task_id"] = current_task_id(core)
     method = attributes.get("ray.actor_method")
     attempt = attempt_of()
     if attempt is not None:

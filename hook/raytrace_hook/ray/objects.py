@@ -50,9 +50,13 @@ def is_object_ref(value: Any) -> bool:
     return bool(references_among((value,)))
 
 
+def _object_ref() -> Any:
+    return getattr(loaded("ray"), "ObjectRef", None)
+
+
 def references_among(values: Sequence[Any]) -> list[Any]:
     """Return those of these values that are references to objects."""
-    kind = getattr(loaded("ray"), "ObjectRef", None)
+    kind = _object_ref()
     return [] if kind is None else [value for value in values if isinstance(value, kind)]
 
 
@@ -71,6 +75,9 @@ def is_timeout(error: BaseException | None) -> bool:
 
 def submitted_task_id(kind: str, returned: Any) -> str | None:
     """Return the id of the task that a submission returned this for; None where it returns nothing (no results)."""
+    if returned.__class__ is _object_ref():  # as hardly anything else
+        plain: str = returned.hex()
+        return plain[:48]
     first: Any = returned[0] if isinstance(returned, (list, tuple)) and returned else returned
     if kind == "create":
         ray = loaded("ray")

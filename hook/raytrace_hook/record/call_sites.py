@@ -29,14 +29,15 @@ def call_site() -> str | None:
     return caller()[0]
 
 
-def caller() -> tuple[str | None, str | None]:
+def caller(above: int = 1) -> tuple[str | None, str | None]:
     """Return where the present call stands, as `call_site` does, and which of Ray's libraries makes it.
 
-    The library is None where the program makes the call itself.
+    The library is None where the program makes the call itself. `above` is how many functions that are none of the
+    program's are known to stand innermost: each that is looked at costs.
     """
     frames: list[FrameType] = []
     library = None
-    frame = sys._getframe(1)
+    frame = sys._getframe(above + 1)
     is_inside_one = False
     while frame is not None and len(frames) < _MOST_FRAMES:
         name = frame.f_globals.get("__name__") or ""

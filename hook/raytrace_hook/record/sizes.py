@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
 from raytrace_hook import names
@@ -46,10 +46,11 @@ def size_of_put() -> dict[str, Any]:
     return {} if size is None else {names.PUT_BYTES: size}
 
 
-def begin_arguments(args: Iterable[Any] | None, keywords: Iterable[Any]) -> None:
+def begin_arguments(args: Iterable[Any] | None, keywords: Mapping[str, Any]) -> None:
     """Add up the sizes of these arguments of a submission, and of the code that it exports."""
     _measured.put, _measured.argument_bytes, _measured.code_bytes = False, 0, 0
-    _measured.arguments = frozenset(map(id, (*(args or ()), *keywords)))
+    own = [value for name, value in keywords.items() if name != CONTEXT] if len(keywords) > 1 else ()
+    _measured.arguments = frozenset(map(id, (*(args or ()), *own)))
 
 
 def size_of_arguments() -> int:

@@ -26,6 +26,8 @@ from raytrace_hook.spans import job_trace
 _PARAMETER = inspect.Parameter(CONTEXT, inspect.Parameter.KEYWORD_ONLY, default=None)
 _DEMANDS = ("num_cpus", "num_gpus", "memory", "accelerator_type")
 _PRODUCER = SpanKind.PRODUCER
+_FRAMES_OF_OURS = 3
+"""From `_complete` on upwards: what it is called by, and the span of the submission around that."""
 _latest: deque[str] = deque(maxlen=1000)
 _count = 0
 _resources: dict[tuple[Any, ...], dict[str, str]] = {}
@@ -34,7 +36,10 @@ _resources: dict[tuple[Any, ...], dict[str, str]] = {}
 def install() -> bool:
     """Complete the submit spans of this process from now on."""
     sizes.install()
-    return tracing_patches.patch_submissions(_completing)
+    is_done = tracing_patches.patch_submissions(_completing)
+    if is_done:
+        job_trace.settle_later()
+    return is_done
 
 
 def latest() -> set[str]:
@@ -74,17 +79,17 @@ def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
 def _prepare(
     kind: str, owner: Any, args: Any, kwargs: Any, options: Mapping[str, Any], *, given_by_position: bool
 ) -> None:
+    is_ours = False
     try:
         carrier = kwargs.get(CONTEXT) if kwargs else None
         if carrier is not None:
             callers.send_job(kind, owner, kwargs)
             turns.send_along(kind, owner, carrier, options)
-            sizes.begin_arguments(args, (kwargs[name] for name in kwargs if name != CONTEXT))
+            sizes.begin_arguments(args, kwargs)
             is_ours = kind == "task" or (kind == "method" and callers.is_actor_of_this_job(owner))
-            if is_ours and not given_by_position:
-                job_trace.leave_out(owner, kwargs, options)
     except Exception as error:
         warn_once(f"the submission of a {kind} could not be looked at", error)
+    job_trace.settle(owner, kwargs, options, may_leave_out=is_ours and not given_by_position)
 
 
 def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], returned: Any) -> None:
@@ -95,11 +100,13 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     task_id = objects.submitted_task_id(kind, returned)
     if task_id is not None:
         job_trace.name_after(span, task_id)
-    references = objects.references_among((*(args or ()), *(kwargs or {}).values()))
-    attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: tuple(objects.task_ids_of(references))}
-    put_arguments = objects.count_puts(references)
-    if put_arguments:
-        attributes[names.PUT_ARGUMENTS] = put_arguments
+    attributes: dict[str, Any] = {names.DEPENDENCY_TASK_IDS: ()}
+    if args or kwargs:
+        references = objects.references_among((*(args or ()), *(kwargs or {}).values()))
+        attributes[names.DEPENDENCY_TASK_IDS] = tuple(objects.task_ids_of(references))
+        put_arguments = objects.count_puts(references)
+        if put_arguments:
+            attributes[names.PUT_ARGUMENTS] = put_arguments
     argument_bytes = sizes.size_of_arguments()
     if argument_bytes:
         attributes[names.ARGUMENT_BYTES] = argument_bytes
@@ -120,7 +127,7 @@ def _complete(kind: str, args: Any, kwargs: Any, options: Mapping[str, Any], ret
     operator = datasets.operator_that_submits()
     if operator is not None:
         attributes[names.OPERATOR] = operator
-    site, library = caller()
+    site, library = caller(_FRAMES_OF_OURS)
     if site is not None:
         attributes[names.CALL_SITE] = site
     if library is not None:

@@ -32,7 +32,8 @@ def install() -> None:
     tracing_patches.patch_propagation(_writing, _reading)
 
 
-def _uses_usual_propagators() -> bool:
+def uses_usual_propagators() -> bool:
+    """Tell whether contexts are sent as OpenTelemetry does it where nobody chose another way."""
     global _is_usual  # noqa: PLW0603 - looked at once for each propagator
     propagator: Any = propagate.get_global_textmap()
     if _is_usual[0] is not propagator:
@@ -69,7 +70,7 @@ def _written() -> dict[str, str] | None:
     """Return the present context as it is sent; None where it is no plain one."""
     here = context_api.get_current()
     trace_id, span_id, _, flags, state, is_valid = trace.get_current_span(here).get_span_context()
-    if not is_valid or state or not _uses_usual_propagators() or baggage.get_all(here):
+    if not is_valid or state or not uses_usual_propagators() or baggage.get_all(here):
         return None
     return {_PARENT: f"00-{trace_id.to_bytes(16, 'big').hex()}-{span_id.to_bytes(8, 'big').hex()}-{flags:02x}"}
 
@@ -77,7 +78,7 @@ def _written() -> dict[str, str] | None:
 def _read(carrier: Any) -> Context | None:
     """Return the context that was sent; None where it is no plain one."""
     sent = carrier.get(_PARENT)
-    if sent.__class__ is not str or _STATE in carrier or _BAGGAGE in carrier or not _uses_usual_propagators():
+    if sent.__class__ is not str or _STATE in carrier or _BAGGAGE in carrier or not uses_usual_propagators():
         return None
     form = _FORM.fullmatch(sent)
     if form is None:

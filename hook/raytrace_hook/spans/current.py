@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode
 
 from raytrace_hook.ray.tracebacks import error_text, has_text
@@ -24,10 +25,10 @@ class Current(Present):
         super().__init__()
         self._span: Span | None = None
 
-    def begin(self, span: Span) -> Span:
-        """Make a span the current one."""
+    def begin(self, span: Span, context: Context | None = None) -> Span:
+        """Make a span the current one, in a context that is else this one; None: that of the present."""
         self._span = span
-        self.take(trace.set_span_in_context(span))
+        self.take(trace.set_span_in_context(span, context))
         return span
 
     def end(self, error: BaseException | None = None) -> None:

@@ -27,8 +27,11 @@ class _Known:
 _known = _Known()
 
 
-def of_function(name: str) -> dict[str, Any]:
-    """Return the attributes of a span of this function's, as Ray's tracing has them."""
+def of_function(name: str, task_id: str | None = None) -> dict[str, Any]:
+    """Return the attributes of a span of this function's, as Ray's tracing has them.
+
+    `task_id` is that of the task that runs here, where it is known already.
+    """
     core, known = internals.core_worker(), _known
     shared = known.function
     if shared is None or known.core is not core:
@@ -37,10 +40,12 @@ def of_function(name: str) -> dict[str, Any]:
             _about(core).function = {key: value for key, value in found.items() if key != "ray.task_id"}
         return found
     found = {**shared, "ray.function": name}
-    if known.in_worker:
-        task_id = core.get_current_task_id()
-        if not task_id.is_nil():
-            found["ray.task_id"] = task_id.hex()
+    if task_id is not None:
+        found["ray.task_id"] = task_id
+    elif known.in_worker:
+        present = core.get_current_task_id()
+        if not present.is_nil():
+            found["ray.task_id"] = present.hex()
     return found
 
 

@@ -15,17 +15,19 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Callable
 
-from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry import baggage, trace
+from opentelemetry import context as context_api
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import Span, SpanContext, SpanKind, TraceFlags
 
 from raytrace_hook import names
+from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals
 from raytrace_hook.ray.tracing_patches import CONTEXT
+from raytrace_hook.spans import carried
 from raytrace_hook.spans.ids import OwnIds
 from raytrace_hook.spans.lean import LeanSpan, holding
 
@@ -36,7 +38,7 @@ _RANDOM = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 _FLAGS = TraceFlags(_SAMPLED | (_RANDOM if getattr(RandomIdGenerator(), "is_trace_id_random", bool)() else 0))
 _present: tuple[Any, int] = (None, 0)
 """The connection to Ray, and the id of its job's trace."""
-_leaves_out = False
+_leaves_out = _is_settled = False
 
 
 def install() -> None:
@@ -87,20 +89,56 @@ def start_root(tracer: Any, name: str, attributes: dict[str, Any]) -> Span:
     return span
 
 
-def leave_out(submitted: Any, kwargs: dict[str, Any], options: Mapping[str, Any]) -> None:
-    """Take the context out of the arguments of a function, or an actor's method, where its worker knows it.
+class _Undecided(dict[str, Any]):
+    """Stands for the context of a submission until it is known whether that has to be sent; holds what else has."""
 
-    They are about to be submitted, by the present span, which then is to get its id by `name_after`.
+
+def context_of_submission(inject: Callable[[], Any]) -> Any:
+    """Return what goes along with a submission by the present span: its context, or what `settle` decides on."""
+    return _Undecided() if _leaves_out and _is_settled else inject()
+
+
+def settle_later() -> None:
+    """From now on every submission is settled, before it is made."""
+    global _is_settled  # noqa: PLW0603 - switched on once
+    _is_settled = True
+
+
+def settle(submitted: Any, kwargs: dict[str, Any] | None, options: Mapping[str, Any], *, may_leave_out: bool) -> None:
+    """Put the present context among the arguments of a submission, or nothing where its worker knows it.
+
+    The present span then is to get its id by `name_after`.
     """
-    span: Any = trace.get_current_span()
-    if not _leaves_out or span.__class__ is not LeanSpan or len(kwargs[CONTEXT]) != 1:
+    more = kwargs.get(CONTEXT) if kwargs else None
+    if kwargs is None or more.__class__ is not _Undecided:
         return
+    try:
+        if may_leave_out and not more and _is_known_to_worker(submitted, options):
+            del kwargs[CONTEXT]
+            return
+    except Exception as error:
+        warn_once("the context of a call is sent, which need not be", error)
+    kwargs[CONTEXT] = {**internals.tracing_helper()._DictPropagator.inject_current_context(), **more}
+
+
+def _is_known_to_worker(submitted: Any, options: Mapping[str, Any]) -> bool:
+    here = context_api.get_current()
+    span: Any = trace.get_current_span(here)
+    if span.__class__ is not LeanSpan:
+        return False
     own = span.__dict__
-    context: SpanContext = own["_context"]
-    is_plain = context.trace_id == trace_id() and context.trace_flags | _RANDOM == _SAMPLED | _RANDOM
-    if is_plain and _has_results(submitted, options):
-        del kwargs[CONTEXT]
+    own_trace, _, _, flags, state, _ = own["_context"]
+    is_known = (
+        own_trace == trace_id()
+        and flags | _RANDOM == _SAMPLED | _RANDOM
+        and not state
+        and _has_results(submitted, options)
+        and (len(here) == 1 or not baggage.get_all(here))
+        and carried.uses_usual_propagators()
+    )
+    if is_known:
         own["_is_named_late"], own["_was_asked"] = True, False
+    return is_known
 
 
 def _has_results(submitted: Any, options: Mapping[str, Any]) -> bool:
@@ -134,10 +172,13 @@ def _stand_in(span: Any, context: SpanContext) -> None:
     one.end()
 
 
-def of_task() -> Context | None:
-    """Return the context that was left out of the task that runs here now; None where its job is not known."""
+def of_run() -> tuple[str, SpanContext] | None:
+    """Return the id of the task that runs here now, and the ids of the span that submitted it without its context.
+
+    None where its job is not known.
+    """
     found = trace_id()
     if found is None:
         return None
-    span_id = internals.core_worker().get_current_task_id().hex()[:_HEX_DIGITS]
-    return trace.set_span_in_context(NonRecordingSpan(SpanContext(found, int(span_id, 16), True, _FLAGS)), Context())
+    task_id = internals.current_task_id(internals.core_worker())
+    return task_id, SpanContext(found, int(task_id[:_HEX_DIGITS], 16), True, _FLAGS)

@@ -156,10 +156,10 @@ class Maker:
             and getattr(provider._active_span_processor, "_span_processors", None) is self._processors
         )
 
-    def start(self, name: str, kind: SpanKind, attributes: dict[str, Any]) -> Any:
-        """Start a span under that of the present context. `attributes` are texts, and the span's own from here on."""
+    def start(self, name: str, kind: SpanKind, attributes: dict[str, Any], under: SpanContext | None = None) -> Any:
+        """Start a span. `attributes` are texts, and the span's own from here on."""
         if self._fits:
-            above = trace.get_current_span().get_span_context()
+            above = trace.get_current_span().get_span_context() if under is None else under
             parent = above if above.is_valid else None
             key = None if parent is None else (int(parent.trace_flags), parent.is_remote)
             try:
@@ -168,7 +168,7 @@ class Maker:
                 alike = self._alike[key] = self._probe(parent)
             if alike is not None:
                 return self._make(alike, name, kind, attributes, parent)
-        return self.tracer.start_span(name, kind=kind, attributes=attributes)
+        return self.tracer.start_span(name, _context(under), kind, attributes)
 
     def _make(
         self, alike: _Alike, name: str, kind: SpanKind, attributes: dict[str, Any], parent: SpanContext | None
@@ -206,7 +206,7 @@ class Maker:
     def _looked_at(self, parent: SpanContext | None) -> _Alike | None:
         if parent is None and not isinstance(getattr(self._sampler, "_root", None), StaticSampler):
             return None  # each trace is decided on for itself
-        above = Context() if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), Context())
+        above = _context(parent) or Context()
         tracer: Any = object.__new__(sdk.Tracer)  # `copy` may be told to give the same one
         tracer.__dict__.update(vars(self.tracer), span_processor=SpanProcessor())
         span: Any = tracer.start_span("", context=above, attributes=dict(_PROBE))
@@ -248,16 +248,20 @@ class Makers:
     def _forget(self) -> None:
         self._maker = None
 
-    def start(self, name: str, kind: SpanKind, attributes: dict[str, Any]) -> Any:
-        """Start a span under that of the present context, as Ray's tracer would."""
+    def start(self, name: str, kind: SpanKind, attributes: dict[str, Any], under: SpanContext | None = None) -> Any:
+        """Start a span as Ray's tracer would: under that span, or (None) the one of the present context."""
         try:
             provider: Any = trace.get_tracer_provider()
             maker = self._maker
             if maker is None or not maker.is_for(provider):
                 if not isinstance(provider, TracerProvider):
-                    return get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)
+                    return get_tracer(_SCOPE).start_span(name, _context(under), kind, attributes)
                 maker = self._maker = Maker(provider, self._processor)
-            return maker.start(name, kind, attributes)
+            return maker.start(name, kind, attributes, under)
         except Exception as error:
             warn_once("spans cost more than they need to", error)
-            return get_tracer(_SCOPE).start_span(name, kind=kind, attributes=attributes)
+            return get_tracer(_SCOPE).start_span(name, _context(under), kind, attributes)
+
+
+def _context(under: SpanContext | None) -> Context | None:
+    return None if under is None else trace.set_span_in_context(NonRecordingSpan(under), Context())

@@ -6,7 +6,8 @@ import functools
 import inspect
 from typing import Any, Callable
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext, SpanKind
 
 from raytrace_hook.ray import internals
 from raytrace_hook.spans import facts, job_trace
@@ -15,11 +16,12 @@ from raytrace_hook.spans.lean import Makers
 from raytrace_hook.spans.present import Present
 
 _CONSUMER = SpanKind.CONSUMER
+_NOTHING = Context()
 Function = Callable[..., Any]
 
 
 class _Run:
-    """The span of a run, under what came with the call: current from `begin` to `end`."""
+    """The span of a run, under what came with the call or is known without: current from `begin` to `end`."""
 
     __slots__ = ("_current", "_sent")
 
@@ -29,6 +31,10 @@ class _Run:
     def begin(self, makers: Makers, context: Any, name: str, attributes: dict[str, Any]) -> None:
         self._sent.take(context)
         self._current.begin(makers.start(name, _CONSUMER, attributes))
+
+    def begin_alone(self, makers: Makers, submission: SpanContext, name: str, attributes: dict[str, Any]) -> None:
+        """Do the same where nothing but the submission's span is in the context."""
+        self._current.begin(makers.start(name, _CONSUMER, attributes, submission), _NOTHING)
 
     def end(self, error: BaseException | None = None) -> None:
         self._current.end(error)
@@ -41,14 +47,21 @@ def traced_function(function: Function, makers: Makers) -> Function:
     extract, name = tracing._DictPropagator, f"{function.__module__}.{function.__name__}"
     span_name = tracing._function_span_consumer_name(name)
 
+    def begin(run: _Run, carrier: Any, known: tuple[str, SpanContext] | None) -> None:
+        if known is None:
+            run.begin(makers, extract.extract(carrier), span_name, facts.of_function(name))
+        else:
+            task_id, submission = known
+            run.begin_alone(makers, submission, span_name, facts.of_function(name, task_id))
+
     @functools.wraps(function)
     def _function_with_tracing(*args: Any, _ray_trace_ctx: Any = None, **kwargs: Any) -> Any:
-        context = job_trace.of_task() if _ray_trace_ctx is None else extract.extract(_ray_trace_ctx)
-        if context is None:
+        known = job_trace.of_run() if _ray_trace_ctx is None else None
+        if _ray_trace_ctx is None and known is None:
             return function(*args, **kwargs)
         run = _Run()
         try:
-            run.begin(makers, context, span_name, facts.of_function(name))
+            begin(run, _ray_trace_ctx, known)
             result = function(*args, **kwargs)
             run.end()
             return result
@@ -59,34 +72,42 @@ def traced_function(function: Function, makers: Makers) -> Function:
     return _function_with_tracing
 
 
-def traced_method(method: Function, makers: Makers, begin: Callable[[], None]) -> Function:
+def traced_method(method: Function, makers: Makers, begin_call: Callable[[], None]) -> Function:
     """Return what is run in place of what Ray's tracing has put around this method of the program.
 
-    `begin` is called before a run of which nothing is told but what every worker knows.
+    `begin_call` is called before a run of which nothing is told but what every worker knows.
     """
     tracing: Any = internals.tracing_helper()
     extract, name_of, name = tracing._DictPropagator, tracing._actor_span_consumer_name, method.__name__
 
-    def context_of(carrier: Any) -> Any:
-        if not tracing._global_is_tracing_enabled:
+    def submission_of(carrier: Any) -> tuple[str, SpanContext] | None:
+        """Give what is known of a call that came without a context."""
+        if carrier is not None or not tracing._global_is_tracing_enabled:
             return None
-        if carrier is not None:
-            return extract.extract(carrier)
-        begin()
-        return job_trace.of_task()
+        begin_call()
+        return job_trace.of_run()
 
-    def start(run: _Run, actor: Any, context: Any) -> None:
+    def is_traced(carrier: Any, known: Any) -> bool:
+        return known is not None or (carrier is not None and tracing._global_is_tracing_enabled)
+
+    def begin(run: _Run, actor: Any, carrier: Any, known: tuple[str, SpanContext] | None) -> None:
         owner = type(actor).__name__
-        run.begin(makers, context, name_of(owner, name), facts.of_method(owner, name))
+        if known is None:
+            run.begin(makers, extract.extract(carrier), name_of(owner, name), facts.of_method(owner, name))
+            return
+        task_id, submission = known
+        run.begin_alone(
+            makers, submission, name_of(owner, name), {**facts.of_method(owner, name), "ray.task_id": task_id}
+        )
 
     @functools.wraps(method)
     def _resume_span(self: Any, *args: Any, _ray_trace_ctx: Any = None, **kwargs: Any) -> Any:
-        context = context_of(_ray_trace_ctx)
-        if context is None:
+        known = submission_of(_ray_trace_ctx)
+        if not is_traced(_ray_trace_ctx, known):
             return method(self, *args, **kwargs)
         run = _Run()
         try:
-            start(run, self, context)
+            begin(run, self, _ray_trace_ctx, known)
             result = method(self, *args, **kwargs)
             run.end()
             return result
@@ -96,12 +117,12 @@ def traced_method(method: Function, makers: Makers, begin: Callable[[], None]) -
 
     @functools.wraps(method)
     async def _resume_span_async(self: Any, *args: Any, _ray_trace_ctx: Any = None, **kwargs: Any) -> Any:
-        context = context_of(_ray_trace_ctx)
-        if context is None:
+        known = submission_of(_ray_trace_ctx)
+        if not is_traced(_ray_trace_ctx, known):
             return await method(self, *args, **kwargs)
         run = _Run()
         try:
-            start(run, self, context)
+            begin(run, self, _ray_trace_ctx, known)
             result = await method(self, *args, **kwargs)
             run.end()
             return result

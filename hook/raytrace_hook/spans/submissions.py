@@ -10,7 +10,7 @@ from opentelemetry.trace import SpanKind
 from raytrace_hook.ray import actors, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.ray.tracing_patches import CONTEXT
-from raytrace_hook.spans import facts
+from raytrace_hook.spans import facts, job_trace
 from raytrace_hook.spans.current import Current
 from raytrace_hook.spans.lean import Makers
 
@@ -24,7 +24,8 @@ def install(makers: Makers) -> None:
 
 def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Submission], ...]:
     """Return what is put around a submission of a task, of a method and of an actor's creation."""
-    start, inject, producer = makers.start, tracing._DictPropagator, SpanKind.PRODUCER
+    start, producer, context_of = makers.start, SpanKind.PRODUCER, job_trace.context_of_submission
+    inject = tracing._DictPropagator.inject_current_context
     function_name, method_name = tracing._function_span_producer_name, tracing._actor_span_producer_name
 
     def task(submit: Submission) -> Submission:
@@ -38,7 +39,7 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
             current = Current()
             try:
                 current.begin(start(function_name(name), producer, facts.of_function(name)))
-                kwargs[CONTEXT] = inject.inject_current_context()
+                kwargs[CONTEXT] = context_of(inject)
                 returned = submit(self, args, kwargs, *more, **options)
                 current.end()
                 return returned
@@ -63,7 +64,7 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
             current = Current()
             try:
                 span = current.begin(start(method_name(owner, name), producer, facts.of_method(owner, name)))
-                kwargs[CONTEXT] = inject.inject_current_context()
+                kwargs[CONTEXT] = inject()
                 handle = submit(self, args, kwargs, *more, **options)
                 _note_actor(span, handle)
                 current.end()
@@ -88,7 +89,7 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
             current = Current()
             try:
                 span = current.begin(start(method_name(owner, name), producer, facts.of_method(owner, name)))
-                kwargs[CONTEXT] = inject.inject_current_context()
+                kwargs[CONTEXT] = context_of(inject)
                 _note_actor(span, handle)
                 returned = submit(self, args, kwargs, *more, **options)
                 current.end()
