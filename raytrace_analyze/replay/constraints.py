@@ -10,7 +10,8 @@ from raytrace_analyze.function_names import DRIVER, NOT_TRACED
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.demand import find_demand
 from raytrace_analyze.replay.edges import program_edges, slot_edges
-from raytrace_analyze.replay.events import END, Events, Slots, lay_events
+from raytrace_analyze.replay.event_order import END
+from raytrace_analyze.replay.events import Events, Slots, lay_events
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
 from raytrace_analyze.replay.queued import with_lanes
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots

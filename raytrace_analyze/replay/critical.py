@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.function_names import NOT_TRACED
-from raytrace_analyze.replay.events import END, START
+from raytrace_analyze.replay.event_order import END, START
 from raytrace_analyze.replay.forward import Replay
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.groups import numbers_within

@@ -3,7 +3,7 @@
 import numpy as np
 
 from raytrace_analyze.replay.edges import submit_edges
-from raytrace_analyze.replay.events import INFERRED_JOIN
+from raytrace_analyze.replay.event_order import INFERRED_JOIN
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.slot_model import Demand, cpu_demands
 from raytrace_analyze.table.lineage import RowIds

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
-from raytrace_analyze.replay.events import FORK, INFERRED_JOIN, JOIN, SIGNAL, START, Edges, Events
+from raytrace_analyze.replay.event_order import FORK, INFERRED_JOIN, JOIN, SIGNAL, START
+from raytrace_analyze.replay.events import Edges, Events
 from raytrace_analyze.replay.turn_pairs import turn_pairs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at

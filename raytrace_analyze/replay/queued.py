@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from raytrace_analyze.attributes import UNIT
-from raytrace_analyze.replay.events import START
+from raytrace_analyze.replay.event_order import START
 from raytrace_analyze.replay.graph import Graph, latest_source
 from raytrace_analyze.replay.lanes import Lanes
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.replay.events import START
+from raytrace_analyze.replay.event_order import START
 from raytrace_analyze.replay.graph import Graph, with_edges
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, nearest_ancestor
 
