@@ -56,6 +56,22 @@ def test_other_texts_stay(text: str) -> None:
     assert Redactor().text(text) is text
 
 
+def test_nothing_gets_by_in_what_attributes_hold(tmp_path: Path) -> None:
+    redact_with(Redactor(("^pin$",)))
+    tracer = recording_provider(tmp_path).get_tracer("test")
+    nested = {"password": "hunter2", "deep": [{"token": "hunter2"}, "secret=hunter2"], "n": 1}
+    for value in (5, "token=hunter2", b"token=hunter2", nested, [["token=hunter2"]], "plain"):  # under one name
+        span = tracer.start_span("GET /?token=hunter2", attributes={"pin": 1234, "n": 1})
+        span._attributes._dict["about"] = value  # type: ignore[attr-defined] # older SDKs take no nested ones
+        span.add_event("sent token=hunter2")
+        span.end()
+    text = "".join(file.read_text() for file in tmp_path.iterdir())
+    assert "hunter2" not in text
+    assert "1234" not in text
+    shown = [one.attributes["about"] for one in Recording(tmp_path).spans]
+    assert (shown[0], shown[3]["n"], shown[5]) == (5, 1, "plain")
+
+
 def test_attributes_events_and_statuses_are_redacted(tmp_path: Path) -> None:
     tracer = recording_provider(tmp_path).get_tracer("test")
     for round_ in range(3):  # the second time attributes of the same span come from memory

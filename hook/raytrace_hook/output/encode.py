@@ -57,6 +57,7 @@ def redact_with(redactor: Redactor | None) -> None:
     global _redactor  # noqa: PLW0603 - a setting of the process
     _redactor = redactor
     _shapes.clear()
+    _frames.clear()
 
 
 def redacted(text: str) -> str:
@@ -98,8 +99,11 @@ def encode_value(attributes: Any) -> str:
         return _encode(_representable(attributes))
 
 
-_shapes: dict[str, tuple[dict[str, Any], str, list[tuple[str, str]]]] = {}
-"""Of the spans of one name: their attributes, and the JSON of these cut at each that may differ, with its key."""
+_shapes: dict[str, tuple[dict[str, Any], str, list[tuple[str, str, bool]]]] = {}
+"""Of the spans of one name: their attributes, and the JSON of these cut at each that may differ.
+
+With its key, and whether it is one of ours, in which nothing has to be kept out.
+"""
 _missed: dict[str, int] = {}
 _MOST_MISSES = 100
 _LONGEST_SHAPE = 4096
@@ -112,11 +116,11 @@ def encode_alike(name: str, attributes: dict[str, Any], differing: tuple[str, ..
     shape = _shapes.get(name)
     if shape is not None:
         alike, text, holes = shape
-        for key, after in holes:
+        for key, after, is_ours in holes:
             # Another thread may do so too: then they are not equal below, and nothing is lost but time.
             value: Any = attributes.get(key)
             alike[key] = value
-            kind = value.__class__
+            kind = value.__class__ if is_ours else None
             text = (
                 f"{text}{quote(value) if kind is str else value if kind is int else _encode_value(key, value)}{after}"
             )
@@ -147,7 +151,7 @@ def _remember_shape(name: str, attributes: dict[str, Any], differing: tuple[str,
         before, _, text = text.partition(quote(f"{_HOLE}{key}"))
         pieces.append(before)
     first, *others = [*pieces, text]
-    _shapes[name] = (attributes, first, list(zip(holes, others)))
+    _shapes[name] = (attributes, first, [(key, text, key in differing) for key, text in zip(holes, others)])
 
 
 def _representable(value: Any) -> Any:
@@ -184,7 +188,7 @@ def _new_frame(name: str, kind: SpanKind, state: Any) -> tuple[SpanKind, Any, st
     frame = (
         kind,
         state,
-        f'{{"name":{quote(name)},"context":{{"trace_id":"0x',
+        f'{{"name":{quote(redacted(name))},"context":{{"trace_id":"0x',
         f'","trace_state":{shown}}},"kind":"SpanKind.{kind.name}","parent_id":',
     )
     if len(_frames) >= _MOST_NAMES:
@@ -223,7 +227,7 @@ def _status(status: Status) -> str:
 
 def _events(events: Iterable[Event]) -> str:
     shown = (
-        f'{{"name":{quote(event.name)},"timestamp":"{timestamp(event.timestamp)}",'
+        f'{{"name":{quote(redacted(event.name))},"timestamp":"{timestamp(event.timestamp)}",'
         f'"attributes":{encode_mapping(event.attributes)}}}'
         for event in events
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from operator import is_
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -31,6 +32,7 @@ class Redactor:
         """Take more regular expressions for names, beside the usual ones. Raises re.error for one that is wrong."""
         for pattern in more:
             re.compile(pattern)
+        self._asked = re.compile("|".join(f"(?:{pattern})" for pattern in more), re.IGNORECASE) if more else None
         names = "|".join((*_USUAL, *(f"(?:{pattern})" for pattern in more)))
         self._name = re.compile(names, re.IGNORECASE)
         # In front of a value: its name as in `a=b`, `"a": "b"`, `--a b`; a user with a password in a URL; a scheme.
@@ -55,15 +57,27 @@ class Redactor:
         return text
 
     def value(self, name: str, value: Any) -> Any:
-        """Return the value of an attribute; a number is no credential."""
-        if name.startswith(_OURS) or isinstance(value, (bool, int, float)) or value is None:
+        """Return the value of an attribute; a number is no credential, unless its name was asked for."""
+        if name.startswith(_OURS) or value is None:
             return value
-        if self._is_secret(name):
-            return REDACTED
+        if isinstance(value, (bool, int, float)):
+            return value if self._asked is None or self._asked.search(name) is None else REDACTED
+        return REDACTED if self._is_secret(name) else self._inside(value)
+
+    def _inside(self, value: Any) -> Any:
+        """Return a value under a name that says nothing: the same object where nothing is replaced."""
         if isinstance(value, str):
             return self.text(value)
+        if isinstance(value, bytes):
+            text = value.decode("utf-8", "replace")
+            shown = self.text(text)
+            return value if shown == text else shown
+        if isinstance(value, Mapping):
+            within = {key: self.value(str(key), item) for key, item in value.items()}
+            return value if all(within[key] is item for key, item in value.items()) else within
         if isinstance(value, (list, tuple)):
-            return [self.text(item) if isinstance(item, str) else item for item in value]
+            items = [self._inside(item) for item in value]
+            return value if all(map(is_, items, value)) else items
         return value
 
     def attributes(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
