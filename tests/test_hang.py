@@ -427,6 +427,10 @@ def test_who_waits_for_no_task_is_named_also_where_nobody_waits_for_it(tmp_path:
     idle = json.dumps({"stretches": [{"start_ns": 1, "end_ns": 9, "in": "time.sleep", "at": "etl.py:9"}]})
     said = "The driver of job 01 was still running, idle in time.sleep at etl.py:9."
     assert said in in_words(table(driver(**{"raytrace.idle": idle}), recorded=True), tmp_path)
+    # In a call that comes back by itself.
+    looks = idle.replace("time.sleep", "ray.experimental.internal_kv._internal_kv_get")
+    said = "idle in ray.experimental.internal_kv._internal_kv_get at etl.py:9."
+    assert said in in_words(table(driver(**{"raytrace.idle": looks}), recorded=True), tmp_path)
     # One that waits for a task does not wait where it slept before.
     rows = [driver(**{"raytrace.idle": idle}), submit("s", 1, 2, "d", submitted_task_id=task(1))]
     rows += [run("r", 3, None, "s", task(1)), open_wait("w", 5, "d", [task(1)])]

@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 
 from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.hang import Blocker, Hang
+from raytrace_analyze.analyses.stuck.open_work import WAITS
 from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.function_names import is_rays_own, short_name
 from raytrace_analyze.span_names import is_creation
@@ -17,6 +18,8 @@ from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import awaited_text
 
 _ID = 6
+_FOR_OTHERS = ("asyncio.", "threading.", "queue.", "multiprocessing.", "concurrent.")
+"""In what a thread is idle until somebody else does something, but for sleeps."""
 _REASONS = {
     "result": "waits for the result of {other}",
     "dependency": "cannot start before {other} is done",
@@ -144,7 +147,7 @@ def blocked_text(blocker: Blocker) -> str:
         does = "never started, and nothing recorded says why"
     elif blocker.held_by:
         does = f"waits for what `{short_name(blocker.held_by)}` took there, which ended without giving it back"
-    elif blocker.idle_in and blocker.idle_in.split(" at ")[0].endswith("sleep"):
+    elif blocker.idle_in and not _waits_for_others(blocker):
         does = f"was still running, idle in {blocker.idle_in}"
     elif blocker.idle_in:
         waits = awaited_text(blocker.idle_in, None)
@@ -157,6 +160,12 @@ def blocked_text(blocker: Blocker) -> str:
         name = _name(row, "x")
         return f"{name[0].upper()}{name[1:]} {does}."
     return f"{waiters} {verb} for {_name(row, 'x')}, which {does}."
+
+
+def _waits_for_others(blocker: Blocker) -> bool:
+    """Tell whether what it is idle in ends as somebody else does something; a sleep, or a call, ends by itself."""
+    place = (blocker.idle_in or "").split(" at ")[0]
+    return blocker.state == WAITS or (place.startswith(_FOR_OTHERS) and not place.endswith("sleep"))
 
 
 def _group_text(group: Group) -> str:
