@@ -476,7 +476,7 @@ class _IdleWaits:
         flow = self._flow(wait)
         if not wait.ended or flow is None:
             return None
-        missing = _missing(wait) - wait.ready
+        missing = _missing(wait, self.runs) - wait.ready
         change = self.changes[wait][1] if wait in self.changes else None
         runs = [run for run in self.runs if (run.task in missing or run is change) and run.end > wait.end]
         ends = [run.end for run in runs if self._asks_again(wait, run) and self._is_idle(flow, wait, run)]
@@ -512,7 +512,7 @@ class _IdleWaits:
         others = [
             (other.start, other.span_id)
             for other in self.waits
-            if run.task in other.ready or (other.ended and run.task in _missing(other)) or self._asks_for(other, run)
+            if run.task in other.ready or (other.ended and run.task in _missing(other, self.runs)) or self._asks_for(other, run)
             if self._flow(other) is flow
         ]
         return min((start for start, span_id in others if (start, span_id) > (wait.start, wait.span_id)), default=None)
@@ -652,7 +652,7 @@ class Walk:
     def _through_wait(self, at: State) -> Step | None:
         """Walk rule 1: what the wait came back with."""
         wait, time = at.span, at.time
-        asked = wait.ready | _missing(wait) | (wait.instead.ready if wait.instead else set())
+        asked = wait.ready | _missing(wait, self.runs) | (wait.instead.ready if wait.instead else set())
         maker, made = self._room_maker(wait) or (None, 0)
         ready = [run for run in self.runs if run.task in asked or run in (wait.waited_besides, maker)]
         queued = [run for run in ready if run.start >= time and self._submitted_before(run, wait.start)]
@@ -1026,9 +1026,17 @@ def _find_instead(spans: list[Span]) -> None:
             wait.instead = spans[max(came)[1]]
 
 
-def _missing(wait: Span) -> set[tuple[str | None, str]]:
+def _was_broken_off(wait: Span, runs: list[Span]) -> bool:
+    """Whether an exception ended it after some results had come, all of which are there and did not fail."""
+    if wait.status != "ERROR" or not wait.ready_task_ids or wait.is_run:
+        return False
+    return sum(run.task in wait.ready and run.status != "ERROR" for run in runs) >= len(wait.ready_task_ids)
+
+
+def _missing(wait: Span, runs: list[Span]) -> set[tuple[str | None, str]]:
     """The tasks that a wait which timed out, was interrupted, or is open, asked for and did not get."""
     is_late = wait.told.get("raytrace.timed_out") or (_was_interrupted(wait) and wait.instead is None)
+    is_late = is_late or _was_broken_off(wait, runs)
     if wait.ready_task_ids is None or not (is_late or not wait.ended):
         return set()
     return {(wait.session, task_id) for task_id in wait.told.get("raytrace.awaited_task_ids", [])}

@@ -543,6 +543,26 @@ def test_what_a_program_that_was_stopped_waited_for_is_named_where_it_never_ende
     assert any("waits in ray.get for Queue.put, which never ended" in text for text in told)
 
 
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_wait_that_was_broken_off_waited_for_what_had_not_come(failed: bool) -> None:
+    # driver [s][s][get .............x]--    Ctrl-C; or a failed, and so did the wait
+    # a         [====]
+    # b         [========================]
+    told = '{"raytrace.awaited_task_ids": ["B"]}'
+    spans = table(
+        span("driver", 0, 100, name="ray.driver"),
+        submit("sa", 1, 2, "driver", submitted_task_id="A", function="a"),
+        submit("sb", 2, 3, "driver", submitted_task_id="B", function="b"),
+        run("a", 5, 85 if failed else 30, "sa", "A", function="a", status="ERROR" if failed else "OK"),
+        run("b", 5, 200, "sb", "B", function="b"),
+        wait("get", 4, 90, "driver", ["A"], status="ERROR", attributes=told),
+        recorded=True,
+    )
+    path = chain(critical_path(spans).segments)
+    assert (("a", 5, 85, "self") in path) == failed
+    assert (("b", 5, 90, "self") in path) != failed
+
+
 def test_an_await_that_was_given_up_since_another_result_came_waited_for_that() -> None:
     # driver [s1][s2] [await first  ]|
     #                 [await second  ]|------]    given up right after

@@ -26,7 +26,7 @@ def unanswered_runs(structure: Structure, waits: RowIds) -> tuple[RowIds, RowIds
     asking = waits[flags(texts.str.contains(AWAITED_TASK_IDS, literal=True))]
     if asking.size == 0:
         return asking, asking
-    in_vain = set(_got_nothing(structure, asking).tolist())
+    in_vain = set(np.concatenate([_got_nothing(structure, asking), _broken_off(structure, asking)]).tolist())
     given_up = _given_up(structure, asking)
     in_vain -= set(given_up[_came_instead(structure, given_up) >= 0].tolist())
     lists: list[list[str] | None] = [None] * structure.start.size
@@ -68,6 +68,19 @@ def _got_nothing(structure: Structure, waits: RowIds) -> RowIds:
     """Give the waits that an exception ended (Ctrl-C, an alarm, the program gave up) before anything had come."""
     failed = _failed(structure, waits)
     return failed[flags(structure.spans.get_column("ready_task_ids").gather(failed).list.len() == 0)]
+
+
+def _broken_off(structure: Structure, waits: RowIds) -> RowIds:
+    """Give the waits that an exception ended after some results had come, none of which is what failed."""
+    failed = _failed(structure, waits)
+    wait, run = structure.ready_runs
+    inside = np.isin(wait, failed)
+    wait, run = wait[inside], run[inside]
+    well = flags(structure.spans.get_column("status").gather(run) != "ERROR")
+    came = np.bincount(wait[well], minlength=structure.start.size)[failed]
+    ready = structure.spans.get_column("ready_task_ids").gather(failed).list.len().fill_null(0).to_numpy()
+    some: RowIds = failed[(ready > 0) & (came >= ready)]
+    return some
 
 
 def _failed(structure: Structure, waits: RowIds) -> RowIds:

@@ -128,7 +128,20 @@ def loop_text(segments: pl.DataFrame) -> str:
     rest = f" and {count_text(others, 'other task')}" if others else ""
     spent = duration_text(int(submits.get_column("duration_ns").sum()))
     where = _where(segments.row(-1, named=True))
-    return f"{who} submits {what}{rest}, one after another, {spent} of it submitting{where}"
+    idle = _idle_text(own, int(segments.get_column("duration_ns").sum()))
+    return f"{who} submits {what}{rest}, one after another, {spent} of it submitting{idle}{where}"
+
+
+def _idle_text(own: pl.DataFrame, took_ns: int) -> str:
+    """Say how long some segments of a loop were idle, and where longest; nothing where that is little."""
+    idle = own.filter(activity=Activity.IDLE)
+    idle_ns = int(idle.get_column("duration_ns").sum())
+    if idle_ns * _SHARE_SHOWN <= took_ns:
+        return ""
+    places = idle.group_by("idle_in", "idle_at").agg(pl.sum("duration_ns"))
+    longest = places.sort("duration_ns", "idle_in", "idle_at", descending=[True, False, False]).row(0, named=True)
+    at = f" at {place_name(longest['idle_at'])}" if longest["idle_at"] else ""
+    return f", {duration_text(idle_ns)} idle in {longest['idle_in'] or 'something'}{at}"
 
 
 def _does(segment: Segment) -> str | None:
