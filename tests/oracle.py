@@ -512,7 +512,9 @@ class _IdleWaits:
         others = [
             (other.start, other.span_id)
             for other in self.waits
-            if run.task in other.ready or (other.ended and run.task in _missing(other, self.runs)) or self._asks_for(other, run)
+            if run.task in other.ready
+            or (other.ended and run.task in _missing(other, self.runs))
+            or self._asks_for(other, run)
             if self._flow(other) is flow
         ]
         return min((start for start, span_id in others if (start, span_id) > (wait.start, wait.span_id)), default=None)

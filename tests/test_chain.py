@@ -1,5 +1,6 @@
 """The chain as lines: what is long is told in few of them, and nothing is left out."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -42,6 +43,25 @@ def test_a_loop_that_submits_is_one_line() -> None:
     assert first.startswith("the driver submits load 500 times, one after another, 1.50 µs of it submitting")
     assert not any("submit" in text for text in rest)
     assert rest[-1].startswith("the driver")
+
+
+def test_a_loop_that_submits_says_where_it_was_idle() -> None:
+    ms = 1_000_000
+    told = [
+        {"start_ns": (100 * one + 20) * ms, "end_ns": (100 * one + 95) * ms, "in": "time.sleep", "at": "poll.py:7"}
+        for one in range(20)
+    ]
+    idle = {"raytrace.cpu_ns": ms, "raytrace.idle": json.dumps({"stretches": told, "left_out_ns": 0})}
+    spans = table(
+        span("driver", 0, 20_000 * ms, name="ray.driver", attributes=json.dumps(idle)),
+        *(submit(f"s{one}", 100 * one * ms, (100 * one + 3) * ms, "driver", function="load") for one in range(19)),
+        submit("last", 1900 * ms, 1903 * ms, "driver", function="load", submitted_task_id="t1"),
+        run("r", 1990 * ms, 19_900 * ms, "last", "t1", function="load"),
+        wait("get", 1999 * ms, 19_950 * ms, "driver", ["t1"]),
+        recorded=True,
+    )
+    first = lines_of(spans, 10)[0].text
+    assert "submits load 20 times" in first and "idle in time.sleep at poll.py:7" in first
 
 
 def test_what_takes_long_within_a_loop_stands_alone() -> None:
