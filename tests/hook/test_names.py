@@ -68,7 +68,7 @@ ALSO_WRITTEN |= {
     "raytrace.loops",
 }
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.answered_ns"}
-ALSO_WRITTEN |= {"raytrace.sent", "raytrace.batch_size", "raytrace.max_batch_size"}
+ALSO_WRITTEN |= {"raytrace.sent", "raytrace.batch_size", "raytrace.max_batch_size", "raytrace.model"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
 ALSO_WRITTEN |= {
     "raytrace.placement_group_id",
@@ -93,7 +93,7 @@ SPAN_NAMES |= {
     "ray.train.checkpoint",
     "ray.train.batch",
 }
-SPAN_NAMES |= {"ray.serve.batch_fill", "ray.serve.batch_turn"}
+SPAN_NAMES |= {"ray.serve.batch_fill", "ray.serve.batch_turn", "ray.serve.load_model"}
 SPAN_NAMES |= {"ray.tune.trial", "ray.tune.suggest", "ray.tune.scheduler", "ray.tune.callbacks"}
 NAME = re.compile(r"raytrace\.[a-z_]+")
 
