@@ -80,7 +80,7 @@ def _table(choose: Choose[Any], size: int) -> pl.DataFrame:
         if row["kind"] == "CONSUMER":
             there = choose((None, None, 0, 1, 5, 12, -2))
             row["state_pending_node_assignment"] = None if there is None else max(row["start"] - there, 0) * scale
-        row["end"] = None if row["end"] is None else (row["start"] + row["end"]) * scale
+        row["end"] = None if row["end"] is None else max(row["start"] + row["end"], 0) * scale
         row["start"] *= scale
     return _with_categories(rows)
 
