@@ -10,6 +10,7 @@ from raytrace_analyze.schema import TIME
 _POINTS_IN_TIME = (pl.Datetime, pl.Date)
 _CATEGORIES = (pl.Categorical, pl.Enum)
 _TEXTS = (pl.String, *_CATEGORIES)
+_DAY_NS = 86_400_000_000_000
 _NOTHING_OF_ANOTHER = (pl.Binary, pl.Object)
 """What no other type is made of: bytes need not be text."""
 
@@ -29,9 +30,12 @@ def check_types(rows: pl.DataFrame, columns: Mapping[str, pl.DataType], path: st
 
 
 def check_times(rows: pl.DataFrame, path: str) -> None:
-    """Raise UsageError for times (of `schema.TIME`) before 1970: with them a difference may be beyond 64 bits."""
+    """Raise UsageError for times (of `schema.TIME`) before 1970: with them a difference may be beyond 64 bits.
+
+    A day before it is let through: times of a clock that is off, or was corrected, in a table that counts from there.
+    """
     for name, dtype in rows.schema.items():
-        if dtype == TIME and (rows.get_column(name).to_physical() < 0).any():
+        if dtype == TIME and (rows.get_column(name).to_physical() < -_DAY_NS).any():
             raise UsageError(f"{path} has times before 1970 in its column {name}; merge the span files anew")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import ray
 
 from .reader import Recording, Span, run_program
 
@@ -208,6 +209,7 @@ def test_runs_that_fail_without_a_word_are_in_error(recording: Recording, functi
     assert run.record["status"]["description"].startswith(text)
 
 
+@pytest.mark.skipif(ray.__version__.startswith("2.9."), reason="this Ray's head gives no table of actors that are over")
 def test_when_actors_were_over_stands_with_their_creations(recording: Recording) -> None:
     ((_, attempts),) = recording.events
     creations = [attempt for attempt in attempts if attempt["type"] == "ACTOR_CREATION_TASK"]
