@@ -19,7 +19,7 @@ pytest.importorskip("pandas", reason="Ray Data is not installed")
 pytest.importorskip("fastapi", reason="Ray Serve is not installed")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-PARTS = ("proxy", "router", "way", "load", "handler", "downstream", "back")
+PARTS = ("proxy", "router", "way", "fill", "turn", "load", "handler", "downstream", "back")
 HOOK = "raytrace_hook:setup_tracing"
 OURS = re.compile(r"raytrace|OpenTelemetry|TracerProvider|opentelemetry", re.IGNORECASE)
 BAD = re.compile(r"warning|error|exception|traceback", re.IGNORECASE)
