@@ -83,7 +83,11 @@ def _decorators(tracing: Any, makers: Makers) -> tuple[Callable[[Submission], Su
             # Older versions of Ray lose an actor whose handle nobody keeps, and say so.
             if handle is None or not tracing._global_is_tracing_enabled or handle._ray_is_cross_language:
                 assert kwargs is None or CONTEXT not in kwargs
-                return submit(self, args, kwargs, *more, **options)
+                try:
+                    return submit(self, args, kwargs, *more, **options)
+                except BaseException as error:
+                    leave_out_this_frame(error)
+                    raise
             owner, name = handle._ray_actor_creation_function_descriptor.class_name, self._method_name
             assert CONTEXT not in options
             current = Current()
