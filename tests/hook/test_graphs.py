@@ -35,6 +35,8 @@ def test_the_get_of_a_compiled_graph_is_a_wait(recording: Recording, name: str) 
 
 @pytest.mark.parametrize(("name", "span"), [("ready", "ray.get"), ("group", "placement_group.wait")])
 def test_a_wait_for_a_placement_group_says_for_what(recording: Recording, name: str, span: str) -> None:
+    if name == "ready" and ray.__version__.startswith("2.40."):
+        pytest.skip("there a task of Ray's waits for the group, and the program for that")
     (wait,) = recording.children(recording.one(f"case {name}"))
     assert wait.name == span
     assert wait.attributes["raytrace.awaited"] == "placement group (3 CPU)"
