@@ -1,6 +1,7 @@
 """Text from input that may be shown: nothing in it moves a terminal's cursor, breaks a line or turns it around."""
 
 import re
+from collections.abc import Callable
 
 _MAY_ACT = re.compile(r"[^\x00-\x7e]")
 """Among these is what acts on a terminal, in JSON: what stands before them is escaped there anyway."""
@@ -12,9 +13,14 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[2Jb\nc")
     'a�[2Jb�c'
     """
+    return replaced(text, _instead)
+
+
+def replaced(text: str, instead: Callable[[str], str]) -> str:
+    """Put something else in place of each such character; `instead` says what."""
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else _instead(character) for character in text)
+    return "".join(character if character.isprintable() else instead(character) for character in text)
 
 
 def _instead(character: str) -> str:
@@ -33,8 +39,9 @@ def printable_json(text: str) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
-    if character.isprintable():
-        return character
+    return replaced(found[0], _in_json)
+
+
+def _in_json(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

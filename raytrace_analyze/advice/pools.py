@@ -6,6 +6,7 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.analyses.libraries.slow_ones import FEWEST, SLOWER
 from raytrace_analyze.replay.rewrite import scale_work, share_out
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.actor_labels import actor_labels
@@ -13,10 +14,6 @@ from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import actors as words
 
 _RAYS_POOL = "PoolActor"
-_FEWEST = 3
-"""So many calls on an actor, and on others, at least tell how long they usually take there."""
-_SLOW = 1.5
-"""How many times as long as elsewhere calls take on an actor that is slow."""
 _OF_LIBRARIES = ("rank ", "trial ")
 """What actors are called that are no copies of each other, or of which Ray's libraries tell more."""
 _UNEVEN = 1.5
@@ -61,18 +58,18 @@ def slow_actor_candidates(facts: Facts) -> Iterator[Candidate]:
     for function, all_runs in facts.runs_by_function.items():
         calls = all_runs[(relations.actor[all_runs] >= 0) & ~relations.is_creation[all_runs] & ~facts.failed[all_runs]]
         actors, counts = np.unique(relations.actor[calls], return_counts=True)
-        if actors[counts >= _FEWEST].size < 1 or actors.size < 2:
+        if actors[counts >= FEWEST].size < 1 or actors.size < 2:
             continue
         work = facts.work_ns[calls]
         medians = np.array([np.median(work[relations.actor[calls] == actor]) for actor in actors])
-        at = int(np.argmax(np.where(counts >= _FEWEST, medians, 0)))
+        at = int(np.argmax(np.where(counts >= FEWEST, medians, 0)))
         on_it = relations.actor[calls] == actors[at]
         slow, others = calls[on_it], work[~on_it]
         usual = float(np.median(others))
-        if others.size < _FEWEST or medians[at] < _SLOW * max(usual, 1):
+        if others.size < FEWEST or medians[at] < SLOWER * max(usual, 1):
             continue
         # Several may be as slow: that is how far these actors differ.
-        if (np.delete(medians, at) >= medians[at] / _SLOW).any() or not facts.cost_ns(slow):
+        if (np.delete(medians, at) >= medians[at] / SLOWER).any() or not facts.cost_ns(slow):
             continue
         name = _label(facts, int(slow[0]))
         if name.startswith(_OF_LIBRARIES):

@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from raytrace_analyze.exports.base import OutputFormat, Selection
 from raytrace_analyze.exports.graph import NODE, Graph
+from raytrace_analyze.printable import replaced
 
 _TEXTS = (
     *("trace_id", "span_id", "name", "kind", "category", "status", "session", "job_id", "function"),
@@ -15,7 +16,8 @@ _NUMBERS = ("attempt", "pid")
 _TIMES = ("start_ns", "end_ns")
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold in any way."""
-_ACTS = re.compile(r"[\r\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_AS_IT_IS = "\t\n"
+"""What a reader of XML takes as it stands."""
 
 
 def write(selection: Selection, stream: BinaryIO) -> None:
@@ -49,7 +51,7 @@ def _quoted(text: str) -> str:
 
 def _referred(text: str) -> str:
     """Name characters by number that would act on a terminal, or that a reader of XML takes for others."""
-    return text if text.isprintable() else _ACTS.sub(lambda found: f"&#{ord(found[0])};", text)
+    return replaced(text, lambda character: character if character in _AS_IT_IS else f"&#{ord(character)};")
 
 
 FORMAT = OutputFormat(

@@ -74,7 +74,7 @@ def take_no_time(graph: Graph, rows: RowIds) -> Graph:
     return replace(graph, fixed=fixed)
 
 
-def find_room(graph: Graph, routes: RowIds) -> Graph:
+def make_room(graph: Graph, routes: RowIds) -> Graph:
     """Let requests of Ray Serve (rows of what routes them) find room at a replica at once."""
     events, room = graph.events, graph.events.waiting.room
     if room is None:

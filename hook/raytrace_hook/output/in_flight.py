@@ -88,8 +88,8 @@ class OpenSpans:
         self._file = file
         self._resource = resource
         self._slot_bytes = slot_bytes
-        self._slot = b"%%-%db\n" % (slot_bytes - 1)
-        """A record, padded to a slot."""
+        self._blank = b"\n".rjust(slot_bytes)
+        """A slot that nothing was written into."""
         self._on_gone: Callable[[int], None] | None = None
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
@@ -235,7 +235,7 @@ class OpenSpans:
         if len(slots.taken) * self._slot_bytes > _MOST_BYTES or time.monotonic() < self._retry_at:
             return False
         try:
-            _write_all(slots.growing, self._slot % b"")
+            _write_all(slots.growing, self._blank)
         except OSError:
             # The disk filled up in the middle of a slot: half of one would spoil the file.
             size = os.fstat(slots.growing).st_size

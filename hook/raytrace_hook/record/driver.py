@@ -144,23 +144,15 @@ class Driver:
                 self._span.set_attribute(names.CLUSTER_RESOURCES, json.dumps(found, separators=(",", ":")))
                 self._resources_noted = True
 
-    def _finish_quietly(self, error: BaseException | None = None, raised: exits.Raised | None = None) -> None:
-        try:
-            self.finish(error, raised)
-        except Exception as problem:
-            warn_once("the driver's end could not be recorded", problem)
-
     def _at_exit(self) -> None:
         error = internals.entrypoint_error() or exits.noted_exit()
-        self._finish_quietly(error)
-        try:
-            self._decide(error)
-        except Exception as problem:
-            warn_once("the driver's end could not be recorded", problem)
+        _quietly(lambda: self.finish(error))
+        _quietly(lambda: self._decide(error))
 
     def _around_shutdown(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def shutdown(*arguments: Any, **keywords: Any) -> Any:
-            self._finish_quietly(raised=exits.Raised.now())
+            raised = exits.Raised.now()
+            _quietly(lambda: self.finish(raised=raised))
             return original(*arguments, **keywords)
 
         return shutdown
@@ -175,6 +167,13 @@ class Driver:
             return result
 
         return connect
+
+
+def _quietly(record: Callable[[], None]) -> None:
+    try:
+        record()
+    except Exception as problem:
+        warn_once("the driver's end could not be recorded", problem)
 
 
 def entrypoint() -> str:

@@ -157,7 +157,7 @@ class Maker:
         )
 
     def start(self, name: str, kind: SpanKind, attributes: dict[str, Any], under: SpanContext | None = None) -> Any:
-        """Start a span. `attributes` are texts, and the span's own from here on."""
+        """Start a span as `Makers.start` does. `attributes` are texts, and the span's own from here on."""
         if self._fits:
             above = trace.get_current_span().get_span_context() if under is None else under
             parent = above if above.is_valid else None

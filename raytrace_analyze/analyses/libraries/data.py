@@ -1,5 +1,7 @@
 """Ray Data in one table: for each execution of a dataset, what each operator did, and which limits the rate."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -19,6 +21,10 @@ from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.vocabulary import Category
 
+_SLOW_ACTOR: dict[str, Any] = {
+    "slow_actor": pl.String,
+    **dict.fromkeys(("slow_actor_tasks", "slow_actor_task_ns", "other_actors_task_ns"), pl.Int64),
+}
 OPERATORS = pl.Schema(
     {
         **dict.fromkeys(("session", "job_id", "execution", "dataset", "outcome", "operator"), pl.String),
@@ -29,8 +35,7 @@ OPERATORS = pl.Schema(
         **dict.fromkeys(("idle_ns", "held_submission_ns", "held_output_ns"), pl.Int64),
         "held_by": pl.String,
         **dict.fromkeys(("actors", "actor_start_ns"), pl.Int64),
-        "slow_actor": pl.String,
-        **dict.fromkeys(("slow_actor_tasks", "slow_actor_task_ns", "other_actors_task_ns"), pl.Int64),
+        **_SLOW_ACTOR,
         "rows_per_s": pl.Float64,
         "path_ns": pl.Int64,
         "path_share": pl.Float64,
@@ -219,9 +224,6 @@ def _slow_actors(trace: PreparedTrace, operators: Operators) -> pl.DataFrame:
     )
 
 
-_SLOW_ACTOR = {name: OPERATORS[name] for name in OPERATORS if "_actor" in name and name != "actor_start_ns"}
-
-
 def _path_of(trace: PreparedTrace, segments: pl.DataFrame, rows: RowIds, number: RowIds) -> pl.DataFrame:
     """Sum what spans (rows) have of the paths that `segments` are of, by the number that each of them has."""
     of_span = trace.spans.select("trace_id", "span_id")[rows].with_columns(number=number)
@@ -251,16 +253,21 @@ def _with_rows(trace: PreparedTrace, segments: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _in_threads(trace: PreparedTrace, operators: Operators, own: pl.DataFrame) -> tuple[RowIds, RowIds]:
+    """Give the rows in executions' own threads (`_threads`) that are no operator's, and each one's thread (a run)."""
+    structure = trace.structure
+    run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
+    rows = np.flatnonzero(np.isin(run, own.get_column("row").to_numpy()) & (operators.of_row < 0))
+    return rows, run[rows]
+
+
 def _for_room(trace: PreparedTrace, placed: pl.DataFrame, operators: Operators, own: pl.DataFrame) -> pl.DataFrame:
     """Sum what the path waits in executions' own threads while nobody takes what comes out of them: `room_ns`.
 
     By `session` and `execution`. There the program is waited for: it is busy with the blocks that it has.
     """
-    structure = trace.structure
-    run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
-    threads = own.get_column("row").to_numpy()
-    in_thread = np.flatnonzero(np.isin(run, threads) & (operators.of_row < 0))
-    row_of = pl.DataFrame({"row": in_thread, "thread": run[in_thread]})
+    rows, thread = _in_threads(trace, operators, own)
+    row_of = pl.DataFrame({"row": rows, "thread": thread})
     waits = (
         placed.filter(pl.col("category") == Category.WAIT)
         .join(row_of, on="row", how="inner")
@@ -283,11 +290,8 @@ def _executors(
 
     What it waits there for room (`_for_room`) is the program's.
     """
-    structure = trace.structure
-    threads = own.get_column("row").to_numpy()
-    run = np.where(structure.is_run, np.arange(structure.start.size), structure.run_above)
-    rows = np.flatnonzero(np.isin(run, threads) & (operators.of_row < 0))
-    found = own.rename({"row": "number"}).join(_path_of(trace, segments, rows, run[rows]), on="number", how="left")
+    rows, thread = _in_threads(trace, operators, own)
+    found = own.rename({"row": "number"}).join(_path_of(trace, segments, rows, thread), on="number", how="left")
     executions = about.group_by(EXECUTION_KEYS).agg(pl.col(_OF_EXECUTION).drop_nulls().first())
     found = found.join(for_room, on=["session", "execution"], how="left")
     return executions.join(found, on=["session", "execution"]).select(

@@ -26,8 +26,8 @@ def request_waits(trace: PreparedTrace, downstream: pl.DataFrame, handlers: pl.S
     for a model to be loaded (`@serve.multiplexed`). They are null where none is recorded. `batch_size`,
     `max_batch_size`: means over the handler's batches. `handlers`: all handlers' rows.
     """
-    batches = _batches(trace)
-    seen = {name: batches.filter(name=name) for name in (BATCH_FILL, BATCH_TURN, MODEL_LOAD)}
+    recorded = _recorded(trace)
+    seen = {name: recorded.filter(name=name) for name in (BATCH_FILL, BATCH_TURN, MODEL_LOAD)}
     times = ("handler", "start", "end")
     so_far = [downstream.select(times)]
     sums = [_summed(so_far, "downstream_ns")]
@@ -59,7 +59,7 @@ def _summed(intervals: list[pl.DataFrame], column: str) -> pl.DataFrame:
     return covered(owner, start, end).select(handler="owner", **{column: "covered_ns"})
 
 
-def _batches(trace: PreparedTrace) -> pl.DataFrame:
+def _recorded(trace: PreparedTrace) -> pl.DataFrame:
     """Give the recorded waits for batches and models: `handler`, `name`, `start`, `end`, and the batches' sizes."""
     structure, name = trace.structure, trace.spans.get_column("name")
     rows = name.is_in([BATCH_FILL, BATCH_TURN, MODEL_LOAD]).arg_true().to_numpy()

@@ -2,11 +2,11 @@
 
 import polars as pl
 
-_SLOWER = 1.5
+SLOWER = 1.5
 """From how many times the others' median on one is slow."""
 _LEAST_NS = 10_000_000
 """What is less slow than that beyond the others is no difference that a user would look for."""
-_FEWEST = 3
+FEWEST = 3
 """So many times on one, and on the others, are needed to tell."""
 
 
@@ -28,8 +28,8 @@ def slow_ones(known: pl.DataFrame, group: tuple[str, ...], which: str, took: str
     apart = pl.col("own") - pl.col("other")
     return (
         slowest.join(others, on=list(group), nulls_equal=True)
-        .filter(pl.col("count") >= _FEWEST, pl.col("others") >= _FEWEST)
-        .filter(pl.col("own") >= _SLOWER * pl.col("other"), apart >= _LEAST_NS)
+        .filter(pl.col("count") >= FEWEST, pl.col("others") >= FEWEST)
+        .filter(pl.col("own") >= SLOWER * pl.col("other"), apart >= _LEAST_NS)
         .select(
             *group,
             "count",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from opentelemetry import trace
-
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.spans import ids
+from raytrace_hook.record.libraries.sections import Section
 
 
 def install() -> None:
@@ -23,24 +21,25 @@ def _loading(original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap what gives a model, from those that are there or loaded now."""
 
     async def load_model(models: Any, model_id: Any, *arguments: Any, **keywords: Any) -> Any:
-        span = _begin(models, model_id)
+        section = _section(models, model_id)
         try:
-            if span is None:
-                return await original(models, model_id, *arguments, **keywords)
-            with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-                return await original(models, model_id, *arguments, **keywords)
+            if section is not None:
+                section.enter()
+            return await original(models, model_id, *arguments, **keywords)
         except BaseException as error:
             leave_out_this_frame(error)
             raise
+        finally:
+            if section is not None:
+                section.end()
 
     return load_model
 
 
-def _begin(models: Any, model_id: Any) -> Any:
+def _section(models: Any, model_id: Any) -> Section | None:
+    """Return what records a load; None where the model is there."""
     try:
-        if not internals.tracing_is_on() or model_id in models.models:
-            return None
-        return ids.get_tracer(__name__).start_span(names.MODEL_SPAN, attributes={names.MODEL: str(model_id)})
+        return None if model_id in models.models else Section(names.MODEL_SPAN, {names.MODEL: str(model_id)})
     except Exception as error:
         warn_once("where a replica of Ray Serve loads a model could not be recorded", error)
         return None

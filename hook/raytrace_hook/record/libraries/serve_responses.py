@@ -25,16 +25,16 @@ def install(waits: Waits) -> None:
             if getattr(response, "_replica_result", response) is not None or covered.get():
                 return original(response, *arguments, **keywords)
             wait = waits.begin(names.GET_SPAN, 1)
-            token = covered.set(True)
             failed: BaseException | None = None
             try:
+                covered.set(True)
                 return original(response, *arguments, **keywords)
             except BaseException as error:
                 failed = error
                 leave_out_this_frame(error)
                 raise
             finally:
-                covered.reset(token)
+                covered.set(False)
                 waits.end(wait, lambda: _came(response, failed), failed, objects.is_timeout(failed))
                 failed = None
 
