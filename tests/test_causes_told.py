@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from raytrace_analyze import critical_path, queue_causes
+from raytrace_analyze import critical_path, queue_causes, what_if
 from raytrace_analyze.schema import TIME
 from tests.tables import Row, chain, run, span, submit, table, wait
 from tests.test_agreement import check_agreement
@@ -72,6 +72,50 @@ def test_arguments_that_come_late_though_slots_are_free_are_restored() -> None:
         r20=stamped(202, 900),
     )
     assert causes(spans, "r20") == [("restore", 698)]
+
+
+@pytest.mark.parametrize(
+    ("granted", "waited"), [(702, [("restore", 298), ("no-slot", 200)]), (950, [("restore", 748)])]
+)
+def test_arguments_come_before_a_slot_is_asked_for(granted: int, waited: list[tuple[str, int]]) -> None:
+    # one slot  [r1==]..................[r2======]..........        r20 asks for it at 202, and gets it at 702, or 950
+    # at 300 it was free, so that the arguments were not there; from 500 on it was not free
+    spans = job(
+        *task(1, 40, 100, "w1"),
+        *task(2, 501, 700, "w1"),
+        *task(20, granted + 1, granted + 50, "w1", needs=["T1"]),
+        r1=stamped(11, 39),
+        r2=stamped(490, 500),
+        r20=stamped(202, granted),
+    )
+    assert causes(spans, "r20") == waited
+
+
+def test_what_if_lets_others_have_the_slot_while_arguments_are_restored() -> None:
+    # one slot  r1 [==]      r30 [==]             r20 [==]      r20 was submitted first, and its argument came late
+    spans = job(
+        *task(1, 40, 100, "w1"),
+        *task(20, 901, 1000, "w1", needs=["T1"]),
+        *task(30, 303, 400, "w1"),
+        wait("w", 302 * MS, 1001 * MS, "driver", ["T20", "T30"]),
+        r1=stamped(11, 39),
+        r20=stamped(202, 900),
+        r30=stamped(301, 302),
+    )
+    assert what_if(spans, slots=1).saved_ns == 0
+
+
+def test_a_slot_that_a_process_starts_in_is_not_free() -> None:
+    # r2 begins with a new process, which has the slot from 100 on, though it is sent there at 600
+    spans = job(
+        *task(1, 40, 100, "w1"),
+        *task(2, 601, 800, "w2"),
+        *task(20, 806, 900, "w2", needs=["T1"]),
+        r1=stamped(11, 39),
+        r2=stamped(21, 600),
+        r20=stamped(202, 805),
+    )
+    assert "restore" not in dict(causes(spans, "r20"))
 
 
 def test_objects_that_somebody_put_are_restored_as_results_are() -> None:

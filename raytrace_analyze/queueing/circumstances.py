@@ -46,6 +46,13 @@ class Circumstances:
         return _first(self.runs.on_worker, self.runs.worker, self.held_from)
 
     @cached_property
+    def begins(self) -> Flags:
+        """By row: runs that their worker processes began with."""
+        begins = np.zeros(self.structure.start.size, dtype=np.bool_)
+        begins[self.first_on_worker[self.first_on_worker >= 0]] = True
+        return begins
+
+    @cached_property
     def long_to_store(self) -> Flags:
         """By row: runs that kept their slots for long after their ends, until there was room for their results.
 
@@ -53,9 +60,7 @@ class Circumstances:
         waited for that.
         """
         is_long: Flags = self.runs.held_until - self.structure.end >= LONG_TO_STORE_NS
-        is_first = np.zeros(is_long.size, dtype=np.bool_)
-        is_first[self.first_on_worker[self.first_on_worker >= 0]] = True
-        return is_long if (is_long & ~is_first).any() else np.zeros_like(is_long)
+        return is_long if (is_long & ~self.begins).any() else np.zeros_like(is_long)
 
     @cached_property
     def creations(self) -> Timed:

@@ -35,6 +35,16 @@ class Occupancy:
 
         `members` are the runs that made room.
         """
+        kind, position, before, after, limit = self._steps_of(place, demand)
+        return self._at(place, kind, position, (before > limit) & (after <= limit))
+
+    def filled(self, place: RowIds, demand: RowIds) -> Timed:
+        """Give for each kind of demand the steps at which it fitted in no more; `members` are who took the room."""
+        kind, position, before, after, limit = self._steps_of(place, demand)
+        return self._at(place, kind, position, (before <= limit) & (after > limit))
+
+    def _steps_of(self, place: RowIds, demand: RowIds) -> tuple[RowIds, RowIds, RowIds, RowIds, RowIds]:
+        """Give the steps of each kind's place: the kind, the step, what was taken before and after, what may be."""
         last = self.steps.first.size - 1
         known = np.clip(place, 0, last)
         begin, end = self.steps.first[known], self.steps.first[np.minimum(known + 1, last)]
@@ -44,8 +54,11 @@ class Occupancy:
         position = begin[kind] + offset
         before = np.where(offset > 0, self.used[self.steps.members[position - 1]], 0)
         limit = (self._capacity(place) - demand)[kind]
-        fits_now = (before > limit) & (self.used[self.steps.members[position]] <= limit)
-        kind, position = kind[fits_now], position[fits_now]
+        return kind, position, before, self.used[self.steps.members[position]], limit
+
+    def _at(self, place: RowIds, kind: RowIds, position: RowIds, chosen: Flags) -> Timed:
+        """Group some steps by kind."""
+        kind, position = kind[chosen], position[chosen]
         # The steps are in order already, and so are the kinds: nothing is left to be sorted.
         first = np.concatenate([[0], np.cumsum(np.bincount(kind, minlength=place.size))]).astype(np.int64)
         return Timed(self.owner[self.steps.members[position]], first, self.steps.times[position])
@@ -104,6 +117,32 @@ class NodeSlots:
         latest = freed == time[question]
         holder[question[latest]] = owner[latest]
         return time, holder
+
+    def had_room_until(self, rows: RowIds, since: Nanos, until: Nanos, least_ns: int, unsure: Flags) -> Nanos:
+        """Tell until when each run's demand last fitted in on its node for so long, within some time; else NEVER.
+
+        Only of runs that demand one resource. Room that a run took which is `unsure` (by row of the table) may have
+        been given to it before.
+        """
+        of_place, of_amount, _ = self.demands.kinds
+        filled = self.nodes.filled(of_place, of_amount)
+        began = times_at(self.freed, latest_until(self.freed, filled.groups, filled.times))
+        is_long = filled.times - np.maximum(began, filled.times - least_ns) >= least_ns
+        ended = filled.where(is_long & ~unsure[filled.members])
+        demand, question = self.demands.of(rows)
+        single = np.bincount(question, minlength=rows.size)[question] == 1
+        demand, question = demand[single], question[single]
+        kind, asked, latest = self.kind[demand], since[question], until[question]
+        taken = times_at(ended, latest_until(ended, kind, latest))
+        # What nobody had taken by then.
+        freed = times_at(self.freed, latest_until(self.freed, kind, latest))
+        goes_on = freed >= times_at(filled, latest_until(filled, kind, latest - 1))
+        goes_on &= (kind >= 0) & (latest - np.maximum(freed, asked) >= least_ns)
+        last = np.where(goes_on, latest, taken)
+        is_later = last >= asked + least_ns
+        room = np.full(rows.size, NEVER, dtype=np.int64)
+        room[question[is_later]] = last[is_later]
+        return room
 
 
 def letting_go(structure: Structure, runs: Runs, flow: RowIds) -> RowIds:

@@ -22,6 +22,8 @@ PROCESS_ENDS_NS = 1_000_000_000
 """How long it takes at most until an actor's process has ended, and what it had is free."""
 TRANSFER_FROM_NS = 10_000_000
 """From how long on an unexplained wait of a task with arguments from another node is taken for their transfer."""
+FREE_FOR_NS = 200_000_000
+"""A slot that was free for so long nobody waited for whose arguments were there."""
 
 
 class CauseRules:
@@ -62,13 +64,26 @@ class CauseRules:
     def of_tasks_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for tasks and actors' creations whose states are known."""
         states, run = self.about.states, waits.run
-        ready, running = self._ready(waits), states.running[run]
-        granted = first_known(states.submitted[run], running, waits.until)
-        placed = self._placed(run)
-        since = np.maximum.reduce([waits.since, ready.time, placed.time])
-        loading = self._loading(waits, np.maximum(granted, running))
+        ready, placed, since, granted = self._until_granted(waits)
+        loading = self._loading(waits, np.maximum(granted, states.running[run]))
+        fetched = CauseBound(_code(Cause.RESTORE, run), self._fetched(run, since, granted), _nobody(waits))
         *slot, stored, last = self._slot(run, since, granted)
-        return [ready, placed, *slot, stored, *self._lease(run, last), *loading]
+        return [ready, placed, fetched, *slot, stored, *self._lease(run, last), *loading]
+
+    def arguments_there(self, waits: QueueIntervals) -> Nanos:
+        """Tell until when the arguments of tasks whose states are known were not there while a slot was free.
+
+        NEVER for those that no slot was free for.
+        """
+        _, _, since, granted = self._until_granted(waits)
+        return self._fetched(waits.run, since, granted)
+
+    def _until_granted(self, waits: QueueIntervals) -> tuple[CauseBound, CauseBound, Nanos, Nanos]:
+        """What is to be there before a slot is asked for, when that was, and when the task was sent to a worker."""
+        run = waits.run
+        ready, placed = self._ready(waits), self._placed(run)
+        granted = first_known(self.about.states.submitted[run], self.about.states.running[run], waits.until)
+        return ready, placed, np.maximum.reduce([waits.since, ready.time, placed.time]), granted
 
     def of_methods_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods whose states are known."""
@@ -176,6 +191,15 @@ class CauseRules:
             CauseBound(_code(Cause.STORE_FULL, run), np.where(storing, time, NEVER), np.where(storing, holder, -1)),
             CauseBound(last, until, np.full(run.size, -1, dtype=np.int64)),
         ]
+
+    def _fetched(self, run: RowIds, since: Nanos, until: Nanos) -> Nanos:
+        """Until when arguments were pulled or restored though a slot was free: Ray asks for one after that."""
+        about = self.about
+        asks = np.flatnonzero(about.takes_results[run] & about.is_counted[run] & ~about.begins_process(run))
+        time = np.full(run.size, NEVER, dtype=np.int64)
+        if asks.size:
+            time[asks] = about.slots.had_room_until(run[asks], since[asks], until[asks], FREE_FOR_NS, about.begins)
+        return time
 
     def _starting(self, run: RowIds, since: Nanos, holder: RowIds) -> list[CauseBound]:
         """While no slot was free: how long the process was starting in which `holder` ran, which had the slot then.

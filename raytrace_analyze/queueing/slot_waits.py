@@ -72,6 +72,13 @@ class SlotWaits:
         led = found.holder >= 0
         return waits.run[led], found.holder[led]
 
+    def fetched(self, run: RowIds) -> tuple[RowIds, Nanos]:
+        """Give those of some runs whose arguments were pulled or restored while a slot was free, and until when."""
+        about = self._rules.about
+        run = run[(about.runs.actor[run] < 0) & (about.structure.submit[run] >= 0) & about.states.known[run]]
+        until = self._rules.arguments_there(self._rules.whole_waits(run))
+        return run[until > NEVER], until[until > NEVER]
+
     def ended_by(self, run: RowIds) -> tuple[RowIds, RowIds, Nanos]:
         """Give those of some runs that waited for what an actor had, and where and when that was ended."""
         ends = self._rules.about.actor_ends

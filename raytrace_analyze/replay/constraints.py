@@ -16,7 +16,7 @@ from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
 from raytrace_analyze.replay.queued import with_lanes
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
 from raytrace_analyze.span_names import BATCH, NEXT
-from raytrace_analyze.table.lineage import RowIds, flags
+from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.waits.waiting import Waiting, find_waiting
@@ -76,6 +76,7 @@ def build_graph(
         functions=functions,
     )
     graph = _handed_over(_constrained(bare, *_without_asides(events, *program_edges(events, options))))
+    graph = graph if slots is None else _fetched(graph, *slots.fetched)
     demand = find_demand(graph)
     is_known = events.runs.recorded[demand.run].all()
     model = find_slots(demand, had_slots) if is_known or had_slots is not None else None
@@ -165,6 +166,16 @@ def _handed_over(graph: Graph) -> Graph:
     came_later = events.time[graph.source] < graph.ready[graph.target]
     at_once = in_flow & came_later & is_handed[events.row[barrier]]
     return replace(graph, delay=np.where(at_once, -graph.lag[graph.target], graph.delay))
+
+
+def _fetched(graph: Graph, runs: RowIds, until: Nanos) -> Graph:
+    """Let some runs (rows) ask for their slots only when their arguments are there, as long after all else."""
+    inside = graph.events.start_of[runs] >= 0
+    start, there = graph.activity[graph.events.start_of[runs[inside]]], until[inside]
+    took = np.zeros(graph.first.size, dtype=np.int64)
+    took[start] = np.clip(there - graph.ready[start], 0, graph.lag[start])
+    delay = graph.delay + took[graph.target]
+    return replace(graph, ready=graph.ready + took, lag=graph.lag - took, delay=delay)
 
 
 def _in_order(graph: Graph, source: RowIds, target: RowIds) -> RowIds:

@@ -41,6 +41,7 @@ from raytrace_analyze.waits.waiting import Waiting
 
 Edges = tuple[RowIds, RowIds]
 """What leads to what: from, to."""
+_NONE = np.empty(0, dtype=np.int64)
 
 
 @frozen
@@ -51,6 +52,8 @@ class Slots:
     """Where actors were ended that had them."""
     taken: Edges
     """Runs that began with a new process once a task's run had ended, and that run: rows."""
+    fetched: tuple[RowIds, Nanos] = (_NONE, _NONE)
+    """Runs (rows) whose arguments were still to be pulled or restored while slots were free, and until when."""
 
     @staticmethod
     def unknown() -> "Slots":

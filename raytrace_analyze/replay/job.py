@@ -126,7 +126,7 @@ def _slots(trace: PreparedTrace, rows: RowIds) -> Slots | None:
     if ends is not None and (ends.row >= 0).any():
         run, row, made = waits.ended_by(runs)
         freed = Signals(row, made, run)
-    return Slots(freed, waits.taken_from(runs))
+    return Slots(freed, waits.taken_from(runs), waits.fetched(runs))
 
 
 def read_cluster(spans: pl.DataFrame) -> Cluster | None:

@@ -39,7 +39,8 @@ def submit_earlier(graph: Graph, submits: RowIds, anchors: RowIds) -> Graph:
     starts_run = (events.kind[graph.first] == START)[graph.target] & (number[graph.source] >= 0)
     moved = number[graph.source[starts_run]]
     source, delays = graph.source.copy(), graph.delay.copy()
-    source[starts_run], delays[starts_run] = anchors[moved], delay[moved]
+    source[starts_run] = anchors[moved]
+    delays[starts_run] += delay[moved]
     submit, submitted = graph.demand.submit.copy(), number[graph.demand.submit]
     submit[submitted >= 0] = anchors[submitted[submitted >= 0]]
     return replace(graph, fixed=fixed, source=source, delay=delays, demand=replace(graph.demand, submit=submit))
