@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""How text is coloured on a terminal, as Ray does with names in its errors: it says nothing that is lost without."""
 _MAY_ACT = re.compile(r"[^\x00-\x7e]")
 """Among these is what acts on a terminal, in JSON: what stands before them is escaped there anyway."""
 
@@ -10,10 +12,12 @@ _MAY_ACT = re.compile(r"[^\x00-\x7e]")
 def printable(text: str) -> str:
     r"""Put U+FFFD in place of each control character, bidirectional control, line break and lone surrogate.
 
-    >>> printable("a\x1b[2Jb\nc")
-    'a�[2Jb�c'
+    Colours are left out.
+
+    >>> printable("a\x1b[2Jb\nc\x1b[31md\x1b[0m")
+    'a�[2Jb�cd'
     """
-    return replaced(text, _instead)
+    return text if text.isprintable() else replaced(_COLOUR.sub("", text), _instead)
 
 
 def replaced(text: str, instead: Callable[[str], str]) -> str:

@@ -320,6 +320,18 @@ def test_captures_of_one_program_by_two_hooks(program: str) -> None:
     )
 
 
+def test_programs_are_told_apart_behind_their_interpreter() -> None:
+    driver = {"name": "ray.driver", "category": "driver"}
+    runs = [
+        table(
+            span("d", 0, 10, session=program, attributes=f'{{"raytrace.entrypoint": "python {program} {n}"}}', **driver)
+        )
+        for n, program in enumerate(["a.py", "b.py"])
+    ]
+    notes = diff(pl.concat(runs), runs[0]).notes
+    assert any("BASE holds runs of different programs (a.py, b.py)" in note for note in notes)
+
+
 def test_captures_of_different_programs() -> None:
     everything = read_spans(SAMPLES)
     found = diff(everything, read_spans(OURS))

@@ -47,6 +47,11 @@ def escaped(text: str) -> Markup:
     return Markup(html.escape(printable(text)))
 
 
+def lines(*texts: str | None) -> Markup:
+    """Make markup of texts, a line each where line breaks are shown; those that are None are left out."""
+    return Markup("\n".join(escaped(text) for text in texts if text is not None))
+
+
 def breakable(text: str) -> Markup:
     """Make markup of a name that may be long: a line ends where a part of it does, never within a word or an arrow."""
     parts = _ENDS.split(text)

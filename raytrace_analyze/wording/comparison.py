@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from raytrace_analyze.program_names import called_program
 from raytrace_analyze.units import count_text
 
 _OUTLIER = 2.0
@@ -37,7 +38,7 @@ def _of_both(base: pl.DataFrame, new: pl.DataFrame, have_functions_in_common: bo
 def _of_group(side: str, about: pl.DataFrame) -> Iterator[str]:
     count = about.height
     # What stands behind the program are its arguments: they may well differ from run to run.
-    programs = about.get_column("entrypoint").drop_nulls().str.split(" ").list.first().unique().sort().to_list()
+    programs = sorted({called_program(each) for each in about.get_column("entrypoint").drop_nulls()})
     if len(programs) > 1:
         yield f"{side} holds runs of different programs ({', '.join(programs)}); --job chooses"
     failed = int(about.get_column("driver_failed").sum())

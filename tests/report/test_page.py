@@ -25,7 +25,7 @@ from raytrace_analyze.report.packing import pack_column
 from raytrace_analyze.report.timeline import timeline_data
 from raytrace_analyze.units import duration_text, share_text
 from tests import hostile_spans
-from tests.tables import table
+from tests.tables import run, span, submit, table
 from tests.test_data import pipeline, told
 from tests.test_hang import stopped_from_outside, two_that_wait_for_each_other
 
@@ -116,6 +116,37 @@ def test_the_numbers_are_those_of_the_command_line(spans: pl.DataFrame, page: st
     for sentence in longest.unique(["cause", "function"], keep="first").get_column("sentence"):
         assert sentence in text
     assert "13 task runs" in text or "All that ran" in text
+
+
+@pytest.mark.parametrize(
+    "sample",
+    sorted(str(path.relative_to(SAMPLES)) for path in (*SAMPLES.glob("*/spans"), *SAMPLES.glob("events/map*"))),
+)
+def test_a_line_break_of_ours_is_one(sample: str) -> None:
+    """What stands for characters that are not shown is in no page of names that are."""
+    page = rt.html_report(rt.read_spans(SAMPLES / sample))
+    assert "\N{REPLACEMENT CHARACTER}" not in page
+    tips = re.findall("<title>([^<]+)</title>", page.partition("<body")[2])
+    assert tips and all("\n" in tip for tip in tips)
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "name"),
+    [
+        ("jobs/train.py --epochs 3", "train.py"),
+        ("python train.py --at python other.py", "train.py"),
+        ("python3.12 -u -X dev -Wignore jobs/train.py -m 3", "train.py"),
+        ("/usr/bin/env A=1 B=two /opt/venv/bin/python -m jobs.train", "jobs.train"),
+        ("OMP_NUM_THREADS=2 torchrun train.py", "torchrun"),
+        ("pythonic.py", "pythonic.py"),
+        ("python -c 'import train'", "python"),
+    ],
+)
+def test_a_program_is_named_by_its_file(entrypoint: str, name: str) -> None:
+    driver = span("d", 0, 100, name="ray.driver", attributes=json.dumps({"raytrace.entrypoint": entrypoint}))
+    text = Elements(rt.html_report(table(driver, submit("s", 0, 5, "d"), run("r", 10, 60, "s", "T")))).text
+    assert f"{name}: raytrace-analyze" in text
+    assert entrypoint in text
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 6])

@@ -32,9 +32,9 @@ function countText(count, noun) {
   return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-// What would turn a line around, or cannot be seen, is shown as U+FFFD, as everywhere else.
+// What would turn a line around, or cannot be seen, is shown as U+FFFD, and colours are left out, as everywhere else.
 function printable(text) {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+  return text.replace(/\u001b\[[0-9;]*m/g, '').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
 
 // An element with text; nothing here ever makes markup of a text.

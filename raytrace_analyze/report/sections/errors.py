@@ -9,7 +9,7 @@ from raytrace_analyze.function_names import short_name
 from raytrace_analyze.path.outcome import describe_failure, endings, failures
 from raytrace_analyze.report.elements import data_table, folded, section
 from raytrace_analyze.report.facts import ReportFacts
-from raytrace_analyze.report.markup import Markup, join, tag
+from raytrace_analyze.report.markup import Markup, lines, tag
 from raytrace_analyze.report.sections.tasks import where_it_ran
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.units import offset_text
@@ -76,7 +76,7 @@ def _failed(facts: ReportFacts) -> pl.DataFrame:
 
 def _messages(groups: pl.DataFrame) -> Iterator[Markup]:
     for row in groups.head(_SHOWN).iter_rows(named=True):
-        lines = (row["attempt"]["status_message"] or "").strip().splitlines()
-        if len(lines) > 1:
-            text = join(join((line, Markup("\n"))) for line in lines)
-            yield folded(f"{short_name(row['function'])}: the whole message", tag("pre", text, tabindex="0"))
+        message = (row["attempt"]["status_message"] or "").strip().splitlines()
+        if len(message) > 1:
+            text = f"{short_name(row['function'])}: the whole message"
+            yield folded(text, tag("pre", lines(*message), tabindex="0"))

@@ -6,7 +6,7 @@ from raytrace_analyze.function_names import short_name
 from raytrace_analyze.report.elements import percent, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import Kind, kind_named
-from raytrace_analyze.report.markup import Markup, tag
+from raytrace_analyze.report.markup import Markup, lines, tag
 from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.vocabulary import Activity
 
@@ -58,7 +58,7 @@ def _box(row: dict[str, object], left: float, share: float, depth: int) -> Marku
     seen = f", {count_text(int(str(row['samples'])), 'sample')}" if row["samples"] is not None else ""
     return tag(
         "svg",
-        tag("title", f"{name}\n{took}, {share_text(share, 1)} of the job{seen}"),
+        tag("title", lines(name, f"{took}, {share_text(share, 1)} of the job{seen}")),
         tag("rect", width="100%", height="100%", class_=style),
         tag("text", name, x="5", y="15", class_="fits on-plain" if style.startswith("flame") else "fits"),
         x=percent(left),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from raytrace_analyze.path.result import Scope
+from raytrace_analyze.program_names import called_program
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Child, Markup, prose, tag
 from raytrace_analyze.units import duration_text, share_text
@@ -34,7 +35,7 @@ def subject_of(scope: Scope) -> str:
 
 def short_title(scope: Scope) -> str:
     """Name what the page is about in short: a program by its file alone."""
-    name = PurePath(scope.name.split(" ", 1)[0]).name if scope.kind == ScopeKind.JOB else ""
+    name = PurePath(called_program(scope.name)).name if scope.kind == ScopeKind.JOB else ""
     return name or scope.title
 
 

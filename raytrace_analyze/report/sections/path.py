@@ -9,7 +9,7 @@ from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.report.elements import axis, data_table, folded, legend, notes, percent, section, swatch
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import KINDS, Kind, kind_named, kind_of
-from raytrace_analyze.report.markup import Markup, tag
+from raytrace_analyze.report.markup import Markup, lines, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.chain import chain_lines
 from raytrace_analyze.views.segment_endings import with_endings
@@ -65,7 +65,7 @@ def path_bar(path: CriticalPath) -> Markup:
     )
 
 
-def _parts(path: CriticalPath) -> Iterator[tuple[int, int, Kind, str]]:
+def _parts(path: CriticalPath) -> Iterator[tuple[int, int, Kind, Markup]]:
     """Give what is drawn: start, length, kind, words; short neighbours as one."""
     least = path.makespan_ns * _NARROWEST
     rows = path.segments.iter_rows(named=True)
@@ -77,29 +77,30 @@ def _parts(path: CriticalPath) -> Iterator[tuple[int, int, Kind, str]]:
             yield from (_part(path, row) for row in members)
 
 
-def _part(path: CriticalPath, row: Row) -> tuple[int, int, Kind, str]:
+def _part(path: CriticalPath, row: Row) -> tuple[int, int, Kind, Markup]:
     kind = kind_of(row)
     at, took = offset_text(row["start_ns"] - path.start_ns, path.makespan_ns), duration_text(row["duration_ns"])
     share = share_text(row["duration_ns"], path.makespan_ns)
     said = say({**row, "cause": kind.label if row["cause"] else None})
     guess = " (inferred, not recorded)" if row["inferred"] else ""
     source = f" (told by {row['cause_source']})" if row["cause_source"] else ""
-    span = f"\nspan {row['span_id']}" if row["span_id"] else ""
+    span = f"span {row['span_id']}" if row["span_id"] else None
     return (
         row["start_ns"] - path.start_ns,
         row["duration_ns"],
         kind,
-        f"{said}{guess}\nat {at}, took {took}, {share}{source}{span}",
+        lines(f"{said}{guess}", f"at {at}, took {took}, {share}{source}", span),
     )
 
 
-def _together(path: CriticalPath, members: list[Row]) -> tuple[int, int, Kind, str]:
+def _together(path: CriticalPath, members: list[Row]) -> tuple[int, int, Kind, Markup]:
     times: dict[Kind, int] = {}
     for row in members:
         times[kind_of(row)] = times.get(kind_of(row), 0) + row["duration_ns"]
     kind = max(times, key=lambda each: times[each])
     start, length = members[0]["start_ns"] - path.start_ns, sum(times.values())
-    return start, length, kind, f"{len(members)} short steps\ntook {duration_text(length)} together, most: {kind.label}"
+    took = f"took {duration_text(length)} together, most: {kind.label}"
+    return start, length, kind, lines(f"{len(members)} short steps", took)
 
 
 def _strips(path: CriticalPath) -> Iterator[Markup]:
