@@ -167,6 +167,18 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "hook" / "README.md"], ids=lambda page: f"{page.parent.name}-{page.name}"
+)
+def test_tables_are_tables(page: Path) -> None:
+    """Each has a head, a line below it, and as many cells in every row: else a site shows its source."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for found in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+        head, *rows = [re.findall(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", line)) for line in found.splitlines()]
+        assert re.fullmatch(r"[|: -]+", found.splitlines()[1]), found.splitlines()[0]
+        assert all(len(row) == len(head) for row in rows), found.splitlines()[0]
+
+
 def test_every_page_is_in_the_sites_contents() -> None:
     listed = set(re.findall(r"[\w-]+\.md", (ROOT / "mkdocs.yml").read_text()))
     assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
