@@ -28,6 +28,7 @@ _COLUMNS = {
     "links": "JSON",
     "resource": "JSON",
 }
+_QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)
 _LARGEST_OBJECT = 1 << 28
 
 
@@ -89,16 +90,30 @@ def pandas_ingest(folder: str) -> int:
 
 
 def quantiles(table: str) -> int:
-    """Compute what `stats` shows of run times, and nothing else."""
+    """Compute the quantiles of run, queue and submit times that `stats` shows, and nothing else."""
     import polars as pl
 
-    took = (pl.col("end") - pl.col("start")).dt.total_nanoseconds()
+    spans = pl.scan_parquet(table)
+    submits = spans.filter(pl.col("category") == "submit").select(
+        "trace_id", parent_id="span_id", begun="start", done="end"
+    )
+    took = {
+        "run": pl.col("end") - pl.col("start"),
+        "queue": pl.col("start") - pl.col("done"),
+        "submit": pl.col("done") - pl.col("begun"),
+    }
     found = (
-        pl.scan_parquet(table)
-        .filter(pl.col("category") == "task")
+        spans.filter(pl.col("category") == "task")
+        .select("trace_id", "parent_id", "function", "start", "end")
+        .join(submits, on=["trace_id", "parent_id"], how="left")
+        .select("function", **{name: time.dt.total_nanoseconds().clip(0) for name, time in took.items()})
         .group_by("function")
-        .agg(pl.len(), *(took.quantile(q, "linear").alias(f"q{q}") for q in (0.5, 0.9, 0.95, 0.99, 1.0)))
-        .collect()
+        .agg(
+            pl.len(),
+            pl.col(list(took)).sum(),
+            *(pl.col(name).quantile(q, "linear").alias(f"{name} {q}") for name in took for q in _QUANTILES),
+        )
+        .collect(engine="streaming")
     )
     return int(found.get_column("len").sum())
 

@@ -4,6 +4,8 @@ import datetime
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import polars as pl
+
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.errors import NoSpansError, NoWholeSpanError
 from raytrace_analyze.files.discover import NO_KIND
@@ -66,17 +68,12 @@ def report_of(
     records: int | None = None,
 ) -> IngestReport:
     """Put together what is told of a table with these totals, read of `files`; `records` is how many were in them."""
-    earlier = [
-        problem for file in discovery.files if file.format == SPAN_TABLE.name for problem in kept_problems(file.path)
-    ]
-    # Losses are counted by process, whoever tells of them: once.
-    headers = [problem for problem in (*problems, *earlier) if problem.kind is ProblemKind.LOST_SPANS]
-    others = [problem for problem in problems if problem.kind is not ProblemKind.LOST_SPANS]
+    now, earlier = problems_of(totals.losses, discovery, problems)
     return IngestReport(
         files=files,
         skipped=discovery.skipped,
         unreadable=discovery.unreadable,
-        problems=(*discovery.problems, *others, *lost_spans(totals.losses, headers)),
+        problems=now,
         records=totals.spans if records is None else records,
         spans=totals.spans,
         traces=totals.traces,
@@ -87,7 +84,26 @@ def report_of(
         start=totals.start,
         end=totals.end,
         attempts_without_span=totals.attempts,
-        earlier=tuple(problem for problem in earlier if problem.kind is not ProblemKind.LOST_SPANS),
+        earlier=earlier,
+    )
+
+
+def problems_of(
+    losses: pl.DataFrame, discovery: Discovery, problems: Sequence[Problem]
+) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
+    """Give what was wrong with what was read, and what tables among it say was wrong earlier.
+
+    `losses` is what spans say was lost (see `losses.told_losses`), `problems` what reading them met.
+    """
+    earlier = [
+        problem for file in discovery.files if file.format == SPAN_TABLE.name for problem in kept_problems(file.path)
+    ]
+    # Losses are counted by process, whoever tells of them: once.
+    headers = [problem for problem in (*problems, *earlier) if problem.kind is ProblemKind.LOST_SPANS]
+    others = [problem for problem in problems if problem.kind is not ProblemKind.LOST_SPANS]
+    return (
+        (*discovery.problems, *others, *lost_spans(losses, headers)),
+        tuple(problem for problem in earlier if problem.kind is not ProblemKind.LOST_SPANS),
     )
 
 

@@ -6,6 +6,7 @@ what was waited for; else with its job, from which that is inferred.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import polars as pl
 
@@ -23,6 +24,8 @@ LARGE_ROWS = 200_000
 """Smaller tables are read whole: that takes no longer than a moment."""
 LEAN_ROWS = 2_000_000
 """Smaller tables are read with all that is in their rows: there is room for them."""
+
+_Answer = TypeVar("_Answer")
 
 _LEAST_BYTES = 2
 """So much at least a row takes in a file."""
@@ -73,19 +76,27 @@ def load_lean(found: Found) -> Ingested | None:
 
 def _read_of(found: Found, least_rows: int, read: Callable[[pl.LazyFrame], pl.DataFrame]) -> Ingested | None:
     """Read something of the one table that was found, if it has so many rows; None where it has not, or is damaged."""
+
+    def rows(table: pl.LazyFrame) -> Ingested | None:
+        spans = checked_table(read(table), str(found.discovery.files[0].path))
+        return None if spans.is_empty() else ingested_table(found, spans)
+
+    return ask_of(found, least_rows, rows)
+
+
+def ask_of(found: Found, least_rows: int, ask: Callable[[pl.LazyFrame], _Answer | None]) -> _Answer | None:
+    """Ask something of the one table that was found, if it has so many rows; None where it has not, or is damaged."""
     if not found.is_one_table:
         return None
     file = found.discovery.files[0]
     if file.size_bytes < least_rows * _LEAST_BYTES:  # most are, and looking into one takes longer
         return None
-    path = file.path
     try:
-        with held_open(path) as source:
+        with held_open(file.path) as source:
             table = pl.scan_parquet(source, glob=False)
             if table.select(pl.len()).collect().item() < least_rows or table.collect_schema() != TABLE:
                 return None
-            spans = checked_table(read(table), str(path))
-            return None if spans.is_empty() else ingested_table(found, spans)
+            return ask(table)
     except (*CANNOT_READ, UsageError):
         return None  # reading all of it tells what is wrong
 

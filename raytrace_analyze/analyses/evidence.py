@@ -11,7 +11,8 @@ from raytrace_analyze.given import table_of
 from raytrace_analyze.ingest import Ingested
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.prepared import PreparedTrace, Trace
-from raytrace_analyze.table.events.attempts import only_attempts, only_spans
+from raytrace_analyze.schema import FROM_EVENTS
+from raytrace_analyze.table.events.attempts import only_spans, with_event_columns
 from raytrace_analyze.table.lineage import parent_rows
 from raytrace_analyze.values import frozen
 
@@ -76,12 +77,32 @@ def evidence(found: Ingested | Trace) -> Evidence:
     table = given.table if isinstance(given, PreparedTrace) else table_of(given)
     problems = found.report.all_problems if isinstance(found, Ingested) else ()
     unreadable = len(found.report.unreadable) if isinstance(found, Ingested) else 0
-    spans = only_spans(table)
-    orphans = _orphans(spans)
-    silent = _unrecorded(table)
+    return evidence_of(with_event_columns(table).lazy(), _orphans(only_spans(table)), problems, unreadable)
+
+
+def evidence_of(
+    table: pl.LazyFrame, orphans: pl.DataFrame, problems: tuple[Problem, ...] = (), unreadable: int = 0
+) -> Evidence:
+    """Tell what is missing of a table (columns of `schema.TABLE`), of which only a few columns are read.
+
+    `orphans` are the spans whose parents are not in it: `host` and `node_id`; `problems` and `unreadable` what was met
+    when its files were read.
+    """
+    is_attempt = pl.col(FROM_EVENTS).fill_null(False)
+    spans = table.filter(~is_attempt)
+    silent = _unrecorded(table.filter(is_attempt))
     nodes = _missing_nodes(silent, spans)
+    waits = pl.col("records_waits").fill_null(False)
+    of_session = spans.group_by("session").agg(
+        spans=pl.len(),
+        in_flight=pl.col("end").null_count(),
+        without_waits=(~waits).sum(),
+        waits=waits.any(),
+        drivers=(pl.col("category").cast(pl.String) == "driver").any(),
+    )
+    counts = of_session.collect()
     return Evidence(
-        spans=spans.height,
+        spans=int(counts.get_column("spans").sum()),
         lost=_lost(problems, ProblemKind.LOST_SPANS),
         damaged=_places(problems, ProblemKind.DAMAGED_RECORD),
         cut=_places(problems, ProblemKind.CUT_RECORD),
@@ -89,15 +110,15 @@ def evidence(found: Ingested | Trace) -> Evidence:
         conflicting=_places(problems, ProblemKind.CONFLICT),
         backwards=_lost(problems, ProblemKind.BACKWARDS),
         forgotten=_lost(problems, ProblemKind.FORGOTTEN_EVENTS),
-        in_flight=spans.get_column("end").null_count(),
+        in_flight=int(counts.get_column("in_flight").sum()),
         without_parent=orphans.height,
         parentless_hosts=_names(orphans.select(pl.coalesce("host", "node_id")).to_series()),
         unrecorded=silent.height,
         nodes_without_files=_names(nodes),
         unrecorded_there=int(silent.get_column("node_id").is_in(nodes.implode()).sum()),
         samplers=_samplers(spans),
-        without_waits=spans.select((~pl.col("records_waits").fill_null(False)).sum()).item(),
-        driverless=_driverless(spans),
+        without_waits=int(counts.get_column("without_waits").sum()),
+        driverless=counts.filter(pl.col("waits") & ~pl.col("drivers")).height,
     )
 
 
@@ -124,30 +145,24 @@ def _orphans(spans: pl.DataFrame) -> pl.DataFrame:
     return spans.select("host", "node_id").filter(is_missing)
 
 
-def _unrecorded(table: pl.DataFrame) -> pl.DataFrame:
+def _unrecorded(attempts: pl.LazyFrame) -> pl.DataFrame:
     """Give the attempts that finished well and have no span: a process that was killed is none of these."""
-    attempts = only_attempts(table)
-    if attempts.is_empty():
-        return attempts
-    return attempts.filter(pl.col("state_finished").is_not_null(), pl.col("status") != "ERROR")
+    finished = attempts.filter(pl.col("state_finished").is_not_null(), pl.col("status") != "ERROR")
+    return finished.select("node_id").collect()
 
 
-def _missing_nodes(silent: pl.DataFrame, spans: pl.DataFrame) -> pl.Series:
+def _missing_nodes(silent: pl.DataFrame, spans: pl.LazyFrame) -> pl.Series:
     ran = silent.get_column("node_id").drop_nulls().unique()
-    return ran.filter(~ran.is_in(spans.get_column("node_id").drop_nulls().unique().implode()))
+    if ran.is_empty():
+        return ran
+    known = spans.select(pl.col("node_id").drop_nulls().unique()).collect().to_series()
+    return ran.filter(~ran.is_in(known.implode()))
 
 
-def _samplers(spans: pl.DataFrame) -> tuple[str, ...]:
-    resources = spans.get_column("resource").unique()
+def _samplers(spans: pl.LazyFrame) -> tuple[str, ...]:
+    resources = spans.select(pl.col("resource").unique()).collect().to_series()
     told = resources.filter(resources.str.contains(f'"{SAMPLER}"', literal=True))
     return _names(told.str.extract(rf'"{SAMPLER}"\s*:\s*"([^"\\]{{1,200}})'))
-
-
-def _driverless(spans: pl.DataFrame) -> int:
-    of_session = spans.group_by("session").agg(
-        drivers=(pl.col("category") == "driver").any(), waits=pl.col("records_waits").fill_null(False).any()
-    )
-    return of_session.filter(pl.col("waits") & ~pl.col("drivers")).height
 
 
 def _names(values: pl.Series) -> tuple[str, ...]:

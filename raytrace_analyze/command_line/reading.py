@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from raytrace_analyze.analyses.evidence import Evidence
-    from raytrace_analyze.ingest import Ingested
-    from raytrace_analyze.ingest_report import IngestReport
+    from raytrace_analyze.ingest import Found, Ingested
+    from raytrace_analyze.model import Problem
 
 
 def open_spans(
@@ -39,9 +39,23 @@ def open_spans(
     end_work()
     with progress_shown("reading spans") as progress:
         found = load_given(paths, progress, job=job, trace=trace, lean=lean)
-    exit_code = exit_code_of(found.report)
+    exit_code = exit_code_of(found.report.problems)
     begin_work()
     return found, exit_code
+
+
+def one_table(given: Sequence[Path] | None) -> "Found | None":
+    """Give the one merged table that a command was given, to be read in part; None for anything else."""
+    from raytrace_analyze.command_line.memory import watch_memory
+
+    paths = given_paths(given)
+    if len(paths) != 1 or not paths[0].is_file():
+        return None
+    from raytrace_analyze.ingest import find
+
+    watch_memory()
+    found = find(paths)
+    return found if found.is_one_table else None
 
 
 def given_paths(given: Sequence[Path] | None) -> Sequence[Path]:
@@ -55,14 +69,14 @@ def given_paths(given: Sequence[Path] | None) -> Sequence[Path]:
     return given or [DEFAULT_SPANS]
 
 
-def exit_code_of(report: "IngestReport") -> int:
+def exit_code_of(problems: "Sequence[Problem]") -> int:
     """Give the exit code that the input calls for: 4 where some was damaged; names what changes results."""
     from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.merge_view import show_problems
 
-    if told := [problem for problem in report.problems if problem.changes_results]:
+    if told := [problem for problem in problems if problem.changes_results]:
         show_problems(told, messages())
-    return EXIT_DAMAGED if report.is_damaged else EXIT_OK
+    return EXIT_DAMAGED if any(problem.is_damage for problem in problems) else EXIT_OK
 
 
 def write_result(

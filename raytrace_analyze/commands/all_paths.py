@@ -60,7 +60,7 @@ def sum_up_on_cluster(
 
     with progress_shown("finding paths") as progress, on_engine(Engine.RAY, address):
         answer = paths_on_cluster(paths, question, progress)
-    exit_code = exit_code_of(answer.report)
+    exit_code = exit_code_of(answer.report.problems)
     _write(answer.sums, answer.evidence, question.scopes, question.by, top, output_format)
     return exit_code
 

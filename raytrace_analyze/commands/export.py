@@ -159,7 +159,7 @@ def _streamed(
         most_bytes=allowed_bytes(),
         left_out=tell,
     )
-    return selection, exit_code_of(report_on(found))
+    return selection, exit_code_of(report_on(found).problems)
 
 
 def _read_time(text: str | None, option: str) -> int | None:

@@ -17,7 +17,8 @@ Flags = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 
 _ID_COLUMNS = (("trace_id", 1), ("span_id", 2), ("parent_id", 2))
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER = 0x9E3779B97F4A7C15
+_MIX = np.uint64(_MULTIPLIER)
 
 
 def parent_rows(spans: pl.DataFrame) -> RowIds:
@@ -39,6 +40,11 @@ def parent_rows(spans: pl.DataFrame) -> RowIds:
     parents = np.full(spans.height, -1, dtype=np.int64)
     parents[child[same]] = parent[same]
     return parents
+
+
+def hash_of_pair(first: str, second: str) -> pl.Expr:
+    """Give the hash of a pair of columns, such as trace and span: joining by whole numbers takes half the time."""
+    return (pl.col(first).hash(1) * pl.lit(_MULTIPLIER, pl.UInt64)) ^ pl.col(second).hash(2)
 
 
 def mixed_hash(column: pl.Series) -> Hashes:

@@ -9,7 +9,7 @@ from raytrace_analyze.decode.problems import loss
 from raytrace_analyze.model import Problem
 
 
-def told_losses(spans: pl.DataFrame) -> pl.DataFrame:
+def told_losses(spans: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """Give what spans (`source` and `resource`) say was lost by then: `source`, `lost`, `because`; a line a file."""
     telling = spans.lazy().filter(pl.col("resource").str.contains(f'"{LOST_SPANS}"', literal=True))
     attributes = pl.col("resource").str.extract_groups(

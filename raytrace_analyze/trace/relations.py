@@ -13,7 +13,7 @@ from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
-from raytrace_analyze.trace.numbering import by_end, number_pairs, number_tasks
+from raytrace_analyze.trace.numbering import by_end, next_attempts, number_pairs, number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 
@@ -62,10 +62,8 @@ class Runs:
 
     def next_attempts(self, rows: RowIds) -> tuple[RowIds, RowIds]:
         """Pair each of some runs with the next attempt of its task among them, in order of start."""
-        task, start = self.same_task[rows], self.structure.start[rows]
-        order = np.lexsort((start, task))
-        again = (task[order[1:]] == task[order[:-1]]) & (task[order[1:]] >= 0)
-        return rows[order[:-1][again]], rows[order[1:][again]]
+        earlier, later = next_attempts(self.same_task[rows], self.structure.start[rows])
+        return rows[earlier], rows[later]
 
     @cached_property
     def retries(self) -> Timed:

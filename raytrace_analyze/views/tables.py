@@ -33,14 +33,16 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
     A narrow screen shows fewer figures; JSON and CSV have them all.
     """
     has_cpu = stats.get_column("cpu_total_ns").is_not_null().any()
-    counts = ("count", "errors", *(("cpu",) if has_cpu else ()), "of the\npath")
+    has_path = stats.get_column("path_share").is_not_null().any()
+    counts = ("count", "errors", *(("cpu",) if has_cpu else ()), *(("of the\npath",) if has_path else ()))
     shown = table(by, *counts, "time to", *_FIGURES, right=(*counts, *_FIGURES), drop=_LESS)
     for row in stats.head(top).iter_rows(named=True):
         for time in TIMES:
             if row[f"{time}_p50_ns"] is None and time != "run":
                 continue
             cpu = (_cpu(row),) if has_cpu else ()
-            first = (_label(row[by], by), f"{row['count']:,}", _errors(row), *cpu, share_text(row["path_share"], 1))
+            share = (share_text(row["path_share"], 1),) if has_path else ()
+            first = (_label(row[by], by), f"{row['count']:,}", _errors(row), *cpu, *share)
             shown.add_row(
                 *(first if time == "run" else ("",) * len(first)),
                 _TIME_NAMES[time],
@@ -50,6 +52,8 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
     console.print(shown)
     if stats.height > top:
         console.print(f"{stats.height - top} more; --top {stats.height} shows them all", style="dim")
+    if not has_path and stats.height:
+        console.print("What is on the critical path is not told here; --path tells it.", style="dim")
     in_flight = int(stats.get_column("in_flight").sum())
     if in_flight:
         console.print(f"{in_flight:,} never ended: they are counted, their time is not.", style="dim")
