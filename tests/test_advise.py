@@ -325,6 +325,15 @@ def test_one_actor_of_a_pool_has_all_the_long_calls() -> None:
     assert not finding["certain"]
     assert 0.35 < finding["share"] < 0.5
     assert found(spans, "actor-bottleneck") == []
+    # What its calls do, or how fast it is, nobody can tell apart; that they are shared out helps in both cases.
+    assert "it was given the long calls, or is slower" in finding["what"]
+    assert found(spans, "slow-actor") == []
+
+
+def test_calls_of_rays_pool_do_what_each_is_given() -> None:
+    calls = pl.col("function").replace("Roll.sample", "PoolActor.run_batch")
+    assert len(found(rounds(20, 60, 21, 20), "slow-actor")) == 1
+    assert found(rounds(20, 60, 21, 20).with_columns(function=calls), "slow-actor") == []
 
 
 def rounds(*lengths: int) -> pl.DataFrame:

@@ -215,10 +215,16 @@ def _weighed(candidate: Candidate, facts: Facts) -> _Weighed:
 
 
 def _distinct(kept: list[_Weighed]) -> list[_Weighed]:
-    """Leave out what says of the same spans what another one says that saves more."""
+    """Leave out what says of the same spans what another one says that saves more.
+
+    That an actor is slow, too, where its calls waited while another one idled: it may have been given the long ones,
+    and to share them out helps in either case.
+    """
     found: list[_Weighed] = []
+    shared_out = [each.candidate for each in kept if each.candidate.pattern is Pattern.UNEVEN_POOL]
     for each in kept:
-        same = (other.candidate for other in found if other.candidate.pattern is each.candidate.pattern)
+        same = [other.candidate for other in found if other.candidate.pattern is each.candidate.pattern]
+        same += shared_out if each.candidate.pattern is Pattern.SLOW_ACTOR else []
         if not any(np.isin(each.candidate.rows, other.rows).any() for other in same):
             found.append(each)
     return found

@@ -45,6 +45,7 @@ def uneven_pool(facts: Facts, name: str, actors: list[RowIds], queued: Nanos) ->
             least_ns=busy[least],
             least_calls=actors[least].size,
             is_stateless=is_stateless,
+            is_slower=_is_slower(facts, actors[most], np.concatenate([*actors[:most], *actors[most + 1 :]])),
         ),
         share_out(facts.graph, calls, len(actors)),
         actors[most][np.argsort(-queued[actors[most]], kind="stable")],
@@ -52,10 +53,20 @@ def uneven_pool(facts: Facts, name: str, actors: list[RowIds], queued: Nanos) ->
     )
 
 
+def _is_slower(facts: Facts, calls: RowIds, others: RowIds) -> bool:
+    """Tell whether calls usually work far longer than others of the same method."""
+    return bool(np.median(facts.work_ns[calls]) >= SLOWER * max(float(np.median(facts.work_ns[others])), 1))
+
+
 def slow_actor_candidates(facts: Facts) -> Iterator[Candidate]:
-    """Find methods that usually take far longer on one of several actors than on the others."""
+    """Find methods that usually take far longer on one of several actors than on the others.
+
+    Not of Ray's Pool, whose calls do whatever the program gives to each.
+    """
     relations = facts.relations
     for function, all_runs in facts.runs_by_function.items():
+        if function.rpartition(".")[0].endswith(_RAYS_POOL):
+            continue
         calls = all_runs[(relations.actor[all_runs] >= 0) & ~relations.is_creation[all_runs] & ~facts.failed[all_runs]]
         actors, counts = np.unique(relations.actor[calls], return_counts=True)
         if actors[counts >= FEWEST].size < 1 or actors.size < 2:

@@ -70,13 +70,14 @@ def asked_lock(
 
 
 def uneven_pool(
-    name: str, actors: int, *, most_ns: int, most_calls: int, least_ns: int, least_calls: int, is_stateless: bool
+    name: str, actors: int, *, most_ns: int, most_calls: int, least_ns: int, least_calls: int, is_stateless: bool, is_slower: bool
 ) -> Words:
     """Say of several actors that one has most of the work, while another has little."""
+    longer = "; it was given the long calls, or is slower" if is_slower else ""
     proviso = "" if is_stateless else "if the calls need no state of their actor's own, "
     return Words(
         f"one of {actors:,} actors `{name}` worked {duration_text(most_ns)} in {most_calls:,} calls, another "
-        f"{duration_text(least_ns)} in {least_calls:,}, while calls waited for the busy one",
+        f"{duration_text(least_ns)} in {least_calls:,}, while calls waited for the busy one{longer}",
         f"{proviso}give each call to whichever actor is free (`ray.util.ActorPool`, `imap_unordered` with small "
         "chunks) instead of dealing them out in turn",
     )
