@@ -21,6 +21,7 @@ from tests.tables import run, span, submit, table, wait
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
 MAP_REDUCE = SAMPLES / "map_reduce-ours" / "spans"
 MILLISECOND = 1_000_000
+CPUS = '{{"raytrace.cluster_resources": "{{\\"CPU\\": {}}}"}}'
 
 
 def two_branches() -> pl.DataFrame:
@@ -314,6 +315,40 @@ def test_slots_are_taken_in_another_order() -> None:
     for function in ("t0", "t1", "t2", "t3"):
         really = simulate(mixed, rerun=Rerun({function: 3})).makespan_ns
         assert predicted(base.spans, speedup={function: 3}).predicted_ns == really
+
+
+@pytest.mark.parametrize(
+    ("asked", "saved"), [('{"GPU": 1.0}', 150), ('{"CPU": 1.0, "GPU": 1.0}', 150), ('{"CPU": 1.0}', 50)]
+)
+def test_tasks_wait_for_gpus_while_cpus_are_free(asked: str, saved: int) -> None:
+    """
+    d      |s1|s2|s3|sp|======= get ===============|
+    train     |=====|                                   one at a time: there is one GPU
+    train             |=====|
+    train                     |=====|
+    prep        |===| |====|                            beside it, on CPUs of their own
+    """
+    ms, demand = MILLISECOND, json.dumps({"raytrace.resources": asked})
+    rows = [span("d", 0, 320 * ms, category="driver", name="ray.driver", attributes=CPUS.format(8))]
+    for number in range(3):
+        at = (10 + 102 * number) * ms
+        of = {"function": "train", "submitted_task_id": str(number), "dependency_task_ids": []}
+        rows += [
+            submit(f"s{number}", number * ms, (number + 1) * ms, "d", attributes=demand, **of),
+            run(f"r{number}", at, at + 100 * ms, f"s{number}", str(number), function="train", worker_id=f"w{number}"),
+        ]
+    for number, at in (("8", 12), ("9", 50)):
+        of = {"function": "prep", "submitted_task_id": number, "dependency_task_ids": []}
+        begun = (at - 9) * ms
+        rows += [
+            submit(f"s{number}", begun, begun + ms, "d", **of),
+            run(f"r{number}", at * ms, (at + 60) * ms, f"s{number}", number, function="prep", worker_id=f"w{number}"),
+        ]
+    rows.append(wait("g", 52 * ms, 316 * ms, "d", ["0", "1", "2", "8", "9"]))
+    spans = table(*rows, recorded=True)
+    answer = predicted(spans, speedup={"train": 2})
+    assert abs(answer.saved_ns - saved * ms) <= 2 * ms
+    assert predicted(spans, slots=16).saved_ns == 0
 
 
 def test_what_is_not_there_is_named() -> None:

@@ -14,6 +14,7 @@ from raytrace_analyze.replay.event_order import END
 from raytrace_analyze.replay.events import Events, Slots, lay_events
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
 from raytrace_analyze.replay.queued import with_lanes
+from raytrace_analyze.replay.scarce import resource_queues, without_queued
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
 from raytrace_analyze.span_names import BATCH, NEXT
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
@@ -77,11 +78,12 @@ def build_graph(
     )
     graph = _handed_over(_constrained(bare, *_without_asides(events, *program_edges(events, options))))
     graph = graph if slots is None else _fetched(graph, *slots.fetched)
-    demand = find_demand(graph)
+    queues = resource_queues(graph)
+    demand = without_queued(find_demand(graph), queues)
     is_known = events.runs.recorded[demand.run].all()
     model = find_slots(demand, had_slots) if is_known or had_slots is not None else None
     model = find_slots(demand, at_most) if model is None and at_most is not None else model
-    return with_lanes(_slotted(replace(graph, demand=demand, slots=model)))
+    return with_lanes(_slotted(replace(graph, demand=demand, slots=model)), queues)
 
 
 _NONE = np.empty(0, dtype=np.int64)

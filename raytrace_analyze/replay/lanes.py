@@ -1,4 +1,6 @@
-"""Calls of an actor as they stand in its queue: whoever is ready first gets the next turn that comes free.
+"""Calls of an actor, and tasks that ask for a resource besides CPUs, as they stand in the queue for it.
+
+Whoever is ready first gets the next turn, or what it asks for of the resource, that comes free.
 
 In what order calls had their turns is what was observed, not what has to be: where several callers share an actor, a
 faster one gets its turn sooner. As with slots, turns are given out as the job is played; where that does not explain
@@ -13,21 +15,26 @@ from raytrace_analyze.values import frozen
 
 @frozen
 class Lanes:
-    """Who waits for turns on actors: parallel arrays, one element a call, but where it says so."""
+    """Who waits for turns on actors, or for a resource: parallel arrays, one element a run, but where it says so."""
 
     run: RowIds
     lane: RowIds
     """The number of the lane, from 0 on."""
-    limit: RowIds
-    """By lane: how many may have their turn at a time."""
+    capacity: RowIds
+    """By lane: how much of it there is, in ten-thousandths of a turn, or of the resource."""
+    amount: RowIds
+    """How much of that each takes."""
+    keeps: Nanos
+    """How long each keeps it after its end (ns): until its results are stored."""
     lag: Nanos
-    """From when a call had its turn to its start (ns)."""
+    """From when a run had its turn to its start (ns)."""
     put_back: Nanos
-    """How much later (ns) than it became ready a call stands in the queue."""
+    """How much later (ns) than it became ready a run stands in the queue."""
 
     def without(self, runs: RowIds) -> "Lanes | None":
-        """Give those of other calls than these; None for none."""
+        """Give those of other runs than these; None for none."""
         kept = ~np.isin(self.run, runs)
         if not kept.any():
             return None
-        return Lanes(self.run[kept], self.lane[kept], self.limit, self.lag[kept], self.put_back[kept])
+        amount, keeps, lag, put_back = (each[kept] for each in (self.amount, self.keeps, self.lag, self.put_back))
+        return Lanes(self.run[kept], self.lane[kept], self.capacity, amount, keeps, lag, put_back)

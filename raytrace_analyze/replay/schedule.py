@@ -4,9 +4,9 @@ import heapq
 
 import numpy as np
 
-from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.replay.demand import rests
 from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.lanes import Lanes
 from raytrace_analyze.replay.pool import Pool
 from raytrace_analyze.replay.slot_model import FREED, PAUSED, RELEASED, STARTED, SUBMITTED
 from raytrace_analyze.table.lineage import Nanos, RowIds
@@ -87,6 +87,8 @@ class _Stage:
         if slots is not None:
             put_back = slots.priority
             waits_turn = ~slots.jumped if plan.capacity is None else waits_turn
+        if graph.lanes is not None:
+            waits_turn &= ~np.isin(demand.run, graph.lanes.run)
         self.waits_turn = self._by_piece(start, (waits_turn & (amounts > 0)).astype(np.int64), 0)
         self.put_back = self._by_piece(start, put_back, 0)
         self.submit_piece = self._by_piece(start, graph.activity[demand.submit], -1)
@@ -107,17 +109,20 @@ class _Stage:
         self.rest_point = self._by_piece(ended - 1, begun, -1)
 
     def _place_calls(self, plan: Plan) -> None:
-        """Note whose turn on an actor is waited for where, and where it comes free."""
+        """Note whose turn on an actor, or what of a resource, is waited for where, and where it comes free."""
         lanes, graph = plan.graph.lanes, plan.graph
-        limits = [] if lanes is None else lanes.limit.tolist()
-        self.lanes: list[Pool[_Ticket]] = [Pool(limit * UNIT) for limit in limits]
-        run, lane = (np.empty(0, dtype=np.int64),) * 2 if lanes is None else (lanes.run, lanes.lane)
+        none = np.empty(0, dtype=np.int64)
+        lanes = lanes or Lanes(none, none, none, none, none, none, none)
+        self.lanes: list[Pool[_Ticket]] = [Pool(capacity) for capacity in lanes.capacity.tolist()]
+        run, lane = lanes.run, lanes.lane
         start, end = graph.activity[graph.events.start_of[run]], graph.events.end_of[run]
         self.lane = self._by_piece(start, lane, -1)
         self.lane_freed = self._by_piece(graph.activity[end], lane, -1)
-        self.frees_turn_after = self._by_piece(graph.activity[end], plan.offset[end], 0)
+        self.takes = self._by_piece(start, lanes.amount, 0)
+        self.gives = self._by_piece(graph.activity[end], lanes.amount, 0)
+        self.frees_turn_after = self._by_piece(graph.activity[end], plan.offset[end] + lanes.keeps, 0)
         self.turn_end = self._by_piece(graph.activity[end], end, -1)
-        self.turn_put_back = self._by_piece(start, np.zeros(0, dtype=np.int64) if lanes is None else lanes.put_back, 0)
+        self.turn_put_back = self._by_piece(start, lanes.put_back, 0)
 
     def _by_piece(self, activity: RowIds, values: RowIds, default: int) -> list[int]:
         made = np.full(self.size, default)
@@ -157,7 +162,7 @@ class _Stage:
                         heappush(happenings, (time, STARTED, time, activity))
                 if lane_freed[activity] >= 0:
                     over = time + self.frees_turn_after[activity]
-                    heappush(happenings, (over, FREED, over, activity))
+                    heappush(happenings, (over, FREED, over, activity - self.size))
                 for edge in range(first[activity], first[activity + 1]):
                     after = target[edge]
                     then = time + ahead[edge]
@@ -195,12 +200,16 @@ class _Stage:
             now, what, since, activity = heappop(happenings)
             of = pool
             if what == SUBMITTED and lane[activity] >= 0:
-                if lanes[lane[activity]].ask(UNIT, (now + self.turn_put_back[activity], 0, since, activity)):
+                if lanes[lane[activity]].ask(
+                    self.takes[activity], (now + self.turn_put_back[activity], 0, since, activity)
+                ):
                     beginning.append((activity, now + lag[activity]))
                 continue
-            if what == FREED and lane_freed[activity] >= 0:
+            if what == FREED and activity < 0:
+                # A turn, which may come free together with a slot.
+                activity += self.size
                 of = lanes[lane_freed[activity]]
-                granted, event = of.give(UNIT), self.turn_end[activity]
+                granted, event = of.give(self.gives[activity]), self.turn_end[activity]
             elif what == FREED:
                 granted, event = pool.give(frees[activity]), end_point[activity]
             elif what == PAUSED:

@@ -70,7 +70,15 @@ def asked_lock(
 
 
 def uneven_pool(
-    name: str, actors: int, *, most_ns: int, most_calls: int, least_ns: int, least_calls: int, is_stateless: bool, is_slower: bool
+    name: str,
+    actors: int,
+    *,
+    most_ns: int,
+    most_calls: int,
+    least_ns: int,
+    least_calls: int,
+    is_stateless: bool,
+    is_slower: bool,
 ) -> Words:
     """Say of several actors that one has most of the work, while another has little."""
     longer = "; it was given the long calls, or is slower" if is_slower else ""
