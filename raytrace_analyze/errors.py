@@ -13,7 +13,7 @@ EXIT_NO_SPANS = 3
 EXIT_DAMAGED = 4
 EXIT_CODES = {
     EXIT_OK: "fine",
-    EXIT_GATE_FAILED: "a gate failed (diff --fail-over)",
+    EXIT_GATE_FAILED: "a gate failed (diff --fail-over), or doctor found something serious",
     EXIT_USAGE: "wrong usage, or a file that cannot be read or written",
     EXIT_NO_SPANS: "no spans found",
     EXIT_DAMAGED: "some input was damaged; all that was readable is in the output",

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from rich.console import Console
 
 import raytrace_analyze as rt
 from raytrace_analyze.advice import give_advice
+from raytrace_analyze.function_names import name_of
+from raytrace_analyze.report.facts import gather
 from raytrace_analyze.units import duration_text
 from raytrace_analyze.views.path_view import show_path
 from raytrace_analyze.views.summary_view import summary_document, summary_lines
-from raytrace_analyze.views.what_if_view import ranking_text
+from raytrace_analyze.views.what_if_view import ranking_text, show_ranking
 from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
 from tests.command_line import cli
 from tests.tables import run, span, submit, table, wait
@@ -301,7 +304,45 @@ def test_of_a_driver_that_nobody_knows_about_the_next_function_is_made_faster() 
     spans = rt.read_spans(SAMPLES / "events" / "map_reduce-export")
     found = rt.summary(spans)
     assert [each.function for each in found.remedies] == ["map_part", "map_part"]
-    assert ranking_text(rt.what_if(spans)).startswith("Make the driver twice as fast, as far as it works")
+    ranking = rt.what_if(spans)
+    assert not ranking.driver_works
+    assert ranking.functions.get_column("function")[0] == "(driver)"
+    assert ranking_text(ranking).startswith("Make `map_part` twice as fast and the job takes 20.4 s instead of 21.4 s")
+    screen = Console(record=True, width=100)
+    show_ranking(ranking, screen, top=5)
+    assert "The driver is not known to work" in screen.export_text()
+
+
+@pytest.mark.parametrize(
+    "sample",
+    sorted(str(path.relative_to(SAMPLES)) for path in (*SAMPLES.glob("*/spans"), *SAMPLES.glob("events/map*"))),
+)
+def test_what_if_and_summary_say_the_same(sample: str) -> None:
+    """What is faster in the summary is what the ranking says in its first sentence, with the same time."""
+    trace = rt.prepare(rt.read_spans(SAMPLES / sample))
+    said = ranking_text(rt.what_if(trace))
+    for remedy in rt.summary(trace).remedies:
+        if remedy.kind is RemedyKind.SPEEDUP:
+            assert said.startswith(f"Make {name_of(remedy.function)} twice as fast")
+            assert f"the job takes {duration_text(remedy.predicted_ns)} instead" in said
+
+
+def test_the_page_ranks_as_what_if_does() -> None:
+    """With as many slots as the driver says that there were."""
+    cluster = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 3})})
+    ends = [100 * MS, 110 * MS, 200 * MS, 210 * MS, 300 * MS]
+    runs = [
+        (submit(f"s{n}", 0, MS, "d", submitted_task_id=f"T{n}"), run(f"r{n}", end - 90 * MS, end, f"s{n}", f"T{n}"))
+        for n, end in enumerate(ends)
+    ]
+    spans = table(
+        span("d", 0, 310 * MS, name="ray.driver", attributes=cluster), *chain(*runs),
+        wait("w", 2 * MS, 305 * MS, "d", [f"T{n}" for n in range(5)]), recorded=True,
+    )  # fmt: skip
+    ranking = gather(spans).ranking
+    assert ranking is not None
+    assert ranking.slots == rt.what_if(spans).slots == 3
+    assert ranking.functions.equals(rt.what_if(spans).functions)
 
 
 def test_start_up_that_is_not_all_saved_promises_no_more_than_is_known() -> None:

@@ -3,13 +3,15 @@
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
 from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.function_names import DRIVER, NOT_TRACED, is_without_program
+from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.path.result import Scope
+from raytrace_analyze.path.result import CriticalPath, Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.change import Change, check_change, find_name, work_by_function
 from raytrace_analyze.replay.critical import critical_functions
@@ -73,6 +75,9 @@ class WhatIf(Shown):
     notes: tuple[str, ...]
     functions: pl.DataFrame
     """Where no change was asked for: what would help most, a row a function; else no rows. See `what_if`."""
+    driver_works: bool = True
+    """Of such a ranking: whether the driver is known to be on the CPU for half of its own time on the path, or more.
+    Else what it would win is the most that it can be."""
 
     def in_short(self) -> str:
         """Say how long the job took, and would take."""
@@ -116,11 +121,19 @@ def what_if(
     """
     trace = prepare(spans, clock_correct=clock_correct)
     read = read_job(trace, job, PathOptions(infer=infer), had_slots=had_slots, trust_cluster=True)
-    return predict(read, Change(dict(speedup or {}), remove_queue, slots, infinite_slots))
+    change = Change(dict(speedup or {}), remove_queue, slots, infinite_slots)
+    if change != Change():
+        return predict(read, change)
+    return rank(read, critical_path(trace, job=job, options=PathOptions(infer=infer)))
+
+
+def rank(job: Job, path: CriticalPath) -> WhatIf:
+    """Rank the functions of a job, whose path this is, by what would be won if each were faster."""
+    return replace(predict(job, Change()), driver_works=path.driver_works)
 
 
 def predict(job: Job, change: Change) -> WhatIf:
-    """Replay a job with a change; without one, rank its functions by what would be won if each were faster."""
+    """Replay a job with a change; without one, rank its functions, as `rank` does."""
     check_change(change)
     speedup = {find_name(job.graph, name): factor for name, factor in change.speedup.items()}
     change = Change(speedup, change.remove_queue, change.slots, change.infinite_slots)

@@ -53,7 +53,8 @@ def what_if(
 
       raytrace-analyze what-if /tmp/spans --speedup load_part=2 --slots 16 --format json
     """
-    from raytrace_analyze.analyses.what_if import predict
+    from raytrace_analyze.analyses.what_if import predict, rank
+    from raytrace_analyze.path.one_scope import critical_path
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.replay.change import Change
@@ -65,8 +66,8 @@ def what_if(
     found, exit_code = open_spans(spans, job=job, lean=True)
     trace = prepare(found.spans, clock_correct=clock_correct)
     read = read_job(trace, job, PathOptions(infer=not no_infer), had_slots=had_slots, trust_cluster=True)
-    answer = predict(read, change)
     if change == Change():
+        answer = rank(read, critical_path(trace, job=job, options=PathOptions(infer=not no_infer)))
         write_result(
             output_format,
             table=lambda: view.show_ranking(answer, output(), top=top),
@@ -75,6 +76,7 @@ def what_if(
             found=found,
         )
     else:
+        answer = predict(read, change)
         write_result(
             output_format,
             table=lambda: view.show_what_if(answer, output(), top=top),

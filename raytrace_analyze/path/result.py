@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.choices import choose
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.path.run_activity import run_activity
@@ -155,6 +156,16 @@ class CriticalPath(Shown):
         `segments` (a count). What is certain comes first, then the largest total.
         """
         return confidence(self.segments, self.makespan_ns)
+
+    @property
+    def driver_works(self) -> bool:
+        """Whether the driver is known to be on the CPU for half of its own time on the path, or more.
+
+        In one that is idle, or of which it is not known what it does, nothing is there to be made faster.
+        """
+        of_driver = self.activity().filter(pl.col("function") == DRIVER)
+        total, cpu = of_driver.select(pl.col("self_ns", "cpu_ns").sum()).row(0)
+        return bool(2 * cpu >= total)
 
     def activity(self) -> pl.DataFrame:
         """Tell what each span with own time on the path did in it: columns of `RUN_ACTIVITY`, the longest first."""

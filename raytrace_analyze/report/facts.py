@@ -9,13 +9,12 @@ from raytrace_analyze.analyses.libraries.data import data
 from raytrace_analyze.analyses.path_stacks import path_stacks
 from raytrace_analyze.analyses.queue_causes import queue_causes
 from raytrace_analyze.analyses.stuck.hang import Hang, hang
-from raytrace_analyze.analyses.what_if import WhatIf, predict
+from raytrace_analyze.analyses.what_if import WhatIf, rank
 from raytrace_analyze.ingest_report import IngestReport
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.job import read_job
 from raytrace_analyze.trace.scopes import ScopeKey
 from raytrace_analyze.values import frozen
@@ -86,7 +85,7 @@ def gather(spans: Trace, job: str | None = None, ingest: IngestReport | None = N
         attempts=_attempts(trace, timed),
         summary=None if advice is None else sum_up(trace, path, read, advice),
         advice=advice,
-        ranking=predict(read_job(trace, job, PathOptions()), Change()) if is_small else None,
+        ranking=rank(read, path) if is_small else None,
         operators=data(alone),
         hang=hang(trace, named) if is_stuck and named is not None else hang(trace) if is_stuck else None,
         ingest=ingest,

@@ -90,15 +90,13 @@ def _to_look_at(advice: Advice, least_ns: int) -> Iterator[Remedy]:
 def faster(read: Job, path: CriticalPath, more_than_ns: int) -> Remedy | None:
     """Give the function that is worth most twice as fast; None where that saves no more than so much.
 
-    Of a driver that is idle, or of which it is not known what it does, nothing is there to be made faster.
+    A driver that is not known to work is not asked about.
     """
-    activity = path.activity()
-    total, cpu = activity.filter(pl.col("function") == DRIVER).select(pl.col("self_ns", "cpu_ns").sum()).row(0)
-    best = best_speedup(read, more_than_ns, without=DRIVER if 2 * cpu < total else None)
+    best = best_speedup(read, more_than_ns, without=None if path.driver_works else DRIVER)
     if best is None:
         return None
     function, predicted = best
-    own = activity.filter(pl.col("function") == function)
+    own = path.activity().filter(pl.col("function") == function)
     total, idle = own.select(pl.col("self_ns", "idle_ns").sum()).row(0)
     by_idle = own.sort("idle_there_ns", descending=True, nulls_last=True).to_dicts()
     # Where it mostly sleeps until something is there, that place is none that a faster one leaves sooner.

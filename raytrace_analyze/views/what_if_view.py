@@ -23,6 +23,8 @@ _TIMES = {
     "fetch_ns": "getting results",
 }
 
+DRIVER_NOT_KNOWN = "The driver is not known to work for most of that time; where it waits, nothing is won."
+
 
 def show_what_if(answer: WhatIf, console: Console, *, top: int) -> None:
     """Print a prediction."""
@@ -94,6 +96,7 @@ def ranking_document(ranking: WhatIf) -> dict[str, Any]:
         **_scope(ranking.scope),
         "observed_ns": ranking.observed_ns,
         "notes": list(ranking.notes),
+        "driver_works": ranking.driver_works,
         "ranking": records(ranking.functions),
     }
 
@@ -206,6 +209,8 @@ def _ranking_parts(ranking: WhatIf, top: int) -> Iterator[RenderableType]:
     yield shown
     if ranking.functions.get_column("is_rays").any():
         yield label("What Ray's libraries run without the program comes last: nobody can make it faster.", style="dim")
+    if is_driver_unknown(ranking):
+        yield label(DRIVER_NOT_KNOWN, style="dim")
     rest = ranking.functions.height - top
     if rest > 0:
         yield label(f"{count_text(rest, 'more function')}; --top {ranking.functions.height} shows them", style="dim")
@@ -215,10 +220,18 @@ def _ranking_parts(ranking: WhatIf, top: int) -> Iterator[RenderableType]:
     yield from _notes(ranking.notes)
 
 
+def is_driver_unknown(ranking: WhatIf) -> bool:
+    """Whether the driver is ranked first, and not known to work."""
+    return not ranking.driver_works and ranking.functions.get_column("function").head(1).to_list() == [DRIVER]
+
+
 def ranking_text(ranking: WhatIf) -> str:
-    """What would help most, in a sentence."""
+    """What would help most, in a sentence; a driver that is not known to work only where it is alone."""
     took = duration_text(ranking.observed_ns)
     functions = ranking.functions.filter(~pl.col("is_rays"))
+    others = functions.filter(pl.col("function") != DRIVER, pl.col("saved_most_ns") > 0)
+    if not ranking.driver_works and others.height:
+        functions = others
     if functions.is_empty() or functions.row(0, named=True)["saved_most_ns"] <= 0:
         return f"The job takes {took}; no faster function would make it shorter."
     first = functions.row(0, named=True)
@@ -231,7 +244,9 @@ def ranking_text(ranking: WhatIf) -> str:
         then = f"; beyond {first['saturating_speedup']:g}x nothing more is won, "
         then += f"then {name_of(first['next_critical'])} is critical"
     predicted = duration_text(first["predicted_2x_ns"])
-    maybe = ", as far as it works and does not wait," if first["function"] == DRIVER else ""
+    maybe = (
+        ", as far as it works and does not wait," if first["function"] == DRIVER and not ranking.driver_works else ""
+    )
     return (
         f"Make {name_of(first['function'])} twice as fast{maybe} and the job takes {predicted} instead of {took}{then}."
     )

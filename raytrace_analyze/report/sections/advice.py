@@ -14,6 +14,7 @@ from raytrace_analyze.report.markup import Markup, prose, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.verdict.result import Remedy
 from raytrace_analyze.views.advice_view import answer_text, title_text
+from raytrace_analyze.views.what_if_view import DRIVER_NOT_KNOWN, is_driver_unknown
 from raytrace_analyze.vocabulary import RemedyKind
 from raytrace_analyze.wording.phrases import at_line
 
@@ -101,7 +102,13 @@ def what_if_section(facts: ReportFacts) -> Markup:
         return section("what-if", "What if", tag("p", _too_large(facts)))
     if ranking.functions.is_empty():
         return section("what-if", "What if", tag("p", "No function's own work is on the critical path."), lead=lead)
-    return section("what-if", "What if", ranking_table(ranking), notes(ranking.notes), lead=lead)
+    return section("what-if", "What if", ranking_table(ranking), notes(_ranking_notes(ranking)), lead=lead)
+
+
+def _ranking_notes(ranking: WhatIf) -> Iterator[str]:
+    if is_driver_unknown(ranking):
+        yield DRIVER_NOT_KNOWN
+    yield from ranking.notes
 
 
 def ranking_table(ranking: WhatIf) -> Markup:

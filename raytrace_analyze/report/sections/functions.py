@@ -120,6 +120,10 @@ def _times(row: Row, scale: "_Scale") -> Iterator[list[Child]]:
         ]
 
 
+_THINNEST = 0.01
+"""What part of the width a bar takes at least; the longest has room for it."""
+
+
 class _Scale:
     """A logarithmic scale of durations."""
 
@@ -128,14 +132,20 @@ class _Scale:
         self.length = max(math.log(max(most, 1.0)) - self.least, 1e-9)
 
     def _at(self, duration_ns: float) -> float:
-        return min(max((math.log(max(duration_ns, 1.0)) - self.least) / self.length, 0.0), 1.0)
+        share = (math.log(max(duration_ns, 1.0)) - self.least) / self.length
+        return (1.0 - _THINNEST) * min(max(share, 0.0), 1.0)
 
     def draw(self, quantiles: dict[str, int], kind: Kind) -> Markup:
         """Draw how the durations of one kind are spread."""
         first, last = self._at(quantiles["p50"]), self._at(quantiles["max"])
         told = ", ".join(f"{name} {duration_text(value)}" for name, value in quantiles.items())
         span = tag(
-            "rect", x=percent(first), width=percent(max(last - first, 0.01)), y="5", height="8", class_=f"k-{kind.key}"
+            "rect",
+            x=percent(first),
+            width=percent(max(last - first, _THINNEST)),
+            y="5",
+            height="8",
+            class_=f"k-{kind.key}",
         )
         marks = [
             tag("line", x1=percent(self._at(value)), x2=percent(self._at(value)), y1="2", y2="16", class_="mark")

@@ -1,5 +1,6 @@
 """The top of the page: the answer in a sentence, and the figures that everybody asks for first."""
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
@@ -12,6 +13,9 @@ from raytrace_analyze.views.hang_view import blocked_text, circle_texts
 from raytrace_analyze.views.summary_view import how_it_ended, summary_lines, where_it_failed
 from raytrace_analyze.vocabulary import Outcome, ScopeKind
 
+_SUBJECT = re.compile(r"[A-Z][a-z]+(?: [\w']+){0,3}:(?= )")
+"""What a line of the summary is about: `Where the time went:`."""
+
 
 def head_section(facts: ReportFacts) -> Markup:
     """Give the answer and the figures."""
@@ -21,7 +25,7 @@ def head_section(facts: ReportFacts) -> Markup:
         "section",
         tag("h1", prose(_headline(facts)), class_="failed" if has_failed else None),
         tag("p", subject_of(facts.path.scope), class_="lead"),
-        [tag("p", prose(text), class_="answer") for text in _sentences(facts)],
+        [tag("p", _with_subject(text), class_="answer") for text in _sentences(facts)],
         tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in _figures(facts)], class_="figures"),
         id="answer",
         aria_label="The answer",
@@ -57,6 +61,12 @@ def _sentences(facts: ReportFacts) -> Iterator[str]:
         yield from where_it_failed(facts.path.ended)
     else:
         yield from summary_lines(facts.summary)[1:]
+
+
+def _with_subject(text: str) -> list[Child]:
+    """Make a sentence of the page; what it is about, where it begins with that, stands out."""
+    subject = _SUBJECT.match(text)
+    return prose(text) if subject is None else [tag("strong", subject[0]), *prose(text[subject.end() :])]
 
 
 def _figures(facts: ReportFacts) -> Iterator[tuple[str, Child]]:
