@@ -340,13 +340,32 @@ def _trying() -> Place:
     return place
 
 
+def _whatever_fails() -> Place:
+    for _ in range(3):
+        try:
+            place = place_of(sys._getframe())
+        except KeyError:
+            continue
+    return place
+
+
+def _given_to_a_pool() -> Place:
+    """What Ray's Pool goes through is its actor's loop."""
+    source = "def run_batch(func, batch):\n    for args in batch:\n        found = func(*args)\n    return found"
+    of_ray: dict[str, Any] = {"__name__": "ray.util.multiprocessing.pool"}
+    exec(source, of_ray)
+    found: Place = of_ray["run_batch"](lambda: place_of(sys._getframe()), [(), ()])
+    return found
+
+
 def test_a_thread_that_wakes_up_to_look_is_told_from_one_that_sleeps() -> None:
     twentieth = 50_000_000
     looking = (_waiting_for([]), _counting_until([2]), _trying())
     for place, used, loops in (
         *((place, 20_000, True) for place in looking),
         *((place, 0, False) for place in looking),
-        (_counting(), 20_000, False),  # its sleeps stand for work: there is no way out of them but to take them all
+        # These sleeps stand for work: there is no way out of them but to take them all, or an exception.
+        *((place, 20_000, False) for place in (_counting(), _whatever_fails(), _given_to_a_pool())),
     ):
         profile = Profile()
         for at in range(0, 500_000_000, twentieth):

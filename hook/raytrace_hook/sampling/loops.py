@@ -13,6 +13,8 @@ _TAKES_NEXT = ("FOR_ITER", "GET_ANEXT")
 """How the code of `for`, and of `async for`, begins: such a loop ends when there is nothing more to go through."""
 _STAYS = ("SEND", "SETUP_FINALLY", "SETUP_WITH", "SETUP_ASYNC_WITH")
 """What has a place to go to, and does not go there by itself."""
+_PASSES_ON = ("RERAISE", "END_FINALLY")
+"""Where an exception goes that no `except` takes: that is no way out of a loop, which any exception ends."""
 _MOST_KNOWN = 1_000
 
 
@@ -51,8 +53,11 @@ def _ends_early(code: CodeType, at: int) -> bool | None:
     inside = [each for each in instructions if first <= each.offset <= last and each.opname not in _STAYS]
     if not any(each.opname in _TAKES_NEXT for each in inside[:1]):
         return True
+    passes_on = {each.offset for each in instructions if each.opname in _PASSES_ON}
     return any(
-        each.opname in _LEAVES or (each.opcode in _JUMPS and each.offset != first and not first <= each.argval <= last)
+        each.opname in _LEAVES
+        or (each.opcode in _JUMPS and each.offset != first and not first <= each.argval <= last)
+        and each.argval not in passes_on
         for each in inside
     )
 

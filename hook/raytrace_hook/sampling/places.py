@@ -18,6 +18,8 @@ _RAYS_COPIES = f"{os.sep}ray{os.sep}thirdparty_files{os.sep}"
 _STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _RAYS_MAIN = "default_worker.py"
+_RUNS_MANY = "ray.util.multiprocessing.pool"
+"""Goes through the calls that it was given, as a loop of the program's own would."""
 _MOST_FRAMES = 100
 _MOST_CODES = 20_000
 _SOCKET_CALLS = frozenset(
@@ -123,7 +125,9 @@ def _kind(frame: FrameType) -> int:
 def _classify(frame: FrameType) -> int:
     code = frame.f_code
     file = code.co_filename
-    if f"{_module(frame)}.".startswith(_NOT_THE_PROGRAM) or file.endswith(_RAYS_MAIN) or _RAYS_COPIES in file:
+    if _module(frame) == _RUNS_MANY:
+        kind = _LIBRARY
+    elif f"{_module(frame)}.".startswith(_NOT_THE_PROGRAM) or file.endswith(_RAYS_MAIN) or _RAYS_COPIES in file:
         kind = _RAY
     elif any(part in file for part in _INSTALLED):
         kind = _PACKAGE
