@@ -56,6 +56,14 @@ def test_another_task_becomes_critical() -> None:
     assert changed == {"r1": (20, 120), "w": (20, 240), "d": (0, 310)}
 
 
+def test_what_a_driver_waits_until_a_callback_comes_is_not_its_work() -> None:
+    spans = two_branches()
+    delivery = wait("x", 231, 231, "d", ["2"], name="ray.delivery")
+    more = pl.concat([spans, table(span("d", 0, 500, category="driver"), delivery, recorded=True).filter(span_id="x")])
+    both = {"slow": math.inf, "fast": math.inf}
+    assert predicted(more, speedup=both).saved_ns == predicted(spans, speedup=both).saved_ns == 390
+
+
 def test_what_others_begin_late_beside_the_driver_holds_nothing_up() -> None:
     """As the long polls of Ray Serve, which proxies submit again and again in threads of their own.
 

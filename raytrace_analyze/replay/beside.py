@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from raytrace_analyze.function_names import is_without_program
+from raytrace_analyze.span_names import DELIVERY
 from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs
@@ -26,10 +27,11 @@ class Beside:
 
 
 def take_apart(scoped: Scoped, runs: Runs, waiting: Waiting, nested: RowIds) -> tuple[Scoped, Beside]:
-    """End waits where their flow goes on, and find what Ray's libraries do for themselves beside them.
+    """Say when waits begin and end, and find what Ray's libraries do for themselves beside them.
 
     A wait is over when something else begins in its flow once what it waited for was there. What is begun before
-    that, by Ray's libraries for themselves, holds up nobody: the flow goes on when the wait is over.
+    that, by Ray's libraries for themselves, holds up nobody: the flow goes on when the wait is over. What comes in a
+    callback meanwhile was on its way since the wait began: until then the flow did nothing else.
     """
     inside, wait = _enclosed(scoped, runs, nested)
     if inside.size == 0:
@@ -41,7 +43,10 @@ def take_apart(scoped: Scoped, runs: Runs, waiting: Waiting, nested: RowIds) -> 
     by_library = own[wait] & ~structure.is_submit[wait]
     end = _cut(scoped, waiting, inside, wait, by_library | ~runs.is_wait[inside])
     still = (scoped.end[inside] <= end[wait]) & (by_library | (structure.is_submit & own)[inside])
-    return replace(scoped, end=end), Beside(inside[still], wait[still])
+    start, comes = scoped.start.copy(), scoped.start[inside] == scoped.end[inside]
+    comes &= flags(structure.spans.get_column("name").gather(inside) == DELIVERY)
+    start[inside[comes]] = scoped.start[wait[comes]]
+    return replace(scoped, start=start, end=end), Beside(inside[still], wait[still])
 
 
 def _enclosed(scoped: Scoped, runs: Runs, nested: RowIds) -> tuple[RowIds, RowIds]:
