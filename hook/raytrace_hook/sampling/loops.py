@@ -54,12 +54,9 @@ def _ends_early(code: CodeType, at: int) -> bool | None:
     if not any(each.opname in _TAKES_NEXT for each in inside[:1]):
         return True
     passes_on = {each.offset for each in instructions if each.opname in _PASSES_ON}
-    return any(
-        each.opname in _LEAVES
-        or (each.opcode in _JUMPS and each.offset != first and not first <= each.argval <= last)
-        and each.argval not in passes_on
-        for each in inside
-    )
+    jumps = [each for each in inside if each.opcode in _JUMPS and each.offset != first]
+    leaves = any(not first <= each.argval <= last and each.argval not in passes_on for each in jumps)
+    return leaves or any(each.opname in _LEAVES for each in inside)
 
 
 def _is_of_await(before: str, jump: str) -> bool:
