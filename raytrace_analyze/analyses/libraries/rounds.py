@@ -26,6 +26,19 @@ class Rounds:
     """How long the calls that tell the rounds apart took in all."""
 
 
+def most_in_loops(calls: pl.DataFrame) -> pl.DataFrame:
+    """Give each `flow` in which something repeats, and how long at most a loop's calls take there, the longest first.
+
+    Of a job with many tasks, few have to be looked at more closely for the loop that took the most time.
+    """
+    repeated = (
+        calls.group_by("flow", "key")
+        .agg(count=pl.len(), most=(pl.col("end") - pl.col("start")).sum())
+        .filter(pl.col("count") >= FEWEST)
+    )
+    return repeated.group_by("flow").agg(pl.col("most").sum()).sort("most", "flow", descending=[True, False])
+
+
 def find_rounds(calls: pl.DataFrame, at: str | None = None) -> Rounds | None:
     """Find the rounds of the loop that a flow spent most time with; None where nothing repeats.
 

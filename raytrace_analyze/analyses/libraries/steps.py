@@ -4,7 +4,7 @@ import polars as pl
 
 from raytrace_analyze.analyses.libraries.flows import calls_of
 from raytrace_analyze.analyses.libraries.marked_steps import marked_steps
-from raytrace_analyze.analyses.libraries.rounds import find_rounds
+from raytrace_analyze.analyses.libraries.rounds import Rounds, find_rounds, most_in_loops
 from raytrace_analyze.analyses.libraries.scope import JobRows, rows_of_job
 from raytrace_analyze.analyses.libraries.step_actors import actors_in
 from raytrace_analyze.analyses.libraries.step_calls import sum_calls
@@ -110,12 +110,16 @@ def _nothing(task: str | None, at: str | None) -> str:
 
 def _rounds(calls: pl.DataFrame, wanted: set[int] | None, at: str | None) -> pl.DataFrame | None:
     """Give the rounds of the flow that spent most time in its loop: `flow`, `step`, `start`, `end`, `at`."""
-    best = None
-    for (flow,), part in calls.group_by("flow", maintain_order=True):
-        if wanted is not None and flow not in wanted:
+    if wanted is not None:
+        calls = calls.filter(pl.col("flow").is_in(list(wanted)))
+    best: tuple[int, Rounds] | None = None
+    for flow, most_ns in most_in_loops(calls).iter_rows():
+        if best is not None and most_ns < best[1].covers_ns:
+            break
+        rounds = find_rounds(calls.filter(pl.col("flow") == flow), at)
+        if rounds is None:
             continue
-        rounds = find_rounds(part, at)
-        if rounds is not None and (best is None or rounds.covers_ns > best[1].covers_ns):
+        if best is None or (rounds.covers_ns, -flow) > (best[1].covers_ns, -best[0]):
             best = (flow, rounds)
     if best is None:
         return None
