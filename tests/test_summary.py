@@ -19,6 +19,7 @@ from raytrace_analyze.units import duration_text
 from raytrace_analyze.views.path_view import show_path
 from raytrace_analyze.views.summary_view import summary_document, summary_lines
 from raytrace_analyze.views.what_if_view import ranking_text, show_ranking
+from raytrace_analyze.views.why_view import show_story
 from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
 from tests.command_line import cli
 from tests.tables import run, span, submit, table, wait
@@ -262,6 +263,32 @@ def test_a_job_that_never_ended_says_so() -> None:
     assert found.ended.outcome is Outcome.UNFINISHED
     assert found.open_spans == 1
     assert "had not ended" in summary_lines(found)[0]
+
+
+def test_of_what_has_not_ended_nobody_says_how_long_it_takes() -> None:
+    spans = table(
+        span("driver", 0, None, name="ray.driver"),
+        submit("s", 1 * MS, 2 * MS, "driver", submitted_task_id="T", function="f"),
+        run("r", 3 * MS, 900 * MS, "s", "T", function="f"),
+        wait("w", 2 * MS, 902 * MS, "driver", ["T"]),
+        submit("s1", 903 * MS, 904 * MS, "driver", submitted_task_id="T1", function="g"),
+        run("r1", 905 * MS, None, "s1", "T1", function="g"),
+        wait("w1", 904 * MS, None, "driver", ["T1"]),
+        span("late", 950 * MS, 1000 * MS, "r1", pid=2),
+        recorded=True,
+    )
+    said = summary_lines(rt.summary(spans))
+    assert "raytrace-analyze hang" in said[1]
+    assert any("what is recorded would take" in line for line in said)
+    assert not any("the job" in line for line in said[2:])
+    for found in (rt.what_if(spans), give_advice(spans)):
+        assert any("had not ended when the record ends" in note for note in found.notes)
+    screen = Console(record=True, width=200)
+    show_path(rt.critical_path(spans, task="g"), screen, top=5, by="function")
+    show_story(rt.tell_story(spans, "g"), screen)
+    first, *_, second = [line for line in screen.export_text().splitlines() if line.startswith("Task g ")]
+    for line in (first, second):
+        assert "had not ended" in line and "to its end" not in line
 
 
 def test_the_command_and_its_document() -> None:

@@ -46,10 +46,13 @@ class TaskStory(Shown):
     notes: tuple[str, ...]
     lines: pl.DataFrame = field(default_factory=LINES.to_frame)
     """Where in the program the run was, line by line, as far as somebody looked: columns of `LINES`."""
+    has_ended: bool = True
+    """Whether it had ended when the record ends; else that is what `end_ns` is."""
 
     def in_short(self) -> str:
         """Say which task this is about, and how long it took."""
-        return f"{short_name(self.function)}, {duration_text(self.duration_ns)} from its submit to its end"
+        until = "to its end" if self.has_ended else "until the record ends"
+        return f"{short_name(self.function)}, {duration_text(self.duration_ns)} from its submit {until}"
 
     @property
     def duration_ns(self) -> int:
@@ -164,6 +167,7 @@ class _Teller:
             steps=steps,
             notes=(*clock_notes(self.trace.offsets, about["session"]), *notes),
             lines=stack_lines(about["attributes"]),
+            has_ended=not structure.in_flight[run],
         )
 
     def tell_lost(self, candidates: pl.DataFrame) -> TaskStory:
@@ -211,6 +215,7 @@ class _Teller:
             other_runs=submits.size - 1,
             steps=steps,
             notes=(*clock_notes(self.trace.offsets, about["session"]), task_steps.NEVER_STARTED),
+            has_ended=False,
         )
 
 

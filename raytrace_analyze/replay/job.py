@@ -28,7 +28,7 @@ from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import SpanCategory
 from raytrace_analyze.wording.clocks import clock_notes
-from raytrace_analyze.wording.paths import longest_of_jobs, sleeps_for_something_outside, waits_for_room
+from raytrace_analyze.wording.paths import NOT_ENDED, longest_of_jobs, sleeps_for_something_outside, waits_for_room
 
 _NOTABLE = 0.05
 """From what part of the job's time on it is said that a function sleeps for something outside of Ray."""
@@ -111,6 +111,8 @@ def read_job(
     notes = list(clock_notes(trace.offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(longest_of_jobs(len(keys)))
+    if _has_open_driver(structure.spans[inside]):
+        notes.append(NOT_ENDED)
     notes += _looks_outside(graph)
     return Job(describe(structure.spans[inside], keys[number]), graph, trace, tuple(notes), cluster)
 
@@ -138,6 +140,10 @@ def read_cluster(spans: pl.DataFrame) -> Cluster | None:
     made = spans.filter(pl.col("category") == "submit", creates_actor(pl.col("function")))
     held = told_cpus(made.get_column("attributes"), otherwise=0).sum()
     return Cluster(max(int(cpus[cpus > 0][0]) // UNIT, 1), float(held) / UNIT)
+
+
+def _has_open_driver(spans: pl.DataFrame) -> bool:
+    return not spans.filter(pl.col("category") == SpanCategory.DRIVER, pl.col("end").is_null()).is_empty()
 
 
 def _looks_outside(graph: Graph) -> Iterator[str]:

@@ -16,7 +16,8 @@ from raytrace_analyze.views.segment_endings import with_endings
 from raytrace_analyze.views.segment_words import activity_text
 from raytrace_analyze.views.summary_view import how_it_ended, where_it_failed
 from raytrace_analyze.views.words import CATEGORIES, group_text
-from raytrace_analyze.vocabulary import ScopeKind
+from raytrace_analyze.vocabulary import Outcome, ScopeKind
+from raytrace_analyze.wording.task_steps import how_long
 
 INFERRED = "~"
 _ID = 8
@@ -61,7 +62,8 @@ def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[Render
 def _answer(path: CriticalPath) -> Iterator[RenderableType]:
     scope, took = path.scope, duration_text(path.makespan_ns)
     if scope.kind == ScopeKind.TASK:
-        what = f"Task {short_name(scope.name)} took {took} from its submit to its end."
+        how = how_long(took, has_ended=path.ended.outcome is not Outcome.UNFINISHED)
+        what = f"Task {short_name(scope.name)} {how}."
     else:
         name = f" ({scope.name})" if scope.name else ""
         what = how_it_ended(path.ended, took, f"{scope.kind.capitalize()} {scope.id}{name}")

@@ -88,6 +88,8 @@ def how_it_ended(ended: Ended, took: str, name: str) -> str:
 def where_it_failed(ended: Ended) -> Iterator[str]:
     """Say where an error came from; of a job that did not fail, how many attempts did."""
     origin = ended.origin
+    if ended.outcome is Outcome.UNFINISHED:
+        yield "If it hangs, `raytrace-analyze hang` says who waits for whom."
     if ended.was_interrupted:
         yield "It was stopped from outside: if it hung, `raytrace-analyze hang` says who waited for whom."
     elif origin is not None:
@@ -135,15 +137,17 @@ def summary_lines(summary: Summary) -> list[str]:
         where = f", {awaited_text(idle.what, None)}" if idle.is_wait else f" in {idle.what or 'something'}"
         often = f", {count_text(idle.times, 'time')}" if idle.times > 1 else ""
         lines.append(f"{how} longest: {name_of(idle.function)}{where}{at}{often}, {duration_text(idle.total_ns)}.")
+    # What has not ended yet takes nobody knows how long.
+    subject = "what is recorded" if summary.ended.outcome is Outcome.UNFINISHED else "the job"
     for first, remedy in zip((True, False), summary.remedies, strict=False):
-        lines.append(f"{_what_to_do(remedy, first=first)}.")
+        lines.append(f"{_what_to_do(remedy, subject, first=first)}.")
     if not summary.remedies:
         lines.append("Nothing that is looked for would make it shorter by more than 2 %.")
     if summary.start_up_ns > _FEW * summary.makespan_ns:
         takes = duration_text(summary.makespan_ns - summary.start_up_saved_ns)
         # What else was waited for meanwhile is held to have taken as long as it did.
         at_most = " at most" if summary.start_up_saved_ns < _NEARLY_ALL * summary.start_up_ns else ""
-        without = f"; without, the job takes {takes}{at_most}" if summary.start_up_saved_ns else ""
+        without = f"; without, {subject} takes {takes}{at_most}" if summary.start_up_saved_ns else ""
         lines.append(
             f"First run only: {duration_text(summary.start_up_ns)} of start-up, which a second run on a cluster that "
             f"stays up does not pay{without}."
@@ -171,23 +175,23 @@ def _mostly(summary: Summary) -> str:
     return "" if mostly in (None, Spent.RUNNING, Spent.CPU) else f", most of that {SPENT[mostly]}"
 
 
-def _what_to_do(remedy: Remedy, *, first: bool) -> str:
+def _what_to_do(remedy: Remedy, subject: str, *, first: bool) -> str:
     if remedy.kind is RemedyKind.LOOK:
         at = f" ({place_name(remedy.place)})" if remedy.place else ""
         what = pattern_text(remedy.pattern or "", remedy.function)
         of_path = duration_text(remedy.path_ns or 0)
         return f"Look at: {what}{at}, {of_path} of the time; what mending that would save is not known"
-    return f"{'Change first' if first else 'Or'}: {_remedy(remedy)}"
+    return f"{'Change first' if first else 'Or'}: {_remedy(remedy, subject)}"
 
 
-def _remedy(remedy: Remedy) -> str:
+def _remedy(remedy: Remedy, subject: str) -> str:
     at = f" at {place_name(remedy.place)}" if remedy.place else ""
-    then = f"would take {duration_text(remedy.predicted_ns)}, {duration_text(remedy.saved_ns)} less"
+    then = f"{subject} would take {duration_text(remedy.predicted_ns)}, {duration_text(remedy.saved_ns)} less"
     if remedy.pattern is None:
         idle = f" (it is idle in {remedy.idle_in}{at})" if remedy.idle_in else ""
-        return f"make {name_of(remedy.function)} twice as fast{idle}, and the job {then}"
+        return f"make {name_of(remedy.function)} twice as fast{idle}, and {then}"
     maybe = "" if remedy.certain else ", if the program allows it"
-    return f"{PATTERNS[remedy.pattern]} ({name_of(remedy.function)}{at}); with that mended the job {then}{maybe}"
+    return f"{PATTERNS[remedy.pattern]} ({name_of(remedy.function)}{at}); with that mended {then}{maybe}"
 
 
 def _how_sure(summary: Summary) -> str:

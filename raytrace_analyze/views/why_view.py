@@ -15,6 +15,7 @@ from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.fitted_table import table
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import ACTIVITIES, CAUSES, place_name
+from raytrace_analyze.wording.task_steps import how_long
 
 _BAR_WIDTH = 24
 _STYLES = {"submit": "cyan", "queue": "yellow", "run": "green", "wait": "magenta", "dependant": "magenta"}
@@ -85,7 +86,7 @@ def _answer(story: TaskStory) -> str:
     if story.steps.filter(pl.col("step").is_in(["submit", "queue"])).is_empty():
         ran = f"Task {short_name(story.function)} ran {duration_text(story.run_ns)}{tries}"
         return f"{ran}; when it was submitted is not recorded, and so is not how long it waited to start."
-    took = f"Task {short_name(story.function)} took {duration_text(story.duration_ns)} from its submit to its end"
+    took = f"Task {short_name(story.function)} {how_long(duration_text(story.duration_ns), has_ended=story.has_ended)}"
     return f"{took}: it waited {duration_text(story.queue_ns)} to start and ran {duration_text(story.run_ns)}{tries}."
 
 

@@ -9,6 +9,9 @@ def longest_of_jobs(jobs: int) -> str:
     return f"of {count_text(jobs, 'job')} in these spans, this one took longest"
 
 
+NOT_ENDED = "the job had not ended when the record ends: what it takes, and would take, is that of what is recorded"
+
+
 def sleeps_for_something_outside(function: str, slept_ns: int) -> str:
     """Say of a function that it looks again and again for what is none of Ray's."""
     return (

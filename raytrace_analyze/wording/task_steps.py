@@ -11,6 +11,13 @@ NEVER_STARTED = "it never started, as far as is recorded"
 _SHOWN = 3
 
 
+def how_long(took: str, *, has_ended: bool) -> str:
+    """Say of a task how long it took from its submit on."""
+    if has_ended:
+        return f"took {took} from its submit to its end"
+    return f"had not ended {took} after its submit, when the record ends"
+
+
 def others_left_no_span(task_ids: list[str]) -> str:
     """Say which other tasks of the same name left no span."""
     shown = ", ".join(task_ids[:_SHOWN]) + (" ..." if len(task_ids) > _SHOWN else "")
