@@ -235,6 +235,37 @@ def test_a_demand_that_no_node_can_meet() -> None:
     assert (blocker.key, blocker.state, json.loads(blocker.demand or "")) == (task(1), "pending", {"CPU": 64})
 
 
+@pytest.mark.parametrize("stopped_by", ["", "SIGTERM", "ValueError: 1"])
+def test_what_nobody_waits_for_and_cannot_start_is_named_beside_a_driver_that_sleeps(
+    stopped_by: str, tmp_path: Path
+) -> None:
+    # The driver is stopped outside of all waits, which is as good as in one; a program that fails has not hung.
+    big = {"attributes": json.dumps({"raytrace.resources": '{"CPU":64}'})}
+    idle = json.dumps({"stretches": [{"start_ns": 1, "end_ns": 9, "in": "time.sleep", "at": "etl.py:9"}]})
+    ended = {"end": 100, "status": "ERROR", "status_message": stopped_by} if stopped_by else {"end": None}
+    about = json.dumps({"raytrace.cluster_resources": '{"CPU":4}', "raytrace.idle": idle})
+    spans = table(
+        span("d", 0, ended.pop("end"), category="driver", name="ray.driver", attributes=about, **ended),
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="big", **big),
+        recorded=True,
+    )
+    said = in_words(spans, tmp_path)
+    hung = stopped_by != "ValueError: 1"
+    assert ("cannot start: no node of the cluster has what it asks for" in said) is hung
+    assert ("was still running, idle in time.sleep at etl.py:9" in said) is hung
+
+
+def test_waits_that_are_told_alike_are_told_once(tmp_path: Path) -> None:
+    rows = [driver(), open_wait("w", 5, "d", [method(1, "a"), method(2, "a")])]
+    for number in (1, 2):
+        about = {"function": "Hub.outer", "actor_id": ACTOR["a"]}
+        rows.append(submit(f"s{number}", 1, 2, "d", submitted_task_id=method(number, "a"), function="Hub.outer"))
+        rows.append(run(f"r{number}", 10, None, f"s{number}", method(number, "a"), **about))
+    said = in_words(table(*rows, recorded=True), tmp_path)
+    assert said.count("the driver of job 01 waits for the result of `Hub.outer`") == 1
+    assert "`Hub.outer` on actor a00000, 2 times" in said
+
+
 @pytest.mark.parametrize("of", ["task", "actor"])
 def test_what_is_tried_again_and_never_starts_is_waited_for(of: str, tmp_path: Path) -> None:
     """

@@ -16,6 +16,7 @@ from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import awaited_text
+from raytrace_analyze.wording.phrases import times_text
 
 _ID = 6
 _FOR_OTHERS = ("asyncio.", "threading.", "queue.", "multiprocessing.", "concurrent.")
@@ -92,13 +93,10 @@ def hang_lines(hang: Hang, top: int) -> Iterator[RenderableType]:
         yield label("")
         yield label("Who waited for whom when the record ends.")
     end_ns = max((row["since_ns"] for row in rows), default=0)
-    for row in rows[:top]:
-        since = duration_text(end_ns - row["since_ns"])
-        when = f"{since} before the last of these began to wait" if row["since_ns"] < end_ns else "the last to begin"
-        guess = "" if row["certain"] else " (taken from what is open, not recorded)"
-        yield label(f"  {_sentence(row)}{guess}, {when}", style="")
-    if len(rows) > top:
-        yield label(f"{len(rows) - top} more; --top {len(rows)} shows them all", style="dim")
+    lines = list(_wait_lines(rows, end_ns))
+    yield from (label(line, style="") for line in lines[:top])
+    if len(lines) > top:
+        yield label(f"{len(lines) - top} more; --top {len(lines)} shows them all", style="dim")
     if hang.unknown_waits:
         waits = count_text(hang.unknown_waits, "open wait")
         yield label(
@@ -106,6 +104,19 @@ def hang_lines(hang: Hang, top: int) -> Iterator[RenderableType]:
             "never ended stands in.",
             style="dim",
         )
+
+
+def _wait_lines(rows: list[Row], end_ns: int) -> Iterator[str]:
+    """Say each wait, those of which the same is to be said once: with how many they are, and when the first began."""
+    alike: dict[str, list[int]] = {}
+    for row in rows:
+        guess = "" if row["certain"] else " (taken from what is open, not recorded)"
+        alike.setdefault(f"{_sentence(row)}{guess}", []).append(row["since_ns"])
+    for text, begun in alike.items():
+        since = duration_text(end_ns - min(begun))
+        when = f"{since} before the last of these began to wait" if min(begun) < end_ns else "the last to begin"
+        times = f", {times_text(len(begun))}, the first" if len(begun) > 1 else ","
+        yield f"  {text}{times} {when}"
 
 
 def circle_texts(hang: Hang) -> Iterator[str]:

@@ -8,8 +8,8 @@ from raytrace_analyze.path.outcome import STOPPED, error_name
 def reopened(spans: pl.DataFrame) -> pl.DataFrame:
     """Give a table (columns of `schema.TABLE`) as it was when its drivers were stopped.
 
-    A driver was stopped where the last that it did is a wait that failed so, or where it ended while another thread of
-    it still waited. What was open then, and ended because of it, has no end any more. Of sessions whose drivers were
+    A driver was stopped where the last that it did is a wait that failed so, where it itself did, or where it ended
+    while another thread of it still waited. What was open then, and ended because of it, has no end any more. Of sessions whose drivers were
     not stopped all stays as it is.
     """
     category = pl.col("category").cast(pl.String)
@@ -24,7 +24,8 @@ def reopened(spans: pl.DataFrame) -> pl.DataFrame:
     still_waits = own.filter(category == "wait", pl.col("end").is_null()).select("session", "job_id").unique()
     drivers = spans.filter(category == "driver", pl.col("end").is_not_null())
     left = drivers.join(still_waits, on=["session", "job_id"], how="semi", nulls_equal=True)
-    stopped = pl.concat([stopped.select("session", "end"), left.select("session", "end")])
+    outside = drivers.filter(pl.col("status").cast(pl.String) == "ERROR", error_name().is_in(STOPPED))
+    stopped = pl.concat([each.select("session", "end") for each in (stopped, left, outside)])
     if stopped.is_empty():
         return spans
     at = stopped.group_by("session").agg(stopped_at=pl.col("end").min())

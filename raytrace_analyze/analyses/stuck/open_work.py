@@ -50,7 +50,8 @@ class Open:
     states: dict[str, str] = field(default_factory=dict)
     idle_in: dict[str, str] = field(default_factory=dict)
     by_themselves: set[str] = field(default_factory=set)
-    """Those who wait for something that is no task, and drivers in no recorded wait: `idle_in` says in what."""
+    """Those who wait for something that is no task, and drivers in no recorded wait: `idle_in` says in what. So do
+    pending tasks that nobody waits for, of which it is known why they cannot start."""
     locks: dict[str, Held] = field(default_factory=dict)
     """Of calls that ask an actor for a lock: who holds it, where that has ended."""
     taken: dict[str, str] = field(default_factory=dict)
@@ -130,6 +131,9 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     found.edges.extend(_of_resources(found, pending, running, left))
     _take_cpus(found, pending, left, cluster)
     found.edges.extend(_of_locks(found, running, work))
+    in_graph = {name for edge in found.edges for name in (edge.waiter, edge.waited_for)}
+    explained = {*found.impossible, *found.taken, *found.in_group, *found.tried}
+    found.by_themselves.update({row["submitted_task_id"] for row in pending} & explained - in_graph)
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found
 
