@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from raytrace_analyze import critical_path, read_spans
+from raytrace_analyze import critical_path, read_spans, summary
 from raytrace_analyze.views.chain import ChainLine, chain_lines
 from raytrace_analyze.views.segment_endings import with_endings
 from tests.tables import run, span, submit, table, wait
@@ -36,6 +36,29 @@ def loop(times: int, *, pause: int = 0) -> pl.DataFrame:
         wait("get", began, began + 950, "driver", ["t1"]),
         recorded=True,
     )
+
+
+def test_runs_that_wait_for_placement_groups_say_so() -> None:
+    # manage [====================][remove]
+    # manage [wait for a group ...........Ray makes it....][=======]
+    ms = 1_000_000
+    awaited = json.dumps({"raytrace.awaited": "placement group (1 CPU)"})
+    of = {"function": "manage", "name": "manage ray.remote_worker"}
+    spans = table(
+        span("driver", 0, 3000 * ms, name="ray.driver"),
+        *(submit(f"s{one}", one * ms, (one + 1) * ms, "driver", submitted_task_id=f"t{one}") for one in range(2)),
+        run("r0", 10 * ms, 1000 * ms, "s0", "t0", **of),
+        span("gone", 990 * ms, 991 * ms, "r0", name="placement_group.remove"),
+        run("r1", 11 * ms, 2500 * ms, "s1", "t1", **of),
+        wait("group", 20 * ms, 1500 * ms, "r1", [], attributes=awaited),
+        wait("get", 3 * ms, 2510 * ms, "driver", ["t0", "t1"]),
+        recorded=True,
+    )
+    said = next(line.text for line in lines_of(spans, 4) if "times" in line.text)
+    assert said.startswith("manage runs 2 times")
+    assert said.endswith("500 ms of it waiting for a placement group (1 CPU)")
+    times = dict(summary(spans).time.select("spent_on", "total_ns").iter_rows())
+    assert times["wait"] >= 500 * ms
 
 
 def test_a_loop_that_submits_is_one_line() -> None:

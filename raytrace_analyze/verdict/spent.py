@@ -21,7 +21,10 @@ def spent_on() -> pl.Expr:
     """Name for each segment of a path (columns of `SEGMENTS`) what its time went to."""
     by_category = pl.col("category").replace_strict({str(k): str(v) for k, v in _OF_CATEGORY.items()}, default=None)
     by_activity = pl.col("activity").replace_strict({str(k): str(v) for k, v in _OF_ACTIVITY.items()}, default=None)
-    return pl.when(is_cold()).then(pl.lit(str(Spent.START_UP))).otherwise(pl.coalesce(by_activity, by_category))
+    # What is got for which no task stands (a placement group) is no result.
+    is_thing = (pl.col("category") == Category.FETCH) & pl.col("idle_in").is_not_null()
+    spent = pl.when(is_cold()).then(pl.lit(str(Spent.START_UP))).when(is_thing).then(pl.lit(str(Spent.WAIT)))
+    return spent.otherwise(pl.coalesce(by_activity, by_category))
 
 
 def time_spent(segments: pl.DataFrame, makespan_ns: int) -> pl.DataFrame:

@@ -93,7 +93,9 @@ def series_text(segments: pl.DataFrame) -> str:
     if "on" in segments.columns and segments.get_column("on").n_unique() == 1 and segments.item(0, "on") is not None:
         text += f" [{segments.item(0, 'on')}]"
     took = int(segments.get_column("duration_ns").sum())
-    waits = segments.filter(category=Category.WAIT)
+    # What it gets for which no task stands it waited for, too: Ray itself took that time.
+    gets = (pl.col("category") == Category.FETCH) & pl.col("idle_in").is_not_null()
+    waits = segments.filter((pl.col("category") == Category.WAIT) | gets)
     waited = int(waits.get_column("duration_ns").sum())
     if waited * _SHARE_OF_QUEUES > took:
         longest = waits.sort("duration_ns", descending=True, maintain_order=True).row(0, named=True)

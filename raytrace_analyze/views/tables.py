@@ -60,7 +60,8 @@ def show_stats(stats: pl.DataFrame, by: str, console: Console, *, top: int) -> N
     lost = int(stats.get_column("without_span").sum())
     if lost:
         console.print(
-            f"{count_text(lost, 'more attempt')} left no span (killed, not started, still queued): not counted here.",
+            f"{count_text(lost, 'more attempt')} left no span (killed, not started, still queued): not counted here, "
+            "but among the errors where they failed.",
             style="dim",
         )
 

@@ -9,8 +9,8 @@ def reopened(spans: pl.DataFrame) -> pl.DataFrame:
     """Give a table (columns of `schema.TABLE`) as it was when its drivers were stopped.
 
     A driver was stopped where the last that it did is a wait that failed so, where it itself did, or where it ended
-    while another thread of it still waited. What was open then, and ended because of it, has no end any more. Of sessions whose drivers were
-    not stopped all stays as it is.
+    while another thread of it still waited. What was open then, and ended because of it, has no end any more. Of
+    sessions whose drivers were not stopped all stays as it is.
     """
     category = pl.col("category").cast(pl.String)
     own = spans.filter(category.is_in(["wait", "submit"]), pl.col("task_id").is_null())
