@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from raytrace_analyze.attributes import DEPENDENCY_TASK_IDS, READY_TASK_IDS, SUBMITTED_TASK_ID
 from raytrace_analyze.decode.parquet import CANNOT_READ, first_line
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import held_open, readable
@@ -32,9 +33,14 @@ _LEAST_BYTES = 2
 _ROWS = 500_000
 """How many rows are read at a time."""
 _SHOWN_ONLY = ("links", "source")
-_IN_COLUMNS = r'"ray\.(?:pid|job_id|node_id|worker_id|task_id|actor_id)": ?"[^"\\]*"'
+_IN_COLUMNS = (
+    r'(?:"ray\.(?:pid|job_id|node_id|worker_id|task_id|actor_id)": ?"[^"\\]*"'
+    rf'|"{SUBMITTED_TASK_ID}": ?"[^"\\]*"|"(?:{DEPENDENCY_TASK_IDS}|{READY_TASK_IDS})": ?\[[^\[\]\\]*\])'
+)
 _REDUNDANT = rf"{_IN_COLUMNS}, ?|, ?{_IN_COLUMNS}"
 """Attributes that are columns, too."""
+_ALIKE = ("attributes", "trace_id")
+"""Texts that many rows have, those of which every other attribute is the same."""
 _JOB = ["session", "job_id"]
 _BEHIND_HEX = "g"
 """Sorts behind every digit of an id."""
@@ -179,4 +185,25 @@ def _lean(table: pl.LazyFrame) -> pl.DataFrame:
     *nulls, rows = counts
     told = [name for name, count in zip(names, nulls, strict=True) if count < rows]
     lean = table.select(told).with_columns(pl.col("attributes").str.replace_all(_REDUNDANT, ""))
-    return pl.concat([lean.slice(first, _ROWS).collect() for first in range(0, rows, _ROWS)])
+    parts = (lean.slice(first, _ROWS).collect() for first in range(0, rows, _ROWS))
+    return pl.concat([part.with_columns(_once(part.get_column(name)) for name in _ALIKE) for part in parts])
+
+
+def _once(texts: pl.Series) -> pl.Series:
+    """Give the same texts, those that are equal in memory once, where many are."""
+    different = texts.unique()
+    if different.len() > texts.len() / 2:
+        return texts
+    return (
+        texts.to_frame()
+        .join(
+            different.to_frame("x").with_columns(same="x"),
+            left_on=texts.name,
+            right_on="x",
+            how="left",
+            maintain_order="left",
+            nulls_equal=True,
+        )
+        .get_column("same")
+        .alias(texts.name)
+    )
