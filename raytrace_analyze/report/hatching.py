@@ -25,8 +25,13 @@ _LINES = {
     "function-load": _BACKSLASH,
     "retry": _GRID,
     "dispatch": _STEP,
+    "slot-start": _BACKSLASH,
+    "restore": _UPRIGHT,
+    "store-full": _CROSS,
+    "placement": _STEP,
+    "replica": _LEVEL,
 }
-_DOTTED = ("idle",)
+_DOTTED = ("idle", "unknown")
 
 
 def hatching() -> Markup:

@@ -21,6 +21,7 @@ from benchmarks.synthetic import fan_out_table
 from raytrace_analyze.report.drawn_spans import drawn_spans
 from raytrace_analyze.report.elements import axis
 from raytrace_analyze.report.facts import gather
+from raytrace_analyze.report.kinds import KINDS, NOTHING_TO_RUN
 from raytrace_analyze.report.packing import pack_column
 from raytrace_analyze.report.timeline import timeline_data
 from raytrace_analyze.units import duration_text, share_text
@@ -242,6 +243,18 @@ def test_a_job_that_hangs_says_for_whom_it_waits() -> None:
 def test_a_job_that_was_stopped_as_it_hung_says_so_too() -> None:
     stopped = stopped_from_outside(two_that_wait_for_each_other(), "KeyboardInterrupt: ")
     assert "they wait for each other" in Elements(rt.html_report(stopped)).text
+
+
+def test_every_kind_of_time_has_its_colour(page: str) -> None:
+    """In drawings (a class, and its pattern where it has one) and on the canvas (a variable)."""
+    style = Elements(page).raw["style"]
+    patterns = {attributes["id"] for tag, attributes in Elements(page).elements if tag == "pattern"}
+    colours = [re.findall(rf"--c-{kind.key}: ([^;]+);", style) for kind in (*KINDS, NOTHING_TO_RUN)]
+    assert all(len(found) == 1 for found in colours), colours
+    for kind in (*KINDS, NOTHING_TO_RUN):
+        (fill,) = re.findall(rf"^\.k-{kind.key} {{ fill: (.+); }}$", style, re.MULTILINE)
+        assert fill == f"var(--c-{kind.key})" or f"p-{kind.key}" in patterns, fill
+        assert f".c-{kind.key} {{ fill: var(--c-{kind.key}); }}" in style
 
 
 def test_axes_have_round_times() -> None:
