@@ -155,6 +155,28 @@ def test_who_waits_for_threads_of_its_own_that_wait_for_results_looks_for_nothin
     assert what_if(table(driver, recorded=True)).notes
 
 
+def test_a_loop_that_takes_a_block_in_each_turn_spends_its_sleeps_with_it_whatever_way_out_it_has() -> None:
+    # driver [next]~~~~[next]~~~~[next]~~~~[==]      the sampler tells two of its sleeps as one
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 310), (320, 710), loops=True))
+    takes_one = [
+        wait(f"n{at}", at * MS, (at + 5) * MS, "driver", [], name="ray.next", attributes='{"raytrace.library":"ray.data"}')
+        for at in (100, 312, 520)
+    ]
+    spans = table(driver, *call(1, 5, 10, 90, "f"), *takes_one, recorded=True)
+    (found,) = advise(spans).filter(pattern="driver-idle").to_dicts()
+    assert "outside of Ray" not in found["what"] and found["saved_ns"] > 500 * MS
+    assert not what_if(spans).notes
+    assert takes(spans, "(driver)", 2) < 700
+
+
+def test_a_block_taken_before_a_loop_that_looks_for_a_file_is_none_of_its() -> None:
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 310), (320, 710), loops=True))
+    before = wait("n", 90 * MS, 95 * MS, "driver", [], name="ray.next")
+    spans = table(driver, *call(1, 5, 10, 80, "f"), before, recorded=True)
+    (found,) = advise(spans).filter(pattern="driver-idle").to_dicts()
+    assert "outside of Ray" in found["what"]
+
+
 def test_one_long_sleep_may_stand_for_anything() -> None:
     assert takes(watcher(loops=False), "watch", 2) == 1000 - 350
 

@@ -13,7 +13,7 @@ from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY, RANK, TRIA
 from raytrace_analyze.sampled.questions import find_answers
 from raytrace_analyze.sampled.samples import IS_FOR_OTHERS, SHORT_NS, is_for_others, read_samples, sampled_above
 from raytrace_analyze.sampled.unanswered import unanswered_runs
-from raytrace_analyze.span_names import WAIT
+from raytrace_analyze.span_names import NEXT, WAIT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.busy_time import covered
@@ -60,6 +60,7 @@ def find_naps(structure: Structure, clock_shift: Nanos, rows: RowIds) -> Naps:
     between = _between(structure, asleep, looked, for_run)
     outside = np.flatnonzero(asleep.can_end)
     outside = outside[~_overlap(asleep, outside, between) & ~_for_others(structure, asleep, outside, waits)]
+    outside = outside[~_with_items(structure, asleep, outside, waits)]
     whole = _whole_waits(structure, asked, run)
     return _of_waits(structure, asked[whole], run[whole]).joined(
         _of_waits(structure, *_of_libraries(structure, waits[~np.isin(waits, asked)])),
@@ -202,6 +203,26 @@ def _for_others(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: Row
         together = covered(np.zeros_like(inside), since, until).get_column("covered_ns").sum()
         covers[number] = 2 * together > end - start
     return covers
+
+
+def _with_items(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: RowIds) -> Flags:
+    """Tell the sleeps in, or between, which the same thread took the next item of a generator, or of a dataset.
+
+    A loop that takes one in each turn does something with it, whatever way out it has. The sampler tells short sleeps
+    with little between them as one.
+    """
+    takes = waits[(structure.spans.get_column("name").gather(waits) == NEXT).to_numpy()]
+    found = np.zeros(sleep.size, dtype=np.bool_)
+    by_flow = _ByRow(sampled_above(structure, takes))
+    for row in np.unique(asleep.row[sleep]).tolist():
+        of_row = np.flatnonzero(asleep.row[sleep] == row)
+        ends = np.sort(structure.end[takes[by_flow.of(row)]])
+        start, end = asleep.start[sleep[of_row]], asleep.end[sleep[of_row]]
+        # From the sleep before until the next one; what came before all of them may have been another loop's.
+        since = np.concatenate([start[:1], end[:-1]])
+        until = np.concatenate([start[1:], end[-1:]])
+        found[of_row] = np.searchsorted(ends, until, side="right") > np.searchsorted(ends, since)
+    return found
 
 
 def _overlap(asleep: _Sleeps, sleep: RowIds, naps: Naps) -> Flags:
