@@ -76,6 +76,26 @@ def test_a_loop_that_gets_each_result_before_the_next_submit() -> None:
     assert set(finding["span_ids"]) == {"w0", "w1", "w2", "r0", "r1", "r2"}
 
 
+def test_a_loop_is_said_to_wait_for_what_it_waits_for_not_for_what_stands_elsewhere_in_the_round() -> None:
+    # d  |a|get      |b|b|get of both      |a|get ...        three rounds; b takes 200, a 50
+    rows: list[Row] = [span("d", 0, 960, category="driver", name="ray.driver")]
+    for at in (0, 320, 640):
+        for name, task, line, asked, took in (("a", "a", 1, 0, 50), ("b", "b", 2, 90, 200), ("b", "c", 2, 100, 200)):
+            made = {**site(f"loop.py:{line}"), "submitted_task_id": f"{task}{at}", "dependency_task_ids": []}
+            begun = at + asked + 20
+            rows += [
+                submit(f"s{task}{at}", at + asked, at + asked + 10, "d", **made),
+                run(f"r{task}{at}", begun, begun + took, f"s{task}{at}", f"{task}{at}", function=name),
+            ]
+        rows += [
+            wait(f"wa{at}", at + 10, at + 80, "d", [f"a{at}"], **site("loop.py:1")),
+            wait(f"wb{at}", at + 110, at + 320, "d", [f"b{at}", f"c{at}"], **site("loop.py:2")),
+        ]
+    (finding,) = found(table(*rows, recorded=True), "get-in-loop")
+    assert (finding["function"], finding["line"]) == ("a", 1)
+    assert "submits `a` and waits for it before it submits the next one, 3 times" in finding["what"]
+
+
 def test_with_one_slot_nothing_runs_side_by_side() -> None:
     (finding,) = found(loop(cpus=1), "get-in-loop")
     # One after the other, each dispatched when the one before has ended; the gets of all but the last are hidden.

@@ -159,7 +159,15 @@ def test_a_loop_that_takes_a_block_in_each_turn_spends_its_sleeps_with_it_whatev
     # driver [next]~~~~[next]~~~~[next]~~~~[==]      the sampler tells two of its sleeps as one
     driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 310), (320, 710), loops=True))
     takes_one = [
-        wait(f"n{at}", at * MS, (at + 5) * MS, "driver", [], name="ray.next", attributes='{"raytrace.library":"ray.data"}')
+        wait(
+            f"n{at}",
+            at * MS,
+            (at + 5) * MS,
+            "driver",
+            [],
+            name="ray.next",
+            attributes='{"raytrace.library":"ray.data"}',
+        )
         for at in (100, 312, 520)
     ]
     spans = table(driver, *call(1, 5, 10, 90, "f"), *takes_one, recorded=True)

@@ -17,6 +17,7 @@ import pytest
 
 import raytrace_analyze as rt
 from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.views.summary_view import summary_frame, summary_lines
 from raytrace_analyze.vocabulary import Queues
 
 from .span_files import RESOURCE, pretty
@@ -52,6 +53,29 @@ def request(number: int, at: int, wait: int = 300, *, hook: bool = True) -> list
     send = {"trace_id": f"t{number}", "name": "ServeReplica:app:Front.handle_request_with_rejection ray.remote"}
     sends = [submit(f"s{k}{name}", at + 20 + k * wait - 5 * k, at + 20 + k * wait, f"R{name}", **send) for k in (0, 1)]
     return [*spans, *(sends if hook else [])]
+
+
+def test_the_summary_says_where_the_time_of_requests_is_whoever_sent_them() -> None:
+    def said(wait_ns: int) -> tuple[str, rt.Summary]:
+        of_job = {"function": "ServeReplica:app:Front.__init__", "trace_id": "job"}
+        job = [
+            span("driver", 0, 100_000, name="ray.driver", trace_id="job"),
+            submit("s", 0, 5, "driver", submitted_task_id="T", **of_job),
+            run("r", 10, 390, "s", "T", **of_job),
+        ]
+        asked = [row for number in range(4) for row in request(number, 10_000 * number, wait_ns)]
+        found = rt.summary(table(*job, *asked, recorded=True), job="01")
+        return " ".join(summary_lines(found)), found
+
+    text, found = said(3000)
+    assert "Of 4 requests of `Front.__call__` (p50 3.52 µs) 85.1 % of the time is in the router's queue" in text
+    assert found.requests is not None and found.requests.part == "router"
+    assert (
+        summary_frame(found).row(by_predicate=pl.col("row") == "requests", named=True)["function"] == "Front.__call__"
+    )
+    # Who waits for another deployment is not what takes the time.
+    text, _ = said(3)
+    assert "is downstream" not in text and "% of the time is in the handler itself" in text
 
 
 def test_the_time_of_a_request_is_told_apart() -> None:

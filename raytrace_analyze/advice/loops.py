@@ -165,7 +165,7 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
     ready = [runs for move in moves for runs in move.loop.ready]
     runs = facts.run_of_submit[submits]
     runs = runs[runs >= 0]
-    function = facts.functions[int(runs[np.argmax(facts.end[runs] - facts.start[runs])])]
+    function, times = _awaited_most(facts, runs, ready)
     if function.rpartition(".")[2].startswith(_BY_RAY):
         return None
     site, certain = facts.sites.get(int(waits[0])), all(move.certain for move in moves)
@@ -177,16 +177,28 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
         told = words.too_few_in_flight(caller, function, cap, best.room, place=place, on_actors=best.on_actors)
     elif awaited <= 1:
         pattern = Pattern.GET_IN_LOOP
-        told = words.get_in_loop(caller, function, waits.size, len(moves), place=place, certain=certain)
+        told = words.get_in_loop(caller, function, times, len(moves), place=place, certain=certain)
     else:
         told = words.get_in_rounds(caller, function, awaited, waits.size, len(moves), place=place, certain=certain)
     mended = submit_earlier(facts.graph, submits, anchors)
     calls = np.unique(np.concatenate([*ready, runs]))
     if pattern is Pattern.GET_IN_LOOP and _is_one_serial_actor(facts, calls):
         pattern, certain = Pattern.ACTOR_BOTTLENECK, False
-        told = words.one_serial_actor(caller, function, waits.size, len(moves), place=place)
+        told = words.one_serial_actor(caller, function, times, len(moves), place=place)
         mended = take_turns_of(mended, calls[np.argsort(facts.start[calls], kind="stable")], COPIES)
     return Candidate(pattern, function, told, mended, np.concatenate([waits, calls]), site, certain)
+
+
+def _awaited_most(facts: Facts, moved: RowIds, ready: list[RowIds]) -> tuple[str, int]:
+    """Name the function of the longest run that could start sooner and that a loop waits for, and how often it does.
+
+    The same flow may submit others meanwhile, which other loops wait for.
+    """
+    own = moved[np.isin(moved, np.concatenate(ready))]
+    runs = own if own.size else moved
+    function = facts.functions[int(runs[np.argmax(facts.end[runs] - facts.start[runs])])]
+    times = sum(any(facts.functions[run] == function for run in each.tolist()) for each in ready)
+    return function, times or len(ready)
 
 
 def _is_one_serial_actor(facts: Facts, runs: RowIds) -> bool:

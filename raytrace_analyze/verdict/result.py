@@ -46,6 +46,24 @@ class IdlePlace:
 
 
 @frozen
+class Requests:
+    """What the requests of Ray Serve took most of their time with: a deployment's, and a part of that."""
+
+    function: str
+    """The deployment and its method."""
+    requests: int
+    p50_ns: int
+    part: str
+    """As `serve` calls it: `router` (its queue), `handler`, ...; what is downstream is the other deployments'."""
+    part_ns: int
+    """How long that took, of all its requests together."""
+    part_share: float
+    """Of the time of its requests, 0 to 1."""
+    slow_replica: str | None
+    """The replica that is slower than the others of that deployment."""
+
+
+@frozen
 class Summary(Shown):
     """The whole answer about a job. Times are ns, durations unless they say so."""
 
@@ -85,6 +103,8 @@ class Summary(Shown):
     """How many spans of the job never ended."""
     libraries: tuple[Library, ...]
     """Which of Ray's libraries it uses: each has a command of its own that tells more."""
+    requests: Requests | None
+    """What took most of the time of Ray Serve's requests, whoever sent them; None where there were none."""
     notes: tuple[str, ...]
 
     def in_short(self) -> str:

@@ -17,8 +17,9 @@ from raytrace_analyze.queueing.causes import is_cold
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.verdict.remedies import remedies_of
 from raytrace_analyze.verdict.result import IdlePlace, Summary
+from raytrace_analyze.verdict.served import requests_of
 from raytrace_analyze.verdict.spent import time_spent
-from raytrace_analyze.vocabulary import Activity, Category, Pattern, Spent
+from raytrace_analyze.vocabulary import Activity, Category, Library, Pattern, Spent
 
 _NOBODY: dict[str, Any] = {"function": None, "total_ns": 0, "share": 0.0}
 _EVERY_RUN = (Pattern.PROCESS_PER_RUN, Pattern.LARGE_CODE)
@@ -60,6 +61,7 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
     spent = dict(time.select("spent_on", "total_ns").iter_rows())
     cold: list[int] = advice.findings.filter("first_run_only").get_column("saved_ns").to_list()
     rows = read.graph.events.rows[:-1]
+    libraries = libraries_used(trace.spans.select("name", "function")[rows])
     return Summary(
         scope=path.scope,
         start_ns=path.start_ns,
@@ -79,7 +81,8 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         inferred_ns=int(segments.filter("inferred").get_column("duration_ns").sum()),
         unknown_ns=spent.get(Spent.RUNNING, 0),
         open_spans=int(np.count_nonzero(trace.structure.in_flight[rows])),
-        libraries=libraries_used(trace.spans.select("name", "function")[rows]),
+        libraries=libraries,
+        requests=requests_of(trace, read.scope.session) if Library.SERVE in libraries else None,
         notes=tuple(dict.fromkeys((*path.notes, *advice.notes))),
     )
 

@@ -10,9 +10,10 @@ from rich.console import Console
 from raytrace_analyze.function_names import name_of
 from raytrace_analyze.path.outcome import Ended
 from raytrace_analyze.units import count_text, duration_text, share_text, sum_texts
-from raytrace_analyze.verdict.result import Remedy, Summary
+from raytrace_analyze.verdict.result import Remedy, Requests, Summary
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
+from raytrace_analyze.views.libraries.serve_view import PARTS_SAID
 from raytrace_analyze.views.words import ENDINGS, PATTERNS, SPENT, awaited_text, pattern_text, place_name
 from raytrace_analyze.vocabulary import Library, Outcome, RemedyKind, Spent
 from raytrace_analyze.wording.phrases import error_text
@@ -28,7 +29,8 @@ ROWS = pl.Schema(
     }
 )
 """A summary as CSV: `row` is `job` (`what`: how it ended; `function`: what decided its time most), `spent` (on `what`),
-`idle` (in `what`) or `remedy` (`what`: the pattern, or `speedup`; `total_ns`: what it saves)."""
+`idle` (in `what`), `remedy` (`what`: the pattern, or `speedup`; `total_ns`: what it saves) or `requests` (of Ray Serve:
+`what` took most of their time, `total_ns` of all together)."""
 
 _LIBRARIES = {
     Library.DATA: "which operator limits the rate",
@@ -72,6 +74,9 @@ def summary_frame(summary: Summary) -> pl.DataFrame:
     for each in summary.remedies:
         about = {"function": each.function, "place": each.place, "total_ns": each.saved_ns}
         rows.append({"row": "remedy", "what": each.pattern or each.kind, **about, "predicted_ns": each.predicted_ns})
+    if served := summary.requests:
+        about = {"what": served.part, "function": served.function, "total_ns": served.part_ns}
+        rows.append({"row": "requests", **about})
     return pl.DataFrame(rows, schema=ROWS)
 
 
@@ -154,9 +159,18 @@ def summary_lines(summary: Summary) -> list[str]:
         )
     if summary.libraries:
         more = ", ".join(f"`raytrace-analyze {library}` {_LIBRARIES[library]}" for library in summary.libraries)
-        lines.append(f"Of Ray's libraries: {more.replace('` ', '` tells ', 1)}.")
+        requests = "" if summary.requests is None else f" {_requests(summary.requests)}."
+        lines.append(f"Of Ray's libraries: {more.replace('` ', '` tells ', 1)}.{requests}")
     lines.append(f"How sure: {_how_sure(summary)}.")
     return lines
+
+
+def _requests(served: Requests) -> str:
+    slow = f"; replica {served.slow_replica} of it is slow" if served.slow_replica else ""
+    return (
+        f"Of {count_text(served.requests, 'request')} of `{served.function}` (p50 {duration_text(served.p50_ns)}) "
+        f"{share_text(served.part_share, 1)} of the time is {PARTS_SAID[served.part]}{slow}"
+    )
 
 
 def _time(summary: Summary) -> str:

@@ -11,7 +11,7 @@ from raytrace_analyze.units import count_text, duration_text, share_text
 from raytrace_analyze.views.console import table
 from raytrace_analyze.views.label import label
 
-_SAYINGS = {
+PARTS_SAID = {
     "proxy": "at the proxy",
     "router": "in the router's queue, waiting for a replica that takes it",
     "way": "on the way to the replica",
@@ -22,6 +22,7 @@ _SAYINGS = {
     "downstream": "downstream, in other deployments",
     "back": "on the way back",
 }
+"""Where the time of requests is, by part of it."""
 _HEADS = {
     "proxy": "proxy",
     "router": "router\nqueue",
@@ -105,7 +106,7 @@ def _answer(row: Row) -> str:
     return (
         f"{slowest} of {_name(row)}{at}{failed}: p50 {duration_text(row['total_p50_ns'])}, "
         f"p99 {duration_text(row['total_p99_ns'])}. {share_text(parts[most], row['total_mean_ns'])} of the time "
-        f"is {_SAYINGS[most]}."
+        f"is {PARTS_SAID[most]}."
     )
 
 
