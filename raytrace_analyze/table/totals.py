@@ -36,6 +36,7 @@ class Totals:
 def count_up(table: pl.DataFrame) -> Totals:
     """Count what is in a table (columns of `schema.TABLE`), or in a part of whole traces."""
     spans = only_spans(table)
+    who = spans.select(*dict.fromkeys((*_JOB, *PROCESS))).unique()
     return Totals(
         spans.height,
         spans.get_column("trace_id").n_unique(),
@@ -43,9 +44,9 @@ def count_up(table: pl.DataFrame) -> Totals:
         spans.get_column("end").null_count(),
         _moment(spans.get_column("start").min()),
         _moment(spans.select(pl.max_horizontal("start", "end").max()).item()),
-        spans.select(_JOB).drop_nulls().unique(),
-        spans.select("session").unique(),
-        spans.select(PROCESS).unique(),
+        who.select(_JOB).drop_nulls().unique(),
+        who.select("session").unique(),
+        who.select(PROCESS).unique(),
         told_losses(spans),
     )
 
