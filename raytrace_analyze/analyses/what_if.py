@@ -20,7 +20,7 @@ from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.serve_names import is_handle
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import flags
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.values import frozen
 
 _SPEEDS = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, math.inf)
@@ -80,7 +80,10 @@ class WhatIf(Shown):
     Else what it would win is the most that it can be."""
 
     def in_short(self) -> str:
-        """Say how long the job took, and would take."""
+        """Say how long the job took, and would take; of a ranking of how many functions it is."""
+        if self.functions.height:
+            took, ranked = duration_text(self.observed_ns), count_text(self.functions.height, "function")
+            return f"{self.scope.title}, {took}, {ranked} ranked"
         return f"{self.scope.title}, {duration_text(self.predicted_ns)} instead of {duration_text(self.observed_ns)}"
 
     @property

@@ -223,6 +223,7 @@ def test_a_run_that_failed_is_told_with_its_error_and_retries() -> None:
     assert "ConnectionError: no answer" in text
     assert "WORKER_DIED" in text
     assert "1 attempt left no span" in text
+    assert "well (attempt 1)" in text and "well (attempt 2)" in text  # counted from 0, as everywhere else
     # Failures come before anything about time, with the line that raised.
     assert text.index("ConnectionError: no answer") < text.index("The chain of work and waits")
     assert "failures.py:41" in text

@@ -11,6 +11,7 @@ from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, tag
 from raytrace_analyze.units import count_text, duration_text, offset_text
 from raytrace_analyze.views.words import ENDINGS
+from raytrace_analyze.wording.phrases import attempt_or_it
 
 _SLOWEST = 50
 _SHORT_ID = 6
@@ -64,7 +65,7 @@ def where_it_ran(row: Row) -> str:
 
 
 def _ending(row: Row) -> str:
-    attempt = f" (attempt {row['attempt'] + 1})" if row["attempt"] else ""
+    attempt = f" ({attempt_or_it(row['attempt'])})" if row["attempt"] else ""
     if row["ending"]:
         return ENDINGS[row["ending"]] + attempt
     return ("never" if row["run_ns"] is None else "well") + attempt
