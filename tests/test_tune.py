@@ -87,6 +87,42 @@ def test_an_actor_that_is_used_again_is_each_trials_while_it_works_for_that() ->
     assert trials.get_column("path_share").sum() < 1
 
 
+def call(trial: str, method: str, start: int, end: int, actor: str) -> list[Row]:
+    key = f"{method}{trial}{start}"
+    return [
+        submit(f"s{key}", (start - 1) * MS, start * MS, "driver", submitted_task_id=f"T{key}"),
+        run(f"r{key}", start * MS, end * MS, f"s{key}", f"T{key}", function=f"Model.{method}", actor_id=actor),
+    ]
+
+
+def test_what_a_trial_saves_and_restores_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    # actor-a  [a: result][save][save]      [b: restore][result]      used again; a function stores within its report
+    rows: list[Row] = [
+        span("driver", 0, 2000 * MS, name="ray.driver"),
+        asked("a", 1),
+        *result("a", 0, 100, 300),
+        *call("a", "save", 300, 700, "actor-a"),
+        *call("a", "save", 710, 810, "actor-a"),
+        asked("b", 850),
+        *call("b", "restore", 900, 1200, "actor-a"),
+        *result("b", 0, 1200, 1300, actor_id="actor-a"),
+        asked("c", 860),
+        *result("c", 0, 900, 1500),
+        span("k", 1000 * MS, 1050 * MS, "rc0", name="ray.train.checkpoint"),
+        asked("d", 870),
+        *result("d", 0, 900, 1000),
+        *call("x", "save", 300, 700, "actor-of-the-program"),
+    ]
+    spans = table(*rows, recorded=True)
+    trials = rt.tune(spans)
+    assert (trials.get_column("saved_ns") // MS).to_list() == [500, 0, 50, 0]
+    assert (trials.get_column("restored_ns") // MS).to_list() == [0, 300, 0, 0]
+    show_tune(trials, rt.tune(spans, by="driver"), output(), top=20)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Checkpoints were saved for 550 ms in all, and restored from them for 300 ms." in shown
+    assert "saving" in shown and "restoring" in shown
+
+
 def test_what_the_controller_does_adds_up() -> None:
     driver = rt.tune(tuning(), by="driver")
     took = {row["doing"]: row["took_ns"] // MS for row in driver.to_dicts()}
@@ -106,7 +142,7 @@ def test_spans_of_rays_own_tracing_tell_trials_by_their_actors() -> None:
     assert trials.get_column("trial").to_list() == ["ImplicitFunc[0]", "ImplicitFunc[1]"]
     assert (trials.get_column("ran_ns") // MS).to_list() == [100, 500]
     assert trials.get_column("parameters").null_count() == 2
-    assert trials.get_column("held_ns").null_count() == 2
+    assert trials.get_column("held_ns").null_count() == trials.get_column("saved_ns").null_count() == 2
     assert rt.tune(table(*rows), by="driver").is_empty()
 
 

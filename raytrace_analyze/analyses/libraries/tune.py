@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.libraries.tune_trials import ATTEMPTS, KEY, TRIAL_SPAN, find_attempts
+from raytrace_analyze.analyses.libraries.tune_checkpoints import checkpoints_of
+from raytrace_analyze.analyses.libraries.tune_trials import ATTEMPTS, KEY, TRIAL_SPAN, find_attempts, is_told
 from raytrace_analyze.choices import choose
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
@@ -14,6 +15,7 @@ TRIALS = pl.Schema(
     {
         **dict.fromkeys(("session", "job_id", "experiment", "trial", "parameters"), pl.String),
         **dict.fromkeys(("submitted_ns", "waited_ns", "began_ns", "ended_ns", "ran_ns", "held_ns"), pl.Int64),
+        **dict.fromkeys(("saved_ns", "restored_ns"), pl.Int64),
         **dict.fromkeys(("results", "slowest_result_ns", "attempts", "errors", "path_ns"), pl.Int64),
         "path_share": pl.Float64,
         "actor_id": pl.String,
@@ -46,6 +48,7 @@ def tune(spans: Trace, by: str = "trial", *, clock_correct: bool = True) -> pl.D
       resources, its process, its set-up; `began_ns`, `ended_ns` (since the epoch);
     - `ran_ns`, from the first result's begin to the last one's end, all attempts together, and `held_ns`, how much of
       that its function was held between two results, until Tune let it go on (null for classes);
+    - `saved_ns`, `restored_ns`: how long its checkpoints were saved, and restored (null without our hook);
     - `results`, `slowest_result_ns`; `attempts`, how often it was started; `errors`, how often it failed;
     - `path_ns`, `path_share` (0 to 1): how much of its job's critical path was on it.
 
@@ -78,9 +81,11 @@ def _trials(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
         errors=pl.col("errors").sum(),
         actor_id=pl.col("actor_id").drop_nulls().last(),
     )
-    shares = _on_path(trace, attempts)
-    found = trials.join(shares, on=list(KEY), how="left", nulls_equal=True).with_columns(
-        pl.col("path_ns").fill_null(0), pl.col("path_share").fill_null(0.0)
+    found = (
+        trials.join(_on_path(trace, attempts), on=list(KEY), how="left", nulls_equal=True)
+        .join(checkpoints_of(trace, attempts), on=list(KEY), how="left", nulls_equal=True)
+        .with_columns(pl.col("path_ns").fill_null(0), pl.col("path_share").fill_null(0.0))
+        .with_columns(pl.when(is_told(trace)).then(pl.col("saved_ns", "restored_ns").fill_null(0)))
     )
     return found.select(TRIALS.names()).cast(TRIALS)
 

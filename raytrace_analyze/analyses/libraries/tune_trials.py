@@ -48,6 +48,11 @@ def find_attempts(trace: PreparedTrace) -> pl.DataFrame:
     return _finished(attempts.join(summed, on=[*KEY, "attempt"], how="left", nulls_equal=True))
 
 
+def is_told(trace: PreparedTrace) -> bool:
+    """Tell whether our hook told of trials."""
+    return bool((trace.spans.get_column("name") == TRIAL_SPAN).any())
+
+
 def _finished(attempts: pl.DataFrame) -> pl.DataFrame:
     return attempts.sort("submitted", "trial").select(ATTEMPTS.names()).cast(ATTEMPTS)
 

@@ -25,6 +25,10 @@ _UNTOLD = (
     "Trace with raytrace_hook to have them."
 )
 _LONGEST_PARAMETERS = 60
+_CHECKPOINTS = {"saved_ns": "saving", "restored_ns": "restoring"}
+"""The columns of checkpoints and their heads, shown where there were any."""
+_NOTABLE = 0.01
+"""What part of the time that trials ran is told of in a sentence."""
 
 Row = dict[str, Any]
 
@@ -78,6 +82,10 @@ def _answer(trials: pl.DataFrame, driver: pl.DataFrame) -> Iterator[RenderableTy
             f"Trials waited {duration_text(waited)} in all for their processes and slots, and ran "
             f"{duration_text(int(ran.get_column('ran_ns').sum()))}."
         )
+    saved, restored = (int(trials.get_column(name).sum()) for name in _CHECKPOINTS)
+    if saved + restored >= _NOTABLE * int(ran.get_column("ran_ns").sum()) > 0:
+        again = f", and restored from them for {duration_text(restored)}" if restored else ""
+        yield label(f"Checkpoints were saved for {duration_text(saved)} in all{again}.")
     if driver.is_empty():
         yield label(_UNTOLD, style="dim")
         return
@@ -107,7 +115,8 @@ def _short(parameters: str | None) -> str:
 
 
 def _trials(trials: pl.DataFrame, begin: int) -> Table:
-    heads = ("submitted", "waited", "ran", "held", "results", "slowest", "on the\npath")
+    kept = {name: head for name, head in _CHECKPOINTS.items() if trials.get_column(name).sum()}
+    heads = ("submitted", "waited", "ran", "held", *kept.values(), "results", "slowest", "on the\npath")
     shown = table("trial", "parameters", *heads, "", right=heads)
     for row in trials.iter_rows(named=True):
         notes = [] if row["attempts"] == 1 else [count_text(row["attempts"], "attempt")]
@@ -116,7 +125,7 @@ def _trials(trials: pl.DataFrame, begin: int) -> Table:
             row["trial"],
             _short(row["parameters"]),
             "-" if row["submitted_ns"] is None else f"+{duration_text(row['submitted_ns'] - begin)}",
-            *(_time(row[name]) for name in ("waited_ns", "ran_ns", "held_ns")),
+            *(_time(row[name]) for name in ("waited_ns", "ran_ns", "held_ns", *kept)),
             str(row["results"] or 0),
             _time(row["slowest_result_ns"]),
             share_text(row["path_share"], 1) if row["path_share"] else "",
