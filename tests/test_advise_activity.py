@@ -287,6 +287,31 @@ def process_per_run(workers: list[str]) -> pl.DataFrame:
     return table(span("driver", 0, 200 * len(workers) * MS, name="ray.driver"), *rows, recorded=True)
 
 
+def test_tasks_that_wait_for_a_gpu_start_sooner_where_they_need_no_new_process() -> None:
+    # infer  ... starts ...[==]... starts ...[==]... starts ...[==]      one at a time: there is one GPU
+    rows: list[Row] = []
+    asked = json.dumps({"raytrace.resources": '{"CPU":1,"GPU":1}'})
+    for number in range(4):
+        of = {"function": "infer", "submitted_task_id": f"T{number}"}
+        began = (150 + 200 * number) * MS
+        rows += [
+            submit(f"s{number}", number * MS, (number + 1) * MS, "driver", attributes=asked, **of),
+            run(
+                f"r{number}",
+                began,
+                began + 50 * MS,
+                f"s{number}",
+                f"T{number}",
+                function="infer",
+                worker_id=str(number),
+            ),
+        ]
+    rows.append(wait("get", 5 * MS, 810 * MS, "driver", [f"T{number}" for number in range(4)]))
+    told = json.dumps({"raytrace.cluster_resources": '{"CPU":4,"GPU":1}'})
+    spans = table(span("driver", 0, 820 * MS, name="ray.driver", attributes=told), *rows, recorded=True)
+    assert findings(spans)["process-per-run"]["saved_ns"] > 400 * MS
+
+
 def test_a_process_for_each_run_is_no_first_runs_alone() -> None:
     spans = process_per_run(["a", "b", "c", "d", "e"])
     found = findings(spans)

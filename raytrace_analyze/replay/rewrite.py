@@ -100,7 +100,8 @@ def shorten_lags(graph: Graph, runs: RowIds, by_ns: Nanos) -> Graph:
     """Let runs (rows) start so much sooner after all that they wait for is there; at most at once."""
     lag, activities = graph.lag.copy(), graph.activity[graph.events.start_of[runs]]
     lag[activities] -= np.minimum(by_ns, lag[activities])
-    return replace(graph, lag=lag)
+    lanes = None if graph.lanes is None else graph.lanes.sooner(runs, by_ns)
+    return replace(graph, lag=lag, lanes=lanes)
 
 
 def scale_work(graph: Graph, runs: RowIds, factor: npt.NDArray[np.float64]) -> Graph:
