@@ -178,6 +178,12 @@ def parse_cpus(resources: pl.Series, *, otherwise: int) -> npt.NDArray[np.int64]
     return read
 
 
+NODE_LABEL = "node:"
+"""How the resource begins that each node has for itself: the hook leaves these out of what the cluster has."""
+LABELS = ("bundle_group_", "accelerator_type:", NODE_LABEL)
+"""How resources begin that tell where to run, and are never scarce."""
+
+
 def parse_resources(text: str) -> dict[str, int] | None:
     """Read resources from their JSON: ten-thousandths of each; None where that is not an object.
 

@@ -235,6 +235,22 @@ def test_a_demand_that_no_node_can_meet() -> None:
     assert (blocker.key, blocker.state, json.loads(blocker.demand or "")) == (task(1), "pending", {"CPU": 64})
 
 
+def test_what_says_on_which_node_to_run_is_neither_missing_nor_held(tmp_path: Path) -> None:
+    # The record of the cluster leaves out what each node has for itself; a thousandth of that is in no one's way.
+    there = {"attributes": json.dumps({"raytrace.resources": '{"node:__internal_head__":0.001}'})}
+    spans = table(
+        driver(**{"raytrace.cluster_resources": '{"CPU":4}'}),
+        submit("s1", 1, 2, "d", submitted_task_id=task(1), function="first", **there),
+        run("r1", 3, None, "s1", task(1), function="first"),
+        submit("s2", 1, 2, "d", submitted_task_id=task(2), function="second", **there),
+        open_wait("w", 3, "d", [task(2)]),
+        recorded=True,
+    )
+    said = in_words(spans, tmp_path)
+    assert "no node of the cluster" not in said
+    assert "`first`" not in said
+
+
 @pytest.mark.parametrize("stopped_by", ["", "SIGTERM", "ValueError: 1"])
 def test_what_nobody_waits_for_and_cannot_start_is_named_beside_a_driver_that_sleeps(
     stopped_by: str, tmp_path: Path

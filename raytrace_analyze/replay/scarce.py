@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import RESOURCES, parse_resources, told
+from raytrace_analyze.attributes import LABELS, RESOURCES, parse_resources, told
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.queued import Queue, explained
 from raytrace_analyze.replay.slot_model import Demand
 from raytrace_analyze.table.lineage import RowIds
 
 _PLENTY = ("CPU", "memory", "object_store_memory")
-_LABELS = ("bundle_group_", "accelerator_type:", "node:")
-"""What tells where to run, and is never scarce."""
 _FEWEST = 3
 
 
@@ -53,7 +51,7 @@ def without_queued(demand: Demand, queues: list[Queue]) -> Demand:
 def _scarce(text: str) -> tuple[str, int] | None:
     """Give the resource besides CPUs of which demands in JSON ask most, and how much, in ten-thousandths."""
     found = parse_resources(text) or {}
-    scarce = [(amount, name) for name, amount in found.items() if name not in _PLENTY and not name.startswith(_LABELS)]
+    scarce = [(amount, name) for name, amount in found.items() if name not in _PLENTY and not name.startswith(LABELS)]
     most, name = max(scarce, default=(0, None))
     return None if name is None else (name, most)
 

@@ -17,6 +17,7 @@ from raytrace_analyze.attributes import (
     CALL_SITE,
     CLUSTER_RESOURCES,
     IDLE,
+    LABELS,
     RESOURCES,
     UNIT,
     json_of,
@@ -244,7 +245,10 @@ def _of_resources(
     found: Open, pending: Iterable[Row], running: Iterable[Row], submits: Iterable[Row]
 ) -> Iterator[Edge]:
     """Say who holds what tasks ask for that never started, CPUs apart: it is given back at the end only."""
-    demands = {row["submitted_task_id"]: resources(row).keys() - {"CPU"} for row in submits}
+    demands = {
+        row["submitted_task_id"]: {name for name in resources(row) if name != "CPU" and not name.startswith(LABELS)}
+        for row in submits
+    }
     of_actor = {actor_of(row): row for row in submits if is_creation(row) and demands[row["submitted_task_id"]]}
 
     def held(run: Row) -> Collection[str]:

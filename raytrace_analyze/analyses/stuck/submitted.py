@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from raytrace_analyze import span_names
-from raytrace_analyze.attributes import PLACEMENT_GROUP_ID, PLACEMENT_RESOURCES, RESOURCES, json_of, parse_resources
+from raytrace_analyze.attributes import (
+    NODE_LABEL,
+    PLACEMENT_GROUP_ID,
+    PLACEMENT_RESOURCES,
+    RESOURCES,
+    json_of,
+    parse_resources,
+)
 
 _NO_ACTOR = "f" * 32
 """Where a task id has the actor's id, that of a plain task has this (but for the job's part at its end)."""
@@ -35,7 +42,8 @@ def resources(row: Row, name: str = RESOURCES) -> dict[str, int]:
 
 def is_more(asked: Mapping[str, int], cluster: Mapping[str, int]) -> bool:
     """Tell whether something asks for more than a cluster has; not where it is not known what that has."""
-    return bool(cluster) and any(amount > cluster.get(name, 0) for name, amount in asked.items())
+    known = {name: amount for name, amount in asked.items() if not name.startswith(NODE_LABEL)}
+    return bool(cluster) and any(amount > cluster.get(name, 0) for name, amount in known.items())
 
 
 def _told_resources(row: Row, name: str) -> dict[str, int] | None:
