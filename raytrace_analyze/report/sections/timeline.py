@@ -27,7 +27,7 @@ def timeline_section(facts: ReportFacts, summed_up: int) -> Markup:
     """Give the timeline's place; `summed_up` is how many spans are not drawn one by one."""
     lead = (
         "Every span by node, process and actor, what ran at the same time below each other. The strip at the top is "
-        "the critical path by cause; the dark line below the spans is where it runs."
+        "the critical path by cause; the framed line below the spans is where it runs."
     )
     search = tag("input", type="search", id="find", placeholder="search functions", aria_label="Search the timeline")
     controls = tag(
