@@ -186,3 +186,42 @@ def test_spans_that_nobody_can_end_any_more_are_counted(tmp_path: Path) -> None:
     assert Recording(tmp_path).open == []
     run_span(hook)()
     assert Recording(tmp_path).one("f ray.remote_worker").resource["raytrace.lost_spans"] == 1
+
+
+@pytest.mark.parametrize("parent", [True, False], ids=["in a span", "alone"])
+def test_a_wait_is_recorded_once_wherever_a_kill_falls_into_its_end(
+    tmp_path: Path, parent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raytrace_hook.ray.internals.tracing_is_on", lambda: True)
+    hook = Hook(tmp_path)
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: hook.provider)
+    wait(hook)()  # the files are there
+    seen: set[tuple[int, bool, bool]] = set()
+    before = len(Recording(tmp_path).spans)
+
+    def look(frame: FrameType, event: str, argument: object) -> Any:
+        if "raytrace_hook" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        left = Recording(tmp_path)
+        ended = [span for span in left.spans[before:] if span.name == "ray.get"]
+        waits = [span for span in left.open if span.name == "ray.get"]
+        recorded = {(span.trace_id, span.span_id) for span in (*ended, *waits)}
+        seen.add((len(recorded), bool(ended), bool(waits)))
+        return look
+
+    def act() -> None:
+        begun = hook.waits.begin("ray.get", 1)
+        sys.settrace(look)
+        try:
+            hook.waits.end(begun, lambda: {"raytrace.ready_task_ids": ["t"]})
+        finally:
+            sys.settrace(None)
+        assert not Recording(tmp_path).open or parent
+
+    if parent:
+        with hook.tracer.start_as_current_span("f"):
+            act()
+    else:
+        act()
+    assert seen == {(1, False, True), (1, True, True), (1, True, False)}

@@ -25,6 +25,7 @@ from raytrace_hook.record.waiting import polls
 from raytrace_hook.record.waiting.blocked import record_blocked
 from raytrace_hook.sampling.sampler import Sampler
 from raytrace_hook.spans.lean import events_and_links
+from raytrace_hook.spans.present import ENDS_AT_ONCE
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -108,7 +109,7 @@ class SpanFileProcessor(SpanProcessor):
                 parent, start_ns = span.parent, span.start_time
             _, span_id, _, flags, _, _ = context
             is_run = kind is _CONSUMER and name.endswith(_RUN_SUFFIX)
-            is_shown = kind is not _PRODUCER and flags & _SAMPLED
+            is_shown = kind is not _PRODUCER and flags & _SAMPLED and ENDS_AT_ONCE not in (parent_context or ())
             if is_run or is_shown:
                 self._open_spans.own(span_id, span)  # first of all: whatever is interrupted below is then put right
             if is_run:

@@ -13,6 +13,9 @@ from typing import Any
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 
+ENDS_AT_ONCE = "raytrace_ends_at_once"
+"""Stands in a context under which a span is started that ends at once: that one need not be shown as open."""
+
 
 class Present:
     """A context while it is the present one."""

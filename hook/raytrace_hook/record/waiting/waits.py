@@ -25,6 +25,7 @@ from raytrace_hook.record.waiting import flows, polls
 from raytrace_hook.record.waiting.flows import Flow
 from raytrace_hook.record.waiting.open_wait import Wait, locate, open_record
 from raytrace_hook.spans import ids
+from raytrace_hook.spans.present import ENDS_AT_ONCE
 
 MOST_AWAITED = 64
 """How many tasks a wait names that it asked for and that did not come."""
@@ -40,6 +41,7 @@ class Waits:
         self._open_spans = open_spans
         self._min_wait_ns = min_wait_ns
         self._known_tracer: tuple[Any, trace.Tracer | None] = (None, None)
+        self._ids = ids.ChosenIds()
 
     def begin(
         self,
@@ -137,8 +139,13 @@ class Waits:
     def mark(self, name: str, context: Any, attributes: dict[str, Any], start_ns: int = 0, end_ns: int = 0) -> None:
         """Record a span that is over already; of no length, now, where no times are given."""
         end_ns = end_ns or time.time_ns()
-        span = self._tracer().start_span(name, context=context, attributes=attributes, start_time=start_ns or end_ns)
-        span.end(end_ns)
+        self._start(self._tracer(), name, context, attributes, start_ns or end_ns).end(end_ns)
+
+    @staticmethod
+    def _start(tracer: trace.Tracer, name: str, context: Any, attributes: dict[str, Any], start_ns: int) -> trace.Span:
+        """Start a span that ends at once: it is not shown as open."""
+        under = context_api.set_value(ENDS_AT_ONCE, True, context)
+        return tracer.start_span(name, context=under, attributes=attributes, start_time=start_ns)
 
     def _hold(self, wait: Wait, found: dict[str, Any], error: BaseException | None) -> None:
         wait.polls += 1
@@ -171,11 +178,15 @@ class Waits:
 
     def _write(self, wait: Wait, calls: int) -> None:
         found = self._attributes(wait, calls)
-        span = self._tracer().start_span(wait.name, context=wait.context, attributes=found, start_time=wait.start_ns)
+        tracer = self._tracer()
+        # The same span as the open one: a process that is killed in between, as the end of a wait often is the
+        # process's too, leaves one of them or both, and never two waits.
+        self._ids.choose(wait.key)
+        span = self._start(tracer, wait.name, wait.context, found, wait.start_ns)
         if wait.error:
             span.set_status(Status(StatusCode.ERROR, wait.error))
-        self._open_spans.clear(wait.key)
         span.end(wait.end_ns)
+        self._open_spans.clear(wait.key)
 
     def _attributes(self, wait: Wait, calls: int) -> dict[str, Any]:
         found = wait.found
@@ -199,7 +210,7 @@ class Waits:
         provider = trace.get_tracer_provider()
         known, tracer = self._known_tracer
         if tracer is None or known is not provider:
-            tracer = ids.get_tracer(__name__, provider)
+            tracer = ids.get_tracer_of_chosen(__name__, provider, self._ids)
             self._known_tracer = provider, tracer
         return tracer
 
