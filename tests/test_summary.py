@@ -291,6 +291,20 @@ def test_of_what_has_not_ended_nobody_says_how_long_it_takes() -> None:
         assert "had not ended" in line and "to its end" not in line
 
 
+def test_of_what_was_stopped_nobody_says_how_long_it_would_have_taken() -> None:
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver", status="ERROR", status_message="SIGTERM"),
+        submit("s", 1 * MS, 2 * MS, "driver", submitted_task_id="T", function="f"),
+        run("r", 3 * MS, 900 * MS, "s", "T", function="f"),
+        wait("w", 2 * MS, 902 * MS, "driver", ["T"]),
+        recorded=True,
+    )
+    said = summary_lines(rt.summary(spans))
+    assert "stopped from outside" in said[1]
+    assert any("what is recorded would take" in line for line in said)
+    assert not any("the job" in line for line in said[2:])
+
+
 def test_the_command_and_its_document() -> None:
     capture = SAMPLES / "map_reduce-ours" / "spans"
     document = json.loads(cli("summary", capture, "--format", "json").stdout)

@@ -142,8 +142,9 @@ def summary_lines(summary: Summary) -> list[str]:
         where = f", {awaited_text(idle.what, None)}" if idle.is_wait else f" in {idle.what or 'something'}"
         often = f", {count_text(idle.times, 'time')}" if idle.times > 1 else ""
         lines.append(f"{how} longest: {name_of(idle.function)}{where}{at}{often}, {duration_text(idle.total_ns)}.")
-    # What has not ended yet takes nobody knows how long.
-    subject = "what is recorded" if summary.ended.outcome is Outcome.UNFINISHED else "the job"
+    # How long it takes what has not ended, or was stopped before its end, nobody knows.
+    is_whole = summary.ended.outcome is not Outcome.UNFINISHED and not summary.ended.was_interrupted
+    subject = "the job" if is_whole else "what is recorded"
     for first, remedy in zip((True, False), summary.remedies, strict=False):
         lines.append(f"{_what_to_do(remedy, subject, first=first)}.")
     if not summary.remedies:
