@@ -4,6 +4,9 @@ Everything else of a table (who waited for what, what the path is) takes many ti
 Where the figures depend on that, as where clocks are to be corrected, nothing is told here.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 
@@ -12,13 +15,15 @@ from raytrace_analyze.analyses.latency.figures import SAY_HOW_IT_ENDED, add_endi
 from raytrace_analyze.analyses.latency.orderly import is_orderly, several_hosts
 from raytrace_analyze.analyses.latency.result import LatencyStats
 from raytrace_analyze.analyses.latency.run_times import add_times
-from raytrace_analyze.attributes import CANCELLED, CPU_NS
+from raytrace_analyze.attributes import CANCELLED
 from raytrace_analyze.ingest import Found
 from raytrace_analyze.ingest_report import problems_of
 from raytrace_analyze.large_tables import ask_of
 from raytrace_analyze.model import Problem
 from raytrace_analyze.sampled.samples import cpu_ns
-from raytrace_analyze.schema import FROM_EVENTS, Kind
+from raytrace_analyze.schema import FROM_EVENTS
+from raytrace_analyze.table.begun import run_flags
+from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, flags, hash_of_pair, parent_rows
 from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.trace.numbering import join_tasks, next_attempts
@@ -30,8 +35,20 @@ WITH_PATH_ROWS = 500_000
 
 _NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
 _DAY_NS = 86_400_000_000_000
-_OF_RUNS = ("actor_id", "start", "end", "host", "attempt", *(name for name in SAY_HOW_IT_ENDED if name != "attributes"))
-_IS_CONSUMER = pl.col("kind") == pl.lit("CONSUMER", Kind)
+_ROWS = 250_000
+"""How many rows are read at a time: what is looked up in them stays in the processor's caches."""
+_OF_PARENTS = (
+    "trace_id",
+    "span_id",
+    "parent_id",
+    "kind",
+    "session",
+    "task_id",
+    "submitted_task_id",
+    "node_id",
+    FROM_EVENTS,
+)
+_OF_RUNS = ("actor_id", "start", "end", "host", "attempt", *SAY_HOW_IT_ENDED)
 
 
 @frozen
@@ -49,22 +66,19 @@ def stats_of_large(
     """Sum up what `latency_stats` does of the one table that was found, without the path.
 
     None where there is another input than one sound table with so many rows, and where more is to be known for the
-    same figures: of every span by `name`, where clocks may be off, of parents in a circle, of attempts that never ended
-    and were followed by others.
+    same figures: of every span by `name`, where clocks may be off, of attempts that never ended and others followed.
     """
     if by == LatencyGroup.NAME:
         return None
 
     def ask(table: pl.LazyFrame) -> LargeStats | None:
-        spans = table.filter(~pl.col(FROM_EVENTS).fill_null(False))
-        if not _is_plain(table):
-            return None
         column = column_of(by)
-        runs = _runs(spans, column)
-        orphans = _orphans(spans)
-        attempts = None if runs is None else _attempts(runs)
-        if runs is None or orphans is None or attempts is None:
+        told = _runs(table, column) if _is_plain(table) else None
+        attempts = None if told is None else _attempts(told[0])
+        if told is None or attempts is None:
             return None
+        runs, orphans = told
+        spans = table.filter(~pl.col(FROM_EVENTS).fill_null(False))
         if clock_correct and not is_orderly(
             spans, runs, across_hosts=several_hosts(spans), earlier=attempts[0], later=attempts[1]
         ):
@@ -98,56 +112,76 @@ def _is_plain(table: pl.LazyFrame) -> bool:
     return not (nulls or early or row["is_backwards"])
 
 
-def _runs(spans: pl.LazyFrame, column: str) -> pl.DataFrame | None:
-    """Give the runs with what they took; None where that cannot be told from their own rows and their submits'."""
-    above = spans.select(
-        key=hash_of_pair("trace_id", "span_id"),
-        submit_kind="kind",
+def _runs(table: pl.LazyFrame, column: str) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+    """Give the runs with what tells their times, and `host` and `node_id` of the spans whose parents are missing.
+
+    None where that cannot be told from the runs' own rows and their submits'.
+    """
+    parts = list(_parts(table, column))
+    if not parts or sum(part.traces for part in parts) != table.select(pl.col("trace_id").n_unique()).collect().item():
+        return None
+    runs, orphans = (pl.concat([getattr(part, name) for part in parts]) for name in ("runs", "orphans"))
+    # When a submit ended that never did only its process tells.
+    return None if runs.get_column("submit_open").any() else (runs, orphans)
+
+
+class _Part(NamedTuple):
+    runs: pl.DataFrame
+    orphans: pl.DataFrame
+    traces: int
+
+
+def _parts(table: pl.LazyFrame, column: str) -> Iterator[_Part]:
+    """Tell of some whole traces at a time, as they lie together in a table's file: that is little memory."""
+    asked = table.select(*dict.fromkeys((column, *_OF_RUNS, *_OF_PARENTS)))
+    rows = table.select(pl.len()).collect().item()
+    kept: list[pl.DataFrame] = []
+    for first in range(0, rows, _ROWS):
+        part = asked.slice(first, _ROWS).collect()
+        goes_on = part.get_column("trace_id") == part.get_column("trace_id")[-1]
+        is_last = first + _ROWS >= rows
+        cut = part.height if is_last else 0 if goes_on.all() else int(goes_on.arg_max() or 0)
+        if cut:
+            yield _of_traces(pl.concat([*kept, part[:cut]]), column)
+            kept = []
+        kept.append(part[cut:])
+
+
+def _of_traces(table: pl.DataFrame, column: str) -> _Part:
+    spans = only_spans(table)
+    known = parent_rows(spans)
+    start = spans.get_column("start").to_physical().to_numpy()
+    parent, _ = cut_circles(known, start, spans.get_column("span_id"))
+    rows = np.flatnonzero(run_flags(spans.get_column("kind"), parent))
+    above = pl.Series(parent[rows]).replace(-1, None)
+    submits = spans.select(pl.col("trace_id", "span_id", "session", "submitted_task_id", "start", "end").gather(above))
+    submits = submits.select(
+        submit=_hash_or_null("trace_id", "span_id"),
         submit_start=pl.col("start").to_physical(),
         submit_end=pl.col("end").to_physical(),
-        submit_open=pl.col("end").is_null(),
-        submit_task=pl.when(pl.col("submitted_task_id").is_not_null()).then(
-            hash_of_pair("session", "submitted_task_id")
-        ),
+        submit_open=pl.col("start").is_not_null() & pl.col("end").is_null(),
+        submit_task=_hash_or_null("session", "submitted_task_id"),
     )
-    found = (
-        spans.filter(_IS_CONSUMER)
-        .select(
-            *dict.fromkeys((column, *_OF_RUNS)),
-            actor=hash_of_pair("session", "actor_id"),
-            own=hash_of_pair("trace_id", "span_id"),
-            key=pl.when(pl.col("parent_id").is_not_null()).then(hash_of_pair("trace_id", "parent_id")),
-            task=pl.when(pl.col("task_id").is_not_null()).then(hash_of_pair("session", "task_id")),
-        )
-        .join(above, on="key", how="left")
-        # A run is a CONSUMER whose parent is a PRODUCER, or is missing.
-        .filter((pl.col("submit_kind") == pl.lit("PRODUCER", Kind)).fill_null(True))
-        .collect(engine="streaming")
-    )
-    runs = found.join(_told(spans), on="own", how="left").with_columns(
-        task=pl.coalesce("task", "submit_task"),
-        submit=pl.when(pl.col("submit_kind").is_not_null()).then("key"),
-        end_ns=pl.col("end").to_physical(),
-        is_run=pl.lit(True),
-    )
-    # When a submit ended that never did only its process tells; a span that stands there twice is no table of ours.
-    unsure = runs.get_column("submit_open").fill_null(False).any() or _is_shared(runs.get_column("own")).any()
-    return None if unsure else runs
-
-
-def _told(spans: pl.LazyFrame) -> pl.DataFrame:
-    """Give of runs whose attributes tell of it the CPU time, and the attributes of those that were cancelled."""
     said = pl.col("attributes")
-    on_cpu, cancelled = (said.str.contains(f'"{name}"', literal=True) for name in (CPU_NS, CANCELLED))
-    return (
-        spans.filter(_IS_CONSUMER, on_cpu | cancelled)
+    runs = (
+        spans.select(*dict.fromkeys((column, *_OF_RUNS, "session", "task_id")))[rows]
+        .with_columns(submits)
         .select(
-            own=hash_of_pair("trace_id", "span_id"),
+            *dict.fromkeys((column, *_OF_RUNS, *submits.columns)),
+            actor=hash_of_pair("session", "actor_id"),
+            task=pl.coalesce(_hash_or_null("session", "task_id"), "submit_task"),
+            end_ns=pl.col("end").to_physical(),
             cpu_ns=said.map_batches(cpu_ns, return_dtype=pl.Int64, is_elementwise=True),
-            attributes=pl.when(cancelled).then(said),
+            is_run=pl.lit(True),
         )
-        .collect(engine="streaming")
+        .with_columns(attributes=pl.when(said.str.contains(f'"{CANCELLED}"', literal=True)).then(said))
     )
+    orphans = spans.select("host", "node_id").filter(spans.get_column("parent_id").is_not_null(), pl.Series(known < 0))
+    return _Part(runs, orphans, table.get_column("trace_id").n_unique())
+
+
+def _hash_or_null(first: str, second: str) -> pl.Expr:
+    return pl.when(pl.col(second).is_not_null()).then(hash_of_pair(first, second))
 
 
 def _attempts(runs: pl.DataFrame) -> tuple[RowIds, RowIds] | None:
@@ -177,27 +211,3 @@ def _numbered(keys: pl.Series) -> RowIds:
     """Number distinct keys; -1 for null."""
     number = keys.rank("dense").cast(pl.Int64) - 1
     return number.fill_null(-1).to_numpy()
-
-
-def _orphans(spans: pl.LazyFrame) -> pl.DataFrame | None:
-    """Give `host` and `node_id` of the spans whose parents are missing; None where some are above themselves.
-
-    Along a circle of parents some span starts before its parent does, or all start at once.
-    """
-    above = spans.select(key=hash_of_pair("trace_id", "span_id"), above="start")
-    found = (
-        spans.filter(pl.col("parent_id").is_not_null())
-        .select("host", "node_id", "trace_id", "start", key=hash_of_pair("trace_id", "parent_id"))
-        .join(above, on="key", how="left")
-        .filter(pl.col("above").is_null() | (pl.col("start") <= pl.col("above")))
-        .select("host", "node_id", "above", trace_id=pl.when(pl.col("above").is_not_null()).then("trace_id"))
-        .collect(engine="streaming")
-    )
-    doubtful = found.select(pl.col("trace_id").drop_nulls().unique())
-    if doubtful.height:
-        columns = ("trace_id", "span_id", "parent_id", "start")
-        some = spans.select(columns).join(doubtful.lazy(), on="trace_id", how="semi").collect(engine="streaming")
-        start = some.get_column("start").to_physical().to_numpy()
-        if cut_circles(parent_rows(some), start, some.get_column("span_id"))[1].size:
-            return None
-    return found.filter(pl.col("above").is_null()).select("host", "node_id")
