@@ -52,9 +52,11 @@ def one_table(given: Sequence[Path] | None) -> "Found | None":
     if len(paths) != 1 or not paths[0].is_file():
         return None
     from raytrace_analyze.ingest import find
+    from raytrace_analyze.views.progress import begin_work
 
     watch_memory()
     found = find(paths)
+    begin_work()
     return found if found.is_one_table else None
 
 
