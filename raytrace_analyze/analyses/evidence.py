@@ -11,9 +11,8 @@ from raytrace_analyze.given import table_of
 from raytrace_analyze.ingest import Ingested
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.prepared import PreparedTrace, Trace
-from raytrace_analyze.schema import FROM_EVENTS
-from raytrace_analyze.table.events.attempts import only_spans, with_event_columns
-from raytrace_analyze.table.lineage import parent_rows
+from raytrace_analyze.table.events.attempts import is_attempt, only_spans, with_event_columns
+from raytrace_analyze.table.lineage import RowIds, parent_rows
 from raytrace_analyze.values import frozen
 
 _MOST_NAMES = 20
@@ -77,7 +76,9 @@ def evidence(found: Ingested | Trace) -> Evidence:
     table = given.table if isinstance(given, PreparedTrace) else table_of(given)
     problems = found.report.all_problems if isinstance(found, Ingested) else ()
     unreadable = len(found.report.unreadable) if isinstance(found, Ingested) else 0
-    return evidence_of(with_event_columns(table).lazy(), _orphans(only_spans(table)), problems, unreadable)
+    spans = only_spans(table)
+    orphans = without_parent(spans, parent_rows(spans))
+    return evidence_of(with_event_columns(table).lazy(), orphans, problems, unreadable)
 
 
 def evidence_of(
@@ -88,9 +89,8 @@ def evidence_of(
     `orphans` are the spans whose parents are not in it: `host` and `node_id`; `problems` and `unreadable` what was met
     when its files were read.
     """
-    is_attempt = pl.col(FROM_EVENTS).fill_null(False)
-    spans = table.filter(~is_attempt)
-    silent = _unrecorded(table.filter(is_attempt))
+    spans = table.filter(~is_attempt())
+    silent = _unrecorded(table.filter(is_attempt()))
     nodes = _missing_nodes(silent, spans)
     waits = pl.col("records_waits").fill_null(False)
     of_session = spans.group_by("session").agg(
@@ -140,9 +140,9 @@ def _places(problems: tuple[Problem, ...], kind: ProblemKind) -> int:
     return sum(problem.places for problem in problems if problem.kind is kind)
 
 
-def _orphans(spans: pl.DataFrame) -> pl.DataFrame:
-    is_missing = spans.get_column("parent_id").is_not_null() & pl.Series(parent_rows(spans) < 0)
-    return spans.select("host", "node_id").filter(is_missing)
+def without_parent(spans: pl.DataFrame, parent: RowIds) -> pl.DataFrame:
+    """Give `host` and `node_id` of the spans that name a parent that is not there; `parent` is as `parent_rows` is."""
+    return spans.select("host", "node_id").filter(spans.get_column("parent_id").is_not_null() & pl.Series(parent < 0))
 
 
 def _unrecorded(attempts: pl.LazyFrame) -> pl.DataFrame:

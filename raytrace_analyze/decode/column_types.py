@@ -10,7 +10,7 @@ from raytrace_analyze.schema import TIME
 _POINTS_IN_TIME = (pl.Datetime, pl.Date)
 _CATEGORIES = (pl.Categorical, pl.Enum)
 _TEXTS = (pl.String, *_CATEGORIES)
-_DAY_NS = 86_400_000_000_000
+EARLIEST_NS = -86_400_000_000_000
 _NOTHING_OF_ANOTHER = (pl.Binary, pl.Object)
 """What no other type is made of: bytes need not be text."""
 
@@ -35,7 +35,7 @@ def check_times(rows: pl.DataFrame, path: str) -> None:
     A day before it is let through: times of a clock that is off, or was corrected, in a table that counts from there.
     """
     for name, dtype in rows.schema.items():
-        if dtype == TIME and (rows.get_column(name).to_physical() < -_DAY_NS).any():
+        if dtype == TIME and (rows.get_column(name).to_physical() < EARLIEST_NS).any():
             raise UsageError(f"{path} has times before 1970 in its column {name}; merge the span files anew")
 
 

@@ -22,8 +22,9 @@ from raytrace_analyze.large_tables import LARGE_ROWS, Apart, load_sessions, sess
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.result import SEGMENTS
 from raytrace_analyze.prepared import prepare
-from raytrace_analyze.schema import FROM_EVENTS, TABLE
+from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.checked import clamp_ends
+from raytrace_analyze.table.events.attempts import is_attempt
 from raytrace_analyze.trace.scopes import find_job, find_trace, number_scopes
 from raytrace_analyze.values import frozen
 
@@ -145,7 +146,7 @@ class _Reader:
             raise NoSpansError(NOTHING_LEFT)
 
     def _chosen(self, part: pl.DataFrame) -> pl.DataFrame:
-        part = part.filter(~pl.col(FROM_EVENTS).fill_null(False))
+        part = part.filter(~is_attempt())
         if self.offsets.get_column("is_proven").any():
             part = correct_clocks(part, self.offsets)
         for scope in self.scopes:
@@ -190,7 +191,7 @@ def _scopes(table: pl.LazyFrame, filters: Filters) -> Iterator[pl.DataFrame]:
 
 def _session_of_path(table: pl.LazyFrame, scopes: list[pl.DataFrame]) -> str:
     """Give the session whose job or trace the path is of: the one that was asked for, or the longest job."""
-    spans = table.filter(~pl.col(FROM_EVENTS).fill_null(False))
+    spans = table.filter(~is_attempt())
     if scopes:  # of both, the trace is what the path is of
         spans = spans.join(scopes[-1].lazy(), on=scopes[-1].columns, how="semi", nulls_equal=True)
     took = pl.max_horizontal("start", "end").max() - pl.col("start").min()

@@ -28,7 +28,7 @@ from raytrace_analyze.table.parts import one_part
 from raytrace_analyze.table.sessions import assign_sessions
 from raytrace_analyze.table.surroundings import find_surroundings, told_by
 
-_NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
+NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
 """The columns of a finished table without nulls."""
 
 
@@ -123,11 +123,11 @@ def checked_table(rows: pl.DataFrame, name: str) -> pl.DataFrame:
 
     Raises UsageError, which calls the file by `name`, for columns that are missing or hold something else.
     """
-    check_columns(rows, _NEEDED, name)
+    check_columns(rows, NEEDED, name)
     check_types(rows, TABLE, name)
     rows = conform(rows, TABLE)
     check_times(rows, name)
-    check_columns(rows, _NEEDED, name)  # a value of another type has become null
+    check_columns(rows, NEEDED, name)  # a value of another type has become null
     finished = [rows.with_columns(pl.col(FROM_EVENTS).fill_null(False))]
     del rows
     return in_order(finished.pop())

@@ -10,20 +10,22 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.evidence import Evidence, evidence_of
+from raytrace_analyze.analyses.evidence import Evidence, evidence_of, without_parent
 from raytrace_analyze.analyses.latency.figures import SAY_HOW_IT_ENDED, add_endings, sum_up
 from raytrace_analyze.analyses.latency.orderly import is_orderly, several_hosts
 from raytrace_analyze.analyses.latency.result import LatencyStats
 from raytrace_analyze.analyses.latency.run_times import add_times
 from raytrace_analyze.attributes import CANCELLED
+from raytrace_analyze.decode.column_types import EARLIEST_NS
 from raytrace_analyze.ingest import Found
 from raytrace_analyze.ingest_report import problems_of
 from raytrace_analyze.large_tables import ask_of
 from raytrace_analyze.model import Problem
 from raytrace_analyze.sampled.samples import cpu_ns
 from raytrace_analyze.schema import FROM_EVENTS
+from raytrace_analyze.table.assemble import NEEDED
 from raytrace_analyze.table.begun import run_flags
-from raytrace_analyze.table.events.attempts import only_spans
+from raytrace_analyze.table.events.attempts import is_attempt, only_spans
 from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, flags, hash_of_pair, parent_rows
 from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.trace.numbering import join_tasks, next_attempts
@@ -33,8 +35,6 @@ from raytrace_analyze.vocabulary import LatencyGroup, column_of
 WITH_PATH_ROWS = 500_000
 """Up to so many rows `stats` tells what each function has of the critical path, unless it is told otherwise."""
 
-_NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
-_DAY_NS = 86_400_000_000_000
 _ROWS = 250_000
 """How many rows are read at a time: what is looked up in them stays in the processor's caches."""
 _OF_PARENTS = (
@@ -78,13 +78,13 @@ def stats_of_large(
         if told is None or attempts is None:
             return None
         runs, orphans = told
-        spans = table.filter(~pl.col(FROM_EVENTS).fill_null(False))
+        spans = table.filter(~is_attempt())
         if clock_correct and not is_orderly(
             spans, runs, across_hosts=several_hosts(spans), earlier=attempts[0], later=attempts[1]
         ):
             return None
         timed = add_endings(add_times(runs, *attempts))
-        only_known = table.filter(pl.col(FROM_EVENTS).fill_null(False))
+        only_known = table.filter(is_attempt())
         alone = add_endings(only_known.select(*dict.fromkeys((column, "actor_id", *SAY_HOW_IT_ENDED))).collect())
         if by == LatencyGroup.ACTOR:
             timed, alone = (rows.filter(pl.col("actor_id").is_not_null()) for rows in (timed, alone))
@@ -102,13 +102,13 @@ def _is_plain(table: pl.LazyFrame) -> bool:
     """Tell whether times and ids are as `merge` writes them: nothing lacks, nothing ends before it starts."""
     time = pl.col("start", "end").to_physical().min()
     asked = table.select(
-        *(pl.col(name).null_count().name.prefix("no_") for name in _NEEDED),
-        *(time.name.prefix("first_"),),
+        *(pl.col(name).null_count().name.prefix("no_") for name in NEEDED),
+        time.name.prefix("first_"),
         is_backwards=(pl.col("end") < pl.col("start")).any(),
     )
     row = asked.collect(engine="streaming").row(0, named=True)
-    nulls = any(row[f"no_{name}"] for name in _NEEDED)
-    early = any((row[f"first_{name}"] or 0) < -_DAY_NS for name in ("start", "end"))
+    nulls = any(row[f"no_{name}"] for name in NEEDED)
+    early = any((row[f"first_{name}"] or 0) < EARLIEST_NS for name in ("start", "end"))
     return not (nulls or early or row["is_backwards"])
 
 
@@ -176,8 +176,7 @@ def _of_traces(table: pl.DataFrame, column: str) -> _Part:
         )
         .with_columns(attributes=pl.when(said.str.contains(f'"{CANCELLED}"', literal=True)).then(said))
     )
-    orphans = spans.select("host", "node_id").filter(spans.get_column("parent_id").is_not_null(), pl.Series(known < 0))
-    return _Part(runs, orphans, table.get_column("trace_id").n_unique())
+    return _Part(runs, without_parent(spans, known), table.get_column("trace_id").n_unique())
 
 
 def _hash_or_null(first: str, second: str) -> pl.Expr:

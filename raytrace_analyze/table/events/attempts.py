@@ -45,9 +45,14 @@ def with_task_events(spans: pl.DataFrame, task_events: pl.DataFrame | None) -> p
     return put_events(bare, merge_events([task_events_of(spans), conform(task_events, TASK_EVENTS)]))
 
 
+def is_attempt() -> pl.Expr:
+    """Tell the rows of a table that are attempts which only task events know."""
+    return pl.col(FROM_EVENTS).fill_null(False)
+
+
 def only_spans(table: pl.DataFrame) -> pl.DataFrame:
     """Give the rows that are spans, without the attempts that only task events know."""
-    return table.filter(~table.get_column(FROM_EVENTS).fill_null(False)) if _has_attempts(table) else table
+    return table.filter(~is_attempt()) if _has_attempts(table) else table
 
 
 def only_attempts(table: pl.DataFrame) -> pl.DataFrame:
