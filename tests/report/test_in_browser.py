@@ -61,6 +61,19 @@ def test_on_paper_no_table_is_wider_than_the_sheet(browser: Any, page: Path, job
         assert seen.page.evaluate("[...document.querySelectorAll('table')].every(t => t.scrollWidth <= 718)")
 
 
+def test_on_paper_the_timeline_goes_from_start_to_end(browser: Any, page: Path) -> None:
+    with shown(browser, page) as seen:
+        wide, high = seen.page.evaluate(SIZE_OF_CANVAS)
+        seen.page.emulate_media(media="print")
+        # A sheet is laid out anew, but no script runs before it is printed.
+        narrow, low = seen.page.evaluate(f"{{ document.body.style.width = '718px'; {SIZE_OF_CANVAS} }}")
+        assert narrow < 718 < wide
+        assert low / narrow == pytest.approx(high / wide, rel=0.02)
+
+
+SIZE_OF_CANVAS = "(({ width, height }) => [width, height])(document.querySelector('canvas').getBoundingClientRect())"
+
+
 CUT_LABELS = """() => [...document.querySelectorAll('svg text')].filter((text) => {
   if (getComputedStyle(text).visibility === 'hidden') return false;
   const inner = text.getBoundingClientRect();
