@@ -19,8 +19,8 @@ from raytrace_analyze.replay.forward import Replay, as_observed
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
-from raytrace_analyze.replay.slot_model import cpu_demands
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
+from raytrace_analyze.trace.asked_resources import asked_cpus
 from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
@@ -252,10 +252,7 @@ class Facts:
 
     def cpus_of(self, runs: RowIds) -> RowIds:
         """Give how much CPU runs ask for, in ten-thousandths; 1 CPU where nobody says, none for an actor's methods."""
-        submit = self.structure.submit[runs]
-        told_by = self.spans.get_column("attributes").gather(pl.Series(submit).set(pl.Series(submit < 0), None))
-        asked = cpu_demands(told_by, self.spans.get_column("required_resources").gather(runs))
-        return np.where(self.relations.actor[runs] >= 0, 0, asked)
+        return np.where(self.relations.actor[runs] >= 0, 0, asked_cpus(self.structure, runs))
 
     @cached_property
     def lag_ns(self) -> Nanos:

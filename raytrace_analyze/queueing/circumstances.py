@@ -76,7 +76,7 @@ class Circumstances:
     def slots(self) -> NodeSlots:
         """The nodes' slots, each held from when the run was sent to its worker."""
         flow = self.structure.run_above
-        demands = read_demands(self.structure, self.runs, self.node, self.states.resources)
+        demands = read_demands(self.structure, self.runs, self.node)
         never = np.full(self.runs.on_actor.first.size - 1, NEVER)
         over = never if self.actor_ends is None else self.actor_ends.time
         return node_slots(self.structure, self.runs, demands, self.held_from, flow, over)

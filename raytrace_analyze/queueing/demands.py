@@ -3,8 +3,9 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import PLACEMENT_RESOURCES, RESOURCES, UNIT, parse_resources, told
+from raytrace_analyze.attributes import PLACEMENT_RESOURCES, UNIT, parse_resources, told
 from raytrace_analyze.table.lineage import Flags, RowIds, flags
+from raytrace_analyze.trace.asked_resources import asked_resources
 from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
@@ -42,14 +43,13 @@ class Demands:
         return pairs // size, amounts[pairs % size], kind
 
 
-def read_demands(structure: Structure, runs: Runs, node: RowIds, resources: pl.Series) -> Demands:
+def read_demands(structure: Structure, runs: Runs, node: RowIds) -> Demands:
     """Find what each run of a task, and each actor, demands.
 
-    `node` is the number of each run's node, -1 where it is not known; `resources` are demands as JSON by run, null if
-    not known.
+    `node` is the number of each run's node, -1 where it is not known.
     """
     rows = np.flatnonzero(structure.is_run & ((runs.actor < 0) | runs.is_creation))
-    texts, code = _texts(structure, rows, resources)
+    texts, code = _texts(structure, rows)
     parsed = [parse_resources(text) or {} for text in texts]
     # The last kind of demand is that of an actor without any, which asks for a CPU when it is placed, unless it is
     # told that it asks for nothing.
@@ -83,17 +83,11 @@ def _asks_for_nothing(structure: Structure, creations: RowIds) -> Flags:
     return (submit >= 0) & flags(told(attributes, PLACEMENT_RESOURCES) == "{}")
 
 
-def _texts(structure: Structure, rows: RowIds, resources: pl.Series) -> tuple[list[str], RowIds]:
-    """Give all demands there are, as JSON, and which of them each run has: by its events, else by its submit's word."""
-    submit = structure.submit[rows]
-    submitted = np.flatnonzero(submit >= 0)
-    attributes = structure.spans.get_column("attributes").gather(submit[submitted])
-    # Most submits say nothing, and reading JSON takes long.
-    says = np.flatnonzero(flags(attributes.str.contains(RESOURCES, literal=True)))
-    if says.size == 0 and resources.null_count() == len(resources):
+def _texts(structure: Structure, rows: RowIds) -> tuple[list[str], RowIds]:
+    """Give all demands there are, as JSON, and which of them each run has."""
+    asked = asked_resources(structure, rows)
+    if asked.null_count() == len(asked):
         return [_DEFAULT_DEMAND], np.zeros(rows.size, dtype=np.int64)
-    by_submit = pl.repeat(None, rows.size, dtype=pl.String, eager=True)
-    by_submit = by_submit.scatter(submitted[says], told(attributes.gather(says), RESOURCES))
-    wanted = pl.select(pl.coalesce(resources.gather(rows), by_submit, pl.lit(_DEFAULT_DEMAND))).to_series()
+    wanted = asked.fill_null(_DEFAULT_DEMAND)
     texts = wanted.unique().to_list()
     return texts, wanted.cast(pl.Enum(texts)).to_physical().to_numpy().astype(np.int64)

@@ -1,7 +1,6 @@
 """Ray's task events of the runs: when each attempt reached which state, as arrays over the span table."""
 
 import numpy as np
-import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos
 from raytrace_analyze.trace.asof import NEVER
@@ -35,8 +34,6 @@ class States:
     """The function's body begins."""
     done: Nanos
     """FINISHED or FAILED: whoever submitted the task knows that it is over."""
-    resources: pl.Series
-    """The demand as JSON, null where it is not known."""
 
 
 def read_states(structure: Structure) -> States:
@@ -67,7 +64,6 @@ def read_states(structure: Structure) -> States:
         arguments_end=times("profile_deserialize_arguments_end"),
         execute=times("profile_execute_start"),
         done=np.where(finished > NEVER, finished, failed),
-        resources=structure.spans.get_column("required_resources"),
     )
 
 

@@ -5,8 +5,9 @@ import numpy as np
 from raytrace_analyze.replay.edges import submit_edges
 from raytrace_analyze.replay.event_order import INFERRED_JOIN
 from raytrace_analyze.replay.graph import Graph
-from raytrace_analyze.replay.slot_model import Demand, cpu_demands
+from raytrace_analyze.replay.slot_model import Demand
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.asked_resources import asked_cpus
 
 
 def find_demand(graph: Graph) -> Demand:
@@ -15,12 +16,8 @@ def find_demand(graph: Graph) -> Demand:
     rows = events.rows[:-1]
     rows = rows[structure.is_run[rows] & (events.runs.actor[rows] < 0) & (events.scoped.parent[rows] >= 0)]
     rows = rows[events.scoped.end[rows] > events.scoped.start[rows]]
-    submit = events.scoped.parent[rows]
-    amount = cpu_demands(
-        structure.spans.get_column("attributes").gather(submit),
-        structure.spans.get_column("required_resources").gather(rows),
-    )
-    rows, submit, amount = rows[amount > 0], submit[amount > 0], amount[amount > 0]
+    amount = asked_cpus(structure, rows)
+    rows, amount = rows[amount > 0], amount[amount > 0]
     start = graph.activity[events.start_of[rows]]
     over = submit_edges(events, rows)[0]
     over = np.where(graph.order[graph.activity[over]] < graph.order[start], over, events.start_of[events.root])

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import LABELS, RESOURCES, parse_resources, told
+from raytrace_analyze.attributes import LABELS, parse_resources
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.queued import Queue, explained
 from raytrace_analyze.replay.slot_model import Demand
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.asked_resources import asked_resources
 
 _PLENTY = ("CPU", "memory", "object_store_memory")
 _FEWEST = 3
@@ -20,9 +21,7 @@ def resource_queues(graph: Graph) -> list[Queue]:
     events, structure = graph.events, graph.events.scoped.structure
     rows = events.rows[:-1]
     rows = rows[structure.is_run[rows] & (events.runs.actor[rows] < 0) & (events.scoped.parent[rows] >= 0)]
-    submit = events.scoped.parent[rows]
-    said = told(structure.spans.get_column("attributes").gather(submit), RESOURCES)
-    texts = pl.select(pl.coalesce(structure.spans.get_column("required_resources").gather(rows), said)).to_series()
+    texts = asked_resources(structure, rows)
     asked = {text: found for text in texts.drop_nulls().unique().to_list() if (found := _scarce(text)) is not None}
     if not asked:
         return []

@@ -5,9 +5,8 @@ numbers the one is taken that leaves the least of the time before runs unexplain
 """
 
 import numpy as np
-import polars as pl
 
-from raytrace_analyze.attributes import RESOURCES, UNIT, parse_cpus, told
+from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.replay.pool import Pool
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.values import frozen
@@ -71,14 +70,6 @@ class SlotModel:
         since = np.where(self.jumped, demand.ready, self.granted)
         guesses = int((self.granted > demand.ready).sum() + self.jumped.sum())
         return int((demand.start - since).sum()) + guesses * _SURPRISE_NS
-
-
-def cpu_demands(attributes: pl.Series, required: pl.Series) -> RowIds:
-    """Read how much CPU runs ask for: ten-thousandths, 1 CPU where nobody says.
-
-    `attributes` are those of their submits, `required` what Ray's task events say; both in the order of the runs.
-    """
-    return parse_cpus(pl.select(pl.coalesce(required, told(attributes, RESOURCES))).to_series(), otherwise=UNIT)
 
 
 def find_slots(demand: Demand, capacity: int | None) -> SlotModel | None:
