@@ -418,3 +418,54 @@ def test_the_command_takes_the_drivers_word_for_the_cpus_as_the_library_does(tmp
     write_table(spans, tmp_path / "spans.parquet")
     done = CliRunner().invoke(app, ["what-if", str(tmp_path / "spans.parquet"), "--infinite-slots", "--format", "json"])
     assert json.loads(done.stdout)["slots_found"] == 4
+
+
+def test_what_a_library_submits_beside_a_wait_comes_after_its_submission() -> None:
+    """
+    d        [ own ][s][get of c.......................]
+    c                   [ next: block .............]
+                          [s] start_epoch, beside it
+    start_epoch               [s]
+    make                         [=========] block
+    """
+    spans = table(
+        span("d", 0, 400, category="driver", name="ray.driver"),
+        submit("s", 100, 102, "d", function="c", submitted_task_id="C"),
+        wait("get", 102, 400, "d", ["C"]),
+        run("c", 104, 398, "s", "C", function="c"),
+        wait("next", 106, 396, "c", ["B"], name="ray.next"),
+        submit("e", 108, 110, "c", function="SplitCoordinator.start_epoch", submitted_task_id="E"),
+        run("r", 112, 130, "e", "E", function="SplitCoordinator.start_epoch"),
+        submit("m", 114, 116, "r", function="make", submitted_task_id="B"),
+        run("b", 200, 394, "m", "B", function="make"),
+        recorded=True,
+    )
+    assert predicted(spans, speedup={"(driver)": 2}).predicted_ns == 350
+    assert predicted(spans, speedup={"make": 2}).predicted_ns == 400 - 194 // 2
+
+
+def test_a_replica_is_created_when_the_driver_asks_and_set_up_once_it_is_there() -> None:
+    """
+    d             [s][get][ own ][s][get ...................]      what the controller creates, it leaves running behind
+    Controller.__init__  [=]
+    .deploy                          [=]
+    Replica.__init__                     ..[====]
+    .set_up                                       [======]
+    """
+    controller, replica = "ServeController.", "ServeReplica:app:Model."
+    spans = table(
+        span("d", 0, 600, category="driver", name="ray.driver"),
+        submit("s", 0, 2, "d", function=f"{controller}__init__", submitted_task_id="C"),
+        wait("got", 2, 22, "d", ["C"]),
+        run("c", 4, 20, "s", "C", function=f"{controller}__init__", actor_id="a"),
+        submit("t", 122, 124, "d", function=f"{controller}deploy_applications", submitted_task_id="D"),
+        wait("get", 124, 600, "d", ["S"]),
+        run("e", 126, 130, "t", "D", function=f"{controller}deploy_applications", actor_id="a"),
+        submit("n", 140, 142, "c", function=f"{replica}__init__", submitted_task_id="R"),
+        run("r", 300, 340, "n", "R", function=f"{replica}__init__", actor_id="b"),
+        submit("u", 348, 350, "c", function=f"{replica}initialize_and_get_metadata", submitted_task_id="S"),
+        run("v", 352, 596, "u", "S", function=f"{replica}initialize_and_get_metadata", actor_id="b"),
+        recorded=True,
+    )
+    assert predicted(spans, speedup={"(driver)": 2}).predicted_ns == 600 - 50
+    assert predicted(spans, speedup={f"{replica}__init__": 2}).predicted_ns == 600 - 20

@@ -140,14 +140,16 @@ def _constrained(graph: Graph, source: RowIds, target: RowIds) -> Graph:
 def _without_asides(events: Events, first: RowIds, second: RowIds) -> tuple[RowIds, RowIds]:
     """Leave out what leads from what is beside a wait, and from what that submitted, back to what is not.
 
-    It would have been asked for at another time, had the wait been over sooner: nothing waits for when it was.
+    It would have been asked for at another time, had the wait been over sooner: nothing waits for when it was. What it
+    submits in turn begins after that all the same.
     """
     if (events.anchor < 0).all():
         return first, second
     submit = np.full(events.anchor.size, -1, dtype=np.int64)
     submit[: events.scoped.span_count] = events.scoped.structure.submit
     is_aside = (events.anchor >= 0) | ((submit >= 0) & (events.anchor[submit] >= 0))
-    kept = ~is_aside[events.flow[first]] | is_aside[events.flow[second]]
+    begins = (second == events.start_of[events.row[second]]) & (submit[events.row[second]] == events.row[first])
+    kept = ~is_aside[events.flow[first]] | is_aside[events.flow[second]] | begins
     return first[kept], second[kept]
 
 

@@ -7,6 +7,7 @@ come from an earlier event of the same flow.
 import numpy as np
 import numpy.typing as npt
 
+from raytrace_analyze.path.late_submissions import late_submissions
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions
 from raytrace_analyze.replay.event_order import FORK, INFERRED_JOIN, JOIN, SIGNAL, START
 from raytrace_analyze.replay.events import Edges, Events
@@ -14,6 +15,9 @@ from raytrace_analyze.replay.turn_pairs import turn_pairs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, numbers_within
+
+_SHORTLY_NS = 1_000_000_000
+"""How long before a submission what it was made for may have ended on its actor."""
 
 
 def program_edges(events: Events, options: PathOptions) -> Edges:
@@ -93,7 +97,35 @@ def _forks(events: Events) -> Edges:
     anchor = events.anchor[torn]
     after = np.where(anchor >= 0, events.start_of[anchor], events.end_of[events.scoped.parent[torn]])
     first, second = _not_later(events, after, events.start_of[torn])
-    return np.concatenate([forks, first]), np.concatenate([events.start_of[events.row[forks]], second])
+    left = _left_behind(events, torn[anchor < 0])
+    return (
+        np.concatenate([forks, first, left[0]]),
+        np.concatenate([events.start_of[events.row[forks]], second, left[1]]),
+    )
+
+
+def _left_behind(events: Events, torn: RowIds) -> Edges:
+    """To submissions after the end of the span that they are in, from what else whoever made them may have looked for.
+
+    That is the call before on the same actor, shortly before; else, of what Ray's libraries submit for themselves, what
+    the driver was doing then, as on the path (`path.late_submissions`).
+    """
+    structure, runs = events.scoped.structure, events.runs
+    late = torn[late_submissions(events.scoped)[torn]]
+    made = events.scoped.start[late]
+    actor = np.full(events.head.size, -1, dtype=np.int64)
+    submitted = _runs(events)
+    actor[structure.submit[submitted]] = runs.actor[submitted]
+    before = latest_until(runs.on_actor, actor[late], made)
+    run, ended = members_at(runs.on_actor, before), times_at(runs.on_actor, before)
+    near = _inside(events, run) & (ended > made - _SHORTLY_NS)
+    flow = np.flatnonzero(events.flow == events.flow[events.horizon])
+    last = np.searchsorted(events.time[flow], made, side="right") - 1
+    by_driver = ~near & structure.rays_own[events.scoped.parent[late]] & events.has_driver & (last >= 0)
+    return (
+        np.concatenate([events.end_of[run[near]], flow[last[by_driver]]]),
+        np.concatenate([events.start_of[late[near]], events.start_of[late[by_driver]]]),
+    )
 
 
 def _joins(events: Events) -> Edges:
