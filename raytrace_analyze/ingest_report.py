@@ -8,7 +8,7 @@ import polars as pl
 
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.errors import NoSpansError, NoWholeSpanError
-from raytrace_analyze.files.discover import NO_KIND
+from raytrace_analyze.files.discover import CANNOT_UNPACK, NO_KIND, UNREADABLE
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Discovery, Problem, ProblemKind
 from raytrace_analyze.table.kept_problems import kept_problems
@@ -107,6 +107,9 @@ def problems_of(
     )
 
 
+_IN_WORDS = {CANNOT_UNPACK: "packed files that are damaged", UNREADABLE: "files or folders that may not be read"}
+
+
 def nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[Problem]) -> NoSpansError:
     """Give the error that says why there is no span in these paths, as far as is known."""
     where = ", ".join(map(readable, paths))
@@ -115,7 +118,11 @@ def nothing_in(paths: Sequence[Path], discovery: Discovery, problems: Iterable[P
     if damaged:
         first = damaged[0]
         return NoWholeSpanError(f"no whole span in {where}; {first.path}: {first.kind} ({first.detail})")
-    kinds = [f"{reason} ({count:,})" for reason, count in discovery.skipped.items() if reason not in NO_KIND]
+    kinds = [
+        f"{_IN_WORDS.get(reason, reason)} ({count:,})"
+        for reason, count in discovery.skipped.items()
+        if reason not in NO_KIND
+    ]
     if kinds:
         return NoSpansError(
             f"no spans that can be read in {where}, but {', '.join(kinds)}; docs/formats.md says what can be read"

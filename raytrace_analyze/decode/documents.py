@@ -23,6 +23,8 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?')
 _BLANK = b" \t\r\n,\xef\xbb\xbf"
 """What may stand around documents; a byte order mark too."""
 
+_NO_DOCUMENT = "not a JSON document"
+
 _BETWEEN = re.compile("[ \\t\\r\\n,\\ufeff]*")
 _DECODER = json.JSONDecoder()
 
@@ -70,6 +72,9 @@ def read_documents(
                 text = line.strip(_BLANK)
                 if not text:
                     continue
+                if text[:1] not in b"{[" and depth_change(line) <= 0:  # to look closer takes long for very many
+                    problems.damage(offset, len(line), _NO_DOCUMENT)
+                    continue
                 value = _sound(text) if len(line) <= MAX_DOCUMENT_BYTES else None
                 if value is not None:
                     yield begin, value
@@ -78,7 +83,7 @@ def read_documents(
             size += len(line)
             depth += depth_change(line)
             if depth <= 0:
-                yield from ended("not a JSON document")
+                yield from ended(_NO_DOCUMENT)
     except BrokenStream as error:
         broken = error
     if size:

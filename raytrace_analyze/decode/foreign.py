@@ -3,6 +3,7 @@
 import re
 
 _STARTS = (
+    (b"\0\0\0\0", "files full of NULs"),
     (b"PK\x03\x04", "zip archives"),
     (b"BZh", "bzip2 files"),
     (b"\xfd7zXZ\0", "xz files"),

@@ -54,7 +54,8 @@ def read_jaeger(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
             if None in records:
                 problems.damage(offset, 0, "a span without ids or start time")
             known = [record for record in records if record is not None]
-            yield Batch(known, source, problems, lambda _, at=offset: at)  # type: ignore[misc]  # bound now
+            if known:
+                yield Batch(known, source, problems, lambda _, at=offset: at)  # type: ignore[misc]  # bound now
 
 
 def _traces(data: list[Any]) -> list[Any]:

@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 
 import msgspec
 
 from raytrace_analyze.attributes import AWAITED_COUNT, READY_TASK_IDS
 from raytrace_analyze.decode.input_format import InputFormat
-from raytrace_analyze.decode.lines import read_lines
+from raytrace_analyze.decode.lines import is_hole, read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch
-from raytrace_analyze.decode.records.framing import Found, scan
+from raytrace_analyze.decode.records.framing import Found, is_too_short, scan
 from raytrace_analyze.decode.records.record import EMPTY_OBJECT, Record
 from raytrace_analyze.files.streams import BrokenStream, readable
 from raytrace_analyze.model import Head, InputFile, ProblemKind
@@ -39,8 +38,11 @@ def read_open_spans(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
     lines = read_lines(file)
     try:
         resource = EMPTY_OBJECT
-        for offset, line in islice(lines, 1):
-            resource = _resource_in(line, offset, problems)
+        for offset, line in lines:
+            if not is_hole(line):
+                resource = _resource_in(line, offset, problems)
+                break
+            problems.damage(offset, len(line), "NULs in place of what was written")
         for offset, line in lines:
             if line.startswith(b"{"):
                 found = _records_in(line, offset, resource, problems)
@@ -63,7 +65,7 @@ def _resource_in(line: bytes, offset: int, problems: ProblemList) -> msgspec.Raw
 
 
 def _records_in(line: bytes, offset: int, resource: msgspec.Raw, problems: ProblemList) -> list[Record]:
-    records = [item.record for item in scan(line) if isinstance(item, Found)]
+    records = [] if is_too_short(line) else [item.record for item in scan(line) if isinstance(item, Found)]
     for record in records:
         if record.resource == EMPTY_OBJECT:
             record.resource = resource

@@ -49,7 +49,8 @@ def read_otlp(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
                     problems.damage(offset, 0, "a span without ids or start time")
                 else:
                     records.append(record)
-        yield Batch(records, source, problems, lambda _, at=offset: at)  # type: ignore[misc]  # bound now
+        if records:
+            yield Batch(records, source, problems, lambda _, at=offset: at)  # type: ignore[misc]  # bound now
 
 
 def _records(groups: list[Any]) -> Iterator[Record | None]:

@@ -6,7 +6,7 @@ import re
 from raytrace_analyze.model import Head
 
 _RECORD = re.compile(
-    rb'\{\s*"name"\s*:\s*(?:"(?:[^"\\]|\\.)*"|[\w.-]+)\s*,'
+    rb'\{\s*"name"\s*:\s*(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\w.-]+)\s*,'
     rb'\s*"context"\s*:\s*\{\s*"trace_id"\s*:\s*"(?:0[xX])?[0-9a-fA-F]+"\s*,\s*"span_id"\s*:\s*"'
 )
 """How every span starts that OpenTelemetry's `to_json` wrote; enough of one that is longer than the head."""

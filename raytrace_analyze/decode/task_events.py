@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from raytrace_analyze.decode.input_format import InputFormat
-from raytrace_analyze.decode.lines import read_lines
+from raytrace_analyze.decode.lines import is_hole, read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED, as_int, as_text
 from raytrace_analyze.files.streams import BrokenStream
@@ -68,18 +68,20 @@ def decode_task_events(file: InputFile) -> tuple[pl.DataFrame, tuple[Problem, ..
     """
     problems = ProblemList(file.path)
     rows: list[dict[str, Any]] = []
-    header: dict[str, Any] = {}
+    header: dict[str, Any] | None = None
     try:
         for offset, read in read_lines(file):
             line = _in_utf_8(read, offset, problems)
             values = _line_values(line)
-            if offset == 0:
+            if header is None and not is_hole(line):
                 header = values or {}
                 _note_dropped(header, problems)
-            row = _row(values, header) if values and offset else None
+                if values:
+                    continue
+            row = _row(values, header) if values and header is not None else None
             if row:
                 rows.append(row)
-            elif (offset or not values) and line.strip():
+            elif line.strip():
                 _add_bad_line(line, offset, problems)
     except BrokenStream as error:
         problems.add(error.kind, None, error.detail)

@@ -112,6 +112,7 @@ def epoch_ns(text: str) -> int | None:
         second = datetime.fromisoformat(f"{date}T{clock}").replace(tzinfo=zone)
     except ValueError:
         return None
-    if not _YEARS[0] <= second.year <= _YEARS[1]:
+    # The year in UTC: that of the text may be another.
+    if not _YEARS[0] <= (second - (second.utcoffset() or timedelta())).year <= _YEARS[1]:
         return None
     return int(second.timestamp()) * _NS + int((fraction or "").ljust(9, "0")[:9])

@@ -3,8 +3,9 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from raytrace_analyze.values import frozen
 
@@ -29,6 +30,8 @@ class Member:
     """Its size unpacked, as the archive says."""
     head: bytes
     """How it begins."""
+    start: Callable[[int], bytes]
+    """Gives how it begins, so many bytes, while the archive is open."""
 
 
 def is_zip(head: bytes) -> bool:
@@ -50,7 +53,18 @@ def members(descriptor: int, head_bytes: int) -> Iterator[Member]:
                     head = stream.read(head_bytes)
             except _BROKEN:
                 continue
-            yield Member(info.filename, info.file_size, head)
+            yield Member(info.filename, info.file_size, head, partial(_start, archive, info, head))
+
+
+def _start(archive: zipfile.ZipFile, info: zipfile.ZipInfo, head: bytes, length: int) -> bytes:
+    """Give the start of a file of the archive, of which a part is known; no more than that where it is damaged."""
+    if length <= len(head):
+        return head[:length]
+    try:
+        with archive.open(info) as stream:
+            return stream.read(length)
+    except _BROKEN:
+        return head
 
 
 def read_member(descriptor: int, name: str, block_bytes: int) -> Iterator[bytes]:

@@ -5,10 +5,12 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.archives import BrokenArchive, is_zip, members
+from raytrace_analyze.files.starts import START_BYTES, Start, packed_start, starts, unpacked_start, without_nuls
 from raytrace_analyze.files.streams import (
     UTF_8,
     BrokenStream,
@@ -17,7 +19,6 @@ from raytrace_analyze.files.streams import (
     in_utf_8,
     open_regular,
     readable,
-    unpack,
 )
 from raytrace_analyze.model import Compression, Discovery, Head, InputFile, Problem, ProblemKind
 
@@ -29,19 +30,15 @@ FOLDER_LINK = "link to a folder"
 PACKED_TABLES = "packed Parquet files"
 VANISHED = "vanished"
 UNREADABLE = "not readable"
-NO_KIND = frozenset({NOT_SPANS, EMPTY, CANNOT_UNPACK, NOT_REGULAR, FOLDER_LINK, VANISHED, UNREADABLE})
-"""Reasons to pass a file over that say nothing of what it holds."""
+NO_KIND = frozenset({NOT_SPANS, EMPTY, NOT_REGULAR, FOLDER_LINK, VANISHED})
+"""Reasons to pass a file over that say nothing of what it holds, and that it holds no spans."""
 
 _KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
-_HEAD_BYTES = 64 << 10
 _PARQUET = b"PAR1"
 
 _Key = tuple[int, int, str]
 """Device and inode of a file, and the name of one in it where it is an archive."""
-
-_MOST_NULS = 64 << 20
-"""So much is passed over at the start of a file that a crash has left empty."""
 
 Recognise = Callable[[Head], str | None]
 """Tells by the start of a file what it holds: the name of its format, None for none of ours."""
@@ -86,8 +83,9 @@ def _nameless(_: bytes) -> str | None:
 def find_files(paths: Sequence[Path], recognise: Recognise, name_foreign: NameForeign = _nameless) -> Discovery:
     """Find the files that `recognise` knows among the given files and in the given folders, recursively.
 
-    Looks at the first 64 KiB of every regular file, unpacked; opens nothing else, and does not follow
-    links to folders, except one that is given. Others are counted by what `name_foreign` calls them.
+    Looks at the first 64 KiB of every regular file, unpacked (of JSON that does not tell by then at 4 MiB); opens
+    nothing else, and does not follow links to folders, except one that is given. Others are counted by what
+    `name_foreign` calls them.
 
     Folders and files that may not be opened are normal among other people's (`Discovery.unreadable`,
     counted in `skipped` too) and no damage. Raises UsageError for a given path that does not exist or
@@ -175,14 +173,7 @@ def _look_into(walk: _Walk, candidate: _Candidate, recognise: Recognise, files: 
     try:
         descriptor = open_regular(path)
         try:
-            status = os.fstat(descriptor)
-            key = (status.st_dev, status.st_ino, "")
-            if key in files:
-                return
-            files[key] = None
-            head = _past_nuls(descriptor, os.read(descriptor, _HEAD_BYTES))
-            if is_zip(head) and _look_into_archive(walk, candidate, recognise, files, key, descriptor):
-                return
+            _look_into_open(walk, candidate, recognise, files, descriptor)
         finally:
             os.close(descriptor)
     except FileNotFoundError:
@@ -195,52 +186,58 @@ def _look_into(walk: _Walk, candidate: _Candidate, recognise: Recognise, files: 
         if candidate.is_given:
             raise _cannot_open(path, error) from error
         walk.skip_unreadable(path)
-    else:
-        compression = compression_of(head)
-        try:
-            content = head if compression is Compression.NONE else _unpacked(head, compression)
-        except BrokenStream as error:
-            walk.skipped[CANNOT_UNPACK] += 1
-            if candidate.is_given:
-                detail = f"looks like {compression} and cannot be unpacked: {error.detail.partition(';')[0]}"
-                walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, detail))
-            return
-        if compression is not Compression.NONE and content.startswith(_PARQUET) and not candidate.is_given:
+
+
+def _look_into_open(
+    walk: _Walk, candidate: _Candidate, recognise: Recognise, files: dict[_Key, InputFile | None], descriptor: int
+) -> None:
+    path = candidate.path
+    status = os.fstat(descriptor)
+    key = (status.st_dev, status.st_ino, "")
+    if key in files:
+        return
+    files[key] = None
+    head = packed_start(descriptor, START_BYTES)
+    if is_zip(head) and _look_into_archive(walk, candidate, recognise, files, key, descriptor):
+        return
+    compression = compression_of(head)
+    start = partial(unpacked_start, descriptor, head)
+    try:
+        is_packed = compression is not Compression.NONE
+        if is_packed and not candidate.is_given and start(START_BYTES).startswith(_PARQUET):
             walk.skipped[PACKED_TABLES] += 1
             return
-        found = _recognised(walk, recognise, content, path, candidate.is_given)
-        if found is not None:
-            format_, encoding = found
-            files[key] = InputFile(
-                Path(path),
-                format_,
-                compression,
-                status.st_size,
-                candidate.is_given,
-                encoding,
-                modified_ns=status.st_mtime_ns,
-            )
+        found = _recognised(walk, recognise, start, path, candidate.is_given)
+    except BrokenStream as error:
+        walk.skipped[CANNOT_UNPACK] += 1
+        if candidate.is_given:
+            detail = f"looks like {compression} and cannot be unpacked: {error.detail.partition(';')[0]}"
+            walk.problems.append(Problem(ProblemKind.UNREADABLE, readable(path), None, detail))
+        return
+    if found is not None:
+        format_, encoding = found
+        files[key] = InputFile(
+            Path(path),
+            format_,
+            compression,
+            status.st_size,
+            candidate.is_given,
+            encoding,
+            modified_ns=status.st_mtime_ns,
+        )
 
 
-def _past_nuls(descriptor: int, head: bytes) -> bytes:
-    """Give the start of what stands behind NULs, where there is nothing else in the head: a crash leaves such files."""
-    passed = len(head)
-    while head and not head.strip(b"\0") and passed < _MOST_NULS:
-        head = os.read(descriptor, _HEAD_BYTES)
-        passed += len(head)
-    return head.lstrip(b"\0") if passed > _HEAD_BYTES else head
-
-
-def _recognised(walk: _Walk, recognise: Recognise, content: bytes, path: str, is_given: bool) -> tuple[str, str] | None:
+def _recognised(walk: _Walk, recognise: Recognise, start: Start, path: str, is_given: bool) -> tuple[str, str] | None:
     """Give format and encoding of what starts like this; what is of no format is noted as skipped."""
-    encoding = encoding_of(content)
-    if encoding != UTF_8:
-        content = b"".join(in_utf_8(iter([content]), encoding))
-    format_ = recognise(Head(content, path, is_given))
-    if format_ is None:
-        walk.skipped[walk.name_foreign(content) or NOT_SPANS if content else EMPTY] += 1
-        return None
-    return format_, encoding
+    content = text = b""
+    for content in starts(start):
+        encoding = encoding_of(content)
+        text = content if encoding == UTF_8 else b"".join(in_utf_8(iter([content]), encoding))
+        format_ = recognise(Head(text, path, is_given))
+        if format_ is not None:
+            return format_, encoding
+    walk.skipped[walk.name_foreign(text) or NOT_SPANS if content else EMPTY] += 1
+    return None
 
 
 def _look_into_archive(
@@ -257,13 +254,13 @@ def _look_into_archive(
     """
     archive = Path(candidate.path)
     is_any = False
-    for member in members(descriptor, _HEAD_BYTES):
+    for member in members(descriptor, START_BYTES):
         is_any = True
         path = archive / member.name
         if not path.is_relative_to(archive) or path == archive or member.head.startswith(_PARQUET):
             walk.skipped[NOT_SPANS] += 1
             continue
-        found = _recognised(walk, recognise, member.head, str(path), False)
+        found = _recognised(walk, recognise, partial(_behind_nuls, member.start), str(path), False)
         if found is not None:
             format_, encoding = found
             files[(*key[:2], member.name)] = InputFile(
@@ -272,23 +269,17 @@ def _look_into_archive(
     return is_any
 
 
+def _behind_nuls(start: Start, length: int) -> bytes:
+    return without_nuls(start(length))
+
+
 def start_of(path: Path) -> bytes | None:
     """Give the first 64 KiB of a file, unpacked; None for what is no regular file, or cannot be read."""
     try:
         descriptor = open_regular(path)
         try:
-            head = os.read(descriptor, _HEAD_BYTES)
+            return unpacked_start(descriptor, packed_start(descriptor, START_BYTES), START_BYTES)
         finally:
             os.close(descriptor)
-        compression = compression_of(head)
-        return head if compression is Compression.NONE else _unpacked(head, compression)
     except (OSError, BrokenStream):
         return None
-
-
-def _unpacked(packed: bytes, compression: Compression) -> bytes:
-    """Unpack as much as the packed start of a file gives; raises BrokenStream if that is nothing."""
-    for content in unpack(iter([packed]), compression, _HEAD_BYTES):
-        if content:
-            return content[:_HEAD_BYTES]
-    return b""

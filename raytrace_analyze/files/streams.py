@@ -25,8 +25,8 @@ _MAGIC_BYTES = 4
 MAX_RATIO = 1000
 """No text of spans unpacks to so many times its size: ids and times alone are a tenth of it."""
 
-_UNSUSPICIOUS_BYTES = 256 << 20
-"""So much may come of however little."""
+_UNSUSPICIOUS_BYTES = 16 << 20
+"""So much may come of however little: lines of two bytes take about a second a megabyte."""
 
 UTF_8 = "utf-8"
 _ENCODING_MARKS = (
@@ -210,7 +210,7 @@ def unpack(blocks: Iterator[bytes], compression: Compression, block_bytes: int) 
     """Unpack gzip members or zstd frames that stand one after another, into blocks of about `block_bytes`.
 
     Raises BrokenStream after the last byte that could be had, if the data is cut, corrupt or followed by
-    something else, or unpacks to more than 1000 times its size (and 256 MiB). After corrupt data nothing more is tried.
+    something else, or unpacks to more than 1000 times its size (and 16 MiB). After corrupt data nothing more is tried.
     """
     return _gather(_unpack(blocks, compression), block_bytes)
 

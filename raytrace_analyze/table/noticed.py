@@ -14,6 +14,8 @@ _IDENTITY = ["trace_id", "span_id"]
 _FIRST = ("start", "trace_id", "span_id", "name", "source")
 _MICROSECOND = "1us"
 _EXAMPLES = 3
+_SHOWN_OF_NAME = 200
+"""A name can be a megabyte; the id beside it is what finds the span."""
 
 
 @frozen
@@ -78,7 +80,8 @@ def _problem(kind: ProblemKind, whole: Noticed, what: str, then: str, lost: int 
     if not whole.count:
         return []
     first = whole.first.row(0, named=True)
-    said = f"{whole.count:,} of {whole.among:,} spans {what} (first: span {first['span_id']}, {first['name']}){then}"
+    name = first["name"][:_SHOWN_OF_NAME]
+    said = f"{whole.count:,} of {whole.among:,} spans {what} (first: span {first['span_id']}, {name}){then}"
     return [Problem(kind, first["source"] or "", None, said, lost)]
 
 
@@ -90,7 +93,8 @@ def contradiction_problems(found: Sequence[pl.DataFrame]) -> list[Problem]:
             ProblemKind.CONFLICT,
             row["source"][0],
             None,
-            f"{row['versions']} records of span {row['span_id']} ({row['name']}) differ; kept the one that ended later",
+            f"{row['versions']} records of span {row['span_id']} ({row['name'][:_SHOWN_OF_NAME]}) differ; "
+            "kept the one that ended later",
         )
         for row in differing.head(_EXAMPLES).iter_rows(named=True)
     ]

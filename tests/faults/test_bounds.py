@@ -1,15 +1,18 @@
 """No input costs more than it may, and one bad byte no more than its field; what is no spans is named."""
 
 import bz2
+import gzip
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
+from polars.testing import assert_frame_equal
 
 import raytrace_analyze as rt
 from raytrace_analyze.command_line.memory import limit_bytes, memory_there
@@ -83,15 +86,102 @@ def test_a_bad_byte_in_a_side_file_costs_its_field_alone(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("nuls", [100, 100_000, 1 << 20])
-def test_spans_behind_nuls_are_found(tmp_path: Path, nuls: int) -> None:
-    (tmp_path / "spans.jsonl").write_bytes(b"\0" * nuls + one_line(span(1)) + one_line(span(2)))
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
+def test_spans_behind_nuls_are_found(tmp_path: Path, nuls: int, pack: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "spans.jsonl").write_bytes(pack(b"\0" * nuls + one_line(span(1)) + one_line(span(2))))
     report = rt.load(tmp_path).report
     assert report.spans == 2 and report.is_damaged
+
+
+@pytest.mark.parametrize("nuls", [1, 100, 100_000])
+@pytest.mark.parametrize("form", ["otlp", "jaeger"])
+def test_documents_behind_nuls_are_read(tmp_path: Path, nuls: int, form: str) -> None:
+    sound = rt.load(EVENTS.parent)
+    rt.export(sound.spans, form, tmp_path / "spans.json")
+    (tmp_path / "spans.json").write_bytes(b"\0" * nuls + (tmp_path / "spans.json").read_bytes())
+    found = rt.load(tmp_path).report
+    assert found.spans == sound.report.spans
+    assert [problem.offset for problem in found.problems if problem.is_damage] == [0]
+    assert f"{max(nuls, 2)} bytes" in next(problem.detail for problem in found.problems if problem.is_damage)
+
+
+@pytest.mark.parametrize("nuls", [1, 100, 100_000])
+def test_side_files_behind_nuls_are_read_with_their_headers(tmp_path: Path, nuls: int) -> None:
+    for file in EVENTS.parent.iterdir():
+        hole = b"" if file.suffix == ".jsonl" else b"\0" * nuls
+        (tmp_path / file.name).write_bytes(hole + file.read_bytes())
+    sound, found = rt.load(EVENTS.parent), rt.load(tmp_path)
+    assert_frame_equal(found.spans.drop("source"), sound.spans.drop("source"))
+    damaged = [problem for problem in found.report.problems if problem.is_damage]
+    assert len(damaged) == 4 and {problem.offset for problem in damaged} == {0}
+
+
+@pytest.mark.parametrize("start", [b"", b"x = 1\n"], ids=["from the start on", "a text"])
+def test_files_of_nuls_are_called_so(tmp_path: Path, start: bytes) -> None:
+    (tmp_path / "spans.jsonl").write_bytes(start + b"\0" * 200_000)
+    with pytest.raises(rt.NoSpansError) as error:
+        rt.load(tmp_path)
+    assert ("files full of NULs (1)" in str(error.value)) is not bool(start)
+
+
+def long_names(first: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Files whose first record does not end within what is looked at of a file at first, in several forms."""
+    yield "one a line", one_line(first) + one_line(span(2))
+    yield "an array", json.dumps([first, span(2)], indent=2).encode()
+    yield "sorted", json.dumps(first, sort_keys=True).encode() + b"\n" + one_line(span(2))
+
+
+@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("long", ["name", "attribute"])
+def test_a_first_record_that_is_long_is_a_record(
+    tmp_path: Path, which: int, pack: Callable[[bytes], bytes], long: str
+) -> None:
+    text = "".join(chr(97 + number % 26) for number in range(1 << 20))
+    first = span(1, name=text) if long == "name" else span(1, attributes={"a": text})
+    _, content = list(long_names(first))[which]
+    (tmp_path / "spans.jsonl").write_bytes(pack(content))
+    found = rt.load(tmp_path).report
+    assert found.spans == 2 and not found.is_damaged
+    assert all(len(problem.detail) < 1000 for problem in found.problems)
+
+
+def test_jaegers_members_in_another_order_are_found_behind_many_processes(tmp_path: Path) -> None:
+    sound = rt.load(EVENTS.parent)
+    rt.export(sound.spans, "jaeger", tmp_path / "spans.json")
+    document = json.loads((tmp_path / "spans.json").read_text())
+    others = {f"a{number}": {"serviceName": "s" * 100, "tags": []} for number in range(2000)}
+    document["data"][0]["processes"] |= others
+    (tmp_path / "spans.json").write_text(json.dumps(document, sort_keys=True))
+    assert rt.load(tmp_path).report.spans == sound.report.spans
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "size", "longest_s"),
+    [
+        *((name, line, 16 << 20, 4) for name in ("x.events", "x.open", "x.json") for line in (b"\n", b" \r\n")),
+        *((name, b"{}\n", 1 << 20, 10) for name in ("x.open", "x.json")),
+        *((name, b'"\n', 1 << 20, 5) for name in ("x.events", "x.json")),
+    ],
+)
+def test_short_lines_cost_little_each(tmp_path: Path, name: str, line: bytes, size: int, longest_s: float) -> None:
+    start = {
+        "x.events": EVENTS.read_bytes().partition(b"\n")[0] + b"\n",
+        "x.open": EVENTS.with_suffix(".open").read_bytes().partition(b"\n")[0] + b"\n",
+        "x.json": b'{"resourceSpans":[]}\n',
+    }[name]
+    (tmp_path / "sound.jsonl").write_bytes(one_line(span(2)))
+    (tmp_path / name).write_bytes(start + line * (size // len(line)))
+    before = os.times()
+    assert rt.load(tmp_path).report.spans == 1
+    after = os.times()
+    assert after.user + after.system - before.user - before.system < longest_s
 
 
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
+        (b"\x1f\x8b\x08\0no gzip" * 9, "packed files that are damaged (1)"),
         (b'{"log": {"version": "1.2", "creator": {"name": "x"}, "entries": []}}', "HAR files (1)"),
         (bz2.compress(one_line(span(1))), "bzip2 files (1)"),
         (b'{"log":"no span here\\n","stream":"stdout"}\n' * 3, "Docker log lines (1)"),

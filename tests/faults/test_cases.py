@@ -20,6 +20,8 @@ CASES: list[tuple[str, dict[str, Any], int, str]] = [
     ("ends before it starts", {"start_time": NEXT_DAY}, 2, "1 of 2 spans end before they start, by up to 24 h 0 min"),
     ("starts before 1970", {"start_time": "1677-09-21T00:12:44Z"}, 1, "is no time from 1970 to 2261"),
     ("ends after 2261", {"end_time": "9999-12-31T23:59:59Z"}, 1, "is no time from 1970 to 2261"),
+    ("starts before 1970 by its zone", {"start_time": "1970-01-01T00:00:00+14:00"}, 1, "is no time from 1970 to 2261"),
+    ("ends after 2261 by its zone", {"end_time": "2261-12-31T23:59:59-23:59"}, 1, "is no time from 1970 to 2261"),
     ("292 years long", {"start_time": "1970-01-01T00:00:00Z", "end_time": "2261-12-31T23:59:59Z"}, 2, ""),
     ("an id that is not hex", {"context": {**CONTEXT, "span_id": "0xzzzzzzzzzzzzzzzz"}}, 1, "is no id"),
     ("a short id", {"context": {**CONTEXT, "span_id": "0xabc"}}, 1, "is no id"),

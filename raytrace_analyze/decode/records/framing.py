@@ -38,6 +38,8 @@ _LONGEST_TOKEN = 16
 _MOST_WORK = 32
 """How many times its length a stretch may be decoded in vain: unclosed nesting fails anew from each of its levels."""
 
+_LEAST_BYTES = len('{"context":{"trace_id":"","span_id":""},"start_time":""}')
+
 _SEPARATORS = " \t\r\n\ufeff[],"
 """What may stand around records without being damage: they may be the elements of an array."""
 
@@ -64,6 +66,11 @@ class Unfinished:
     """The start of a record whose rest is not there (yet)."""
 
     offset: int
+
+
+def is_too_short(data: bytes) -> bool:
+    """Tell of less than the fields that a span has to have: looking through it takes long where there are many."""
+    return len(data) < _LEAST_BYTES
 
 
 def record_starts(data: bytes) -> list[int]:
