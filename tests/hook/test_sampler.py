@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,56 @@ def test_cpu_and_idle_are_told_apart(tracer: Tracer, tmp_path: Path) -> None:
     )
     assert stretch["at"].rpartition(":")[0] == HERE
     assert stretch["end_ns"] - stretch["start_ns"] > 0.5e9
+
+
+def by_joining(works: Callable[[], None]) -> None:
+    thread = threading.Thread(target=works)
+    thread.start()
+    thread.join()
+
+
+def by_asking_a_pool(works: Callable[[], None]) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: works(), range(2)))
+
+
+def by_asking_an_executor(works: Callable[[], None]) -> None:
+    async def wait() -> None:
+        await asyncio.to_thread(works)
+
+    asyncio.run(wait())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the clocks of other threads can't be asked for")
+@pytest.mark.parametrize("wait", [by_joining, by_asking_a_pool, by_asking_an_executor])
+def test_what_a_thread_waits_for_that_its_own_threads_do_is_its_work(
+    wait: Callable[[Callable[[], None]], None], tracer: Tracer, tmp_path: Path
+) -> None:
+    with run(tracer):
+        wait(lambda: burn(0.4))
+    span = Recording(tmp_path).one("f ray.remote_worker")
+    assert span.attributes["raytrace.cpu_ns"] > 0.2e9
+    counts = stacks_of(span)
+    burning = sum(count for stack, count in counts.items() if stack.startswith("cpu;") and "burn (" in stack)
+    assert burning > 0.5 * sum(counts.values())
+
+
+@pytest.mark.parametrize("wait", [by_joining, by_asking_a_pool, by_asking_an_executor])
+def test_a_thread_that_waits_for_others_that_are_idle_is_idle(
+    wait: Callable[[Callable[[], None]], None], tracer: Tracer, tmp_path: Path
+) -> None:
+    with run(tracer):
+        wait(lambda: time.sleep(0.6))
+    span = Recording(tmp_path).one("f ray.remote_worker")
+    assert span.attributes["raytrace.cpu_ns"] < 0.2e9
+    assert sum(one["end_ns"] - one["start_ns"] for one in idle_of(span)) > 0.3e9
+
+
+def test_whose_work_threads_do_is_not_told_where_several_spans_are_open(tracer: Tracer, tmp_path: Path) -> None:
+    with run(tracer, "g"), run(tracer):
+        by_joining(lambda: burn(0.4))
+    for name in ("f", "g"):
+        assert Recording(tmp_path).one(f"{name} ray.remote_worker").attributes["raytrace.cpu_ns"] < 0.2e9
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long a thread waited for a CPU")

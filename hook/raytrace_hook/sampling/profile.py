@@ -110,6 +110,8 @@ class Profile:
     def __init__(self) -> None:
         self.cpu_ns = 0
         """What its thread used; whoever gives the looks keeps it."""
+        self.helpers_cpu_ns = 0
+        """What other threads of the program used while its thread waited for them."""
         self.cpu_delay_ns = 0
         """How long its thread could have run meanwhile, but others had the CPU, as far as it was looked at."""
         self.process_cpu_ns: int | None = None
@@ -207,18 +209,19 @@ class Profile:
 
     def attributes(self, longest: int = _LONGEST_STACKS) -> dict[str, Any]:
         """Return what is known by now as a span's attributes, the texts cut to about so many characters each."""
-        found: dict[str, Any] = {names.CPU_NS: self.cpu_ns}
+        cpu_ns = self.cpu_ns + self.helpers_cpu_ns
+        found: dict[str, Any] = {names.CPU_NS: cpu_ns}
         if self.cpu_delay_ns >= _MIN_DELAY_NS:
             found[names.CPU_DELAY_NS] = self.cpu_delay_ns
         if self.process_cpu_ns is not None:
-            found[names.PROCESS_CPU_NS] = self.process_cpu_ns
+            found[names.PROCESS_CPU_NS] = max(self.process_cpu_ns, cpu_ns)
         stacks = self._stacks(longest)
         if stacks:
             found[names.STACKS] = stacks
         idle = self._stretches(longest)
         if idle:
             found[names.IDLE] = idle
-        busy = self._busy.told(self._seen_ns, self.cpu_ns)
+        busy = self._busy.told(self._seen_ns, cpu_ns)
         if busy:
             found[names.BUSY] = busy
         return found

@@ -21,6 +21,7 @@ from typing import Any, Callable, NamedTuple
 from raytrace_hook.log import warn_once
 from raytrace_hook.sampling import places
 from raytrace_hook.sampling.clocks import Reading, ThreadClocks
+from raytrace_hook.sampling.helpers import Helpers, waits_for_them
 from raytrace_hook.sampling.profile import Look, Profile
 
 MIN_AGE_NS = 100_000_000
@@ -80,11 +81,13 @@ class Sampler:
         self._waits_recorded = waits_recorded
         self._each_second = each_second
         self._clocks = ThreadClocks()
+        self._helpers = Helpers()
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
         self._clocks.close()
+        self._helpers.close()
         self._watched: dict[int, _Watched] = {}
         self._followed: dict[int, _Followed] = {}
         self._first: dict[int, tuple[int, int, int]] = {}
@@ -148,6 +151,7 @@ class Sampler:
                     self._look_round()
                 elif self._first:
                     self._clocks.close()
+                    self._helpers.close()
                     self._first.clear()
         except Exception as error:
             warn_once("what long spans do is not sampled any more", error)
@@ -168,7 +172,7 @@ class Sampler:
                 frame = frames.get(one.thread)
                 # What a coroutine's thread did in between may have been another's turn.
                 if frame is not None and (one.task is None or asyncio.current_task(one.loop) is one.task):
-                    self._look_at(span_id, one, frame, one.thread in busy)
+                    self._look_at(span_id, one, frame, one.thread in busy, frames)
                 followed = self._followed.get(span_id)
                 if followed is not None and now - followed.shown_ns >= _SHOWN_EVERY_NS:
                     followed.shown_ns = now
@@ -201,7 +205,9 @@ class Sampler:
             followed.profile.pause()
         return False
 
-    def _look_at(self, span_id: int, one: _Watched, frame: FrameType, is_busy: bool) -> None:
+    def _look_at(
+        self, span_id: int, one: _Watched, frame: FrameType, is_busy: bool, frames: dict[int, FrameType]
+    ) -> None:
         reading = self._clocks.readings.get(one.thread)
         if reading is None or not reading.length_ns:
             return
@@ -217,6 +223,8 @@ class Sampler:
         weight = max(1, round(reading.length_ns / (self._period_s * 1e9)))
         if last is not None and last[0] == number and last[1] == at and reading.cpu_ns < reading.length_ns // 200:
             place, wait = last[2], last[3]  # it has not moved
+            if not is_busy and self._waits_for_work(followed, one, reading, weight, wait, frames):
+                return
             if not is_busy and followed.profile.stays(reading.at_ns, weight, reading.busy_ns):
                 return
         else:
@@ -224,7 +232,33 @@ class Sampler:
             if place and not is_busy and not (self._waits_recorded and places.is_in_recorded_wait(frame)):
                 wait = places.what_it_calls(frame)
             followed.last = None if is_busy else (number, at, place, wait)
+            if not is_busy and self._waits_for_work(followed, one, reading, weight, wait, frames):
+                return
         followed.profile.add(Look(*reading.spent, weight, is_busy, place, wait))
+
+    def _waits_for_work(
+        self,
+        followed: _Followed,
+        one: _Watched,
+        reading: Reading,
+        weight: int,
+        wait: str | None,
+        frames: dict[int, FrameType],
+    ) -> bool:
+        """Take what a thread waits for as what it does, where that is the work of others of its program.
+
+        Whose work it is can be told only where no other span is open in the process.
+        """
+        if one.task is not None or len(self._watched) > 1 or not waits_for_them(wait):
+            return False
+        work = self._helpers.at_work(frames, (one.thread,))
+        if work is None:
+            return False
+        followed.profile.helpers_cpu_ns += work.cpu_ns
+        followed.profile.add(
+            Look(reading.before_ns, reading.at_ns, work.cpu_ns, work.busy_ns, weight, True, work.place, None)
+        )
+        return True
 
     def _follow(self, span_id: int, begun: _Begun | None) -> _Followed | None:
         followed = _Followed(begun)
