@@ -100,6 +100,35 @@ def test_a_driver_that_works_is_told_where_it_was_seen_and_whether_it_imports() 
     assert "import" not in worked["what"] and "seen most often at fit.py:12" in worked["what"]
 
 
+def test_a_driver_that_works_is_told_the_line_where_it_did_so_while_it_was_waited_for() -> None:
+    """It polls in another line most of the time, which nobody waits for; what Ray's modules import has no frames."""
+
+    def driver_code(*busy: list[Any]) -> dict[str, Any]:
+        stacks = "cpu;<module> (/p/fit.py:18) 45\ncpu;<module> (/p/fit.py:4) 28"
+        told = json.loads(sampled(590)) | {"raytrace.stacks": stacks, "raytrace.busy": json.dumps(busy)}
+        return findings(with_driver(json.dumps(told)))["driver-code"]
+
+    polls = [10 * MS, 390 * MS, 100 * MS, "/p/fit.py:18", 0]
+    imported = driver_code(polls, [410 * MS, 990 * MS, 570 * MS, "/p/fit.py:4", 560 * MS])
+    assert "most of that to import modules" in imported["what"] and "seen most often at fit.py:4" in imported["what"]
+    assert (imported["file"], imported["line"]) == ("/p/fit.py", 4)
+    worked = driver_code(polls, [410 * MS, 990 * MS, 570 * MS, "/p/fit.py:9", 100 * MS])
+    assert "import" not in worked["what"] and worked["line"] == 9
+
+
+def test_how_often_a_driver_was_idle_is_told_only_where_each_time_is_known() -> None:
+    """Looks are too far apart to tell sleeps from each other that follow each other at once."""
+    naps = [{"start_ns": 400 * MS, "end_ns": 990 * MS, "in": "time.sleep", "at": "/p/train.py:41", "busy_ns": 2 * MS}]
+    told = {"raytrace.cpu_ns": 10 * MS, "raytrace.idle": json.dumps({"stretches": naps, "left_out_ns": 0})}
+    assert "sleeps at train.py:41, 590 ms, while" in findings(with_driver(json.dumps(told)))["driver-idle"]["what"]
+    del naps[0]["busy_ns"]
+    told["raytrace.idle"] = json.dumps({"stretches": naps, "left_out_ns": 0})
+    puts = (span(f"x{at}", at * MS, (at + 5) * MS, "driver", name="ray.put", category="put") for at in (500, 600))
+    # Calls in between cut what is one time in pieces.
+    found = findings(pl.concat([with_driver(json.dumps(told)), table(*puts, recorded=True)]))["driver-idle"]
+    assert "sleeps at train.py:41, 580 ms, while" in found["what"]
+
+
 def test_no_saving_is_claimed_for_what_is_not_known() -> None:
     found = findings(with_driver("{}"))
     assert found["driver-code"]["saved_ns"] == 0

@@ -74,7 +74,8 @@ PROCESS_CPU_NS = "raytrace.process_cpu_ns"
 STACKS = "raytrace.stacks"
 IDLE = "raytrace.idle"
 BUSY = "raytrace.busy"
-"""Of one that did not use the CPU all the time: when it was busy for longest, as JSON: start, end and how long (ns)."""
+"""Of one that did not use the CPU all the time: when it was busy for longest, as JSON: start, end, how long, the
+line of the program, and how long it imported modules there (ns)."""
 
 # A request at a proxy of Ray Serve.
 ANSWERED_NS = "raytrace.answered_ns"

@@ -13,9 +13,9 @@ from raytrace_analyze.analyses.stack_lines import importing_share, stack_lines
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
-from raytrace_analyze.sampled.samples import SHORT_NS, is_for_others
+from raytrace_analyze.sampled.samples import SHORT_NS, Idle, Sampled, is_for_others, read_samples
 from raytrace_analyze.serve_names import is_proxy
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words
@@ -23,8 +23,6 @@ from raytrace_analyze.wording.advice import driver as words
 _MOST = 0.5
 _OFTEN = 0.2
 """At what part of all looks a place is worth to be named."""
-_MOMENT_NS = 1_000_000
-"""What takes no longer does not part one time that the driver is idle from the next."""
 
 
 @frozen
@@ -79,27 +77,52 @@ def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
     if took.sum() < facts.floor_ns:
         return
     site = _site_before(facts, own.events_of(here), took)
-    seen_at, imports = _seen_on_cpu(facts)
+    seen_at, imports = _seen_on_cpu(facts, own, here)
     longest_ns, after = int(took.max()), first_place(site)
     yield Candidate(
         Pattern.DRIVER_CODE,
         DRIVER,
-        words.imports(int(took.sum()), longest_ns, after=after)
+        words.imports(int(took.sum()), longest_ns, after=after, seen_at=first_place(seen_at))
         if imports
         else words.works(int(took.sum()), longest_ns, after=after, seen_at=first_place(seen_at)),
         shorten_stretches(facts.graph, own.events_of(works), own.length(works)),
         _rows(facts, own.events_of(here)),
-        site if imports else seen_at or site,
+        seen_at or site,
     )
 
 
-def _seen_on_cpu(facts: Facts) -> tuple[str | None, bool]:
-    """Give the place where the driver was seen on the CPU most, if that is often, and whether it mostly imported."""
-    about = facts.spans.select("category", "attributes")[facts.rows].filter(category=SpanCategory.DRIVER)
-    text = next(iter(about.get_column("attributes")), None)
+def _seen_on_cpu(facts: Facts, own: _Own, pieces: Flags) -> tuple[str | None, bool]:
+    """Give the line in which the driver was longest in some pieces on the CPU, if for long, and whether it imported.
+
+    Where nobody tells when it was in which line: where it was seen on the CPU most, whenever.
+    """
+    start, end = own.told.start[pieces], own.told.end[pieces]
+    by_line: dict[str, int] = {}
+    imports_ns = 0.0
+    for busy in (each for one in _sampled(facts).values() for each in one.busy if each.place):
+        shared_ns = int(np.maximum(np.minimum(end, busy.end) - np.maximum(start, busy.start), 0).sum())
+        by_line[busy.place] = by_line.get(busy.place, 0) + shared_ns
+        imports_ns += shared_ns * min(busy.imports_ns / (busy.end - busy.start), 1)
+    if by_line:
+        longest = max(by_line, key=lambda line: by_line[line])
+        of_all = int((end - start).sum())
+        return longest if by_line[longest] >= _OFTEN * of_all else None, imports_ns > _MOST * of_all
+    text = next(iter(facts.spans.get_column("attributes").gather(_drivers(facts))), None)
     lines = stack_lines(text).filter(activity=Activity.CPU)
     most = lines.filter(pl.col("samples") >= _OFTEN * pl.col("samples").sum()).get_column("place").to_list()
-    return next(iter(most), None), importing_share(text) > _MOST
+    imports = importing_share(text) > _MOST
+    return None if imports else next(iter(most), None), imports
+
+
+def _drivers(facts: Facts) -> RowIds:
+    is_driver = flags(facts.spans.get_column("category").gather(facts.rows) == SpanCategory.DRIVER)
+    rows: RowIds = facts.rows[is_driver]
+    return rows
+
+
+def _sampled(facts: Facts) -> dict[int, Sampled]:
+    """Read what the sampler saw of the driver's thread."""
+    return read_samples(facts.structure, facts.job.trace.clock_shift, _drivers(facts))
 
 
 def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
@@ -107,13 +130,14 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
     puts = facts.spans.get_column("category") == SpanCategory.PUT
     is_put = np.append(puts.to_numpy(), False)[np.minimum(facts.graph.events.owner, facts.spans.height)]
     idle = own.pieces(Activity.IDLE) & ~is_put[own.events[own.told.segment]]
+    idle_times = [each for one in _sampled(facts).values() for each in one.idle]
     for number, (what, where) in enumerate(own.told.places):
         there = idle & (own.told.place == number)
         here = there & own.on_path
         took = own.length(here)
         if took.sum() < facts.floor_ns:
             continue
-        times = _times_in_a_row(own, here).tolist()
+        times = _each_time(idle_times, own, here)
         elastic = facts.graph.elastic
         is_outside = elastic is not None and 2 * elastic.outside_ns(own.events_of(here)) > took.sum()
         failed = _failed_before(facts, own.events_of(here), took)
@@ -204,14 +228,22 @@ def _failed_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
     return most
 
 
-def _times_in_a_row(own: _Own, pieces: Flags) -> Nanos:
-    """Give how long the driver was in one place each time; what lies within a moment is one time."""
-    start, end = own.told.start[pieces], own.told.end[pieces]
-    order = np.argsort(start, kind="stable")
-    start, end = start[order], end[order]
-    begins = np.ones(start.size, dtype=np.bool_)
-    begins[1:] = start[1:] - end[:-1] > _MOMENT_NS
-    return np.add.reduceat(end - start, np.flatnonzero(begins))
+def _each_time(known: list[Idle], own: _Own, pieces: Flags) -> list[int]:
+    """Give how long the driver was in one place each time; all together where it is not known how often that was.
+
+    `known` are the stretches that the sampler tells. One with something to do in between may be many, of which looks
+    saw one after the other; another piece is of those that are not told one by one.
+    """
+    start, length = own.told.start[pieces], own.length(pieces)
+    begun = np.array([each.start for each in known], dtype=np.int64)
+    order = np.argsort(begun, kind="stable")
+    of = order[np.maximum(np.searchsorted(begun[order], start, side="right") - 1, 0)] if begun.size else start
+    found: dict[int, int] = {}
+    for number, since, took in zip(of.tolist(), start.tolist(), length.tolist(), strict=True):
+        if not begun.size or not known[number].start <= since < known[number].end or known[number].busy_ns:
+            return [int(length.sum())]
+        found[number] = found.get(number, 0) + took
+    return list(found.values())
 
 
 def _unknown(facts: Facts, own: _Own) -> Iterator[Candidate]:

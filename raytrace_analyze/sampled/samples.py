@@ -56,6 +56,10 @@ class Busy(NamedTuple):
     start: int
     end: int
     busy_ns: int
+    place: str = ""
+    """The line of the program (`file:line`) in which it was longest; empty where that is not known."""
+    imports_ns: int = 0
+    """How much of that it imported modules."""
 
 
 _MOST_NS = 1 << 62
@@ -255,8 +259,11 @@ def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], _LeftOut]:
 def _busy(text: Any, shift: int) -> tuple[Busy, ...]:
     """Read the stretches in which a thread was busy all the time; nothing of what is none."""
     try:
-        told = [Busy(_ns(start, shift), _ns(end, shift), _ns(ns)) for start, end, ns in json.loads(text)]
-    except (TypeError, ValueError):
+        told = [
+            Busy(_ns(start, shift), _ns(end, shift), _ns(ns), *((str(there[0]), _ns(there[1])) if there else ()))
+            for start, end, ns, *there in json.loads(text)
+        ]
+    except (TypeError, ValueError, IndexError):
         return ()
     return tuple(sorted(one for one in told if one.start < one.end and one.busy_ns >= 0))
 

@@ -41,7 +41,8 @@ class IdlePlace:
     """`time.sleep`, `socket.recv`, ...; of a wait what the hook says that it was for: `compiled graph`, ..."""
     place: str | None
     total_ns: int
-    times: int
+    times: int | None
+    """How often it waited; null of what it was idle in: looks cannot tell one sleep from the next."""
     is_wait: bool = False
 
 

@@ -113,5 +113,6 @@ def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
     if not found or found[0]["total_ns"] < _NOTABLE * makespan_ns:
         return None
     row = found[0]
-    place = row["idle_at"] or None
-    return IdlePlace(row["function"], row["idle_in"] or "", place, row["total_ns"], row["times"], row["is_wait"])
+    place, is_wait = row["idle_at"] or None, row["is_wait"]
+    times = row["times"] if is_wait else None
+    return IdlePlace(row["function"], row["idle_in"] or "", place, row["total_ns"], times, is_wait)

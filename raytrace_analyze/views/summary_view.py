@@ -140,7 +140,7 @@ def summary_lines(summary: Summary) -> list[str]:
         at = f" at {place_name(idle.place)}" if idle.place else ""
         how = "Waits" if idle.is_wait else "Idle"
         where = f", {awaited_text(idle.what, None)}" if idle.is_wait else f" in {idle.what or 'something'}"
-        often = f", {count_text(idle.times, 'time')}" if idle.times > 1 else ""
+        often = f", {count_text(idle.times, 'time')}" if idle.times is not None and idle.times > 1 else ""
         lines.append(f"{how} longest: {name_of(idle.function)}{where}{at}{often}, {duration_text(idle.total_ns)}.")
     # How long it takes what has not ended, or was stopped before its end, nobody knows.
     is_whole = summary.ended.outcome is not Outcome.UNFINISHED and not summary.ended.was_interrupted

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import importlib
 import itertools
 import json
 import os
@@ -339,12 +341,30 @@ def test_when_a_thread_was_busy_is_told_unless_it_always_was() -> None:
         return profile.attributes()
 
     told = seen(*[10] * 4, *[100] * 10, *[20] * 9, *[90] * 3, 30)
-    assert json.loads(told["raytrace.busy"]) == [[4 * twentieth, 14 * twentieth, 10 * twentieth]]
+    [[*when, line, imports_ns]] = json.loads(told["raytrace.busy"])
+    assert when == [4 * twentieth, 14 * twentieth, 10 * twentieth]
+    assert (line.startswith(f"{__file__}:"), imports_ns) == (True, 0)
     assert "raytrace.busy" not in seen(*[100] * 20)
     assert "raytrace.busy" not in seen(*[100] * 3, *[40] * 20)
     many = json.loads(seen(*([100] * 4 + [0] * 3) * 30)["raytrace.busy"])
     assert len(many) == 20
     assert many == sorted(many)
+
+
+def test_a_thread_that_imports_modules_is_told_with_the_line_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_here.py").write_text("import sys\nframe = sys._getframe()\nplace = PLACE_OF(frame)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(builtins, "PLACE_OF", place_of, raising=False)
+    place, tenth = importlib.import_module("imported_here").place, 100_000_000
+    profile = Profile()
+    for at in range(10):
+        used = tenth if at < 5 else 0
+        profile.add(Look(at * tenth, (at + 1) * tenth, used, used, 1, used > 0, place, None))
+        profile.cpu_ns += used
+    [[_, _, busy_ns, line, imports_ns]] = json.loads(profile.attributes()["raytrace.busy"])
+    assert (line, busy_ns, imports_ns) == (f"{tmp_path / 'imported_here.py'}:3", 5 * tenth, 5 * tenth)
 
 
 def test_how_long_a_thread_sleeps_again_and_again_is_told() -> None:

@@ -87,6 +87,22 @@ def site(place: Place) -> str:
     return f"{_file(code)}:{_line(code, at)}"
 
 
+def own_frame(place: Place) -> Place:
+    """Return the frame of which `site` tells the line, as a place of its own; empty for nowhere."""
+    pairs = list(zip(place[::2], place[1::2]))
+    own = [pair for pair in pairs if _kinds[pair[0]][1] == _PROGRAM]
+    others = [pair for pair in pairs if _kinds[pair[0]][1] == _PACKAGE]
+    return next(iter(own or others), ())
+
+
+def is_importing(place: Place) -> bool:
+    """Tell whether a module is being imported there."""
+    return any(
+        code.co_name == "_find_and_load" and code.co_filename.startswith("<frozen importlib")
+        for code, _ in codes(place)
+    )
+
+
 def what_it_calls(frame: FrameType) -> str:
     """Return what the program's innermost frame waits in, such as `threading.Event.wait` or `time.sleep`.
 

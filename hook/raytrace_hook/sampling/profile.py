@@ -139,7 +139,7 @@ class Profile:
             self._count(self._idle, look)
             self._short_idle_ns += look.at_ns - look.before_ns
         self._seen_ns += look.at_ns - look.before_ns
-        self._busy.add(look.before_ns, look.at_ns, look.busy_ns)
+        self._busy.add(look.before_ns, look.at_ns, look.busy_ns, look.place)
         self._follow(look)
 
     def stays(self, at_ns: int, weight: int, busy_ns: int) -> bool:

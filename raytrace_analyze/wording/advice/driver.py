@@ -16,11 +16,11 @@ def works(all_ns: int, longest_ns: int, *, after: str | None, seen_at: str | Non
     )
 
 
-def imports(all_ns: int, longest_ns: int, *, after: str | None) -> Words:
+def imports(all_ns: int, longest_ns: int, *, after: str | None, seen_at: str | None) -> Words:
     """Say the same where that is mostly the import of modules."""
     return Words(
         f"the driver itself works while the job waits for it, {duration_text(all_ns)} on the CPU, most of that to "
-        f"import modules; the longest stretch takes {duration_text(longest_ns)}{_after(after)}",
+        f"import modules; the longest stretch takes {duration_text(longest_ns)}{_after(after)}{_seen(seen_at)}",
         "import less, or submit before what does not need these modules (this is what taking all of it off the "
         "critical path would save)",
     )
