@@ -190,6 +190,12 @@ def test_a_shared_file_may_spell_its_section_as_it_likes(
         ("[jobs]\ntop = 3", "there is no option of jobs 'top'"),
         ("= 3", "raytrace.toml cannot be read"),
         ('top = "many"', "raytrace.toml sets defaults"),
+        ("top = [1, 2]", "raytrace.toml: top takes a text, a number, true or false\n"),
+        ("top = 1979-05-27", "raytrace.toml: top takes a text"),
+        ("[stats]\ntop = {a = 1}", "raytrace.toml: top takes a text"),
+        ("speedup = [{a = 1}]", "raytrace.toml: speedup takes a text, a number, true or false, or a list of these"),
+        ("top = " + "[" * 5000, "raytrace.toml cannot be read: it is nested too deeply"),
+        ("top = 5 #" + "x" * (1 << 20), "raytrace.toml cannot be read: it has more than 1 MiB"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_said(
@@ -200,6 +206,35 @@ def test_what_is_wrong_in_the_file_is_said(
     code, _, told = run(capsys, monkeypatch, "stats", str(SPANS))
     assert code == 2
     assert says in told
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "tool = 1",
+        "tool = [1]",
+        "[tool]\nraytrace-analyze = 1",
+        "[tool.raytrace-analyze]\ntop = " + "[" * 5000,
+        "[tool.raytrace-analyze]\n= 1",
+        "[tool.raytrace-analyze]\nfromat = 'csv'\n#" + "x" * (1 << 20),
+    ],
+)
+def test_a_shared_file_that_is_wrong_is_passed_over(
+    content: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(content)
+    assert run(capsys, monkeypatch, "--version")[0] == 0
+
+
+def test_a_file_may_give_several_values_or_one_and_start_with_a_mark(
+    tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = run(capsys, monkeypatch, "what-if", str(SPANS), "--speedup", "map_part=2")
+    for content in ('[what-if]\nspeedup = "map_part=2"', 'speedup = ["map_part=2"]'):
+        (tmp_path / "raytrace.toml").write_bytes(b"\xef\xbb\xbf" + content.encode())
+        assert run(capsys, monkeypatch, "what-if", str(SPANS)) == given
 
 
 def test_somebody_elses_file_is_not_read(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:

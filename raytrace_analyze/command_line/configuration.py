@@ -16,6 +16,10 @@ _MAY_HAVE_SECTION = re.compile(
 )
 """Every way in which TOML can name it."""
 
+_LARGEST = 1 << 20
+"""Of a file, in bytes."""
+_PLAIN = (str, int, float)
+
 
 def read_defaults(program: Any) -> tuple[dict[str, dict[str, Any]], Path | None]:
     """Read the defaults that stand in the working directory, for each command by the names of its parameters.
@@ -34,18 +38,31 @@ def read_defaults(program: Any) -> tuple[dict[str, dict[str, Any]], Path | None]
 
 def _section(path: Path) -> dict[str, Any] | None:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
         if path == SHARED and not _MAY_HAVE_SECTION.search(text):
             return None  # parsing it takes as long as much else that a help page needs
         import tomllib
 
         content = tomllib.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if path == SHARED:  # another tool's file: that tool tells what is wrong with it
             return None
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    found = content if path == OWN else content.get("tool", {}).get(SECTION)
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(f"{path} cannot be read: {why}") from error
+    found = content if path == OWN else _table(_table(content, "tool"), SECTION)
     return found if isinstance(found, dict) else None
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(f"it has more than {_LARGEST >> 20} MiB")
+    return content.decode("utf-8-sig")
+
+
+def _table(content: Any, name: str) -> Any:
+    return content.get(name) if isinstance(content, dict) else None
 
 
 def _by_command(section: dict[str, Any], program: Any, path: Path) -> dict[str, dict[str, Any]]:
@@ -57,20 +74,30 @@ def _by_command(section: dict[str, Any], program: Any, path: Path) -> dict[str, 
             _check(key, parameters, path, "command")
             for option, own in value.items():
                 _check(option, parameters[key], path, f"option of {key}")
-                found[key][parameters[key][option]] = own
+                parameter = parameters[key][option]
+                found[key][parameter.name] = _given(own, parameter, option, path)
     for key, value in section.items():
         if not isinstance(value, dict):
             _check(key, everywhere, path, "option")
             for name, options in parameters.items():
                 if key in options:
-                    found[name].setdefault(options[key], value)
+                    found[name].setdefault(options[key].name, _given(value, options[key], key, path))
     return found
 
 
-def _options(command: Any) -> dict[str, str]:
-    """Give by name, without the dashes, the options of a command and the parameters that they set."""
+def _given(value: Any, parameter: Any, option: str, path: Path) -> Any:
+    """Give what an option is set to; raises UsageError for what none takes, or only one that takes several values."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, _PLAIN) for each in values) or (values is value and not parameter.multiple):
+        more = ", or a list of these" if parameter.multiple else ""
+        raise UsageError(f"{path}: {option} takes a text, a number, true or false{more}")
+    return values if parameter.multiple else value
+
+
+def _options(command: Any) -> dict[str, Any]:
+    """Give by name, without the dashes, the options of a command as Typer has them."""
     return {
-        word.removeprefix("--"): parameter.name
+        word.removeprefix("--"): parameter
         for parameter in command.params
         for word in parameter.opts
         if word.startswith("--") and word != "--help"
