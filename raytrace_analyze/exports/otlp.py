@@ -1,6 +1,7 @@
 """OTLP in its JSON encoding: an ExportTraceServiceRequest a line, as collectors write it; or sent over HTTP."""
 
 import base64
+import http.client
 import math
 import re
 import urllib.error
@@ -29,6 +30,7 @@ _REQUEST_SPANS = 512
 """How many spans are in one request: some 500 kB, well below what collectors take."""
 
 _TIMEOUT_S = 30
+_COUNT = re.compile(r"0*[1-9]\d{0,18}", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 _SCOPE = {"name": "raytrace-analyze"}
 
@@ -57,7 +59,7 @@ def send(selection: Selection, endpoint: str, encoding: Encoding = Encoding.JSON
                 _check(answer.read(1 << 16), url)
         except urllib.error.HTTPError as error:
             raise UsageError(f"{url} refused the spans: {error.code} {error.reason}") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise UsageError(f"cannot send to {url}: {reason}") from error
         sent += sum(len(one["scopeSpans"][0]["spans"]) for one in content["resourceSpans"])
@@ -65,9 +67,10 @@ def send(selection: Selection, endpoint: str, encoding: Encoding = Encoding.JSON
 
 
 def _check(answer: bytes, url: str) -> None:
-    refused = json_of(answer.decode("utf-8", "replace"), {}).get("partialSuccess") or {}
-    if isinstance(refused, dict) and int(refused.get("rejectedSpans") or 0):
-        raise UsageError(f"{url} rejected {refused['rejectedSpans']} spans: {refused.get('errorMessage', '')}")
+    refused = json_of(answer.decode("utf-8", "replace"), {}).get("partialSuccess")
+    rejected = str(refused.get("rejectedSpans")) if isinstance(refused, dict) else ""
+    if _COUNT.fullmatch(rejected):
+        raise UsageError(f"{url} rejected {rejected} spans: {refused.get('errorMessage', '')}")
 
 
 def _requests(selection: Selection) -> Iterator[dict[str, Any]]:
