@@ -89,6 +89,27 @@ def test_a_wait_that_times_out_is_as_long_as_its_time_out_unless_the_result_come
     assert takes(spans, "slow", 0.5) == 1000
 
 
+def test_a_librarys_polls_for_more_than_they_find_take_as_long_after_another_change() -> None:
+    """Tune asks for any news every 100 ms; what it asks for in the end was there before, and it knew.
+
+    driver [s][s2][poll ][poll ][poll finds r1]
+    r1        [==]
+    tiny      [=]
+    """
+    vain = {"name": "ray.wait", "attributes": json.dumps({"raytrace.library": "tune", "raytrace.awaited_count": 2})}
+    polls = [wait(f"p{at}", at * MS, (at + 99) * MS, "driver", [], **vain) for at in (400, 500)]
+    found = wait("found", 600 * MS, 601 * MS, "driver", ["T1"], **vain)
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver"),
+        *call(1, 5, 10, 350, "r1"),
+        *call(2, 6, 10, 20, "tiny"),
+        *polls,
+        found,
+        recorded=True,
+    )
+    assert takes(spans, "tiny", 2) == 1000
+
+
 def watcher(loops: bool) -> pl.DataFrame:
     """A task that works for 100 ms, and sleeps for 600."""
     slept = idle((110, 710), loops=loops)

@@ -74,4 +74,7 @@ def lay_naps(events: Events, works: Flags, released_by: RowIds, naps: Naps) -> E
     # One stretch can hold many naps, and one nap can be for several runs.
     together = covered(which, begins, finishes)
     slept[together.get_column("owner").to_numpy()] = together.get_column("covered_ns").to_numpy()
+    # What was slept on after the end of what it waits for would be slept on after a sooner one, too.
+    there = np.where(until >= 0, events.time[until], finishes)
+    finishes = np.clip(finishes, begins, np.maximum(there, begins))
     return Elastic(slept, which, finishes - begins, events.time[which] - finishes, until)
