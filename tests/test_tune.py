@@ -87,6 +87,32 @@ def test_an_actor_that_is_used_again_is_each_trials_while_it_works_for_that() ->
     assert trials.get_column("path_share").sum() < 1
 
 
+def test_trials_that_all_asked_at_the_start_have_the_actor_one_after_the_other() -> None:
+    # actor-a  [a: result][save][reset][b: result][save]
+    rows: list[Row] = [
+        span("driver", 0, 2000 * MS, name="ray.driver"),
+        asked("a", 1),
+        asked("b", 2),
+        *result("a", 0, 100, 300),
+        *call("a", "save", 310, 410, "actor-a"),
+        *call("b", "reset", 420, 920, "actor-a"),
+        *result("b", 0, 930, 1030, actor_id="actor-a"),
+        *call("b", "save", 1040, 1050, "actor-a"),
+        *(
+            wait(f"w{task}", (start + 1) * MS, (end + 1) * MS, "driver", [f"T{task}"])
+            for task, start, end in (
+                ("a0", 100, 300),
+                ("savea310", 310, 410),
+                ("resetb420", 420, 920),
+                ("b0", 930, 1030),
+            )
+        ),
+    ]
+    trials = rt.tune(table(*rows, recorded=True))
+    assert [share // MS for share in trials.get_column("path_ns")] == [200 + 100, 500 + 100]
+    assert (trials.get_column("saved_ns") // MS).to_list() == [100, 10]
+
+
 def call(trial: str, method: str, start: int, end: int, actor: str) -> list[Row]:
     key = f"{method}{trial}{start}"
     return [

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.tune_checkpoints import checkpoints_of
-from raytrace_analyze.analyses.libraries.tune_trials import ATTEMPTS, KEY, TRIAL_SPAN, find_attempts, is_told
+from raytrace_analyze.analyses.libraries.tune_trials import ATTEMPTS, KEY, TRIAL_SPAN, find_attempts, is_told, on_actors
 from raytrace_analyze.choices import choose
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
@@ -96,12 +96,9 @@ def _sum_known(value: pl.Expr) -> pl.Expr:
 
 
 def _on_path(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
-    """Give by trial (`KEY`) how much of its job's critical path is on its actor, while that works for it.
-
-    An actor that is used again works for a trial from where that asked for it until the next one does.
-    """
-    on_actors = attempts.filter(pl.col("actor_id").is_not_null()).sort("submitted")
-    if trace.spans.is_empty() or on_actors.is_empty():
+    """Give by trial (`KEY`) how much of its job's critical path is on its actor, while that works for it."""
+    working = on_actors(trace, attempts)
+    if trace.spans.is_empty() or working.is_empty():
         return pl.DataFrame(schema={**{name: ATTEMPTS[name] for name in KEY}, **_SHARES})
     whole = pl.col("duration_ns").sum().over("session", "scope")
     parts = (
@@ -112,9 +109,9 @@ def _on_path(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
         .sort("at")
     )
     actor = ["session", "actor_id"]
-    first = on_actors.unique(actor, keep="first").select(*actor, *(pl.col(name).alias(f"first_{name}") for name in KEY))
+    first = working.unique(actor, keep="first").select(*actor, *(pl.col(name).alias(f"first_{name}") for name in KEY))
     return (
-        parts.join_asof(on_actors, left_on="at", right_on="submitted", by=actor, check_sortedness=False)
+        parts.join_asof(working, left_on="at", right_on="since", by=actor, check_sortedness=False)
         .join(first, on=actor, nulls_equal=True)
         # What comes before is the actor's creation for its first trial.
         .with_columns(pl.coalesce(name, f"first_{name}").alias(name) for name in KEY)

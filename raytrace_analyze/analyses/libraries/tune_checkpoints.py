@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.train_reports import CHECKPOINT_SPAN
-from raytrace_analyze.analyses.libraries.tune_trials import KEY
+from raytrace_analyze.analyses.libraries.tune_trials import KEY, on_actors
 from raytrace_analyze.prepared import PreparedTrace
 
 _CALLS = r"\.(save|restore)$"
@@ -16,17 +16,16 @@ CHECKPOINTS = pl.Schema({**dict.fromkeys(KEY, pl.String), **dict.fromkeys(("save
 def checkpoints_of(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
     """Sum for each trial how long its actor saved and restored (ns): columns of `CHECKPOINTS`, no row for neither.
 
-    `attempts` are those of `find_attempts`. What a trial's function reports is stored within it. An actor that is used
-    again works for a trial from where that asked for it.
+    `attempts` are those of `find_attempts`. What a trial's function reports is stored within it.
     """
-    on_actors = attempts.filter(pl.col("actor_id").is_not_null()).sort("submitted")
+    working = on_actors(trace, attempts)
     structure = trace.structure
     told = trace.spans.select("function", "name", row=pl.int_range(pl.len(), dtype=pl.Int64))
     is_run = pl.Series(structure.is_run)
     calls = told.filter(is_run & pl.col("function").str.contains(_CALLS).fill_null(value=False))
     stores = told.filter(~is_run & (pl.col("name") == CHECKPOINT_SPAN) & pl.Series(structure.run_above >= 0))
     rows = pl.concat([calls, stores]).get_column("row").to_numpy()
-    if on_actors.is_empty() or rows.size == 0:
+    if working.is_empty() or rows.size == 0:
         return pl.DataFrame(schema=CHECKPOINTS)
     within = np.where(structure.is_run[rows], rows, structure.run_above[rows])
     took = pl.col("took")
@@ -39,9 +38,9 @@ def checkpoints_of(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame
         )
         .sort("start")
         .join_asof(
-            on_actors.select(*KEY, "actor_id", "submitted"),
+            working.select(*KEY, "actor_id", "since"),
             left_on="start",
-            right_on="submitted",
+            right_on="since",
             by=["session", "actor_id"],
             check_sortedness=False,
         )

@@ -6,12 +6,14 @@ import polars as pl
 from raytrace_analyze.analyses.libraries.train_reports import REPORT_SPAN
 from raytrace_analyze.attributes import AWAITED, EXPERIMENT, PARAMETERS, REPORT, TRIAL, told
 from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.table.lineage import flags
 from raytrace_analyze.trace.actor_labels import actor_labels
 
 TRIAL_SPAN = "ray.tune.trial"
 """A span of our hook, of no length: a trial asks for its process."""
 _FUNCTION_TRAINABLE = "ImplicitFunc.train"
 """What Tune makes of a trial that is a function: all that there is without our hook."""
+_RESET = ".reset"
 _TRAIN = r"\.train(_buffered)?$"
 
 KEY = ("session", "job_id", "trial")
@@ -51,6 +53,29 @@ def find_attempts(trace: PreparedTrace) -> pl.DataFrame:
 def is_told(trace: PreparedTrace) -> bool:
     """Tell whether our hook told of trials."""
     return bool((trace.spans.get_column("name") == TRIAL_SPAN).any())
+
+
+def on_actors(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
+    """Give the attempts that had an actor, with when it began to work for each (`since`), in order of that.
+
+    An actor that is used again works for a trial from where that asked for it, once it has ended the one before: from
+    its reset (Tune's own call in between) on, where there is one.
+    """
+    actor = ["session", "actor_id"]
+    structure = trace.structure
+    rows = np.flatnonzero(structure.is_run & flags(trace.spans.get_column("function").str.ends_with(_RESET)))
+    resets = trace.spans.select(*actor)[rows].with_columns(reset=pl.Series(structure.start[rows])).sort("reset")
+    before = pl.col("ended").shift().over(actor, order_by="at")
+    reset = pl.when(pl.col("reset") >= before).then("reset")
+    return (
+        attempts.filter(pl.col("actor_id").is_not_null())
+        .with_columns(at=pl.coalesce("began", "submitted"))
+        .sort("at")
+        .join_asof(resets, left_on="at", right_on="reset", by=actor, check_sortedness=False, coalesce=False)
+        .with_columns(since=pl.max_horizontal("submitted", pl.coalesce(reset, before)))
+        .drop("at", "reset")
+        .sort("since")
+    )
 
 
 def _finished(attempts: pl.DataFrame) -> pl.DataFrame:
