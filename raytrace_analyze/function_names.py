@@ -56,7 +56,16 @@ _FOR_THE_PROGRAM = r"ServeReplica:.*\.(handle_request|initialize_and_get_metadat
 
 _SET_UP = r"^(?:.*\.)?ServeReplica:[^:]*:(.*)\.initialize_and_get_metadata$"
 """What runs the `__init__` of a deployment's class in one of its replicas."""
-_IN_REPLICA = ".__init__ (in its replica)"
+_IN_REPLICA = " (in its replica)"
+_REPLICA = r"^(?:.*\.)?ServeReplica:[^:]*:(.*)\.__init__$"
+"""What creates a replica."""
+_BY_REPLICA = r"^(?:.*\.)?ServeReplica:[^:]*:(.*\.\w+)$"
+"""What else runs on one."""
+_SHORTER = (
+    (_SET_UP, "${1}.__init__" + _IN_REPLICA),
+    (_REPLICA, "replica of ${1}"),
+    (_BY_REPLICA, "${1}" + _IN_REPLICA),
+)
 
 
 def short_name(function: str | None) -> str:
@@ -66,13 +75,21 @@ def short_name(function: str | None) -> str:
     ('load_part', 'etl.load_part', '(driver)')
     >>> short_name("ServeReplica:app:Model.initialize_and_get_metadata")
     'Model.__init__ (in its replica)'
+    >>> short_name("ServeReplica:app:Model.__init__"), short_name("ServeReplica:app:Model.check_health")
+    ('replica of Model', 'Model.check_health (in its replica)')
     """
-    return re.sub(_SET_UP, rf"\1{_IN_REPLICA}", (function or DRIVER).removeprefix(_PROGRAM))
+    name = (function or DRIVER).removeprefix(_PROGRAM)
+    for pattern, shorter in _SHORTER:
+        name = re.sub(pattern, shorter.replace("${1}", r"\1"), name)
+    return name
 
 
 def short_names(functions: "pl.Expr") -> "pl.Expr":
     """Do the same for a column; null stays null."""
-    return functions.str.strip_prefix(_PROGRAM).str.replace(_SET_UP, f"${{1}}{_IN_REPLICA}")
+    found = functions.str.strip_prefix(_PROGRAM)
+    for pattern, shorter in _SHORTER:
+        found = found.str.replace(pattern, shorter)
+    return found
 
 
 def name_of(function: str | None) -> str:

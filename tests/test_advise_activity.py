@@ -9,6 +9,7 @@ import pytest
 import raytrace_analyze as rt
 from raytrace_analyze.schema import TIME
 from raytrace_analyze.table.events.attempts import with_event_columns
+from raytrace_analyze.views.what_if_view import ranking_text
 from tests.tables import Row, run, span, submit, table, wait
 from tests.test_activity import sampled
 
@@ -530,3 +531,39 @@ def test_cold_starts_never_tell_actors_to_be_reused() -> None:
 
     assert "reuse" not in cold_workers("A.__init__", 2, starting_ns=1, loading_ns=1, is_actor=True).remedy
     assert "reuse" in cold_workers("f", 2, starting_ns=1, loading_ns=1, is_actor=False).remedy
+
+
+def test_cold_workers_are_named_by_what_was_waited_for() -> None:
+    """
+    d  [s][s2][get of f......................]      nobody waits for Ray's own actor, whose process starts for longer
+    f            ..........[====]
+    stats        .................[=]
+    """
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver"),
+        submit("s", 0, 5 * MS, "driver", submitted_task_id="T"),
+        submit("s2", 5 * MS, 10 * MS, "driver", submitted_task_id="U", function="_StatsActor.__init__"),
+        run("f", 500 * MS, 900 * MS, "s", "T", worker_id="w1"),
+        run("u", 800 * MS, 810 * MS, "s2", "U", function="_StatsActor.__init__", actor_id="a", worker_id="w2"),
+        wait("get", 10 * MS, 910 * MS, "driver", ["T"]),
+        recorded=True,
+    )
+    cold = findings(spans)["cold-workers"]
+    assert cold["function"] == "f" and "actors first" not in cold["remedy"]
+    assert "(0 s" not in cold["what"]
+
+
+def test_what_the_summary_says_second_is_not_what_it_says_first() -> None:
+    """The driver imports for half of the time: that it could be made faster is no second thing to do."""
+    spans = with_driver(sampled(590, **{"raytrace.busy": json.dumps([[405 * MS, 995 * MS, 580 * MS]])}))
+    first, second = rt.summary(spans).remedies
+    assert (first.pattern, first.function) == ("driver-code", "(driver)")
+    assert (second.pattern, second.function) == (None, "f")
+
+
+def test_a_driver_that_may_wait_is_left_aside_where_what_if_says_that_nothing_helps() -> None:
+    # It sleeps for most of its time, which a faster driver would do, too, or not.
+    spans = with_driver(sampled(20, (400, 1000, "time.sleep", "/p/train.py:41")))
+    at_once = pl.col("start") + pl.duration(microseconds=9)
+    tiny = spans.with_columns(end=pl.when(pl.col("span_id") == "r").then(at_once).otherwise("end"))
+    assert "the driver aside, would make it much shorter" in ranking_text(rt.what_if(tiny))

@@ -371,6 +371,9 @@ def test_advise_claims_no_saving_for_requests_of_clients_but_says_that_they_wait
     found = {row["pattern"]: row for row in rt.advise(table(driver, *requests, recorded=True)).to_dicts()}
     assert found["batch-wait"]["saved_ns"] == 0 and "no saving is claimed" in found["batch-wait"]["remedy"]
     assert "over HTTP were under way, most of them to `Front.__call__`" in found["driver-idle"]["what"]
+    assert found["batch-wait"]["finding"] < found["driver-idle"]["finding"]
+    (look,) = rt.summary(table(driver, *requests, recorded=True)).remedies
+    assert (look.kind, look.pattern) == ("look", "batch-wait")
     alone = {row["pattern"]: row for row in rt.advise(table(driver, recorded=True)).to_dicts()}
     assert "outside of Ray" in alone["driver-idle"]["what"]
 

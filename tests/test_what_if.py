@@ -179,6 +179,22 @@ def test_what_sets_up_a_deployments_class_is_the_programs() -> None:
     assert what_if(spans, speedup={said: 2}).saved_ns == 40
 
 
+def test_what_else_runs_on_a_replica_has_a_short_name_too() -> None:
+    replica = "ray.serve._private.replica.ServeReplica:app:Model"
+    for full, short in (
+        (f"{replica}.__init__", "replica of Model"),
+        ("ServeReplica:app:Model.handle_request_streaming", "Model.handle_request_streaming (in its replica)"),
+    ):
+        spans = table(
+            span("d", 0, 100, category="driver", name="ray.driver"),
+            submit("s", 0, 1, "d", function=full, submitted_task_id="T", dependency_task_ids=[]),
+            run("r", 10, 90, "s", "T", function=full),
+            wait("get", 1, 95, "d", ["T"]),
+            recorded=True,
+        )
+        assert what_if(spans, speedup={short: 2}).saved_ns == 40
+
+
 def test_a_request_is_called_as_on_the_path() -> None:
     """What a replica's own method runs for a request is the deployment's method, here as there."""
     replica, method = "ServeReplica:app:Model.handle_request", "Model.__call__"

@@ -203,10 +203,14 @@ class _Weighed:
     saved_ns: int
 
 
-def _rank(each: _Weighed) -> tuple[bool, int, str, str]:
-    """What saves most comes first; what only a first run pays comes last, however much it was."""
+def _rank(each: _Weighed) -> tuple[bool, int, bool, str, str]:
+    """What saves most comes first; what only a first run pays comes last, however much it was.
+
+    Of what is not known to save anything, that the driver is idle comes last: others may say what it waits for.
+    """
     candidate = each.candidate
-    return candidate.pattern in FIRST_RUN_ONLY, -each.saved_ns, candidate.pattern, candidate.function
+    is_idle = candidate.pattern is Pattern.DRIVER_IDLE
+    return candidate.pattern in FIRST_RUN_ONLY, -each.saved_ns, is_idle, candidate.pattern, candidate.function
 
 
 def _weighed(candidate: Candidate, facts: Facts) -> _Weighed:

@@ -36,12 +36,16 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
     rows = np.flatnonzero(waited >= _COLD_NS)
     if rows.size == 0:
         return
+    on_path = np.minimum(_waited_on_path(facts), waited)
+    rows = rows[np.lexsort((-waited[rows], -on_path[rows]))]
+    # Of what is on the path, where there is any: what others waited for nobody waited for.
+    counted = on_path if on_path[rows].any() else waited
     by_function: dict[str, int] = {}
     for row in rows.tolist():
-        by_function[facts.functions[row]] = by_function.get(facts.functions[row], 0) + int(waited[row])
+        by_function[facts.functions[row]] = by_function.get(facts.functions[row], 0) + int(counted[row])
     function = max(by_function, key=lambda name: by_function[name])
-    rows = rows[np.argsort(-waited[rows], kind="stable")]
-    is_actor = bool(facts.relations.actor[rows[0]] >= 0)
+    first = next(row for row in rows.tolist() if facts.functions[row] == function)
+    is_actor = bool(facts.relations.actor[first] >= 0)
     yield Candidate(
         Pattern.COLD_WORKERS,
         function,
@@ -55,6 +59,16 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
         shorten_lags(facts.graph, rows, waited[rows]),
         rows,
     )
+
+
+def _waited_on_path(facts: Facts) -> Nanos:
+    """Give by row what of the critical path is the wait before its run started (ns)."""
+    events, (_, pieces) = facts.graph.events, facts.critical
+    first = facts.graph.first[pieces]
+    begins = (events.start_of[events.row[first]] == first) & (events.row[first] < facts.spans.height)
+    found = np.zeros(facts.spans.height, dtype=np.int64)
+    np.add.at(found, events.row[first[begins]], facts.now.lag[pieces[begins]])
+    return found
 
 
 def _again(facts: Facts, waited: Nanos) -> RowIds:

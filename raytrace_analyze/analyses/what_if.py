@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -161,10 +161,10 @@ def predict(job: Job, change: Change) -> WhatIf:
     )
 
 
-def best_speedup(job: Job, more_than_ns: int = 0, *, without: str | None = None) -> tuple[str, int] | None:
+def best_speedup(job: Job, more_than_ns: int = 0, *, without: Collection[str] = ()) -> tuple[str, int] | None:
     """Give the function that ranks first, and how long the job would take with it twice as fast.
 
-    None where none saves more than so much. `without`: a function that is not asked about.
+    None where none saves more than so much. `without`: functions that are not asked about.
 
     Half of what a function has of the path is the most that can be won, so that few have to be tried. What Ray's
     libraries do themselves nobody can make faster.
@@ -174,7 +174,7 @@ def best_speedup(job: Job, more_than_ns: int = 0, *, without: str | None = None)
     for function, critical_ns in others.select("function", "self_ns").iter_rows():
         if critical_ns <= 2 * (best[0] if best else more_than_ns):
             break
-        if function == without:
+        if function in without:
             continue
         predicted = replay(job.graph, Change({function: 2.0})).makespan_ns
         best = max(best or (more_than_ns, 0, ""), (job.makespan_ns - predicted, predicted, function))

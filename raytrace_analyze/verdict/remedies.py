@@ -26,6 +26,8 @@ _WORTH = 0.02
 _NOTABLE = 0.05
 """What part of the time what is to be looked at takes at least to be named."""
 
+_OF_REQUESTS = [Pattern.REPLICA_QUEUE, Pattern.BATCH_WAIT, Pattern.MODEL_LOADS, Pattern.SLOW_REPLICA]
+
 
 def advice_and_faster(
     spans: Trace,
@@ -61,7 +63,9 @@ def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
     patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= worth_ns).head(_MOST_REMEDIES)
     found = [_pattern(row) for row in patterns.iter_rows(named=True)]
     more_than = found[-1].saved_ns if len(found) == _MOST_REMEDIES else worth_ns - 1
-    fastest = faster(read, path, more_than)
+    # That the driver's own code is on the CPU is said of it already.
+    of_driver = [each.function for each in found[: _MOST_REMEDIES - 1] if each.pattern == Pattern.DRIVER_CODE]
+    fastest = faster(read, path, more_than, without=of_driver)
     if fastest is not None:
         return [*found[: _MOST_REMEDIES - 1], fastest]
     return found or list(_to_look_at(advice, int(_NOTABLE * path.makespan_ns)))
@@ -80,19 +84,23 @@ def _pattern(row: dict[str, Any]) -> Remedy:
 
 
 def _to_look_at(advice: Advice, least_ns: int) -> Iterator[Remedy]:
-    """Give the finding with most of the path, of those that would save time, nobody knows how much."""
+    """Give the finding with most of the path, of those that would save time, nobody knows how much.
+
+    One of requests comes before: who waits for these no span tells, such as a driver that is idle meanwhile.
+    """
     of_time = ~pl.col("first_run_only") & (pl.col("pattern") != Pattern.TOO_MANY_IN_FLIGHT) & (pl.col("saved_ns") == 0)
-    found = advice.findings.filter(of_time, pl.col("cost_ns") >= least_ns).sort("cost_ns", descending=True).head(1)
-    for row in found.iter_rows(named=True):
+    of_requests = pl.col("pattern").is_in(_OF_REQUESTS)
+    found = advice.findings.filter(of_time, of_requests | (pl.col("cost_ns") >= least_ns))
+    for row in found.sort(of_requests, "cost_ns", descending=True, maintain_order=True).head(1).iter_rows(named=True):
         yield replace(_pattern(row), kind=RemedyKind.LOOK, path_ns=row["cost_ns"], certain=False)
 
 
-def faster(read: Job, path: CriticalPath, more_than_ns: int) -> Remedy | None:
+def faster(read: Job, path: CriticalPath, more_than_ns: int, *, without: Sequence[str] = ()) -> Remedy | None:
     """Give the function that is worth most twice as fast; None where that saves no more than so much.
 
-    A driver that is not known to work is not asked about.
+    A driver that is not known to work is not asked about, nor are those `without` which others are looked for.
     """
-    best = best_speedup(read, more_than_ns, without=None if path.driver_works else DRIVER)
+    best = best_speedup(read, more_than_ns, without=without if path.driver_works else (*without, DRIVER))
     if best is None:
         return None
     function, predicted = best

@@ -194,8 +194,8 @@ def _what_to_do(remedy: Remedy, subject: str, *, first: bool) -> str:
     if remedy.kind is RemedyKind.LOOK:
         at = f" ({place_name(remedy.place)})" if remedy.place else ""
         what = pattern_text(remedy.pattern or "", remedy.function)
-        of_path = duration_text(remedy.path_ns or 0)
-        return f"Look at: {what}{at}, {of_path} of the time; what mending that would save is not known"
+        of_path = f", {duration_text(remedy.path_ns)} of the time" if remedy.path_ns else ""
+        return f"Look at: {what}{at}{of_path}; what mending that would save is not known"
     return f"{'Change first' if first else 'Or'}: {_remedy(remedy, subject)}"
 
 

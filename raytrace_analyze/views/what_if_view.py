@@ -228,7 +228,7 @@ def is_driver_unknown(ranking: WhatIf) -> bool:
 def ranking_text(ranking: WhatIf) -> str:
     """What would help most, in a sentence; a driver that is not known to work only where it is alone."""
     took = duration_text(ranking.observed_ns)
-    functions = ranking.functions.filter(~pl.col("is_rays"))
+    functions = ranking_all = ranking.functions.filter(~pl.col("is_rays"))
     others = functions.filter(pl.col("function") != DRIVER, pl.col("saved_most_ns") > 0)
     if not ranking.driver_works and others.height:
         functions = others
@@ -238,7 +238,8 @@ def ranking_text(ranking: WhatIf) -> str:
     most_ns = int(functions.get_column("saved_most_ns").max())  # type: ignore[arg-type]
     if duration_text(ranking.observed_ns - most_ns) == took:
         most = duration_text(most_ns)
-        return f"The job takes {took}; no faster function would make it much shorter ({most} at most)."
+        other = "no faster function" if functions is ranking_all else "no faster function, the driver aside,"
+        return f"The job takes {took}; {other} would make it much shorter ({most} at most)."
     then = ""
     if first["saturating_speedup"] is not None and first["next_critical"] is not None:
         then = f"; beyond {first['saturating_speedup']:g}x nothing more is won, "

@@ -87,10 +87,11 @@ def actor_ended(function: str, attempts: int, *, ran_ns: int, delay_ns: int, dur
 
 def cold_workers(function: str, runs: int, *, starting_ns: int, loading_ns: int, is_actor: bool) -> Words:
     """Say how long runs waited for processes to start and code to be loaded; `function` had most of it."""
-    what = (
-        f"{count_text(runs, 'run')} waited for a new worker process ({duration_text(starting_ns)} in all) or for code "
-        f"to be loaded in it ({duration_text(loading_ns)}), {name_of(function)} most"
-    )
+    for_what = [
+        *([f"for a new worker process ({duration_text(starting_ns)} in all)"] if starting_ns else []),
+        *([f"for code to be loaded in it ({duration_text(loading_ns)})"] if loading_ns else []),
+    ]
+    what = f"{count_text(runs, 'run')} waited {' or '.join(for_what)}, {name_of(function)} most"
     if is_actor:
         return Words(
             what,
