@@ -1,4 +1,4 @@
-"""What programs are called: their file, out of how they were called."""
+"""What programs are called: their file, out of how they were called; and which files are theirs."""
 
 import re
 
@@ -14,6 +14,12 @@ _BEFORE = re.compile(
     )?
     """
 )
+_OF_OTHERS = ("/site-packages/", "/dist-packages/", "/lib/python")
+
+
+def is_of_program(file: str) -> bool:
+    """Tell by its path whether a file is the program's own: neither an installed package's nor Python's."""
+    return not any(part in file for part in _OF_OTHERS)
 
 
 def called_program(entrypoint: str) -> str:

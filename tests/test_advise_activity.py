@@ -89,6 +89,7 @@ def test_a_driver_that_works_is_told_where_it_was_seen_and_whether_it_imports() 
     )
     imports = f"{top};<module> (/p/models.py:2);<module> (/lib/numpy/__init__.py:9) 15\n{top} 5"
     works = f"{top};prepare (/p/fit.py:12) 20\n{top};<module> (/p/models.py:2) 9"
+    in_a_package = f"{top};prepare (/p/fit.py:14);full (/v/lib/python3.11/site-packages/numpy/_core/numeric.py:386) 9"
 
     def driver_code(stacks: str) -> dict[str, Any]:
         told = json.loads(sampled(590)) | {"raytrace.stacks": stacks}
@@ -99,6 +100,7 @@ def test_a_driver_that_works_is_told_where_it_was_seen_and_whether_it_imports() 
     assert imported["file"] != "/lib/numpy/__init__.py"
     worked = driver_code(works)
     assert "import" not in worked["what"] and "seen most often at fit.py:12" in worked["what"]
+    assert "seen most often at fit.py:14" in driver_code(in_a_package)["what"]
 
 
 def test_a_driver_that_works_is_told_the_line_where_it_did_so_while_it_was_waited_for() -> None:
@@ -214,7 +216,7 @@ def test_a_loop_of_ray_wait_over_thousands_of_references() -> None:
 def test_a_put_that_waits_for_room_in_the_object_store_is_no_idle_driver() -> None:
     # driver [s][get ][ put ~~~~~~~~~~~~~~~~~~ ]
     about = json.loads(sampled(35, (420, 980, "ray._private.worker.put", "/p/train.py:9")))
-    put = {"raytrace.put_bytes": 10**9, "raytrace.call_site": "/p/train.py:9"}
+    put = {"raytrace.put_bytes": 10**7, "raytrace.call_site": "/p/train.py:9"}
     spans = with_driver(json.dumps(about))
     put_span = span("put", 410 * MS, 990 * MS, "driver", name="ray.put", attributes=json.dumps(put))
     spans = pl.concat([spans, table(put_span, recorded=True)], how="diagonal_relaxed")
@@ -228,6 +230,18 @@ def test_a_put_that_waits_for_room_in_the_object_store_is_no_idle_driver() -> No
     assert "the driver waits" in note and "in `ray.put` for room in the object store" in note
     # The driver is no faster there.
     assert rt.what_if(spans, speedup={"(driver)": 2}).saved_ns < 100 * MS
+
+
+def test_a_put_that_takes_no_longer_than_to_copy_what_it_puts_waits_for_no_room() -> None:
+    # Ray has threads for that; the driver's own is idle meanwhile.
+    about = sampled(35, (420, 980, "ray._private.worker.put", "/p/train.py:9"))
+    put = {"raytrace.put_bytes": 10**9, "raytrace.call_site": "/p/train.py:9"}
+    put_span = span("put", 410 * MS, 990 * MS, "driver", name="ray.put", attributes=json.dumps(put))
+    spans = pl.concat([with_driver(about), table(put_span, recorded=True)], how="diagonal_relaxed")
+    assert {"driver-idle", "store-full"}.isdisjoint(findings(spans))
+    putting = rt.critical_path(spans).segments.filter(span_id=put_span["span_id"])
+    assert putting.get_column("activity").unique().to_list() == ["unknown"]
+    assert not any("room" in note for note in rt.what_if(spans).notes)
 
 
 def test_a_full_object_store() -> None:

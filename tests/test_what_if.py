@@ -375,6 +375,31 @@ def test_tasks_wait_for_gpus_while_cpus_are_free(asked: str, saved: int) -> None
     assert predicted(spans, slots=16).saved_ns == 0
 
 
+def test_a_task_that_waits_for_a_process_waits_for_whoever_has_it() -> None:
+    # Two CPUs, two processes; a task that asks for no CPU has one of these.
+    # w0 [ read ~~~~~~~~~~~~~~~~ ][ heavy ]
+    # w1    [ heavy ][ heavy ][ heavy ]
+    ms, nothing = MILLISECOND, json.dumps({"raytrace.resources": "{}"})
+    of_read = {"function": "read", "worker_id": "w0"}
+    rows = [
+        span("driver", 0, 1330 * ms, name="ray.driver", attributes=CPUS.format(2)),
+        submit("sr", 0, ms, "driver", function="read", submitted_task_id="read", attributes=nothing),
+        run("read", 10 * ms, 1000 * ms, "sr", "read", **of_read),
+    ]
+    for number, (worker, start) in enumerate([("w1", 110), ("w1", 420), ("w1", 730), ("w0", 1010)]):
+        task, at = f"T{number}", (100 + number) * ms
+        rows += [
+            submit(f"s{number}", at, at + ms // 2, "driver", function="heavy", submitted_task_id=task),
+            run(f"r{number}", start * ms, (start + 300) * ms, f"s{number}", task, function="heavy", worker_id=worker),
+        ]
+    rows.append(wait("get", 105 * ms, 1320 * ms, "driver", ["T0", "T1", "T2", "T3"]))
+    spans = table(*rows, recorded=True)
+    assert (what_if(spans).functions.get_column("saved_most_ns") >= 0).all()
+    # Then three runs of heavy, one after another, are what takes longest.
+    assert predicted(spans, speedup={"read": math.inf}).saved_ns == 280 * ms
+    assert 0 < predicted(spans, speedup={"read": 1.2}).saved_ns < 280 * ms
+
+
 def test_what_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match="no function 'nothing' in this job; there is slow, fast"):
         what_if(two_branches(), speedup={"nothing": 2})

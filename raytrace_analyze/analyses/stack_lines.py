@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.attributes import STACKS, json_of
+from raytrace_analyze.program_names import is_of_program
 from raytrace_analyze.vocabulary import Activity
 
 LINES = pl.Schema(
@@ -18,7 +19,8 @@ LINES = pl.Schema(
     }
 )
 """Columns of `TaskStory.lines`: `activity` is `cpu` or `idle`; `function` and `place` (`file:line`) are the innermost
-of the program's own frames; `samples` how many looks found it there, `share` of all looks at the span (0 to 1)."""
+of the program's own frames, of a package's where there is none of these; `samples` how many looks found it there,
+`share` of all looks at the span (0 to 1)."""
 
 _MODULE = "<module> ("
 _STARTER = "ray_programs/traced_run.py"
@@ -65,6 +67,7 @@ def _row(line: str) -> dict[str, Any] | None:
     activity, *frames = stack.split(";")
     if activity not in (Activity.CPU, Activity.IDLE) or not count.isascii() or not count.isdigit() or len(count) > 15:
         return None
-    found = _FRAME.match(frames[-1]) if frames else None
-    function, place = (found["function"], found["place"]) if found else (frames[-1] if frames else None, None)
+    told = [found for frame in frames if (found := _FRAME.match(frame))]
+    innermost = next((one for one in reversed(told) if is_of_program(one["place"])), told[-1] if told else None)
+    function, place = innermost.group("function", "place") if innermost else (frames[-1] if frames else None, None)
     return {"activity": activity, "function": function, "place": place, "samples": int(count)}

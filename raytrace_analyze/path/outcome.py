@@ -7,13 +7,13 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.attributes import AWAITED_TASK_IDS, CANCELLED, TIMED_OUT, json_of, told
+from raytrace_analyze.program_names import is_of_program
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Ending, Outcome
 
 _DEEPEST = 1_000
 """How many tasks an error can have passed through."""
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_NOT_OF_THE_PROGRAM = ("/site-packages/", "/dist-packages/", "/lib/python")
 _CANCELLED_TYPES = ("TASK_CANCELLED",)
 _EXCEPTION_TYPES = ("TASK_EXECUTION_EXCEPTION",)
 _FIRST_LINE = 200
@@ -267,7 +267,7 @@ def _place(row: Row) -> str | None:
     texts = [text for text in (*traces, row["status_message"]) if isinstance(text, str)]
     for text in texts:
         frames = _FRAME.findall(text)
-        own = [frame for frame in frames if not any(part in frame[0] for part in _NOT_OF_THE_PROGRAM)]
+        own = [frame for frame in frames if is_of_program(frame[0])]
         if own:
             return f"{own[-1][0]}:{own[-1][1]}"
     return None

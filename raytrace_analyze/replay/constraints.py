@@ -81,8 +81,9 @@ def build_graph(
     queues = resource_queues(graph)
     demand = without_queued(find_demand(graph), queues)
     is_known = events.runs.recorded[demand.run].all()
-    model = find_slots(demand, had_slots) if is_known or had_slots is not None else None
-    model = find_slots(demand, at_most) if model is None and at_most is not None else model
+    freed = _process_freed(events, demand)
+    model = find_slots(demand, had_slots, freed) if is_known or had_slots is not None else None
+    model = find_slots(demand, at_most, freed) if model is None and at_most is not None else model
     return with_lanes(_slotted(replace(graph, demand=demand, slots=model)), queues)
 
 
@@ -197,6 +198,14 @@ def _in_order(graph: Graph, source: RowIds, target: RowIds) -> RowIds:
     order = np.empty(rank.size, dtype=np.int64)
     order[np.lexsort((rank, began))] = np.arange(rank.size)
     return order
+
+
+def _process_freed(events: Events, demand: Demand) -> Nanos:
+    """Give by element of a demand when the process that its run got was free for it; 0 where that is not known."""
+    source, target = slot_edges(events)
+    freed = np.zeros(events.start_of.size, dtype=np.int64)
+    np.maximum.at(freed, events.row[target], events.time[source])
+    return freed[demand.run]
 
 
 def _slotted(graph: Graph) -> Graph:

@@ -19,6 +19,10 @@ _SURPRISE_NS = 10_000_000
 """What a run must have waited for a slot, on average, for slots to be the better explanation."""
 _MOST_TRIES = 100_000
 """Every number of slots is tried while that gives out slots to no more runs than this in all: some two seconds."""
+_LATE_NS = 50_000_000
+"""A run whose process was freed so long after a slot was free for it waited for that process."""
+_ROUNDS = 4
+"""How often runs are looked for that waited for a process: each that is found lets others have a slot sooner."""
 _AT_THE_TOP = 0.01
 """Else: of all runs that start, the least share that starts on the last free slot where slots are short."""
 
@@ -61,7 +65,7 @@ class SlotModel:
     by_wait: RowIds
     """The wait that made room for it (a number among the pauses), -1 otherwise."""
     jumped: Flags
-    """Runs that started before their turn: they are not queued."""
+    """Runs that started before their turn, or that waited for a process and not for a slot: they are not queued."""
     priority: Nanos
     """How much later (ns) than it became ready a run stands in the queue."""
 
@@ -72,8 +76,12 @@ class SlotModel:
         return int((demand.start - since).sum()) + guesses * _SURPRISE_NS
 
 
-def find_slots(demand: Demand, capacity: int | None) -> SlotModel | None:
-    """Find the number of slots that explains the most; `capacity`, in slots, where it is known."""
+def find_slots(demand: Demand, capacity: int | None, process_freed: Nanos | None = None) -> SlotModel | None:
+    """Find the number of slots that explains the most; `capacity`, in slots, where it is known.
+
+    `process_freed`: by element, when the process that the run got was free for it (ns), 0 where that is not known; None
+    where it does not matter.
+    """
     if demand.run.size == 0:
         return None
     numbers = _candidates(demand) if capacity is None else [capacity * UNIT]
@@ -86,7 +94,23 @@ def find_slots(demand: Demand, capacity: int | None) -> SlotModel | None:
         # Nobody jumps a queue in which they stand as they were served.
         best = _best(times, numbers, _observed_order(demand), best) or best
     is_better = best.unexplained(demand) < int((demand.start - demand.ready).sum())
-    return best if is_better or capacity is not None else None
+    if not is_better and capacity is None:
+        return None
+    return best if process_freed is None else _without_late(times, best, process_freed)
+
+
+def _without_late(times: "_Times", model: SlotModel, process_freed: Nanos) -> SlotModel:
+    """Leave out of the queue the runs for which a slot was free, but no process."""
+    late = np.zeros(process_freed.size, dtype=np.bool_)
+    for _ in range(_ROUNDS):
+        more = (process_freed > model.granted + _LATE_NS) & ~model.jumped & ~late
+        if not more.any():
+            break
+        late |= more
+        found = _try(times, model.capacity, model.priority, None, late)
+        assert found is not None
+        model = found
+    return model
 
 
 def _best(times: "_Times", numbers: list[int], priority: Nanos, best: SlotModel | None) -> SlotModel | None:
@@ -151,10 +175,12 @@ class _Times:
         self.ready, self.start = demand.ready.tolist(), demand.start.tolist()
 
 
-def _try(times: _Times, capacity: int, priority: Nanos, most: int | None) -> SlotModel | None:
+def _try(
+    times: _Times, capacity: int, priority: Nanos, most: int | None, late: Flags | None = None
+) -> SlotModel | None:
     """Give out so many slots as the times of a job were, and see who got them when.
 
-    None as soon as more than `most` ns are left unexplained.
+    None as soon as more than `most` ns are left unexplained. Who is `late` takes a slot at its start, without asking.
     """
     demand, pause_of, ready, start = times.demand, times.pause_of, times.ready, times.start
     amounts = np.minimum(demand.amount, capacity).tolist()
@@ -165,12 +191,12 @@ def _try(times: _Times, capacity: int, priority: Nanos, most: int | None) -> Slo
     places, in_place = place.tolist(), queue.tolist()
     runs = demand.run.size
     granted, by_run, by_wait = [-1] * runs, [-1] * runs, [-1] * runs
-    jumped = [False] * runs
+    jumped = [False] * runs if late is None else late.tolist()
     pool: Pool[int] = Pool(capacity)
     unexplained = 0
     for event, one, now in times.events:
         if event == 0:
-            if pool.ask(amounts[one], places[one]):
+            if not jumped[one] and pool.ask(amounts[one], places[one]):
                 granted[one] = now
                 unexplained += start[one] - now
         elif event == 2:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.attributes import BUSY, CPU_DELAY_NS, CPU_NS, IDLE, json_of, told
+from raytrace_analyze.sampled.copies import Copy, find_copies, find_puts, is_in_put
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.span_arrays import Structure
@@ -142,6 +143,10 @@ def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict
         if isinstance(about.get(CPU_NS), int):
             shift = int(clock_shift[row])
             seen[row] = about, *_idle(about.get(IDLE), shift), _busy(about.get(BUSY), shift)
+    if any(is_in_put(one.place[0]) for _, idle, *_ in seen.values() for one in idle):
+        puts = find_puts(structure)
+        copies = find_copies(structure, puts, sampled_above(structure, puts))
+        seen = {row: (about, _without(idle, copies.get(row, [])), *rest) for row, (about, idle, *rest) in seen.items()}
     gaps = _find_gaps(structure, {row: [*idle, *busy] for row, (_, idle, _, busy) in seen.items()})
     found = {}
     for row, (about, idle, left_out, busy) in seen.items():
@@ -162,6 +167,15 @@ def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict
             busy=busy,
         )
     return found
+
+
+def _without(idle: tuple[Idle, ...], copies: list[Copy]) -> tuple[Idle, ...]:
+    """Leave out the stretches in which other threads copied: nobody says of these that they had little to do."""
+    return tuple(
+        one
+        for one in idle
+        if not is_in_put(one.place[0]) or not any(put.start < one.end and one.start < put.end for put in copies)
+    )
 
 
 def _find_gaps(structure: Structure, known: dict[int, list[Any]]) -> dict[int, tuple[int, int, int, int]]:
