@@ -11,7 +11,7 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.demand import find_demand
 from raytrace_analyze.replay.edges import program_edges, slot_edges
 from raytrace_analyze.replay.event_order import END
-from raytrace_analyze.replay.events import Events, Slots, lay_events
+from raytrace_analyze.replay.events import Edges, Events, Slots, lay_events
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
 from raytrace_analyze.replay.queued import with_lanes
 from raytrace_analyze.replay.scarce import resource_queues, without_queued
@@ -81,10 +81,11 @@ def build_graph(
     queues = resource_queues(graph)
     demand = without_queued(find_demand(graph), queues)
     is_known = events.runs.recorded[demand.run].all()
-    freed = _process_freed(events, demand)
+    in_place = slot_edges(events)
+    freed = _process_freed(events, demand, in_place)
     model = find_slots(demand, had_slots, freed) if is_known or had_slots is not None else None
     model = find_slots(demand, at_most, freed) if model is None and at_most is not None else model
-    return with_lanes(_slotted(replace(graph, demand=demand, slots=model)), queues)
+    return with_lanes(_slotted(replace(graph, demand=demand, slots=model), in_place), queues)
 
 
 _NONE = np.empty(0, dtype=np.int64)
@@ -200,17 +201,17 @@ def _in_order(graph: Graph, source: RowIds, target: RowIds) -> RowIds:
     return order
 
 
-def _process_freed(events: Events, demand: Demand) -> Nanos:
+def _process_freed(events: Events, demand: Demand, in_place: Edges) -> Nanos:
     """Give by element of a demand when the process that its run got was free for it; 0 where that is not known."""
-    source, target = slot_edges(events)
+    source, target = in_place
     freed = np.zeros(events.start_of.size, dtype=np.int64)
     np.maximum.at(freed, events.row[target], events.time[source])
     return freed[demand.run]
 
 
-def _slotted(graph: Graph) -> Graph:
+def _slotted(graph: Graph, in_place: Edges) -> Graph:
     """Add an edge for every slot that somebody waited for, and take it out of the lags."""
-    source, target = slot_edges(graph.events)
+    source, target = in_place
     target = graph.activity[target]
     if graph.slots is not None:
         source, target = _granted(graph, graph.slots, source, target)
