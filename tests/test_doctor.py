@@ -2,8 +2,12 @@
 
 import json
 import os
+import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -166,6 +170,67 @@ def test_a_cluster_without_tracing_says_how_to_switch_it_on(tmp_path: Path) -> N
         done = doctor("--address", address)
     assert done.exit_code == 1
     assert "started without tracing" in done.output and "record --address" in done.output
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("open_cluster")
+def test_a_cluster_whose_hook_fails_says_that(tmp_path: Path) -> None:
+    (tmp_path / "my_hook.py").write_text("def setup_tracing():\n    raise RuntimeError('no such backend')\n")
+    path = f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"
+    hook = ["--tracing-startup-hook", "my_hook:setup_tracing"]
+    with cluster(tmp_path, hook, PYTHONPATH=path) as address, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path)
+        done = doctor("--address", address)
+    assert done.exit_code == 1
+    said = " ".join(done.output.split())
+    assert "hook my_hook:setup_tracing fails here" in said and "no such backend" in said
+    assert "cannot be reached" not in said
+
+
+NODE = {"node_id": "a", "host": "host-a", "error": None, "took_ns": 1000, "offset_ns": 0, "is_traced": True}
+NODE |= {"is_ours": True, "directory": "/data/spans", "directory_error": None, "free_bytes": 10**12, "variables": {}}
+NODE |= {"versions": {"ray": "2.60.0", "opentelemetry-sdk": "1", "raytrace-hook": "1"}, "serve_exporter": ""}
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "says"),
+    [
+        ({}, 0, "The hook runs in workers on 2 nodes"),
+        ({"free_bytes": 5000}, 1, "On host-b nothing can be written: /data/spans has next to no room left"),
+        ({"directory_error": "No space left"}, 1, "On host-b nothing can be written: No space left"),
+        ({"offset_ns": 10**9}, 0, "The clock of host-b is 1.00 s ahead"),
+        ({"is_traced": False, "is_ours": False}, 1, "Workers on host-b do not record: tracing is off there"),
+        ({"is_ours": False}, 1, "Workers on host-b do not record: the hook did not set itself up there"),
+        ({"error": "WorkerCrashedError: x"}, 1, "Workers on host-b do not record: WorkerCrashedError"),
+        ({"versions": NODE["versions"] | {"raytrace-hook": None}}, 0, "different versions of raytrace-hook: 1, none"),
+        ({"variables": {"OTEL_TRACES_SAMPLER": "traceidratio"}}, 0, "OTEL_TRACES_SAMPLER is set (traceidratio)"),
+        ({"variables": {"OTEL_SDK_DISABLED": "true"}}, 1, "OTEL_SDK_DISABLED is set"),
+    ],
+)
+def test_what_is_wrong_on_one_node_of_a_cluster_is_told(
+    seen: dict[str, Any], code: int, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [NODE, NODE | {"host": "host-b"} | seen]
+    answer = {"error": None, "hook": "raytrace_hook:setup_tracing", "serves": False, "nodes": nodes}
+    monkeypatch.setattr("raytrace_analyze.diagnosis.cluster._probe", lambda _: answer)
+    done = doctor("--address", "ray://x")
+    assert (done.exit_code, says in " ".join(done.output.split())) == (code, True), done.output
+
+
+def test_a_worker_that_cannot_write_says_so(tmp_path: Path) -> None:
+    program = "from raytrace_analyze.ray_programs.cluster_probe import look_around as look; print(look()['%s'])"
+    for limit, told in ((resource.RLIM_INFINITY, "None"), (1000, "File too large")):
+        done = subprocess.run(
+            [sys.executable, "-c", program % "directory_error"],
+            env={**os.environ, "RAYTRACE_DIR": str(tmp_path / "spans")},
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert told in done.stdout
+        assert list((tmp_path / "spans").iterdir()) == []
 
 
 def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from raytrace_analyze.diagnosis.checks import Check, Level
-from raytrace_analyze.diagnosis.environment import check_ray, check_variables
+from raytrace_analyze.diagnosis.environment import LEAST_FREE, check_ray, check_variables
 from raytrace_analyze.diagnosis.finding import Finding
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.ray_programs.cluster_probe import MARK
@@ -37,19 +37,18 @@ def check_cluster(address: str) -> Iterator[Finding]:
     why = why_unreachable(address)
     seen: dict[str, Any] = _probe(address) if why is None else {"error": why}
     if seen.get("error"):
-        is_old = _OLD_NAME in seen["error"]
-        check = Check.OLD_HOOK if is_old else Check.CLUSTER
-        facts = {"files": [address], "count": 1} if is_old else {"address": address, "error": seen["error"]}
-        yield Finding(check, Level.SERIOUS, facts)
+        yield _not_connected(address, seen)
         return
     nodes = [node for node in seen["nodes"] if node["error"] is None]
     yield Finding(Check.CLUSTER, Level.FINE, {"address": address, "error": None, "nodes": len(seen["nodes"])})
     yield Finding(Check.TRACING_ON, Level.FINE if seen["hook"] else Level.SERIOUS, {"hook": seen["hook"]})
     yield from _check_workers(seen, nodes)
     for node in nodes:
-        if node["directory_error"]:
-            problem = {"path": node["directory_error"], "problem": "on node", "host": node["host"]}
-            yield Finding(Check.DIRECTORY, Level.SERIOUS, problem)
+        error = node["directory_error"]
+        if error is None and node["free_bytes"] is not None and node["free_bytes"] < LEAST_FREE:
+            error = f"{node['directory']} has next to no room left"
+        if error:
+            yield Finding(Check.DIRECTORY, Level.SERIOUS, {"path": error, "problem": "on node", "host": node["host"]})
     yield from _check_versions(nodes)
     yield from _check_clocks(nodes)
     told: dict[str, str] = {}
@@ -58,6 +57,15 @@ def check_cluster(address: str) -> Iterator[Finding]:
     yield from check_variables(told)
     if seen["serves"] and not any(node["serve_exporter"] for node in nodes):
         yield Finding(Check.SERVE, Level.NOTE)
+
+
+def _not_connected(address: str, seen: dict[str, Any]) -> Finding:
+    """Say why there is no connection: the cluster's hook, which is loaded here too, or anything else."""
+    if _OLD_NAME in seen["error"]:
+        return Finding(Check.OLD_HOOK, Level.SERIOUS, {"files": [address], "count": 1})
+    if seen.get("hook"):
+        return Finding(Check.TRACING_ON, Level.SERIOUS, {"hook": seen["hook"], "error": seen["error"]})
+    return Finding(Check.CLUSTER, Level.SERIOUS, {"address": address, "error": seen["error"]})
 
 
 def _probe(address: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from raytrace_analyze.diagnosis.ray_versions import lacks, parse_version
 
 _LOADS = "from raytrace_hook import setup_tracing"
 _LOAD_S = 60
-_LEAST_FREE = 100_000_000
+LEAST_FREE = 100_000_000
+"""With less room (bytes) where spans go, some are lost soon."""
 _SAMPLERS_OF_ALL = ("", "always_on", "parentbased_always_on")
 _OFF = {"0", "false", "no", "off"}
 
@@ -64,7 +65,7 @@ def check_directory(path: Path) -> Finding:
     facts["problem"] = _directory_problem(bare)
     existing = next(each for each in (bare, *bare.parents) if each.is_dir())
     facts["free_bytes"] = shutil.disk_usage(existing).free
-    if facts["problem"] is None and facts["free_bytes"] < _LEAST_FREE:
+    if facts["problem"] is None and facts["free_bytes"] < LEAST_FREE:
         facts["problem"] = "full"
     return Finding(Check.DIRECTORY, Level.SERIOUS if facts["problem"] else Level.FINE, facts)
 

@@ -27,7 +27,7 @@ def _look(address: str) -> dict[str, Any]:
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR", namespace="raytrace-doctor")
     except BaseException as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": f"{type(error).__name__}: {error}", "hook": _hook_of_a_connection(error)}
     nodes = [node for node in ray.nodes() if node.get("Alive")]
     return {
         "error": None,
@@ -37,10 +37,22 @@ def _look(address: str) -> dict[str, Any]:
     }
 
 
+def _hook_of_a_connection(error: BaseException) -> str | None:
+    """Give the cluster's hook where that is what failed: it is loaded when all else of the connection stands."""
+    if isinstance(error, ConnectionError):
+        return None
+    try:
+        return _startup_hook()
+    except Exception:
+        return None
+
+
 def _startup_hook() -> str | None:
     from ray._private import ray_constants, worker
 
-    told = worker.global_worker.gcs_client.internal_kv_get(b"tracing_startup_hook", ray_constants.KV_NAMESPACE_TRACING)
+    told = worker.global_worker.gcs_client.internal_kv_get(
+        b"tracing_startup_hook", ray_constants.KV_NAMESPACE_TRACING, timeout=_ANSWER_S
+    )
     return told.decode("utf-8", "replace") if told else None
 
 
@@ -68,6 +80,7 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
 def look_around() -> dict[str, Any]:
     """Tell how it is in a worker; runs there, so it imports what it needs."""
     import os
+    import tempfile
     import time
     from importlib import metadata
 
@@ -77,13 +90,17 @@ def look_around() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             return None
 
-    directory_error = directory = None
+    directory_error = directory = free_bytes = None
     try:
         from raytrace_hook.config import Settings
         from raytrace_hook.output.directory import open_directory
 
         directory = Settings.from_environment().directory
         os.close(open_directory(directory))
+        room = os.statvfs(directory)
+        free_bytes = room.f_bavail * room.f_frsize
+        with tempfile.TemporaryFile(dir=directory) as file:  # nobody sees it, and it is gone when it is closed
+            file.write(b" " * 4096)
     except ImportError:
         pass
     except OSError as error:
@@ -104,6 +121,7 @@ def look_around() -> dict[str, Any]:
         "is_ours": is_ours,
         "directory": directory,
         "directory_error": directory_error,
+        "free_bytes": free_bytes,
         "versions": {each: version(each) for each in ("ray", "opentelemetry-sdk", "raytrace-hook")},
         "variables": {name: os.environ[name] for name in names if name in os.environ},
         "serve_exporter": os.environ.get("RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH", ""),

@@ -103,12 +103,18 @@ def _cluster(facts: Facts) -> Words:
     if facts["error"]:
         return (
             f"The cluster at {facts['address']} cannot be reached: {facts['error']}",
-            "check the address, and that Ray and Python have the same version here and there",
+            "check the address, Ray's token where it asks for one (RAY_AUTH_TOKEN), and that Ray and Python have the "
+            "same version here and there",
         )
     return f"The cluster at {facts['address']} has {count_text(facts['nodes'], 'node')}.", ""
 
 
 def _tracing_on(facts: Facts) -> Words:
+    if facts.get("error"):
+        return (
+            f"The cluster's hook {facts['hook']} fails here, and so does every program that connects: {facts['error']}",
+            f"mend that, or {_START}",
+        )
     if facts["hook"]:
         return f"Tracing is on: {facts['hook']}.", ""
     return (
