@@ -810,7 +810,9 @@ class Walk:
             return None
         end, _, _, _, inferred, child = max(ended, key=lambda join: join[:4])
         via: Via = "inferred" if inferred else "join"
-        return Step([(end, "self")], State(child, end, via, at.inferred or inferred))
+        # What a wait for something else than results has left, it waits on.
+        is_other = owner.ready_task_ids == [] and "raytrace.awaited_task_ids" not in owner.told and not owner.is_run
+        return Step([(end, "wait" if is_other else "self")], State(child, end, via, at.inferred or inferred))
 
     def _overlapping(self, owner: Span, time: int) -> list[tuple[int, bool, int, str | None, bool, Span]]:
         """Overlap tolerance: children that join at `time` though they ended a little later.

@@ -50,6 +50,26 @@ def training(name: str = "mnist") -> pl.DataFrame:
     return table(*rows, recorded=True)
 
 
+def test_what_a_report_is_held_for_after_the_ranks_met_is_waiting_and_no_work() -> None:
+    # rank 0  [work][report [meets the others] held .......][work]
+    #         0     50      60            100              400
+    about = told(ready_task_ids=[], awaited="ray.train.report", report=0)
+    rows: list[Row] = [
+        span("driver", 0, 1000 * MS, name="ray.driver"),
+        submit("s", 0, 0, "driver", submitted_task_id="T"),
+        run("r", 0, 900 * MS, "s", "T", function="__main__.loop", actor_id="a", attributes=told(rank=0, world_size=1)),
+        wait("get", 1, 900 * MS, "driver", ["T"]),
+        span("w", 50 * MS, 400 * MS, "r", name="ray.train.report", ready_task_ids=[], attributes=about),
+        wait("met", 60 * MS, 100 * MS, "w", []),
+    ]
+    spans = table(*rows, recorded=True)
+    waits = rt.critical_path(spans).segments.filter(category="wait", name="ray.train.report")
+    assert waits.get_column("duration_ns").sum() == (10 + 300) * MS
+    idle = rt.summary(spans).idle
+    assert idle is not None and (idle.function, idle.what, idle.is_wait) == ("__main__.loop", "ray.train.report", True)
+    assert idle.times == 1
+
+
 def test_each_step_names_the_rank_that_came_last_and_what_it_did() -> None:
     steps = rt.train(training())
     assert steps.get_column("run").to_list() == ["mnist"] * 3

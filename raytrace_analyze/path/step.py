@@ -61,9 +61,13 @@ class Stepper:
         spans = self.structure.spans
         # Few waits come back with nothing, and looking through attributes takes long.
         self._got_nothing = flags(spans.get_column("ready_task_ids").list.len() == 0)
+        asks_nothing = self._got_nothing.copy()
         empty = np.flatnonzero(self._got_nothing)
         asks = spans.get_column("attributes").gather(empty).str.contains(AWAITED_TASK_IDS, literal=True)
         self._got_nothing[empty] = flags(asks)
+        asks_nothing[empty] = ~flags(asks)
+        self._is_other_wait = self._is_wait.copy()
+        self._is_other_wait[: asks_nothing.size] &= asks_nothing
         self._has_failed = flags(spans.get_column("status") == "ERROR")
 
     def take(self, row: RowIds, time: Nanos, barred: Flags | None = None) -> Hops:
@@ -215,6 +219,8 @@ class Stepper:
         hops.down[asked] = hops.queue_from[asked] = hops.next_time[asked] = ended
         hops.next_row[asked] = child
         hops.blocker[asked] = -1
+        # What a wait for something else than results has left once what is nested in it is over, it waits on.
+        hops.category[asked] = np.where(self._is_other_wait[hops.row[asked]], WAIT, SELF)
         hops.via[asked] = np.where(self._is_inferred[child], code(Via.INFERRED), code(Via.JOIN))
 
     # Rule 3

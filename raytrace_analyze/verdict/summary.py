@@ -105,7 +105,7 @@ def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
         segments.with_columns(is_wait=pl.col("category") == Category.WAIT)
         .filter((pl.col("activity") == Activity.IDLE) | (pl.col("is_wait") & pl.col("idle_in").is_not_null()))
         .group_by("function", "idle_in", "idle_at", "is_wait")
-        .agg(total_ns=pl.col("duration_ns").sum(), times=pl.len())
+        .agg(total_ns=pl.col("duration_ns").sum(), times=pl.col("span_id").n_unique().cast(pl.Int64))
         .sort("total_ns", "function", "idle_in", "idle_at", descending=[True, False, False, False])
         .head(1)
         .to_dicts()
