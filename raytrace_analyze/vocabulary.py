@@ -112,6 +112,7 @@ class Pattern(StrEnum):
     BATCH_WAIT = "batch-wait"
     MODEL_LOADS = "model-loads"
     SLOW_REPLICA = "slow-replica"
+    REPORTS_HELD = "reports-held"
     SLOW_ACTOR = "slow-actor"
 
 

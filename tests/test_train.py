@@ -70,6 +70,36 @@ def test_what_a_report_is_held_for_after_the_ranks_met_is_waiting_and_no_work() 
     assert idle.times == 1
 
 
+@pytest.mark.parametrize(("held", "found"), [(300, True), (3, False)])
+def test_advise_finds_reports_that_are_held_once_the_ranks_have_met(held: int, found: bool) -> None:
+    # rank 0  [work][report: waits for rank 1 | held ...][work][report ...
+    # rank 1  [work .......................][report held ]
+    rows: list[Row] = [span("driver", 0, 2600 * MS, name="ray.driver")]
+    for rank in (0, 1):
+        attributes = told(rank=rank, world_size=2, experiment="mnist")
+        own = {"function": "__main__.loop", "actor_id": f"a{rank}", "attributes": attributes}
+        rows += [
+            submit(f"s{rank}", 0, 0, "driver", submitted_task_id=f"T{rank}"),
+            run(f"r{rank}", 0, (2400 + rank) * MS, f"s{rank}", f"T{rank}", **own),
+        ]
+        for step in range(3):
+            met = 400 + 800 * step
+            about = told(ready_task_ids=[], awaited="ray.train.report", report=step)
+            came = (100 if rank == 0 else 395) + 800 * step
+            rows.append(
+                span(f"w{rank}{step}", came * MS, (met + held) * MS, f"r{rank}", name="ray.train.report",
+                     ready_task_ids=[], attributes=about)
+            )  # fmt: skip
+            rows.append(wait(f"g{rank}{step}", (came + 1) * MS, met * MS, f"w{rank}{step}", []))
+    rows.append(wait("get", MS, 2500 * MS, "driver", ["T1"]))
+    advice = {row["pattern"]: row for row in rt.advise(table(*rows, recorded=True)).to_dicts()}
+    assert ("reports-held" in advice) == found
+    if found:
+        held_there = advice["reports-held"]
+        assert (held_there["function"], held_there["saved_ns"]) == ("__main__.loop", 3 * held * MS)
+        assert "6 reports of the ranks of `loop` are held" in held_there["what"] and not held_there["certain"]
+
+
 def test_each_step_names_the_rank_that_came_last_and_what_it_did() -> None:
     steps = rt.train(training())
     assert steps.get_column("run").to_list() == ["mnist"] * 3

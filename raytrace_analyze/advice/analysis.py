@@ -21,6 +21,7 @@ from raytrace_analyze.advice.patterns import REFERENCES, Candidate
 from raytrace_analyze.advice.polling import store_candidates, wait_candidates
 from raytrace_analyze.advice.pools import slow_actor_candidates
 from raytrace_analyze.advice.program.files import SourceFiles, place_of
+from raytrace_analyze.advice.reports import report_candidates
 from raytrace_analyze.advice.requests import request_candidates
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
 from raytrace_analyze.advice.starts import cold_candidates
@@ -63,6 +64,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     wait_candidates,
     store_candidates,
     request_candidates,
+    report_candidates,
     slow_actor_candidates,
 )
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {

@@ -8,6 +8,7 @@ from raytrace_analyze.wording.advice.words import Words
 
 _DOCS = "https://docs.ray.io/en/latest/ray-core"
 _SERVE_DOCS = "https://docs.ray.io/en/latest/serve"
+_TRAIN_DOCS = "https://docs.ray.io/en/latest/train/user-guides"
 
 
 @frozen
@@ -72,6 +73,7 @@ REFERENCES = {
     Pattern.REPLICA_QUEUE: Reference("Ray Serve Autoscaling", f"{_SERVE_DOCS}/autoscaling-guide.html"),
     Pattern.BATCH_WAIT: Reference("Dynamic Request Batching", f"{_SERVE_DOCS}/advanced-guides/dyn-req-batch.html"),
     Pattern.MODEL_LOADS: Reference("Model Multiplexing", f"{_SERVE_DOCS}/model-multiplexing.html"),
+    Pattern.REPORTS_HELD: Reference("Monitoring and Logging Metrics", f"{_TRAIN_DOCS}/monitoring-logging.html"),
     Pattern.SLOW_REPLICA: Reference("Monitor Your Application", f"{_SERVE_DOCS}/monitoring.html"),
     Pattern.SLOW_ACTOR: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),
     Pattern.UNEVEN_POOL: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),

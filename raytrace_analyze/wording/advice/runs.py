@@ -185,3 +185,14 @@ def long_to_store(function: str, runs: int, *, took_ns: int, longest_ns: int) ->
         "object store was full, so that others had to be written to disk first, or the results are very large",
         _FEWER_RESULTS,
     )
+
+
+def reports_held(function: str, reports: int, *, held_ns: int) -> Words:
+    """Say how long the reports of a training function are held after the ranks have met at them."""
+    return Words(
+        f"{count_text(reports, 'report')} of the ranks of {name_of(function)} are held once the ranks have met, "
+        f"{duration_text(held_ns // reports)} each on average: Ray Train takes one of a rank at a time, each time its "
+        "controller asks (every 2 s, unless told otherwise)",
+        "report less often, every few steps say, or let the controller ask sooner "
+        "(`RAY_TRAIN_HEALTH_CHECK_INTERVAL_S`; this is what not being held would save)",
+    )
