@@ -228,3 +228,13 @@ def test_a_function_that_is_called_train_is_no_call_for_a_result() -> None:
     ]
     (trial,) = rt.tune(table(*rows, recorded=True)).to_dicts()
     assert (trial["results"], trial["slowest_result_ns"] // MS, trial["ran_ns"] // MS) == (2, 100, 200)
+
+
+def test_advice_names_the_search_algorithm_in_which_the_driver_sleeps() -> None:
+    naps = [{"start_ns": 5 * MS, "end_ns": 295 * MS, "in": "time.sleep", "at": "/p/search.py:9"},
+            {"start_ns": 315 * MS, "end_ns": 605 * MS, "in": "time.sleep", "at": "/p/search.py:9"}]  # fmt: skip
+    about = {"raytrace.cpu_ns": 9 * MS, "raytrace.idle": json.dumps({"stretches": naps, "left_out_ns": 0})}
+    sleeps = pl.when(pl.col("span_id") == "driver").then(pl.lit(json.dumps(about))).otherwise("attributes")
+    (idle,) = rt.advise(tuning().with_columns(attributes=sleeps)).filter(pattern="driver-idle").to_dicts()
+    assert "sleeps at search.py:9, " in idle["what"] and "in Ray Tune's search algorithm (`suggest`)" in idle["what"]
+    assert idle["saved_ns"] > 500 * MS

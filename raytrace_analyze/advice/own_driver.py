@@ -9,6 +9,7 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.analyses.libraries.serve_requests import find_requests
+from raytrace_analyze.analyses.libraries.tune import DOING
 from raytrace_analyze.analyses.stack_lines import importing_share, stack_lines
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
@@ -150,7 +151,7 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         elif failed is not None:
             said = words.backs_off(times, what=what, place=where, function=failed)
         else:
-            said = words.is_idle(times, what=what, place=where)
+            said = words.is_idle(times, what=what, place=where, within=_tunes_part(facts, own, here))
         yield Candidate(
             Pattern.DRIVER_IDLE,
             DRIVER,
@@ -161,6 +162,17 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
             # Whether it has to wait there only the program knows.
             certain=False,
         )
+
+
+def _tunes_part(facts: Facts, own: _Own, pieces: Flags) -> str | None:
+    """Name the part of Ray Tune's controller in which the driver is for most of some pieces, None for none."""
+    owner = np.minimum(facts.graph.events.owner[own.events_of(pieces)], facts.spans.height - 1)
+    took = own.length(pieces)
+    names = facts.spans.get_column("name").gather(owner)
+    for name, part in DOING.items():
+        if 2 * took[flags(names == name)].sum() > took.sum():
+            return part
+    return None
 
 
 def _ended_before(facts: Facts, own: _Own, pieces: Flags) -> str | None:

@@ -31,7 +31,7 @@ DRIVER = pl.Schema(
     }
 )
 """Columns of `tune` by driver."""
-_DOING = {"ray.tune.suggest": "suggest", "ray.tune.scheduler": "scheduler", "ray.tune.callbacks": "callbacks"}
+DOING = {"ray.tune.suggest": "suggest", "ray.tune.scheduler": "scheduler", "ray.tune.callbacks": "callbacks"}
 """What the controller does, by the names of the spans that our hook makes of it."""
 _SHARES = {"path_ns": pl.Int64, "path_share": pl.Float64}
 _WAITING, _REST = "waiting", "rest"
@@ -123,7 +123,7 @@ def _on_path(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
 def _driver(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
     structure = trace.structure
     name = trace.spans.get_column("name")
-    rows = np.flatnonzero(name.is_in([*_DOING, TRIAL_SPAN]).to_numpy() | (trace.runs.is_wait & ~structure.is_run))
+    rows = np.flatnonzero(name.is_in([*DOING, TRIAL_SPAN]).to_numpy() | (trace.runs.is_wait & ~structure.is_run))
     flow = structure.nest_parent[rows]
     controllers = np.unique(flow[(name.gather(rows) == TRIAL_SPAN).to_numpy()])
     rows = rows[np.isin(flow, controllers)]
@@ -133,7 +133,7 @@ def _driver(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             start=pl.Series(structure.start[rows]),
             end=pl.Series(structure.end[rows]),
-            doing=pl.col("name").replace_strict(_DOING, default=_WAITING),
+            doing=pl.col("name").replace_strict(DOING, default=_WAITING),
         )
         .filter(pl.col("name") != TRIAL_SPAN)
         .join(ends, on=["session", "job_id"], nulls_equal=True)

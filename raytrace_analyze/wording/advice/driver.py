@@ -26,8 +26,18 @@ def imports(all_ns: int, longest_ns: int, *, after: str | None, seen_at: str | N
     )
 
 
-def is_idle(times_ns: list[int], *, what: str, place: str) -> Words:
-    """Say how often and how long it is idle in one place."""
+_OF_TUNE = {"suggest": "search algorithm (`suggest`)", "scheduler": "scheduler", "callbacks": "callbacks"}
+
+
+def is_idle(times_ns: list[int], *, what: str, place: str, within: str | None) -> Words:
+    """Say how often and how long it is idle in one place; `within` which part of Ray Tune's controller."""
+    if within is not None:
+        return Words(
+            f"{_idle(times_ns, what, place)}, in Ray Tune's {_OF_TUNE.get(within, within)}, while the job waits for it"
+            f"{_in_all(times_ns)}",
+            "make that faster: Tune's controller does nothing else meanwhile, and starts no trial (this is what not "
+            "being idle there would save)",
+        )
     remedy = (
         "if it sleeps until something is there, wait for that instead (`ray.get`, or `ray.wait` with a timeout), "
         "which comes back at once"
