@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,36 @@ def redacting() -> Iterator[None]:
 )
 def test_what_looks_like_a_credential_is_replaced(text: str, shown: str) -> None:
     assert Redactor().text(text) == shown
+
+
+LONG = {
+    "a long word": "a" * 100_000 + " token = x",
+    "dashes": "-" * 100_000 + " token = x",
+    "options": "--" * 50_000 + "token",
+    "names": "token" * 20_000,
+    "names in a word": "token-" * 20_000 + "!",
+    "names with values": "token=" * 20_000,
+    "blanks": "token" + " " * 100_000 + "x",
+    "open quotes": 'token="' * 20_000,
+    "schemes": "bearer " * 20_000,
+    "no URL": "a" * 100_000 + "@ token",
+    "many URLs": "a://" * 25_000 + "@",
+    "a URL without an end": "a://" + "b:" * 50_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=list(LONG))
+def test_long_texts_take_no_longer_than_they_are(text: str) -> None:
+    started = time.process_time()
+    Redactor().value("about", [text])
+    assert time.process_time() - started < 5
+
+
+def test_a_word_behind_an_option_of_a_command_line_is_one() -> None:
+    given = ["train.py", "--api-token", "hunter2", "--lr", "1", "-password", "hunter2", "--token"]
+    shown = ["train.py", "--api-token", REDACTED, "--lr", "1", "-password", REDACTED, "--token"]
+    assert Redactor().value("process.command_args", given) == shown
+    assert Redactor().value("process.command_args", ["--tokens", "3"]) == ["--tokens", "3"]
 
 
 @pytest.mark.parametrize(
