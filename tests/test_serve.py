@@ -20,6 +20,7 @@ from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.views.summary_view import summary_frame, summary_lines
 from raytrace_analyze.vocabulary import Queues
 
+from .command_line import cli
 from .span_files import RESOURCE, pretty
 from .tables import Row, run, span, submit, table, wait
 
@@ -490,6 +491,29 @@ def test_what_serve_runs_for_itself_is_one_line() -> None:
     assert rt.latency_stats(spans).get_column("function").str.contains("Controller").any()
     own = rt.latency_stats(spans, internals=False).filter(pl.col("function") == "(Ray's own)")
     assert own.get_column("count").item() == 2
+
+
+def test_what_a_library_runs_for_itself_is_one_line_of_where_the_path_went(tmp_path: Path) -> None:
+    calls = {"_StatsActor.__init__": (2, 400), "_StatsActor.register": (410, 600), "f": (610, 990)}
+    rows: list[Row] = [span("d", 0, 1_000, name="ray.driver")]
+    for number, (function, (start, end)) in enumerate(calls.items()):
+        rows += [
+            submit(f"s{number}", start - 2, start - 1, "d", function=function, submitted_task_id=f"T{number}"),
+            run(f"r{number}", start, end, f"s{number}", f"T{number}", function=function),
+            wait(f"w{number}", start - 1, end + 1, "d", [f"T{number}"]),
+        ]
+    spans = table(*rows, recorded=True)
+    own = rt.critical_path(spans).by("function", internals=False).filter(function="(Ray's own)")
+    assert own.get_column("self_ns").to_list() == [588]
+    rt.write_table(spans, tmp_path / "spans.parquet")
+
+    def first_column(*options: str) -> list[str]:
+        shown = cli("critical-path", tmp_path / "spans.parquet", *options).stdout
+        rest = shown.split("\nfunction ", 1)[1]
+        return [line.split("  ")[0] for line in rest.splitlines()[1:] if line][: len(calls) + 1]
+
+    assert first_column()[:4] == ["f", "(driver)", "(Ray's own)", "all"]
+    assert "_StatsActor.register" in first_column("--internals")
 
 
 def test_a_table_beside_the_files_that_it_came_from_contradicts_none_of_them(tmp_path: Path) -> None:

@@ -63,6 +63,9 @@ def critical_path(
     by: Annotated[
         PathGroup, typer.Option(help="What to sum the time by; entrypoint and hour with --all.")
     ] = PathGroup.FUNCTION,
+    internals: Annotated[
+        bool, typer.Option("--internals", help="Show each function of Ray's own controllers, proxies and statistics.")
+    ] = False,
     engine: options.Engine = Engine.LOCAL,
     address: options.Address = None,
     output_format: options.Format = options.OutputFormat.TABLE,
@@ -70,6 +73,7 @@ def critical_path(
     """Show the chain of tasks, waits and queues that decided how long a job took.
 
     Without a scope: the job that took longest. Only what is on the chain can make the job shorter.
+    Where its time went, what Ray's libraries run for themselves is one line, unless --internals.
 
     Examples:
 
@@ -123,7 +127,7 @@ def critical_path(
         chains = near_chains(slack(prepared, chosen, options=how), within)
 
     def show() -> None:
-        show_path(path, output(), top=top, by=by)
+        show_path(path, output(), top=top, by=by, internals=internals)
         if chains is not None:
             from raytrace_analyze.views.what_if_view import show_near
 

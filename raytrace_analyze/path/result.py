@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.choices import choose
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.function_names import DRIVER, rays_own_together
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.path.run_activity import run_activity
@@ -171,8 +171,10 @@ class CriticalPath(Shown):
         """Tell what each span with own time on the path did in it: columns of `RUN_ACTIVITY`, the longest first."""
         return run_activity(self.segments)
 
-    def by(self, group: str = "function") -> pl.DataFrame:
+    def by(self, group: str = "function", *, internals: bool = True) -> pl.DataFrame:
         """Sum the path by `function`, `name`, `category`, `cause`, `node`, `actor` or `worker`.
+
+        Without `internals`, what Ray's libraries run for themselves is one function, `(Ray's own)`.
 
         Columns: the group; `self_ns`, `submit_ns`, `queue_ns`, `wait_ns`, `fetch_ns`; `total_ns`, `share` of the
         makespan (0 to 1), `inferred_ns`, `segments` (a count). Largest total first. Raises UsageError for any other
@@ -181,8 +183,10 @@ class CriticalPath(Shown):
         column = column_of(choose(PathGroup, group, "group", but=ONLY_OF_MANY))
         duration = pl.col("duration_ns")
         of = [duration.filter(pl.col("category") == category).sum().alias(f"{category}_ns") for category in Category]
+        together = group == PathGroup.FUNCTION and not internals
+        grouped = rays_own_together(pl.col(column)) if together else pl.col(column)
         return (
-            self.segments.group_by(pl.col(column).alias(group))
+            self.segments.group_by(grouped.alias(group))
             .agg(
                 *of,
                 total_ns=duration.sum(),

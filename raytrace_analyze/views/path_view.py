@@ -6,7 +6,7 @@ import polars as pl
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from raytrace_analyze.function_names import DRIVER, short_name
+from raytrace_analyze.function_names import DRIVER, RAYS_OWN, short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.chain import chain_lines
@@ -16,7 +16,7 @@ from raytrace_analyze.views.segment_endings import with_endings
 from raytrace_analyze.views.segment_words import activity_text
 from raytrace_analyze.views.summary_view import how_it_ended, where_it_failed
 from raytrace_analyze.views.words import CATEGORIES, group_text
-from raytrace_analyze.vocabulary import Outcome, ScopeKind
+from raytrace_analyze.vocabulary import Outcome, PathGroup, ScopeKind
 from raytrace_analyze.wording.task_steps import how_long
 
 INFERRED = "~"
@@ -40,18 +40,21 @@ _LESS = ("fetch", "submit", "wait", "queue", "self")
 _BAR_STYLES = {"self": "green", "queue": "yellow", "submit": "cyan", "fetch": "magenta", "wait": "red"}
 
 
-def show_path(path: CriticalPath, console: Console, *, top: int, by: str) -> None:
-    """Print a path: the answer in a sentence, where the time went, and the chain itself."""
-    console.print(Group(*_parts(path, top, by, console.width)))
+def show_path(path: CriticalPath, console: Console, *, top: int, by: str, internals: bool = False) -> None:
+    """Print a path: the answer in a sentence, where the time went, and the chain itself.
+
+    Where the time went, what Ray's libraries run for themselves is one line, without `internals`.
+    """
+    console.print(Group(*_parts(path, top, by, console.width, internals)))
 
 
-def _parts(path: CriticalPath, top: int, by: str, width: int) -> Iterator[RenderableType]:
+def _parts(path: CriticalPath, top: int, by: str, width: int, internals: bool) -> Iterator[RenderableType]:
     yield from _answer(path)
     if path.segments.is_empty():
         return
     yield label("")
     yield label("Where the time on the chain went.", style="bold")
-    yield path_sums(path, top, by)
+    yield path_sums(path, top, by, internals=internals)
     yield label("")
     yield from _activity(path)
     yield label("The chain, oldest first: each line had to end before the next could start.", style="bold")
@@ -89,25 +92,33 @@ def _most(path: CriticalPath) -> str:
     return f"What decided that time most is {name}: {share_text(first['share'], 1)} of it ({', '.join(parts)})."
 
 
-def path_sums(path: CriticalPath, top: int, by: str) -> Table:
-    """Make the table of where the time on a path went, summed by a group."""
-    groups = path.by(by)
+def path_sums(path: CriticalPath, top: int, by: str, *, internals: bool = False) -> Table:
+    """Make the table of where the time on a path went, summed by a group.
+
+    Without `internals` what Ray's libraries run for themselves is one line.
+    """
+    groups = path.by(by, internals=internals)
     used = [kind for kind in CATEGORIES if groups.get_column(f"{kind}_ns").sum() > 0]
     # A head in two lines leaves the first column the room that it needs.
     heads = [_HEADS[kind] for kind in used]
     shown = table(by, "total", "share", *heads, right=("total", "share", *heads), drop=[_HEADS[kind] for kind in _LESS])
     names = dict(path.actors.select("actor_id", "actor").iter_rows()) if by == "actor" else {}
-    for row in groups.head(top).iter_rows(named=True):
+    is_rays = pl.col(by).eq_missing(pl.lit(RAYS_OWN)) if by == PathGroup.FUNCTION else pl.lit(False)
+    listed = groups.filter(~is_rays)
+    for row in listed.head(top).iter_rows(named=True):
         head = _actor(row[by], names) if row[by] in names else group_text(by, row[by])
         times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
         shown.add_row(head, duration_text(row["total_ns"]), share_text(row["share"], 1), *times)
-    rest = groups.slice(top)
+    rest = listed.slice(top)
     if not rest.is_empty():
         times = [_total(rest, kind) for kind in used]
         total = int(rest.get_column("total_ns").sum())
         shown.add_row(
             f"{rest.height} more", duration_text(total), share_text(total, path.makespan_ns), *times, style="dim"
         )
+    for row in groups.filter(is_rays).iter_rows(named=True):
+        times = [duration_text(row[f"{kind}_ns"]) if row[f"{kind}_ns"] else "" for kind in used]
+        shown.add_row(RAYS_OWN, duration_text(row["total_ns"]), share_text(row["share"], 1), *times, style="dim")
     totals = [_total(groups, kind) for kind in used]
     shown.add_row("all", duration_text(path.makespan_ns), share_text(1, 1), *totals, style="bold")
     shares = [share_text(int(groups.get_column(f"{kind}_ns").sum()), path.makespan_ns) for kind in used]

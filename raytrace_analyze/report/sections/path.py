@@ -130,7 +130,7 @@ def _legend(path: CriticalPath) -> Iterator[tuple[Kind, str]]:
 
 def path_functions(path: CriticalPath) -> Markup:
     """Tell where the time on a path went, by function."""
-    sums = path.by("function")
+    sums = path.by("function", internals=False)
     used = [word for word in CATEGORIES if sums.get_column(f"{word}_ns").sum() > 0]
     heads = ["function", "total", "share", *(CATEGORIES[word] for word in used)]
     rows = [
