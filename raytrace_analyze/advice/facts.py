@@ -16,7 +16,7 @@ from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
 from raytrace_analyze.replay.critical import critical_stretches
 from raytrace_analyze.replay.forward import Replay, as_observed
-from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.graph import Graph, lags_of_runs
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
@@ -257,9 +257,7 @@ class Facts:
     @cached_property
     def lag_ns(self) -> Nanos:
         """By row of a run: how long it took to start once everything it waited for was there."""
-        found = np.zeros(self.spans.height, dtype=np.int64)
-        found[self.runs] = self.graph.lag[self.graph.activity[self.graph.events.start_of[self.runs]]]
-        return found
+        return lags_of_runs(self.graph, self.runs)
 
     @cached_property
     def _waited(self) -> tuple[RowIds, Pieces]:

@@ -10,9 +10,10 @@ from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.attributes import UNIT, told_cpus
 from raytrace_analyze.queueing.causes import COLD
-from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.constraints import by_slots_alone
+from raytrace_analyze.replay.graph import Graph, lags_of_runs
 from raytrace_analyze.replay.rewrite import shorten_lags
-from raytrace_analyze.table.lineage import Flags, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import waits as words
 
@@ -34,12 +35,13 @@ def nested_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def _holding_processes(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
     """Tasks give their CPUs back while they wait, not their process: others need new ones."""
-    starting = facts.waited_ns(*COLD)
+    starting, graph = facts.waited_ns(*COLD), by_slots_alone(facts.graph)
+    lag_ns = lags_of_runs(graph, facts.runs)
     for function, mine in _by_function(facts, waits):
         extra = _started_meanwhile(facts, mine, starting)
         if extra.size == 0:
             continue
-        late, lost = _late_meanwhile(facts, mine, extra)
+        late, lost = _late_meanwhile(facts, mine, extra, lag_ns)
         site = facts.sites.get(int(mine[0]))
         place, for_actors = first_place(site), _for_actors(facts, mine)
         yield Candidate(
@@ -48,7 +50,7 @@ def _holding_processes(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
             words.nested_get_from_actor(function, mine.size, extra.size, place=place)
             if for_actors
             else words.nested_get(function, mine.size, extra.size, place=place, was_given=_was_given(facts, mine)),
-            shorten_lags(facts.graph, np.concatenate([extra, late]), np.concatenate([starting[extra], lost])),
+            shorten_lags(graph, np.concatenate([extra, late]), np.concatenate([starting[extra], lost])),
             np.concatenate([mine, extra, late]),
             site,
             certain=not for_actors,
@@ -69,13 +71,16 @@ def _started_meanwhile(facts: Facts, waits: RowIds, starting: RowIds) -> RowIds:
     return found
 
 
-def _late_meanwhile(facts: Facts, waits: RowIds, extra: RowIds) -> tuple[RowIds, RowIds]:
-    """Give the other runs that had all but a process while one of these waits was open, and how long that took."""
+def _late_meanwhile(facts: Facts, waits: RowIds, extra: RowIds, lag_ns: Nanos) -> tuple[RowIds, RowIds]:
+    """Give the other runs that had all but a process while one of these waits was open, and how long that took.
+
+    `lag_ns` is by row how long runs took to start once there was all else.
+    """
     tasks = facts.runs[facts.relations.actor[facts.runs] < 0]
-    usual = int(np.quantile(facts.lag_ns[tasks], _USUALLY))
-    late = tasks[facts.lag_ns[tasks] > usual + _BLOCKED_NS]
-    late = np.setdiff1d(late[_meets(facts, waits, late, facts.lag_ns[late])], extra)
-    return late, facts.lag_ns[late] - usual
+    usual = int(np.quantile(lag_ns[tasks], _USUALLY))
+    late = tasks[lag_ns[tasks] > usual + _BLOCKED_NS]
+    late = np.setdiff1d(late[_meets(facts, waits, late, lag_ns[late])], extra)
+    return late, lag_ns[late] - usual
 
 
 def _meets(facts: Facts, waits: RowIds, runs: RowIds, waited: RowIds) -> Flags:

@@ -12,7 +12,7 @@ from raytrace_analyze.replay.demand import find_demand
 from raytrace_analyze.replay.edges import program_edges, slot_edges
 from raytrace_analyze.replay.event_order import END
 from raytrace_analyze.replay.events import Edges, Events, Slots, lay_events
-from raytrace_analyze.replay.graph import Graph, latest_source, with_edges
+from raytrace_analyze.replay.graph import Graph, latest_source, with_edges, without_edges
 from raytrace_analyze.replay.queued import with_lanes
 from raytrace_analyze.replay.scarce import resource_queues, without_queued
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
@@ -246,6 +246,17 @@ def _granted(graph: Graph, slots: SlotModel, source: RowIds, target: RowIds) -> 
         ),
         np.concatenate([target[stay], start[by_run], start[by_wait]]),
     )
+
+
+def by_slots_alone(graph: Graph) -> Graph:
+    """Give the constraints with the runs in the queue for slots, too, that waited for whoever had their process.
+
+    To get one takes them as long as it did, whatever that had.
+    """
+    if graph.slots is None or graph.slots.alone is None or graph.lanes is not None:
+        return graph
+    bare = replace(without_edges(graph, graph.of_slot), lag=graph.began - graph.ready, slots=graph.slots.alone)
+    return _slotted(bare, slot_edges(graph.events))
 
 
 def as_it_was(graph: Graph) -> Graph:

@@ -119,3 +119,23 @@ def with_edges(graph: Graph, source: RowIds, target: RowIds, *, of_slot: bool = 
         of_slot=np.concatenate([graph.of_slot, np.full(source.size, of_slot)])[by_order],
         of_turn=np.concatenate([graph.of_turn, np.full(source.size, False)])[by_order],
     )
+
+
+def without_edges(graph: Graph, edges: Flags) -> Graph:
+    """Leave out some edges; the lags stay as they are."""
+    kept = ~edges
+    return replace(
+        graph,
+        source=graph.source[kept],
+        target=graph.target[kept],
+        delay=graph.delay[kept],
+        of_slot=graph.of_slot[kept],
+        of_turn=graph.of_turn[kept],
+    )
+
+
+def lags_of_runs(graph: Graph, runs: RowIds) -> Nanos:
+    """Give by row of the table how long these runs took to start once everything they waited for was there; else 0."""
+    found = np.zeros(graph.events.scoped.span_count, dtype=np.int64)
+    found[runs] = graph.lag[graph.activity[graph.events.start_of[runs]]]
+    return found

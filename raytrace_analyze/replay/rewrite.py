@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.replay.event_order import START
-from raytrace_analyze.replay.graph import Graph, with_edges
+from raytrace_analyze.replay.graph import Graph, with_edges, without_edges
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, nearest_ancestor
 
 
@@ -48,7 +48,7 @@ def submit_earlier(graph: Graph, submits: RowIds, anchors: RowIds) -> Graph:
 
 def wait_for_others(graph: Graph, waits: RowIds, runs: RowIds) -> Graph:
     """Let each wait (a row) come back with the result of another run in place of those that it came back with."""
-    graph = _without(graph, _into_waits(graph, waits))
+    graph = without_edges(graph, _into_waits(graph, waits))
     return with_edges(graph, graph.events.end_of[runs], _ends(graph, waits))
 
 
@@ -59,7 +59,7 @@ def wait_for_nothing(graph: Graph, waits: RowIds) -> Graph:
     lag[ends] = 0
     fixed = graph.fixed.copy()
     fixed[np.isin(graph.events.owner, waits)] = 0
-    return replace(_without(graph, _into_waits(graph, waits)), lag=lag, fixed=fixed)
+    return replace(without_edges(graph, _into_waits(graph, waits)), lag=lag, fixed=fixed)
 
 
 def take_no_time(graph: Graph, rows: RowIds) -> Graph:
@@ -88,7 +88,7 @@ def make_room(graph: Graph, routes: RowIds) -> Graph:
     waits_for[sent] = events.end_of[handler]
     lag = graph.lag.copy()
     lag[sent] = 0
-    return replace(_without(graph, graph.source == waits_for[graph.target]), lag=lag)
+    return replace(without_edges(graph, graph.source == waits_for[graph.target]), lag=lag)
 
 
 def depend_on(graph: Graph, runs: RowIds, results: RowIds) -> Graph:
@@ -179,7 +179,7 @@ def _without_turns(graph: Graph, methods: RowIds, ends: RowIds, starts: RowIds) 
     is_end[ends] = True
     is_start = np.zeros(graph.first.size, dtype=np.bool_)
     is_start[starts] = True
-    return _without(graph, is_end[graph.source] & is_start[graph.target])
+    return without_edges(graph, is_end[graph.source] & is_start[graph.target])
 
 
 def work_of_runs(graph: Graph) -> RowIds:
@@ -221,15 +221,3 @@ def _into_waits(graph: Graph, waits: RowIds) -> Flags:
     flow = graph.events.flow
     found: Flags = is_wait[graph.target] & (flow[graph.source] != flow[graph.first[graph.target]])
     return found
-
-
-def _without(graph: Graph, edges: Flags) -> Graph:
-    kept = ~edges
-    return replace(
-        graph,
-        source=graph.source[kept],
-        target=graph.target[kept],
-        delay=graph.delay[kept],
-        of_slot=graph.of_slot[kept],
-        of_turn=graph.of_turn[kept],
-    )

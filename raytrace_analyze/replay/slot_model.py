@@ -4,6 +4,8 @@ A number of slots explains a job if every run that waited for one started right 
 numbers the one is taken that leaves the least of the time before runs unexplained.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from raytrace_analyze.attributes import UNIT
@@ -68,6 +70,8 @@ class SlotModel:
     """Runs that started before their turn, or that waited for a process and not for a slot: they are not queued."""
     priority: Nanos
     """How much later (ns) than it became ready a run stands in the queue."""
+    alone: "SlotModel | None" = None
+    """The same with those in the queue that waited for a process, if there are some: that takes as long as it did."""
 
     def unexplained(self, demand: Demand) -> int:
         """Sum what no slot explains of the time before runs, in ns; each guess costs something, too."""
@@ -101,7 +105,7 @@ def find_slots(demand: Demand, capacity: int | None, process_freed: Nanos | None
 
 def _without_late(times: "_Times", model: SlotModel, process_freed: Nanos) -> SlotModel:
     """Leave out of the queue the runs for which a slot was free, but no process."""
-    late = np.zeros(process_freed.size, dtype=np.bool_)
+    alone, late = model, np.zeros(process_freed.size, dtype=np.bool_)
     for _ in range(_ROUNDS):
         more = (process_freed > model.granted + _LATE_NS) & ~model.jumped & ~late
         if not more.any():
@@ -109,7 +113,7 @@ def _without_late(times: "_Times", model: SlotModel, process_freed: Nanos) -> Sl
         late |= more
         found = _try(times, model.capacity, model.priority, None, late)
         assert found is not None
-        model = found
+        model = replace(found, alone=alone)
     return model
 
 
