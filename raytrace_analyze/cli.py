@@ -14,11 +14,10 @@ from raytrace_analyze.command_line.configuration import read_defaults
 from raytrace_analyze.command_line.memory import set_limit
 from raytrace_analyze.command_line.on_demand import Command, OnDemand
 from raytrace_analyze.command_line.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
-from raytrace_analyze.errors import EXIT_OK, EXIT_USAGE, RaytraceError
+from raytrace_analyze.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, RaytraceError
 from raytrace_analyze.limited_memory import NOT_ENOUGH, is_limited
 from raytrace_analyze.printable import printable
 
-_INTERRUPTED = 130
 _NOT_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)")
 _NO_NUMBER = re.compile(r"(?<=is not a )valid (int|integer|float)(?: range)?(?=\.?$)")
 _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
@@ -124,7 +123,7 @@ def main() -> None:
         # Typer's answer to a reader that has gone is 1, which is a failed gate here.
         sys.exit(EXIT_OK if isinstance(end.__context__, BrokenPipeError) else end.code)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.exit(EXIT_OK)  # whoever read this has seen enough
     except OSError as error:

@@ -11,12 +11,14 @@ EXIT_GATE_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_SPANS = 3
 EXIT_DAMAGED = 4
+EXIT_INTERRUPTED = 130
 EXIT_CODES = {
     EXIT_OK: "fine",
     EXIT_GATE_FAILED: "a gate failed (diff --fail-over), or doctor found something serious",
     EXIT_USAGE: "wrong usage, or a file that cannot be read or written",
     EXIT_NO_SPANS: "no spans found",
     EXIT_DAMAGED: "some input was damaged; all that was readable is in the output",
+    EXIT_INTERRUPTED: "stopped by Ctrl-C; by another signal, 128 and its number",
 }
 """What each exit code means, for the help and the docs. `record` ends with the code of the program that it ran."""
 

@@ -104,6 +104,9 @@ top = 30
 queues = "show"
 ```
 
+A command that takes more than half of the memory that is there is ended; `raytrace-analyze --max-memory 4G COMMAND`, or
+`RAYTRACE_MAX_MEMORY`, says how much it may take. `raytrace-analyze PATH...` without a command is `summary`.
+
 `raytrace-analyze --install-completion` teaches bash, zsh and fish the commands, the options, and the functions, jobs
 and traces of the table."""
 

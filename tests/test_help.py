@@ -57,6 +57,16 @@ def test_every_command_is_in_a_panel_with_its_whole_first_sentence() -> None:
         assert f"{code} {meaning}" in shown
 
 
+def test_what_ctrl_c_ends_has_an_exit_code_that_the_help_tells(capsys: Any, monkeypatch: Any) -> None:
+    def interrupted() -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "make_program", interrupted)
+    code, out, err = run(capsys, monkeypatch, "--help")
+    assert (code, out, err) == (130, "", "")
+    assert "Ctrl-C" in EXIT_CODES[code]
+
+
 def test_the_help_loads_no_command() -> None:
     program = (
         "import sys; sys.argv = ['raytrace-analyze', '--help']\n"
