@@ -164,15 +164,19 @@ def test_what_rays_libraries_run_for_themselves_heads_no_ranking() -> None:
     assert "graceful_shutdown" not in ranking_text(ranking)
 
 
-def test_what_sets_up_a_deployments_class_is_the_programs() -> None:
-    set_up = "ServeReplica:app:Model.initialize_and_get_metadata"
-    spans = table(
+def one_run_of(function: str) -> pl.DataFrame:
+    return table(
         span("d", 0, 100, category="driver", name="ray.driver"),
-        submit("s", 0, 1, "d", function=set_up, submitted_task_id="T", dependency_task_ids=[]),
-        run("r", 10, 90, "s", "T", function=set_up),
+        submit("s", 0, 1, "d", function=function, submitted_task_id="T", dependency_task_ids=[]),
+        run("r", 10, 90, "s", "T", function=function),
         wait("get", 1, 95, "d", ["T"]),
         recorded=True,
     )
+
+
+def test_what_sets_up_a_deployments_class_is_the_programs() -> None:
+    set_up = "ServeReplica:app:Model.initialize_and_get_metadata"
+    spans = one_run_of(set_up)
     assert what_if(spans).functions.select("function", "is_rays").rows()[0] == (set_up, False)
     said = "Model.__init__ (in its replica)"
     assert said in ranking_text(what_if(spans))
@@ -185,14 +189,7 @@ def test_what_else_runs_on_a_replica_has_a_short_name_too() -> None:
         (f"{replica}.__init__", "replica of Model"),
         ("ServeReplica:app:Model.handle_request_streaming", "Model.handle_request_streaming (in its replica)"),
     ):
-        spans = table(
-            span("d", 0, 100, category="driver", name="ray.driver"),
-            submit("s", 0, 1, "d", function=full, submitted_task_id="T", dependency_task_ids=[]),
-            run("r", 10, 90, "s", "T", function=full),
-            wait("get", 1, 95, "d", ["T"]),
-            recorded=True,
-        )
-        assert what_if(spans, speedup={short: 2}).saved_ns == 40
+        assert what_if(one_run_of(full), speedup={short: 2}).saved_ns == 40
 
 
 def test_a_request_is_called_as_on_the_path() -> None:

@@ -35,6 +35,8 @@ class _Own:
     on_path: Flags
     """By piece: whether its stretch is on the critical path."""
     told: Stretches
+    sampled: tuple[Sampled, ...]
+    """What the sampler saw of the driver's thread."""
 
     def pieces(self, activity: Activity) -> Flags:
         """Tell the pieces of one activity."""
@@ -68,7 +70,8 @@ def _tell(facts: Facts, critical: RowIds) -> _Own:
     owner = np.where(events.owner[all_events] >= 0, events.owner[all_events], facts.spans.height)
     end = events.time[all_events]
     told = tell_apart(facts.structure, facts.job.trace.clock_shift, owner, end - graph.fixed[all_events], end)
-    return _Own(all_events, np.isin(all_events, critical)[told.segment], told)
+    sampled = read_samples(facts.structure, facts.job.trace.clock_shift, _drivers(facts))
+    return _Own(all_events, np.isin(all_events, critical)[told.segment], told, tuple(sampled.values()))
 
 
 def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
@@ -100,7 +103,7 @@ def _seen_on_cpu(facts: Facts, own: _Own, pieces: Flags) -> tuple[str | None, bo
     start, end = own.told.start[pieces], own.told.end[pieces]
     by_line: dict[str, int] = {}
     imports_ns = 0.0
-    for busy in (each for one in _sampled(facts).values() for each in one.busy if each.place):
+    for busy in (each for one in own.sampled for each in one.busy if each.place):
         shared_ns = int(np.maximum(np.minimum(end, busy.end) - np.maximum(start, busy.start), 0).sum())
         by_line[busy.place] = by_line.get(busy.place, 0) + shared_ns
         imports_ns += shared_ns * min(busy.imports_ns / (busy.end - busy.start), 1)
@@ -121,17 +124,12 @@ def _drivers(facts: Facts) -> RowIds:
     return rows
 
 
-def _sampled(facts: Facts) -> dict[int, Sampled]:
-    """Read what the sampler saw of the driver's thread."""
-    return read_samples(facts.structure, facts.job.trace.clock_shift, _drivers(facts))
-
-
 def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
     """Name each place where the driver is idle, while the job waits for it; what it puts waits for the store."""
     puts = facts.spans.get_column("category") == SpanCategory.PUT
     is_put = np.append(puts.to_numpy(), False)[np.minimum(facts.graph.events.owner, facts.spans.height)]
     idle = own.pieces(Activity.IDLE) & ~is_put[own.events[own.told.segment]]
-    idle_times = [each for one in _sampled(facts).values() for each in one.idle]
+    idle_times = [each for one in own.sampled for each in one.idle]
     for number, (what, where) in enumerate(own.told.places):
         there = idle & (own.told.place == number)
         here = there & own.on_path

@@ -221,19 +221,18 @@ class Sampler:
             self._count(followed, reading.total_ns)
         last, number, at = followed.last, id(frame), frame.f_lasti
         weight = max(1, round(reading.length_ns / (self._period_s * 1e9)))
-        if last is not None and last[0] == number and last[1] == at and reading.cpu_ns < reading.length_ns // 200:
-            place, wait = last[2], last[3]  # it has not moved
-            if not is_busy and self._waits_for_work(followed, one, reading, weight, wait, frames):
-                return
-            if not is_busy and followed.profile.stays(reading.at_ns, weight, reading.busy_ns):
-                return
+        moved = last is None or last[:2] != (number, at) or reading.cpu_ns >= reading.length_ns // 200
+        if last is not None and not moved:
+            place, wait = last[2], last[3]
         else:
             place, wait = places.place_of(frame), None
             if place and not is_busy and not (self._waits_recorded and places.is_in_recorded_wait(frame)):
                 wait = places.what_it_calls(frame)
             followed.last = None if is_busy else (number, at, place, wait)
-            if not is_busy and self._waits_for_work(followed, one, reading, weight, wait, frames):
-                return
+        if not is_busy and self._waits_for_work(followed, one, reading, weight, wait, frames):
+            return
+        if not moved and not is_busy and followed.profile.stays(reading.at_ns, weight, reading.busy_ns):
+            return
         followed.profile.add(Look(*reading.spent, weight, is_busy, place, wait))
 
     def _waits_for_work(
