@@ -20,6 +20,8 @@ pytestmark = pytest.mark.skipif(
     reason="THE PAGE IS NOT TESTED IN A BROWSER: there is no chromium here (apt install chromium)",
 )
 WIDTHS = (390, 820, 1280)
+WITHIN_MS = 30_000
+"""How long a loaded machine may take for what the page does after a click."""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,8 @@ def test_a_long_name_breaks_between_its_words_and_pushes_no_column_out(browser: 
 
 
 def test_a_click_tells_all_attributes_and_keys_follow_the_path(browser: Any, page: Path) -> None:
+    from playwright.sync_api import expect
+
     with shown(browser, page) as seen:
         scroll = seen.page.locator("#timeline-scroll")
         scroll.focus()
@@ -121,11 +125,11 @@ def test_a_click_tells_all_attributes_and_keys_follow_the_path(browser: Any, pag
         for _ in range(3):
             seen.page.keyboard.press("n")
         told(seen, "on the critical path")
-        assert seen.page.locator("#details h3").text_content() != first
+        expect(seen.page.locator("#details h3")).not_to_have_text(first, timeout=WITHIN_MS)
         for key in ("+", "-", "ArrowLeft", "ArrowRight", "Home", "Enter"):
             seen.page.keyboard.press(key)
         seen.page.keyboard.press("Escape")
-        assert not seen.page.locator("#details").is_visible()
+        expect(seen.page.locator("#details")).to_be_hidden(timeout=WITHIN_MS)
         box = scroll.bounding_box()
         # Right below the first headings lies the driver's own span, from one end to the other.
         seen.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 42 + 4 + 2 * 19 + 7)
@@ -137,21 +141,25 @@ def told(seen: Seen, text: str) -> None:
     """Wait until the details of the chosen span, which are unpacked meanwhile, hold a text."""
     from playwright.sync_api import expect
 
-    expect(seen.page.locator("#details")).to_contain_text(text, timeout=30_000)
+    expect(seen.page.locator("#details")).to_contain_text(text, timeout=WITHIN_MS)
 
 
 def test_search_finds_and_the_table_of_tasks_sorts(browser: Any, page: Path) -> None:
+    from playwright.sync_api import expect
+
     with shown(browser, page) as seen:
         seen.page.fill("#find", "convert")
-        assert "spans found" in seen.page.locator("#found").text_content()
+        expect(seen.page.locator("#found")).to_contain_text("spans found", timeout=WITHIN_MS)
         seen.page.click("#all-tasks summary")
         rows = seen.page.locator("#all-tasks tbody tr")
-        assert rows.count() == 8  # all seven runs, and the attempt that left no span
+        # All seven runs, and the attempt that left no span: laid out once the table is open.
+        expect(rows).to_have_count(8, timeout=WITHIN_MS)
         seen.page.click("#all-tasks th:nth-child(2) button")
-        assert seen.page.locator("#all-tasks th:nth-child(2)").get_attribute("aria-sort") == "descending"
-        assert "convert" in rows.first.text_content()
+        heading = seen.page.locator("#all-tasks th:nth-child(2)")
+        expect(heading).to_have_attribute("aria-sort", "descending", timeout=WITHIN_MS)
+        expect(rows.first).to_contain_text("convert", timeout=WITHIN_MS)
         seen.page.fill("#all-tasks input", "download")
-        assert rows.count() == 3
+        expect(rows).to_have_count(3, timeout=WITHIN_MS)
         assert seen.messages == []
 
 
