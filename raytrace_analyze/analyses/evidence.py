@@ -66,18 +66,21 @@ class Evidence:
         return not any(counts)
 
 
-def evidence(found: Ingested | Trace) -> Evidence:
+def evidence(found: Ingested | Trace, trace: PreparedTrace | None = None) -> Evidence:
     """Tell what is missing of a record, from what `load` gave, or from a span table alone (columns of `schema.TABLE`).
 
     The table alone, or what `prepare` made of it, does not know what was damaged, cut off or lost when its files were
-    read.
+    read. `trace`, what `prepare` made of what `load` gave, spares looking for all parents again.
     """
-    given = found.spans if isinstance(found, Ingested) else found
-    table = given.table if isinstance(given, PreparedTrace) else table_of(given)
+    given = (found.spans if isinstance(found, Ingested) else found) if trace is None else trace
     problems = found.report.all_problems if isinstance(found, Ingested) else ()
     unreadable = len(found.report.unreadable) if isinstance(found, Ingested) else 0
-    spans = only_spans(table)
-    orphans = without_parent(spans, parent_rows(spans))
+    if isinstance(given, PreparedTrace):
+        table, orphans = given.table, given.spans.select("host", "node_id").filter(given.structure.lacks_parent)
+    else:
+        table = table_of(given)
+        spans = only_spans(table)
+        orphans = without_parent(spans, parent_rows(spans))
     return evidence_of(with_event_columns(table).lazy(), orphans, problems, unreadable)
 
 

@@ -110,7 +110,7 @@ def _shares(apart: Sequence[Apart], scopes: str, cpus: int) -> list[tuple[tuple[
 def _part_of(found: Found, folder: str, question: Question, sessions: Sequence[str], number: int, count: int) -> _Part:
     with seeing(found.discovery.files, folder):
         read = load_sessions(found, sessions)
-    times = None
+    trace, times = None, None
     if only_spans(read.spans).height:
         trace = prepare(read.spans, clock_correct=question.clock_correct)
         times = scope_times(trace, question.options, scopes=question.scopes, by=question.by, share=(number, count))
@@ -118,4 +118,4 @@ def _part_of(found: Found, folder: str, question: Question, sessions: Sequence[s
     if number:
         return _Part(times, None, None, ())
     problems = tuple(problem for problem in read.report.problems if problem.kind is ProblemKind.BACKWARDS)
-    return _Part(times, count_up(read.spans), evidence(read.spans), problems)
+    return _Part(times, count_up(read.spans), evidence(trace or read.spans), problems)

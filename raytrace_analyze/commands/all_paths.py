@@ -45,10 +45,11 @@ def sum_up(
     output_format: OutputFormat,
 ) -> None:
     """Write what holds the paths of all scopes of a trace, which was prepared from what was `found`."""
+    from raytrace_analyze.analyses.evidence import evidence
     from raytrace_analyze.path.aggregate import aggregate_paths
 
     sums = aggregate_paths(trace, how, scopes=scopes, by=by, tail=tail)
-    _write(sums, found, scopes, by, top, output_format)
+    _write(sums, evidence(found, trace), scopes, by, top, output_format)
 
 
 def sum_up_on_cluster(
@@ -66,7 +67,7 @@ def sum_up_on_cluster(
 
 
 def _write(
-    sums: "Aggregates", found: "Ingested | Evidence", scopes: str, by: str, top: int, output_format: OutputFormat
+    sums: "Aggregates", rests_on: "Evidence", scopes: str, by: str, top: int, output_format: OutputFormat
 ) -> None:
     from raytrace_analyze.views.aggregate_view import aggregates_document, show_aggregates
     from raytrace_analyze.views.console import output
@@ -76,5 +77,5 @@ def _write(
         table=lambda: show_aggregates(sums, output(), scopes=scopes, by=by, top=top),
         document=lambda: aggregates_document(sums, scopes=str(scopes), by=str(by)),
         frame=lambda: sums.frame,
-        found=found,
+        found=rests_on,
     )

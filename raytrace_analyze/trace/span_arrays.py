@@ -44,6 +44,8 @@ class Structure:
     in_flight: Flags
     parent: RowIds
     """After adoption, without circles."""
+    lacks_parent: Flags
+    """Rows that name a parent that is not in the table."""
     is_run: Flags
     is_submit: Flags
     run_task: pl.Series
@@ -135,16 +137,18 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     end, in_flight = _ends(spans)
     end = np.maximum(end, start)  # in tables that were not read by us, and for spans in flight after all known times
     span_id = spans.get_column("span_id")
-    parent, own_circles = cut_circles(parent_rows(spans), start, span_id)
+    known = parent_rows(spans)
+    lacks_parent = (known < 0) & spans.get_column("parent_id").is_not_null().to_numpy()
+    parent, own_circles = cut_circles(known, start, span_id)
     # A run is what its own parent makes it; adoption never touches runs.
     is_run = run_flags(spans.get_column("kind"), parent)
     orphans = np.flatnonzero((parent < 0) & ~is_run)
     parent = np.where(is_run, parent, rejoin_requests(spans, parent))
     run_task = _run_task(spans, np.where(is_run, parent, -1), is_run)
     if orphans.size:
-        known = spans.select(*PROCESS, "category", "span_id").with_columns(start=start, end=end)
+        hosts = spans.select(*PROCESS, "category", "span_id").with_columns(start=start, end=end)
         alone = orphans[parent[orphans] < 0]
-        parent[alone] = _adopters(known, alone, is_run, run_task, spans.get_column("task_id"))
+        parent[alone] = _adopters(hosts, alone, is_run, run_task, spans.get_column("task_id"))
     adopted = orphans[parent[orphans] >= 0]
     circles = own_circles
     if adopted.size:
@@ -156,6 +160,7 @@ def build_structure(spans: pl.DataFrame) -> Structure:
         end=end,
         in_flight=in_flight,
         parent=parent,
+        lacks_parent=lacks_parent,
         is_run=is_run,
         is_submit=(spans.get_column("kind") == "PRODUCER").to_numpy(),
         run_task=run_task,
