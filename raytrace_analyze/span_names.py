@@ -35,6 +35,8 @@ DELIVERY = "ray.delivery"
 """Results that came in a callback."""
 CANCEL = "ray.cancel"
 KILL = "ray.kill"
+REMOVAL = "placement_group.remove"
+"""The removal of a placement group."""
 BACK_PRESSURE = "back-pressure"
 """Waits of generators that are held back for their consumer, in which they keep their slots."""
 

@@ -451,7 +451,7 @@ def test_a_task_whose_placement_group_never_came_waits_for_that(tmp_path: Path) 
     assert rt.hang(spans).waits["reason"].to_list() == ["result"]
     assert "`inside` (000000), which cannot start: its placement group never came to be" in in_words(spans, tmp_path)
     for asked, said in (
-        ("4", "never came to be, as far as is recorded (it asks for 4 CPU)"),
+        ("3", "never came to be, as far as is recorded (it asks for 3 CPU)"),
         ("8", "asks for more than the cluster has (8 CPU)"),
     ):
         told = json.dumps({**group, "raytrace.placement_group_resources": f'{{"CPU": {asked}}}'})
@@ -460,6 +460,107 @@ def test_a_task_whose_placement_group_never_came_waits_for_that(tmp_path: Path) 
     other = submit("s3", 3, 4, "d", submitted_task_id=task(3), function="first", attributes=json.dumps(group))
     came = table(*rows, other, run("r3", 10, 20, "s3", task(3), function="first"), recorded=True)
     assert rt.hang(came).waits["reason"].to_list() == ["slot", "result"]
+
+
+def resources(**amounts: float) -> str:
+    return json.dumps({"raytrace.resources": json.dumps(amounts)})
+
+
+def in_group(group: str, cpus: int) -> str:
+    about = {"raytrace.placement_group_id": group, "raytrace.placement_group_resources": json.dumps({"CPU": cpus})}
+    return json.dumps({"raytrace.resources": json.dumps({"CPU": 1}), **about})
+
+
+KEPT = "a placement group (2 CPU), in which `first` ran, keeps what it asks for, and was not removed"
+
+
+@pytest.mark.parametrize("asking", ["group", "wait", "task", "actor"])
+@pytest.mark.parametrize("keeper", ["group", "removed", "actors", "task", "call in a group", "task that waits"])
+def test_who_keeps_what_has_no_room(asking: str, keeper: str, tmp_path: Path) -> None:
+    """
+    d     [first]|s2|== get second ==...        there are 2 CPUs, and somebody has both
+    """
+    asked = {"group": in_group("2b", 2), "task": resources(CPU=2), "actor": resources(CPU=2)}.get(asking)
+    creations = [f"{'f' * 16}{ACTOR[name]}" for name in "ab"]
+    key = creations[1] if asking == "actor" else task(2)
+    second = {"function": "B.__init__" if asking == "actor" else "second"}
+    rows: list[Row] = [driver(**{"raytrace.cluster_resources": '{"CPU": 2}'})]
+    if asked is None:
+        group = {"raytrace.awaited": "placement group (2 CPU)", "raytrace.call_site": "etl.py:7"}
+        rows.append(wait("w", 50, None, "d", [], attributes=json.dumps(group)))
+    else:
+        rows += [
+            submit("s2", 48, 49, "d", submitted_task_id=key, attributes=asked, **second),
+            open_wait("w", 50, "d", [key]),
+        ]
+    if keeper in ("group", "removed"):
+        rows += [
+            submit("s1", 1, 2, "d", submitted_task_id=task(1), function="first", attributes=in_group("1a", 2)),
+            run("r1", 3, 9, "s1", task(1), function="first"),
+        ]
+    if keeper == "removed":
+        rows.append(
+            span("x", 20, 20, "d", name="placement_group.remove", attributes='{"raytrace.placement_group_id": "1a"}')
+        )
+    if keeper in ("actors", "call in a group"):
+        told = resources(CPU=2) if keeper == "actors" else in_group("1a", 2)
+        of_actor = {"actor_id": ACTOR["a"]}
+        rows += [
+            submit("c", 1, 2, "d", submitted_task_id=creations[0], function="A.__init__", attributes=told),
+            run("i", 2, 3, "c", creations[0], function="A.__init__", **of_actor),
+            submit("m", 4, 5, "d", submitted_task_id=method(7, "a"), function="A.fit"),
+            run("f", 6, None if keeper == "call in a group" else 9, "m", method(7, "a"), function="A.fit", **of_actor),
+        ]
+    if keeper.startswith("task"):
+        rows += [
+            submit("s1", 1, 2, "d", submitted_task_id=task(1), function="first", attributes=resources(CPU=1)),
+            run("r1", 3, None, "s1", task(1), function="first"),
+        ]
+        if keeper == "task that waits":  # it gives its CPU back
+            rows.append(open_wait("v", 9, "r1", []))
+    spans = table(*rows, recorded=True)
+    found, text = rt.hang(spans), in_words(spans, tmp_path)
+    assert (KEPT in text) == (keeper == "group")
+    assert ("actors of `A` hold what it asks for, and do nothing" in text) == (keeper == "actors")
+    holders = found.waits.filter(pl.col("reason").is_in(["resource", "placement", "slot"]))
+    runs = {"task": task(1), "call in a group": method(7, "a")}
+    assert holders["waited_for"].to_list() == ([runs[keeper]] if keeper in runs else [])
+    assert not holders["certain"].any()
+    if asked is not None:
+        (step,) = rt.tell_story(spans, key).steps.filter(step="queue").to_dicts()
+        assert (KEPT in step["sentence"]) == (keeper == "group")
+        assert step["holder_function"] == {"task": "first", "call in a group": "A.fit"}.get(keeper)
+
+
+@pytest.mark.parametrize("taken_by", ["driver", "nobody yet", "one that ended"])
+def test_a_generator_that_is_held_back_waits_for_its_consumer(taken_by: str, tmp_path: Path) -> None:
+    """
+    d          |s|[next]|== get produce ==...
+    produce      |--|held back ...
+    """
+    rows = [
+        driver(),
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="produce"),
+        run("r", 3, None, "s", task(1), function="produce"),
+        wait("h", 6, None, "r", [], name="back-pressure", attributes='{"raytrace.awaited": "consumer"}'),
+        open_wait("w", 9, "d", [task(1)]),
+    ]
+    if taken_by != "nobody yet":
+        taker = "d" if taken_by == "driver" else "q"
+        rows.append(wait("n", 3, 5, taker, [task(1)], name="ray.next"))
+    if taken_by == "one that ended":
+        rows += [submit("t", 1, 2, "d", submitted_task_id=task(2)), run("q", 2, 8, "t", task(2))]
+    spans = table(*rows, recorded=True)
+    found, text = rt.hang(spans), in_words(spans, tmp_path)
+    if taken_by == "one that ended":
+        assert not found.circles
+        assert "`produce` (000000), which waits for its items to be taken, which never came" not in text
+        assert "`produce` (000000), which is held back until its items are taken, and nobody takes them" in text
+        return
+    (circle,) = found.circles
+    assert set(circle) == {task(1), "driver 01"}
+    assert found.waits.filter(reason="consumer")["certain"].to_list() == [taken_by == "driver"]
+    assert "`produce` (000000) is held back until the driver of job 01 takes its next item" in text
 
 
 def test_who_waits_for_no_task_is_named_also_where_nobody_waits_for_it(tmp_path: Path) -> None:

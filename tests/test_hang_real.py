@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,13 @@ class A:
     def answer(self):
         return 1
 
+@ray.remote(num_cpus=0, _generator_backpressure_num_objects=1)
+def produce():
+    yield 1
+    yield 2
+
+items = produce.remote()
+next(items)
 first, second = A.remote(), A.remote()
 ray.get([first.know.remote(second), second.know.remote(first)])
 ray.get([first.ask.remote(), second.ask.remote()])
@@ -118,6 +126,7 @@ def _looks_hung(spans: Path, is_hung: Callable[[rt.Hang], bool]) -> bool:
 
 def test_two_actors_that_wait_for_each_other(tmp_path: Path) -> None:
     said = hang_for_real(tmp_path, CIRCLE, lambda found: found.is_hung)
+    assert re.search(r"`produce` \(\w+\) is held back until the driver of job \w+ takes its next item", said)
     assert "they wait for each other" in said
     assert "`A.answer`" in said
     assert "its actor runs `A.ask`" in said

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.hang import Blocker, Hang
-from raytrace_analyze.analyses.stuck.open_work import WAITS
+from raytrace_analyze.analyses.stuck.opened import PENDING, WAITS
 from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.function_names import is_rays_own, short_name
 from raytrace_analyze.span_names import is_creation
@@ -16,11 +16,15 @@ from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.label import label
 from raytrace_analyze.views.words import awaited_text
+from raytrace_analyze.wording import task_steps
 from raytrace_analyze.wording.phrases import times_text
 
 _ID = 6
 _FOR_OTHERS = ("asyncio.", "threading.", "queue.", "multiprocessing.", "concurrent.")
 """In what a thread is idle until somebody else does something, but for sleeps."""
+_CONSUMER = "consumer"
+"""What a generator waits for that is held back."""
+_NEVER = {"in": "which nothing let go on", "for": "which never came"}
 _REASONS = {
     "result": "waits for the result of {other}",
     "dependency": "cannot start before {other} is done",
@@ -28,6 +32,8 @@ _REASONS = {
     "replica": "waits for a replica that takes its request: one runs {other}",
     "slot": "has no free slot: {other} holds one",
     "resource": "cannot start: {other} holds what it asks for",
+    "placement": "waits for a placement group: {other} holds what that asks for",
+    "consumer": "is held back until {other} takes its next item",
     "held": "waits for what {other} took there and has not given back",
 }
 
@@ -58,6 +64,9 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "demand": blocker.demand,
                 "held_by": blocker.held_by,
                 "taken_by": blocker.taken_by,
+                "kept_by_group": blocker.kept_by is not None,
+                "kept": blocker.kept_by.asks if blocker.kept_by else None,
+                "ran_in_group": blocker.kept_by.function if blocker.kept_by else None,
                 "attempts": blocker.tried.attempts if blocker.tried else None,
                 "failed_with": blocker.tried.failed_with if blocker.tried else None,
                 "in_group": blocker.in_group is not None,
@@ -148,8 +157,8 @@ def blocked_text(blocker: Blocker) -> str:
     verb = "waits" if blocker.waiters == 1 else "wait"
     if blocker.demand is not None:
         does = f"cannot start: no node of the cluster has what it asks for ({blocker.demand})"
-    elif blocker.taken_by:
-        does = f"cannot start: actors of `{short_name(blocker.taken_by)}` hold what it asks for, and do nothing"
+    elif (room := _room_text(blocker)) and blocker.state == PENDING:
+        does = f"cannot start: {room}"
     elif blocker.tried is not None:
         does = _tried_text(blocker.tried)
     elif blocker.in_group is not None:
@@ -160,9 +169,11 @@ def blocked_text(blocker: Blocker) -> str:
         does = f"waits for what `{short_name(blocker.held_by)}` took there, which ended without giving it back"
     elif blocker.idle_in and not _waits_for_others(blocker):
         does = f"was still running, idle in {blocker.idle_in}"
+    elif blocker.idle_in == _CONSUMER:
+        does = "is held back until its items are taken, and nobody takes them"
     elif blocker.idle_in:
         waits = awaited_text(blocker.idle_in, None)
-        does = f"waits {waits}, which {'nothing let go on' if waits.startswith('in ') else 'never came'}"
+        does = f"waits {waits}, {_NEVER[waits.split()[0]]}{f': {room}' if room else ''}"
     elif blocker.state == "waits":
         does = "waits for something that is not traced"
     else:
@@ -177,6 +188,14 @@ def _waits_for_others(blocker: Blocker) -> bool:
     """Tell whether what it is idle in ends as somebody else does something; a sleep, or a call, ends by itself."""
     place = (blocker.idle_in or "").split(" at ")[0]
     return blocker.state == WAITS or (place.startswith(_FOR_OTHERS) and not place.endswith("sleep"))
+
+
+def _room_text(blocker: Blocker) -> str:
+    """Say who keeps what something has no room for, empty where that is not known."""
+    kept = blocker.kept_by
+    if blocker.taken_by is None and kept is None:
+        return ""
+    return task_steps.kept(blocker.taken_by, None if kept is None else (kept.asks, kept.function))
 
 
 def _group_text(group: Group) -> str:

@@ -3,14 +3,13 @@
 import numpy as np
 
 from raytrace_analyze.attributes import AWAITED, RESOURCES, TIMED_OUT, parse_resources, told
+from raytrace_analyze.span_names import REMOVAL
 from raytrace_analyze.table.lineage import Flags, Hashes, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.values import frozen
 
-_REMOVAL = "placement_group.remove"
-"""What the hook calls the removal of one."""
 WITHIN_NS = 1_000_000_000
 """Who gave resources back longer before than this did not make room: Ray tries again more often."""
 _GROUP = "placement group"
@@ -51,7 +50,7 @@ def given_back(runs: Runs, *, by_driver: bool) -> GivenBack:
     structure = runs.structure
     holders = np.flatnonzero(structure.is_run & (runs.actor < 0))
     holders = holders[_holds_something(runs, holders)]
-    removals = np.flatnonzero((structure.spans.get_column("name") == _REMOVAL).to_numpy())
+    removals = np.flatnonzero((structure.spans.get_column("name") == REMOVAL).to_numpy())
     removals = removals[by_driver | (structure.run_above[removals] >= 0)]
     remover, above = structure.run_above[removals], structure.parent[removals]
     inside = np.where(remover >= 0, remover, above)

@@ -100,6 +100,7 @@ def waits_in_vain(function: str | None, waited_ns: int, reason: str) -> str:
 
 
 FOR_NOTHING_KNOWN = "and nothing recorded says for what"
+FOR_ITS_GROUP = "for its placement group, which never came to be, as far as is recorded"
 
 
 def for_a_node_with(demand: str) -> str:
@@ -116,7 +117,20 @@ _IN_THE_WAY = {
     "dependency": "for the result of {other}, which is not over",
     "actor": "for its actor, which runs {other}",
     "slot": "for a free slot, which {other} may hold",
+    "resource": "for what it asks for, which {other} may hold",
 }
+
+
+def kept(actors: str | None, group: tuple[str, str | None] | None) -> str:
+    """Say who keeps what something has no room for: actors of a class, or a placement group.
+
+    `group` is what that keeps, in words, and the function that ran in it last, None for none.
+    """
+    if actors is not None:
+        return f"actors of {name_of(actors)} hold what it asks for, and do nothing"
+    asks, function = group or ("", None)
+    ran = f", in which {name_of(function)} ran," if function else ""
+    return f"a placement group ({asks}){ran} keeps what it asks for, and was not removed"
 
 
 def _later(after_ns: int) -> str:

@@ -12,6 +12,7 @@ from opentelemetry.trace import Span
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
+from raytrace_hook.record.waiting.open_wait import Wait
 from raytrace_hook.record.waiting.waits import Waits
 
 _MOST_TIMES = 256
@@ -21,12 +22,14 @@ _CONSUMER = "consumer"
 class Items:
     """The items that a generator task has yielded."""
 
-    __slots__ = ("_allowed", "_every", "_times", "_waits", "count", "yielded_ns")
+    __slots__ = ("_allowed", "_every", "_open", "_times", "_waits", "count", "yielded_ns")
 
     def __init__(self, waits: Waits | None, allowed: int) -> None:
         """`allowed` is how many items Ray lets it be ahead of its consumer; 0: any number."""
         self._waits, self._allowed = waits, allowed
         self._times: list[int] = []
+        self._open: Wait | None = None
+        """What the record of open spans shows while it may be held back."""
         self._every = 1
         """Only the times of every so many items are kept."""
         self.count = 0
@@ -41,6 +44,8 @@ class Items:
                 self._times = self._times[::2]
                 self._every *= 2
         self.count += 1
+        if self._waits is not None and self._allowed and self.count >= self._allowed:
+            self._open = self._waits.begin(names.BACK_PRESSURE_SPAN, 0, awaited=_CONSUMER, start_ns=now_ns)
 
     def go_on(self, told: Any = None) -> None:
         """Note that the generator is asked for more: if it was held back until now, it waited.
@@ -49,18 +54,22 @@ class Items:
         """
         if self._waits is None or not self._allowed or self.count < self._allowed:
             return
+        shown, self._open = self._open, None
+        self._waits.forget(shown)
         try:
             end_ns = time.time_ns()
             held_ns = self.yielded_ns + int(getattr(told, "object_creation_dur_s", 0) * 1e9)
             if self._waits.is_long(end_ns - held_ns):
                 found = {names.READY_TASK_IDS: [], names.AWAITED: _CONSUMER, names.ITEM: self.count - 1}
-                context = context_api.get_current()
+                context = context_api.get_current() if shown is None else shown.context
                 self._waits.mark(names.BACK_PRESSURE_SPAN, context, found, held_ns, end_ns)
         except Exception as error:
             warn_once("back-pressure could not be recorded", error)
 
     def tell(self, span: Span) -> None:
-        """Say of the run when its items were there."""
+        """Say of the run when its items were there, as it ends."""
+        if self._waits is not None and self._open is not None:
+            self.go_on()  # it was ended while it was held back
         if self.count:
             span.set_attribute(names.ITEMS, self.count)
             span.set_attribute(names.ITEM_READY, json.dumps(self._times, separators=(",", ":")))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from raytrace_analyze.analyses.stuck.submitted import Row, group_of, is_more, resources
-from raytrace_analyze.attributes import PLACEMENT_GROUP_RESOURCES, UNIT
+from raytrace_analyze.analyses.stuck.submitted import Row, group_of, in_words, is_more, resources
+from raytrace_analyze.attributes import PLACEMENT_GROUP_RESOURCES
 from raytrace_analyze.values import frozen
 
 
@@ -30,5 +30,4 @@ def missing_groups(
     for row in waiting:
         if group_of(row) not in {None, *came}:
             asked = resources(row, PLACEMENT_GROUP_RESOURCES)
-            words = ", ".join(f"{amount / UNIT:g} {name}" for name, amount in asked.items())
-            yield row["submitted_task_id"], Group(words or None, is_more(asked, cluster))
+            yield row["submitted_task_id"], Group(in_words(asked) or None, is_more(asked, cluster))

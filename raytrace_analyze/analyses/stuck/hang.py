@@ -6,8 +6,10 @@ import networkx as nx
 import polars as pl
 
 from raytrace_analyze.analyses.stuck.grouped import Group
-from raytrace_analyze.analyses.stuck.open_work import WAITER, Open, read_open
+from raytrace_analyze.analyses.stuck.open_work import read_open
+from raytrace_analyze.analyses.stuck.opened import WAITER, Open
 from raytrace_analyze.analyses.stuck.retried import Tried
+from raytrace_analyze.analyses.stuck.room import Kept
 from raytrace_analyze.function_names import is_rays_own
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.shown import Shown
@@ -33,7 +35,9 @@ WAITS = pl.Schema(
 """Columns of `Hang.waits`: one row a waiter and what it waits for. Both are named by task id, a driver by
 `driver JOB`. States: `runs`, `waits` (in a recorded wait), `pending` (submitted, never started). `reason`: `result`,
 `dependency`, `actor` (its actor runs the other), `slot` (the other holds one), `resource` (the other holds
-what it asks for besides CPUs), `held` (the other took a lock there and has not given it back), `replica` (a request of
+what it asks for besides CPUs), `placement` (the
+other holds what the placement group asks for), `consumer` (a generator that is held back: the other takes its items),
+`held` (the other took a lock there and has not given it back), `replica` (a request of
 Ray Serve, by its id or whose it is: the other runs on a replica that could take it). `since_ns` is ns since the epoch.
 `circle` numbers the circle that the row is part of, null for none."""
 
@@ -58,7 +62,10 @@ class Blocker:
     held_by: str | None = None
     """Of a call that asks an actor for a lock: the function that took it last and ended without giving it back."""
     taken_by: str | None = None
-    """Of a task that never started: the class of actors that hold what it asks for, and do nothing."""
+    """Of a task that never started, or who waits for a placement group: the class of actors that hold what is asked
+    for, and do nothing."""
+    kept_by: Kept | None = None
+    """Of the same: the placement group that keeps what is asked for, in which nothing runs and which nobody removed."""
     tried: Tried | None = None
     """Of a task whose attempts failed, and of which another one never started."""
     in_group: Group | None = None
@@ -173,6 +180,7 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             waiters=waiters[node],
             demand=known.impossible.get(node),
             taken_by=known.taken.get(node),
+            kept_by=known.kept.get(node),
             tried=known.tried.get(node),
             in_group=known.in_group.get(node),
             held_by=held.function if (held := known.locks.get(node)) else None,

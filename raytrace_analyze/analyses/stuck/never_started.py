@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.stuck.open_work import Open, read_open
+from raytrace_analyze.analyses.stuck.open_work import read_open
+from raytrace_analyze.analyses.stuck.opened import Open
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import Category
@@ -15,7 +16,7 @@ from raytrace_analyze.trace.scopes import find_job, find_runs
 from raytrace_analyze.vocabulary import Cause, Source
 from raytrace_analyze.wording import task_steps
 
-_CAUSES = {"dependency": Cause.DEPENDENCY, "actor": Cause.ACTOR_BUSY, "slot": Cause.NO_SLOT}
+_CAUSES = {"dependency": Cause.DEPENDENCY, "actor": Cause.ACTOR_BUSY, "slot": Cause.NO_SLOT, "resource": Cause.NO_SLOT}
 """By the reason of an edge of open work."""
 
 
@@ -72,11 +73,18 @@ def _steps(known: Open, about: dict[str, Any], since: int, end: int) -> Iterator
     if task in known.impossible:
         yield told(Cause.NO_SLOT, task_steps.for_a_node_with(known.impossible[task]))
         return
-    if not blockers:
-        yield told(Cause.DISPATCH, task_steps.FOR_NOTHING_KNOWN)
+    if not blockers and (kept := known.kept_from(task)):
+        yield told(Cause.PLACEMENT if task in known.in_group else Cause.NO_SLOT, f"for room: {kept}")
+    elif not blockers and task in known.in_group:
+        yield told(Cause.PLACEMENT, task_steps.FOR_ITS_GROUP)
+    elif not blockers:
+        yield told(Cause.UNKNOWN, task_steps.FOR_NOTHING_KNOWN)
     for edge in blockers[:1]:
         other = known.rows.get(edge.waited_for, {})
-        yield told(_CAUSES[edge.reason], task_steps.for_another(edge.reason, other.get("function"))) | {
+        yield told(
+            Cause.PLACEMENT if task in known.in_group else _CAUSES[edge.reason],
+            task_steps.for_another(edge.reason, other.get("function")),
+        ) | {
             "holder_span_id": other.get("span_id"),
             "holder_function": other.get("function"),
         }

@@ -9,6 +9,7 @@ from raytrace_analyze.attributes import (
     PLACEMENT_GROUP_ID,
     PLACEMENT_RESOURCES,
     RESOURCES,
+    UNIT,
     json_of,
     parse_resources,
 )
@@ -44,6 +45,11 @@ def is_more(asked: Mapping[str, int], cluster: Mapping[str, int]) -> bool:
     """Tell whether something asks for more than a cluster has; not where it is not known what that has."""
     known = {name: amount for name, amount in asked.items() if not name.startswith(NODE_LABEL)}
     return bool(cluster) and any(amount > cluster.get(name, 0) for name, amount in known.items())
+
+
+def in_words(asked: Mapping[str, int]) -> str:
+    """Say what something asks for, in ten-thousandths: `2 CPU, 1 gpu`."""
+    return ", ".join(f"{amount / UNIT:g} {name}" for name, amount in asked.items())
 
 
 def _told_resources(row: Row, name: str) -> dict[str, int] | None:
