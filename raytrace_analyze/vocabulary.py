@@ -99,6 +99,7 @@ class Pattern(StrEnum):
     NESTED_GET = "nested-get"
     RETRIES = "retries"
     DRIVER_CODE = "driver-code"
+    DRIVER_IMPORTS = "driver-imports"
     LARGE_ARGUMENTS = "large-arguments"
     LARGE_CODE = "large-code"
     UNEVEN_POOL = "uneven-pool"

@@ -40,6 +40,8 @@ from raytrace_analyze.wording.advice import notes
 FIRST_RUN_ONLY = frozenset({Pattern.COLD_WORKERS})
 """What is paid by the first run on a cluster alone."""
 
+_LAST = (Pattern.DRIVER_IDLE, Pattern.DRIVER_IMPORTS)
+
 AT_LEAST = 0.02
 """What part of the job's time mending something has to save for it to be a finding."""
 
@@ -205,14 +207,15 @@ class _Weighed:
     saved_ns: int
 
 
-def _rank(each: _Weighed) -> tuple[bool, int, bool, str, str]:
+def _rank(each: _Weighed) -> tuple[bool, int, int, str, str]:
     """What saves most comes first; what only a first run pays comes last, however much it was.
 
-    Of what is not known to save anything, that the driver is idle comes last: others may say what it waits for.
+    Of what is not known to save anything, that the driver is idle comes behind others, which may say what it waits
+    for, and what it imports last.
     """
     candidate = each.candidate
-    is_idle = candidate.pattern is Pattern.DRIVER_IDLE
-    return candidate.pattern in FIRST_RUN_ONLY, -each.saved_ns, is_idle, candidate.pattern, candidate.function
+    last = _LAST.index(candidate.pattern) if candidate.pattern in _LAST else -1
+    return candidate.pattern in FIRST_RUN_ONLY, -each.saved_ns, last, candidate.pattern, candidate.function
 
 
 def _weighed(candidate: Candidate, facts: Facts) -> _Weighed:

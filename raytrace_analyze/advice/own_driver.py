@@ -75,47 +75,69 @@ def _tell(facts: Facts, critical: RowIds) -> _Own:
 
 
 def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
-    works = own.pieces(Activity.CPU)
-    here = works & own.on_path
-    took = own.length(here)
-    if took.sum() < facts.floor_ns:
-        return
-    site = _site_before(facts, own.events_of(here), took)
-    seen_at, imports = _seen_on_cpu(facts, own, here)
-    longest_ns, after = int(took.max()), first_place(site)
-    yield Candidate(
-        Pattern.DRIVER_CODE,
-        DRIVER,
-        words.imports(int(took.sum()), longest_ns, after=after, seen_at=first_place(seen_at))
-        if imports
-        else words.works(int(took.sum()), longest_ns, after=after, seen_at=first_place(seen_at)),
-        shorten_stretches(facts.graph, own.events_of(works), own.length(works)),
-        _rows(facts, own.events_of(here)),
-        seen_at or site,
-    )
+    """Tell what the driver's own code works, and apart from that how long it imports modules.
 
-
-def _seen_on_cpu(facts: Facts, own: _Own, pieces: Flags) -> tuple[str | None, bool]:
-    """Give the line in which the driver was longest in some pieces on the CPU, if for long, and whether it imported.
-
-    Where nobody tells when it was in which line: where it was seen on the CPU most, whenever.
+    Without these the program cannot do, or it can: nobody knows, so no saving is claimed for them.
     """
-    start, end = own.told.start[pieces], own.told.end[pieces]
-    by_line: dict[str, int] = {}
-    imports_ns = 0.0
+    works = own.pieces(Activity.CPU)
+    took, events, here = own.length(works), own.events_of(works), own.on_path[works]
+    imported, imports_at, works_at = _imported(facts, own, works)
+    for is_import, part, seen_at in ((True, imported, imports_at), (False, took - imported, works_at)):
+        on_path = part[here]
+        if on_path.sum() < facts.floor_ns:
+            continue
+        site = _site_before(facts, events[here], on_path)
+        say = words.imports if is_import else words.works
+        yield Candidate(
+            Pattern.DRIVER_IMPORTS if is_import else Pattern.DRIVER_CODE,
+            DRIVER,
+            say(int(on_path.sum()), int(on_path.max()), after=first_place(site), seen_at=first_place(seen_at)),
+            None if is_import else shorten_stretches(facts.graph, events, part),
+            _rows(facts, events[here]),
+            seen_at or site,
+            certain=not is_import,
+        )
+
+
+def _imported(facts: Facts, own: _Own, pieces: Flags) -> tuple[Nanos, str | None, str | None]:
+    """Tell for how long of each of some pieces on the CPU the driver imported modules (ns).
+
+    And in which line it was longest then, and else, if for long, in those that are on the path. Where nobody tells
+    when it was in which line: where it was seen on the CPU most, whenever.
+    """
+    start, end, on_path = own.told.start[pieces], own.told.end[pieces], own.on_path[pieces]
+    imported = np.zeros(start.size)
+    imports_at, works_at = _Lines(), _Lines()
     for busy in (each for one in own.sampled for each in one.busy if each.place):
-        shared_ns = int(np.maximum(np.minimum(end, busy.end) - np.maximum(start, busy.start), 0).sum())
-        by_line[busy.place] = by_line.get(busy.place, 0) + shared_ns
-        imports_ns += shared_ns * min(busy.imports_ns / (busy.end - busy.start), 1)
-    if by_line:
-        longest = max(by_line, key=lambda line: by_line[line])
-        of_all = int((end - start).sum())
-        return longest if by_line[longest] >= _OFTEN * of_all else None, imports_ns > _MOST * of_all
+        shared = np.maximum(np.minimum(end, busy.end) - np.maximum(start, busy.start), 0)
+        importing = shared * min(busy.imports_ns / (busy.end - busy.start), 1)
+        imported += importing
+        imports_at.add(busy.place, importing[on_path].sum())
+        works_at.add(busy.place, (shared - importing)[on_path].sum())
+    if any(busy.place for one in own.sampled for busy in one.busy):
+        whole = np.minimum(imported.astype(np.int64), end - start)
+        rest = (end - start - whole)[on_path].sum()
+        return whole, imports_at.longest(whole[on_path].sum()), works_at.longest(rest)
     text = next(iter(facts.spans.get_column("attributes").gather(_drivers(facts))), None)
     lines = stack_lines(text).filter(activity=Activity.CPU)
     most = lines.filter(pl.col("samples") >= _OFTEN * pl.col("samples").sum()).get_column("place").to_list()
-    imports = importing_share(text) > _MOST
-    return None if imports else next(iter(most), None), imports
+    share = importing_share(text)
+    return ((end - start) * share).astype(np.int64), None, None if share > _MOST else next(iter(most), None)
+
+
+class _Lines:
+    """How long each of some lines of the program took."""
+
+    def __init__(self) -> None:
+        self._ns: dict[str, float] = {}
+
+    def add(self, line: str, ns: float) -> None:
+        self._ns[line] = self._ns.get(line, 0) + ns
+
+    def longest(self, of_all: float) -> str | None:
+        """Give the line that took longest, None where that is little of all time."""
+        line = max(self._ns, key=lambda each: self._ns[each])
+        return line if self._ns[line] >= _OFTEN * of_all else None
 
 
 def _drivers(facts: Facts) -> RowIds:

@@ -55,6 +55,7 @@ REFERENCES = {
     Pattern.NESTED_GET: _pattern("nested-ray-get", "Anti-pattern: Calling ray.get on task arguments harms performance"),
     Pattern.RETRIES: Reference("Task Fault Tolerance", f"{_DOCS}/fault_tolerance/tasks.html"),
     Pattern.DRIVER_CODE: _pattern("pipelining", "Pattern: Using pipelining to increase throughput"),
+    Pattern.DRIVER_IMPORTS: _pattern("pipelining", "Pattern: Using pipelining to increase throughput"),
     Pattern.LARGE_ARGUMENTS: _pattern(
         "pass-large-arg-by-value", "Anti-pattern: Passing the same large argument by value repeatedly harms performance"
     ),

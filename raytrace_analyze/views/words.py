@@ -58,6 +58,7 @@ PATTERNS: dict[str, str] = {
     Pattern.NESTED_GET: "waiting inside a task",
     Pattern.RETRIES: "failed attempts",
     Pattern.DRIVER_CODE: "the driver's own code",
+    Pattern.DRIVER_IMPORTS: "the driver imports modules",
     Pattern.LARGE_ARGUMENTS: "large arguments by value",
     Pattern.LARGE_CODE: "a function that carries much data",
     Pattern.UNEVEN_POOL: "one of several actors has most of the work",

@@ -17,12 +17,12 @@ def works(all_ns: int, longest_ns: int, *, after: str | None, seen_at: str | Non
 
 
 def imports(all_ns: int, longest_ns: int, *, after: str | None, seen_at: str | None) -> Words:
-    """Say the same where that is mostly the import of modules."""
+    """Say how long it imports modules, after which call (`file:line`) longest, and where it was seen most then."""
     return Words(
-        f"the driver itself works while the job waits for it, {duration_text(all_ns)} on the CPU, most of that to "
-        f"import modules; the longest stretch takes {duration_text(longest_ns)}{_after(after)}{_seen(seen_at)}",
-        "import less, or submit before what does not need these modules (this is what taking all of it off the "
-        "critical path would save)",
+        f"the driver imports modules while the job waits for it, {duration_text(all_ns)} on the CPU; the longest "
+        f"stretch takes {duration_text(longest_ns)}{_after(after)}{_seen(seen_at)}",
+        "import less, or submit before what does not need these modules (no saving is claimed, since which of them "
+        "the program can do without is not known)",
     )
 
 
