@@ -50,6 +50,8 @@ class InputFile:
     """What its text is written in; `utf-16` and the like are turned into UTF-8 as they are read."""
     archive: Path | None = None
     """Of a file in a zip archive, that archive; `path` is then its path with the file's name in it behind."""
+    archived_bytes: int = 0
+    """How many bytes it takes in that archive."""
     modified_ns: int = 0
     """When it was last written to, as the file system says."""
 

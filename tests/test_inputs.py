@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import zstandard
 
 import raytrace_analyze as rt
 from raytrace_analyze.errors import NoSpansError, UsageError
@@ -308,8 +309,16 @@ def test_console_spans_in_logs_are_read(content, tmp_path):
     assert not found.report.is_damaged
 
 
+def a_list(record):
+    return b"[" + json.dumps(record).encode() + b"]\n"
+
+
+def logged(record):
+    return b"INFO done " + one_line(record)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
-@pytest.mark.parametrize("form", [one_line, pretty])
+@pytest.mark.parametrize("form", [one_line, pretty, a_list, logged])
 def test_text_in_other_encodings_is_read(encoding, form, tmp_path):
     text = b"".join(form(record) for record in [span(1, name="größer"), span(2)])
     (tmp_path / "f").write_bytes(text.decode().encode(encoding))
@@ -373,6 +382,48 @@ def test_files_in_a_zip_are_read_as_files_are(compression, is_given, tmp_path):
     assert found.spans.drop("source").equals(plain.spans.drop("source"))
     assert found.report.skipped["not spans"] == 1
     assert all(source.startswith(f"{archive}/spans/") for source in found.spans["source"].drop_nulls())
+
+
+def zipped(path, **contents):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in contents.items():
+            made.writestr(name, content)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress])
+def test_packed_files_in_a_zip_are_read(pack, tmp_path):
+    zipped(tmp_path / "run.zip", a=pack(one_line(span(1))), b=pack(json.dumps(OTLP).encode()), c=one_line(span(2)))
+    found = rt.load(tmp_path / "run.zip")
+    assert not found.report.is_damaged
+    assert set(found.spans["span_id"]) == {span_id(1), span_id(2), "eee19b7ec3c1b174"}
+    # Of what ends too early, the beginning is read; what is none is named.
+    cut = pack(b"".join(one_line(span(number, name=str(number) * 50)) for number in range(1, 2000)))
+    zipped(tmp_path / "run.zip", a=cut[: len(cut) // 2], b=pack(b"x" * 500)[:20])
+    found = rt.load(tmp_path / "run.zip")
+    assert found.report.is_damaged and found.spans.height > 1
+
+
+def test_what_is_packed_twice_is_read_up_to_the_same_bound(tmp_path):
+    line = one_line(span(1))
+    bomb = gzip.compress(line + b"\n" * (200 << 20))
+    zipped(tmp_path / "run.zip", a=bomb)
+    assert (tmp_path / "run.zip").stat().st_size < 2000
+    found = rt.load(tmp_path / "run.zip")
+    assert found.spans.height == 1
+    assert "1,000 times its size" in " ".join(problem.detail for problem in found.report.problems)
+
+
+def test_a_table_in_a_zip_is_named_as_that(tmp_path):
+    for content in (b"PAR1" + bytes(500), gzip.compress(b"PAR1" + bytes(500))):
+        zipped(tmp_path / "run.zip", **{"spans.parquet": content})
+        with pytest.raises(NoSpansError, match="packed Parquet files"):
+            rt.load(tmp_path / "run.zip")
+
+
+def test_chrome_traces_of_others_are_named(tmp_path):
+    rt.export(rt.read_spans(CAPTURES / "nested-ours" / "spans"), "perfetto", tmp_path / "f")
+    with pytest.raises(NoSpansError, match="Chrome traces"):
+        rt.load(tmp_path / "f")
 
 
 def test_a_damaged_zip_is_named_and_gives_what_can_be_had(tmp_path):

@@ -17,7 +17,7 @@ _TAR_MARK = slice(257, 262)
 _TRACE_ID = re.compile(rb'\\?"(?:trace_?id|traceID|traceId)\\?"', re.IGNORECASE)
 _PATTERNS = (
     (re.compile(rb'\s*\{\s*"log"\s*:\s*\{\s*"(?:version|creator|browser|pages|entries)"'), "HAR files"),
-    (re.compile(rb'\s*(?:\{\s*"traceEvents"\s*:\s*)?\[\s*\{(?=[^}]{0,2000}"ph"\s*:)'), "Chrome traces"),
+    (re.compile(rb'\s*(?:\{[^\[]{0,2000}"traceEvents"\s*:\s*)?\[\s*\{(?=[^}]{0,2000}"ph"\s*:)'), "Chrome traces"),
     (re.compile(rb'\s*\[\s*\{(?=.{0,4000}"(?:localEndpoint|binaryAnnotations)"\s*:)', re.DOTALL), "Zipkin JSON"),
     (re.compile(rb'\s*\{\s*"log"\s*:\s*"'), "Docker log lines"),
     (re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]{8,20}(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) [FP] "), "Kubernetes log lines"),

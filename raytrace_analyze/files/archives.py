@@ -28,6 +28,8 @@ class Member:
     name: str
     size_bytes: int
     """Its size unpacked, as the archive says."""
+    archived_bytes: int
+    """How many bytes it takes in the archive."""
     head: bytes
     """How it begins."""
     start: Callable[[int], bytes]
@@ -53,7 +55,7 @@ def members(descriptor: int, head_bytes: int) -> Iterator[Member]:
                     head = stream.read(head_bytes)
             except _BROKEN:
                 continue
-            yield Member(info.filename, info.file_size, head, partial(_start, archive, info, head))
+            yield Member(info.filename, info.file_size, info.compress_size, head, partial(_start, archive, info, head))
 
 
 def _start(archive: zipfile.ZipFile, info: zipfile.ZipInfo, head: bytes, length: int) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.archives import BrokenArchive, is_zip, members
-from raytrace_analyze.files.starts import START_BYTES, Start, packed_start, starts, unpacked_start, without_nuls
+from raytrace_analyze.files.starts import START_BYTES, Start, member_start, packed_start, starts, unpacked_start
 from raytrace_analyze.files.streams import (
     UTF_8,
     BrokenStream,
@@ -257,20 +257,23 @@ def _look_into_archive(
     for member in members(descriptor, START_BYTES):
         is_any = True
         path = archive / member.name
-        if not path.is_relative_to(archive) or path == archive or member.head.startswith(_PARQUET):
-            walk.skipped[NOT_SPANS] += 1
+        start = partial(member_start, member.start)
+        try:
+            is_table = start(START_BYTES).startswith(_PARQUET)
+            if not path.is_relative_to(archive) or path == archive or is_table:
+                walk.skipped[PACKED_TABLES if is_table else NOT_SPANS] += 1
+                continue
+            found = _recognised(walk, recognise, start, str(path), False)
+        except BrokenStream:
+            walk.skipped[CANNOT_UNPACK] += 1
             continue
-        found = _recognised(walk, recognise, partial(_behind_nuls, member.start), str(path), False)
         if found is not None:
             format_, encoding = found
             files[(*key[:2], member.name)] = InputFile(
-                path, format_, Compression.ZIP, member.size_bytes, candidate.is_given, encoding, archive
+                *(path, format_, Compression.ZIP, member.size_bytes, candidate.is_given, encoding, archive),
+                archived_bytes=member.archived_bytes,
             )
     return is_any
-
-
-def _behind_nuls(start: Start, length: int) -> bytes:
-    return without_nuls(start(length))
 
 
 def start_of(path: Path) -> bytes | None:

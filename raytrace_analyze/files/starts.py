@@ -58,6 +58,13 @@ def unpacked_start(descriptor: int, head: bytes, length: int) -> bytes:
     return head if compression is Compression.NONE else _unpacked(head, compression, length)
 
 
+def member_start(start: Start, length: int) -> bytes:
+    """Give the start of what is in a file of an archive, where that is packed once more: as `unpacked_start` does."""
+    head = start(length)
+    compression = compression_of(head)
+    return without_nuls(head) if compression is Compression.NONE else _unpacked(head, compression, length)
+
+
 def _unpacked(packed: bytes, compression: Compression, length: int) -> bytes:
     """Unpack as much as the packed start of a file gives, without NULs at the start of that; raises BrokenStream."""
     content, size = b"", 0

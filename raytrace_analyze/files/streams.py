@@ -2,10 +2,12 @@
 
 import codecs
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +42,13 @@ _ENCODING_MARKS = (
     (b"\0{\0", "utf-16-be"),
 )
 """Byte order marks, the longer ones first, and how a record begins without one."""
+_UNMARKED = (
+    (re.compile(rb"[\t\n\r -~]\0\0\0[\t\n\r -~]\0\0\0"), "utf-32-le"),
+    (re.compile(rb"\0\0\0[\t\n\r -~]\0\0\0[\t\n\r -~]"), "utf-32-be"),
+    (re.compile(rb"[\t\n\r -~]\0[\t\n\r -~]\0"), "utf-16-le"),
+    (re.compile(rb"\0[\t\n\r -~]\0[\t\n\r -~]"), "utf-16-be"),
+)
+"""How any other text begins without a byte order mark: a list, a line of a log."""
 
 
 def readable(path: str | os.PathLike[str]) -> str:
@@ -72,7 +81,7 @@ def encoding_of(head: bytes) -> str:
     for mark, encoding in _ENCODING_MARKS:
         if head.startswith(mark):
             return encoding
-    return UTF_8
+    return next((encoding for start, encoding in _UNMARKED if start.match(head)), UTF_8)
 
 
 def in_utf_8(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
@@ -157,7 +166,7 @@ def read_blocks(
         raise BrokenStream(ProblemKind.UNREADABLE, _reason(error)) from error
     try:
         if file.archive is not None:
-            unpacked = _read_member(descriptor, str(file.path.relative_to(file.archive)), block_bytes)
+            unpacked = _read_member(descriptor, file, file.archive, block_bytes)
         else:
             plain = _read_plain(descriptor, start, stop, block_bytes)
             unpacked = plain if file.compression is Compression.NONE else unpack(plain, file.compression, block_bytes)
@@ -166,7 +175,18 @@ def read_blocks(
         os.close(descriptor)
 
 
-def _read_member(descriptor: int, name: str, block_bytes: int) -> Iterator[bytes]:
+def _read_member(descriptor: int, file: InputFile, archive: Path, block_bytes: int) -> Iterator[bytes]:
+    """Give what is in a file of an archive, unpacked where that is packed once more."""
+    stored = _stored(descriptor, str(file.path.relative_to(archive)), block_bytes)
+    first = next(stored, b"")
+    blocks = chain([first], stored)
+    compression = compression_of(first)
+    yield from (
+        blocks if compression is Compression.NONE else unpack(blocks, compression, block_bytes, file.archived_bytes)
+    )
+
+
+def _stored(descriptor: int, name: str, block_bytes: int) -> Iterator[bytes]:
     try:
         yield from read_member(descriptor, name, block_bytes)
     except BrokenArchive as error:
@@ -206,16 +226,20 @@ def _new_unpacker(compression: Compression) -> _Unpacker:
     return zstandard.ZstdDecompressor().decompressobj()
 
 
-def unpack(blocks: Iterator[bytes], compression: Compression, block_bytes: int) -> Iterator[bytes]:
+def unpack(
+    blocks: Iterator[bytes], compression: Compression, block_bytes: int, size_on_disk: int | None = None
+) -> Iterator[bytes]:
     """Unpack gzip members or zstd frames that stand one after another, into blocks of about `block_bytes`.
+
+    `size_on_disk` is what they take there in bytes, where that is not what the blocks have.
 
     Raises BrokenStream after the last byte that could be had, if the data is cut, corrupt or followed by
     something else, or unpacks to more than 1000 times its size (and 16 MiB). After corrupt data nothing more is tried.
     """
-    return _gather(_unpack(blocks, compression), block_bytes)
+    return _gather(_unpack(blocks, compression, size_on_disk), block_bytes)
 
 
-def _unpack(blocks: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
+def _unpack(blocks: Iterator[bytes], compression: Compression, size_on_disk: int | None) -> Iterator[bytes]:
     unpacker: _Unpacker | None = None
     packed = b""
     size_packed = size = 0
@@ -233,7 +257,7 @@ def _unpack(blocks: Iterator[bytes], compression: Compression) -> Iterator[bytes
             unpacked = _unpack_piece(unpacker, packed)
             yield unpacked
             size += len(unpacked)
-            if size > max(_UNSUSPICIOUS_BYTES, MAX_RATIO * size_packed):
+            if size > max(_UNSUSPICIOUS_BYTES, MAX_RATIO * (size_packed if size_on_disk is None else size_on_disk)):
                 raise BrokenStream(
                     ProblemKind.UNREADABLE, f"it unpacks to more than {MAX_RATIO:,} times its size; read up to there"
                 )

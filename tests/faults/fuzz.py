@@ -1,7 +1,7 @@
 """Feeds damaged, hostile and made-up input to everything that reads it: `python -m tests.faults.fuzz --seconds 3600`.
 
 Each case is made from one number, so `--only NUMBER` makes it again. What has to hold: no exception but ours, nothing
-takes longer than 20 s, and every path tiles its scope.
+takes longer than 20 s or 1 GiB of memory, and every path tiles its scope.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tests.faults.making import make_case
 
 LONGEST_S = 20.0
 """Of CPU time: how long it takes else depends on what runs beside."""
+MOST_BYTES = 1 << 30
+"""Of memory, more than before: a case has some megabytes at most."""
 _COMMANDS = 2
 """How many commands are run on one case."""
 _ASKED = 5
@@ -66,7 +69,7 @@ def check_case(number: int, folder: Path) -> list[Failure]:
 
 
 def _checked(number: int, name: str, step: Callable[[], object]) -> Iterator[Failure]:
-    started = time.process_time()
+    started, before = time.process_time(), _resident_bytes(start_anew=True)
     try:
         step()
     except rt.RaytraceError as error:
@@ -78,6 +81,17 @@ def _checked(number: int, name: str, step: Callable[[], object]) -> Iterator[Fai
         yield Failure(number, f"{name}: {type(error).__name__}", traceback.format_exc())
     if (took := time.process_time() - started) > LONGEST_S:
         yield Failure(number, f"{name}: slow", f"{took:.0f} s")
+    if (more := _resident_bytes() - before) > MOST_BYTES:
+        yield Failure(number, f"{name}: memory", f"{more >> 20} MiB")
+
+
+def _resident_bytes(*, start_anew: bool = False) -> int:
+    """Give the most memory that this process has taken since that was started anew; 0 where it is not told."""
+    with suppress(OSError, ValueError, IndexError):
+        if start_anew:
+            Path("/proc/self/clear_refs").write_text("5")
+        return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) << 10
+    return 0
 
 
 def analyses(found: rt.Ingested) -> Iterator[tuple[str, Callable[[], object]]]:

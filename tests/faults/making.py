@@ -4,8 +4,6 @@ import gzip
 import json
 import random
 import time
-from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,12 @@ import polars as pl
 
 import raytrace_analyze as rt
 from raytrace_analyze import attributes
+from tests.faults.foreign import foreign_files
+from tests.faults.values import HOSTILE, SAMPLES, mutated, place_value
 
-SAMPLES = Path(__file__).parents[2] / "sample_spans"
 _FILES = 2
 """Files of a capture in one case, besides the largest."""
 
-HOSTILE: list[Any] = [
-    *(None, True, -1, 0, 1e30, float("nan"), float("inf"), 2**63, 2**70, 10**400, [], {}, [[]], {"a": {}}),
-    *("", "²", "x" * 5000, "\0", "\ud800", "0x", "0x" + "f" * 40, "ffffffff", ["\u202e", None, 7]),
-    *("1677-09-21T00:12:43.000000Z", "1969-12-31T23:59:59Z", "2261-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59Z"),
-    *("2026-02-30T00:00:00Z", "2026-11-23T08:55:46", '{"CPU": 1e30}', '{"CPU": NaN}', '{"CPU": -1, "GPU": "x"}'),
-    *("/dev/zero:²", "/proc/self/mem:1"),
-]
 NESTED = [
     *("[[0, 1e30, 5]]", "[[1, 2]]", "[1, 1e999]", "[]", "{}", '{"a": 1e30}', "[" * 3000, '["x", null]', "7", "null"),
     *('{"stretches": [{"start_ns": 0, "end_ns": 1e30}], "left_out_ns": 1e30}', '{"stretches": [{"in": 7}]}'),
@@ -33,10 +25,6 @@ NESTED = [
 NAMES = sorted(
     value for name, value in vars(attributes).items() if name.isupper() and str(value).startswith("raytrace.")
 )
-TOKENS = [
-    *(b"{", b"}", b"[" * 300, b'"', b"\\", b"\n", b"\0" * 70, b"\xff\xfe", b"\xef\xbb\xbf", b"NaN", b"1e400"),
-    *(b",,", b"}{"),
-]
 
 
 def make_case(chance: random.Random, folder: Path) -> None:
@@ -45,6 +33,7 @@ def make_case(chance: random.Random, folder: Path) -> None:
         [
             *(mutated_capture, mutated_capture, made_up_spans, odd_values, odd_values),
             *(odd_side_files, odd_table, foreign_parquet),
+            *(foreign_files, foreign_files, foreign_files, foreign_files),
         ]
     )
     make(chance, folder)
@@ -67,23 +56,6 @@ def mutated_capture(chance: random.Random, folder: Path) -> None:
         if chance.random() < 0.1:
             content = mutated(chance, gzip.compress(content, mtime=0))
         (folder / name).write_bytes(content)
-
-
-def mutated(chance: random.Random, content: bytes) -> bytes:
-    start = chance.randrange(len(content) + 1)
-    length = chance.choice([1, 1, 2, 10, 100, 1000, 10_000])
-    piece = content[start : start + length]
-    new: bytes = chance.choice(
-        [
-            bytes(chance.randrange(256) for _ in range(min(length, 10))),
-            b"",
-            piece * 2,
-            chance.choice(TOKENS),
-            piece[::-1],
-            b"9" * min(length, 400),
-        ]
-    )
-    return content[:start] + new + content[start + chance.choice([0, length]) :]
 
 
 def odd_values(chance: random.Random, folder: Path) -> None:
@@ -140,24 +112,6 @@ def foreign_parquet(chance: random.Random, folder: Path) -> None:
     frame.write_parquet(folder / "foreign.parquet", metadata=metadata)
     if chance.random() < 0.5:
         mutated_capture(chance, folder)
-
-
-def place_value(chance: random.Random, record: Any) -> None:
-    """Put a hostile value, or one from elsewhere in the record, somewhere into a record."""
-    places = [(owner, key) for owner, key in _places(record) if isinstance(owner, (dict, list))]
-    if places:
-        owner, key = chance.choice(places)
-        other_owner, other_key = chance.choice(places)
-        other = other_owner[other_key]
-        # A copy: what is put there may get the same put into itself.
-        owner[key] = deepcopy(chance.choice([chance.choice(HOSTILE), chance.choice(HOSTILE), other]))
-
-
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield value, key
-        yield from _places(inner)
 
 
 def made_up_spans(chance: random.Random, folder: Path) -> None:
