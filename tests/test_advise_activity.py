@@ -595,3 +595,50 @@ def test_a_driver_that_may_wait_is_left_aside_where_what_if_says_that_nothing_he
     at_once = pl.col("start") + pl.duration(microseconds=9)
     tiny = spans.with_columns(end=pl.when(pl.col("span_id") == "r").then(at_once).otherwise("end"))
     assert "the driver aside, would make it much shorter" in ranking_text(rt.what_if(tiny))
+
+
+def loops_on_an_actor(awaited: str, clients: int) -> pl.DataFrame:
+    """
+    client  |s1|== get 1 ==|s2|== get 2 ==|...      each of six calls awaits something for 200 ms, one after another;
+    ask 1      [==await===]                          several clients do so at the same time
+    """
+    told = {"attributes": json.dumps({"raytrace.on_event_loop": True, "raytrace.max_concurrency": 1000})}
+    on_actor = {"actor_id": "m", "pid": 9, "worker_id": "wm", "concurrent": True, "function": "Api.ask"}
+    suspended = {"name": "await", "attributes": json.dumps({"raytrace.awaited": awaited})}
+    tasks = [f"C{client}" for client in range(clients)]
+    rows: list[Row] = [span("driver", 0, 1600 * MS, category="driver", name="ray.driver")]
+    rows.append(wait("all", 10 * MS, 1590 * MS, "driver", tasks))
+    for client, task in enumerate(tasks):
+        rows.append(submit(f"s{task}", client * MS, (client + 1) * MS, "driver", submitted_task_id=task))
+        rows.append(run(task, 20 * MS, 1580 * MS, f"s{task}", task, function="client", pid=20 + client))
+        for number in range(6):
+            at, call = (30 + 240 * number + client) * MS, f"{client}-{number}"
+            rows += [
+                submit(f"s{call}", at, at + MS, task, submitted_task_id=call, function="Api.ask"),
+                wait(f"w{call}", at + 2 * MS, at + 220 * MS, task, [call]),
+                run(call, at + 10 * MS, at + 212 * MS, f"s{call}", call, **on_actor, **told),
+                wait(f"a{call}", at + 11 * MS, at + 211 * MS, call, [], **suspended),
+            ]
+    return table(*rows, recorded=True)
+
+
+@pytest.mark.parametrize(
+    ("awaited", "clients", "saves", "said"),
+    [
+        ("asyncio.sleep", 1, 900, ""),  # any number of calls sleep at once
+        ("aiohttp.ClientSession.get", 1, 900, "(at most this is saved: what they wait for may not serve all at once)"),
+        ("asyncio.Future", 1, 0, ""),  # what gives them their results may do so one at a time
+        ("asyncio.Event.wait", 1, 0, ""),
+        ("asyncio.Future", 2, 0, ""),
+        ("asyncio.sleep", 2, 900, ""),
+    ],
+)
+def test_calls_of_an_asynchronous_actor_overlap_as_far_as_is_known(
+    awaited: str, clients: int, saves: int, said: str
+) -> None:
+    found = findings(loops_on_an_actor(awaited, clients)).get("get-in-loop")
+    saved = found["saved_ns"] if found else 0
+    # What is left of each call but its wait is 40 ms, which is passed over in between.
+    assert saves * MS <= saved <= (saves or 250) * MS * 1.5
+    if saves and found:
+        assert said in found["remedy"] and ("at most" in found["remedy"]) == bool(said)

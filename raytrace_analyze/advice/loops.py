@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
+from raytrace_analyze.advice.overlapping import let_overlap
 from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.advice.program.use import Use
@@ -186,6 +187,9 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
         pattern, certain = Pattern.ACTOR_BOTTLENECK, False
         told = words.one_serial_actor(caller, function, times, len(moves), place=place)
         mended = take_turns_of(mended, calls[np.argsort(facts.start[calls], kind="stable")], COPIES)
+    else:
+        mended, overlap = let_overlap(facts, mended, calls)
+        told, certain = words.as_far_as_they_overlap(told, overlap.most, overlap.certain), certain and overlap.certain
     return Candidate(pattern, function, told, mended, np.concatenate([waits, calls]), site, certain)
 
 

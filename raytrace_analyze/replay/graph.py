@@ -107,15 +107,18 @@ def released_by(graph: Graph) -> RowIds:
     return found
 
 
-def with_edges(graph: Graph, source: RowIds, target: RowIds, *, of_slot: bool = False) -> Graph:
-    """Add edges from events to activities that come later; the lags stay as they are."""
+def with_edges(
+    graph: Graph, source: RowIds, target: RowIds, *, of_slot: bool = False, delay: Nanos | None = None
+) -> Graph:
+    """Add edges from events to activities that come later, by so much at least; the lags stay as they are."""
+    delay = np.zeros(source.size, dtype=np.int64) if delay is None else delay
     all_source, all_target = np.concatenate([graph.source, source]), np.concatenate([graph.target, target])
     by_order = np.argsort(graph.order[all_target], kind="stable")
     return replace(
         graph,
         source=all_source[by_order],
         target=all_target[by_order],
-        delay=np.concatenate([graph.delay, np.zeros(source.size, dtype=np.int64)])[by_order],
+        delay=np.concatenate([graph.delay, delay])[by_order],
         of_slot=np.concatenate([graph.of_slot, np.full(source.size, of_slot)])[by_order],
         of_turn=np.concatenate([graph.of_turn, np.full(source.size, False)])[by_order],
     )

@@ -151,6 +151,16 @@ def take_turns_of(graph: Graph, methods: RowIds, copies: int) -> Graph:
     return with_edges(graph, ends[:-copies][kept], starts[copies:][kept])
 
 
+def execute_in_turn(graph: Graph, methods: RowIds, executed_ns: Nanos) -> Graph:
+    """Let the calls on an event loop (rows, in order of start) overlap but for what each executes itself."""
+    events = graph.events
+    starts = events.start_of[methods]
+    activities = graph.activity[starts]
+    graph = _without_turns(graph, methods, events.end_of[methods], activities)
+    kept = graph.order[activities[:-1]] < graph.order[activities[1:]]
+    return with_edges(graph, starts[:-1][kept], activities[1:][kept], delay=executed_ns[:-1][kept])
+
+
 def share_out(graph: Graph, methods: RowIds, actors: int) -> Graph:
     """Give each call (rows) to the one of so many actors that is free first, in the order in which they started."""
     events = graph.events

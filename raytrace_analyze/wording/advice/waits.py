@@ -40,6 +40,16 @@ def one_serial_actor(caller: str, function: str, waits: int, loops: int, *, plac
     )
 
 
+def as_far_as_they_overlap(told: Words, most: int, certain: bool) -> Words:
+    """Say of calls of an asynchronous actor how many of them are taken to overlap; `most` 0: all, `certain` or not."""
+    if most:
+        seen = f"no more than {most} of them at a time" if most > 1 else "one of them at a time"
+        return Words(told.what, f"{told.remedy} (this is what that would save with {seen}, as was seen)")
+    if certain:
+        return told
+    return Words(told.what, f"{told.remedy} (at most this is saved: what they wait for may not serve all at once)")
+
+
 def too_few_in_flight(
     caller: str, function: str, in_flight: int, slots: int, *, place: str | None, on_actors: bool
 ) -> Words:
