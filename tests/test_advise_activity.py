@@ -128,6 +128,7 @@ def test_a_summary_does_not_ask_for_less_imports_first() -> None:
     busy = [[405 * MS, 995 * MS, 585 * MS, "/p/fit.py:4", 580 * MS]]
     spans = with_driver(sampled(590, **{"raytrace.busy": json.dumps(busy)}))
     assert [(each.pattern, each.function) for each in rt.summary(spans).remedies] == [(None, "f")]
+    assert ranking_text(rt.what_if(spans)).startswith("Make `f` twice as fast")
     alone = spans.with_columns(end=pl.when(pl.col("span_id") == "r").then(pl.col("start")).otherwise("end"))
     (look,) = rt.summary(alone).remedies
     assert (look.kind, look.pattern, look.saved_ns) == ("look", "driver-imports", 0)

@@ -1,6 +1,7 @@
 """The driver's own time on the critical path: what it works, and what it is idle in."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -10,10 +11,11 @@ from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.analyses.libraries.serve_requests import find_requests
 from raytrace_analyze.analyses.libraries.tune import DOING
-from raytrace_analyze.analyses.stack_lines import importing_share, stack_lines
+from raytrace_analyze.analyses.stack_lines import stack_lines
 from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
+from raytrace_analyze.sampled.imports import imported_ns
 from raytrace_analyze.sampled.samples import SHORT_NS, Idle, Sampled, is_for_others, read_samples
 from raytrace_analyze.serve_names import is_proxy
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
@@ -21,7 +23,6 @@ from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words
 
-_MOST = 0.5
 _OFTEN = 0.2
 """At what part of all looks a place is worth to be named."""
 
@@ -81,12 +82,14 @@ def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
     """
     works = own.pieces(Activity.CPU)
     took, events, here = own.length(works), own.events_of(works), own.on_path[works]
-    imported, imports_at, works_at = _imported(facts, own, works)
-    for is_import, part, seen_at in ((True, imported, imports_at), (False, took - imported, works_at)):
+    about = next(iter(facts.spans.get_column("attributes").gather(_drivers(facts))), None)
+    imported = imported_ns(own.sampled, about, own.told.start[works], own.told.end[works])
+    lines = _lines(own, about, works & own.on_path, is_importing=2 * imported[here].sum() > took[here].sum())
+    for is_import, part, by_line in zip((True, False), (imported, took - imported), lines, strict=True):
         on_path = part[here]
         if on_path.sum() < facts.floor_ns:
             continue
-        site = _site_before(facts, events[here], on_path)
+        site, seen_at = _site_before(facts, events[here], on_path), _longest(by_line, int(on_path.sum()))
         say = words.imports if is_import else words.works
         yield Candidate(
             Pattern.DRIVER_IMPORTS if is_import else Pattern.DRIVER_CODE,
@@ -99,45 +102,32 @@ def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
         )
 
 
-def _imported(facts: Facts, own: _Own, pieces: Flags) -> tuple[Nanos, str | None, str | None]:
-    """Tell for how long of each of some pieces on the CPU the driver imported modules (ns).
+def _lines(
+    own: _Own, about: str | None, pieces: Flags, *, is_importing: bool
+) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Give for how long (ns) the driver was in which line in some pieces on the CPU: importing modules, and else.
 
-    And in which line it was longest then, and else, if for long, in those that are on the path. Where nobody tells
-    when it was in which line: where it was seen on the CPU most, whenever.
+    Where nobody tells when it was in which line: where it was seen on the CPU often, whenever, unless it imported
+    for most of that.
     """
-    start, end, on_path = own.told.start[pieces], own.told.end[pieces], own.on_path[pieces]
-    imported = np.zeros(start.size)
-    imports_at, works_at = _Lines(), _Lines()
+    start, end = own.told.start[pieces], own.told.end[pieces]
+    imports, rest = Counter[str](), Counter[str]()
     for busy in (each for one in own.sampled for each in one.busy if each.place):
-        shared = np.maximum(np.minimum(end, busy.end) - np.maximum(start, busy.start), 0)
-        importing = shared * min(busy.imports_ns / (busy.end - busy.start), 1)
-        imported += importing
-        imports_at.add(busy.place, importing[on_path].sum())
-        works_at.add(busy.place, (shared - importing)[on_path].sum())
-    if any(busy.place for one in own.sampled for busy in one.busy):
-        whole = np.minimum(imported.astype(np.int64), end - start)
-        rest = (end - start - whole)[on_path].sum()
-        return whole, imports_at.longest(whole[on_path].sum()), works_at.longest(rest)
-    text = next(iter(facts.spans.get_column("attributes").gather(_drivers(facts))), None)
-    lines = stack_lines(text).filter(activity=Activity.CPU)
-    most = lines.filter(pl.col("samples") >= _OFTEN * pl.col("samples").sum()).get_column("place").to_list()
-    share = importing_share(text)
-    return ((end - start) * share).astype(np.int64), None, None if share > _MOST else next(iter(most), None)
+        shared = int(np.maximum(np.minimum(end, busy.end) - np.maximum(start, busy.start), 0).sum())
+        imports[busy.place] += round(shared * busy.importing)
+        rest[busy.place] += round(shared * (1 - busy.importing))
+    if rest or is_importing:
+        return imports, rest
+    lines = stack_lines(about).filter(activity=Activity.CPU)
+    share = lines.select("place", pl.col("samples") / pl.col("samples").sum())
+    everywhere = int((end - start).sum())
+    return imports, {place: part * everywhere for place, part in share.iter_rows() if place}
 
 
-class _Lines:
-    """How long each of some lines of the program took."""
-
-    def __init__(self) -> None:
-        self._ns: dict[str, float] = {}
-
-    def add(self, line: str, ns: float) -> None:
-        self._ns[line] = self._ns.get(line, 0) + ns
-
-    def longest(self, of_all: float) -> str | None:
-        """Give the line that took longest, None where that is little of all time."""
-        line = max(self._ns, key=lambda each: self._ns[each])
-        return line if self._ns[line] >= _OFTEN * of_all else None
+def _longest(by_line: Mapping[str, float], of_all: int) -> str | None:
+    """Give the line that took longest, None where that is little of all time."""
+    line = max(by_line, key=lambda each: by_line[each], default=None)
+    return line if line is not None and by_line[line] >= _OFTEN * of_all else None
 
 
 def _drivers(facts: Facts) -> RowIds:

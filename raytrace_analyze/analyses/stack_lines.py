@@ -5,9 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import STACKS, json_of
 from raytrace_analyze.program_names import is_of_program
-from raytrace_analyze.vocabulary import Activity
+from raytrace_analyze.sampled.stacks import Stack, read_stacks
 
 LINES = pl.Schema(
     {
@@ -22,16 +21,12 @@ LINES = pl.Schema(
 of the program's own frames, of a package's where there is none of these; `samples` how many looks found it there,
 `share` of all looks at the span (0 to 1)."""
 
-_MODULE = "<module> ("
-_STARTER = "ray_programs/traced_run.py"
-"""What `record` starts a program with."""
 _FRAME = re.compile(r"(?P<function>[^;]*) \((?P<place>[^();]*:\d+)\)$")
 
 
 def stack_lines(attributes: str | None) -> pl.DataFrame:
     """Read the lines from a span's attributes (JSON): columns of `LINES`, the most frequent first; none of nothing."""
-    told = json_of(attributes, {}).get(STACKS)
-    rows = [row for line in told.splitlines() if (row := _row(line))] if isinstance(told, str) else []
+    rows = [_row(stack) for stack in read_stacks(attributes)]
     if not rows:
         return LINES.to_frame()
     frame = pl.DataFrame(rows, schema={name: kind for name, kind in LINES.items() if name != "share"})
@@ -44,30 +39,9 @@ def stack_lines(attributes: str | None) -> pl.DataFrame:
     )
 
 
-def importing_share(attributes: str | None) -> float:
-    """Give what part of a span's looks that found it on the CPU found it importing modules (0 to 1).
-
-    A module's own code runs on top of another's only while it is imported; what starts a program counts as one with it.
-    """
-    told = json_of(attributes, {}).get(STACKS)
-    looks = importing = 0
-    for line in told.splitlines() if isinstance(told, str) else ():
-        row = _row(line)
-        if row is None or row["activity"] != Activity.CPU:
-            continue
-        looks += row["samples"]
-        modules = [frame for frame in line.split(";") if frame.startswith(_MODULE) and _STARTER not in frame]
-        importing += row["samples"] if len(modules) > 1 else 0
-    return importing / looks if looks else 0.0
-
-
-def _row(line: str) -> dict[str, Any] | None:
-    """Read `cpu;main (/p/train.py:70);load (/p/etl.py:42) 17`; nothing of what is none."""
-    stack, _, count = line.rpartition(" ")
-    activity, *frames = stack.split(";")
-    if activity not in (Activity.CPU, Activity.IDLE) or not count.isascii() or not count.isdigit() or len(count) > 15:
-        return None
-    told = [found for frame in frames if (found := _FRAME.match(frame))]
+def _row(stack: Stack) -> dict[str, Any]:
+    told = [found for frame in stack.frames if (found := _FRAME.match(frame))]
     innermost = next((one for one in reversed(told) if is_of_program(one["place"])), told[-1] if told else None)
-    function, place = innermost.group("function", "place") if innermost else (frames[-1] if frames else None, None)
-    return {"activity": activity, "function": function, "place": place, "samples": int(count)}
+    last = stack.frames[-1] if stack.frames else None
+    function, place = innermost.group("function", "place") if innermost else (last, None)
+    return {"activity": stack.activity, "function": function, "place": place, "samples": stack.looks}

@@ -76,7 +76,7 @@ class WhatIf(Shown):
     functions: pl.DataFrame
     """Where no change was asked for: what would help most, a row a function; else no rows. See `what_if`."""
     driver_works: bool = True
-    """Of such a ranking: whether the driver is known to be on the CPU for half of its own time on the path, or more.
+    """Of such a ranking: whether the driver's own code is known to be on the CPU for half of its time on the path.
     Else what it would win is the most that it can be."""
 
     def in_short(self) -> str:

@@ -8,6 +8,7 @@ import polars as pl
 
 from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.function_names import DRIVER
 from raytrace_analyze.path.all_scopes import find_segments, stepper_of
 from raytrace_analyze.path.chains import Chains
 from raytrace_analyze.path.late_submissions import late_submissions
@@ -23,11 +24,13 @@ from raytrace_analyze.path.segments import (
     tell_activities,
 )
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.sampled.imports import imported_ns
+from raytrace_analyze.sampled.samples import read_samples, sampled_above
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.scopes import ScopeKey, find_job, find_request, find_runs, find_trace
-from raytrace_analyze.vocabulary import ScopeKind
+from raytrace_analyze.vocabulary import Activity, ScopeKind
 from raytrace_analyze.wording.clocks import clock_notes
 from raytrace_analyze.wording.paths import longest_of_jobs, slowest_of_runs, span_notes
 
@@ -111,13 +114,26 @@ def _of_scope(
 
 def _path(trace: PreparedTrace, scoped: Scoped, segments: Segments, **about: Any) -> CriticalPath:
     split, places = tell_activities(split_queues(segments, trace.rules), trace)
+    frame, rows = columns_frame(split, scoped, places), np.where(split.row < scoped.span_count, split.row, -1)
     return CriticalPath(
-        segments=columns_frame(split, scoped, places),
-        rows=np.where(split.row < scoped.span_count, split.row, -1),
+        segments=frame,
+        rows=rows,
         spans=trace.spans,
         parents=trace.structure.parent,
+        driver_imports_ns=_driver_imports_ns(trace, frame, rows),
         **about,
     )
+
+
+def _driver_imports_ns(trace: PreparedTrace, segments: pl.DataFrame, rows: RowIds) -> int:
+    """Sum up for how long the driver imports modules in its own time in some segments, of the spans in `rows`."""
+    works = (pl.col("function") == DRIVER) & (pl.col("activity") == Activity.CPU)
+    found = segments.select("start_ns", "end_ns", row=pl.Series(rows), works=works).filter("works", pl.col("row") >= 0)
+    drivers = sampled_above(trace.structure, np.unique(found.get_column("row").to_numpy()))
+    sampled = read_samples(trace.structure, trace.clock_shift, np.unique(drivers[drivers >= 0]))
+    attributes = trace.spans.get_column("attributes")
+    start, end = (found.get_column(name).to_numpy() for name in ("start_ns", "end_ns"))
+    return sum(int(imported_ns([seen], attributes[row], start, end).sum()) for row, seen in sampled.items())
 
 
 def attempts_of(trace: PreparedTrace, key: ScopeKey) -> pl.DataFrame:

@@ -105,6 +105,8 @@ class CriticalPath(Shown):
     """The spans that `rows` and `ancestry` speak of: those of the table, clocks corrected."""
     parents: RowIds = field(default_factory=_no_rows, repr=False, compare=False)
     """By row of `spans`: its parent's, as the path's rules have it, -1 for none."""
+    driver_imports_ns: int = 0
+    """For how much of its own time on the path the driver imported modules, as far as the hook's samples tell."""
 
     @cached_property
     def actors(self) -> pl.DataFrame:
@@ -159,13 +161,14 @@ class CriticalPath(Shown):
 
     @property
     def driver_works(self) -> bool:
-        """Whether the driver is known to be on the CPU for half of its own time on the path, or more.
+        """Whether the driver's own code is known to be on the CPU for half of its time on the path, or more.
 
-        In one that is idle, or of which it is not known what it does, nothing is there to be made faster.
+        In one that is idle, that imports modules, or of which it is not known what it does, nothing is there to be made
+        faster.
         """
         of_driver = self.activity().filter(pl.col("function") == DRIVER)
         total, cpu = of_driver.select(pl.col("self_ns", "cpu_ns").sum()).row(0)
-        return bool(2 * cpu >= total)
+        return bool(2 * (cpu - self.driver_imports_ns) >= total)
 
     def activity(self) -> pl.DataFrame:
         """Tell what each span with own time on the path did in it: columns of `RUN_ACTIVITY`, the longest first."""

@@ -62,6 +62,11 @@ class Busy(NamedTuple):
     imports_ns: int = 0
     """How much of that it imported modules."""
 
+    @property
+    def importing(self) -> float:
+        """For what part of the time it imported modules (0 to 1)."""
+        return min(self.imports_ns / (self.end - self.start), 1)
+
 
 _MOST_NS = 1 << 62
 """Beyond all times that a table holds: whoever wrote a file may have written anything."""

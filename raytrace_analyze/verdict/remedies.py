@@ -50,13 +50,7 @@ def advice_and_faster(
     if not advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") > 0).is_empty():
         return advice, None
     path = critical_path(trace, job=job, options=options)
-    return advice, faster(read, path, _worth_ns(path) - 1, without=_importing(advice))
-
-
-def _importing(advice: Advice) -> list[str]:
-    """Give the driver where it imports modules for long: a twice as fast one would have to do without half of them."""
-    imports = advice.findings.filter(pl.col("pattern") == Pattern.DRIVER_IMPORTS)
-    return imports.get_column("function").to_list()
+    return advice, faster(read, path, _worth_ns(path) - 1)
 
 
 def _worth_ns(path: CriticalPath) -> int:
@@ -70,8 +64,8 @@ def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
     found = [_pattern(row) for row in patterns.iter_rows(named=True)]
     more_than = found[-1].saved_ns if len(found) == _MOST_REMEDIES else worth_ns - 1
     # That the driver's own code is on the CPU is said of it already.
-    said = [each.function for each in found[: _MOST_REMEDIES - 1] if each.pattern == Pattern.DRIVER_CODE]
-    fastest = faster(read, path, more_than, without=[*said, *_importing(advice)])
+    of_driver = [each.function for each in found[: _MOST_REMEDIES - 1] if each.pattern == Pattern.DRIVER_CODE]
+    fastest = faster(read, path, more_than, without=of_driver)
     if fastest is not None:
         return [*found[: _MOST_REMEDIES - 1], fastest]
     return found or list(_to_look_at(advice, int(_NOTABLE * path.makespan_ns)))

@@ -226,7 +226,7 @@ def is_driver_unknown(ranking: WhatIf) -> bool:
 
 
 def ranking_text(ranking: WhatIf) -> str:
-    """What would help most, in a sentence; a driver that is not known to work only where it is alone."""
+    """What would help most, in a sentence; a driver whose own code is not known to work only where it is alone."""
     took = duration_text(ranking.observed_ns)
     functions = ranking_all = ranking.functions.filter(~pl.col("is_rays"))
     others = functions.filter(pl.col("function") != DRIVER, pl.col("saved_most_ns") > 0)

@@ -1,0 +1,45 @@
+"""How long a program imported modules: which of them it can do without nobody knows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from raytrace_analyze.sampled.samples import Sampled
+from raytrace_analyze.sampled.stacks import read_stacks
+from raytrace_analyze.table.lineage import Nanos
+from raytrace_analyze.vocabulary import Activity
+
+_MODULE = "<module> ("
+_STARTER = "ray_programs/traced_run.py"
+"""What `record` starts a program with."""
+
+
+def imported_ns(sampled: Sequence[Sampled], attributes: str | None, start: Nanos, end: Nanos) -> Nanos:
+    """Tell for how much of each of some stretches on the CPU (from `start` to `end`) a driver imported modules (ns).
+
+    `sampled` is what the sampler saw of it, `attributes` (JSON) are its span's. Where nobody tells when it was in which
+    line, each stretch has the part that all looks on the CPU have.
+    """
+    busy = [each for one in sampled for each in one.busy if each.place]
+    if not busy:
+        everywhere: Nanos = ((end - start) * _share(attributes)).astype(np.int64)
+        return everywhere
+    found = np.zeros(start.size)
+    for each in busy:
+        found += np.maximum(np.minimum(end, each.end) - np.maximum(start, each.start), 0) * each.importing
+    within: Nanos = np.minimum(found.astype(np.int64), end - start)
+    return within
+
+
+def _share(attributes: str | None) -> float:
+    """Give what part of a span's looks that found it on the CPU found it importing modules (0 to 1).
+
+    A module's own code runs on top of another's only while it is imported; what starts a program counts as one with it.
+    """
+    looks = importing = 0
+    for activity, frames, count in read_stacks(attributes):
+        if activity == Activity.CPU:
+            modules = [frame for frame in frames if frame.startswith(_MODULE) and _STARTER not in frame]
+            looks += count
+            importing += count if len(modules) > 1 else 0
+    return importing / looks if looks else 0.0
