@@ -18,6 +18,7 @@ from raytrace_analyze.diagnosis.checks import Check, Level
 from raytrace_analyze.diagnosis.environment import check_directory, check_ray, check_variables
 from raytrace_analyze.diagnosis.ray_versions import lacks
 from raytrace_analyze.views.doctor_words import words
+from raytrace_analyze.views.evidence_view import evidence_sentences
 from tests.real_ray import OPEN_CLUSTER, cluster
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -63,6 +64,24 @@ def test_what_is_missing_is_serious(tmp_path: Path) -> None:
     assert document["is_serious"]
     (row,) = [row for row in document["findings"] if row["level"] == "serious"]
     assert row["check"] == "missing runs" and row["do"] and row["facts"]["runs"] > 0
+
+
+def test_what_is_missing_may_be_what_is_cut_off(tmp_path: Path) -> None:
+    spans = Path(shutil.copytree(SAMPLES / "map_reduce-ours" / "spans", tmp_path / "spans"))
+    driver = next(file for file in sorted(spans.glob("*.jsonl")) if '"ray.driver"' in file.read_text())
+    whole = driver.read_bytes()
+    driver.write_bytes(whole[:-60])
+    assert levels(spans)[Check.CUT] is Level.NOTE
+    said = " ".join(doctor(spans).output.split())
+    assert said.count("the record that is cut off or damaged here may be what is missing; if not, fetch") == 2
+    assert "are missing: fetch" not in said
+    rests_on = rt.evidence(rt.load(spans))
+    assert "The files of who called them are missing" not in " ".join(evidence_sentences(rests_on))
+    # Where no record is broken, it is the files that are missing.
+    driver.unlink()
+    said = " ".join(doctor(spans).output.split())
+    assert "the files of who called them are missing: fetch" in said and "may be what is missing" not in said
+    assert "The files of who called them are missing" in " ".join(evidence_sentences(rt.evidence(rt.load(spans))))
 
 
 def test_nothing_recorded_is_serious(tmp_path: Path) -> None:

@@ -57,6 +57,11 @@ class Evidence:
     """Sessions whose processes record waits, and none of them is a driver."""
 
     @property
+    def broken_records(self) -> int:
+        """Places where a record, of nobody knows which span, is damaged or cut off."""
+        return self.damaged + self.cut
+
+    @property
     def is_whole(self) -> bool:
         """Whether nothing is known to be missing."""
         counts = (

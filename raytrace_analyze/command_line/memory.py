@@ -15,7 +15,7 @@ _LOOK_S = 0.05
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_GIVEN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT]?)B?|(%))\s*", re.ASCII | re.IGNORECASE)
+_GIVEN = re.compile(r"\s*(\d{1,18}(?:\.\d+)?)\s*(?:([KMGT]?)B?|(%))\s*", re.ASCII | re.IGNORECASE)
 
 
 LIMIT_VARIABLE = "RAYTRACE_MAX_MEMORY"
@@ -34,7 +34,7 @@ def set_limit(limit: str | None) -> None:
 
 def allowed_bytes() -> int:
     """Tell how much memory this process, and those that it starts, may take; 0 for no limit. Raises UsageError."""
-    return limit_bytes(os.environ.get(LIMIT_VARIABLE, ""))
+    return limit_bytes(os.environ.get(LIMIT_VARIABLE, ""), LIMIT_VARIABLE)
 
 
 def watch_memory() -> None:
@@ -48,14 +48,14 @@ def watch_memory() -> None:
         threading.Thread(target=_watch, args=(most,), daemon=True, name=_NAME).start()
 
 
-def limit_bytes(limit: str) -> int:
-    """Read a limit, in bytes; half of what is there where it is empty. Raises UsageError."""
+def limit_bytes(limit: str, given_as: str = "--max-memory") -> int:
+    """Read a limit, in bytes; half of what is there where it is empty. Raises UsageError, which names `given_as`."""
     there = memory_there()
     if not limit.strip():
         return there // 2
     match = _GIVEN.fullmatch(limit)
     if match is None:
-        raise UsageError(f"--max-memory takes a size such as 4G, or a share such as 80%, not {limit!r}")
+        raise UsageError(f"{given_as} takes a size such as 4G, or a share such as 80%, not {limit!r}")
     number, unit, percent = float(match[1]), match[2], match[3]
     return int(there * number / 100) if percent else int(number * _UNITS[(unit or "").upper()])
 

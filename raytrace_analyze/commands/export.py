@@ -100,7 +100,7 @@ def export(
         selection = select(found.spans, **asdict(filters), clock_correct=clock_correct)
         inputs = {os.path.realpath(file) for file in found.report.files}
     if endpoint is not None:
-        from raytrace_analyze.exports.otlp import send
+        from raytrace_analyze.exports.otlp_http import send
 
         end_work()
         with progress_shown("sending") as progress:

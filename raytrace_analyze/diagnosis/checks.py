@@ -36,6 +36,7 @@ class Check(StrEnum):
     CLOCKS = "clocks"
     LOST = "lost"
     DAMAGED = "damaged"
+    CUT = "cut"
     UNREADABLE = "unreadable"
     MISSING_NODES = "missing nodes"
     MISSING_RUNS = "missing runs"

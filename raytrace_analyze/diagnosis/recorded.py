@@ -80,6 +80,7 @@ def _check_whole(found: Ingested, rests_on: Evidence) -> Iterator[Finding]:
     counts = (
         (Check.LOST, Level.SERIOUS, {"spans": rests_on.lost, "reasons": _reasons(found)}),
         (Check.DAMAGED, Level.SERIOUS, {"places": rests_on.damaged}),
+        (Check.CUT, Level.NOTE, {"files": rests_on.cut}),
         (Check.UNREADABLE, Level.SERIOUS, {"files": rests_on.unreadable, "first": _first_unreadable(found)}),
         (
             Check.MISSING_NODES,
@@ -90,9 +91,16 @@ def _check_whole(found: Ingested, rests_on: Evidence) -> Iterator[Finding]:
         (
             Check.MISSING_PARENTS,
             Level.SERIOUS,
-            {"spans": rests_on.without_parent, "of": rests_on.spans, "hosts": list(rests_on.parentless_hosts)},
+            {
+                **{"spans": rests_on.without_parent, "of": rests_on.spans},
+                **{"hosts": list(rests_on.parentless_hosts), "broken_records": rests_on.broken_records},
+            },
         ),
-        (Check.MISSING_DRIVER, Level.NOTE, {"sessions": rests_on.driverless}),
+        (
+            Check.MISSING_DRIVER,
+            Level.NOTE,
+            {"sessions": rests_on.driverless, "broken_records": rests_on.broken_records},
+        ),
         (Check.FORGOTTEN, Level.NOTE, {"attempts": rests_on.forgotten}),
     )
     for check, level, facts in counts:

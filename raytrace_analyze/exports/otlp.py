@@ -1,21 +1,15 @@
-"""OTLP in its JSON encoding: an ExportTraceServiceRequest a line, as collectors write it; or sent over HTTP."""
+"""OTLP in its JSON encoding: an ExportTraceServiceRequest a line, as collectors write it."""
 
 import base64
-import http.client
 import math
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, BinaryIO
 
 from raytrace_analyze.attributes import json_of
-from raytrace_analyze.errors import UsageError
 from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, json_bytes, resource_attributes
-from raytrace_analyze.exports.otlp_protobuf import encode_request
-from raytrace_analyze.vocabulary import Encoding
 
 KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}
@@ -26,15 +20,11 @@ COLUMNS = (
 )
 """What of a span is in its record."""
 
-_REQUEST_SPANS = 512
+REQUEST_SPANS = 512
 """How many spans are in one request: some 500 kB, well below what collectors take."""
 
-_TIMEOUT_S = 30
-_COUNT = re.compile(r"0*[1-9]\d{0,18}", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 _SCOPE = {"name": "raytrace-analyze"}
-
-_CONTENT_TYPES = {Encoding.JSON: "application/json", Encoding.PROTOBUF: "application/x-protobuf"}
 
 
 def write(selection: Selection, stream: BinaryIO) -> None:
@@ -42,44 +32,22 @@ def write(selection: Selection, stream: BinaryIO) -> None:
     stream.writelines(json_bytes(request) + b"\n" for request in _requests(selection))
 
 
-def send(selection: Selection, endpoint: str, encoding: Encoding = Encoding.JSON) -> int:
-    """Send it to a collector's OTLP/HTTP `endpoint` (`http://host:4318`, `/v1/traces` is added); gives the spans sent.
-
-    Raises UsageError where it cannot be reached, or refuses.
-    """
-    if not endpoint.startswith(("http://", "https://")):
-        raise UsageError(f"--endpoint takes an http:// or https:// URL, not {endpoint!r}")
-    url = endpoint if endpoint.rstrip("/").endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
-    encode = encode_request if encoding is Encoding.PROTOBUF else json_bytes
-    sent = 0
-    for content in _requests(selection):
-        request = urllib.request.Request(url, encode(content), {"Content-Type": _CONTENT_TYPES[encoding]})
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-                _check(answer.read(1 << 16), url)
-        except urllib.error.HTTPError as error:
-            raise UsageError(f"{url} refused the spans: {error.code} {error.reason}") from error
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            raise UsageError(f"cannot send to {url}: {reason}") from error
-        sent += sum(len(one["scopeSpans"][0]["spans"]) for one in content["resourceSpans"])
-    return sent
-
-
-def _check(answer: bytes, url: str) -> None:
-    refused = json_of(answer.decode("utf-8", "replace"), {}).get("partialSuccess")
-    rejected = str(refused.get("rejectedSpans")) if isinstance(refused, dict) else ""
-    if _COUNT.fullmatch(rejected):
-        raise UsageError(f"{url} rejected {rejected} spans: {refused.get('errorMessage', '')}")
-
-
 def _requests(selection: Selection) -> Iterator[dict[str, Any]]:
-    """Give the spans as requests, in the order of the table; each resource once a request."""
-    rows = selection.rows(COLUMNS)
-    while batch := list(islice(rows, _REQUEST_SPANS)):
-        batch.sort(key=lambda row: row["resource"] or "")
-        groups = groupby(batch, key=lambda row: row["resource"])
-        yield {"resourceSpans": [_resource_spans(text, list(spans)) for text, spans in groups]}
+    """Give the spans as requests, in the order of the table."""
+    return map(request_of, slices(selection.rows(COLUMNS)))
+
+
+def slices(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Give rows in as many as make a request."""
+    while batch := list(islice(rows, REQUEST_SPANS)):
+        yield batch
+
+
+def request_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give spans, rows with `COLUMNS` and their times, as one request, each resource once."""
+    ordered = sorted(rows, key=lambda row: row["resource"] or "")
+    groups = groupby(ordered, key=lambda row: row["resource"])
+    return {"resourceSpans": [_resource_spans(text, list(spans)) for text, spans in groups]}
 
 
 def _resource_spans(resource: str | None, rows: list[dict[str, Any]]) -> dict[str, Any]:

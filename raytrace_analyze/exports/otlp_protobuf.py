@@ -1,4 +1,4 @@
-"""OTLP's binary encoding of a request: the same content as its JSON, field by field as in trace.proto."""
+"""OTLP's binary encoding: of a request, the same as its JSON, field by field as in trace.proto; of its answer."""
 
 import base64
 import struct
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
+_WIDTHS = {_FIXED64: 8, 5: 4}
 _UINT64 = 1 << 64
 
 
@@ -114,3 +115,44 @@ def _varint(value: int) -> bytes:
         value >>= 7
     parts.append(value)
     return bytes(parts)
+
+
+def read_partial_success(answer: bytes) -> tuple[int, str]:
+    """Give how many spans an ExportTraceServiceResponse rejects, and why; 0 for what is no such answer."""
+    told = _fields(_fields(answer).get((1, _BYTES), b""))
+    rejected, message = told.get((1, _VARINT), 0), told.get((2, _BYTES), b"")
+    assert isinstance(rejected, int) and isinstance(message, bytes)
+    return rejected, message.decode("utf-8", "replace")
+
+
+def _fields(content: Any) -> dict[tuple[int, int], Any]:
+    """Read a message as far as it can be read: the last value of each field, by its number and kind."""
+    found: dict[tuple[int, int], Any] = {}
+    position = 0
+    try:
+        while position < len(content):
+            key, position = _read_varint(content, position)
+            kind = key & 7
+            if kind == _BYTES:
+                length, position = _read_varint(content, position)
+                value: Any = content[position : position + length]
+                position += length
+            elif kind == _VARINT:
+                value, position = _read_varint(content, position)
+            else:
+                value = None
+                position += _WIDTHS[kind]
+            found[key >> 3, kind] = value
+    except (IndexError, KeyError):
+        pass
+    return found
+
+
+def _read_varint(content: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for number in range(10):
+        byte = content[position + number]
+        value |= (byte & 0x7F) << 7 * number
+        if byte < 0x80:
+            return value, position + number + 1
+    raise IndexError

@@ -227,6 +227,15 @@ def _damaged(facts: Facts) -> Words:
     )
 
 
+def _cut(facts: Facts) -> Words:
+    end = "ends" if facts["files"] == 1 else "end"
+    return (
+        f"{count_text(facts['files'], 'file')} {end} in the middle of a record, as of a process that was killed while "
+        "it wrote: what that span was is not known.",
+        "if it was copied while the job ran, or not to its end, copy it again",
+    )
+
+
 def _unreadable(facts: Facts) -> Words:
     first = f" (first: {facts['first']})" if facts["first"] else ""
     return (
@@ -254,15 +263,27 @@ def _missing_parents(facts: Facts) -> Words:
     where = f" on {_listed(facts['hosts'])}" if facts["hosts"] else ""
     return (
         f"{facts['spans']:,} of {count_text(facts['of'], 'span')}{where} have no parent here.",
-        "the files of who called them are missing: fetch the hook's folder of every machine, the driver's too",
+        (_unless_broken(facts) or "the files of who called them are missing: ")
+        + "fetch the hook's folder of every machine, the driver's too",
     )
 
 
 def _missing_driver(facts: Facts) -> Words:
     return (
         f"The driver of {count_text(facts['sessions'], 'session')} is not in the files.",
-        "fetch the hook's folder of the machine that the program was started on",
+        _unless_broken(facts) + "fetch the hook's folder of the machine that the program was started on",
     )
+
+
+def _unless_broken(facts: Facts) -> str:
+    """Say that what is missing may be here, and cannot be read."""
+    match facts["broken_records"]:
+        case 0:
+            return ""
+        case 1:
+            return "the record that is cut off or damaged here may be what is missing; if not, "
+        case broken:
+            return f"the {broken:,} records that are cut off or damaged here may be what is missing; if not, "
 
 
 _WORDS_OF: dict[Check, Callable[[Facts], Words]] = {
@@ -287,6 +308,7 @@ _WORDS_OF: dict[Check, Callable[[Facts], Words]] = {
     Check.CLOCKS: _clocks,
     Check.LOST: _lost,
     Check.DAMAGED: _damaged,
+    Check.CUT: _cut,
     Check.UNREADABLE: _unreadable,
     Check.MISSING_NODES: _missing_nodes,
     Check.MISSING_RUNS: _missing_runs,

@@ -74,8 +74,8 @@ def _not_here(found: Evidence) -> Iterator[str]:
     if found.without_parent:
         where = f"; all of them were on {_listed(found.parentless_hosts)}" if found.parentless_hosts else ""
         yield (
-            f"{found.without_parent:,} of {count_text(found.spans, 'span')} have no parent here{where}. The files of "
-            "who called them are missing, so these calls begin a chain of their own, and who waited for them is told "
+            f"{found.without_parent:,} of {count_text(found.spans, 'span')} have no parent here{where}. "
+            f"{_who_called(found)}, so these calls begin a chain of their own, and who waited for them is told "
             "from tasks' ids and times alone."
         )
     if found.unrecorded_there:
@@ -94,6 +94,14 @@ def _not_here(found: Evidence) -> Iterator[str]:
             f"The driver of {count_text(found.driverless, 'session')} is not here: a job begins with its first span, "
             "and what its driver did before, between and after is unknown."
         )
+
+
+def _who_called(found: Evidence) -> str:
+    if found.broken_records:
+        return (
+            "The records of who called them are among those that are cut off or damaged, or in files that are not here"
+        )
+    return "The files of who called them are missing"
 
 
 def _not_as_it_was(found: Evidence) -> Iterator[str]:

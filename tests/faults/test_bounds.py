@@ -15,7 +15,7 @@ import zstandard
 from polars.testing import assert_frame_equal
 
 import raytrace_analyze as rt
-from raytrace_analyze.command_line.memory import limit_bytes, memory_there
+from raytrace_analyze.command_line.memory import LIMIT_VARIABLE, allowed_bytes, limit_bytes, memory_there
 from tests.span_files import one_line, span
 
 EVENTS = next((Path(__file__).parents[2] / "sample_spans" / "map_reduce-ours" / "spans").glob("*.events"))
@@ -219,6 +219,12 @@ def test_limits_of_memory() -> None:
     assert limit_bytes("") == memory_there() // 2
     assert (limit_bytes("500M"), limit_bytes("1.5 gb"), limit_bytes("0")) == (500_000_000, 1_500_000_000, 0)
     assert limit_bytes("50%") == memory_there() // 2
-    for wrong in ("much", "-1", "4X", "1e9", "²G"):
-        with pytest.raises(rt.UsageError, match="takes a size such as 4G"):
+    for wrong in ("much", "-1", "4X", "1e9", "²G", "9" * 400):
+        with pytest.raises(rt.UsageError, match="--max-memory takes a size such as 4G"):
             limit_bytes(wrong)
+
+
+def test_what_is_no_limit_is_blamed_on_what_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "much")
+    with pytest.raises(rt.UsageError, match=f"^{LIMIT_VARIABLE} takes a size such as 4G.*'much'"):
+        allowed_bytes()

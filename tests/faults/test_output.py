@@ -6,14 +6,11 @@ import random
 import resource
 import shlex
 import signal
-import socket
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -296,38 +293,3 @@ def test_merges_to_one_output_at_once_give_one_of_the_results(tmp_path: Path) ->
         assert rt.load(tmp_path / "spans.parquet").spans.height in heights
     assert [process.returncode for process in running] == [0] * 4
     assert partials(tmp_path) == []
-
-
-ANSWERS = [
-    (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, "cannot send to"),
-    (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000, "cannot send to"),
-    (b"\0\xff\x1b[2J\r\n\r\n", "cannot send to"),
-    (b"HTTP/1.1 500 no\x1b[2J\r\n\r\n", "refused the spans: 500"),
-    (b"HTTP/1.1 302 x\r\nLocation: file:///etc/passwd\r\n\r\n", "refused the spans: 302"),
-    (b'HTTP/1.1 200 OK\r\n\r\n{"partialSuccess": {"rejectedSpans": [[]]}}', "sent 32 spans"),
-    (b'HTTP/1.1 200 OK\r\n\r\n{"partialSuccess": {"rejectedSpans": "3", "errorMessage": "\x1b[2J"}}', "sent 32 spans"),
-    (
-        b'HTTP/1.1 200 OK\r\n\r\n{"partialSuccess": {"rejectedSpans": "3", "errorMessage": "\\u001b"}}',
-        "rejected 3 spans",
-    ),
-]
-
-
-@pytest.mark.parametrize(("answer", "says"), ANSWERS, ids=range(len(ANSWERS)))
-def test_whatever_a_collector_answers_is_one_line(tmp_path: Path, answer: bytes, says: str) -> None:
-    def once() -> None:
-        taken, _ = server.accept()
-        taken.settimeout(0.5)
-        with taken:
-            with suppress(TimeoutError):
-                while taken.recv(1 << 20):
-                    pass
-            taken.sendall(answer)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=once, daemon=True).start()
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        done = cli("export", SPANS, "--to", "otlp", "--endpoint", url, cwd=tmp_path)
-    assert says in done.stderr and len(done.stderr.splitlines()) == 1
-    assert done.returncode == (0 if "sent" in says else 2)
-    assert done.stderr.replace("\n", "").isprintable()
