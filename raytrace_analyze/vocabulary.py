@@ -112,6 +112,7 @@ class Pattern(StrEnum):
     REPLICA_QUEUE = "replica-queue"
     BATCH_WAIT = "batch-wait"
     MODEL_LOADS = "model-loads"
+    OTHER_JOBS = "other-jobs"
     SLOW_REPLICA = "slow-replica"
     REPORTS_HELD = "reports-held"
     SLOW_ACTOR = "slow-actor"

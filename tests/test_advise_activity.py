@@ -643,3 +643,28 @@ def test_calls_of_an_asynchronous_actor_overlap_as_far_as_is_known(
     assert saves * MS <= saved <= (saves or 250) * MS * 1.5
     if saves and found:
         assert said in found["remedy"] and ("at most" in found["remedy"]) == bool(said)
+
+
+@pytest.mark.parametrize("hogs_job", ["j2", "01"])
+@pytest.mark.parametrize("of_actor", [False, True])
+def test_another_job_that_has_the_slot_is_named(hogs_job: str, of_actor: bool) -> None:
+    # d1   [s][get .......................]         one CPU, or one actor of both jobs
+    # mine    ............[=====]
+    # hog    [===========]                          of the other driver, or of this one
+    on = {"actor_id": "m", "worker_id": "wm", "pid": 9} if of_actor else {}
+    cpus = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 1})})
+    hogs = "d2" if hogs_job == "j2" else "d1"
+    rows: list[Row] = [
+        span("d1", 0, 1000 * MS, category="driver", name="ray.driver", attributes=cpus),
+        span("d2", 0, 900 * MS, category="driver", name="ray.driver", job_id="j2", pid=3, attributes=cpus),
+        submit("sh", 2 * MS, 3 * MS, hogs, submitted_task_id="H", job_id=hogs_job, function="hog"),
+        run("h", 10 * MS, 590 * MS, "sh", "H", job_id=hogs_job, function="hog", **{"pid": 7, "worker_id": "w7", **on}),
+        submit("s", 100 * MS, 101 * MS, "d1", submitted_task_id="T", function="mine"),
+        run("r", 600 * MS, 800 * MS, "s", "T", function="mine", **{"pid": 7, "worker_id": "w7", **on}),
+        wait("get", 102 * MS, 810 * MS, "d1", ["T"]),
+    ]
+    found = findings(table(*rows, recorded=True), job="01").get("other-jobs")
+    assert (found is not None) == (hogs_job == "j2")
+    if found is not None:
+        assert "`hog` of job j2" in found["what"] and ("an actor" in found["what"]) == of_actor
+        assert 450 * MS < found["saved_ns"] < 500 * MS

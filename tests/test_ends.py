@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import critical_path
+from raytrace_analyze.table.events.attempts import with_event_columns
 from tests.tables import chain, run, span, submit, table, wait
 
 MS = 1_000_000
@@ -37,6 +38,28 @@ def test_a_run_that_was_cancelled_ended_because_of_the_call(about: dict[str, Any
     assert (("driver", 4, 50, "self") in chain(path)) == is_cut
     assert ("r", 50 if is_cut else 10, 70, "self") in chain(path)
     assert ("cancel" in path["via"].to_list()) == is_cut
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_a_process_did_until_it_was_killed_nobody_saw(killed: bool) -> None:
+    # driver [s]------------[cancel, by force]-[get ..]---]
+    # run        [== on the CPU ==============]     its end is known from Ray alone, or it tells that itself
+    spans = table(
+        span("driver", 0, 1000 * MS, name="ray.driver"),
+        submit("s", 2 * MS, 4 * MS, "driver", submitted_task_id="T"),
+        run("r", 10 * MS, 700 * MS, "s", "T", status="ERROR", attributes='{"raytrace.cpu_ns": 690000000}'),
+        span("call", 500 * MS, 500 * MS, "driver", name="ray.cancel", attributes='{"raytrace.target_task_id": "T"}'),
+        wait("get", 510 * MS, 750 * MS, "driver", ["T"]),
+        recorded=True,
+    )
+    is_run = pl.col("span_id") == "r"
+    failed = pl.col("end") if killed else pl.col("end") + pl.duration(milliseconds=1)
+    spans = with_event_columns(spans).with_columns(
+        error_type=pl.when(is_run).then(pl.lit("TASK_CANCELLED")), state_failed=pl.when(is_run).then(failed)
+    )
+    (piece,) = critical_path(spans).segments.filter(span_id="r", category="self").to_dicts()
+    assert (piece["start_ns"], piece["end_ns"]) == (500 * MS, 700 * MS)
+    assert piece["activity"] == ("unknown" if killed else "cpu")
 
 
 def test_what_a_cancelled_task_submitted_ended_because_of_the_same_call() -> None:

@@ -15,6 +15,7 @@ from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candi
 from raytrace_analyze.advice.idling import idling_candidates, thread_candidates
 from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candidates
 from raytrace_analyze.advice.loops import loop_candidates
+from raytrace_analyze.advice.neighbours import other_job_candidates
 from raytrace_analyze.advice.nested import nested_candidates
 from raytrace_analyze.advice.own_driver import driver_candidates
 from raytrace_analyze.advice.patterns import REFERENCES, Candidate
@@ -68,6 +69,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     request_candidates,
     report_candidates,
     slow_actor_candidates,
+    other_job_candidates,
 )
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "finding": pl.Int64,

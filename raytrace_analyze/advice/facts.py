@@ -275,6 +275,12 @@ class Facts:
         np.add.at(found, submitted[pieces.wait[chosen]], (pieces.end - pieces.start)[chosen])
         return found
 
+    def pieces_of(self, *causes: Cause) -> tuple[RowIds, Nanos, Nanos]:
+        """Give the pieces of the runs' waits to start that were for these causes: the run, since when, until when."""
+        submitted, pieces = self._waited
+        chosen = np.isin(pieces.cause, [CAUSES.index(cause) for cause in causes])
+        return submitted[pieces.wait[chosen]], pieces.start[chosen], pieces.end[chosen]
+
     def ready_runs(self, wait: int) -> RowIds:
         """Give the runs in the job whose results a wait came back with."""
         return self.all_ready_runs(np.array([wait]))[1]

@@ -18,12 +18,15 @@ from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
+from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.serve_names import is_route
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Cause, Source, Via
+from raytrace_analyze.vocabulary import Activity, Cause, Source, Via
+
+_FAILED = STATE_COLUMNS["FAILED"]
 
 
 @frozen
@@ -133,16 +136,36 @@ def tell_activities(segments: Segments, trace: PreparedTrace) -> tuple[Segments,
     asked = np.flatnonzero(is_own)
     own = segments[asked]
     told = tell_apart(trace.structure, trace.clock_shift, own.row, own.start, own.end)
+    dying = _is_being_killed(own, trace)[told.segment]
     parts = replace(
         own[told.segment],
         start=told.start,
         end=told.end,
-        activity=told.activity.astype(np.int8),
-        place=told.place,
+        activity=np.where(dying, ACTIVITIES.index(Activity.UNKNOWN), told.activity).astype(np.int8),
+        place=np.where(dying, -1, told.place),
     )
     rest = np.flatnonzero(~is_own)
     order = np.argsort(np.concatenate([rest, asked[told.segment]]), kind="stable")
     return _joined(segments[rest], parts)[order], told.places
+
+
+def _is_being_killed(own: Segments, trace: PreparedTrace) -> Flags:
+    """Tell the own time of runs after the call that killed their process: their ends are known from Ray alone.
+
+    What a process still did until it was gone nobody saw.
+    """
+    found = np.zeros(own.row.size, dtype=np.bool_)
+    ended_by, structure = trace.waiting.ended_by, trace.structure
+    asked = np.flatnonzero(own.row < structure.start.size)
+    if ended_by is None or asked.size == 0:
+        return found
+    row = own.row[asked]
+    cut = ended_by[row] >= 0
+    asked, row = asked[cut], row[cut]
+    about = structure.spans.select("end", _FAILED)[row]
+    by_ray = (about.get_column("end") == about.get_column(_FAILED)).fill_null(value=False).to_numpy()
+    found[asked] = by_ray & (own.start[asked] >= structure.start[ended_by[row]])
+    return found
 
 
 def _waiting_for_replicas(segments: Segments, structure: Structure) -> Segments:

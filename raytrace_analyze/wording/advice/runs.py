@@ -50,6 +50,23 @@ def too_many_in_flight(function: str, pending: int, slots: int | None) -> Words:
     )
 
 
+def behind_other_jobs(
+    function: str, runs: int, waited_ns: list[int], other: str, other_job: str, *, of_actor: bool
+) -> Words:
+    """Say of runs that they waited for what another job had, most of that the function `other`."""
+    what = "an actor" if of_actor else "slots"
+    return Words(
+        f"{count_text(runs, 'run')}, {name_of(function)} most, waited for {what} that other jobs had, "
+        f"{duration_text(max(waited_ns))} at most: {name_of(other)} of job {other_job} most",
+        (
+            "give each job an actor of its own"
+            if of_actor
+            else "run the jobs at other times, give the cluster more CPUs, or let the other job ask for fewer at a time"
+        )
+        + " (this is what not waiting for the others would save)",
+    )
+
+
 def straggler(
     function: str, runs: int, *, usual_ns: float, longest_ns: float, stragglers: int, only_on_actor: str | None
 ) -> Words:
