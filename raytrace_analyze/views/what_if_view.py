@@ -23,7 +23,10 @@ _TIMES = {
     "fetch_ns": "getting results",
 }
 
-DRIVER_NOT_KNOWN = "The driver's own code is not known to work for most of that time; where it waits or imports modules, nothing is won."
+DRIVER_NOT_KNOWN = (
+    "The driver's own code is not known to work for most of that time; where it waits or imports modules, nothing is "
+    "won."
+)
 
 
 def show_what_if(answer: WhatIf, console: Console, *, top: int) -> None:
