@@ -12,16 +12,17 @@ from raytrace_analyze.advice.arguments import argument_candidates, code_candidat
 from raytrace_analyze.advice.bottlenecks import actor_candidates
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candidates
+from raytrace_analyze.advice.findings import FIRST_RUN_ONLY, Weighed, evidence_frame, findings_frame
 from raytrace_analyze.advice.idling import idling_candidates, thread_candidates
 from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candidates
 from raytrace_analyze.advice.loops import loop_candidates
 from raytrace_analyze.advice.neighbours import other_job_candidates
 from raytrace_analyze.advice.nested import nested_candidates
 from raytrace_analyze.advice.own_driver import driver_candidates
-from raytrace_analyze.advice.patterns import REFERENCES, Candidate
+from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.polling import store_candidates, wait_candidates
 from raytrace_analyze.advice.pools import slow_actor_candidates
-from raytrace_analyze.advice.program.files import SourceFiles, place_of
+from raytrace_analyze.advice.program.files import SourceFiles
 from raytrace_analyze.advice.reports import report_candidates
 from raytrace_analyze.advice.requests import request_candidates
 from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
@@ -37,9 +38,6 @@ from raytrace_analyze.table.lineage import flags
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import notes
-
-FIRST_RUN_ONLY = frozenset({Pattern.COLD_WORKERS})
-"""What is paid by the first run on a cluster alone."""
 
 _LAST = (Pattern.DRIVER_IDLE, Pattern.DRIVER_IMPORTS)
 
@@ -71,32 +69,6 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     slow_actor_candidates,
     other_job_candidates,
 )
-_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
-    "finding": pl.Int64,
-    "pattern": pl.String,
-    "function": pl.String,
-    "file": pl.String,
-    "line": pl.Int64,
-    "what": pl.String,
-    "remedy": pl.String,
-    "cost_ns": pl.Int64,
-    "saved_ns": pl.Int64,
-    "predicted_ns": pl.Int64,
-    "share": pl.Float64,
-    "certain": pl.Boolean,
-    "first_run_only": pl.Boolean,
-    "reference": pl.String,
-    "url": pl.String,
-    "span_ids": pl.List(pl.String),
-}
-FINDINGS = pl.Schema(_COLUMNS)
-"""Columns of `advise`. `finding` counts from 1, what would save most first; what only a first run pays, and a second
-one or a long-lived cluster would not (`first_run_only`), stands behind the rest. `cost_ns` is what the spans concerned
-have of the critical path, `saved_ns` how much shorter the job would be with this mended and nothing else,
-`predicted_ns` how long it would take then, `share` the saving as a part of what it took (0 to 1). `file` and `line`
-tell where in the program, null where that is not known. `certain` is false where it depends on the program whether it
-can be changed so. `reference` and `url` are the page of Ray's documentation. `span_ids` is the evidence, what tells
-most first."""
 
 
 @frozen
@@ -133,7 +105,7 @@ def advise(
     took longest; `task_events` are those that version 0.1.0 gave beside the spans. What would save less than `at_least`
     (a part of the job's time) is left out, but for what costs memory. `infer`, `had_slots` and `clock_correct` are
     those of `what_if`. The source is read in the working directory and in the folders of `source`, and nowhere
-    else. Columns: `advice.analysis.FINDINGS`.
+    else. Columns: `advice.findings.FINDINGS`.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
@@ -187,8 +159,8 @@ def advise_on(
         scope=read.scope,
         start_ns=read.graph.start_ns,
         observed_ns=read.makespan_ns,
-        findings=_findings(kept, facts),
-        evidence=_evidence(kept, facts),
+        findings=findings_frame(kept, facts),
+        evidence=evidence_frame(kept, facts),
         notes=(*read.notes, *_notes(facts)),
     )
 
@@ -200,16 +172,7 @@ def _of_the_program(candidates: list[Candidate]) -> list[Candidate]:
     return [each for each, is_own in pairs if not is_own or each.pattern is Pattern.COLD_WORKERS]
 
 
-@frozen
-class _Weighed:
-    """A candidate, with what it costs and what mending it would save."""
-
-    candidate: Candidate
-    cost_ns: int
-    saved_ns: int
-
-
-def _rank(each: _Weighed) -> tuple[bool, int, int, str, str]:
+def _rank(each: Weighed) -> tuple[bool, int, int, str, str]:
     """What saves most comes first; what only a first run pays comes last, however much it was.
 
     Of what is not known to save anything, that the driver is idle comes behind others, which may say what it waits
@@ -220,18 +183,18 @@ def _rank(each: _Weighed) -> tuple[bool, int, int, str, str]:
     return candidate.pattern in FIRST_RUN_ONLY, -each.saved_ns, last, candidate.pattern, candidate.function
 
 
-def _weighed(candidate: Candidate, facts: Facts) -> _Weighed:
+def _weighed(candidate: Candidate, facts: Facts) -> Weighed:
     saved = 0 if candidate.mended is None else facts.now.makespan_ns - replay(candidate.mended).makespan_ns
-    return _Weighed(candidate, facts.cost_ns(candidate.rows), saved)
+    return Weighed(candidate, facts.cost_ns(candidate.rows), saved)
 
 
-def _distinct(kept: list[_Weighed]) -> list[_Weighed]:
+def _distinct(kept: list[Weighed]) -> list[Weighed]:
     """Leave out what says of the same spans what another one says that saves more.
 
     That an actor is slow, too, where its calls waited while another one idled: it may have been given the long ones,
     and to share them out helps in either case.
     """
-    found: list[_Weighed] = []
+    found: list[Weighed] = []
     shared_out = [each.candidate for each in kept if each.candidate.pattern is Pattern.UNEVEN_POOL]
     for each in kept:
         same = [other.candidate for other in found if other.candidate.pattern is each.candidate.pattern]
@@ -239,61 +202,6 @@ def _distinct(kept: list[_Weighed]) -> list[_Weighed]:
         if not any(np.isin(each.candidate.rows, other.rows).any() for other in same):
             found.append(each)
     return found
-
-
-def _findings(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
-    observed = facts.job.makespan_ns
-    rows = []
-    for number, each in enumerate(kept, 1):
-        candidate = each.candidate
-        file, line = _place(candidate.site)
-        reference = REFERENCES[candidate.pattern]
-        inside = candidate.rows[candidate.rows < facts.spans.height]
-        rows.append(
-            {
-                "finding": number,
-                "pattern": str(candidate.pattern),
-                "function": candidate.function,
-                "file": file,
-                "line": line,
-                "what": _capitalised(candidate.words.what),
-                "remedy": _capitalised(candidate.words.remedy),
-                "cost_ns": each.cost_ns,
-                "saved_ns": each.saved_ns,
-                "predicted_ns": observed - each.saved_ns,
-                "share": each.saved_ns / max(observed, 1),
-                "certain": candidate.certain,
-                "first_run_only": candidate.pattern in FIRST_RUN_ONLY,
-                "reference": reference.title,
-                "url": reference.url,
-                "span_ids": facts.spans.get_column("span_id").gather(inside).to_list(),
-            }
-        )
-    return pl.DataFrame(rows, schema=FINDINGS)
-
-
-def _capitalised(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
-
-
-def _place(site: str | None) -> tuple[str | None, int | None]:
-    if not site:
-        return None, None
-    file, line = place_of(site.splitlines()[0])
-    return file, line or None
-
-
-def _evidence(kept: list[_Weighed], facts: Facts) -> pl.DataFrame:
-    inside = [each.candidate.rows[each.candidate.rows < facts.spans.height] for each in kept]
-    rows = np.concatenate([np.empty(0, dtype=np.int64), *inside])
-    number = np.repeat(np.arange(1, len(kept) + 1), [each.size for each in inside])
-    about = facts.spans.select("span_id", "trace_id", "task_id", "function", "name")[rows]
-    return about.select(
-        pl.Series("finding", number, dtype=pl.Int64),
-        pl.all(),
-        pl.Series("start_ns", facts.start[rows], dtype=pl.Int64),
-        pl.Series("end_ns", facts.end[rows], dtype=pl.Int64),
-    )
 
 
 def _notes(facts: Facts) -> Iterator[str]:
