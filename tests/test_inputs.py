@@ -98,8 +98,14 @@ OTLP = {
         json.dumps({"result": OTLP}),
         json.dumps({"trace": OTLP, "metrics": {"inspectedBytes": "1"}}, indent=2),
         json.dumps(OTLP).replace("resourceSpans", "batches"),
+        json.dumps({"metrics": {"inspectedBytes": "1"}, "trace": OTLP}, indent=2),
+        json.dumps({"resourceLogs": [], **OTLP}),
+        json.dumps({"_comment": "x"} | OTLP).replace("scopeSpans", "scope_spans").replace("resourceS", "resource_s"),
     ],
-    ids=["one line", "pretty", "byte order mark", "names of the schema", "Jaeger's answer", "Tempo's", "Grafana's"],
+    ids=[
+        *("one line", "pretty", "byte order mark", "names of the schema", "Jaeger's answer", "Tempo's", "Grafana's"),
+        *("Tempo's, sorted", "with logs", "a comment"),
+    ],
 )
 def test_otlp_of_others_is_read(content, tmp_path):
     (tmp_path / "f").write_text(content)
@@ -219,6 +225,43 @@ def test_spans_as_jaeger_stores_them_are_read(form, tmp_path):
     rows = comparable(rt.read_spans(tmp_path / "f"))
     assert [row["span_id"] for row in rows] == ["1".rjust(16, "0"), "2".rjust(16, "0")]
     assert [row["resource"]["attributes"]["service.name"] for row in rows] == ["a", "b"]
+
+
+JAEGER = {
+    **{"traceID": "abc0", "spanID": "1", "operationName": "run", "startTime": 1729181197748657, "duration": 1503},
+    "tags": [
+        {"key": "n", "type": "int64", "value": "23"},
+        {"key": "x", "type": "float64", "value": "72.5"},
+        {"key": "b", "type": "bool", "value": "true"},
+        {"key": "t", "type": "string", "value": "23"},
+        {"key": "no", "type": "int64", "value": "twenty"},
+        {"key": "big", "type": "int64", "value": "9" * 6000},
+    ],
+    "process": {"serviceName": "a", "tags": []},
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"_comment": "made by a tool", "traceID": "abc0", "spans": [JAEGER], "processes": {}},
+        {"data": {"services": [{"name": "a", "numberOfSpans": 1}], "spans": [JAEGER], "traceID": "abc0"}},
+        {"_index": "jaeger-span-2026-01-01", "_id": "x", "_source": JAEGER},
+        {"took": 3, "timed_out": False, "hits": {"total": {"value": 1}, "hits": [{"_index": "i", "_source": JAEGER}]}},
+        [{"process": JAEGER["process"], "flags": 1, **JAEGER}],
+    ],
+    ids=["a comment", "a trace as the UI holds it", "a line of a dump", "an answer of Elasticsearch", "a list"],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_spans_of_jaeger_are_read_whatever_stands_around_them(document, indent, tmp_path):
+    (tmp_path / "f").write_text(json.dumps(document, indent=indent))
+    found = rt.load(tmp_path / "f")
+    (row,) = comparable(found.spans)
+    assert not found.report.is_damaged
+    assert (row["span_id"], row["resource"]["attributes"]["service.name"]) == ("1".rjust(16, "0"), "a")
+    # What the storage wrote as text is what its type says; what is none stays as it is.
+    told = {"n": 23, "x": 72.5, "b": True, "t": "23", "no": "twenty", "big": "9" * 6000}
+    assert row["attributes"] == told
 
 
 def backwards(value):

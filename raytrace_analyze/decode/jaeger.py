@@ -18,12 +18,14 @@ from raytrace_analyze.model import Head, InputFile
 
 _RECORDS = frozenset({"spans"})
 _START = re.compile(rb'\s*(?:\xef\xbb\xbf)?\s*(?:(?:\{\s*"data"\s*:\s*)?\[\s*)?\{\s*"traceID"\s*:')
-_MEMBER = (
-    rb'\s*(?:\xef\xbb\xbf)?\s*\{\s*"(?:data|errors|total|limit|offset|traceID|traceName|spans|processes|warnings)"\s*:'
+_OTHER_ORDER = re.compile(
+    rb'\s*(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"'
+    rb'(?=.*"traceID"\s*:\s*")(?=.*"spanID"\s*:\s*")(?=.*"operationName"\s*:\s*")',
+    re.DOTALL,
 )
-_OTHER_ORDER = re.compile(_MEMBER + rb'(?=.*"traceID"\s*:\s*")(?=.*"operationName"\s*:\s*")', re.DOTALL)
-"""Members of an object have no order: whoever wrote the file may have sorted them."""
+"""Members of an object have no order, and there may be others: whoever wrote the file may have sorted or added some."""
 
+_TYPES: dict[Any, type | tuple[type, ...]] = {"bool": bool, "int64": int, "float64": (int, float)}
 _INT64_MAX = 2**63 - 1
 _OWN = frozenset(
     {
@@ -43,8 +45,7 @@ def read_jaeger(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
     """Give the spans of the file, a batch a trace. A span without ids or start is damage."""
     source = readable(file.path)
     for offset, document in read_documents(file, problems, b'{"data"', _RECORDS):
-        data = document.get("data", [document]) if isinstance(document, dict) else document
-        for trace in _traces(data) if isinstance(data, list) else [None]:
+        for trace in _traces(_data(document)):
             spans = trace.get("spans") if isinstance(trace, dict) else None
             if not isinstance(trace, dict) or not isinstance(spans, list):
                 problems.damage(offset, 0, "JSON, but no trace of Jaeger's")
@@ -58,11 +59,21 @@ def read_jaeger(file: InputFile, problems: ProblemList) -> Iterator[Batch]:
                 yield Batch(known, source, problems, lambda _, at=offset: at)  # type: ignore[misc]  # bound now
 
 
+def _data(document: Any) -> list[Any]:
+    """Give the traces, or spans, that a document holds: Jaeger's, or what Elasticsearch answers of its storage."""
+    if isinstance(document, dict):
+        hits = document.get("hits")
+        document = document.get("data", hits.get("hits") if isinstance(hits, dict) else document)
+    return document if isinstance(document, list) else [document]
+
+
 def _traces(data: list[Any]) -> list[Any]:
     """Put spans that stand alone, each with its own process as in Jaeger's storage, into a trace."""
     alone: list[dict[str, Any]] = []
     traces: list[Any] = []
-    for one in data:
+    for row in data:
+        stored = row.get("_source") if isinstance(row, dict) else None  # of Elasticsearch
+        one = stored if isinstance(stored, dict) else row
         (alone if isinstance(one, dict) and "spanID" in one else traces).append(one)
     if not alone:
         return traces
@@ -72,14 +83,17 @@ def _traces(data: list[Any]) -> list[Any]:
 
 
 def _resources(processes: Any) -> dict[str, msgspec.Raw]:
-    resources: dict[str, msgspec.Raw] = {}
-    for key, process in processes.items() if isinstance(processes, dict) else ():
-        if isinstance(process, dict):
-            attributes = _tags(process.get("tags"))
-            name = as_text(process.get("serviceName"))
-            attributes |= {"service.name": name} if name and "service.name" not in attributes else {}
-            resources[key] = raw({"attributes": attributes, "schema_url": ""})
-    return resources
+    made = {key: _resource(process) for key, process in processes.items()} if isinstance(processes, dict) else {}
+    return {key: resource for key, resource in made.items() if resource is not None}
+
+
+def _resource(process: Any) -> msgspec.Raw | None:
+    if not isinstance(process, dict):
+        return None
+    attributes = _tags(process.get("tags"))
+    name = as_text(process.get("serviceName"))
+    attributes |= {"service.name": name} if name and "service.name" not in attributes else {}
+    return raw({"attributes": attributes, "schema_url": ""})
 
 
 def _record(span: Any, resources: dict[str, msgspec.Raw]) -> Record | None:
@@ -99,7 +113,7 @@ def _record(span: Any, resources: dict[str, msgspec.Raw]) -> Record | None:
         attributes={key: value for key, value in tags.items() if key not in _OWN},
         events=[_event(log) for log in _list(span.get("logs")) if isinstance(log, dict)],
         links=[_link(one) for one in references if one not in parents[:1]],
-        resource=resources.get(as_text(span.get("processID")) or "", raw({})),
+        resource=resources.get(as_text(span.get("processID")) or "") or _resource(span.get("process")) or raw({}),
     )
 
 
@@ -145,17 +159,21 @@ def _tags(tags: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for tag in _list(tags):
         if isinstance(tag, dict) and isinstance(tag.get("key"), str):
-            found[tag["key"]] = _value(tag.get("value"))
+            found[tag["key"]] = _value(tag.get("value"), tag.get("type"))
     return found
 
 
-def _value(value: Any) -> Any:
-    """Undo what exporters do to a list, which Jaeger does not know: they write it as JSON text."""
-    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]":
+def _value(value: Any, kind: Any) -> Any:
+    """Give a tag's value: by its kind where storage made text of it; of the JSON text that exporters make, the list."""
+    if not isinstance(value, str):
+        return value
+    is_list = value[:1] == "[" and value[-1:] == "]"
+    if is_list or kind in _TYPES:
         try:
-            return json.loads(value)
+            found = json.loads(value)
         except (ValueError, RecursionError):
             return value
+        return found if is_list or isinstance(found, _TYPES[kind]) else value
     return value
 
 

@@ -28,6 +28,13 @@ _START = re.compile(
 )
 """What a service answers wraps the spans once more (`result`: Jaeger's, `trace`: Tempo's) or calls them `batches`."""
 
+_OTHER_ORDER = re.compile(
+    rb'\s*(?:\xef\xbb\xbf)?\s*\[?\s*\{\s*"'
+    rb'(?=.*"resource_?[sS]pans"\s*:\s*\[)(?=.*"(?:scope_?|instrumentationLibrary)[sS]pans"\s*:)',
+    re.DOTALL,
+)
+"""Members of an object have no order, and there may be others before these."""
+
 _HEX = re.compile(r"(?:[0-9a-fA-F]{16}){1,2}")
 _INTEGER = re.compile("-?[0-9]+", re.ASCII)
 _UINT64 = 2**64 - 1
@@ -189,7 +196,7 @@ def _is_number(content: float | str) -> bool:
 
 
 def _is_otlp(head: Head) -> bool:
-    return _START.match(head.content) is not None
+    return (_START.match(head.content) or _OTHER_ORDER.match(head.content)) is not None
 
 
 FORMAT = InputFormat("OTLP JSON", _is_otlp, read=read_otlp)
