@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from raytrace_analyze import critical_path, queue_causes, what_if
+from raytrace_analyze import critical_path, queue_causes, summary, what_if
 from raytrace_analyze.schema import TIME
 from tests.tables import Row, chain, run, span, submit, table, wait
 from tests.test_agreement import check_agreement
@@ -227,6 +227,27 @@ def test_a_slot_is_held_until_results_are_stored() -> None:
     # Until the run ends it is its slot that is waited for, then the results that there is no room for.
     assert causes(spans, "r2")[:2] == [("no-slot", 179), ("store-full", 700)]
     assert ("r1", 40 * MS, 200 * MS, "self") in chain(critical_path(spans).segments)
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_first_result_is_stored_once_its_process_has_loaded_what_it_stores_with(others: bool) -> None:
+    # driver  [get ......................]
+    # r0        [====]~~ loads, and stores ~~]     the first run of its process; where others took long, too, there
+    # r1        [====]~~~~~                        may have been no room
+    spans = job(
+        *task(0, 20, 38, "w0"),
+        *task(1, 40, 100, "w1"),
+        *task(2, 110, 150, "w0"),
+        wait("get", 30 * MS, 910 * MS, "driver", ["T1"]),
+        r0=stamped(1, 19, profile_store_outputs_end=39),
+        r1=stamped(11, 39, profile_store_outputs_end=900),
+        r2=stamped(50, 109, profile_store_outputs_end=850 if others else 151),
+    )
+    path = critical_path(spans)
+    (piece,) = path.segments.filter(span_id="get").to_dicts()
+    assert (piece["category"], piece["cause"]) == ("fetch", None if others else "function-load")
+    spent = dict(summary(spans).time.select("spent_on", "total_ns").iter_rows())
+    assert (spent.get("start-up", 0) > 800 * MS) != others
 
 
 def test_a_call_that_waits_though_its_actor_is_free_waits_for_nobody_knows_what() -> None:

@@ -9,7 +9,8 @@ from raytrace_analyze.advice.arguments import exports_much
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.queueing.causes import COLD
-from raytrace_analyze.replay.rewrite import shorten_lags
+from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.rewrite import shorten_lags, shorten_waits
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.vocabulary import Pattern
 from raytrace_analyze.wording.advice import runs as words
@@ -56,9 +57,25 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
             loading_ns=int(loading[rows].sum()),
             is_actor=is_actor,
         ),
-        shorten_lags(facts.graph, rows, waited[rows]),
+        _with_first_results_at_once(facts, shorten_lags(facts.graph, rows, waited[rows])),
         rows,
     )
+
+
+def _with_first_results_at_once(facts: Facts, graph: Graph) -> Graph:
+    """Let waits come back without what processes load with their first results, before these are stored."""
+    about, waits = facts.rules.about, facts.waits
+    of_wait, runs = facts.all_ready_runs(waits)
+    loads = about.loads_to_store[runs]
+    if not loads.any():
+        return graph
+    there, over = np.zeros(facts.spans.height, dtype=np.int64), np.zeros(facts.spans.height, dtype=np.int64)
+    np.maximum.at(there, of_wait, facts.end[runs])
+    np.maximum.at(over, of_wait[loads], facts.relations.held_until[runs[loads]])
+    waits = np.unique(of_wait[loads])
+    loaded = np.minimum(over[waits], facts.end[waits]) - np.maximum(there[waits], facts.start[waits])
+    lag = graph.lag[graph.activity[graph.events.end_of[waits]]]
+    return shorten_waits(graph, waits, 1 - np.clip(loaded, 0, lag) / np.maximum(lag, 1))
 
 
 def _waited_on_path(facts: Facts) -> Nanos:

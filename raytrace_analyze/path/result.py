@@ -48,7 +48,8 @@ SEGMENTS = pl.Schema(
 """Columns of `CriticalPath.segments`: times in ns since the epoch; `span_id` is null for the virtual root.
 
 A wait in a queue is one segment for each of its causes, one after another; `cause_source` says whether Ray's task
-events told the cause or the spans (`task events`, `spans`; null for other segments).
+events told the cause or the spans (`task events`, `spans`; null for other segments). A result on its way back (`fetch`)
+has the cause `function-load` where its process, whose first one it was, loaded what it stores results with.
 
 A span's own time (category `self`) is one segment for each `activity`, one after another: `cpu`, `idle` or `unknown`
 (nobody looked: spans of less than 100 ms, other hooks); null for other segments. `idle_in` says in what it was idle

@@ -131,7 +131,7 @@ def split_queues(segments: Segments, rules: CauseRules) -> Segments:
 
 def tell_activities(segments: Segments, trace: PreparedTrace) -> tuple[Segments, list[tuple[str, str]]]:
     """Split own time by whether it was on the CPU or idle; gives in what and where it was idle, too."""
-    segments = _waiting_for_replicas(segments, trace.structure)
+    segments = _loading_to_store(_waiting_for_replicas(segments, trace.structure), trace)
     is_own = segments.category == SELF
     asked = np.flatnonzero(is_own)
     own = segments[asked]
@@ -166,6 +166,24 @@ def _is_being_killed(own: Segments, trace: PreparedTrace) -> Flags:
     by_ray = (about.get_column("end") == about.get_column(_FAILED)).fill_null(value=False).to_numpy()
     found[asked] = by_ray & (own.start[asked] >= structure.start[ended_by[row]])
     return found
+
+
+def _loading_to_store(segments: Segments, trace: PreparedTrace) -> Segments:
+    """Tell results that took long since the processes had not stored any yet, and loaded what they do so with."""
+    structure, about = trace.structure, trace.rules.about
+    fetched = np.flatnonzero(segments.category == FETCH)
+    fetched = fetched[fetched > 0]
+    before = segments.row[fetched - 1]
+    known = (segments.scope[fetched - 1] == segments.scope[fetched]) & (before < structure.start.size)
+    fetched, before = fetched[known], before[known]
+    run = np.where(structure.is_run[before], before, structure.run_above[before])
+    fetched, run = fetched[run >= 0], run[run >= 0]
+    length = segments.end[fetched] - segments.start[fetched]
+    stored = np.minimum(about.runs.held_until[run], segments.end[fetched]) - segments.start[fetched]
+    loads = about.loads_to_store[run] & (structure.end[run] <= segments.start[fetched]) & (2 * stored > length)
+    cause, from_events = segments.cause.copy(), segments.from_events.copy()
+    cause[fetched[loads]], from_events[fetched[loads]] = CAUSES.index(Cause.FUNCTION_LOAD), True
+    return replace(segments, cause=cause, from_events=from_events)
 
 
 def _waiting_for_replicas(segments: Segments, structure: Structure) -> Segments:

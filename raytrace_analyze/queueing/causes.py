@@ -19,7 +19,9 @@ Codes = npt.NDArray[np.int8]
 
 def is_cold() -> pl.Expr:
     """Tell which segments of a path (columns of `SEGMENTS`) a first run alone pays."""
-    return (pl.col("category") == Category.QUEUE) & pl.col("cause").is_in([*map(str, COLD), str(Cause.SLOT_START)])
+    return pl.col("category").is_in([str(Category.QUEUE), str(Category.FETCH)]) & pl.col("cause").is_in(
+        [*map(str, COLD), str(Cause.SLOT_START)]
+    )
 
 
 @frozen

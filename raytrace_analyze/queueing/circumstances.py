@@ -16,6 +16,8 @@ from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.waits.waiting import Waiting
 
+LONG_TO_LOAD_NS = 100_000_000
+"""What a process does longer than this after its first run has ended is no storing of a result alone."""
 LONG_TO_STORE_NS = 500_000_000
 """How long it takes at least to store a result that there was no room for."""
 
@@ -61,6 +63,17 @@ class Circumstances:
         """
         is_long: Flags = self.runs.held_until - self.structure.end >= LONG_TO_STORE_NS
         return is_long if (is_long & ~self.begins).any() else np.zeros_like(is_long)
+
+    @cached_property
+    def loads_to_store(self) -> Flags:
+        """By row: the first runs of their processes, after whose ends these loaded what they store results with.
+
+        None where others took long to store theirs, too: there may have been no room.
+        """
+        if self.long_to_store.any():
+            return np.zeros_like(self.begins)
+        loads: Flags = self.begins & (self.runs.held_until - self.structure.end >= LONG_TO_LOAD_NS)
+        return loads
 
     @cached_property
     def creations(self) -> Timed:

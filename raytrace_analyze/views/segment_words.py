@@ -57,6 +57,8 @@ def say(segment: Segment) -> str:
         case "queue":
             return f"{function} waits to start{because}{where if segment.get('on') else ''}"
         case "fetch":
+            if segment["cause"] and segment["idle_in"] is None:
+                return f"{who} waits for a first result: its process loads what it stores results with{where}"
             return f"{who} {let_go_text(segment['idle_in'], name)}{where}"
         case "wait":
             missing = segment.get("missing")
