@@ -14,11 +14,11 @@ _BEFORE = re.compile(
     )?
     """
 )
-_OF_OTHERS = ("/site-packages/", "/dist-packages/", "/lib/python")
+_OF_OTHERS = ("/site-packages/", "/dist-packages/", "/lib/python", "/raytrace_hook/")
 
 
 def is_of_program(file: str) -> bool:
-    """Tell by its path whether a file is the program's own: neither an installed package's nor Python's."""
+    """Tell by its path whether a file is the program's own: not an installed package's, Python's or the hook's."""
     return not any(part in file for part in _OF_OTHERS)
 
 

@@ -351,7 +351,7 @@ def test_of_a_driver_that_nobody_knows_about_the_next_function_is_made_faster() 
     assert ranking_text(ranking).startswith("Make `map_part` twice as fast and the job takes 20.4 s instead of 21.4 s")
     screen = Console(record=True, width=100)
     show_ranking(ranking, screen, top=5)
-    assert "The driver is not known to work" in screen.export_text()
+    assert "The driver's own code is not known to work" in screen.export_text()
 
 
 @pytest.mark.parametrize(
@@ -407,3 +407,44 @@ def test_results_are_short_where_they_are_printed() -> None:
     for result in (rt.critical_path(trace), rt.what_if(trace)):
         assert repr(result).startswith(f"<{type(result).__name__}: ")
         assert len(repr(result)) < 200
+
+
+BY_RAY = """RayTaskError(UserCodeException): \x1b[36mray::Map(parse)()\x1b[39m (pid=42, ip=192.0.2.2)
+  File "/p/etl.py", line 8, in parse ...
+To change retry attempts, configure `ray.data` if you believe this to be transient."""
+RAISED = """Traceback (most recent call last):
+  File "/v/site-packages/ray/data/map_op.py", line 464, in wrapped
+    return udf(item)
+  File "/p/etl.py", line 8, in parse
+    if 7 in rows: raise ValueError(f"bad row {7}")
+                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+ValueError: bad row 7
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/home/me/hook/raytrace_hook/record/generators.py", line 80, in _run_span
+    yield items
+  File "/v/site-packages/ray/data/map_op.py", line 470, in wrapped
+    raise UserCodeException("UDF failed") from error
+ray.exceptions.UserCodeException: UDF failed"""
+
+
+def test_what_a_library_made_of_an_error_is_followed_to_what_the_program_raised() -> None:
+    """Ray Data asks for results in a thread of its own, and passes on a text of several lines."""
+    failed = {"status": "ERROR", "status_message": "UserCodeException: UDF failed\nTo change retry attempts ..."}
+    event = {"name": "exception", "attributes": {"exception.type": "UserCodeException", "exception.stacktrace": RAISED}}
+    spans = table(
+        span("driver", 0, 100 * MS, name="ray.driver", category="driver", status="ERROR", status_message=BY_RAY),
+        submit("se", 0, MS, "driver", submitted_task_id="E", function="StreamingExecutor.run"),
+        run("e", 2 * MS, 99 * MS, "se", "E", function="StreamingExecutor.run", pid=1),
+        submit("s", 3 * MS, 4 * MS, "e", submitted_task_id="T", function="Map(parse)"),
+        run("r", 10 * MS, 60 * MS, "s", "T", function="Map(parse)", pid=42, events=json.dumps([event]), **failed),
+        wait("w", 5 * MS, 61 * MS, "e", ["T"], status="ERROR", status_message=BY_RAY, task_id="E"),
+        recorded=True,
+    )
+    first, second = summary_lines(rt.summary(spans))[:2]
+    assert first.endswith("failed after 100 ms: ValueError: bad row 7.")
+    assert second == "It began in `Map(parse)`, which failed at etl.py:8."
+    elsewhere = spans.with_columns(pid=pl.when(pl.col("pid") == 42).then(43).otherwise("pid"))
+    assert rt.summary(elsewhere).ended.origin is None

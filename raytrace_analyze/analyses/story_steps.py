@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.function_names import short_name
-from raytrace_analyze.path.outcome import endings, first_line
+from raytrace_analyze.path.error_origin import first_line
+from raytrace_analyze.path.outcome import endings
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.table.lineage import RowIds

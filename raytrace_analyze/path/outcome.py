@@ -1,25 +1,16 @@
 """How a scope ended: whether it failed, and where the error came from."""
 
-import re
 from dataclasses import replace
-from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_TASK_IDS, CANCELLED, TIMED_OUT, json_of, told
-from raytrace_analyze.program_names import is_of_program
+from raytrace_analyze.attributes import CANCELLED, told
+from raytrace_analyze.path.error_origin import Failure, describe_failure, error_of, first_line, follow
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Ending, Outcome
 
-_DEEPEST = 1_000
-"""How many tasks an error can have passed through."""
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _CANCELLED_TYPES = ("TASK_CANCELLED",)
 _EXCEPTION_TYPES = ("TASK_EXECUTION_EXCEPTION",)
-_FIRST_LINE = 200
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_BY_RAY = re.compile(r"RayTaskError\S*: ray::|TASK_EXECUTION_EXCEPTION: User exception:")
-"""How an error begins that Ray passes on from a task, with where it was raised; the error itself comes last."""
 INTERRUPT = "KeyboardInterrupt"
 """How what failed begins that somebody stopped with Ctrl-C."""
 STOPPED = (INTERRUPT, "SystemExit", "SIGTERM")
@@ -34,23 +25,6 @@ _EXIT = "__ray_terminate__"
 _OF_QUEUE = r"(^|\.)_QueueActor\.(get|put)"
 _QUEUE_SAYS = r"^(RayTaskError\()?_?(queue\.)?(Empty|Full)\b"
 """How the actor behind `ray.util.queue.Queue` says that it has nothing, or no room: an answer, no failure."""
-
-Row = dict[str, Any]
-
-
-@frozen
-class Failure:
-    """An attempt that failed, and why."""
-
-    function: str | None
-    """None for the driver itself."""
-    span_id: str
-    task_id: str | None
-    ending: Ending
-    message: str
-    """The error's first line; Ray's word for it where there is no other."""
-    place: str | None
-    """`file:line` of the program where it was raised, as far as that is recorded."""
 
 
 @frozen
@@ -144,7 +118,9 @@ def how_it_ended(spans: pl.DataFrame, attempts: pl.DataFrame, *, driver_ends: bo
     ended = replace(ended, outcome=Outcome.FAILED, message=message)
     if ended.was_interrupted or message.startswith(_EXIT_CODE):  # why a program exits it does not say
         return ended
-    return replace(ended, origin=_origin(head, spans, failed))
+    passed = follow(head, spans, failed)
+    origin = describe_failure(passed[-1], passed[-1]["ending"]) if passed else None
+    return replace(ended, message=error_of(head, passed), origin=origin)
 
 
 def _stopped(spans: pl.DataFrame, drivers: pl.DataFrame) -> str | None:
@@ -189,28 +165,6 @@ def how_a_run_ended(run: pl.DataFrame, never: bool) -> Ended:
     return Ended(Outcome.FAILED, failure.message, failure, 1)
 
 
-def first_line(message: str | None) -> str:
-    """Give the line of an error that says what it is, shortened: the first, of one that Ray passes on the last."""
-    lines = [line.strip() for line in _COLOURS.sub("", message or "").splitlines() if line.strip()]
-    if not lines:
-        return ""
-    line = lines[-1] if _BY_RAY.match(lines[0]) else lines[0]
-    return line[:_FIRST_LINE].rstrip(": .")
-
-
-def describe_failure(row: Row, ending: str | None) -> Failure:
-    """Tell of one failed attempt (a row of `schema.TABLE`)."""
-    message = first_line(row["status_message"]) or row["error_type"] or "no message"
-    return Failure(
-        function=row["function"],
-        span_id=row["span_id"],
-        task_id=row["task_id"],
-        ending=Ending(ending or Ending.EXCEPTION),
-        message=message,
-        place=_place(row),
-    )
-
-
 def _is_cancelled() -> pl.Expr:
     return told_expr(CANCELLED) == "true"
 
@@ -218,56 +172,3 @@ def _is_cancelled() -> pl.Expr:
 def told_expr(name: str) -> pl.Expr:
     """Read an attribute of the attributes' column; null where it is not there."""
     return told(pl.col("attributes"), name)
-
-
-def _origin(head: Row, spans: pl.DataFrame, failed: pl.DataFrame) -> Failure | None:
-    """Follow an error from where it ended to the attempt in which it came up."""
-    if failed.is_empty():
-        return None
-    named = failed.sort("start")
-    by_task = {row["task_id"]: row for row in named.iter_rows(named=True) if row["task_id"]}
-    waits = spans.filter(pl.col("ready_task_ids").is_not_null(), pl.col("status") == "ERROR")
-    waits = waits.filter((told_expr(TIMED_OUT) != "true").fill_null(True)).sort("end")
-    last_wait = {_flow(row): row for row in waits.iter_rows(named=True)}
-    submits = spans.filter(pl.col("submitted_task_id").is_in(list(by_task)))
-    needs = dict(submits.select("submitted_task_id", "dependency_task_ids").iter_rows())
-    found: Row | None = None
-    flow = _flow(head)
-    seen: set[str] = set()
-    for _ in range(_DEEPEST):
-        asked = [*_asked(last_wait.get(flow)), *(needs.get(flow) or ())]
-        causes = [by_task[task] for task in asked if task in by_task and task not in seen]
-        if not causes:
-            break
-        found = min(causes, key=lambda row: row["end"] or row["start"])
-        flow = found["task_id"]
-        seen.add(flow)
-    return describe_failure(found, found["ending"]) if found else None
-
-
-def _flow(row: Row) -> str:
-    return row["task_id"] or f"driver {row['session']} {row['job_id']}"
-
-
-def _asked(wait: Row | None) -> list[str]:
-    if wait is None:
-        return []
-    asked = json_of(wait["attributes"], {}).get(AWAITED_TASK_IDS)
-    return [*(wait["ready_task_ids"] or ()), *(asked if isinstance(asked, list) else ())]
-
-
-def _place(row: Row) -> str | None:
-    """Read where in the program an error was raised: its last place that is none of a library's."""
-    events: list[Any] = json_of(row["events"], [])
-    traces = [
-        about.get("exception.stacktrace")
-        for event in events
-        if isinstance(event, dict) and isinstance(about := event.get("attributes"), dict)
-    ]
-    texts = [text for text in (*traces, row["status_message"]) if isinstance(text, str)]
-    for text in texts:
-        frames = _FRAME.findall(text)
-        own = [frame for frame in frames if is_of_program(frame[0])]
-        if own:
-            return f"{own[-1][0]}:{own[-1][1]}"
-    return None

@@ -4,7 +4,8 @@ import polars as pl
 
 from raytrace_analyze.analyses.libraries.train_reports import find_reports, training_functions
 from raytrace_analyze.choices import choose
-from raytrace_analyze.path.outcome import failures, first_line
+from raytrace_analyze.path.error_origin import first_line
+from raytrace_analyze.path.outcome import failures
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.vocabulary import TrainGroup, TrainPart
 

@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.function_names import short_name
-from raytrace_analyze.path.outcome import describe_failure, endings, failures
+from raytrace_analyze.path.error_origin import describe_failure
+from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.report.elements import data_table, folded, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, lines, tag
