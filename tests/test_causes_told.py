@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from raytrace_analyze import critical_path, queue_causes, summary, what_if
+from raytrace_analyze import advise, critical_path, queue_causes, summary, what_if
 from raytrace_analyze.schema import TIME
 from tests.tables import Row, chain, run, span, submit, table, wait
 from tests.test_agreement import check_agreement
@@ -260,3 +260,24 @@ def test_a_call_that_waits_though_its_actor_is_free_waits_for_nobody_knows_what(
     )
     assert causes(spans, "r2") == [("unknown", 699)]
     assert "turn free" in queue_causes(spans).filter(span_id="r2")["sentence"].item()
+
+
+def test_a_retry_waits_for_the_next_time_that_ray_looks_for_what_is_to_be_made_again() -> None:
+    # T  [==500==x]~200~[==500==x]~~~~500~~~~[==500==]    each second somebody looks for what failed
+    attempts = [(40, 540, 30), (742, 1242, 740), (1743, 2243, 1741)]
+    rows = [submit("s", 10 * MS, 11 * MS, "driver", submitted_task_id="T", function="flaky")]
+    for number, (start, end, _) in enumerate(attempts):
+        failed = {"status": "ERROR"} if number < 2 else {}
+        about = {"attempt": number, "function": "flaky", "worker_id": "w1", **failed}
+        rows.append(run(f"r{number}", start * MS, end * MS, "s", "T", **about))
+    rows.append(wait("get", 12 * MS, 2245 * MS, "driver", ["T"]))
+    stamps = {f"r{number}": stamped(ready, ready + 1) for number, (*_, ready) in enumerate(attempts)}
+    spans = job(*rows, **stamps)
+    as_it_was = what_if(spans).observed_ns
+    # The first retry comes as much sooner as the first attempt failed, the second a second after it, as before.
+    assert what_if(spans, speedup={"flaky": 2}).predicted_ns == pytest.approx(as_it_was - 500 * MS, abs=2 * MS)
+    assert what_if(spans, speedup={"flaky": 1e9}).predicted_ns == pytest.approx(as_it_was - 1000 * MS, abs=2 * MS)
+    # One that takes longer is made again at a later time.
+    assert what_if(spans, speedup={"flaky": 0.45}).predicted_ns == pytest.approx(as_it_was + 2222 * MS, abs=5 * MS)
+    found = advise(spans).filter(pattern="retries").row(0, named=True)
+    assert found["saved_ns"] == pytest.approx(1700 * MS, abs=10 * MS)

@@ -260,6 +260,14 @@ class Facts:
         return lags_of_runs(self.graph, self.runs)
 
     @cached_property
+    def ticked_ns(self) -> Nanos:
+        """By row of a run: how long it waited for Ray to look for what is to be made again."""
+        found, ticks = np.zeros(self.spans.height, dtype=np.int64), self.graph.ticks
+        if ticks is not None:
+            found[self.graph.events.row[self.graph.first[ticks.activity]]] = ticks.took
+        return found
+
+    @cached_property
     def _waited(self) -> tuple[RowIds, Pieces]:
         """The runs that were submitted, and what each waited for before it started."""
         submitted = self.runs[self.structure.submit[self.runs] >= 0]

@@ -8,6 +8,7 @@ import polars as pl
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import scale_work, shorten_lags
+from raytrace_analyze.replay.ticks import without_ticks
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.trace.asof import latest_other, members_at
@@ -78,10 +79,11 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
         if lost.size == 0:
             continue
         ran = int((facts.end[lost] - facts.start[lost]).sum())
-        delay = int(facts.lag_ns[next_ones].sum())
+        mended = without_ticks(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones)
+        delay = int(facts.lag_ns[next_ones].sum() + facts.ticked_ns[next_ones].sum())
         if ran + delay < facts.floor_ns:
             continue
-        mended = shorten_lags(scale_work(facts.graph, lost, np.zeros(lost.size)), next_ones, facts.lag_ns[next_ones])
+        mended = shorten_lags(mended, next_ones, facts.lag_ns[next_ones])
         spans = _each_once(np.column_stack([lost, next_ones]).ravel())
         if _ended_well(facts, lost):  # an actor's creation, again in a new process
             ending = _last_before(facts, next_ones)

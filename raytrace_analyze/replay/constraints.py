@@ -16,6 +16,7 @@ from raytrace_analyze.replay.graph import Graph, latest_source, with_edges, with
 from raytrace_analyze.replay.queued import with_lanes
 from raytrace_analyze.replay.scarce import resource_queues, without_queued
 from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
+from raytrace_analyze.replay.ticks import with_ticks
 from raytrace_analyze.span_names import BATCH, NEXT
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
@@ -78,6 +79,7 @@ def build_graph(
     )
     graph = _handed_over(_constrained(bare, *_without_asides(events, *program_edges(events, options))))
     graph = graph if slots is None else _fetched(graph, *slots.fetched)
+    graph = with_ticks(graph)
     queues = resource_queues(graph)
     demand = without_queued(find_demand(graph), queues)
     is_known = events.runs.recorded[demand.run].all()

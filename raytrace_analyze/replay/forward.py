@@ -10,11 +10,13 @@ from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.replay.change import Change, stretches
 from raytrace_analyze.replay.graph import Graph, latest_source
 from raytrace_analyze.replay.schedule import Plan, play
+from raytrace_analyze.replay.ticks import at_next_ticks, without_ticks
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.values import frozen
 
 _ROUNDS = 4
-"""How often naps are cut short where what they wait for is there sooner; each round is a pass of its own."""
+"""How often naps are cut short where what they wait for is there sooner; each round is a pass of its own. It is
+twice as often where retries are put to the next time that Ray looks for them, one after another."""
 
 
 @frozen
@@ -48,17 +50,21 @@ def replay(graph: Graph, change: Change | None = None) -> Replay:
         runs = graph.events.rows[:-1]
         runs = runs[graph.events.scoped.structure.is_run[runs]]
         lag[graph.activity[graph.events.start_of[runs]]] = 0
-    for _ in range(_ROUNDS):
+        graph = without_ticks(graph)
+    for _ in range(_ROUNDS if graph.ticks is None else 2 * _ROUNDS):
         offset = np.cumsum(length)
         offset -= offset[graph.first][graph.activity]
         began, last = _forward(graph, change, offset, lag)
         time = began[graph.activity] + offset
-        if graph.elastic is None:
+        before, graph = graph, at_next_ticks(graph, time)
+        if graph.elastic is None and graph is before:
             break
+        if graph.elastic is None:
+            continue
         held = length.copy()
         held[graph.first] = lag
         over = graph.elastic.overslept(time, held)
-        if not over.any():
+        if not over.any() and graph is before:
             break
         # What is over sooner may let what comes after it be over sooner, too.
         length, lag = np.where(graph.events.is_barrier, length, length - over), lag - over[graph.first]

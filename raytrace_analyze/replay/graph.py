@@ -19,6 +19,19 @@ from raytrace_analyze.values import frozen
 
 
 @frozen
+class Ticks:
+    """Retries that wait for the next time at which Ray looks for what is to be made again: parallel arrays."""
+
+    activity: RowIds
+    at: Nanos
+    """Such a time (ns since the epoch): others are a second apart."""
+    took: Nanos
+    """How long each waits for that (ns), which is part of the delays of what leads to it."""
+    before: RowIds
+    """The position of the retry of the same task before it, -1 for the first."""
+
+
+@frozen
 class Graph:
     """Activities and what they wait for; times in ns since the epoch, activities numbered as their flows are."""
 
@@ -57,6 +70,8 @@ class Graph:
     """Calls that wait for turns on actors; None for none of which it is known."""
     elastic: Elastic | None = None
     """What of all that is over as soon as something is there; None where nobody looked."""
+    ticks: Ticks | None = None
+    """Retries that wait for a look of Ray's; None for none of which it is known."""
 
     @property
     def began(self) -> RowIds:
