@@ -119,6 +119,14 @@ def test_a_driver_that_works_is_told_the_line_where_it_did_so_while_it_was_waite
     imported = found["driver-imports"]
     assert "imports modules" in imported["what"] and "seen most often at fit.py:4" in imported["what"]
     assert (imported["file"], imported["line"]) == ("/p/fit.py", 4)
+    # It got the CPU late for a moment in between.
+    halves = [
+        [410 * MS, 600 * MS, 190 * MS, "/p/fit.py:4", 190 * MS],
+        [800 * MS, 995 * MS, 195 * MS, "/p/fit.py:4", 195 * MS],
+    ]
+    assert set(told(polls, *halves)) & {"driver-code", "driver-imports"} == {"driver-imports"}
+    halves[1][3] = "/p/fit.py:9"
+    assert set(told(polls, *halves)) & {"driver-code", "driver-imports"} == {"driver-code", "driver-imports"}
     worked = told(polls, [410 * MS, 990 * MS, 570 * MS, "/p/fit.py:9", 100 * MS])["driver-code"]
     assert "import" not in worked["what"] and worked["line"] == 9
 

@@ -1,14 +1,17 @@
 """How long a program imported modules: which of them it can do without nobody knows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from raytrace_analyze.sampled.samples import Sampled
+from raytrace_analyze.sampled.samples import Busy, Sampled
 from raytrace_analyze.sampled.stacks import read_stacks
 from raytrace_analyze.table.lineage import Nanos
 from raytrace_analyze.vocabulary import Activity
 
+_SHORT_GAP_NS = 1_000_000_000
+_MOST = 0.5
 _MODULE = "<module> ("
 _STARTER = "ray_programs/traced_run.py"
 """What `record` starts a program with."""
@@ -25,10 +28,21 @@ def imported_ns(sampled: Sequence[Sampled], attributes: str | None, start: Nanos
         everywhere: Nanos = ((end - start) * _share(attributes)).astype(np.int64)
         return everywhere
     found = np.zeros(start.size)
-    for each in busy:
-        found += np.maximum(np.minimum(end, each.end) - np.maximum(start, each.start), 0) * each.importing
+    for since, until, part in [*((each.start, each.end, each.importing) for each in busy), *_between(busy)]:
+        found += np.maximum(np.minimum(end, until) - np.maximum(start, since), 0) * part
     within: Nanos = np.minimum(found.astype(np.int64), end - start)
     return within
+
+
+def _between(busy: Sequence[Busy]) -> Iterator[tuple[int, int, float]]:
+    """Give the short gaps between stretches in which one line imported, and for what part of them it did so there.
+
+    A thread that gets the CPU late is seen less busy for a moment, and does the same after it as before.
+    """
+    for before, after in pairwise(busy):
+        importing = min(before.importing, after.importing)
+        if before.place == after.place and after.start - before.end <= _SHORT_GAP_NS and importing > _MOST:
+            yield before.end, after.start, importing
 
 
 def _share(attributes: str | None) -> float:
