@@ -113,6 +113,7 @@ class Pattern(StrEnum):
     BATCH_WAIT = "batch-wait"
     MODEL_LOADS = "model-loads"
     OTHER_JOBS = "other-jobs"
+    ARGUMENTS_RESTORED = "arguments-restored"
     SLOW_REPLICA = "slow-replica"
     REPORTS_HELD = "reports-held"
     SLOW_ACTOR = "slow-actor"

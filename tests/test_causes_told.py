@@ -74,6 +74,26 @@ def test_arguments_that_come_late_though_slots_are_free_are_restored() -> None:
     assert causes(spans, "r20") == [("restore", 698)]
 
 
+def test_advice_says_what_restoring_arguments_cost() -> None:
+    # r1 [==]   r2 [=]    r20 [.............==]   its argument came late, though a slot was free
+    def spans(needs: list[str]) -> pl.DataFrame:
+        return job(
+            *task(1, 40, 100, "w1"),
+            *task(2, 110, 150, "w1"),
+            *task(20, 901, 1000, "w1", needs=needs, function="total"),
+            wait("get", 203 * MS, 1002 * MS, "driver", ["T20"]),
+            r1=stamped(11, 39),
+            r2=stamped(21, 105),
+            r20=stamped(202, 900),
+        )
+
+    found = advise(spans(["T1"])).filter(pattern="arguments-restored").row(0, named=True)
+    assert found["function"] == "total" and "restored from disk: 698 ms in all" in found["what"]
+    assert found["saved_ns"] == pytest.approx(698 * MS, abs=2 * MS)
+    assert found["cost_ns"] >= 698 * MS
+    assert advise(spans([])).filter(pattern="arguments-restored").is_empty()
+
+
 @pytest.mark.parametrize(
     ("granted", "waited"), [(702, [("restore", 298), ("no-slot", 200)]), (950, [("restore", 748)])]
 )

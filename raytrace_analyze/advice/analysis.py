@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.actor_locks import actor_lock_candidates
-from raytrace_analyze.advice.arguments import argument_candidates, code_candidates
+from raytrace_analyze.advice.arguments import argument_candidates, code_candidates, restored_candidates
 from raytrace_analyze.advice.bottlenecks import actor_candidates
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candidates
@@ -62,6 +62,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     thread_candidates,
     argument_candidates,
     code_candidates,
+    restored_candidates,
     wait_candidates,
     store_candidates,
     request_candidates,

@@ -9,7 +9,7 @@ from raytrace_analyze import attributes
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
-from raytrace_analyze.replay.rewrite import scale_spans, shorten_lags
+from raytrace_analyze.replay.rewrite import fetch_at_once, scale_spans, shorten_lags
 from raytrace_analyze.table.lineage import Nanos
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import waits as words
@@ -19,6 +19,8 @@ _LARGE_BYTES = 100_000
 _LARGE_CODE_BYTES = 1_000_000
 """What code takes that carries no data is far less."""
 _FEWEST_CALLS = 3
+_RESTORED_NS = 10_000_000
+"""What takes less is Ray's own way."""
 _SMALL_SUBMIT_NS = 1_000_000
 """What a submit takes without such an argument, at most: measured, it is a few hundred microseconds."""
 
@@ -51,6 +53,27 @@ def argument_candidates(facts: Facts) -> Iterator[Candidate]:
             # Only the program knows whether it is one object.
             certain=False,
         )
+
+
+def restored_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find runs that waited for their arguments to be pulled from another node, or restored from disk."""
+    several = facts.spans.get_column("node_id").gather(facts.runs).drop_nulls().n_unique() > 1
+    # On one node nothing is transferred: arguments are unpacked there.
+    waited = facts.waited_ns(Cause.RESTORE, *([Cause.TRANSFER] if several else []))
+    rows = np.flatnonzero(waited >= _RESTORED_NS)
+    if rows.size == 0:
+        return
+    rows = rows[np.argsort(-waited[rows], kind="stable")]
+    names, number = np.unique(facts.functions_of(rows), return_inverse=True)
+    function = str(names[np.argmax(np.bincount(number, waited[rows]))])
+    yield Candidate(
+        Pattern.ARGUMENTS_RESTORED,
+        function,
+        words.arguments_restored(function, waited[rows].tolist(), several_nodes=several),
+        fetch_at_once(facts.graph, rows, waited[rows]),
+        rows,
+        certain=False,
+    )
 
 
 def code_candidates(facts: Facts) -> Iterator[Candidate]:

@@ -119,7 +119,9 @@ class Facts:
         events, (stretch, pieces) = self.graph.events, self.critical
         own = stretch[np.isin(events.owner[stretch], rows)]
         began = pieces[np.isin(events.row[self.graph.first[pieces]], rows)]
-        return int(self.now.length[own].sum() + self.now.lag[began].sum())
+        first, last = self.graph.first[began], self.now.last[began]
+        waited = np.where(last >= 0, self.now.time[first] - self.now.time[last], self.now.lag[began])
+        return int(self.now.length[own].sum() + waited.sum())
 
     @cached_property
     def rows(self) -> RowIds:

@@ -74,6 +74,7 @@ REFERENCES = {
     Pattern.REPLICA_QUEUE: Reference("Ray Serve Autoscaling", f"{_SERVE_DOCS}/autoscaling-guide.html"),
     Pattern.BATCH_WAIT: Reference("Dynamic Request Batching", f"{_SERVE_DOCS}/advanced-guides/dyn-req-batch.html"),
     Pattern.MODEL_LOADS: Reference("Model Multiplexing", f"{_SERVE_DOCS}/model-multiplexing.html"),
+    Pattern.ARGUMENTS_RESTORED: Reference("Object Spilling", f"{_DOCS}/objects/object-spilling.html"),
     Pattern.OTHER_JOBS: Reference("Resources", f"{_DOCS}/scheduling/resources.html"),
     Pattern.REPORTS_HELD: Reference("Monitoring and Logging Metrics", f"{_TRAIN_DOCS}/monitoring-logging.html"),
     Pattern.SLOW_REPLICA: Reference("Monitor Your Application", f"{_SERVE_DOCS}/monitoring.html"),

@@ -104,6 +104,17 @@ def shorten_lags(graph: Graph, runs: RowIds, by_ns: Nanos) -> Graph:
     return replace(graph, lag=lag, lanes=lanes)
 
 
+def fetch_at_once(graph: Graph, runs: RowIds, by_ns: Nanos) -> Graph:
+    """Let runs (rows) have their arguments so much sooner after these were made, before or after they ask for slots."""
+    starts = graph.activity[graph.events.start_of[runs]]
+    sooner = np.zeros(graph.first.size, dtype=np.int64)
+    sooner[starts] = by_ns
+    cut = np.minimum(graph.delay, sooner[graph.target])
+    done = np.zeros(graph.first.size, dtype=np.int64)
+    np.maximum.at(done, graph.target, cut)
+    return shorten_lags(replace(graph, delay=graph.delay - cut), runs, by_ns - done[starts])
+
+
 def scale_work(graph: Graph, runs: RowIds, factor: npt.NDArray[np.float64]) -> Graph:
     """Let the own work of runs (rows) take `factor` times as long."""
     return _scaled(graph, work_of_runs(graph), runs, factor)

@@ -71,6 +71,7 @@ PATTERNS: dict[str, str] = {
     Pattern.REPLICA_QUEUE: "requests wait for a replica",
     Pattern.BATCH_WAIT: "requests wait for others to fill their batch",
     Pattern.MODEL_LOADS: "requests wait for models to be loaded",
+    Pattern.ARGUMENTS_RESTORED: "arguments are pulled, or restored from disk",
     Pattern.OTHER_JOBS: "other jobs are in the way",
     Pattern.REPORTS_HELD: "reports of Ray Train are held",
     Pattern.SLOW_REPLICA: "one of several replicas is slow",

@@ -130,6 +130,22 @@ def large_arguments(function: str, sizes: list[int], submitting_ns: int, *, plac
     )
 
 
+def arguments_restored(function: str, waited_ns: list[int], *, several_nodes: bool) -> Words:
+    """Say of runs, those of a function longest, how long they waited for arguments that were not in their memory."""
+    how = "pulled from another node, or restored from disk" if several_nodes else "restored from disk"
+    remedy = (
+        "use results soon after they were made and let go of them, so that they are still in memory; make less of a "
+        "result in the task that makes it; or give the store more memory (`object_store_memory`)"
+    )
+    if several_nodes:
+        remedy += "; or run what needs large results where they are (`NodeAffinitySchedulingStrategy`)"
+    return Words(
+        f"{count_text(len(waited_ns), 'run')}, {name_of(function)} longest, waited for their arguments to be {how}: "
+        f"{duration_text(sum(waited_ns))} in all, {duration_text(max(waited_ns))} at most",
+        f"{remedy} (this is what their being there at once would save)",
+    )
+
+
 def large_code(function: str, size: int, runs: int, *, submitting_ns: int, loading_ns: int) -> Words:
     """Say of a function, or a class, that it is large when pickled, what exporting it took, and loading it, at most."""
     return Words(
