@@ -456,3 +456,30 @@ def test_nothing_to_say() -> None:
     assert "none of the patterns" in done.stdout
     with pytest.raises(rt.NoSpansError):
         rt.advise(rt.read_spans(MAP_REDUCE).clear())
+
+
+@pytest.mark.parametrize("is_tried_again", [True, False])
+def test_an_actor_that_was_created_again_lost_its_calls_with_its_process(is_tried_again: bool) -> None:
+    # __init__ [====]              [====]        100 each; the process ended 85 before it was created again
+    # work           [====]x             [====]  100 each, and the second time is right
+    actor = {"actor_id": "a", "pid": 9}
+    rows: list[Row] = [
+        span("d", 0, 520, category="driver", name="ray.driver"),
+        submit("c", 0, 5, "d", submitted_task_id="C", function="A.__init__"),
+        run("i0", 10, 110, "c", "C", function="A.__init__", attempt=0, **actor),
+        submit("m", 6, 8, "d", submitted_task_id="M", function="A.work"),
+        run("w0", 115, 215, "m", "M", function="A.work", attempt=0, status="ERROR", **actor),
+        run("i1", 300, 400, "c", "C", function="A.__init__", attempt=1, **actor),
+    ]
+    if is_tried_again:
+        rows.append(run("w1", 405, 505, "m", "M", function="A.work", attempt=1, **actor))
+        rows.append(wait("get", 9, 510, "d", ["M"]))
+    else:
+        rows.append(submit("n", 220, 225, "d", submitted_task_id="N", function="A.work"))
+        rows.append(run("w1", 405, 505, "n", "N", function="A.work", attempt=0, **actor))
+        rows.append(wait("get", 226, 510, "d", ["N"]))
+    (finding,) = found(table(*rows, recorded=True), "retries")
+    assert ("1 call made again had run 100 ns" in finding["what"]) == is_tried_again
+    if is_tried_again:
+        # From where it was created first: __init__, work, and the way back.
+        assert finding["predicted_ns"] == pytest.approx(520 - 100 - 85 - 100, abs=20)

@@ -88,8 +88,14 @@ def retry_candidates(facts: Facts) -> Iterator[Candidate]:
         if _ended_well(facts, lost):  # an actor's creation, again in a new process
             ending = _last_before(facts, next_ones)
             during = facts.functions[ending] if ending is not None else None
-            told = words.actor_ended(function, lost.size, ran_ns=ran, delay_ns=delay, during=during)
-            spans = _each_once(np.concatenate([spans, [] if ending is None else [ending]]).astype(np.int64))
+            calls, again = _calls_made_again(facts, next_ones)
+            mended = shorten_lags(scale_work(mended, calls, np.zeros(calls.size)), again, facts.lag_ns[again])
+            lost_ns = int((facts.end[calls] - facts.start[calls]).sum())
+            told = words.actor_ended(
+                function, lost.size, ran_ns=ran, delay_ns=delay, during=during, calls=calls.size, lost_ns=lost_ns
+            )
+            ended = [] if ending is None else [ending]
+            spans = _each_once(np.concatenate([spans, ended, calls, again]).astype(np.int64))
         else:
             told = words.retries(function, lost.size, ran_ns=ran, delay_ns=delay, message=_message(facts, int(lost[0])))
         yield Candidate(
@@ -119,6 +125,13 @@ def _last_before(facts: Facts, creations: RowIds) -> int | None:
     last = members_at(on_actor, latest_other(on_actor, relations.actor[first], facts.start[first], first))
     row = int(last[0])
     return row if row >= 0 and facts.failed[row] and not relations.is_creation[row] else None
+
+
+def _calls_made_again(facts: Facts, creations: RowIds) -> tuple[RowIds, RowIds]:
+    """Give the calls that were lost on actors which were created again so, and those made in their place."""
+    actors, of_run = facts.relations.actor[creations], facts.relations.actor[facts.runs]
+    calls = facts.runs[np.isin(of_run, actors) & ~facts.relations.is_creation[facts.runs]]
+    return facts.relations.next_attempts(calls)
 
 
 def _ended_well(facts: Facts, attempts: RowIds) -> bool:

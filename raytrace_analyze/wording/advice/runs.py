@@ -90,12 +90,18 @@ def retries(function: str, attempts: int, *, ran_ns: int, delay_ns: int, message
     )
 
 
-def actor_ended(function: str, attempts: int, *, ran_ns: int, delay_ns: int, during: str | None) -> Words:
-    """Say that the process of an actor ended, `during` a call of it where one is known, and how often it ran again."""
+def actor_ended(
+    function: str, attempts: int, *, ran_ns: int, delay_ns: int, during: str | None, calls: int, lost_ns: int
+) -> Words:
+    """Say that the process of an actor ended, `during` a call of it where one is known, and how often it ran again.
+
+    `calls` were lost with it and made again; they had taken `lost_ns` until then.
+    """
     meanwhile = f" while {name_of(during)} ran" if during is not None else ""
     return Words(
         f"the process of the actor ended{meanwhile}, and {name_of(function)} ran again {times_text(attempts)}; it had "
-        f"run {duration_text(ran_ns)} before, and the next ones waited {duration_text(delay_ns)}",
+        f"run {duration_text(ran_ns)} before, and the next ones waited {duration_text(delay_ns)}"
+        + (f"; {count_text(calls, 'call')} made again had run {duration_text(lost_ns)}" if calls else ""),
         "mend what ends the process: look at what that call does"
         if during is not None
         else "mend what ends the process: look at what failed on that actor just before",
