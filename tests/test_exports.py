@@ -266,6 +266,7 @@ def in_small_parts(monkeypatch):
     """Every table is as one that is too large for memory."""
     monkeypatch.setattr("raytrace_analyze.exports.table_stream.LARGE_ROWS", 1)
     monkeypatch.setattr("raytrace_analyze.exports.table_stream._SLICE", 3)
+    monkeypatch.setattr("raytrace_analyze.exports.graph._TOGETHER", 7)
 
 
 @pytest.mark.parametrize("filters", FILTERS)
@@ -307,6 +308,35 @@ def test_what_is_read_while_it_is_written_is_what_was_read_before(to, filters, t
     )
     streamed, loaded = (comparable(to, (tmp_path / name).read_bytes()) for name in ("streamed", "loaded"))
     assert streamed == loaded
+
+
+@pytest.mark.parametrize("to", ["graphml", "dot"])
+def test_edges_between_traces_are_in_a_graph_that_is_written_as_it_is_read(to, tmp_path, in_small_parts):
+    """Tasks that several traces speak of; traces that speak of none but their own; span ids that two traces share."""
+    spans = rt.load(CAPTURES / "map_reduce-ours" / "spans").spans.filter(~pl.col("from_events"))
+    number = pl.int_range(pl.len()) % 3
+    scattered = spans.with_columns(trace_id=pl.format("{}{}", number, pl.col("trace_id").str.slice(1)))
+    alone = [
+        spans.with_columns(
+            trace_id=pl.format("{}{}", pl.lit(first), pl.col("trace_id").str.slice(1)),
+            session=pl.lit(f"session {first}"),
+        )
+        for first in "abc"
+    ]
+    rt.write_table(pl.concat([scattered, *alone]).sort("trace_id", "start"), tmp_path / "t.parquet")
+    done = CliRunner().invoke(
+        app, ["export", str(tmp_path / "t.parquet"), "--to", to, "-o", str(tmp_path / "streamed"), "--no-clock-correct"]
+    )
+    assert done.exit_code == 0, done.output
+    rt.export(rt.read_spans(tmp_path / "t.parquet"), to, tmp_path / "loaded", clock_correct=False)
+    streamed, loaded = ((tmp_path / name).read_text() for name in ("streamed", "loaded"))
+    # Of several jobs that took as long, any may be the one whose path is shown.
+    edges = [
+        sorted(line for line in text.splitlines() if "<edge" in line or "->" in line) for text in (streamed, loaded)
+    ]
+    assert edges[0] == edges[1]
+    between = re.findall(r'"([012])[0-9a-f]{31}:[0-9a-f]{16}"(?: target=| -> )"?([012])', streamed)
+    assert any(one != other for one, other in between), "no edge leads from one trace to another"
 
 
 def comparable(to, content):

@@ -65,8 +65,13 @@ def edges(trace: PreparedTrace) -> Iterator[tuple[str, RowIds, RowIds]]:
 
 def node_keys(spans: pl.DataFrame) -> pl.Series:
     """Give the name of each span's node: its span id, with the trace id before it where two traces use the same one."""
+    return qualified_keys(spans, spans.get_column("span_id").is_duplicated())
+
+
+def qualified_keys(spans: pl.DataFrame, shares_id: pl.Series) -> pl.Series:
+    """Give the name of each span's node, where it is known which of them share their id with others."""
     qualified = pl.format("{}:{}", "trace_id", "span_id")
-    key = pl.when(pl.col("span_id").is_duplicated()).then(qualified).otherwise("span_id")
+    key = pl.when(shares_id).then(qualified).otherwise("span_id")
     return spans.select(key.alias("key")).get_column("key")
 
 

@@ -31,4 +31,4 @@ def _quoted(text: str) -> str:
     return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-FORMAT = OutputFormat("dot", write, re.compile(rb'digraph spans \{\nrankdir="LR";\n', re.DOTALL), times=2)
+FORMAT = OutputFormat("dot", write, re.compile(rb'digraph spans \{\nrankdir="LR";\n', re.DOTALL), times=3)

@@ -58,5 +58,5 @@ FORMAT = OutputFormat(
     "graphml",
     write,
     re.compile(rb'<\?xml[^>]*>\n<graphml [^>]*>\n<key id="trace_id" for="node"', re.DOTALL),
-    times=2,
+    times=3,
 )
