@@ -158,6 +158,36 @@ def test_an_event_that_nobody_sets_is_named_with_its_place(tmp_path: Any) -> Non
     assert "waits in asyncio.Event.wait at lock.py:7, which nothing let go on" in in_words(spans, tmp_path)
 
 
+@pytest.mark.parametrize("producer", ["failed", "over", "open"])
+def test_who_put_the_last_item_is_named_where_it_is_over(producer: str, tmp_path: Path) -> None:
+    """
+    consume   |==get q==|...== get q ==...     waits for an item
+    produce   |==put q==|x                     which was to put more
+    """
+    on_queue = {"actor_id": ACTOR["a"]}
+    ended = {"status": "ERROR", "status_message": "ValueError: source gone\n..."} if producer == "failed" else {}
+    spans = table(
+        driver(),
+        submit("sc", 1, 2, "d", submitted_task_id=task(1), function="consume"),
+        run("c", 3, None, "sc", task(1), function="consume"),
+        submit("sp", 1, 2, "d", submitted_task_id=task(2), function="produce"),
+        run("p", 3, None if producer == "open" else 20, "sp", task(2), function="produce", **ended),
+        submit("su", 5, 6, "p", submitted_task_id=method(1, "a"), function="Q.put"),
+        run("u", 7, 8, "su", method(1, "a"), function="Q.put", **on_queue),
+        submit("sg", 9, 10, "c", submitted_task_id=method(2, "a"), function="Q.get"),
+        run("g", 11, None, "sg", method(2, "a"), function="Q.get", **on_queue),
+        open_await("e", 12, "g", "asyncio.Queue.get"),
+        open_wait("w", 12, "c", [method(2, "a")]),
+        open_wait("v", 12, "d", [task(1)]),
+        recorded=True,
+    )
+    said = in_words(spans, tmp_path)
+    assert "`Q.get` on actor a00000, which waits in asyncio.Queue.get at lock.py:7" in said
+    last = {"failed": "failed (ValueError: source gone)", "over": "is over"}.get(producer)
+    assert ("was called there last" in said) == (last is not None)
+    assert last is None or f": `Q.put` was called there last by `produce`, which {last}." in said
+
+
 @pytest.mark.parametrize("holder", ["open", "over", "gave back"])
 def test_locks_that_actors_keep_have_holders(holder: str, tmp_path: Any) -> None:
     """

@@ -63,6 +63,9 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "waiters": blocker.waiters,
                 "demand": blocker.demand,
                 "held_by": blocker.held_by,
+                "last_caller": blocker.last_caller.function if blocker.last_caller else None,
+                "last_call": blocker.last_caller.method if blocker.last_caller else None,
+                "last_caller_failed_with": blocker.last_caller.failed_with if blocker.last_caller else None,
                 "taken_by": blocker.taken_by,
                 "kept_by_group": blocker.kept_by is not None,
                 "kept": blocker.kept_by.asks if blocker.kept_by else None,
@@ -173,7 +176,7 @@ def blocked_text(blocker: Blocker) -> str:
         does = "is held back until its items are taken, and nobody takes them"
     elif blocker.idle_in:
         waits = awaited_text(blocker.idle_in, None)
-        does = f"waits {waits}, {_NEVER[waits.split()[0]]}{f': {room}' if room else ''}"
+        does = f"waits {waits}, {_NEVER[waits.split()[0]]}{f': {room}' if room else _last_text(blocker)}"
     elif blocker.state == "waits":
         does = "waits for something that is not traced"
     else:
@@ -196,6 +199,15 @@ def _room_text(blocker: Blocker) -> str:
     if blocker.taken_by is None and kept is None:
         return ""
     return task_steps.kept(blocker.taken_by, None if kept is None else (kept.asks, kept.function))
+
+
+def _last_text(blocker: Blocker) -> str:
+    """Say who let others go on there before, and is over; empty where that is not known."""
+    last = blocker.last_caller
+    if last is None:
+        return ""
+    failed = f"failed ({last.failed_with})" if last.failed_with else "is over"
+    return f": `{short_name(last.method)}` was called there last by `{short_name(last.function)}`, which {failed}"
 
 
 def _group_text(group: Group) -> str:

@@ -6,6 +6,7 @@ import networkx as nx
 import polars as pl
 
 from raytrace_analyze.analyses.stuck.grouped import Group
+from raytrace_analyze.analyses.stuck.last_calls import LastCaller
 from raytrace_analyze.analyses.stuck.open_work import read_open
 from raytrace_analyze.analyses.stuck.opened import WAITER, Open
 from raytrace_analyze.analyses.stuck.retried import Tried
@@ -66,6 +67,9 @@ class Blocker:
     for, and do nothing."""
     kept_by: Kept | None = None
     """Of the same: the placement group that keeps what is asked for, in which nothing runs and which nobody removed."""
+    last_caller: LastCaller | None = None
+    """Of a call that waits for what another one has to give: the task that made the last other call there, and is
+    over."""
     tried: Tried | None = None
     """Of a task whose attempts failed, and of which another one never started."""
     in_group: Group | None = None
@@ -183,5 +187,6 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             kept_by=known.kept.get(node),
             tried=known.tried.get(node),
             in_group=known.in_group.get(node),
+            last_caller=known.last_callers.get(node),
             held_by=held.function if (held := known.locks.get(node)) else None,
         )

@@ -7,6 +7,7 @@ import polars as pl
 from raytrace_analyze.analyses.stuck.grouped import missing_groups
 from raytrace_analyze.analyses.stuck.held_locks import held_by, is_taking
 from raytrace_analyze.analyses.stuck.interrupted import reopened
+from raytrace_analyze.analyses.stuck.last_calls import LastCaller, last_caller, waits_for_a_call
 from raytrace_analyze.analyses.stuck.opened import PENDING, RUNS, WAITS, Edge, Open, key_of
 from raytrace_analyze.analyses.stuck.pending import add_room, holds_slot, of_pending, of_resources
 from raytrace_analyze.analyses.stuck.retried import Tried, tried_in_vain
@@ -81,6 +82,7 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     found.edges.extend(of_resources(found, pending, running, left))
     add_room(found, spans, pending, running, left)
     found.edges.extend(_of_locks(found, running, work))
+    found.last_callers.update(_last_callers(found, running, work))
     in_graph = {name for edge in found.edges for name in (edge.waiter, edge.waited_for)}
     explained = {*found.impossible, *found.taken, *found.kept, *found.in_group, *found.tried}
     found.by_themselves.update({row["submitted_task_id"] for row in pending} & explained - in_graph)
@@ -175,6 +177,19 @@ def _consumers(
         for task in {*(row["ready_task_ids"] or ()), *json_of(row["attributes"], {}).get(AWAITED_TASK_IDS, ())} & held:
             takers[task] = key_of(row), row["end"] is not None
     return {task: taker for task, taker in takers.items() if taker[0] in found.states and taker[0] != task}
+
+
+def _last_callers(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[tuple[str, LastCaller]]:
+    """Say of calls that wait for what another call has to give who made the last such call, where that is over."""
+    asked: dict[tuple[str | None, ...], LastCaller | None] = {}
+    for row in running:
+        if row["actor_id"] and waits_for_a_call(found.idle_in.get(key_of(row), "")):
+            alike = row["session"], row["actor_id"], row["function"]
+            if alike not in asked:
+                asked[alike] = last_caller(work, row)
+            caller = asked[alike]
+            if caller is not None:
+                yield key_of(row), caller
 
 
 def _of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[Edge]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.held_locks import Held
+from raytrace_analyze.analyses.stuck.last_calls import LastCaller
 from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.analyses.stuck.room import Kept
 from raytrace_analyze.analyses.stuck.submitted import Row
@@ -38,6 +39,8 @@ class Open:
     pending tasks that nobody waits for, of which it is known why they cannot start."""
     locks: dict[str, Held] = field(default_factory=dict)
     """Of calls that ask an actor for a lock: who holds it, where that has ended."""
+    last_callers: dict[str, LastCaller] = field(default_factory=dict)
+    """Of calls that wait for what another call has to give: who made the last such call, where that is over."""
     taken: dict[str, str] = field(default_factory=dict)
     """Of those who wait for room: the class of actors that hold what they ask for, and do nothing."""
     kept: dict[str, Kept] = field(default_factory=dict)
