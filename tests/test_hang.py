@@ -609,6 +609,9 @@ def test_who_waits_for_no_task_is_named_also_where_nobody_waits_for_it(tmp_path:
     looks = idle.replace("time.sleep", "ray.experimental.internal_kv._internal_kv_get")
     said = "idle in ray.experimental.internal_kv._internal_kv_get at etl.py:9."
     assert said in in_words(table(driver(**{"raytrace.idle": looks}), recorded=True), tmp_path)
+    # One that did something long after is elsewhere by now.
+    spans = table(driver(**{"raytrace.idle": idle}), submit("s", 2_000_000_000, 2_000_000_001, "d"), recorded=True)
+    assert "idle in time.sleep" not in in_words(spans, tmp_path)
     # One that waits for a task does not wait where it slept before.
     rows = [driver(**{"raytrace.idle": idle}), submit("s", 1, 2, "d", submitted_task_id=task(1))]
     rows += [run("r", 3, None, "s", task(1)), open_wait("w", 5, "d", [task(1)])]

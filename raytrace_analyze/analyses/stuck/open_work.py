@@ -1,6 +1,7 @@
 """What had not ended in a table: runs, waits and tasks that never started, and what each of them waits for."""
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import polars as pl
 
@@ -27,6 +28,9 @@ from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.span_names import BACK_PRESSURE, KILL, NEXT
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 
+_SOON_NS = 1_000_000_000
+"""A thread that sleeps in a loop may begin a call in between."""
+
 
 def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = None) -> Open:
     """Read what had not ended from a span table (columns of `schema.TABLE`), or from one of its jobs.
@@ -51,8 +55,9 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     started = {
         (row["session"], row["task_id"]) for row in _rows(work.filter(category="task").select("session", "task_id"))
     }
+    last_begun = _last_begun(spans)
     for row in (*running, *drivers):
-        _know(found, row, key_of(row), RUNS)
+        _know(found, row, key_of(row), RUNS, last_begun.get(_thread(row), 0))
     found.by_themselves.update({key_of(row) for row in drivers} & found.idle_in.keys() - {key_of(row) for row in waits})
     found.tried.update(_tried_in_vain(work.filter(category="task"), attempts, submits))
     started = {(session, task) for session, task in started if task not in found.tried}
@@ -116,14 +121,31 @@ def _rows(frame: pl.DataFrame) -> list[Row]:
     return frame.to_dicts()
 
 
-def _know(found: Open, row: Row, key: str, state: str) -> None:
+def _thread(row: Row) -> tuple[str, int | None, str | None]:
+    return row["session"], row["pid"], row["task_id"]
+
+
+def _last_begun(spans: pl.DataFrame) -> dict[tuple[str, int | None, str | None], int]:
+    """Give when (ns) the last call began that is recorded of each thread: a driver's, or that of a task."""
+    calls = spans.filter(pl.col("category").cast(pl.String).is_in(["submit", "wait", "put"]))
+    last = calls.group_by("session", "pid", "task_id").agg(pl.col("start").to_physical().max())
+    return {(session, pid, task): start for session, pid, task, start in last.iter_rows()}
+
+
+def _know(found: Open, row: Row, key: str, state: str, last_begun: int = 0) -> None:
+    """Take note of what had not ended; of what runs, in what its thread idled last, if it did nothing after that."""
     found.rows.setdefault(key, row)
     found.states.setdefault(key, state)
     idle = json_of(row["attributes"], {}).get(IDLE)
     stretches = json_of(idle, {}).get("stretches") if state == RUNS else None
     last = stretches[-1] if isinstance(stretches, list) and stretches else None
-    if isinstance(last, dict) and last.get("in"):
+    if isinstance(last, dict) and last.get("in") and not _went_on(last, last_begun):
         found.idle_in[key] = _at(str(last["in"]), last.get("at"))
+
+
+def _went_on(idle: dict[str, Any], last_begun: int) -> bool:
+    until = idle.get("end_ns")
+    return isinstance(until, int) and last_begun > until + _SOON_NS
 
 
 def _at(what: str, place: object) -> str:
