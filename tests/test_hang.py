@@ -312,6 +312,32 @@ def test_waits_that_are_told_alike_are_told_once(tmp_path: Path) -> None:
     assert "`Hub.outer` on actor a00000, 2 times" in said
 
 
+def test_what_ray_gave_to_a_process_that_never_began_it_is_no_riddle(tmp_path: Path) -> None:
+    """
+    d    |s|== get load ==...
+    load    given to process 7, which imports for ever
+    """
+    spans = table(
+        driver(**{"raytrace.cluster_resources": '{"CPU":1}'}),
+        submit("s", 2, 3, "d", submitted_task_id=task(1), function="load"),
+        submit("t", 3, 4, "d", submitted_task_id=task(2), function="held"),
+        run("r", 5, 6 * 10**9, "t", task(2), function="held"),
+        open_wait("w", 3, "d", [task(1)]),
+        recorded=True,
+    )
+    about = {"session": spans["session"][0], "job_id": "j1", "task_id": task(1), "attempt": 0, "name": "load"}
+    given = rt.with_task_events(spans, event_table([{**about, "pending_args_avail": 3, "running": 10**9, "pid": 7}]))
+    (blocker,) = rt.hang(given).blockers
+    assert blocker.given is not None and (blocker.given.pid, blocker.given.ago_ns) == (7, 5 * 10**9)
+    said = in_words(given, tmp_path)
+    assert (
+        "`load` (000000), which was given to process 7 5.00 s before the record ends, and had not begun there" in said
+    )
+    # What waits in line Ray gave nobody.
+    waiting = rt.with_task_events(spans, event_table([{**about, "pending_args_avail": 3}]))
+    assert rt.hang(waiting).blockers[0].given is None
+
+
 @pytest.mark.parametrize("of", ["task", "actor"])
 def test_what_is_tried_again_and_never_starts_is_waited_for(of: str, tmp_path: Path) -> None:
     """

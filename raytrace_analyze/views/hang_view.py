@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console, RenderableType
 
+from raytrace_analyze.analyses.stuck.given import Given
 from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.hang import Blocker, Hang
 from raytrace_analyze.analyses.stuck.opened import PENDING, WAITS
@@ -72,6 +73,8 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "ran_in_group": blocker.kept_by.function if blocker.kept_by else None,
                 "attempts": blocker.tried.attempts if blocker.tried else None,
                 "failed_with": blocker.tried.failed_with if blocker.tried else None,
+                "given_to_pid": blocker.given.pid if blocker.given else None,
+                "given_ns": blocker.given.given_ns if blocker.given else None,
                 "in_group": blocker.in_group is not None,
                 "group_asks": blocker.in_group.asks if blocker.in_group else None,
             }
@@ -158,7 +161,9 @@ def blocked_text(blocker: Blocker) -> str:
     row = {"x": blocker.key, "x_function": blocker.function, "x_actor_id": blocker.actor_id}
     waiters = count_text(blocker.waiters, "other", "others")
     verb = "waits" if blocker.waiters == 1 else "wait"
-    if blocker.demand is not None:
+    if blocker.given is not None:
+        does = _given_text(blocker.given)
+    elif blocker.demand is not None:
         does = f"cannot start: no node of the cluster has what it asks for ({blocker.demand})"
     elif (room := _room_text(blocker)) and blocker.state == PENDING:
         does = f"cannot start: {room}"
@@ -215,6 +220,13 @@ def _group_text(group: Group) -> str:
         return f"asks for more than the cluster has ({group.asks})"
     asks = f" (it asks for {group.asks})" if group.asks else ""
     return f"never came to be, as far as is recorded{asks}"
+
+
+def _given_text(given: Given) -> str:
+    process = "its process" if given.pid is None else f"process {given.pid}"
+    ago = duration_text(given.ago_ns)
+    when = f"was given to {process} {ago} before the record ends"
+    return f"{when}, and had not begun there as far as is recorded: a process loads the code first"
 
 
 def _tried_text(tried: Tried) -> str:

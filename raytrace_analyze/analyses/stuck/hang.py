@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import networkx as nx
 import polars as pl
 
+from raytrace_analyze.analyses.stuck.given import Given
 from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.last_calls import LastCaller
 from raytrace_analyze.analyses.stuck.open_work import read_open
@@ -72,6 +73,8 @@ class Blocker:
     over."""
     tried: Tried | None = None
     """Of a task whose attempts failed, and of which another one never started."""
+    given: Given | None = None
+    """Of a task that never started: when Ray gave it to a process, in which its function had not begun."""
     in_group: Group | None = None
     """Of a task that never started: the placement group that it is to run in, of which no task has started."""
 
@@ -186,6 +189,7 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             taken_by=known.taken.get(node),
             kept_by=known.kept.get(node),
             tried=known.tried.get(node),
+            given=known.given.get(node),
             in_group=known.in_group.get(node),
             last_caller=known.last_callers.get(node),
             held_by=held.function if (held := known.locks.get(node)) else None,

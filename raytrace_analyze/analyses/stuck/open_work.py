@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.analyses.stuck.given import given_to_processes
 from raytrace_analyze.analyses.stuck.grouped import missing_groups
 from raytrace_analyze.analyses.stuck.held_locks import held_by, is_taking
 from raytrace_analyze.analyses.stuck.interrupted import reopened
@@ -88,8 +89,12 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     add_room(found, spans, pending, running, left)
     found.edges.extend(_of_locks(found, running, work))
     found.last_callers.update(_last_callers(found, running, work))
+    given = dict(given_to_processes(spans, attempts))
+    found.given.update({task: given[task] for row in pending if (task := row["submitted_task_id"]) in given})
+    # It has all that it waited for.
+    found.edges = [edge for edge in found.edges if edge.waiter not in found.given]
     in_graph = {name for edge in found.edges for name in (edge.waiter, edge.waited_for)}
-    explained = {*found.impossible, *found.taken, *found.kept, *found.in_group, *found.tried}
+    explained = {*found.impossible, *found.taken, *found.kept, *found.in_group, *found.tried, *found.given}
     found.by_themselves.update({row["submitted_task_id"] for row in pending} & explained - in_graph)
     found.edges = list({(edge.waiter, edge.waited_for): edge for edge in reversed(found.edges)}.values())
     return found

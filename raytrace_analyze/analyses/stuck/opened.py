@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from raytrace_analyze.analyses.stuck.given import Given
 from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.held_locks import Held
 from raytrace_analyze.analyses.stuck.last_calls import LastCaller
@@ -49,6 +50,8 @@ class Open:
     """Of pending tasks that no node can take: what they ask for."""
     tried: dict[str, Tried] = field(default_factory=dict)
     """Of tasks whose attempts failed, and of which another one never started."""
+    given: dict[str, Given] = field(default_factory=dict)
+    """Of tasks that Ray had given to a process, and that had not begun there."""
     in_group: dict[str, Group] = field(default_factory=dict)
     """Pending tasks in a placement group of which no task has started, and that."""
     for_group: dict[str, tuple[dict[str, int], int]] = field(default_factory=dict)
