@@ -185,6 +185,19 @@ def test_an_error_is_harmless_wherever_it_is_raised(spans: Path) -> None:
     assert ACTS.findall(str(raised.value)) == []
 
 
+@pytest.mark.parametrize("command", [["report"], ["export", "--to", "otlp"], ["merge"]])
+def test_where_something_is_written_is_told_harmlessly(command: list[str], spans: Path, tmp_path: Path) -> None:
+    target = tmp_path / f"f{SUFFIX.replace(chr(0), '')}"
+    done = cli(command[0], spans / "stuck.parquet", *command[1:], "-o", target)
+    assert done.returncode == 0 and target.exists()
+    check(done.stderr, command)
+
+
+def test_commands_write_to_the_screen_through_labels_alone() -> None:
+    for file in (ROOT / "raytrace_analyze" / "commands").rglob("*.py"):
+        assert not re.search(r"\becho\(|\bprint\((?<!\.print\()|\bsecho\(", file.read_text()), file
+
+
 def test_all_that_views_show_is_a_label() -> None:
     """Rich's own texts and tables are made in two modules only; each makes labels of what it is given."""
     makers = {"rich.text": "label.py", "rich.table": "fitted_table.py", "rich.markup": "", "rich.markdown": ""}

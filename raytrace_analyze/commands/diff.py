@@ -96,8 +96,9 @@ def _jobs(given: list[str] | None) -> tuple[str, str] | None:
 
 def _gate_fails(found: "RunDiff", limit: "Fraction") -> bool:
     """Decide the gate and say how on standard error."""
+    from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.diff_view import gate_text
 
     has_failed = found.exceeds(limit)
-    typer.echo(f"raytrace-analyze: {gate_text(found, limit)}", err=True)
+    messages().print(f"raytrace-analyze: {gate_text(found, limit)}", soft_wrap=True)
     return has_failed

@@ -74,6 +74,7 @@ def export(
     from raytrace_analyze.exports.select import select
     from raytrace_analyze.exports.table_stream import Filters
     from raytrace_analyze.files.output import check_output
+    from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.progress import end_work, progress_shown
 
     if (output is None) == (endpoint is None):
@@ -105,7 +106,7 @@ def export(
         end_work()
         with progress_shown("sending") as progress:
             sent = send(selection.telling(progress, format_.times), endpoint, encoding)
-        typer.echo(f"sent {sent:,} spans to {endpoint}", err=True)
+        messages().print(f"sent {sent:,} spans to {endpoint}", soft_wrap=True)
     elif output == DASH:
         with writing(), ExitStack() as while_written:
             if not sys.stdout.isatty():  # else a bar would stand among what is written
@@ -131,6 +132,7 @@ def _streamed(
     """Select from a large table, read while it is written, with the exit code; None for what has to be whole."""
     from raytrace_analyze.exports.table_stream import is_large, report_on, select_from_file
     from raytrace_analyze.ingest import find
+    from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.progress import begin_work, end_work
 
     paths = list(spans or [DEFAULT_SPANS])
@@ -145,10 +147,10 @@ def _streamed(
     def tell(left_out: "Apart", is_of_path: bool) -> None:
         what = "the critical path is left out, and clocks are" if is_of_path else "clocks are"
         end_work()
-        typer.echo(
+        messages().print(
             f"{left_out.rows:,} spans of {', '.join(left_out.sessions)} take more memory than a command may "
             f"(--max-memory) to be looked at as a whole: {what} not corrected",
-            err=True,
+            soft_wrap=True,
         )
 
     selection = select_from_file(

@@ -66,17 +66,19 @@ def _show(raw: Path, table: Path, address: str | None, program: Path) -> int:
     Gives the exit code that goes with it if the program's own is 0. What is wrong here is told, and does not take the
     place of the program's exit code.
     """
+    from raytrace_analyze.views.console import messages
+
     try:
         others = _other_machines(address, raw, table.parent / "nodes") if address else []
         if not any(raw.iterdir()) and not others:
             raise NoSpansError("nothing was recorded")
         merge_and_show(raw, table, *others, source=[program])
     except NoWholeSpanError as error:
-        typer.echo(f"raytrace-analyze: {error}", err=True)
+        messages().print(f"raytrace-analyze: {error}", soft_wrap=True)
     except NoSpansError:
-        typer.echo("raytrace-analyze: the program ran no Ray task, so there is nothing to show", err=True)
+        messages().print("raytrace-analyze: the program ran no Ray task, so there is nothing to show", soft_wrap=True)
     except RaytraceError as error:
-        typer.echo(f"raytrace-analyze: {error}", err=True)
+        messages().print(f"raytrace-analyze: {error}", soft_wrap=True)
         return error.exit_code
     return EXIT_OK
 
@@ -86,6 +88,8 @@ def _other_machines(address: str, raw: Path, folder: Path) -> list[Path]:
 
     Where the cluster is gone by now, what lies on this machine is shown all the same.
     """
+    from raytrace_analyze.views.console import messages
+
     say_command(f"collect --address {address} --path {raw.resolve()} -o {folder}")
     try:
         collect(str(folder), address, [str(raw.resolve())])
@@ -93,6 +97,6 @@ def _other_machines(address: str, raw: Path, folder: Path) -> list[Path]:
         return []
     except (UsageError, typer.Exit) as error:
         if isinstance(error, UsageError):
-            typer.echo(f"raytrace-analyze: {error}; only the spans of this machine are shown", err=True)
+            messages().print(f"raytrace-analyze: {error}; only the spans of this machine are shown", soft_wrap=True)
     table = folder / "spans.parquet"
     return [table] if table.exists() else []

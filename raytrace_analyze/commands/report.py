@@ -48,6 +48,7 @@ def report(
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.report.build import html_report
     from raytrace_analyze.units import bytes_text
+    from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.progress import end_work
 
     base, new = _sides(spans)
@@ -72,7 +73,7 @@ def report(
             file.write(page)
     except OSError as error:
         raise UsageError(f"cannot write {readable(output)}: {error.strerror or error}") from error
-    typer.echo(f"wrote {readable(output)} ({bytes_text(len(page))}): open it in a browser", err=True)
+    messages().print(f"wrote {readable(output)} ({bytes_text(len(page))}): open it in a browser", soft_wrap=True)
     raise typer.Exit(max(exit_code, base_code))
 
 
