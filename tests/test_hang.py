@@ -158,6 +158,31 @@ def test_an_event_that_nobody_sets_is_named_with_its_place(tmp_path: Any) -> Non
     assert "waits in asyncio.Event.wait at lock.py:7, which nothing let go on" in in_words(spans, tmp_path)
 
 
+def test_a_lock_may_be_held_by_another_call_that_goes_on_there(tmp_path: Path) -> None:
+    """
+    A.transfer  |holds A's lock|== get B.deposit ==...        A.deposit  waits for A's lock
+    B.transfer  |holds B's lock|== get A.deposit ==...        B.deposit  waits for B's lock
+    """
+    rows = [driver(), open_wait("w", 9, "d", [method(1, "a"), method(1, "b")])]
+    for own, other in ("ab", "ba"):
+        moves, puts = {"function": "Account.transfer"}, {"function": "Account.deposit"}
+        rows += [
+            # Whoever called the same method before gave the lock back.
+            submit(f"s0{own}", 1, 2, "d", submitted_task_id=method(0, own), **puts),
+            run(f"r0{own}", 2, 3, f"s0{own}", method(0, own), actor_id=ACTOR[own], **puts),
+            submit(f"s1{own}", 4, 5, "d", submitted_task_id=method(1, own), **moves),
+            run(f"r1{own}", 6, None, f"s1{own}", method(1, own), actor_id=ACTOR[own], **moves),
+            submit(f"s2{own}", 10, 11, f"r1{own}", submitted_task_id=method(2, other), **puts),
+            open_wait(f"w1{own}", 12, f"r1{own}", [method(2, other)]),
+            run(f"r2{own}", 13, None, f"s2{own}", method(2, other), actor_id=ACTOR[other], **puts),
+            open_await(f"a2{own}", 14, f"r2{own}", "asyncio.Lock.acquire"),
+        ]
+    (circle,) = rt.hang(table(*rows, recorded=True)).circles
+    assert set(circle) == {method(number, name) for number in (1, 2) for name in "ab"}
+    said = in_words(table(*rows, recorded=True), tmp_path)
+    assert "`Account.deposit` on actor a00000 waits for what `Account.transfer` on actor a00000 took there" in said
+
+
 @pytest.mark.parametrize("producer", ["failed", "over", "open"])
 def test_who_put_the_last_item_is_named_where_it_is_over(producer: str, tmp_path: Path) -> None:
     """

@@ -221,8 +221,19 @@ def _last_callers(found: Open, running: Iterable[Row], work: pl.DataFrame) -> It
 
 def _of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[Edge]:
     """Say who holds what calls wait for that ask an actor for a lock."""
-    asking = [row for row in running if row["actor_id"] and is_taking(found.idle_in.get(key_of(row), ""))]
+    rows = [row for row in running if row["actor_id"]]
+    asking = [row for row in rows if is_taking(found.idle_in.get(key_of(row), ""))]
+    waiting = {key_of(row) for row in asking}
+    others: dict[tuple[str | None, str], list[Row]] = {}
+    for row in rows:
+        if key_of(row) not in waiting:
+            others.setdefault((row["session"], row["actor_id"]), []).append(row)
     for row in asking:
+        # A call that goes on there since before may hold it itself; only else does one that has ended.
+        before = [one for one in others.get((row["session"], row["actor_id"]), ()) if one["start_ns"] < row["start_ns"]]
+        if before:
+            yield from (Edge(key_of(row), key_of(one), "held", row["start_ns"], certain=False) for one in before)
+            continue
         held = held_by(work, row)
         if held is not None and held.flow in found.states:
             yield Edge(key_of(row), held.flow, "held", row["start_ns"], certain=False)
