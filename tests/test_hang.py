@@ -326,6 +326,22 @@ def test_what_nobody_waits_for_and_cannot_start_is_named_beside_a_driver_that_sl
     assert ("was still running, idle in time.sleep at etl.py:9" in said) is hung
 
 
+def test_a_task_of_which_only_a_wait_is_left_has_begun(tmp_path: Path) -> None:
+    spans = table(
+        driver(),
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="consume"),
+        submit("t", 3, 4, "gone", submitted_task_id=task(2), function="load", task_id=task(1)),
+        open_wait("v", 5, "gone", [task(2)], task_id=task(1)),
+        run("r", 6, None, "t", task(2), function="load"),
+        open_wait("w", 5, "d", [task(1)]),
+        recorded=True,
+    )
+    said = event_table([{"session": "s", "job_id": "j1", "task_id": task(1), "attempt": 0, "running": 3}])
+    waits = rt.hang(rt.with_task_events(spans, said)).waits.select("waiter", "waited_for", "reason").rows()
+    assert set(waits) == {("driver 01", task(1), "result"), (task(1), task(2), "result")}
+    assert "`consume` (000000) waits for the result of `load`" in in_words(spans, tmp_path)
+
+
 def test_waits_that_are_told_alike_are_told_once(tmp_path: Path) -> None:
     rows = [driver(), open_wait("w", 5, "d", [method(1, "a"), method(2, "a")])]
     for number in (1, 2):

@@ -53,9 +53,8 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     running = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "task"))
     drivers = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "driver"))
     waits = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "wait"))
-    started = {
-        (row["session"], row["task_id"]) for row in _rows(work.filter(category="task").select("session", "task_id"))
-    }
+    # What it waits for, or submitted, may be all that a task has left.
+    started = set(work.select("session", "task_id").drop_nulls("task_id").iter_rows())
     last_begun = _last_begun(spans)
     for row in (*running, *drivers):
         _know(found, row, key_of(row), RUNS, last_begun.get(_thread(row), 0))
@@ -68,6 +67,10 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
         return found  # all ended: what never started was not wanted
     for row in pending:
         _know(found, {**row, "actor_id": actor_of(row)}, row["submitted_task_id"], PENDING)
+    waiting = {key_of(row) for row in waits}
+    for row in submits:  # of a task of which only a wait is left, its submission says what it is
+        if row["submitted_task_id"] in waiting:
+            found.rows.setdefault(row["submitted_task_id"], {**row, "actor_id": actor_of(row)})
     found.edges.extend(_of_waits(found, work, waits, submits))
     of_drivers = {(row["session"], row["pid"]) for row in _rows(work.filter(category="driver"))}
     for route, request, run in unrouted(spans, running):
