@@ -13,8 +13,8 @@ from raytrace_analyze.vocabulary import Ending
 _DEEPEST = 1_000
 """How many tasks an error can have passed through."""
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_CAUSED = "The above exception was the direct cause of the following exception:"
-"""How Python, and Ray, tell the error that another one was raised from; that stands before it."""
+_CAUSED = "the direct cause of the following exception"
+"""How Python tells that an error was raised from another one, which stands before it."""
 _FIRST_LINE = 200
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BY_RAY = re.compile(r"RayTaskError\S*: ray::|TASK_EXECUTION_EXCEPTION: User exception:")
