@@ -13,7 +13,7 @@ from raytrace_analyze.vocabulary import Ending
 _DEEPEST = 1_000
 """How many tasks an error can have passed through."""
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_CAUSED = "the direct cause of the following exception"
+_CAUSED = "the direct cause of the"
 """How Python tells that an error was raised from another one, which stands before it."""
 _FIRST_LINE = 200
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
