@@ -48,7 +48,10 @@ def collector(answer: Callable[[socket.socket, bytes, int], None]) -> Iterator[s
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)  # closing it alone would leave the thread in its call
 
 
 def sent_to(url: str, *more: str) -> Done:

@@ -117,8 +117,12 @@ def by_asking_an_executor(works: Callable[[], None]) -> None:
 def test_what_a_thread_waits_for_that_its_own_threads_do_is_its_work(
     wait: Callable[[Callable[[], None]], None], tracer: Tracer, tmp_path: Path
 ) -> None:
+    over = threading.Event()
+    for _ in range(20):  # of which nobody waits for any
+        threading.Thread(target=lambda: over.wait(60), daemon=True).start()
     with run(tracer):
         wait(lambda: burn(0.4))
+    over.set()
     span = Recording(tmp_path).one("f ray.remote_worker")
     assert span.attributes["raytrace.cpu_ns"] > 0.2e9
     counts = stacks_of(span)

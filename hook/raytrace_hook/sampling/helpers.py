@@ -20,7 +20,8 @@ _WAITS = (
     "asyncio.",
 )
 """How the calls begin that another thread of the process lets go on: joins, futures, queues, an executor's results."""
-_MOST = 16
+_MOST = 8
+"""Of so many it is read, too, how long they had to wait for a CPU (see `clocks`): what is kept from it works."""
 _LATE_NS = 1_000_000_000
 """Two readings so far apart do not tell what a thread does now."""
 
@@ -58,7 +59,8 @@ class Helpers:
             return None  # elsewhere the clock of a thread that may have ended can't be asked for
         found: dict[int, Place] = {}
         clocks: dict[int, int] = {}
-        for thread in threading.enumerate():
+        # What a thread waits for it has mostly just started: those that were there for long come last.
+        for thread in reversed(threading.enumerate()):
             number, native = thread.ident, thread.native_id
             if number is None or native is None or number in but or number not in frames:
                 continue
