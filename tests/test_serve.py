@@ -375,6 +375,14 @@ def test_advise_claims_no_saving_for_requests_of_clients_but_says_that_they_wait
     assert found["batch-wait"]["finding"] < found["driver-idle"]["finding"]
     (look,) = rt.summary(table(driver, *requests, recorded=True)).remedies
     assert (look.kind, look.pattern) == ("look", "batch-wait")
+    # Beside what saves a little, that is said too.
+    work = [submit("s", 5_200 * ms, 5_201 * ms, "d", submitted_task_id="T", function="f"),
+            run("r", 5_202 * ms, 5_900 * ms, "s", "T", function="f"),
+            wait("w", 5_201 * ms, 5_901 * ms, "d", ["T"])]  # fmt: skip
+    longer = {**driver, "end": 5_901 * ms}
+    first, second = rt.summary(table(longer, *requests, *work, recorded=True)).remedies
+    assert (first.kind, first.function) == ("speedup", "f")
+    assert (second.kind, second.pattern) == ("look", "batch-wait")
     alone = {row["pattern"]: row for row in rt.advise(table(driver, recorded=True)).to_dicts()}
     assert "outside of Ray" in alone["driver-idle"]["what"]
 

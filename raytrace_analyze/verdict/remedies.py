@@ -58,7 +58,10 @@ def _worth_ns(path: CriticalPath) -> int:
 
 
 def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
-    """Give what `advise` finds, and the function that `what_if` ranks first where that saves more than the second."""
+    """Give what `advise` finds, and the function that `what_if` ranks first where that saves more than the second.
+
+    Where there is room for it, what is to be looked at about requests, too: their clients wait, which no saving tells.
+    """
     worth_ns = _worth_ns(path)
     patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= worth_ns).head(_MOST_REMEDIES)
     found = [_pattern(row) for row in patterns.iter_rows(named=True)]
@@ -66,9 +69,9 @@ def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
     # That the driver's own code is on the CPU is said of it already.
     of_driver = [each.function for each in found[: _MOST_REMEDIES - 1] if each.pattern == Pattern.DRIVER_CODE]
     fastest = faster(read, path, more_than, without=of_driver)
-    if fastest is not None:
-        return [*found[: _MOST_REMEDIES - 1], fastest]
-    return found or list(_to_look_at(advice, int(_NOTABLE * path.makespan_ns)))
+    remedies = found if fastest is None else [*found[: _MOST_REMEDIES - 1], fastest]
+    looks = _to_look_at(advice, int(_NOTABLE * path.makespan_ns))
+    return [*remedies, *(look for look in looks if not remedies or look.pattern in _OF_REQUESTS)][:_MOST_REMEDIES]
 
 
 def _pattern(row: dict[str, Any]) -> Remedy:
