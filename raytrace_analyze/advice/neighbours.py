@@ -8,6 +8,7 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import shorten_lags
 from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.trace.busy_time import covered_within
 from raytrace_analyze.vocabulary import Cause, Pattern
 from raytrace_analyze.wording.advice import runs as words
 
@@ -37,8 +38,8 @@ def _candidates(
     kept = np.zeros(others.size, dtype=np.int64)
     for each in np.unique(place[others]).tolist():
         here, waiting = np.flatnonzero(place[others] == each), np.flatnonzero(place[run] == each)
-        np.add.at(waited, run[waiting], _covered(begun[here], over[here], since[waiting], until[waiting]))
-        kept[here] = _covered(since[waiting], until[waiting], begun[here], over[here])
+        np.add.at(waited, run[waiting], covered_within(begun[here], over[here], since[waiting], until[waiting]))
+        kept[here] = covered_within(since[waiting], until[waiting], begun[here], over[here])
     rows = np.flatnonzero(waited)
     if rows.size == 0:
         return
@@ -53,21 +54,3 @@ def _candidates(
     )
     mended = shorten_lags(facts.graph, rows, waited[rows])
     yield Candidate(Pattern.OTHER_JOBS, function, told, mended, rows, certain=False)
-
-
-def _covered(start: Nanos, end: Nanos, since: Nanos, until: Nanos) -> Nanos:
-    """Give how much of each stretch some intervals cover together."""
-    order = np.argsort(start, kind="stable")
-    start, end = start[order], np.maximum.accumulate(end[order])
-    fresh = np.maximum(start, np.concatenate([start[:1], end[:-1]]))
-    lengths = np.maximum(end - fresh, 0)
-    before = np.concatenate([[0], np.cumsum(lengths)])
-
-    def until_time(time: Nanos) -> Nanos:
-        last = np.searchsorted(fresh, time, side="right")
-        cut = np.where(last > 0, np.minimum(time - fresh[last - 1], lengths[last - 1]), 0)
-        covered: Nanos = before[np.maximum(last - 1, 0)] + np.maximum(cut, 0)
-        return covered
-
-    found: Nanos = until_time(np.maximum(until, since)) - until_time(since)
-    return found

@@ -19,6 +19,7 @@ from raytrace_analyze.sampled.imports import imported_ns
 from raytrace_analyze.sampled.samples import SHORT_NS, Idle, Sampled, is_for_others, read_samples
 from raytrace_analyze.serve_names import is_proxy
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
+from raytrace_analyze.trace.busy_time import covered_within
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Activity, Pattern, SpanCategory
 from raytrace_analyze.wording.advice import driver as words
@@ -213,28 +214,13 @@ def _asked_meanwhile(facts: Facts, own: _Own, pieces: Flags) -> str | None:
     start = requests.get_column("start_ns").to_numpy()
     end = start + requests.get_column("total_ns").fill_null(0).to_numpy()
     since, until = own.told.start[pieces], own.told.end[pieces]
-    under_way = _covered_until(start, end, until) - _covered_until(start, end, since)
+    under_way = covered_within(start, end, since, until)
     if 2 * under_way.sum() <= (until - since).sum():
         return None
     method = pl.format("{}.{}", "deployment", "method")
     longest = requests.group_by(function=method).agg(pl.col("total_ns").sum()).sort("total_ns", "function")
     found: str = longest.get_column("function").to_list()[-1]
     return found
-
-
-def _covered_until(start: Nanos, end: Nanos, time: Nanos) -> Nanos:
-    """Give how much of the time before some times intervals cover; what several cover counts once."""
-    order = np.argsort(start, kind="stable")
-    begin, latest = start[order], np.maximum.accumulate(end[order])
-    if begin.size == 0:
-        return np.zeros(time.size, dtype=np.int64)
-    # From where the ones before have ended, at the earliest.
-    begin = np.maximum(begin, np.concatenate([begin[:1], latest[:-1]]))
-    length = np.maximum(latest - begin, 0)
-    before = np.concatenate([[0], np.cumsum(length)])
-    last = np.searchsorted(begin, time, side="right") - 1
-    inside = np.clip(time - begin[last], 0, length[last])
-    return np.where(last >= 0, before[np.maximum(last, 0)] + inside, 0)
 
 
 def _failed_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:

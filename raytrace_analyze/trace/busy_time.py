@@ -38,3 +38,22 @@ def covered(owner: RowIds, start: Nanos, end: Nanos) -> pl.DataFrame:
     before = pl.col("end").cum_max().shift(1).over("owner")
     fresh = (pl.col("end") - pl.max_horizontal("start", before)).clip(lower_bound=0)
     return intervals.sort("owner", "start").select("owner", covered_ns=fresh).group_by("owner").agg(pl.all().sum())
+
+
+def covered_within(start: Nanos, end: Nanos, since: Nanos, until: Nanos) -> Nanos:
+    """Give how much of each stretch (from `since` to `until`) some intervals cover; what several cover counts once."""
+    order = np.argsort(start, kind="stable")
+    begin, latest = start[order], np.maximum.accumulate(end[order])
+    if begin.size == 0:
+        return np.zeros(since.size, dtype=np.int64)
+    # From where the ones before have ended, at the earliest.
+    begin = np.maximum(begin, np.concatenate([begin[:1], latest[:-1]]))
+    length = np.maximum(latest - begin, 0)
+    before = np.concatenate([[0], np.cumsum(length)])
+
+    def until_time(time: Nanos) -> Nanos:
+        last = np.searchsorted(begin, time, side="right") - 1
+        inside = np.clip(time - begin[last], 0, length[last])
+        return np.where(last >= 0, before[np.maximum(last, 0)] + inside, 0)
+
+    return until_time(np.maximum(until, since)) - until_time(since)
