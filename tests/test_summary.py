@@ -446,5 +446,11 @@ def test_what_a_library_made_of_an_error_is_followed_to_what_the_program_raised(
     first, second = summary_lines(rt.summary(spans))[:2]
     assert first.endswith("failed after 100 ms: ValueError: bad row 7.")
     assert second == "It began in `Map(parse)`, which failed at etl.py:8."
+    # Another process with that number, on another node, may have raised it as well.
+    same = [submit("s1", 4 * MS, 5 * MS, "e", submitted_task_id="U", function="Map(parse)"),
+            run("r1", 10 * MS, 50 * MS, "s1", "U", function="Map(parse)", pid=42, node_id="n2", **failed)]  # fmt: skip
+    two = pl.concat([spans, table(span("driver", 0, 100 * MS, name="ray.driver"), *same, recorded=True).tail(2)])
+    alone = two.filter(pl.col("name") != "ray.get")
+    assert rt.summary(alone).ended.origin is None
     elsewhere = spans.with_columns(pid=pl.when(pl.col("pid") == 42).then(43).otherwise("pid"))
     assert rt.summary(elsewhere).ended.origin is None

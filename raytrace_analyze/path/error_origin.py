@@ -44,11 +44,15 @@ class Failure:
 
 def first_line(message: str | None) -> str:
     """Give the line of an error that says what it is, shortened: the first, of one that Ray passes on the last."""
-    lines = [line.strip() for line in _COLOURS.sub("", message or "").splitlines() if line.strip()]
+    lines = [line.strip() for line in _plain(message).splitlines() if line.strip()]
     if not lines:
         return ""
     line = lines[-1] if _BY_RAY.match(lines[0]) else lines[0]
     return line[:_FIRST_LINE].rstrip(": .")
+
+
+def _plain(message: str | None) -> str:
+    return _COLOURS.sub("", message or "")
 
 
 def error_of(head: Row, passed: list[Row]) -> str:
@@ -57,8 +61,7 @@ def error_of(head: Row, passed: list[Row]) -> str:
     Of one whose text has several lines Ray passes the last one on as the last: the attempt says what it is.
     """
     message = first_line(head["status_message"])
-    is_passed_on = _BY_RAY.match(_COLOURS.sub("", head["status_message"] or "")) is not None
-    if passed and is_passed_on and not _ERROR.match(message):
+    if passed and _BY_RAY.match(_plain(head["status_message"])) and not _ERROR.match(message):
         return describe_failure(passed[0], None).message
     return message or "no message"
 
@@ -109,15 +112,18 @@ def follow(head: Row, spans: pl.DataFrame, failed: pl.DataFrame) -> list[Row]:
 
 
 def _raised_in(row: Row, failed: pl.DataFrame) -> list[Row]:
-    """Give the attempt whose error Ray passed on to a span: the last that failed in the process that Ray names."""
-    message = _COLOURS.sub("", row["status_message"] or "")
+    """Give the attempt whose error Ray passed on to a span: the last that failed in the process that Ray names.
+
+    None where processes of several nodes have that number.
+    """
+    message = _plain(row["status_message"])
     named = _PROCESS.search(message) if _BY_RAY.match(message) else None
     if named is None:
         return []
     there = failed.filter(
         pl.col("pid") == int(named[1]), pl.col("end") <= pl.lit(row["end"]), pl.col("task_id").is_not_null()
     )
-    return there.sort("end").tail(1).to_dicts()
+    return [] if there.get_column("node_id").n_unique() > 1 else there.sort("end").tail(1).to_dicts()
 
 
 def _flow(row: Row) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.analyses.stuck.held_locks import is_taking
+from raytrace_analyze.path.error_origin import first_line
 from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.values import frozen
 
@@ -20,7 +21,7 @@ class LastCaller:
     method: str
     """Which method that was."""
     failed_with: str | None
-    """The first line of what it failed with; None where it did not fail."""
+    """What it failed with, in a line; None where it did not fail."""
 
 
 def waits_for_a_call(waits_in: str) -> bool:
@@ -54,5 +55,5 @@ def last_caller(spans: pl.DataFrame, call: dict[str, Any]) -> LastCaller | None:
     if runs.is_empty() or runs.get_column("end").null_count():
         return None
     last = runs.sort("start").row(-1, named=True)
-    text = (last["status_message"] or "").strip().partition("\n")[0] if last["status"] == "ERROR" else None
+    text = first_line(last["status_message"]) if last["status"] == "ERROR" else None
     return LastCaller(last["function"] or "", made.item(-1, "method"), text)
