@@ -54,11 +54,12 @@ def events_of(given: Any) -> pl.DataFrame | None:
 
 
 def _checked(table: pl.DataFrame) -> pl.DataFrame:
-    missing = [name for name in _NEEDED if name not in table.columns]
+    types = table.schema  # made anew whenever it is asked for
+    missing = [name for name in _NEEDED if name not in types]
     if missing:
         raise UsageError(f"this table holds no spans, it lacks the columns {', '.join(missing)}; {_PASS}")
-    known = [name for name in TABLE if name in table.columns]
-    if any(table.schema[name] != TABLE[name] for name in known):
+    known = [name for name in TABLE if name in types]
+    if any(types[name] != TABLE[name] for name in known):
         check_types(table, TABLE, "this table")
         table = table.with_columns(pl.col(name).cast(TABLE[name], strict=False) for name in known)
     check_times(table.select(known), "this table")
