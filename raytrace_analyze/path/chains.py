@@ -2,8 +2,9 @@
 
 A walk is a chain: each state has one that follows. A walk through many spans asks about the states it comes to one
 after the other, and asking about one costs as much as asking about hundreds together. So what is likely to come next is
-asked about with it, the spans that ended last before, and every time twice as many: a short path asks about little,
-a long one seldom, and about no span more than once. Where a walk came to few of those, it goes on alone for a while.
+asked about with it, the spans of its process that ended last before, and every time twice as many: a short path asks
+about little, a long one seldom, and about no span more than once. Where a walk came to few of those, it goes on alone
+for a while.
 """
 
 from array import array
@@ -14,6 +15,7 @@ from raytrace_analyze.path.hops import FETCH, Visited
 from raytrace_analyze.path.step import Stepper
 from raytrace_analyze.path.via import code
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary import Via
 
@@ -23,6 +25,8 @@ _ASKED_FIRST = 512
 """About so many spans is asked with the first state: that costs hardly more than asking about it alone."""
 _COSTS, _COSTS_EACH = 8.0, 0.005
 """What it costs to ask about many spans at once, and about each of them: in states asked about alone."""
+_LANES = 64
+"""Into how many groups processes are put: a walk that comes to very many of them asks for no more than these."""
 _ALONE = 32
 """How many states are asked about alone after too many were asked in vain; every time twice as many."""
 _END = -1
@@ -61,14 +65,18 @@ class Chains:
     def __init__(self, stepper: Stepper, scopes: RowIds) -> None:
         self._stepper, self._scoped = stepper, stepper.scoped
         scoped = stepper.scoped
-        wanted = np.zeros(scoped.start.size - scoped.span_count + 1, dtype=np.bool_)
-        wanted[scopes] = True
-        spans = np.flatnonzero(wanted[scoped.scope_of] & ~scoped.detached)
-        self._spans = spans[np.lexsort((scoped.end[spans], scoped.scope_of[spans]))]
-        self._first = np.searchsorted(scoped.scope_of[self._spans], np.arange(wanted.size)).tolist()
-        """By scope: where its spans begin among those, which are in order of their ends."""
+        number = np.full(scoped.start.size - scoped.span_count + 1, -1, dtype=np.int64)
+        number[scopes] = np.arange(scopes.size)
+        spans = np.flatnonzero((number[scoped.scope_of] >= 0) & ~scoped.detached)
+        spans = spans[np.argsort(scoped.end[spans], kind="stable")]
+        self._lane = number[scoped.scope_of] * _LANES + _lanes(scoped)
+        """By span: what its scope and its process have in common with no other, as a rule."""
+        lane = self._lane[spans]
+        self._spans = spans[np.argsort(lane.astype(np.min_scalar_type(scopes.size * _LANES)), kind="stable")]
+        self._first = [0, *np.cumsum(np.bincount(lane, minlength=scopes.size * _LANES)).tolist()]
+        """By lane: where its spans begin among those, which are in order of their ends."""
         self._left = self._first[1:]
-        """By scope: up to where nothing has been asked about its spans."""
+        """By lane: up to where nothing has been asked about its spans."""
         self._size = scoped.start.size
         root = scoped.span_count + scoped.scope_of
         self._back_row = np.where(scoped.parent >= 0, scoped.parent, root)
@@ -147,23 +155,24 @@ class Chains:
             self._next_alone = 2 * self._next_alone if in_vain else _ALONE
             self._asking *= 1 if in_vain else 2
             self._asked = 0
-        if self._alone:
-            self._alone -= 1
+        likely = self._likely_after(state) if self._alone == 0 else ()
+        if len(likely) == 0:
+            self._alone = max(self._alone - 1, 0)
             self._next[state] = self._following_alone(state)
             return
-        states = np.append(self._likely_after(state), state)
+        states = np.append(likely, state)
         for part in _chunks(states.size):
             self._next[states[part]] = self._following(states[part])
 
     def _likely_after(self, state: int) -> RowIds:
-        """Give the states of spans of the scope that ended last before a state, at their ends and on the way back."""
+        """Give the states of spans of the process that ended last before a state, at their ends and on the way back."""
         row, time = (int(values[0]) for values in self._at(np.array([state])))
-        scope = int(self._scoped.scope_of[row])
-        first, left = self._first[scope], self._left[scope]
+        lane = int(self._lane[row])
+        first, left = self._first[lane], self._left[lane]
         until = first + int(np.searchsorted(self._scoped.end[self._spans[first:left]], time, side="right"))
         since = max(until - self._asking, first)
-        self._left[scope] = since
-        self._asked = self._asking
+        self._left[lane] = since
+        self._asked = until - since
         spans = self._spans[since:until]
         states = np.concatenate([spans, spans[spans < self._scoped.span_count] + self._size])
         likely: RowIds = states[(self._next[states] == _UNKNOWN) & (states != state)]
@@ -229,6 +238,14 @@ class Chains:
                 self._unasked.append(len(self._others) - 1)
             numbers.append(number)
         return numbers
+
+
+def _lanes(scoped: Scoped) -> RowIds:
+    """Number the processes of spans, from 0 to before `_LANES`, by their ids alone; 0 for what is in none."""
+    lanes = np.zeros(scoped.start.size, dtype=np.int64)
+    pid = scoped.structure.spans.get_column("pid").fill_null(0).to_numpy()
+    lanes[: pid.size] = pid % _LANES
+    return lanes
 
 
 def _chunks(size: int) -> list[slice]:
