@@ -19,9 +19,9 @@ import polars as pl
 from benchmarks.synthetic import fan_out_table
 from raytrace_analyze import critical_paths
 from raytrace_analyze.clocks.correction import build_corrected
-from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.path.step import Stepper
+from raytrace_analyze.path.walk.batch import find_paths
+from raytrace_analyze.path.walk.step import Stepper
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.trace.clipping import scope_spans
 from raytrace_analyze.trace.relations import relate_runs

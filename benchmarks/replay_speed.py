@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.synthetic import fan_out_table
 from raytrace_analyze.analyses.slack import run_slack
 from raytrace_analyze.replay.change import Change
-from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
+from raytrace_analyze.replay.passes.forward import replay
 
 LIMIT_US = 5.0
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from raytrace_analyze.analyses.evidence import Evidence, evidence
     from raytrace_analyze.analyses.inventory import jobs, traces
     from raytrace_analyze.analyses.latency import LatencyStats, latency_stats
-    from raytrace_analyze.analyses.libraries.data import data
-    from raytrace_analyze.analyses.libraries.serve import serve
-    from raytrace_analyze.analyses.libraries.steps import steps
-    from raytrace_analyze.analyses.libraries.train import train
-    from raytrace_analyze.analyses.libraries.tune import tune
+    from raytrace_analyze.analyses.libraries.data.table import data
+    from raytrace_analyze.analyses.libraries.serve.table import serve
+    from raytrace_analyze.analyses.libraries.steps.table import steps
+    from raytrace_analyze.analyses.libraries.train.table import train
+    from raytrace_analyze.analyses.libraries.tune.table import tune
     from raytrace_analyze.analyses.queue_causes import queue_causes
     from raytrace_analyze.analyses.slack import slack
     from raytrace_analyze.analyses.span_graph import span_graph
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from raytrace_analyze.diagnosis.finding import Diagnosis, Finding
     from raytrace_analyze.errors import DamagedInputError, NoSpansError, RaytraceError, UsageError
     from raytrace_analyze.exports.export import export
-    from raytrace_analyze.ingest import Ingested, load, read_spans
-    from raytrace_analyze.ingest_report import IngestReport
+    from raytrace_analyze.ingest.loading import Ingested, load, read_spans
+    from raytrace_analyze.ingest.report import IngestReport
     from raytrace_analyze.path.aggregate import path_aggregates
     from raytrace_analyze.path.all_scopes import critical_paths
     from raytrace_analyze.path.one_scope import critical_path
@@ -84,19 +84,19 @@ _HOME = {
     "hang": "analyses.stuck.hang",
     "html_report": "report.build",
     "span_graph": "analyses.span_graph",
-    "Ingested": "ingest",
-    "IngestReport": "ingest_report",
-    "load": "ingest",
-    "read_spans": "ingest",
+    "Ingested": "ingest.loading",
+    "IngestReport": "ingest.report",
+    "load": "ingest.loading",
+    "read_spans": "ingest.loading",
     "jobs": "analyses.inventory",
     "traces": "analyses.inventory",
-    "data": "analyses.libraries.data",
-    "serve": "analyses.libraries.serve",
+    "data": "analyses.libraries.data.table",
+    "serve": "analyses.libraries.serve.table",
     "LatencyStats": "analyses.latency",
     "latency_stats": "analyses.latency",
-    "steps": "analyses.libraries.steps",
-    "train": "analyses.libraries.train",
-    "tune": "analyses.libraries.tune",
+    "steps": "analyses.libraries.steps.table",
+    "train": "analyses.libraries.train.table",
+    "tune": "analyses.libraries.tune.table",
     "advise": "advice",
     "Running": "analyses.stuck.running",
     "running": "analyses.stuck.running",

@@ -37,7 +37,7 @@ def main() -> None:
 def _run() -> None:
     import gc
 
-    from raytrace_analyze.spelling import spell_out
+    from raytrace_analyze.text.spelling import spell_out
 
     gc.set_threshold(*_GARBAGE)
     spell_out(sys.stdout, sys.stderr)

@@ -3,8 +3,8 @@
 from enum import StrEnum
 from typing import TypeVar
 
-from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.text.closest import did_you_mean
 
 _Word = TypeVar("_Word", bound=StrEnum)
 

@@ -9,14 +9,14 @@ from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
-from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.command_line.configuration import read_defaults
 from raytrace_analyze.command_line.memory import set_limit
 from raytrace_analyze.command_line.on_demand import Command, OnDemand
 from raytrace_analyze.command_line.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
 from raytrace_analyze.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, RaytraceError
 from raytrace_analyze.limited_memory import NOT_ENOUGH, is_limited
-from raytrace_analyze.printable import printable
+from raytrace_analyze.text.closest import did_you_mean
+from raytrace_analyze.text.printable import printable
 
 _NOT_ONE_OF = re.compile(r"'([^']*)' is not one of (.*)")
 _NO_NUMBER = re.compile(r"(?<=is not a )valid (int|integer|float)(?: range)?(?=\.?$)")

@@ -4,7 +4,7 @@ The commands raise these from anywhere; `raytrace_analyze.cli` catches them once
 standard error and exits with the code. Codes are those of the command line's contract.
 """
 
-from raytrace_analyze.printable import printable
+from raytrace_analyze.text.printable import printable
 
 EXIT_OK = 0
 EXIT_GATE_FAILED = 1

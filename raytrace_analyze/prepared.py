@@ -12,7 +12,7 @@ import polars as pl
 
 from raytrace_analyze.clocks.correction import build_corrected, correct_clocks
 from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.given import events_of, table_of
+from raytrace_analyze.ingest.given import events_of, table_of
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.sampled.idle_waits import with_idle_waits
 from raytrace_analyze.table.events.attempts import only_attempts, only_spans, with_event_columns, with_task_events

@@ -7,7 +7,7 @@ need the whole set to be known (`category`, values inherited from the enclosing 
 
 import polars as pl
 
-from raytrace_analyze import vocabulary
+from raytrace_analyze.vocabulary import spans as words
 
 SCHEMA_VERSION = 2
 """Written to the Parquet metadata. A reader takes this one and older ones, and refuses newer ones.
@@ -23,9 +23,9 @@ EVENT_TABLE = "task_events"
 table of task events what it is."""
 
 TIME = pl.Datetime("ns", "UTC")
-Kind = pl.Enum(vocabulary.SpanKind)
-Category = pl.Enum(vocabulary.SpanCategory)
-Status = pl.Enum(vocabulary.Status)
+Kind = pl.Enum(words.SpanKind)
+Category = pl.Enum(words.SpanCategory)
+Status = pl.Enum(words.Status)
 
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "trace_id": pl.String,

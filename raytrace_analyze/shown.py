@@ -8,7 +8,7 @@ import importlib
 from abc import ABC, abstractmethod
 from typing import Any, cast
 
-from raytrace_analyze.printable import printable
+from raytrace_analyze.text.printable import printable
 
 _NOTEBOOK = "raytrace_analyze.report.notebook"
 

@@ -8,7 +8,7 @@ import pytest
 
 from raytrace_analyze import critical_path, latency_stats, tell_story
 from raytrace_analyze.table.events.attempts import with_event_columns
-from raytrace_analyze.views.segment_words import activity_text, say
+from raytrace_analyze.views.paths.segment_words import activity_text, say
 from tests.random_spans import random_table
 from tests.sizes import counted
 from tests.tables import run, span, submit, table, wait

@@ -14,8 +14,8 @@ import pytest
 from raytrace_analyze import advise, critical_path, prepare, read_spans
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.replay.change import Change
-from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
+from raytrace_analyze.replay.passes.forward import replay
 from tests import agreement_programs
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"

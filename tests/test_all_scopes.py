@@ -19,7 +19,7 @@ from raytrace_analyze import (
     write_table,
 )
 from raytrace_analyze.path.aggregate import aggregate_paths
-from raytrace_analyze.vocabulary import PathGroup
+from raytrace_analyze.vocabulary.groups import PathGroup
 from tests import command_line
 from tests.command_line import Done
 from tests.random_spans import random_table, span_table

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import critical_path, read_spans, summary
-from raytrace_analyze.views.chain import ChainLine, chain_lines
-from raytrace_analyze.views.segment_endings import with_endings
+from raytrace_analyze.views.paths.chain import ChainLine, chain_lines
+from raytrace_analyze.views.paths.segment_endings import with_endings
 from tests.tables import run, span, submit, table, wait
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"

@@ -16,9 +16,9 @@ from raytrace_analyze.cluster import collect as module
 from raytrace_analyze.cluster.collect import Collected, collect
 from raytrace_analyze.cluster.destination import Destination, LocalFolder, Storage
 from raytrace_analyze.cluster.ray_cluster import Failed, Node
-from raytrace_analyze.ingest import load
-from raytrace_analyze.table.file_order import in_file_order
-from raytrace_analyze.views.collect_view import show_collected
+from raytrace_analyze.ingest.loading import load
+from raytrace_analyze.table.file.order import in_file_order
+from raytrace_analyze.views.spans_read.collect_view import show_collected
 
 SAMPLE = Path(__file__).parent.parent / "sample_spans" / "nested-ours" / "spans"
 

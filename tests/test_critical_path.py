@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import CriticalPath, UsageError, critical_path
-from raytrace_analyze.views.segment_endings import with_endings
-from raytrace_analyze.views.segment_words import say
+from raytrace_analyze.views.paths.segment_endings import with_endings
+from raytrace_analyze.views.paths.segment_words import say
 from tests import oracle
 from tests.tables import Row, chain, run, span, submit, table, wait
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 import raytrace_analyze as rt
-from raytrace_analyze.function_names import RAY_DATA
+from raytrace_analyze.names.functions import RAY_DATA
 from raytrace_analyze.views.libraries.data_view import execution_text
 
 from .tables import Row, run, span, submit, table, wait

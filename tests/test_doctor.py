@@ -17,8 +17,8 @@ from raytrace_analyze.cli import app
 from raytrace_analyze.diagnosis.checks import Check, Level
 from raytrace_analyze.diagnosis.environment import check_directory, check_ray, check_variables
 from raytrace_analyze.diagnosis.ray_versions import lacks
-from raytrace_analyze.views.doctor_words import words
-from raytrace_analyze.views.evidence_view import evidence_sentences
+from raytrace_analyze.views.doctor.doctor_words import words
+from raytrace_analyze.views.spans_read.evidence_view import evidence_sentences
 from tests.real_ray import OPEN_CLUSTER, cluster
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
@@ -143,7 +143,7 @@ def test_what_a_version_of_ray_lacks() -> None:
 
 
 def test_every_check_has_its_words() -> None:
-    from raytrace_analyze.views import doctor_words
+    from raytrace_analyze.views.doctor import doctor_words
 
     assert set(doctor_words._WORDS_OF) == set(Check)
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 
 from raytrace_analyze import critical_path, critical_paths
-from raytrace_analyze.path import chains
-from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.segments import columns_frame, segments_of_paths
-from raytrace_analyze.path.step import Stepper
+from raytrace_analyze.path.walk import chains
+from raytrace_analyze.path.walk.batch import find_paths
+from raytrace_analyze.path.walk.step import Stepper
 from raytrace_analyze.trace.clipping import scope_spans
 from raytrace_analyze.trace.relations import relate_runs
 from raytrace_analyze.trace.scopes import number_scopes
 from raytrace_analyze.trace.span_arrays import build_structure
-from raytrace_analyze.vocabulary import Queues
+from raytrace_analyze.vocabulary.options import Queues
 from tests import oracle
 from tests.oracle_slots import Slots
 from tests.random_keepers import random_keepers

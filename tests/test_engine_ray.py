@@ -18,14 +18,14 @@ from raytrace_analyze.cluster import paths as path_finding
 from raytrace_analyze.cluster.ray_cluster import connected
 from raytrace_analyze.cluster.tasks import ENVIRONMENT
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.ingest import find, load_found
-from raytrace_analyze.merging import LargeIngested
+from raytrace_analyze.ingest.loading import find, load_found
+from raytrace_analyze.ingest.merging import LargeIngested
 from raytrace_analyze.model import Progress
 from raytrace_analyze.path.aggregate import aggregate_paths
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import prepare
 from raytrace_analyze.table.assemble import write_table
-from raytrace_analyze.table.file_order import in_file_order
+from raytrace_analyze.table.file.order import in_file_order
 from tests.real_ray import OPEN_CLUSTER, SOON_NOTICED
 from tests.sizes import first
 from tests.span_files import one_line, span

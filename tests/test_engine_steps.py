@@ -19,13 +19,13 @@ from raytrace_analyze.cluster import merge as module
 from raytrace_analyze.cluster import paths as paths_module
 from raytrace_analyze.cluster.buckets import BucketsOnNodes, OrderedOnNodes
 from raytrace_analyze.errors import EXIT_USAGE, UsageError
-from raytrace_analyze.ingest import find, load_found
-from raytrace_analyze.merging import LargeIngested
+from raytrace_analyze.ingest.loading import find, load_found
+from raytrace_analyze.ingest.merging import LargeIngested
 from raytrace_analyze.path.aggregate import aggregate_paths
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import prepare
 from raytrace_analyze.table.assemble import write_table
-from raytrace_analyze.table.file_order import in_file_order
+from raytrace_analyze.table.file.order import in_file_order
 from tests.span_files import one_line, span
 from tests.test_spilled_merge import EVENTS, ROOT, made_up, mixed_files
 

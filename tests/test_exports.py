@@ -22,9 +22,9 @@ from raytrace_analyze.cli import app
 from raytrace_analyze.commands.export import export as command
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.exports.formats import FORMATS
-from raytrace_analyze.exports.lanes import lanes
-from raytrace_analyze.exports.select import select
-from raytrace_analyze.exports.stacks import stacks
+from raytrace_analyze.exports.selected.select import select
+from raytrace_analyze.exports.shapes.lanes import lanes
+from raytrace_analyze.exports.shapes.stacks import stacks
 from tests.sizes import spread
 
 CAPTURES = Path(__file__).parent.parent / "sample_spans"
@@ -264,9 +264,9 @@ FILTERS = ("", "--job 01", "--min-duration 100", "--until 2026-11-23T19:16:33")
 @pytest.fixture
 def in_small_parts(monkeypatch):
     """Every table is as one that is too large for memory."""
-    monkeypatch.setattr("raytrace_analyze.exports.table_stream.LARGE_ROWS", 1)
-    monkeypatch.setattr("raytrace_analyze.exports.table_stream._SLICE", 3)
-    monkeypatch.setattr("raytrace_analyze.exports.graph._TOGETHER", 7)
+    monkeypatch.setattr("raytrace_analyze.exports.selected.table_stream.LARGE_ROWS", 1)
+    monkeypatch.setattr("raytrace_analyze.exports.selected.table_stream._SLICE", 3)
+    monkeypatch.setattr("raytrace_analyze.exports.shapes.graph._TOGETHER", 7)
 
 
 @pytest.mark.parametrize("filters", FILTERS)
@@ -365,7 +365,7 @@ def spans_of(lines):
 
 
 def test_a_path_that_takes_more_memory_than_there_may_be_is_left_out_and_said(tmp_path, in_small_parts, monkeypatch):
-    monkeypatch.setattr("raytrace_analyze.exports.table_stream._ANALYSED_BYTES", 1 << 50)
+    monkeypatch.setattr("raytrace_analyze.exports.selected.table_stream._ANALYSED_BYTES", 1 << 50)
     rt.write_table(rt.read_spans(CAPTURES / "map_reduce-ours" / "spans"), tmp_path / "t.parquet")
     done = CliRunner().invoke(app, ["export", str(tmp_path / "t.parquet"), "--to", "perfetto", "-o", "-"])
     assert "the critical path is left out" in done.stderr

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze import cli
-from raytrace_analyze.closest import closest
 from raytrace_analyze.command_line.panels import PANELS
 from raytrace_analyze.errors import EXIT_CODES
+from raytrace_analyze.text.closest import closest
 from tests import command_line
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"

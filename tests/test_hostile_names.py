@@ -20,9 +20,9 @@ from typer.models import ArgumentInfo
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
 from raytrace_analyze.command_line.options import OutputFormat
-from raytrace_analyze.commands.traced import merge_and_show
-from raytrace_analyze.printable import printable
-from raytrace_analyze.vocabulary import Engine
+from raytrace_analyze.command_line.traced import merge_and_show
+from raytrace_analyze.text.printable import printable
+from raytrace_analyze.vocabulary.options import Engine
 from tests.command_line import cli
 from tests.hostile_spans import PREFIX, SUFFIX, hostile, write_hostile
 from tests.test_hang import two_that_wait_for_each_other

@@ -9,7 +9,7 @@ import pytest
 
 from raytrace_analyze import load
 from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.ingest import Ingested
+from raytrace_analyze.ingest.loading import Ingested
 from raytrace_analyze.model import Compression, ProblemKind
 from raytrace_analyze.schema import EVENT_COLUMNS
 from raytrace_analyze.table.assemble import read_table, write_table

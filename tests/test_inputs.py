@@ -392,7 +392,7 @@ def test_unclosed_input_is_looked_at_once(content, tmp_path):
 
 
 def test_a_line_without_an_end_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("raytrace_analyze.decode.documents.MAX_DOCUMENT_BYTES", 1000)
+    monkeypatch.setattr("raytrace_analyze.decode.framed.documents.MAX_DOCUMENT_BYTES", 1000)
     line = json.dumps(OTLP).encode()
     assert len(line) < 1000
     (tmp_path / "f").write_bytes(b'{"resourceSpans": "' + b"x" * 10_000 + b'"}\n' + line + b"\n")

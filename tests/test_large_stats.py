@@ -14,8 +14,8 @@ import raytrace_analyze as rt
 from raytrace_analyze.analyses.latency import large
 from raytrace_analyze.analyses.latency.large import stats_of_large
 from raytrace_analyze.cli import app
-from raytrace_analyze.ingest import find, load_found
-from raytrace_analyze.vocabulary import LatencyGroup
+from raytrace_analyze.ingest.loading import find, load_found
+from raytrace_analyze.vocabulary.groups import LatencyGroup
 from tests.random_spans import random_table
 from tests.simulator import simulate
 from tests.sizes import counted, first

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 import raytrace_analyze as rt
-from raytrace_analyze import large_tables
 from raytrace_analyze.cli import app
-from raytrace_analyze.ingest import find
+from raytrace_analyze.ingest import large_tables
+from raytrace_analyze.ingest.loading import find
 
 ROOT = Path(__file__).parent.parent
 CAPTURES = ("nested-ours", "failures-stock")

@@ -12,7 +12,7 @@ from raytrace_hook.record.processor import SpanFileProcessor
 from typer.testing import CliRunner
 
 from raytrace_analyze.cli import app
-from raytrace_analyze.ingest import load
+from raytrace_analyze.ingest.loading import load
 
 
 def leave_files(directory: Path, lost: tuple[int, ...]) -> None:

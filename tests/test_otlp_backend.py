@@ -143,7 +143,7 @@ def count(body: bytes) -> int:
 def test_protobuf_is_what_opentelemetrys_own_classes_make(tmp_path: Path) -> None:
     """Values of every type, and edges of their ranges."""
     from raytrace_analyze.exports.otlp import any_value
-    from raytrace_analyze.exports.otlp_protobuf import encode_request
+    from raytrace_analyze.exports.sending.otlp_protobuf import encode_request
 
     numbers = [True, False, 0, -1, 2**63 - 1, -(2**63), 2**70, 0.0, -1.5, 1e300, float("nan")]
     values = [*numbers, "", "größe", [], {}, [[1], {"a": None}], b"\0\xff"]

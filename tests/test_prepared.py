@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
-from raytrace_analyze.commands.traced import merge_and_show
+from raytrace_analyze.command_line.traced import merge_and_show
 from raytrace_analyze.path import one_scope
 from raytrace_analyze.replay.job import read_job
 from tests.random_spans import random_table

@@ -9,10 +9,10 @@ import pytest
 
 import raytrace_analyze as rt
 from raytrace_analyze.engines.local import decode_files
-from raytrace_analyze.exports.base import OutputFormat
 from raytrace_analyze.exports.formats import FORMATS
-from raytrace_analyze.exports.select import select
-from raytrace_analyze.views import progress
+from raytrace_analyze.exports.output_format import OutputFormat
+from raytrace_analyze.exports.selected.select import select
+from raytrace_analyze.views.screen import progress
 from tests.span_files import one_line, span, span_file
 
 CAPTURES = Path(__file__).parent.parent / "sample_spans"
@@ -59,7 +59,7 @@ def test_a_command_that_is_at_work_shows_that_and_takes_it_back(
 
 @pytest.mark.parametrize("format_", FORMATS, ids=lambda one: one.name)
 def test_an_export_tells_its_share_up_to_the_end(format_: OutputFormat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raytrace_analyze.exports.base._PART_ROWS", 8)
+    monkeypatch.setattr("raytrace_analyze.exports.selected.selection._PART_ROWS", 8)
     selection = select(rt.read_spans(CAPTURES / "map_reduce-ours" / "spans"))
     shares: list[float] = []
     format_.write(selection.telling(shares.append, format_.times), io.BytesIO())

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from raytrace_analyze import NoSpansError, critical_path, critical_paths, latency_stats, load, queue_causes, summary
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary.queues import Cause
 from tests.random_spans import random_table
 from tests.simulated_events import Observed, event_table, observe
 from tests.simulator import simulate

@@ -13,9 +13,9 @@ from raytrace_analyze import read_spans
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.change import Change
 from raytrace_analyze.replay.constraints import build_graph
-from raytrace_analyze.replay.critical import critical_functions
-from raytrace_analyze.replay.forward import as_observed, replay
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.replay.passes.critical import critical_functions
+from raytrace_analyze.replay.passes.forward import as_observed, replay
 from raytrace_analyze.trace.clipping import scope_spans
 from raytrace_analyze.trace.scopes import number_scopes
 from raytrace_analyze.trace.span_arrays import build_structure

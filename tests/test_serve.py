@@ -18,7 +18,7 @@ import pytest
 import raytrace_analyze as rt
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.views.summary_view import summary_frame, summary_lines
-from raytrace_analyze.vocabulary import Queues
+from raytrace_analyze.vocabulary.options import Queues
 
 from .command_line import cli
 from .span_files import RESOURCE, pretty

@@ -10,8 +10,8 @@ from raytrace_analyze import UsageError, critical_path, read_spans, slack
 from raytrace_analyze.analyses.slack import near_chains
 from raytrace_analyze.cli import app
 from raytrace_analyze.replay.constraints import as_it_was
-from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.replay.passes.forward import replay
 from tests.simulator import simulate
 from tests.test_what_if import two_branches
 

@@ -9,8 +9,8 @@ import pytest
 
 from raytrace_analyze import critical_path, prepare, queue_causes
 from raytrace_analyze.replay.change import Change
-from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
+from raytrace_analyze.replay.passes.forward import replay
 from tests.simulated_events import event_table
 from tests.tables import Row, run, span, submit, table, wait
 

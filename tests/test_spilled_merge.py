@@ -12,13 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 import raytrace_analyze as rt
-from raytrace_analyze import merging
 from raytrace_analyze.cli import app
 from raytrace_analyze.files.output import scratch_folder
-from raytrace_analyze.ingest import Found, Ingested, find, load_found
+from raytrace_analyze.ingest import merging
+from raytrace_analyze.ingest.loading import Found, Ingested, find, load_found
 from raytrace_analyze.schema import DECODED
 from raytrace_analyze.spilled.buckets import Buckets
-from raytrace_analyze.table.file_order import in_file_order
+from raytrace_analyze.table.file.order import in_file_order
 from tests.span_files import one_line, pretty, span
 
 ROOT = Path(__file__).parent.parent

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 import raytrace_analyze as rt
-from raytrace_analyze.analyses.libraries.steps import find_steps
-from raytrace_analyze.views.console import output
+from raytrace_analyze.analyses.libraries.steps.table import find_steps
 from raytrace_analyze.views.libraries.steps_view import show_steps
+from raytrace_analyze.views.screen.console import output
 from tests.tables import Row, run, span, submit, table, wait
 
 MS = 1_000_000

@@ -16,7 +16,7 @@ import raytrace_analyze as rt
 from raytrace_analyze.cli import app
 from raytrace_analyze.errors import EXIT_NO_SPANS, UsageError
 from raytrace_analyze.exports.formats import FORMATS, is_export
-from raytrace_analyze.table.parquet_file import is_span_table
+from raytrace_analyze.table.file.parquet_file import is_span_table
 
 SPANS = Path(__file__).parent.parent / "sample_spans" / "map_reduce-ours" / "spans"
 DRIVER = max(SPANS.glob("*.jsonl"), key=lambda file: file.stat().st_size)

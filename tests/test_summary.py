@@ -13,14 +13,16 @@ from rich.console import Console
 
 import raytrace_analyze as rt
 from raytrace_analyze.advice import give_advice
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.names.functions import name_of
 from raytrace_analyze.report.facts import gather
-from raytrace_analyze.units import duration_text
-from raytrace_analyze.views.path_view import show_path
+from raytrace_analyze.text.units import duration_text
+from raytrace_analyze.views.paths.path_view import show_path
+from raytrace_analyze.views.stuck.why_view import show_story
 from raytrace_analyze.views.summary_view import summary_document, summary_lines
 from raytrace_analyze.views.what_if_view import ranking_text, show_ranking
-from raytrace_analyze.views.why_view import show_story
-from raytrace_analyze.vocabulary import Outcome, RemedyKind, Spent
+from raytrace_analyze.vocabulary.advice import RemedyKind
+from raytrace_analyze.vocabulary.paths import Spent
+from raytrace_analyze.vocabulary.spans import Outcome
 from tests.command_line import cli
 from tests.tables import run, span, submit, table, wait
 
@@ -423,7 +425,7 @@ ValueError: bad row 7
 The above exception was the direct cause of the following exception:
 
 Traceback (most recent call last):
-  File "/home/me/hook/raytrace_hook/record/generators.py", line 80, in _run_span
+  File "/home/me/hook/raytrace_hook/record/generators/bodies.py", line 80, in _run_span
     yield items
   File "/v/site-packages/ray/data/map_op.py", line 470, in wrapped
     raise UserCodeException("UDF failed") from error

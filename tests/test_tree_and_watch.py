@@ -125,7 +125,7 @@ def test_watch_looks_once(form: str, tmp_path: Path) -> None:
 def test_watch_follows_the_files_until_the_job_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
-    monkeypatch.setattr("raytrace_analyze.views.console.output", lambda: console)
+    monkeypatch.setattr("raytrace_analyze.views.screen.console.output", lambda: console)
     looks = []
 
     def grow() -> None:

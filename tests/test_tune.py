@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 import raytrace_analyze as rt
-from raytrace_analyze.views.console import output
 from raytrace_analyze.views.libraries.tune_view import show_tune
+from raytrace_analyze.views.screen.console import output
 from tests.tables import Row, run, span, submit, table, wait
 
 MS = 1_000_000

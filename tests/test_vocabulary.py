@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 import raytrace_analyze as rt
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, DiffGroup, LatencyGroup, PathGroup, Queues, Scopes
+from raytrace_analyze.vocabulary.groups import ONLY_OF_MANY, DiffGroup, LatencyGroup, PathGroup
+from raytrace_analyze.vocabulary.options import Queues, Scopes
 
 SPANS = Path(__file__).parent.parent / "sample_spans" / "map_reduce-stock" / "spans"
 

@@ -8,8 +8,8 @@ import pytest
 
 from raytrace_analyze import read_spans
 from raytrace_analyze.replay.change import Change
-from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import read_job
+from raytrace_analyze.replay.passes.forward import replay
 from tests.real_ray import run_traced
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from raytrace_analyze import cli, vocabulary
+from raytrace_analyze import cli
 from raytrace_analyze.advice.patterns import REFERENCES
 from raytrace_analyze.views import words
-from raytrace_analyze.views.next_step import _NEXT, next_step
-from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.views.screen.next_step import _NEXT, next_step
+from raytrace_analyze.vocabulary import paths, queues
+from raytrace_analyze.vocabulary.advice import Pattern
+from raytrace_analyze.vocabulary.spans import Ending
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = {str(command.name) for command in cli.app.registered_commands}
@@ -60,11 +62,11 @@ def test_it_is_the_last_line_of_a_terminal_and_not_there_in_a_pipe() -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (vocabulary.Category, words.CATEGORIES),
-        (vocabulary.Cause, words.CAUSES),
-        (vocabulary.Activity, words.ACTIVITIES),
-        (vocabulary.Spent, words.SPENT),
-        (vocabulary.Ending, words.ENDINGS),
+        (paths.Category, words.CATEGORIES),
+        (queues.Cause, words.CAUSES),
+        (paths.Activity, words.ACTIVITIES),
+        (paths.Spent, words.SPENT),
+        (Ending, words.ENDINGS),
         (Pattern, words.PATTERNS),
     ],
 )
@@ -79,6 +81,6 @@ def test_every_pattern_has_a_page() -> None:
 
 
 def test_one_function_leaves_the_programs_module_out() -> None:
-    source = {path: path.read_text() for path in (ROOT / "raytrace_analyze").rglob("*.py")}
-    stripping = [path.name for path, text in source.items() if 'prefix("__main__.' in text or '"__main__."' in text]
-    assert stripping == ["function_names.py"]
+    source = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "raytrace_analyze").rglob("*.py")}
+    stripping = [path for path, text in source.items() if 'prefix("__main__.' in text or '"__main__."' in text]
+    assert stripping == ["raytrace_analyze/names/functions.py"]

@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
 
         return step
     if name == "note_exit":
-        from raytrace_hook.record.exits import note_exit
+        from raytrace_hook.record.program.exits import note_exit
 
         return note_exit
     if name in ("setup_tracing", "serve_span_processors"):

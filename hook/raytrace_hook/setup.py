@@ -20,18 +20,8 @@ from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, pickling, tracebacks, tracing_patches
-from raytrace_hook.record import (
-    callers,
-    calls,
-    endings,
-    generators,
-    helpers,
-    iteration,
-    submits,
-    turns,
-    unprintable,
-)
-from raytrace_hook.record.driver import Driver
+from raytrace_hook.record import callers, calls, endings, helpers, submits, turns, unprintable
+from raytrace_hook.record.generators import bodies, iteration
 from raytrace_hook.record.libraries import (
     batches,
     compiled_graphs,
@@ -47,6 +37,7 @@ from raytrace_hook.record.libraries import (
 )
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
+from raytrace_hook.record.program.driver import Driver
 from raytrace_hook.record.task_events import TaskEvents
 from raytrace_hook.record.waiting import awaits, deliveries, futures, placement, suspensions
 from raytrace_hook.record.waiting.waits import Waits
@@ -232,14 +223,14 @@ def _install_in_ray(recorder: _Recorder) -> None:
 def _function(function: Callable[..., Any], waits: Waits | None, makers: Makers | None) -> Callable[..., Any] | None:
     """Return what is run for a task's function in place of Ray's tracing of it; None: Ray's own."""
     if tracing_patches.is_generator(function):
-        return generators.traced_function(function, waits)
+        return bodies.traced_function(function, waits)
     return None if makers is None else runs.traced_function(function, makers)
 
 
 def _recorded(method: Callable[..., Any], name: str, waits: Waits | None, makers: Makers | None) -> Callable[..., Any]:
     """Return the same method of an actor, with what Ray leaves out of its run."""
     if tracing_patches.is_generator(method):
-        return generators.traced_method(method, name, waits)
+        return bodies.traced_method(method, name, waits)
     if makers is not None and tracing_patches.is_traced(method, tracing_patches.TRACED_METHOD):
         method = runs.traced_method(method.__wrapped__, makers, turns.ask_for_none)  # type: ignore[attr-defined] # as was asked for
     if waits is not None and inspect.iscoroutinefunction(method):

@@ -7,36 +7,36 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.advice.actor_locks import actor_lock_candidates
-from raytrace_analyze.advice.arguments import argument_candidates, code_candidates, restored_candidates
-from raytrace_analyze.advice.bottlenecks import actor_candidates
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.fetching import order_candidates, unnecessary_candidates
 from raytrace_analyze.advice.findings import FIRST_RUN_ONLY, Weighed, evidence_frame, findings_frame
-from raytrace_analyze.advice.idling import idling_candidates, thread_candidates
-from raytrace_analyze.advice.lone_runs import retry_candidates, straggler_candidates
-from raytrace_analyze.advice.loops import loop_candidates
-from raytrace_analyze.advice.neighbours import other_job_candidates
-from raytrace_analyze.advice.nested import nested_candidates
-from raytrace_analyze.advice.own_driver import driver_candidates
+from raytrace_analyze.advice.kinds.actor_locks import actor_lock_candidates
+from raytrace_analyze.advice.kinds.arguments import argument_candidates, code_candidates, restored_candidates
+from raytrace_analyze.advice.kinds.bottlenecks import actor_candidates
+from raytrace_analyze.advice.kinds.fetching import order_candidates, unnecessary_candidates
+from raytrace_analyze.advice.kinds.idling import idling_candidates, thread_candidates
+from raytrace_analyze.advice.kinds.lone_runs import retry_candidates, straggler_candidates
+from raytrace_analyze.advice.kinds.loops import loop_candidates
+from raytrace_analyze.advice.kinds.neighbours import other_job_candidates
+from raytrace_analyze.advice.kinds.nested import nested_candidates
+from raytrace_analyze.advice.kinds.own_driver import driver_candidates
+from raytrace_analyze.advice.kinds.polling import store_candidates, wait_candidates
+from raytrace_analyze.advice.kinds.pools import slow_actor_candidates
+from raytrace_analyze.advice.kinds.reports import report_candidates
+from raytrace_analyze.advice.kinds.requests import request_candidates
+from raytrace_analyze.advice.kinds.sizes import pending_candidates, small_candidates
+from raytrace_analyze.advice.kinds.starts import cold_candidates
+from raytrace_analyze.advice.kinds.throttles import throttle_candidates
 from raytrace_analyze.advice.patterns import Candidate
-from raytrace_analyze.advice.polling import store_candidates, wait_candidates
-from raytrace_analyze.advice.pools import slow_actor_candidates
 from raytrace_analyze.advice.program.files import SourceFiles
-from raytrace_analyze.advice.reports import report_candidates
-from raytrace_analyze.advice.requests import request_candidates
-from raytrace_analyze.advice.sizes import pending_candidates, small_candidates
-from raytrace_analyze.advice.starts import cold_candidates
-from raytrace_analyze.advice.throttles import throttle_candidates
-from raytrace_analyze.function_names import is_without_program
+from raytrace_analyze.names.functions import is_without_program
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
-from raytrace_analyze.replay.forward import replay
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.replay.passes.forward import replay
 from raytrace_analyze.table.lineage import flags
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.wording.advice import notes
 
 _LAST = (Pattern.DRIVER_IDLE, Pattern.DRIVER_IMPORTS)

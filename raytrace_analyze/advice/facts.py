@@ -8,16 +8,16 @@ import polars as pl
 
 from raytrace_analyze.advice.program.files import SourceFiles
 from raytrace_analyze.advice.program.use import Use, use_of_result
-from raytrace_analyze.attributes import CALL_SITE, LIBRARY, UNIT, told
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.names.attributes import CALL_SITE, LIBRARY, UNIT, told
+from raytrace_analyze.names.functions import DRIVER
 from raytrace_analyze.path.outcome import failures
 from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import Pieces, split_waits
-from raytrace_analyze.replay.critical import critical_stretches
-from raytrace_analyze.replay.forward import Replay, as_observed
 from raytrace_analyze.replay.graph import Graph, lags_of_runs
 from raytrace_analyze.replay.job import Job
+from raytrace_analyze.replay.passes.critical import critical_stretches
+from raytrace_analyze.replay.passes.forward import Replay, as_observed
 from raytrace_analyze.replay.rewrite import work_of_runs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asked_resources import asked_cpus
@@ -25,7 +25,7 @@ from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary.queues import Cause
 
 FEWEST_ROUNDS = 3
 """From how many waits at one place on there is a loop."""

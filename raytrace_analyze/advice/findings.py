@@ -7,7 +7,7 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import REFERENCES, Candidate
 from raytrace_analyze.advice.program.files import place_of
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.vocabulary.advice import Pattern
 
 FIRST_RUN_ONLY = frozenset({Pattern.COLD_WORKERS})
 """What is paid by the first run on a cluster alone."""

@@ -3,7 +3,7 @@
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.wording.advice.words import Words
 
 _DOCS = "https://docs.ray.io/en/latest/ray-core"

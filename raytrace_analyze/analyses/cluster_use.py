@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from raytrace_analyze.attributes import UNIT
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.names.attributes import UNIT
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.prepared import Trace, prepare
@@ -14,9 +14,9 @@ from raytrace_analyze.queueing.split import Pieces, split_waits
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import Nanos
-from raytrace_analyze.units import duration_text, share_text
+from raytrace_analyze.text.units import duration_text, share_text
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary.queues import Cause
 
 Levels = npt.NDArray[np.float64]
 
@@ -42,8 +42,8 @@ OVER_TIME = pl.Schema(
 that ran, those submitted that had not started, and the slots in use."""
 
 IDLE = pl.Schema({"cause": pl.String, "slot_ns": pl.Int64, "share": pl.Float64})
-"""Columns of `ClusterUse.idle`: what the tasks waited for that could have used idle slots (`vocabulary.Cause`; null:
-there was no task), the slot time, and its share of all slot time of the job (0 to 1)."""
+"""Columns of `ClusterUse.idle`: what the tasks waited for that could have used idle slots (`Cause`; null: there was no
+task), the slot time, and its share of all slot time of the job (0 to 1)."""
 
 
 @frozen

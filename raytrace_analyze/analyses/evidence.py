@@ -6,10 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import SAMPLER
-from raytrace_analyze.given import table_of
-from raytrace_analyze.ingest import Ingested
+from raytrace_analyze.ingest.given import table_of
+from raytrace_analyze.ingest.loading import Ingested
 from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.names.attributes import SAMPLER
 from raytrace_analyze.prepared import PreparedTrace, Trace
 from raytrace_analyze.table.events.attempts import is_attempt, only_spans, with_event_columns
 from raytrace_analyze.table.lineage import RowIds, parent_rows

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import entrypoint
+from raytrace_analyze.names.attributes import entrypoint
 from raytrace_analyze.path.outcome import errors
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.schema import PROCESS

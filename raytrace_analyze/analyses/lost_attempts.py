@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.story_steps import ABOUT
+from raytrace_analyze.names.spans import is_creation
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import EVENT_TIMES
-from raytrace_analyze.span_names import is_creation
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Cause, Source
+from raytrace_analyze.vocabulary.queues import Cause, Source
 from raytrace_analyze.wording import task_steps
 
 

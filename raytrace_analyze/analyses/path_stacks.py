@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import STACKS, json_of
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.names.attributes import STACKS, json_of
+from raytrace_analyze.names.functions import DRIVER
 from raytrace_analyze.path.result import CriticalPath
-from raytrace_analyze.vocabulary import Activity, Category
+from raytrace_analyze.vocabulary.paths import Activity, Category
 
 STACK_NODES = pl.Schema(
     {

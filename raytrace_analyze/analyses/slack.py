@@ -4,8 +4,8 @@ import polars as pl
 
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import Trace, prepare
-from raytrace_analyze.replay.backward import latest_ends
 from raytrace_analyze.replay.job import Job, read_job
+from raytrace_analyze.replay.passes.backward import latest_ends
 
 
 def slack(

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.program_names import is_of_program
+from raytrace_analyze.names.programs import is_of_program
 from raytrace_analyze.sampled.stacks import Stack, read_stacks
 
 LINES = pl.Schema(

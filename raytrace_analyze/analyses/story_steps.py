@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.path.error_origin import first_line
 from raytrace_analyze.path.outcome import endings
 from raytrace_analyze.prepared import PreparedTrace

@@ -11,12 +11,12 @@ from raytrace_analyze.analyses.stack_lines import LINES, stack_lines
 from raytrace_analyze.analyses.story_steps import STEPS, StorySteps
 from raytrace_analyze.analyses.stuck.never_started import never_started, waits_in_vain
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.text.units import duration_text
 from raytrace_analyze.trace.scopes import find_job, find_runs
-from raytrace_analyze.units import duration_text
 from raytrace_analyze.values import frozen
 from raytrace_analyze.wording import task_steps
 from raytrace_analyze.wording.clocks import clock_notes

@@ -7,20 +7,20 @@ from dataclasses import replace
 
 import polars as pl
 
-from raytrace_analyze.attributes import UNIT
-from raytrace_analyze.function_names import DRIVER, NOT_TRACED, is_without_program
+from raytrace_analyze.names.attributes import UNIT
+from raytrace_analyze.names.functions import DRIVER, NOT_TRACED, is_without_program
+from raytrace_analyze.names.serve import is_handle
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath, Scope
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.change import Change, check_change, find_name, work_by_function
-from raytrace_analyze.replay.critical import critical_functions
-from raytrace_analyze.replay.forward import Replay, as_observed, replay
 from raytrace_analyze.replay.job import Job, read_job
-from raytrace_analyze.serve_names import is_handle
+from raytrace_analyze.replay.passes.critical import critical_functions
+from raytrace_analyze.replay.passes.forward import Replay, as_observed, replay
 from raytrace_analyze.shown import Shown
 from raytrace_analyze.table.lineage import flags
-from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.text.units import count_text, duration_text
 from raytrace_analyze.values import frozen
 
 _SPEEDS = (1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, math.inf)

@@ -9,12 +9,12 @@ it runs, and of a run whose end is not known or not its own word, the start.
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.span_names import NEXT, creates_actor
+from raytrace_analyze.names.spans import NEXT, creates_actor
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.numbering import number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Precedence
+from raytrace_analyze.vocabulary.paths import Precedence
 
 RELATIONS = tuple(Precedence)
 """A relation's number in arrays is its position here."""

@@ -18,7 +18,7 @@ from raytrace_analyze.spilled.scattered import Question, Scattered, Told, as_par
 from raytrace_analyze.spilled.shelves import cut_up
 from raytrace_analyze.spilled.stored import packed, unpacked
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
-from raytrace_analyze.table.file_order import in_file_order
+from raytrace_analyze.table.file.order import in_file_order
 
 Piece = bytes | None
 """A packed frame; None where there are no rows."""

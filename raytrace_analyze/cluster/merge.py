@@ -11,8 +11,8 @@ from raytrace_analyze.cluster.buckets import BucketsOnNodes, OrderedOnNodes, Pie
 from raytrace_analyze.cluster.seen import seeing
 from raytrace_analyze.cluster.tasks import Tasks
 from raytrace_analyze.engines.plan import Task, plan
-from raytrace_analyze.ingest import Found, Ingested, find, load_found
-from raytrace_analyze.merging import DECODED_SHARE, LargeIngested, frame_bytes, merge_buckets
+from raytrace_analyze.ingest.loading import Found, Ingested, find, load_found
+from raytrace_analyze.ingest.merging import DECODED_SHARE, LargeIngested, frame_bytes, merge_buckets
 from raytrace_analyze.model import Problem, Progress
 from raytrace_analyze.schema import DECODED
 from raytrace_analyze.spilled.buckets import BUCKET_BYTES

@@ -99,7 +99,7 @@ def joined(tables: Iterable[bytes]) -> Part:
 
 def _merged(paths: Sequence[str]) -> Part:
     from raytrace_analyze.errors import NoSpansError
-    from raytrace_analyze.merging import merge_files, write_merged
+    from raytrace_analyze.ingest.merging import merge_files, write_merged
 
     if not paths:
         return Part(b"", 0)

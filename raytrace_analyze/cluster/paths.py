@@ -14,9 +14,9 @@ from raytrace_analyze.cluster.seen import seeing
 from raytrace_analyze.cluster.tasks import Tasks
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.files.streams import readable
-from raytrace_analyze.ingest import Found, Ingested, find
-from raytrace_analyze.ingest_report import IngestReport, report_of
-from raytrace_analyze.large_tables import Apart, load_sessions, sessions_apart
+from raytrace_analyze.ingest.large_tables import Apart, load_sessions, sessions_apart
+from raytrace_analyze.ingest.loading import Found, Ingested, find
+from raytrace_analyze.ingest.report import IngestReport, report_of
 from raytrace_analyze.model import Problem, ProblemKind, Progress
 from raytrace_analyze.path.aggregate import Aggregates, ScopeTimes, check_sums, scope_times, sum_up, with_first
 from raytrace_analyze.path.options import PathOptions
@@ -25,7 +25,7 @@ from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.totals import Totals, added_up, count_up
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Scopes
+from raytrace_analyze.vocabulary.options import Scopes
 
 _ROWS = 1_000_000
 """How many rows a session has for each task that finds some of its paths."""

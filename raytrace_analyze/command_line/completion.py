@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from raytrace_analyze.command_line.standard_input import DEFAULT_SPANS
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 
 _SHELL_SAFE = re.compile(r"[\w.:/-]+")
 """Names of anything else are not offered: a shell would act on what stands in them."""

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.text.closest import did_you_mean
 
 OWN = Path("raytrace.toml")
 SHARED = Path("pyproject.toml")

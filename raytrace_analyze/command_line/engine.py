@@ -6,7 +6,7 @@ from pathlib import Path
 
 from raytrace_analyze.command_line.standard_input import DASH
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.vocabulary import Engine
+from raytrace_analyze.vocabulary.options import Engine
 
 _CLUSTER = "auto"
 

@@ -5,11 +5,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from raytrace_analyze.closest import closest
 from raytrace_analyze.command_line.panels import called
 from raytrace_analyze.command_line.standard_input import DASH
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
+from raytrace_analyze.text.closest import closest
 
 _FORMS = (
     (re.compile(r"(?:[\w.-]+/)?[0-9a-f]{8}"), "--job"),

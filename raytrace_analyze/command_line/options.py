@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raytrace_analyze import vocabulary
 from raytrace_analyze.command_line import completion
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.vocabulary import options as words
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -75,7 +75,7 @@ ClockCorrect = Annotated[
     ),
 ]
 Engine = Annotated[
-    vocabulary.Engine,
+    words.Engine,
     typer.Option("--engine", help="local: on this machine. ray: on a Ray cluster, whose nodes all see the files."),
 ]
 Address = Annotated[

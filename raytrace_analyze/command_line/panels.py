@@ -61,8 +61,8 @@ class Program(TyperGroup):
         """Write one line to standard error, where that is a terminal."""
         if not given or given[0] not in self.commands or sys.stderr is None or not sys.stderr.isatty():
             return
-        from raytrace_analyze.views.console import messages
-        from raytrace_analyze.views.next_step import next_step
+        from raytrace_analyze.views.screen.console import messages
+        from raytrace_analyze.views.screen.next_step import next_step
 
         takes_value = {
             word for one in self.commands[given[0]].params if not getattr(one, "is_flag", True) for word in one.opts
@@ -92,7 +92,7 @@ def _at_work() -> Iterator[None]:
         yield
     finally:
         if sys.stderr is not None and sys.stderr.isatty():
-            from raytrace_analyze.views.progress import end_work
+            from raytrace_analyze.views.screen.progress import end_work
 
             end_work()
 

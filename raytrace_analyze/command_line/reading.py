@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from raytrace_analyze.analyses.evidence import Evidence
-    from raytrace_analyze.ingest import Found, Ingested
+    from raytrace_analyze.ingest.loading import Found, Ingested
     from raytrace_analyze.model import Problem
 
 
@@ -33,7 +33,7 @@ def open_spans(
     Gives what was read and the exit code that its input calls for: 4 where some of it was damaged, which is then
     named on standard error. Raises UsageError where there is nothing to read.
     """
-    from raytrace_analyze.views.progress import begin_work, end_work, progress_shown
+    from raytrace_analyze.views.screen.progress import begin_work, end_work, progress_shown
 
     paths = given_paths(given)
     end_work()
@@ -51,8 +51,8 @@ def one_table(given: Sequence[Path] | None) -> "Found | None":
     paths = given_paths(given)
     if len(paths) != 1 or not paths[0].is_file():
         return None
-    from raytrace_analyze.ingest import find
-    from raytrace_analyze.views.progress import begin_work
+    from raytrace_analyze.ingest.loading import find
+    from raytrace_analyze.views.screen.progress import begin_work
 
     watch_memory()
     found = find(paths)
@@ -73,8 +73,8 @@ def given_paths(given: Sequence[Path] | None) -> Sequence[Path]:
 
 def exit_code_of(problems: "Sequence[Problem]") -> int:
     """Give the exit code that the input calls for: 4 where some was damaged; names what changes results."""
-    from raytrace_analyze.views.console import messages
-    from raytrace_analyze.views.merge_view import show_problems
+    from raytrace_analyze.views.screen.console import messages
+    from raytrace_analyze.views.spans_read.merge_view import show_problems
 
     if told := [problem for problem in problems if problem.changes_results]:
         show_problems(told, messages())
@@ -91,8 +91,8 @@ def write_result(
 ) -> None:
     """Write a result to standard output in the format asked for, and what it rests on: `found`, or each by its name."""
     from raytrace_analyze.analyses.evidence import Evidence, evidence
-    from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.evidence_view import evidence_document, show_evidence
+    from raytrace_analyze.views.screen.console import output
+    from raytrace_analyze.views.spans_read.evidence_view import evidence_document, show_evidence
 
     told: dict[str, Evidence] = {}
     for name, each in (found if isinstance(found, Mapping) else {"": found}).items():
@@ -135,7 +135,7 @@ def writing() -> Iterator[None]:
 
     Raises UsageError where it cannot be written to for another reason, such as a full disk.
     """
-    from raytrace_analyze.views.progress import end_work
+    from raytrace_analyze.views.screen.progress import end_work
 
     end_work()
     try:

@@ -13,8 +13,8 @@ from raytrace_analyze.command_line.memory import watch_memory
 from raytrace_analyze.errors import RaytraceError, UsageError
 
 if TYPE_CHECKING:
-    from raytrace_analyze.ingest import Ingested
-    from raytrace_analyze.merging import LargeIngested
+    from raytrace_analyze.ingest.loading import Ingested
+    from raytrace_analyze.ingest.merging import LargeIngested
     from raytrace_analyze.model import Progress
 
 DEFAULT_SPANS = Path("spans.parquet")
@@ -35,15 +35,15 @@ def load_given(
     """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises.
 
     Of a large table only what has to do with a job or a trace may be read, or with `lean` only what commands need that
-    show no rows (see `large_tables`).
+    show no rows (see `ingest.large_tables`).
     """
-    from raytrace_analyze.ingest import find, load_found
+    from raytrace_analyze.ingest.loading import find, load_found
 
     def read(files: Sequence[Path]) -> "Ingested":
         found = find(files)
         some = None
         if found.is_one_table:
-            from raytrace_analyze.large_tables import load_needed
+            from raytrace_analyze.ingest.large_tables import load_needed
 
             some = load_needed(found, job=job, trace=trace, lean=lean)
         return load_found(found, progress=progress) if some is None else some

@@ -35,7 +35,7 @@ def advise(
     """
     from raytrace_analyze.verdict.remedies import advice_and_faster
     from raytrace_analyze.views.advice_view import advice_document, show_advice
-    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.screen.console import output
 
     least = float(options.read_percent(at_least, "at-least"))
     found, exit_code = open_spans(spans, job=job, lean=True)

@@ -8,12 +8,13 @@ from raytrace_analyze.command_line.engine import on_engine
 from raytrace_analyze.command_line.options import OutputFormat
 from raytrace_analyze.command_line.reading import exit_code_of, write_result
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, Engine, Scopes
+from raytrace_analyze.vocabulary.groups import ONLY_OF_MANY
+from raytrace_analyze.vocabulary.options import Engine, Scopes
 
 if TYPE_CHECKING:
     from raytrace_analyze.analyses.evidence import Evidence
     from raytrace_analyze.cluster.paths import Question
-    from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.ingest.loading import Ingested
     from raytrace_analyze.path.aggregate import Aggregates
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import PreparedTrace
@@ -57,7 +58,7 @@ def sum_up_on_cluster(
 ) -> int:
     """Do what `sum_up` does on a cluster, for a merged table; gives the exit code that its input calls for."""
     from raytrace_analyze.cluster.paths import paths_on_cluster
-    from raytrace_analyze.views.progress import progress_shown
+    from raytrace_analyze.views.screen.progress import progress_shown
 
     with progress_shown("finding paths") as progress, on_engine(Engine.RAY, address):
         answer = paths_on_cluster(paths, question, progress)
@@ -69,8 +70,8 @@ def sum_up_on_cluster(
 def _write(
     sums: "Aggregates", rests_on: "Evidence", scopes: str, by: str, top: int, output_format: OutputFormat
 ) -> None:
-    from raytrace_analyze.views.aggregate_view import aggregates_document, show_aggregates
-    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.paths.aggregate_view import aggregates_document, show_aggregates
+    from raytrace_analyze.views.screen.console import output
 
     write_result(
         output_format,

@@ -68,8 +68,8 @@ def _one_round(destination: "Destination", paths: Sequence[str], move: bool) -> 
     """Collect once and say what came; tells whether something could not be read."""
     from raytrace_analyze.cluster.collect import collect as collect_nodes
     from raytrace_analyze.errors import NoSpansError
-    from raytrace_analyze.views.collect_view import show_collected
-    from raytrace_analyze.views.console import messages
+    from raytrace_analyze.views.screen.console import messages
+    from raytrace_analyze.views.spans_read.collect_view import show_collected
 
     try:
         collected = collect_nodes(destination, paths, move=move)

@@ -9,7 +9,8 @@ from raytrace_analyze.command_line.engine import check_engine
 from raytrace_analyze.command_line.reading import given_paths, open_spans, write_result
 from raytrace_analyze.commands.all_paths import check_scopes, sum_up, sum_up_on_cluster
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.vocabulary import Engine, PathGroup, Queues, Scopes
+from raytrace_analyze.vocabulary.groups import PathGroup
+from raytrace_analyze.vocabulary.options import Engine, Queues, Scopes
 
 
 def critical_path(
@@ -90,10 +91,10 @@ def critical_path(
     from raytrace_analyze.path.one_scope import critical_path as find_path
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import prepare
-    from raytrace_analyze.views.confidence_view import confidence_document, show_confidence
-    from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import path_document, records
-    from raytrace_analyze.views.path_view import show_path
+    from raytrace_analyze.views.paths.confidence_view import confidence_document, show_confidence
+    from raytrace_analyze.views.paths.path_view import show_path
+    from raytrace_analyze.views.screen.console import output
 
     of_one: dict[str, object] = {"job": job, "trace": trace, "task": task, "request": request, "near": near}
     of_one["confidence"] = confidence or None

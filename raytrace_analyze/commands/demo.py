@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from raytrace_analyze.commands.traced import check_installed, merge_and_show, run_traced, say_command
+from raytrace_analyze.command_line.traced import check_installed, merge_and_show, run_traced, say_command
 from raytrace_analyze.errors import RaytraceError
 
 
@@ -27,7 +27,7 @@ def demo(
       raytrace-analyze demo --dir /tmp/demo
     """
     from raytrace_analyze.analyses.latency import latency_stats
-    from raytrace_analyze.views.console import messages, output
+    from raytrace_analyze.views.screen.console import messages, output
     from raytrace_analyze.views.tables import show_stats
 
     check_installed("the demo")

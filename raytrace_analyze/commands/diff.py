@@ -9,7 +9,8 @@ from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.reading import open_spans, write_result
 from raytrace_analyze.command_line.standard_input import check_read_once, shown_name
 from raytrace_analyze.errors import EXIT_GATE_FAILED, UsageError
-from raytrace_analyze.vocabulary import DiffGroup, Queues
+from raytrace_analyze.vocabulary.groups import DiffGroup
+from raytrace_analyze.vocabulary.options import Queues
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -59,8 +60,8 @@ def diff(
       raytrace-analyze diff /tmp/spans /tmp/spans --job 01000000 --job 02000000 --by cause
     """
     from raytrace_analyze.analyses.diff import diff as compare
-    from raytrace_analyze.views.console import output
     from raytrace_analyze.views.diff_view import diff_document, show_diff
+    from raytrace_analyze.views.screen.console import output
 
     check_read_once([base, new])
     limit = None if fail_over is None else options.read_percent(fail_over, "fail-over", at_most=None)
@@ -96,8 +97,8 @@ def _jobs(given: list[str] | None) -> tuple[str, str] | None:
 
 def _gate_fails(found: "RunDiff", limit: "Fraction") -> bool:
     """Decide the gate and say how on standard error."""
-    from raytrace_analyze.views.console import messages
     from raytrace_analyze.views.diff_view import gate_text
+    from raytrace_analyze.views.screen.console import messages
 
     has_failed = found.exceeds(limit)
     messages().print(f"raytrace-analyze: {gate_text(found, limit)}", soft_wrap=True)

@@ -40,9 +40,9 @@ def doctor(
       raytrace-analyze doctor --address auto
     """
     from raytrace_analyze.diagnosis.doctor import doctor as diagnose
-    from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.doctor_view import diagnosis_document, diagnosis_frame, show_diagnosis
-    from raytrace_analyze.views.progress import begin_work
+    from raytrace_analyze.views.doctor.doctor_view import diagnosis_document, diagnosis_frame, show_diagnosis
+    from raytrace_analyze.views.screen.console import output
+    from raytrace_analyze.views.screen.progress import begin_work
 
     watch_memory()
     check_read_once(paths or ())

@@ -16,12 +16,13 @@ from raytrace_analyze.command_line.memory import allowed_bytes, watch_memory
 from raytrace_analyze.command_line.reading import exit_code_of, open_spans, writing
 from raytrace_analyze.command_line.standard_input import DASH, DEFAULT_SPANS
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.vocabulary import Encoding
+from raytrace_analyze.vocabulary.options import Encoding
 
 if TYPE_CHECKING:
-    from raytrace_analyze.exports.base import OutputFormat, Selection
-    from raytrace_analyze.exports.table_stream import Filters
-    from raytrace_analyze.large_tables import Apart
+    from raytrace_analyze.exports.output_format import OutputFormat
+    from raytrace_analyze.exports.selected.selection import Selection
+    from raytrace_analyze.exports.selected.table_stream import Filters
+    from raytrace_analyze.ingest.large_tables import Apart
 
 
 def export(
@@ -71,11 +72,11 @@ def export(
     """
     from raytrace_analyze.exports.formats import is_export, output_format
     from raytrace_analyze.exports.result_file import result_file
-    from raytrace_analyze.exports.select import select
-    from raytrace_analyze.exports.table_stream import Filters
+    from raytrace_analyze.exports.selected.select import select
+    from raytrace_analyze.exports.selected.table_stream import Filters
     from raytrace_analyze.files.output import check_output
-    from raytrace_analyze.views.console import messages
-    from raytrace_analyze.views.progress import end_work, progress_shown
+    from raytrace_analyze.views.screen.console import messages
+    from raytrace_analyze.views.screen.progress import end_work, progress_shown
 
     if (output is None) == (endpoint is None):
         raise UsageError("say where to: -o FILE (- for standard output), or with --to otlp --endpoint URL")
@@ -101,7 +102,7 @@ def export(
         selection = select(found.spans, **asdict(filters), clock_correct=clock_correct)
         inputs = {os.path.realpath(file) for file in found.report.files}
     if endpoint is not None:
-        from raytrace_analyze.exports.otlp_http import send
+        from raytrace_analyze.exports.sending.otlp_http import send
 
         end_work()
         with progress_shown("sending") as progress:
@@ -130,10 +131,10 @@ def _streamed(
     spans: "Sequence[Path] | None", filters: "Filters", format_: "OutputFormat", *, clock_correct: bool
 ) -> "tuple[Selection, int] | None":
     """Select from a large table, read while it is written, with the exit code; None for what has to be whole."""
-    from raytrace_analyze.exports.table_stream import is_large, report_on, select_from_file
-    from raytrace_analyze.ingest import find
-    from raytrace_analyze.views.console import messages
-    from raytrace_analyze.views.progress import begin_work, end_work
+    from raytrace_analyze.exports.selected.table_stream import is_large, report_on, select_from_file
+    from raytrace_analyze.ingest.loading import find
+    from raytrace_analyze.views.screen.console import messages
+    from raytrace_analyze.views.screen.progress import begin_work, end_work
 
     paths = list(spans or [DEFAULT_SPANS])
     if len(paths) != 1 or not paths[0].is_file():

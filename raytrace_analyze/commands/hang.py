@@ -25,8 +25,8 @@ def hang(
       raytrace-analyze hang --format json
     """
     from raytrace_analyze.analyses.stuck.hang import hang as find_hang
-    from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.hang_view import hang_document, show_hang
+    from raytrace_analyze.views.screen.console import output
+    from raytrace_analyze.views.stuck.hang_view import hang_document, show_hang
 
     found, exit_code = open_spans(spans, job=job)
     result = find_hang(found.spans, job)

@@ -20,8 +20,8 @@ def jobs(
       raytrace-analyze jobs --format csv
     """
     from raytrace_analyze.analyses.inventory import jobs as list_jobs
-    from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.screen.console import output
     from raytrace_analyze.views.tables import show_jobs
 
     found, exit_code = open_spans(spans, lean=True)

@@ -17,12 +17,12 @@ from raytrace_analyze.command_line.memory import allowed_bytes
 from raytrace_analyze.command_line.reading import check_not_a_terminal, writing
 from raytrace_analyze.command_line.standard_input import DASH, read_given
 from raytrace_analyze.errors import EXIT_DAMAGED, DamagedInputError, UsageError
-from raytrace_analyze.vocabulary import Engine
+from raytrace_analyze.vocabulary.options import Engine
 
 if TYPE_CHECKING:
-    from raytrace_analyze.append import Known
-    from raytrace_analyze.ingest import Ingested
-    from raytrace_analyze.merging import LargeIngested
+    from raytrace_analyze.ingest.append import Known
+    from raytrace_analyze.ingest.loading import Ingested
+    from raytrace_analyze.ingest.merging import LargeIngested
     from raytrace_analyze.model import Problem, Progress
 
     _Reader = Callable[[Sequence[Path]], Ingested | LargeIngested]
@@ -78,9 +78,9 @@ def merge(
 
       zcat spans.jsonl.gz | raytrace-analyze merge - -o - > job.parquet
     """
-    from raytrace_analyze.views.console import messages
-    from raytrace_analyze.views.merge_view import show_report
-    from raytrace_analyze.views.progress import progress_shown
+    from raytrace_analyze.views.screen.console import messages
+    from raytrace_analyze.views.screen.progress import progress_shown
+    from raytrace_analyze.views.spans_read.merge_view import show_report
 
     check_engine(engine, address, paths)
     is_stream = output == DASH
@@ -117,7 +117,7 @@ def merge(
 
 def _known(output: Path) -> "Known | None":
     """Tell which files are in the table that is added to, None if there is none yet."""
-    from raytrace_analyze.append import known_inputs
+    from raytrace_analyze.ingest.append import known_inputs
 
     if output == DASH:
         raise UsageError("--append adds to a file; name it with -o FILE")
@@ -141,15 +141,15 @@ def _reader(engine: Engine, scratch: Callable[[], Path], progress: "Progress") -
         from raytrace_analyze.cluster.merge import merge_on_cluster
 
         return lambda files: merge_on_cluster(files, progress)
-    from raytrace_analyze.merging import merge_files
+    from raytrace_analyze.ingest.merging import merge_files
 
     return lambda files: merge_files(files, scratch, most_bytes=allowed_bytes(), progress=progress)
 
 
 def _read(paths: list[Path], output: Path, known: "Known | None", read: "_Reader") -> "Ingested | LargeIngested | None":
     """Read all that is given, or the table and what is new; None where nothing is."""
-    from raytrace_analyze.append import new_inputs
     from raytrace_analyze.files.streams import readable
+    from raytrace_analyze.ingest.append import new_inputs
     from raytrace_analyze.spilled.stored import ScratchError
 
     if known is not None:
@@ -181,7 +181,7 @@ def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
     """
     from raytrace_analyze.files.output import check_output
     from raytrace_analyze.files.streams import readable
-    from raytrace_analyze.table.parquet_file import is_span_table
+    from raytrace_analyze.table.file.parquet_file import is_span_table
 
     lost = {os.path.realpath(problem.path) for problem in problems if problem.is_damage}
     is_lost = os.path.realpath(readable(output)) in lost
@@ -189,9 +189,9 @@ def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
 
 
 def _write(found: "Ingested | LargeIngested", output: Path, known: "Known | None") -> None:
-    from raytrace_analyze.append import about_inputs
     from raytrace_analyze.files.output import strictest_mode
-    from raytrace_analyze.merging import write_merged
+    from raytrace_analyze.ingest.append import about_inputs
+    from raytrace_analyze.ingest.merging import write_merged
 
     try:
         about = about_inputs(found.inputs, known)
@@ -204,7 +204,7 @@ def _write_to_standard_output(found: "Ingested | LargeIngested") -> None:
     """Write the table by way of a file, as Parquet is not written front to back."""
     import tempfile
 
-    from raytrace_analyze.merging import write_merged
+    from raytrace_analyze.ingest.merging import write_merged
 
     with tempfile.TemporaryDirectory(prefix="raytrace-") as folder, writing():
         file = Path(folder) / "spans.parquet"

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from raytrace_analyze.command_line.traced import check_installed, merge_and_show, run_traced, say_command
 from raytrace_analyze.commands.collect import collect
-from raytrace_analyze.commands.traced import check_installed, merge_and_show, run_traced, say_command
 from raytrace_analyze.errors import EXIT_OK, NoSpansError, NoWholeSpanError, RaytraceError, UsageError
 
 
@@ -66,7 +66,7 @@ def _show(raw: Path, table: Path, address: str | None, program: Path) -> int:
     Gives the exit code that goes with it if the program's own is 0. What is wrong here is told, and does not take the
     place of the program's exit code.
     """
-    from raytrace_analyze.views.console import messages
+    from raytrace_analyze.views.screen.console import messages
 
     try:
         others = _other_machines(address, raw, table.parent / "nodes") if address else []
@@ -88,7 +88,7 @@ def _other_machines(address: str, raw: Path, folder: Path) -> list[Path]:
 
     Where the cluster is gone by now, what lies on this machine is shown all the same.
     """
-    from raytrace_analyze.views.console import messages
+    from raytrace_analyze.views.screen.console import messages
 
     say_command(f"collect --address {address} --path {raw.resolve()} -o {folder}")
     try:

@@ -47,9 +47,9 @@ def report(
     from raytrace_analyze.files.streams import readable
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.report.build import html_report
-    from raytrace_analyze.units import bytes_text
-    from raytrace_analyze.views.console import messages
-    from raytrace_analyze.views.progress import end_work
+    from raytrace_analyze.text.units import bytes_text
+    from raytrace_analyze.views.screen.console import messages
+    from raytrace_analyze.views.screen.progress import end_work
 
     base, new = _sides(spans)
     found, exit_code = open_spans(new, job=job)

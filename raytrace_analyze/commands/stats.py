@@ -7,12 +7,12 @@ import typer
 
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.reading import exit_code_of, one_table, open_spans, write_result
-from raytrace_analyze.vocabulary import LatencyGroup
+from raytrace_analyze.vocabulary.groups import LatencyGroup
 
 if TYPE_CHECKING:
     from raytrace_analyze.analyses.evidence import Evidence
     from raytrace_analyze.analyses.latency import LatencyStats
-    from raytrace_analyze.ingest import Ingested
+    from raytrace_analyze.ingest.loading import Ingested
 
 
 def stats(
@@ -46,8 +46,8 @@ def stats(
 
       raytrace-analyze stats /tmp/spans --by node --format csv
     """
-    from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.screen.console import output
     from raytrace_analyze.views.tables import show_stats
 
     result, found, exit_code = _summed_up(spans, path, by=by, clock_correct=clock_correct, internals=internals)

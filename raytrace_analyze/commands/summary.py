@@ -27,7 +27,7 @@ def summary(
       raytrace-analyze summary /tmp/spans --format json
     """
     from raytrace_analyze.verdict.summary import summary as sum_up
-    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.screen.console import output
     from raytrace_analyze.views.summary_view import show_summary, summary_document, summary_frame
 
     found, exit_code = open_spans(spans, job=job, lean=True)

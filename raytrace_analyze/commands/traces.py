@@ -23,8 +23,8 @@ def traces(
       raytrace-analyze traces /tmp/spans --top 50
     """
     from raytrace_analyze.analyses.inventory import traces as list_traces
-    from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.screen.console import output
     from raytrace_analyze.views.tables import show_traces
 
     found, exit_code = open_spans(spans, lean=True)

@@ -33,7 +33,7 @@ def tree(
     from raytrace_analyze.analyses.trace_tree import trace_tree
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import prepare
-    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.screen.console import output
     from raytrace_analyze.views.tree_view import show_tree, tree_document
 
     if job is not None and trace is not None:

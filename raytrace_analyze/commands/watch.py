@@ -50,8 +50,8 @@ def watch(
 
 def _look_once(directory: Path, job: str | None, top: int, output_format: options.OutputFormat) -> None:
     from raytrace_analyze.analyses.stuck.running import running
-    from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.running_view import running_document, running_screen
+    from raytrace_analyze.views.screen.console import output
+    from raytrace_analyze.views.stuck.running_view import running_document, running_screen
 
     found, exit_code = open_spans([directory])
     now = running(found.spans, job=job)
@@ -69,9 +69,9 @@ def _look_on(directory: Path, job: str | None, top: int, every: float) -> None:
     """Show the job again and again; what it looked like last stays on the screen."""
     from rich.live import Live
 
-    from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.label import label
-    from raytrace_analyze.views.running_view import running_screen
+    from raytrace_analyze.views.screen.console import output
+    from raytrace_analyze.views.screen.label import label
+    from raytrace_analyze.views.stuck.running_view import running_screen
 
     with Live(label(f"Waiting for spans in {directory} ..."), console=output(), auto_refresh=False) as screen:
         try:
@@ -86,7 +86,7 @@ def _look_on(directory: Path, job: str | None, top: int, every: float) -> None:
 def _states(directory: Path, job: str | None, every: float) -> "Iterator[Running]":
     """Give the job as it is, every so many seconds; read anew where a file has changed."""
     from raytrace_analyze.analyses.stuck.running import running
-    from raytrace_analyze.ingest import load
+    from raytrace_analyze.ingest.loading import load
 
     seen: frozenset[tuple[str, int, int]] | None = None
     found: Running | None = None

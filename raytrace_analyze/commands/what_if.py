@@ -60,7 +60,7 @@ def what_if(
     from raytrace_analyze.replay.change import Change
     from raytrace_analyze.replay.job import read_job
     from raytrace_analyze.views import what_if_view as view
-    from raytrace_analyze.views.console import output
+    from raytrace_analyze.views.screen.console import output
 
     change = Change(parse_speedups(speedup or []), remove_queue, slots, infinite_slots)
     found, exit_code = open_spans(spans, job=job, lean=True)

@@ -37,8 +37,8 @@ def why(
       raytrace-analyze why 16310a0f0a45af5cffffffffffffffffffffffff01000000 --format json
     """
     from raytrace_analyze.analyses.task_story import tell_story
-    from raytrace_analyze.views.console import output
-    from raytrace_analyze.views.why_view import show_story, story_document
+    from raytrace_analyze.views.screen.console import output
+    from raytrace_analyze.views.stuck.why_view import show_story, story_document
 
     check_order(task, spans)
     found, exit_code = open_spans(spans, job=job)

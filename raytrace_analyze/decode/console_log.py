@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from raytrace_analyze.decode.documents import depth_change
+from raytrace_analyze.decode.framed.documents import depth_change
+from raytrace_analyze.decode.framed.lines import read_lines
 from raytrace_analyze.decode.input_format import InputFormat
-from raytrace_analyze.decode.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED, Record

@@ -39,7 +39,7 @@ def _recognise(head: Head) -> str | None:
 
 
 def _foreign_kind(head: bytes) -> str | None:
-    from raytrace_analyze.decode.foreign import foreign_kind
+    from raytrace_analyze.decode.recognised.foreign import foreign_kind
 
     return foreign_kind(head)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from raytrace_analyze.decode.documents import read_documents
+from raytrace_analyze.decode.framed.documents import read_documents
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch

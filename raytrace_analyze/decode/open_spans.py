@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from raytrace_analyze.attributes import AWAITED_COUNT, READY_TASK_IDS
+from raytrace_analyze.decode.framed.lines import is_hole, read_lines
 from raytrace_analyze.decode.input_format import InputFormat
-from raytrace_analyze.decode.lines import is_hole, read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch
 from raytrace_analyze.decode.records.framing import Found, is_too_short, scan
 from raytrace_analyze.decode.records.record import EMPTY_OBJECT, Record
 from raytrace_analyze.files.streams import BrokenStream, readable
 from raytrace_analyze.model import Head, InputFile, ProblemKind
+from raytrace_analyze.names.attributes import AWAITED_COUNT, READY_TASK_IDS
 
 HEADER = re.compile(rb'\{"raytrace": ?"open"')
 """How such a file begins."""

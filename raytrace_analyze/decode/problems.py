@@ -4,7 +4,7 @@ import os
 
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Problem, ProblemKind
-from raytrace_analyze.units import count_text
+from raytrace_analyze.text.units import count_text
 
 _MOST = 1000
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.decode.documents import read_documents
 from raytrace_analyze.decode.event_pieces import (
     ACTOR_TASK,
     DRIVER,
@@ -19,10 +18,11 @@ from raytrace_analyze.decode.event_pieces import (
     piece,
     profile_text,
 )
+from raytrace_analyze.decode.framed.documents import read_documents
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.record import as_int, as_text
-from raytrace_analyze.decode.times import epoch_ns
+from raytrace_analyze.decode.records.times import epoch_ns
 from raytrace_analyze.files.streams import readable
 from raytrace_analyze.model import Head, InputFile, Problem
 from raytrace_analyze.schema import STATES

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.decode.documents import read_documents
 from raytrace_analyze.decode.event_pieces import TASK, frame_of_pieces, piece, profile_text
+from raytrace_analyze.decode.framed.documents import read_documents
 from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.record import as_int, as_text

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from raytrace_analyze.decode.input_format import InputFormat, Parts
 from raytrace_analyze.decode.problems import ProblemList
-from raytrace_analyze.decode.recognise_spans import is_span_json
+from raytrace_analyze.decode.recognised.span_text import is_span_json
 from raytrace_analyze.decode.records.batch import Batch, decode_batches
 from raytrace_analyze.decode.records.framing import last_record_start
 from raytrace_analyze.decode.records.layout import Layout

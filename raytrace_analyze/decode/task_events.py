@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from raytrace_analyze.decode.framed.lines import is_hole, read_lines
 from raytrace_analyze.decode.input_format import InputFormat
-from raytrace_analyze.decode.lines import is_hole, read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED, as_int, as_text
 from raytrace_analyze.files.streams import BrokenStream

@@ -11,7 +11,7 @@ from raytrace_analyze.diagnosis.checks import Check, Level
 from raytrace_analyze.diagnosis.finding import Finding
 from raytrace_analyze.diagnosis.texts import look_into
 from raytrace_analyze.errors import NoSpansError
-from raytrace_analyze.ingest import Ingested, load
+from raytrace_analyze.ingest.loading import Ingested, load
 from raytrace_analyze.table.events.attempts import only_spans
 
 _SERVE_ACTORS = r"(?:^|\.)(?:ServeReplica|ProxyActor|ServeController)\b"

@@ -3,10 +3,11 @@
 import re
 from typing import BinaryIO
 
-from raytrace_analyze.exports.base import OutputFormat, Selection
-from raytrace_analyze.exports.graph import NODE, Graph
-from raytrace_analyze.printable import printable
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.exports.output_format import OutputFormat
+from raytrace_analyze.exports.selected.selection import Selection
+from raytrace_analyze.exports.shapes.graph import NODE, Graph
+from raytrace_analyze.text.printable import printable
+from raytrace_analyze.text.units import duration_text
 
 _STYLES = {"child": "solid", "submit": "dashed", "wait": "dotted", "depends": "bold", "attempt": "dashed"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from raytrace_analyze.exports.formats import output_format
-from raytrace_analyze.exports.select import select
+from raytrace_analyze.exports.selected.select import select
 from raytrace_analyze.prepared import Trace
 
 

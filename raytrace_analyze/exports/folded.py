@@ -3,9 +3,10 @@
 import re
 from typing import BinaryIO
 
-from raytrace_analyze.exports.base import OutputFormat, Selection
-from raytrace_analyze.exports.stacks import stacks
-from raytrace_analyze.printable import printable
+from raytrace_analyze.exports.output_format import OutputFormat
+from raytrace_analyze.exports.selected.selection import Selection
+from raytrace_analyze.exports.shapes.stacks import stacks
+from raytrace_analyze.text.printable import printable
 
 _NOT_IN_A_FRAME = re.compile(r"[;\s\x00-\x1f\x7f]+")
 """What would end a frame or a line."""

@@ -4,9 +4,10 @@ import re
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
-from raytrace_analyze.exports.base import OutputFormat, Selection
-from raytrace_analyze.exports.graph import NODE, Graph
-from raytrace_analyze.printable import replaced
+from raytrace_analyze.exports.output_format import OutputFormat
+from raytrace_analyze.exports.selected.selection import Selection
+from raytrace_analyze.exports.shapes.graph import NODE, Graph
+from raytrace_analyze.text.printable import replaced
 
 _TEXTS = (
     *("trace_id", "span_id", "name", "kind", "category", "status", "session", "job_id", "function"),

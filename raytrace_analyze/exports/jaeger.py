@@ -4,9 +4,11 @@ import re
 from itertools import groupby
 from typing import Any, BinaryIO
 
-from raytrace_analyze.attributes import json_of
-from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, json_bytes, resource_attributes
+from raytrace_analyze.exports.encoding import in_utf8, json_bytes, resource_attributes
 from raytrace_analyze.exports.otlp import COLUMNS, event_ns
+from raytrace_analyze.exports.output_format import OutputFormat
+from raytrace_analyze.exports.selected.selection import Selection
+from raytrace_analyze.names.attributes import json_of
 
 CRITICAL_PATH = "raytrace_analyze.critical_path"
 EXACT_START, EXACT_END = "raytrace_analyze.start_ns", "raytrace_analyze.end_ns"

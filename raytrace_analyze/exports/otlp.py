@@ -8,8 +8,10 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, BinaryIO
 
-from raytrace_analyze.attributes import json_of
-from raytrace_analyze.exports.base import OutputFormat, Selection, in_utf8, json_bytes, resource_attributes
+from raytrace_analyze.exports.encoding import in_utf8, json_bytes, resource_attributes
+from raytrace_analyze.exports.output_format import OutputFormat
+from raytrace_analyze.exports.selected.selection import Selection
+from raytrace_analyze.names.attributes import json_of
 
 KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}

@@ -8,10 +8,12 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import json_of
-from raytrace_analyze.exports.base import OutputFormat, Selection, json_bytes
-from raytrace_analyze.exports.lanes import lanes
-from raytrace_analyze.exports.skeleton import parent_rows, span_key
+from raytrace_analyze.exports.encoding import json_bytes
+from raytrace_analyze.exports.output_format import OutputFormat
+from raytrace_analyze.exports.selected.selection import Selection
+from raytrace_analyze.exports.selected.skeleton import parent_rows, span_key
+from raytrace_analyze.exports.shapes.lanes import lanes
+from raytrace_analyze.names.attributes import json_of
 
 PATH_PROCESS = 0
 """The pid of the track of the critical path; the others count from 1."""

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-from raytrace_analyze.exports.base import OutputFormat, Selection, json_bytes
-from raytrace_analyze.exports.stacks import stacks
+from raytrace_analyze.exports.encoding import json_bytes
+from raytrace_analyze.exports.output_format import OutputFormat
+from raytrace_analyze.exports.selected.selection import Selection
+from raytrace_analyze.exports.shapes.stacks import stacks
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 

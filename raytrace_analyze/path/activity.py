@@ -17,7 +17,7 @@ from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.groups import group_by_time
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Activity
+from raytrace_analyze.vocabulary.paths import Activity
 
 ACTIVITIES = tuple(Activity)
 """An activity's number in arrays is its position here; -1 is none: a segment that is no own time."""

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.choices import choose
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.names.attributes import entrypoint
 from raytrace_analyze.path.all_scopes import some_paths_of
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.trace.scopes import read_scopes
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, Scopes, column_of
+from raytrace_analyze.vocabulary.groups import ONLY_OF_MANY, PathGroup, column_of
+from raytrace_analyze.vocabulary.options import Scopes
+from raytrace_analyze.vocabulary.paths import Category
 
 PERCENTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99), ("max", 1.0))
 

@@ -6,17 +6,17 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.choices import choose
-from raytrace_analyze.path.batch import find_paths
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.result import SEGMENTS
 from raytrace_analyze.path.segments import Segments, columns_frame, segments_of_paths, split_queues, tell_activities
-from raytrace_analyze.path.step import Stepper
+from raytrace_analyze.path.walk.batch import find_paths
+from raytrace_analyze.path.walk.step import Stepper
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.clipping import Scoped
-from raytrace_analyze.vocabulary import Scopes
+from raytrace_analyze.vocabulary.options import Scopes
 
 _NO_SEGMENTS = pl.Schema([("scope", pl.String), ("session", pl.String), *SEGMENTS.items()])
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from raytrace_analyze.vocabulary import Inference
+from raytrace_analyze.vocabulary.options import Inference
 
 CONFIDENCE = pl.Schema(
     {

@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_TASK_IDS, TIMED_OUT, json_of, told
-from raytrace_analyze.program_names import is_of_program
+from raytrace_analyze.names.attributes import AWAITED_TASK_IDS, TIMED_OUT, json_of, told
+from raytrace_analyze.names.programs import is_of_program
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Ending
+from raytrace_analyze.vocabulary.spans import Ending
 
 _DEEPEST = 1_000
 """How many tasks an error can have passed through."""

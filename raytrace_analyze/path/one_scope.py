@@ -6,12 +6,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.names.attributes import entrypoint
+from raytrace_analyze.names.functions import DRIVER
 from raytrace_analyze.path.all_scopes import find_segments, stepper_of
-from raytrace_analyze.path.chains import Chains
-from raytrace_analyze.path.late_submissions import late_submissions
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.path.outcome import how_a_run_ended, how_it_ended
 from raytrace_analyze.path.result import CriticalPath, Scope
@@ -23,6 +21,8 @@ from raytrace_analyze.path.segments import (
     split_queues,
     tell_activities,
 )
+from raytrace_analyze.path.walk.chains import Chains
+from raytrace_analyze.path.walk.late_submissions import late_submissions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.sampled.imports import imported_ns
 from raytrace_analyze.sampled.samples import read_samples, sampled_above
@@ -30,7 +30,7 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.busy_time import work_ns
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.scopes import ScopeKey, find_job, find_request, find_runs, find_trace
-from raytrace_analyze.vocabulary import Activity, ScopeKind
+from raytrace_analyze.vocabulary.paths import Activity, ScopeKind
 from raytrace_analyze.wording.clocks import clock_notes
 from raytrace_analyze.wording.paths import longest_of_jobs, slowest_of_runs, span_notes
 

@@ -3,7 +3,7 @@
 from raytrace_analyze.choices import choose
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Queues
+from raytrace_analyze.vocabulary.options import Queues
 
 SLOT_WITHIN_NS = 100_000_000
 """How soon after another run on its worker a task must start for that run to have held its slot."""

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import polars as pl
 
-from raytrace_analyze.attributes import CANCELLED, told
+from raytrace_analyze.names.attributes import CANCELLED, told
 from raytrace_analyze.path.error_origin import Failure, describe_failure, error_of, first_line, follow
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Ending, Outcome
+from raytrace_analyze.vocabulary.spans import Ending, Outcome
 
 _CANCELLED_TYPES = ("TASK_CANCELLED",)
 _EXCEPTION_TYPES = ("TASK_EXECUTION_EXCEPTION",)

@@ -9,16 +9,17 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.choices import choose
-from raytrace_analyze.function_names import DRIVER, rays_own_together
+from raytrace_analyze.names.functions import DRIVER, rays_own_together
 from raytrace_analyze.path.confidence import confidence
 from raytrace_analyze.path.outcome import NOT_KNOWN, Ended
 from raytrace_analyze.path.run_activity import run_activity
 from raytrace_analyze.shown import Shown, notebook
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.text.units import count_text, duration_text
 from raytrace_analyze.trace.actor_labels import LABELS, actor_labels
-from raytrace_analyze.units import count_text, duration_text
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import ONLY_OF_MANY, Category, PathGroup, ScopeKind, column_of
+from raytrace_analyze.vocabulary.groups import ONLY_OF_MANY, PathGroup, column_of
+from raytrace_analyze.vocabulary.paths import Category, ScopeKind
 
 SEGMENTS = pl.Schema(
     {

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from raytrace_analyze.vocabulary import Activity, Category
+from raytrace_analyze.vocabulary.paths import Activity, Category
 
 RUN_ACTIVITY = pl.Schema(
     {

@@ -7,24 +7,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED, told
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.names.attributes import AWAITED, told
+from raytrace_analyze.names.functions import DRIVER
+from raytrace_analyze.names.serve import is_route
 from raytrace_analyze.path.activity import ACTIVITIES, tell_apart
-from raytrace_analyze.path.chains import Paths
-from raytrace_analyze.path.hops import CATEGORIES, FETCH, QUEUE, SELF, SUBMIT, WAIT
 from raytrace_analyze.path.result import SEGMENTS
-from raytrace_analyze.path.via import VIAS, Codes, code
+from raytrace_analyze.path.walk.chains import Paths
+from raytrace_analyze.path.walk.hops import CATEGORIES, FETCH, QUEUE, SELF, SUBMIT, WAIT
+from raytrace_analyze.path.walk.via import VIAS, Codes, code
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
 from raytrace_analyze.schema import STATE_COLUMNS
-from raytrace_analyze.serve_names import is_route
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Activity, Cause, Source, Via
+from raytrace_analyze.vocabulary.paths import Activity, Via
+from raytrace_analyze.vocabulary.queues import Cause, Source
 
 _FAILED = STATE_COLUMNS["FAILED"]
 

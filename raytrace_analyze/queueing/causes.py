@@ -6,7 +6,8 @@ import polars as pl
 
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Category, Cause
+from raytrace_analyze.vocabulary.paths import Category
+from raytrace_analyze.vocabulary.queues import Cause
 
 CAUSES = tuple(Cause)
 """A cause's number in arrays is its position here."""

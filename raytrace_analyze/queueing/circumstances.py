@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from raytrace_analyze.attributes import PUT_ARGUMENTS
+from raytrace_analyze.names.attributes import PUT_ARGUMENTS
 from raytrace_analyze.queueing.demands import read_demands
 from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots, occupancy
 from raytrace_analyze.queueing.task_states import first_known, read_states

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import PLACEMENT_RESOURCES, UNIT, parse_resources, told
+from raytrace_analyze.names.attributes import PLACEMENT_RESOURCES, UNIT, parse_resources, told
 from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.asked_resources import asked_resources
 from raytrace_analyze.trace.groups import numbers_within

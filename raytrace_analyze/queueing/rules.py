@@ -13,7 +13,7 @@ from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary.queues import Cause
 from raytrace_analyze.waits.waiting import Waiting
 
 UNKNOWN_FROM_NS = 50_000_000

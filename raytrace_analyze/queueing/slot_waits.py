@@ -8,7 +8,7 @@ from raytrace_analyze.queueing.split import split_waits
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.vocabulary.queues import Cause
 
 
 @frozen

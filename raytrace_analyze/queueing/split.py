@@ -10,7 +10,7 @@ from raytrace_analyze.queueing.rules import UNKNOWN_FROM_NS, CauseRules
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import latest_until
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Cause, Source
+from raytrace_analyze.vocabulary.queues import Cause, Source
 
 QUEUE_PIECES = pl.Schema(
     {

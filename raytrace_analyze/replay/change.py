@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.function_names import DRIVER, short_name
+from raytrace_analyze.names.functions import DRIVER, short_name
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.text.closest import did_you_mean
 from raytrace_analyze.values import frozen
 
 _CHOICES = 8

@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import LIBRARY
-from raytrace_analyze.function_names import DRIVER, NOT_TRACED
+from raytrace_analyze.names.attributes import LIBRARY
+from raytrace_analyze.names.functions import DRIVER, NOT_TRACED
+from raytrace_analyze.names.spans import BATCH, NEXT
 from raytrace_analyze.path.options import PathOptions
-from raytrace_analyze.replay.demand import find_demand
-from raytrace_analyze.replay.edges import program_edges, slot_edges
-from raytrace_analyze.replay.event_order import END
-from raytrace_analyze.replay.events import Edges, Events, Slots, lay_events
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges, without_edges
-from raytrace_analyze.replay.queued import with_lanes
-from raytrace_analyze.replay.scarce import resource_queues, without_queued
-from raytrace_analyze.replay.slot_model import Demand, SlotModel, find_slots
-from raytrace_analyze.replay.ticks import with_ticks
-from raytrace_analyze.span_names import BATCH, NEXT
+from raytrace_analyze.replay.program_order.edges import program_edges, slot_edges
+from raytrace_analyze.replay.program_order.event_order import END
+from raytrace_analyze.replay.program_order.events import Edges, Events, Slots, lay_events
+from raytrace_analyze.replay.queues.demand import find_demand
+from raytrace_analyze.replay.queues.queued import with_lanes
+from raytrace_analyze.replay.queues.scarce import resource_queues, without_queued
+from raytrace_analyze.replay.queues.ticks import with_ticks
+from raytrace_analyze.replay.slots.slot_model import Demand, SlotModel, find_slots
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, relate_runs

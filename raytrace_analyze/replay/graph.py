@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from raytrace_analyze.replay.elastic import Elastic
-from raytrace_analyze.replay.events import Events
-from raytrace_analyze.replay.lanes import Lanes
-from raytrace_analyze.replay.slot_model import Demand, SlotModel
+from raytrace_analyze.replay.program_order.elastic import Elastic
+from raytrace_analyze.replay.program_order.events import Events
+from raytrace_analyze.replay.slots.lanes import Lanes
+from raytrace_analyze.replay.slots.slot_model import Demand, SlotModel
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.values import frozen
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import CLUSTER_RESOURCES, UNIT, told_cpus
+from raytrace_analyze.names.attributes import CLUSTER_RESOURCES, UNIT, told_cpus
+from raytrace_analyze.names.spans import creates_actor
 from raytrace_analyze.path.one_scope import describe, longest
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import Scope
@@ -14,19 +15,18 @@ from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.queueing.slot_waits import SlotWaits
 from raytrace_analyze.replay.change import check_slots
 from raytrace_analyze.replay.constraints import build_graph
-from raytrace_analyze.replay.critical import critical_stretches
-from raytrace_analyze.replay.elastic import lay_naps
-from raytrace_analyze.replay.events import Slots
-from raytrace_analyze.replay.forward import as_observed
 from raytrace_analyze.replay.graph import Graph, released_by
-from raytrace_analyze.replay.signals import Signals
+from raytrace_analyze.replay.passes.critical import critical_stretches
+from raytrace_analyze.replay.passes.forward import as_observed
+from raytrace_analyze.replay.program_order.elastic import lay_naps
+from raytrace_analyze.replay.program_order.events import Slots
+from raytrace_analyze.replay.program_order.signals import Signals
 from raytrace_analyze.replay.vain import vain_calls
 from raytrace_analyze.sampled.naps import find_naps
-from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.scopes import find_job
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import SpanCategory
+from raytrace_analyze.vocabulary.spans import SpanCategory
 from raytrace_analyze.wording.clocks import clock_notes
 from raytrace_analyze.wording.paths import NOT_ENDED, longest_of_jobs, sleeps_for_something_outside, waits_for_room
 

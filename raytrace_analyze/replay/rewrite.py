@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from raytrace_analyze.replay.event_order import START
 from raytrace_analyze.replay.graph import Graph, with_edges, without_edges
+from raytrace_analyze.replay.program_order.event_order import START
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, nearest_ancestor
 
 

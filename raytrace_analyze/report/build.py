@@ -1,7 +1,7 @@
 """From a span table, or two, to the page."""
 
 from raytrace_analyze.analyses.diff import diff
-from raytrace_analyze.ingest_report import IngestReport
+from raytrace_analyze.ingest.report import IngestReport
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.report.facts import gather
 from raytrace_analyze.report.page import page

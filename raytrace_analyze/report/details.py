@@ -4,10 +4,10 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import json_of
+from raytrace_analyze.names.attributes import json_of
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.packing import pack_texts
-from raytrace_analyze.units import count_text
+from raytrace_analyze.text.units import count_text
 
 BLOCK = 256
 """How many spans are packed together."""

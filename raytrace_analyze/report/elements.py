@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from raytrace_analyze.report.kinds import Kind
 from raytrace_analyze.report.markup import Child, Markup, breakable, prose, tag
-from raytrace_analyze.units import offset_text
+from raytrace_analyze.text.units import offset_text
 
 _LONG = 40
 """From so many characters on a text gets a wide column."""

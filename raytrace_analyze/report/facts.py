@@ -5,12 +5,12 @@ import polars as pl
 from raytrace_analyze.advice.analysis import Advice, advise_on
 from raytrace_analyze.analyses.cluster_use import ClusterUse, use_of
 from raytrace_analyze.analyses.latency import latency_stats, timed_spans
-from raytrace_analyze.analyses.libraries.data import data
+from raytrace_analyze.analyses.libraries.data.table import data
 from raytrace_analyze.analyses.path_stacks import path_stacks
 from raytrace_analyze.analyses.queue_causes import queue_causes
 from raytrace_analyze.analyses.stuck.hang import Hang, hang
 from raytrace_analyze.analyses.what_if import WhatIf, rank
-from raytrace_analyze.ingest_report import IngestReport
+from raytrace_analyze.ingest.report import IngestReport
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath

@@ -4,7 +4,8 @@ from typing import Any
 
 from raytrace_analyze.values import frozen
 from raytrace_analyze.views.words import CATEGORIES, CAUSES
-from raytrace_analyze.vocabulary import Activity, Category, Cause
+from raytrace_analyze.vocabulary.paths import Activity, Category
+from raytrace_analyze.vocabulary.queues import Cause
 
 
 @frozen

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterable
 
-from raytrace_analyze.printable import printable
+from raytrace_analyze.text.printable import printable
 
 _VOID = frozenset({"meta", "link", "br", "hr", "input", "col", "rect", "line", "polyline", "path", "polygon", "use"})
 """Elements that have no content."""

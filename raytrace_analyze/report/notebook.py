@@ -27,11 +27,11 @@ from raytrace_analyze.report.sections.flame import flame_graph
 from raytrace_analyze.report.sections.functions import STATS_NEEDED, latency_table
 from raytrace_analyze.report.sections.path import path_bar, path_functions
 from raytrace_analyze.shown import Shown
-from raytrace_analyze.units import duration_text, offset_text
+from raytrace_analyze.text.units import duration_text, offset_text
 from raytrace_analyze.values import frozen
 from raytrace_analyze.verdict.result import Summary
 from raytrace_analyze.views.diff_view import answer
-from raytrace_analyze.views.hang_view import blocked_text, circle_texts
+from raytrace_analyze.views.stuck.hang_view import blocked_text, circle_texts
 from raytrace_analyze.views.summary_view import summary_lines
 
 _STYLES = ("colours.css", "charts.css", "notebook.css")

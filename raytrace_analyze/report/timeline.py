@@ -6,15 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from raytrace_analyze.exports.lanes import depths, lanes
-from raytrace_analyze.function_names import short_name
-from raytrace_analyze.printable import printable
+from raytrace_analyze.exports.shapes.lanes import depths, lanes
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.report.details import details
 from raytrace_analyze.report.drawn_spans import DrawnSpans, drawn_spans
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import KINDS, cause_kind, kind_of
 from raytrace_analyze.report.packing import pack_column
-from raytrace_analyze.vocabulary import SpanCategory
+from raytrace_analyze.text.printable import printable
+from raytrace_analyze.vocabulary.spans import SpanCategory
 
 _FLAGS = ("is_error", "in_flight", "on_path", "from_events")
 """Bit by bit, from the lowest."""

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import PUT_BYTES, told
+from raytrace_analyze.names.attributes import PUT_BYTES, told
 from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.span_arrays import Structure
-from raytrace_analyze.vocabulary import SpanCategory
+from raytrace_analyze.vocabulary.spans import SpanCategory
 
 _PUT = "ray._private.worker.put"
 _NS_A_BYTE = 4

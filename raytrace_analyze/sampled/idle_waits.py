@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_COUNT, told
+from raytrace_analyze.names.attributes import AWAITED_COUNT, told
+from raytrace_analyze.names.spans import DELIVERY
 from raytrace_analyze.sampled.questions import Answers, find_answers
 from raytrace_analyze.sampled.samples import SHORT_NS, Sampled, read_samples, sampled_above
 from raytrace_analyze.sampled.unanswered import unanswered_runs
-from raytrace_analyze.span_names import DELIVERY
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at

@@ -8,7 +8,7 @@ import numpy as np
 from raytrace_analyze.sampled.samples import Busy, Sampled
 from raytrace_analyze.sampled.stacks import read_stacks
 from raytrace_analyze.table.lineage import Nanos
-from raytrace_analyze.vocabulary import Activity
+from raytrace_analyze.vocabulary.paths import Activity
 
 _SHORT_GAP_NS = 1_000_000_000
 _MOST = 0.5

@@ -9,11 +9,11 @@ from dataclasses import fields
 
 import numpy as np
 
-from raytrace_analyze.attributes import AWAITED_COUNT, IDLE, LIBRARY, RANK, TRIAL
+from raytrace_analyze.names.attributes import AWAITED_COUNT, IDLE, LIBRARY, RANK, TRIAL
+from raytrace_analyze.names.spans import NEXT, WAIT
 from raytrace_analyze.sampled.questions import find_answers
 from raytrace_analyze.sampled.samples import IS_FOR_OTHERS, SHORT_NS, is_for_others, read_samples, sampled_above
 from raytrace_analyze.sampled.unanswered import unanswered_runs
-from raytrace_analyze.span_names import NEXT, WAIT
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.busy_time import covered

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import BUSY, CPU_DELAY_NS, CPU_NS, IDLE, json_of, told
+from raytrace_analyze.names.attributes import BUSY, CPU_DELAY_NS, CPU_NS, IDLE, json_of, told
 from raytrace_analyze.sampled.copies import Copy, find_copies, find_puts, is_in_put
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above

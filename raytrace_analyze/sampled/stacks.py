@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from raytrace_analyze.attributes import STACKS, json_of
-from raytrace_analyze.vocabulary import Activity
+from raytrace_analyze.names.attributes import STACKS, json_of
+from raytrace_analyze.vocabulary.paths import Activity
 
 _LONGEST_NUMBER = 15
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED_TASK_IDS, TIMED_OUT, json_of
+from raytrace_analyze.names.attributes import AWAITED_TASK_IDS, TIMED_OUT, json_of
 from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import group_by_time

@@ -11,11 +11,13 @@ from raytrace_analyze.schema import DECODED
 from raytrace_analyze.spilled.events import EventsOfRuns, ToldOfAlone, find_runs
 from raytrace_analyze.spilled.ordered import Finished, Ordering, cuts, sample_of
 from raytrace_analyze.spilled.scattered import Scattered
-from raytrace_analyze.table.begun import Begun, begin
 from raytrace_analyze.table.events.attempts import with_event_columns
 from raytrace_analyze.table.events.task_events import close_attempts
-from raytrace_analyze.table.file_order import trace_keys
-from raytrace_analyze.table.inherit import inherit
+from raytrace_analyze.table.file.order import trace_keys
+from raytrace_analyze.table.filled.begun import Begun, begin
+from raytrace_analyze.table.filled.inherit import inherit
+from raytrace_analyze.table.filled.operators import find_operators
+from raytrace_analyze.table.filled.surroundings import Surroundings, ToldByPart, find_surroundings, told_by
 from raytrace_analyze.table.noticed import (
     Noticed,
     backwards,
@@ -24,10 +26,8 @@ from raytrace_analyze.table.noticed import (
     orphan_problems,
     orphans,
 )
-from raytrace_analyze.table.operators import find_operators
 from raytrace_analyze.table.parts import Parts, Told
 from raytrace_analyze.table.sessions import COLUMNS, Sessions, find_sessions, sessions_of
-from raytrace_analyze.table.surroundings import Surroundings, ToldByPart, find_surroundings, told_by
 from raytrace_analyze.table.totals import Totals, added_up, count_up
 from raytrace_analyze.values import frozen
 

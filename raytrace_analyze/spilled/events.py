@@ -14,7 +14,7 @@ from raytrace_analyze.table.events.attempts import (
     without_run,
 )
 from raytrace_analyze.table.events.rows import first_submits, rows_of_attempts, submits_of
-from raytrace_analyze.table.file_order import trace_keys
+from raytrace_analyze.table.file.order import trace_keys
 from raytrace_analyze.table.parts import Told, distinct
 from raytrace_analyze.values import frozen
 

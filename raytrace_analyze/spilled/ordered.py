@@ -8,7 +8,7 @@ import polars as pl
 
 from raytrace_analyze.schema import DECODED
 from raytrace_analyze.spilled.shelves import Shelves
-from raytrace_analyze.table.file_order import in_file_order, trace_keys
+from raytrace_analyze.table.file.order import in_file_order, trace_keys
 from raytrace_analyze.table.parts import Parts
 
 _SAMPLED = 64

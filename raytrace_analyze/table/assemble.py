@@ -12,21 +12,21 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.streams import readable, whole_content
 from raytrace_analyze.model import Problem
 from raytrace_analyze.schema import DECODED, FROM_EVENTS, TABLE
-from raytrace_analyze.table.begun import begin
 from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
 from raytrace_analyze.table.events.attempts import put_events, with_event_columns, with_task_events
 from raytrace_analyze.table.events.task_events import close_attempts, events_path, is_event_table
-from raytrace_analyze.table.file_order import in_file_order
-from raytrace_analyze.table.gathered import gathered
-from raytrace_analyze.table.inherit import inherit
-from raytrace_analyze.table.kept_problems import PROBLEMS_KEY, problems_text
+from raytrace_analyze.table.file.gathered import gathered
+from raytrace_analyze.table.file.kept_problems import PROBLEMS_KEY, problems_text
+from raytrace_analyze.table.file.order import in_file_order
+from raytrace_analyze.table.file.parquet_file import write_parquet
+from raytrace_analyze.table.filled.begun import begin
+from raytrace_analyze.table.filled.inherit import inherit
+from raytrace_analyze.table.filled.operators import find_operators
+from raytrace_analyze.table.filled.surroundings import find_surroundings, told_by
 from raytrace_analyze.table.noticed import contradiction_problems, orphan_problems, orphans
-from raytrace_analyze.table.operators import find_operators
-from raytrace_analyze.table.parquet_file import write_parquet
 from raytrace_analyze.table.parts import one_part
 from raytrace_analyze.table.sessions import assign_sessions
-from raytrace_analyze.table.surroundings import find_surroundings, told_by
 
 NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
 """The columns of a finished table without nulls."""

@@ -4,9 +4,9 @@ import os
 
 import polars as pl
 
-from raytrace_analyze.attributes import LOST_BECAUSE, LOST_SPANS
 from raytrace_analyze.decode.problems import loss
 from raytrace_analyze.model import Problem
+from raytrace_analyze.names.attributes import LOST_BECAUSE, LOST_SPANS
 
 
 def told_losses(spans: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from raytrace_analyze.model import Problem, ProblemKind
-from raytrace_analyze.serve_names import is_handle, is_route
+from raytrace_analyze.names.serve import is_handle, is_route
 from raytrace_analyze.table.lineage import Flags
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.text.units import duration_text
 from raytrace_analyze.values import frozen
 
 _IDENTITY = ["trace_id", "span_id"]

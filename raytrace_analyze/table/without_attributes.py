@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 import polars as pl
 
-from raytrace_analyze import attributes
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED
+from raytrace_analyze.names import attributes
 
 _KEPT = ("ray.", "raytrace.")
 """Ray's names and the hook's: analyses need them, and programs do not write them."""

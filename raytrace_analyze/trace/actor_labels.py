@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from raytrace_analyze.attributes import ACTOR_NAME, RANK, TRIAL, told
-from raytrace_analyze.span_names import creates_actor
+from raytrace_analyze.names.attributes import ACTOR_NAME, RANK, TRIAL, told
+from raytrace_analyze.names.spans import creates_actor
 
 LABELS = pl.Schema({"session": pl.String, "actor_id": pl.String, "is_alone": pl.Boolean, "actor": pl.String})
 """Columns of `actor_labels`."""

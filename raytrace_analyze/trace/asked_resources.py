@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from raytrace_analyze.attributes import RESOURCES, UNIT, parse_cpus, told
+from raytrace_analyze.names.attributes import RESOURCES, UNIT, parse_cpus, told
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.span_arrays import Structure
 

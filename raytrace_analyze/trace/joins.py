@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from raytrace_analyze.serve_names import is_route
+from raytrace_analyze.names.serve import is_route
 from raytrace_analyze.table.lineage import Flags, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.clipping import Scoped

@@ -5,16 +5,16 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import told
 from raytrace_analyze.choices import as_name
-from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.function_names import short_names
-from raytrace_analyze.serve_names import REQUEST_ID, is_handle, is_proxy, is_route
+from raytrace_analyze.names.attributes import told
+from raytrace_analyze.names.functions import short_names
+from raytrace_analyze.names.serve import REQUEST_ID, is_handle, is_proxy, is_route
+from raytrace_analyze.table.filled.served import rejoin_requests
 from raytrace_analyze.table.lineage import RowIds, cut_circles, nearest_ancestor, parent_rows
-from raytrace_analyze.table.served import rejoin_requests
+from raytrace_analyze.text.closest import did_you_mean
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import ScopeKind
+from raytrace_analyze.vocabulary.paths import ScopeKind
 
 _CHOICES = 8
 

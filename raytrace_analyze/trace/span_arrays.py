@@ -10,12 +10,13 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import ALIVE, told
-from raytrace_analyze.decode.times import time_of
-from raytrace_analyze.function_names import is_rays_own
+from raytrace_analyze.decode.records.times import time_of
+from raytrace_analyze.names.attributes import ALIVE, told
+from raytrace_analyze.names.functions import is_rays_own
+from raytrace_analyze.names.spans import BACK_PRESSURE
 from raytrace_analyze.schema import PROCESS, Category
-from raytrace_analyze.span_names import BACK_PRESSURE
-from raytrace_analyze.table.begun import run_flags
+from raytrace_analyze.table.filled.begun import run_flags
+from raytrace_analyze.table.filled.served import rejoin_requests
 from raytrace_analyze.table.lineage import (
     Flags,
     Hashes,
@@ -27,7 +28,6 @@ from raytrace_analyze.table.lineage import (
     nearest_ancestor,
     parent_rows,
 )
-from raytrace_analyze.table.served import rejoin_requests
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs
 from raytrace_analyze.values import frozen

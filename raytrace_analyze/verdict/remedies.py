@@ -9,7 +9,7 @@ import polars as pl
 
 from raytrace_analyze.advice.analysis import AT_LEAST, Advice, advise_on
 from raytrace_analyze.analyses.what_if import best_speedup
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.names.functions import DRIVER
 from raytrace_analyze.path.one_scope import critical_path
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.result import CriticalPath
@@ -17,7 +17,7 @@ from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.replay.change import slept_by_function
 from raytrace_analyze.replay.job import Job, read_job
 from raytrace_analyze.verdict.result import Remedy
-from raytrace_analyze.vocabulary import Pattern, RemedyKind
+from raytrace_analyze.vocabulary.advice import Pattern, RemedyKind
 from raytrace_analyze.wording.phrases import at_line
 
 _MOST_REMEDIES = 2

@@ -5,9 +5,10 @@ import polars as pl
 from raytrace_analyze.path.outcome import Ended
 from raytrace_analyze.path.result import Scope
 from raytrace_analyze.shown import Shown
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.text.units import duration_text
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import Library, RemedyKind
+from raytrace_analyze.vocabulary.advice import RemedyKind
+from raytrace_analyze.vocabulary.spans import Library
 
 
 @frozen

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from raytrace_analyze.analyses.libraries.serve import serve
-from raytrace_analyze.analyses.libraries.serve_requests import PARTS
+from raytrace_analyze.analyses.libraries.serve.requests import PARTS
+from raytrace_analyze.analyses.libraries.serve.table import serve
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.verdict.result import Requests
 

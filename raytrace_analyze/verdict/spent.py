@@ -3,7 +3,7 @@
 import polars as pl
 
 from raytrace_analyze.queueing.causes import is_cold
-from raytrace_analyze.vocabulary import Activity, Category, Spent
+from raytrace_analyze.vocabulary.paths import Activity, Category, Spent
 
 TIME = pl.Schema({"spent_on": pl.String, "total_ns": pl.Int64, "share": pl.Float64})
 """Columns of `Summary.time`: `spent_on` is one of `Spent`; together the rows are the makespan."""

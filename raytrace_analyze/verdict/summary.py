@@ -19,7 +19,9 @@ from raytrace_analyze.verdict.remedies import remedies_of
 from raytrace_analyze.verdict.result import IdlePlace, Summary
 from raytrace_analyze.verdict.served import requests_of
 from raytrace_analyze.verdict.spent import time_spent
-from raytrace_analyze.vocabulary import Activity, Category, Library, Pattern, Spent
+from raytrace_analyze.vocabulary.advice import Pattern
+from raytrace_analyze.vocabulary.paths import Activity, Category, Spent
+from raytrace_analyze.vocabulary.spans import Library
 
 _NOBODY: dict[str, Any] = {"function": None, "total_ns": 0, "share": 0.0}
 _EVERY_RUN = (Pattern.PROCESS_PER_RUN, Pattern.LARGE_CODE)

@@ -8,14 +8,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.advice import Advice
-from raytrace_analyze.function_names import name_of, short_name
-from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
+from raytrace_analyze.names.functions import name_of, short_name
+from raytrace_analyze.text.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.verdict.result import Remedy
 from raytrace_analyze.views.documents import records
-from raytrace_analyze.views.fitted_table import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.views.screen.fitted_table import table
+from raytrace_analyze.views.screen.label import label
 from raytrace_analyze.views.words import PATTERNS, pattern_text
-from raytrace_analyze.vocabulary import Pattern
+from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.wording.phrases import at_line
 
 _EVIDENCE = 3

@@ -10,11 +10,11 @@ from rich.table import Table
 
 from raytrace_analyze.analyses.diff import Group as Runs
 from raytrace_analyze.analyses.diff import RunDiff
-from raytrace_analyze.function_names import DRIVER, short_name
-from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.names.functions import DRIVER, short_name
+from raytrace_analyze.text.units import count_text, duration_text, share_text
 from raytrace_analyze.views.documents import records
-from raytrace_analyze.views.fitted_table import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.views.screen.fitted_table import table
+from raytrace_analyze.views.screen.label import label
 from raytrace_analyze.views.words import CATEGORIES, CAUSES, group_text
 
 _MOST_NAMED = 3

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import polars as pl
 
 from raytrace_analyze.path.result import CriticalPath
-from raytrace_analyze.printable import printable, printable_json
+from raytrace_analyze.text.printable import printable, printable_json
 
 DOCUMENT_VERSION = 1
 """Of the JSON documents; the table's is `schema.SCHEMA_VERSION`."""

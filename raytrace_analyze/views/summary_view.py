@@ -7,15 +7,17 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from raytrace_analyze.function_names import name_of
+from raytrace_analyze.names.functions import name_of
 from raytrace_analyze.path.outcome import Ended
-from raytrace_analyze.units import count_text, duration_text, share_text, sum_texts
+from raytrace_analyze.text.units import count_text, duration_text, share_text, sum_texts
 from raytrace_analyze.verdict.result import Remedy, Requests, Summary
 from raytrace_analyze.views.documents import records
-from raytrace_analyze.views.label import label
 from raytrace_analyze.views.libraries.serve_view import PARTS_SAID
+from raytrace_analyze.views.screen.label import label
 from raytrace_analyze.views.words import ENDINGS, PATTERNS, SPENT, awaited_text, pattern_text, place_name
-from raytrace_analyze.vocabulary import Library, Outcome, RemedyKind, Spent
+from raytrace_analyze.vocabulary.advice import RemedyKind
+from raytrace_analyze.vocabulary.paths import Spent
+from raytrace_analyze.vocabulary.spans import Library, Outcome
 from raytrace_analyze.wording.phrases import error_text
 
 ROWS = pl.Schema(

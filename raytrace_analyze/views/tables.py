@@ -6,10 +6,10 @@ import polars as pl
 from rich.console import Console, Group
 
 from raytrace_analyze.analyses.latency import QUANTILES, TIMES
-from raytrace_analyze.function_names import short_name
-from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.fitted_table import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.names.functions import short_name
+from raytrace_analyze.text.units import count_text, duration_text, share_text
+from raytrace_analyze.views.screen.fitted_table import table
+from raytrace_analyze.views.screen.label import label
 
 _TIME_NAMES = {"run": "run", "queue": "wait to start", "submit": "submit"}
 _FIGURES = ("total", *(name for name, _ in QUANTILES))

@@ -6,11 +6,11 @@ import polars as pl
 from rich.console import Console
 
 from raytrace_analyze.analyses.trace_tree import TraceTree
-from raytrace_analyze.function_names import short_name
-from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.names.functions import short_name
+from raytrace_analyze.text.units import count_text, duration_text
 from raytrace_analyze.views.documents import path_scope, records
-from raytrace_analyze.views.fitted_table import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.views.screen.fitted_table import table
+from raytrace_analyze.views.screen.label import label
 
 ON_PATH = "*"
 _INDENT = 2

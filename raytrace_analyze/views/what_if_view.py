@@ -9,12 +9,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.analyses.what_if import WhatIf
-from raytrace_analyze.function_names import DRIVER, name_of, short_name
+from raytrace_analyze.names.functions import DRIVER, name_of, short_name
 from raytrace_analyze.replay.change import Change
-from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
+from raytrace_analyze.text.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.documents import records
-from raytrace_analyze.views.fitted_table import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.views.screen.fitted_table import table
+from raytrace_analyze.views.screen.label import label
 
 _TIMES = {
     "self_ns": "running",

@@ -2,8 +2,11 @@
 
 from pathlib import PurePath
 
-from raytrace_analyze.function_names import DRIVER, name_of, short_name
-from raytrace_analyze.vocabulary import Activity, Category, Cause, Ending, Pattern, Spent
+from raytrace_analyze.names.functions import DRIVER, name_of, short_name
+from raytrace_analyze.vocabulary.advice import Pattern
+from raytrace_analyze.vocabulary.paths import Activity, Category, Spent
+from raytrace_analyze.vocabulary.queues import Cause
+from raytrace_analyze.vocabulary.spans import Ending
 
 CATEGORIES: dict[str, str] = {
     Category.SELF: "running",

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.names.spans import KILL
 from raytrace_analyze.schema import STATE_COLUMNS
-from raytrace_analyze.span_names import KILL
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import group_by_time

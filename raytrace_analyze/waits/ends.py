@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import CANCELLED, TARGET_TASK_ID, told
-from raytrace_analyze.span_names import CANCEL, KILL
+from raytrace_analyze.names.attributes import CANCELLED, TARGET_TASK_ID, told
+from raytrace_analyze.names.spans import CANCEL, KILL
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs

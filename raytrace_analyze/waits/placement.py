@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from raytrace_analyze.attributes import AWAITED, RESOURCES, TIMED_OUT, parse_resources, told
-from raytrace_analyze.span_names import REMOVAL
+from raytrace_analyze.names.attributes import AWAITED, RESOURCES, TIMED_OUT, parse_resources, told
+from raytrace_analyze.names.spans import REMOVAL
 from raytrace_analyze.table.lineage import Flags, Hashes, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import Timed, group_by_time

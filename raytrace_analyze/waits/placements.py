@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import PLACEMENT_GROUP_ID, told
+from raytrace_analyze.names.attributes import PLACEMENT_GROUP_ID, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.numbering import number_pairs

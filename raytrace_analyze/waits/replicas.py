@@ -7,8 +7,8 @@ told by the most that it was seen to have at once.
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import told
-from raytrace_analyze.serve_names import is_handle, is_route
+from raytrace_analyze.names.attributes import told
+from raytrace_analyze.names.serve import is_handle, is_route
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, nearest_ancestor
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
 from raytrace_analyze.trace.groups import group_by_time, positions

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import AWAITED, LOOPS, SAMPLED_TIMES, told
+from raytrace_analyze.names.attributes import AWAITED, LOOPS, SAMPLED_TIMES, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs

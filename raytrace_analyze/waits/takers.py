@@ -6,7 +6,7 @@ was held back as a wait of its run.
 
 import numpy as np
 
-from raytrace_analyze.span_names import BACK_PRESSURE, NEXT
+from raytrace_analyze.names.spans import BACK_PRESSURE, NEXT
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.ancestors import first_above
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at

@@ -6,7 +6,7 @@ On an event loop one call executes at a time, whatever the limit of open ones; o
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import CONCURRENCY_GROUP, MAX_CONCURRENCY, ON_EVENT_LOOP, told
+from raytrace_analyze.names.attributes import CONCURRENCY_GROUP, MAX_CONCURRENCY, ON_EVENT_LOOP, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last
 from raytrace_analyze.trace.numbering import number_pairs

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from raytrace_analyze.attributes import ITEM, ITEM_READY, ITEMS
+from raytrace_analyze.names.attributes import ITEM, ITEM_READY, ITEMS
 from raytrace_analyze.sampled.unanswered import about_rows, runs_instead, unanswered_runs
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last, positions

@@ -9,7 +9,7 @@ last at about that time let it, unless it had just been waiting like that itself
 
 import numpy as np
 
-from raytrace_analyze.attributes import AWAITED, SAMPLED_TIMES, told
+from raytrace_analyze.names.attributes import AWAITED, SAMPLED_TIMES, told
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest

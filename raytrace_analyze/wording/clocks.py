@@ -4,8 +4,8 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.units import count_text, duration_text, offset_text
-from raytrace_analyze.vocabulary import Precedence
+from raytrace_analyze.text.units import count_text, duration_text, offset_text
+from raytrace_analyze.vocabulary.paths import Precedence
 
 _SHOWN = 4
 _ORDERS = {

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from raytrace_analyze.program_names import called_program
-from raytrace_analyze.units import count_text
+from raytrace_analyze.names.programs import called_program
+from raytrace_analyze.text.units import count_text
 
 _OUTLIER = 2.0
 """From how many times the median of its group a run's makespan is pointed out."""

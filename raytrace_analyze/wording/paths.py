@@ -1,7 +1,7 @@
 """What is said of a path beside its segments: what was chosen, and what is missing of its spans."""
 
-from raytrace_analyze.function_names import name_of
-from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.names.functions import name_of
+from raytrace_analyze.text.units import count_text, duration_text
 
 
 def longest_of_jobs(jobs: int) -> str:

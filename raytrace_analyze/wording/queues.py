@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from raytrace_analyze.function_names import short_names
-from raytrace_analyze.span_names import class_created, creates_actor
-from raytrace_analyze.units import duration_text
-from raytrace_analyze.vocabulary import Cause
+from raytrace_analyze.names.functions import short_names
+from raytrace_analyze.names.spans import class_created, creates_actor
+from raytrace_analyze.text.units import duration_text
+from raytrace_analyze.vocabulary.queues import Cause
 from raytrace_analyze.wording.phrases import SHORT_ID
 
 

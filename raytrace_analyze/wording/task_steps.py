@@ -1,8 +1,8 @@
 """What happened to a task, step by step."""
 
-from raytrace_analyze.function_names import name_of, short_name
-from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.vocabulary import Ending
+from raytrace_analyze.names.functions import name_of, short_name
+from raytrace_analyze.text.units import count_text, duration_text
+from raytrace_analyze.vocabulary.spans import Ending
 from raytrace_analyze.wording.phrases import attempt_or_it, error_text, in_process, on_node, short_id
 
 NOBODY_WAITED = "nobody is recorded to have waited for it or to have taken its result"

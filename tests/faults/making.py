@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 import raytrace_analyze as rt
-from raytrace_analyze import attributes
+from raytrace_analyze.names import attributes
 from tests.faults.foreign import foreign_files
 from tests.faults.values import HOSTILE, SAMPLES, mutated, place_value
 

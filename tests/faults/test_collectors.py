@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 import raytrace_analyze as rt
-from raytrace_analyze.exports import otlp, otlp_http
-from raytrace_analyze.exports.otlp_protobuf import read_partial_success
+from raytrace_analyze.exports import otlp
+from raytrace_analyze.exports.sending import otlp_http
+from raytrace_analyze.exports.sending.otlp_protobuf import read_partial_success
 from tests.command_line import Done, cli
 
 SPANS = Path(__file__).parents[2] / "sample_spans" / "nested-ours" / "spans"

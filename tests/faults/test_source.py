@@ -7,7 +7,7 @@ import pytest
 
 from raytrace_analyze.advice.program.files import LARGEST_SOURCE, SourceFiles, place_of
 from raytrace_analyze.advice.program.use import Use, use_of_result
-from raytrace_analyze.vocabulary import NotRead
+from raytrace_analyze.vocabulary.advice import NotRead
 
 PROGRAM = b"for x in xs:\n    out.append(ray.get(f.remote(x)))\n"
 

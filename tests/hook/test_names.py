@@ -9,7 +9,8 @@ from types import ModuleType
 
 from raytrace_hook import names
 
-from raytrace_analyze import attributes, span_names
+from raytrace_analyze.names import attributes
+from raytrace_analyze.names import spans as span_names
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = {
@@ -136,7 +137,7 @@ def test_the_hook_has_its_names_in_one_place() -> None:
 
 
 def test_the_analyser_has_its_names_in_one_place() -> None:
-    assert named_in("raytrace_analyze") == ["raytrace_analyze/attributes.py"]
+    assert named_in("raytrace_analyze") == ["raytrace_analyze/names/attributes.py"]
 
 
 def test_the_analyser_has_names_of_spans_in_one_place() -> None:
@@ -144,7 +145,7 @@ def test_the_analyser_has_names_of_spans_in_one_place() -> None:
     names = [value for name, value in texts.items() if name.isupper() and "ray." in value]
     literal = re.compile("|".join(rf"""["']{re.escape(name)}["']""" for name in names))
     files = [path for path in (ROOT / "raytrace_analyze").rglob("*.py") if literal.search(path.read_text())]
-    assert [str(path.relative_to(ROOT)) for path in files] == ["raytrace_analyze/span_names.py"]
+    assert [str(path.relative_to(ROOT)) for path in files] == ["raytrace_analyze/names/spans.py"]
 
 
 def test_the_analyser_reads_only_what_the_hook_writes_or_the_contract_names() -> None:

@@ -24,7 +24,7 @@ from raytrace_analyze.report.facts import gather
 from raytrace_analyze.report.kinds import KINDS, NOTHING_TO_RUN
 from raytrace_analyze.report.packing import pack_column
 from raytrace_analyze.report.timeline import timeline_data
-from raytrace_analyze.units import duration_text, share_text
+from raytrace_analyze.text.units import duration_text, share_text
 from tests import hostile_spans
 from tests.tables import run, span, submit, table
 from tests.test_data import pipeline, told

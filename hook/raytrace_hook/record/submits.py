@@ -152,7 +152,7 @@ def _demand(kind: str, options: Mapping[str, Any]) -> dict[str, str]:
 def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
     """Take Ray's trace context out of a call whose method does not accept it (ray#63267).
 
-    Generator methods of this job's actors do accept it, on the worker's side (see generators.py), which their
+    Generator methods of this job's actors do accept it, on the worker's side (see generators/), which their
     signature is then told; another job's actor may live in a worker without the hook.
     """
     try:

@@ -33,7 +33,7 @@ class Present:
         if runtime is None:  # older versions of OpenTelemetry make it when it is first asked
             context_api.get_current()
             runtime = context_api._RUNTIME_CONTEXT
-        # Of a driver's thread without a context, that: not the one which stands in for it (see record/driver.py).
+        # Of a driver's thread without a context, that: not the one which stands in for it (see program/driver.py).
         self._before = getattr(runtime, "inner", runtime).get_current()
         self._token = context_api.attach(context)
 

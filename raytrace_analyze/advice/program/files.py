@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 from raytrace_analyze.advice.program.dataflow import Program
-from raytrace_analyze.vocabulary import NotRead
+from raytrace_analyze.vocabulary.advice import NotRead
 from raytrace_analyze.wording.phrases import at_line
 
 LARGEST_SOURCE = 2_000_000

@@ -7,11 +7,11 @@ import polars as pl
 from raytrace_analyze.analyses.diff.judgement import judge_groups, judge_single_runs, unknown
 from raytrace_analyze.analyses.diff.significance import ALPHA
 from raytrace_analyze.choices import choose
-from raytrace_analyze.function_names import DRIVER
+from raytrace_analyze.names.functions import DRIVER
 from raytrace_analyze.shown import Shown
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.text.units import duration_text
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import DiffGroup
+from raytrace_analyze.vocabulary.groups import DiffGroup
 
 
 @frozen

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.attributes import entrypoint
 from raytrace_analyze.choices import as_name
-from raytrace_analyze.closest import did_you_mean
 from raytrace_analyze.errors import NoSpansError, UsageError
+from raytrace_analyze.names.attributes import entrypoint
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.text.closest import did_you_mean
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import ScopeKind
+from raytrace_analyze.vocabulary.paths import ScopeKind
 
 RUNS = pl.Schema(
     {

@@ -3,9 +3,9 @@
 import polars as pl
 
 from raytrace_analyze.analyses.latency.result import QUANTILES, TIMES, LatencyStats
-from raytrace_analyze.function_names import rays_own_together
+from raytrace_analyze.names.functions import rays_own_together
 from raytrace_analyze.path.outcome import endings, errors
-from raytrace_analyze.vocabulary import Ending
+from raytrace_analyze.vocabulary.spans import Ending
 
 _OF_ENDING = {"cancelled": Ending.CANCELLED, "killed": Ending.KILLED}
 _ENDINGS = ("errors", *_OF_ENDING)

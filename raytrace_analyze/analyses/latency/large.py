@@ -15,22 +15,22 @@ from raytrace_analyze.analyses.latency.figures import SAY_HOW_IT_ENDED, add_endi
 from raytrace_analyze.analyses.latency.orderly import is_orderly, several_hosts
 from raytrace_analyze.analyses.latency.result import LatencyStats
 from raytrace_analyze.analyses.latency.run_times import add_times
-from raytrace_analyze.attributes import CANCELLED
 from raytrace_analyze.decode.column_types import EARLIEST_NS
-from raytrace_analyze.ingest import Found
-from raytrace_analyze.ingest_report import problems_of
-from raytrace_analyze.large_tables import ask_of
+from raytrace_analyze.ingest.large_tables import ask_of
+from raytrace_analyze.ingest.loading import Found
+from raytrace_analyze.ingest.report import problems_of
 from raytrace_analyze.model import Problem
+from raytrace_analyze.names.attributes import CANCELLED
 from raytrace_analyze.sampled.samples import cpu_ns
 from raytrace_analyze.schema import FROM_EVENTS
 from raytrace_analyze.table.assemble import NEEDED
-from raytrace_analyze.table.begun import run_flags
 from raytrace_analyze.table.events.attempts import is_attempt, only_spans
+from raytrace_analyze.table.filled.begun import run_flags
 from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, flags, hash_of_pair, parent_rows
 from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.trace.numbering import join_tasks, next_attempts
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import LatencyGroup, column_of
+from raytrace_analyze.vocabulary.groups import LatencyGroup, column_of
 
 WITH_PATH_ROWS = 500_000
 """Up to so many rows `stats` tells what each function has of the critical path, unless it is told otherwise."""

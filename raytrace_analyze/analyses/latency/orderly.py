@@ -7,8 +7,8 @@ be there cannot be here, but not the other way round. So "no" only means that it
 import polars as pl
 
 from raytrace_analyze.clocks.hosts import number_hosts
+from raytrace_analyze.names.spans import NEXT, creates_actor
 from raytrace_analyze.schema import Kind
-from raytrace_analyze.span_names import NEXT, creates_actor
 from raytrace_analyze.table.lineage import RowIds, hash_of_pair
 
 

@@ -4,8 +4,8 @@ import re
 
 import polars as pl
 
-from raytrace_analyze.function_names import MAP_WORKER, OPERATOR_TASKS
-from raytrace_analyze.vocabulary import Library
+from raytrace_analyze.names.functions import MAP_WORKER, OPERATOR_TASKS
+from raytrace_analyze.vocabulary.spans import Library
 
 _NAMES = {
     Library.DATA: OPERATOR_TASKS,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from raytrace_analyze.analyses.stuck.submitted import Row, group_of, in_words, is_more, resources
-from raytrace_analyze.attributes import PLACEMENT_GROUP_RESOURCES
+from raytrace_analyze.names.attributes import PLACEMENT_GROUP_RESOURCES
 from raytrace_analyze.values import frozen
 
 

@@ -12,10 +12,10 @@ from raytrace_analyze.analyses.stuck.open_work import read_open
 from raytrace_analyze.analyses.stuck.opened import WAITER, Open
 from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.analyses.stuck.room import Kept
-from raytrace_analyze.function_names import is_rays_own
+from raytrace_analyze.names.functions import is_rays_own
 from raytrace_analyze.prepared import Trace, prepare
 from raytrace_analyze.shown import Shown
-from raytrace_analyze.units import count_text
+from raytrace_analyze.text.units import count_text
 from raytrace_analyze.values import frozen
 
 WAITS = pl.Schema(

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.span_names import creates_actor
+from raytrace_analyze.names.spans import creates_actor
 from raytrace_analyze.values import frozen
 
 _TAKING = (".acquire", ".__enter__")

@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.analyses.stuck.held_locks import is_taking
+from raytrace_analyze.names.spans import creates_actor
 from raytrace_analyze.path.error_origin import first_line
-from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.values import frozen
 
 _LET_GO = ("asyncio.", "threading.", "queue.")

@@ -13,7 +13,7 @@ from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import Category
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import find_job, find_runs
-from raytrace_analyze.vocabulary import Cause, Source
+from raytrace_analyze.vocabulary.queues import Cause, Source
 from raytrace_analyze.wording import task_steps
 
 _CAUSES = {"dependency": Cause.DEPENDENCY, "actor": Cause.ACTOR_BUSY, "slot": Cause.NO_SLOT, "resource": Cause.NO_SLOT}

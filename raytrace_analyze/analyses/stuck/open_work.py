@@ -16,7 +16,7 @@ from raytrace_analyze.analyses.stuck.retried import Tried, tried_in_vain
 from raytrace_analyze.analyses.stuck.room import group_amounts
 from raytrace_analyze.analyses.stuck.submitted import Row, actor_of, cpus, is_creation, resources
 from raytrace_analyze.analyses.stuck.unrouted import unrouted
-from raytrace_analyze.attributes import (
+from raytrace_analyze.names.attributes import (
     AWAITED,
     AWAITED_TASK_IDS,
     CALL_SITE,
@@ -25,8 +25,8 @@ from raytrace_analyze.attributes import (
     RESOURCES,
     json_of,
 )
+from raytrace_analyze.names.spans import BACK_PRESSURE, KILL, NEXT
 from raytrace_analyze.schema import STATE_COLUMNS
-from raytrace_analyze.span_names import BACK_PRESSURE, KILL, NEXT
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 
 _SOON_NS = 1_000_000_000

@@ -15,7 +15,7 @@ from raytrace_analyze.analyses.stuck.submitted import (
     is_more,
     resources,
 )
-from raytrace_analyze.attributes import LABELS, PLACEMENT_GROUP_RESOURCES, RESOURCES, UNIT, json_of
+from raytrace_analyze.names.attributes import LABELS, PLACEMENT_GROUP_RESOURCES, RESOURCES, UNIT, json_of
 
 
 def of_pending(found: Open, pending: Iterable[Row], running: Iterable[Row], on_slot: Iterable[Row]) -> Iterator[Edge]:

@@ -15,7 +15,7 @@ from raytrace_analyze.analyses.stuck.submitted import (
     is_creation,
     resources,
 )
-from raytrace_analyze.attributes import (
+from raytrace_analyze.names.attributes import (
     AWAITED,
     LABELS,
     PLACEMENT_GROUP_ID,
@@ -24,7 +24,7 @@ from raytrace_analyze.attributes import (
     UNIT,
     json_of,
 )
-from raytrace_analyze.span_names import REMOVAL
+from raytrace_analyze.names.spans import REMOVAL
 from raytrace_analyze.values import frozen
 
 Amounts = dict[str, int]

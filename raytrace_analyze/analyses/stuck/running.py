@@ -9,7 +9,7 @@ from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary import ScopeKind
+from raytrace_analyze.vocabulary.paths import ScopeKind
 
 RUNNING = pl.Schema(
     {

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from raytrace_analyze import span_names
-from raytrace_analyze.attributes import (
+from raytrace_analyze.names import spans as span_names
+from raytrace_analyze.names.attributes import (
     NODE_LABEL,
     PLACEMENT_GROUP_ID,
     PLACEMENT_RESOURCES,

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 import polars as pl
 
 from raytrace_analyze.analyses.stuck.submitted import Row
-from raytrace_analyze.attributes import json_of
-from raytrace_analyze.serve_names import REPLICA, REQUEST_ID, is_route
+from raytrace_analyze.names.attributes import json_of
+from raytrace_analyze.names.serve import REPLICA, REQUEST_ID, is_route
 
 
 def unrouted(spans: pl.DataFrame, running: Iterable[Row]) -> Iterator[tuple[Row, str, Row]]:

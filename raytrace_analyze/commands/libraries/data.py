@@ -25,10 +25,10 @@ def data(
 
       raytrace-analyze data --format csv
     """
-    from raytrace_analyze.analyses.libraries.data import data as tell_operators
-    from raytrace_analyze.views.console import output
+    from raytrace_analyze.analyses.libraries.data.table import data as tell_operators
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.libraries.data_view import notes, show_data
+    from raytrace_analyze.views.screen.console import output
 
     found, exit_code = open_spans(spans)
     result = tell_operators(found.spans, clock_correct=clock_correct)

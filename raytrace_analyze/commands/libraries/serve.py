@@ -29,11 +29,11 @@ def serve(
 
       raytrace-analyze serve --tail p99 --format json
     """
-    from raytrace_analyze.analyses.libraries.serve import serve as tell_requests
+    from raytrace_analyze.analyses.libraries.serve.table import serve as tell_requests
     from raytrace_analyze.prepared import prepare
-    from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.libraries.serve_view import notes, show_serve
+    from raytrace_analyze.views.screen.console import output
 
     found, exit_code = open_spans(spans)
     trace = prepare(found.spans, clock_correct=clock_correct)

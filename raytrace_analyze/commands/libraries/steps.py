@@ -6,7 +6,7 @@ import typer
 
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.reading import open_spans, write_result
-from raytrace_analyze.vocabulary import StepGroup
+from raytrace_analyze.vocabulary.groups import StepGroup
 
 
 def steps(
@@ -39,11 +39,11 @@ def steps(
 
       raytrace-analyze steps /tmp/spans --at train.py:40 --by call --format csv
     """
-    from raytrace_analyze.analyses.libraries.steps import find_steps
+    from raytrace_analyze.analyses.libraries.steps.table import find_steps
     from raytrace_analyze.prepared import prepare
-    from raytrace_analyze.views.console import output
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.libraries.steps_view import show_steps
+    from raytrace_analyze.views.screen.console import output
 
     found, exit_code = open_spans(spans, job=job)
     result = find_steps(prepare(found.spans, clock_correct=clock_correct), job=job, task=task, at=at)

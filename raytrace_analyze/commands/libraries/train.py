@@ -6,7 +6,7 @@ import typer
 
 from raytrace_analyze.command_line import options
 from raytrace_analyze.commands.libraries.by_group import tell_by_group
-from raytrace_analyze.vocabulary import TrainGroup
+from raytrace_analyze.vocabulary.groups import TrainGroup
 
 
 def train(
@@ -27,9 +27,9 @@ def train(
 
       raytrace-analyze train /tmp/spans --by rank --format csv
     """
-    from raytrace_analyze.analyses.libraries.train import train as tell
-    from raytrace_analyze.views.console import output
+    from raytrace_analyze.analyses.libraries.train.table import train as tell
     from raytrace_analyze.views.libraries.train_view import show_train
+    from raytrace_analyze.views.screen.console import output
 
     tell_by_group(
         spans,

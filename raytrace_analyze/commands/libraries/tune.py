@@ -6,7 +6,7 @@ import typer
 
 from raytrace_analyze.command_line import options
 from raytrace_analyze.commands.libraries.by_group import tell_by_group
-from raytrace_analyze.vocabulary import TuneGroup
+from raytrace_analyze.vocabulary.groups import TuneGroup
 
 
 def tune(
@@ -28,9 +28,9 @@ def tune(
 
       raytrace-analyze tune /tmp/spans --by driver --format csv
     """
-    from raytrace_analyze.analyses.libraries.tune import tune as tell
-    from raytrace_analyze.views.console import output
+    from raytrace_analyze.analyses.libraries.tune.table import tune as tell
     from raytrace_analyze.views.libraries.tune_view import show_tune
+    from raytrace_analyze.views.screen.console import output
 
     tell_by_group(
         spans,

@@ -8,13 +8,13 @@ import msgspec
 import polars as pl
 from msgspec.structs import fields
 
-from raytrace_analyze import serve_names
 from raytrace_analyze.decode.records.record import Attributes, Record, Resource, Status, attributes_of, resource_of
-from raytrace_analyze.decode.times import times_of
-from raytrace_analyze.function_names import OPERATOR_TASKS
+from raytrace_analyze.decode.records.times import times_of
+from raytrace_analyze.names import serve as serve_names
+from raytrace_analyze.names.functions import OPERATOR_TASKS
+from raytrace_analyze.names.spans import RUN_SUFFIX, SUBMIT_SUFFIX
 from raytrace_analyze.schema import DECODED, Kind
 from raytrace_analyze.schema import Status as StatusType
-from raytrace_analyze.span_names import RUN_SUFFIX, SUBMIT_SUFFIX
 
 ATTRIBUTE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "attribute_job_id": pl.String,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from raytrace_analyze import attributes
+from raytrace_analyze.names import attributes
 
 EMPTY_OBJECT = msgspec.Raw(b"{}")
 EMPTY_LIST = msgspec.Raw(b"[]")

@@ -7,15 +7,15 @@ import polars as pl
 
 from raytrace_analyze.advice import Advice
 from raytrace_analyze.analyses.what_if import WhatIf
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.report.elements import data_table, folded, notes, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, prose, tag
-from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
+from raytrace_analyze.text.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.verdict.result import Remedy
 from raytrace_analyze.views.advice_view import answer_text, title_text
 from raytrace_analyze.views.what_if_view import DRIVER_NOT_KNOWN, is_driver_unknown
-from raytrace_analyze.vocabulary import RemedyKind
+from raytrace_analyze.vocabulary.advice import RemedyKind
 from raytrace_analyze.wording.phrases import at_line
 
 _EVIDENCE = 20

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import polars as pl
 
 from raytrace_analyze.analyses.cluster_use import ClusterUse
-from raytrace_analyze.function_names import rays_own_together, short_name
+from raytrace_analyze.names.functions import rays_own_together, short_name
 from raytrace_analyze.report.elements import axis, bar, data_table, legend, percent, section, swatch
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import Kind, cause_kind
 from raytrace_analyze.report.markup import Markup, join, tag
-from raytrace_analyze.units import duration_text, share_text
+from raytrace_analyze.text.units import duration_text, share_text
 
 _USED = Kind("run", "used by tasks")
 _TALL = 1000

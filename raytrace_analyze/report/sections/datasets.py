@@ -3,7 +3,7 @@
 from raytrace_analyze.report.elements import data_table, notes, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Child, Markup, tag
-from raytrace_analyze.units import count_text
+from raytrace_analyze.text.units import count_text
 from raytrace_analyze.views.libraries.data_view import execution_cells, execution_text, longest_executions
 from raytrace_analyze.views.libraries.data_view import notes as data_notes
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 from raytrace_analyze.analyses.diff import RunDiff
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.report.elements import data_table, notes, percent, section
 from raytrace_analyze.report.kinds import cause_kind
 from raytrace_analyze.report.markup import Child, Markup, tag
-from raytrace_analyze.units import duration_text, share_text
+from raytrace_analyze.text.units import duration_text, share_text
 from raytrace_analyze.views.diff_view import answer, test_text
 from raytrace_analyze.views.words import CATEGORIES
-from raytrace_analyze.vocabulary import DiffGroup
+from raytrace_analyze.vocabulary.groups import DiffGroup
 
 _SHOWN = 40
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.path.error_origin import describe_failure
 from raytrace_analyze.path.outcome import endings, failures
 from raytrace_analyze.report.elements import data_table, folded, section
@@ -13,9 +13,9 @@ from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, lines, tag
 from raytrace_analyze.report.sections.tasks import where_it_ran
 from raytrace_analyze.schema import TABLE
-from raytrace_analyze.units import offset_text
+from raytrace_analyze.text.units import offset_text
 from raytrace_analyze.views.words import ENDINGS, place_name
-from raytrace_analyze.vocabulary import Ending
+from raytrace_analyze.vocabulary.spans import Ending
 from raytrace_analyze.wording.phrases import error_text
 
 _SHOWN = 50

@@ -2,13 +2,13 @@
 
 import polars as pl
 
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.report.elements import percent, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import Kind, kind_named
 from raytrace_analyze.report.markup import Markup, lines, tag
-from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.vocabulary import Activity
+from raytrace_analyze.text.units import count_text, duration_text, share_text
+from raytrace_analyze.vocabulary.paths import Activity
 
 _HEIGHT = 22
 _NARROWEST = 1 / 1000

@@ -7,13 +7,14 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.analyses.latency import QUANTILES, TIMES
-from raytrace_analyze.function_names import rays_own_together, short_name
+from raytrace_analyze.names.functions import rays_own_together, short_name
 from raytrace_analyze.report.elements import bar, data_table, legend, percent, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import Kind, cause_kind, kind_named
 from raytrace_analyze.report.markup import Child, Markup, tag
-from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.vocabulary import Category, Cause
+from raytrace_analyze.text.units import count_text, duration_text, share_text
+from raytrace_analyze.vocabulary.paths import Category
+from raytrace_analyze.vocabulary.queues import Cause
 
 _SHOWN = 40
 _RUN, _QUEUE, _SUBMIT = (kind_named(category) for category in (Category.SELF, Category.QUEUE, Category.SUBMIT))

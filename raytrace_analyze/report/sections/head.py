@@ -4,14 +4,15 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from raytrace_analyze.names.programs import called_program
 from raytrace_analyze.path.result import Scope
-from raytrace_analyze.program_names import called_program
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Child, Markup, prose, tag
-from raytrace_analyze.units import duration_text, share_text
-from raytrace_analyze.views.hang_view import blocked_text, circle_texts
+from raytrace_analyze.text.units import duration_text, share_text
+from raytrace_analyze.views.stuck.hang_view import blocked_text, circle_texts
 from raytrace_analyze.views.summary_view import how_it_ended, summary_lines, where_it_failed
-from raytrace_analyze.vocabulary import Outcome, ScopeKind
+from raytrace_analyze.vocabulary.paths import ScopeKind
+from raytrace_analyze.vocabulary.spans import Outcome
 
 _SUBJECT = re.compile(r"[A-Z][a-z]+(?: [\w']+){0,3}:(?= )")
 """What a line of the summary is about: `Where the time went:`."""

@@ -7,8 +7,8 @@ import polars as pl
 from raytrace_analyze.report.elements import data_table, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, tag
-from raytrace_analyze.units import count_text, duration_text
-from raytrace_analyze.views.merge_view import problem_lines
+from raytrace_analyze.text.units import count_text, duration_text
+from raytrace_analyze.views.spans_read.merge_view import problem_lines
 
 
 def missing_section(facts: ReportFacts) -> Markup:

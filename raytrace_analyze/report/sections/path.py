@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.path.result import CriticalPath
 from raytrace_analyze.report.elements import axis, data_table, folded, legend, notes, percent, section, swatch
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.kinds import KINDS, Kind, kind_named, kind_of
 from raytrace_analyze.report.markup import Markup, lines, tag
-from raytrace_analyze.units import count_text, duration_text, offset_text, share_text
-from raytrace_analyze.views.chain import chain_lines
-from raytrace_analyze.views.segment_endings import with_endings
-from raytrace_analyze.views.segment_words import say
+from raytrace_analyze.text.units import count_text, duration_text, offset_text, share_text
+from raytrace_analyze.views.paths.chain import chain_lines
+from raytrace_analyze.views.paths.segment_endings import with_endings
+from raytrace_analyze.views.paths.segment_words import say
 from raytrace_analyze.views.words import CATEGORIES
 
 _NARROWEST = 1 / 2000

@@ -4,12 +4,12 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.function_names import short_name
+from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.path.outcome import endings
 from raytrace_analyze.report.elements import data_table, section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, tag
-from raytrace_analyze.units import count_text, duration_text, offset_text
+from raytrace_analyze.text.units import count_text, duration_text, offset_text
 from raytrace_analyze.views.words import ENDINGS
 from raytrace_analyze.wording.phrases import attempt_or_it
 

@@ -3,7 +3,7 @@
 from raytrace_analyze.report.elements import section
 from raytrace_analyze.report.facts import ReportFacts
 from raytrace_analyze.report.markup import Markup, tag
-from raytrace_analyze.units import count_text
+from raytrace_analyze.text.units import count_text
 
 _BUTTONS = (
     ("zoom-in", "Zoom in"),

@@ -10,6 +10,7 @@ import polars as pl
 from raytrace_analyze.decode.parquet import conform
 from raytrace_analyze.decode.task_events import STATES as OF_EVENTS
 from raytrace_analyze.decode.task_events import TASK_EVENTS
+from raytrace_analyze.names.spans import creates_actor
 from raytrace_analyze.schema import (
     EVENT_COLUMNS,
     FROM_EVENTS,
@@ -19,7 +20,6 @@ from raytrace_analyze.schema import (
     TIME,
     Category,
 )
-from raytrace_analyze.span_names import creates_actor
 from raytrace_analyze.table.events.rows import rows_of_attempts, submits_of
 from raytrace_analyze.table.events.task_events import ATTEMPT, merge_events
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from raytrace_analyze.names.spans import RUN_SUFFIX, SUBMIT_SUFFIX
 from raytrace_analyze.schema import TABLE, Category, Kind, Status
-from raytrace_analyze.span_names import RUN_SUFFIX, SUBMIT_SUFFIX
 
 _TRACE_DIGITS, _SPAN_DIGITS = 32, 16
 _NOTHING = {"attributes": "{}", "events": "[]", "links": "[]", "resource": "{}"}

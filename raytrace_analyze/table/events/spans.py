@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.attributes import ENTRYPOINT, RESOURCES, SESSION
 from raytrace_analyze.decode.event_pieces import DRIVER, UNNAMED
+from raytrace_analyze.names.attributes import ENTRYPOINT, RESOURCES, SESSION
+from raytrace_analyze.names.spans import DRIVER_SPAN, RUN_SUFFIX, SUBMIT_SUFFIX
 from raytrace_analyze.schema import DECODED, Kind, Status
-from raytrace_analyze.span_names import DRIVER_SPAN, RUN_SUFFIX, SUBMIT_SUFFIX
 from raytrace_analyze.table.events.rows import made_up_id
 
 TOLD_BY = "raytrace_analyze.told_by"

@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from raytrace_analyze.function_names import DRIVER, ELSEWHERE, PROGRAM, RAY_DATA
-from raytrace_analyze.units import bytes_text, count_text, duration_text, share_text
-from raytrace_analyze.views.console import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.names.functions import DRIVER, ELSEWHERE, PROGRAM, RAY_DATA
+from raytrace_analyze.text.units import bytes_text, count_text, duration_text, share_text
+from raytrace_analyze.views.screen.console import table
+from raytrace_analyze.views.screen.label import label
 from raytrace_analyze.views.words import CAUSES
 
 _WITHOUT_HOOK = (

@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
-from raytrace_analyze.analyses.libraries.serve_requests import PARTS
-from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.console import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.analyses.libraries.serve.requests import PARTS
+from raytrace_analyze.text.units import count_text, duration_text, share_text
+from raytrace_analyze.views.screen.console import table
+from raytrace_analyze.views.screen.label import label
 
 PARTS_SAID = {
     "proxy": "at the proxy",

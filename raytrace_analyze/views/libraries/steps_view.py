@@ -7,12 +7,12 @@ import polars as pl
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from raytrace_analyze.analyses.libraries.steps import Steps
-from raytrace_analyze.function_names import DRIVER, short_name
-from raytrace_analyze.span_names import SUBMIT_SUFFIX
-from raytrace_analyze.units import bytes_text, count_text, duration_text, share_text
-from raytrace_analyze.views.fitted_table import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.analyses.libraries.steps.table import Steps
+from raytrace_analyze.names.functions import DRIVER, short_name
+from raytrace_analyze.names.spans import SUBMIT_SUFFIX
+from raytrace_analyze.text.units import bytes_text, count_text, duration_text, share_text
+from raytrace_analyze.views.screen.fitted_table import table
+from raytrace_analyze.views.screen.label import label
 
 SLOW = 1.5
 """From how many times the median on a step is called slow."""

@@ -7,9 +7,9 @@ import polars as pl
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from raytrace_analyze.units import count_text, duration_text, share_text
-from raytrace_analyze.views.fitted_table import table
-from raytrace_analyze.views.label import label
+from raytrace_analyze.text.units import count_text, duration_text, share_text
+from raytrace_analyze.views.screen.fitted_table import table
+from raytrace_analyze.views.screen.label import label
 
 _JOB = ("session", "job_id")
 _DOING = {

@@ -1,7 +1,7 @@
 """Of actors whose calls queue up for them."""
 
-from raytrace_analyze.function_names import name_of
-from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.names.functions import name_of
+from raytrace_analyze.text.units import count_text, duration_text, share_text
 from raytrace_analyze.wording.advice.words import Words
 from raytrace_analyze.wording.phrases import times_text
 

@@ -1,7 +1,7 @@
 """Of the driver's own time, while the job waits for it."""
 
-from raytrace_analyze.function_names import name_of
-from raytrace_analyze.units import duration_text
+from raytrace_analyze.names.functions import name_of
+from raytrace_analyze.text.units import duration_text
 from raytrace_analyze.wording.advice.words import Words
 from raytrace_analyze.wording.phrases import at_text, times_text
 

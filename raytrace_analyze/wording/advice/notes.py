@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from raytrace_analyze.units import count_text
-from raytrace_analyze.vocabulary import NotRead
+from raytrace_analyze.text.units import count_text
+from raytrace_analyze.vocabulary.advice import NotRead
 
 NO_WAITS = (
     "these spans do not tell what was waited for, so how results are got cannot be judged; trace with raytrace_hook to "

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from raytrace_analyze.units import count_text, duration_text
+from raytrace_analyze.text.units import count_text, duration_text
 from raytrace_analyze.wording.advice.words import Words
 
 _Row = dict[str, Any]

@@ -1,8 +1,8 @@
 """Of runs: too small, too many, too slow, idle, failed, and what they had to wait for before they started."""
 
-from raytrace_analyze.function_names import name_of
-from raytrace_analyze.span_names import class_of_creation
-from raytrace_analyze.units import count_text, duration_text, share_text
+from raytrace_analyze.names.functions import name_of
+from raytrace_analyze.names.spans import class_of_creation
+from raytrace_analyze.text.units import count_text, duration_text, share_text
 from raytrace_analyze.wording.advice.words import Words
 from raytrace_analyze.wording.phrases import at_text, error_text, times_text
 

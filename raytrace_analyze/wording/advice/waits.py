@@ -1,7 +1,7 @@
 """Of waits that come too early, in the wrong order, for nothing, within a task, or for too many at once."""
 
-from raytrace_analyze.function_names import name_of
-from raytrace_analyze.units import bytes_text, count_text, duration_text
+from raytrace_analyze.names.functions import name_of
+from raytrace_analyze.text.units import bytes_text, count_text, duration_text
 from raytrace_analyze.wording.advice.words import Words
 from raytrace_analyze.wording.phrases import place_text, times_text
 

@@ -10,7 +10,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors, internals, library_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record.items import Items
+from raytrace_hook.record.generators.items import Items
 from raytrace_hook.record.libraries.sections import Section, recording, waiting
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, function_name, of_thread, thread_task_id
 from raytrace_hook.record.waiting.waits import Waits

@@ -1,0 +1,1 @@
+"""Generator tasks: their whole bodies, their items, and waits for these."""

@@ -1,0 +1,1 @@
+"""Ray Data in one table."""

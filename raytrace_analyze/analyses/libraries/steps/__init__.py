@@ -1,0 +1,1 @@
+"""Programs that repeat: their steps in one table."""

@@ -1,0 +1,1 @@
+"""Ray Tune in one table."""

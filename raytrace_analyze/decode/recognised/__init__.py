@@ -1,0 +1,1 @@
+"""What a file is, told from its beginning: span JSON, or something that is not read."""

@@ -1,0 +1,1 @@
+"""Spans sent to a collector instead of into a file."""

@@ -1,0 +1,1 @@
+"""The passes through the constraints: forward, backward, and what was critical."""

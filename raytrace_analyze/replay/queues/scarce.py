@@ -1,0 +1,62 @@
+"""Which tasks waited for a resource besides CPUs (GPUs, those of the program's own), as queues for it."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.names.attributes import LABELS, parse_resources
+from raytrace_analyze.replay.graph import Graph
+from raytrace_analyze.replay.queues.queued import Queue, explained
+from raytrace_analyze.replay.slots.slot_model import Demand
+from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.asked_resources import asked_resources
+
+_PLENTY = ("CPU", "memory", "object_store_memory")
+_FEWEST = 3
+
+
+def resource_queues(graph: Graph) -> list[Queue]:
+    """Find the tasks that can be played as queues for a resource besides CPUs: each for the one it asks most of."""
+    events, structure = graph.events, graph.events.scoped.structure
+    rows = events.rows[:-1]
+    rows = rows[structure.is_run[rows] & (events.runs.actor[rows] < 0) & (events.scoped.parent[rows] >= 0)]
+    texts = asked_resources(structure, rows)
+    asked = {text: found for text in texts.drop_nulls().unique().to_list() if (found := _scarce(text)) is not None}
+    if not asked:
+        return []
+    names = sorted({name for name, _ in asked.values()})
+    number = _of(texts, {text: names.index(name) for text, (name, _) in asked.items()}, -1)
+    amount = _of(texts, {text: most for text, (_, most) in asked.items()}, 0)
+    queues = []
+    for one in range(len(names)):
+        chosen = np.flatnonzero(number == one)
+        start = graph.activity[events.start_of[rows[chosen]]]
+        order = np.argsort(start, kind="stable")
+        runs, start, taken = rows[chosen][order], start[order], amount[chosen][order]
+        end = np.maximum(events.runs.held_until[runs], events.scoped.end[runs])
+        queue = explained(graph, runs, taken, graph.ready[start], end, None) if runs.size >= _FEWEST else None
+        if queue is not None:
+            queues.append(queue)
+    return queues
+
+
+def without_queued(demand: Demand, queues: list[Queue]) -> Demand:
+    """Let what stands in such a queue ask for its CPUs only when it starts."""
+    queued = np.isin(demand.run, np.concatenate([of.run for of, _ in queues])) if queues else None
+    return demand if queued is None else replace(demand, ready=np.where(queued, demand.start, demand.ready))
+
+
+def _scarce(text: str) -> tuple[str, int] | None:
+    """Give the resource besides CPUs of which demands in JSON ask most, and how much, in ten-thousandths."""
+    found = parse_resources(text) or {}
+    scarce = [(amount, name) for name, amount in found.items() if name not in _PLENTY and not name.startswith(LABELS)]
+    most, name = max(scarce, default=(0, None))
+    return None if name is None else (name, most)
+
+
+def _of(texts: pl.Series, values: dict[str, int], otherwise: int) -> RowIds:
+    read: RowIds = texts.replace_strict(
+        list(values), list(values.values()), default=otherwise, return_dtype=pl.Int64
+    ).to_numpy()
+    return read

@@ -1,0 +1,1 @@
+"""Slots: how many there were, who holds them, and the lanes of calls that stand in line."""

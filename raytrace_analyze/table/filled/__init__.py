@@ -1,0 +1,1 @@
+"""What records leave out, filled in from their traces and from the whole table."""

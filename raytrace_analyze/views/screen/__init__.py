@@ -1,0 +1,1 @@
+"""What all views share: the consoles, what may be shown, tables that fit, progress, the next step."""

@@ -1,0 +1,1 @@
+"""What was read, collected or merged, and what it lacks, on screen."""

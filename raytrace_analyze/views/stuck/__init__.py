@@ -1,0 +1,1 @@
+"""What hangs or runs, and the story of one task, on screen."""
