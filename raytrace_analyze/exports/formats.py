@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.exports import dot, folded, graphml, jaeger, otlp, perfetto, speedscope
+from raytrace_analyze.exports import dot, folded, graphml, jaeger, otlp, perfetto, pftrace, speedscope
 from raytrace_analyze.exports.output_format import OutputFormat
 from raytrace_analyze.files.discover import start_of
 from raytrace_analyze.text.closest import did_you_mean
 
 FORMATS: tuple[OutputFormat, ...] = (
     perfetto.FORMAT,
+    pftrace.FORMAT,
     otlp.FORMAT,
     jaeger.FORMAT,
     folded.FORMAT,

@@ -22,3 +22,5 @@ class OutputFormat:
     """How often `write` goes through the spans."""
     shows_path: bool = True
     """Whether the critical path is in it."""
+    is_text: bool = True
+    """Whether a terminal can show it."""

@@ -15,11 +15,14 @@ def lanes(
     start: npt.NDArray[np.int64],
     end: npt.NDArray[np.int64],
     parent: npt.NDArray[np.int64],
+    *,
+    gap: int = 0,
 ) -> npt.NDArray[np.int64]:
     """Give each span the number of its lane within its process, from 1 on.
 
     Rows come in order of start, of those that start together the longest first; times in ns, `parent` is a row or -1.
-    A span lies in its parent's lane if nothing there overlaps it partly, else in the first lane that is free.
+    A span lies in its parent's lane if nothing there overlaps it partly, else in the first lane that is free, as
+    it is `gap` ns after what was in it.
     """
     lane = np.zeros(len(start), dtype=np.int64)
     open_in: dict[tuple[int, int], list[int]] = {}
@@ -45,7 +48,7 @@ def lanes(
             number = made[of] = made.get(of, 0) + 1
         open_in[of, number] = [ends]
         # A span without length takes its place up to the next nanosecond, or what follows would lie upon it.
-        heappush(waiting, (max(ends, begins + 1), number))
+        heappush(waiting, (max(ends + gap, begins + 1), number))
         lane[row] = number
     return lane
 
