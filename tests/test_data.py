@@ -13,7 +13,9 @@ import polars as pl
 
 import raytrace_analyze as rt
 from raytrace_analyze.names.functions import RAY_DATA
-from raytrace_analyze.views.libraries.data_view import execution_text
+from raytrace_analyze.views.libraries.data_view import execution_text, notes
+from raytrace_analyze.views.libraries.version_notes import version_notes
+from raytrace_analyze.vocabulary.spans import Library
 
 from .tables import Row, run, span, submit, table, wait
 
@@ -292,3 +294,14 @@ def test_the_thread_that_hands_out_tasks_is_no_loop_of_the_programs() -> None:
     rows.append(wait("n", 105 * ms, 1_110 * ms, "d", ["e"], name="ray.next"))
     found = rt.advise(table(*rows, recorded=True))
     assert "get-in-loop" not in found.get_column("pattern").to_list()
+
+
+def test_what_a_version_of_ray_has_no_place_for_is_said() -> None:
+    told_of = '{"raytrace.not_recorded":"Ray 2.9.3: what held the operators of a dataset back, the trials of Ray Tune"}'
+    spans = table(*pipeline(), *told(), recorded=True).with_columns(resource=pl.lit(told_of))
+    (note,) = notes(rt.data(spans), spans)
+    assert note.startswith("Ray 2.9.3 has no place") and "held the operators of a dataset back" in note
+    assert "Tune" not in note
+    (of_tune,) = version_notes(spans, Library.TUNE)
+    assert "the trials of Ray Tune" in of_tune
+    assert version_notes(table(*pipeline(), recorded=True), Library.DATA) == []

@@ -17,6 +17,7 @@ SESSION = "raytrace.session"
 LOST_SPANS = "raytrace.lost_spans"
 LOST_BECAUSE = "raytrace.lost_because"
 SAMPLER = "raytrace.sampler"
+NOT_RECORDED = "raytrace.not_recorded"
 """What decides which spans are kept; only where not all are."""
 
 # A submission.

@@ -57,6 +57,7 @@ ALSO_WRITTEN = {
     "raytrace.alive",
     "raytrace.task_name",
     "raytrace.sampler",
+    "raytrace.not_recorded",
     "raytrace.library",
     "raytrace.code_bytes",
 }

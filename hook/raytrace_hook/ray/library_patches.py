@@ -25,13 +25,13 @@ def train_context() -> Any:
     return load(TRAIN_CONTEXT).get_train_context()
 
 
-@patched("the training functions of Ray Train")
+@patched("the training functions of Ray Train", of_library=True)
 def patch_train_thread(wrapper: Wrapper) -> None:
     """Wrap what runs a training function in a thread."""
     replace_attribute(load(TRAIN_THREAD).ThreadRunner, "run", wrapper)
 
 
-@patched("the reports of Ray Train")
+@patched("the reports of Ray Train", of_library=True)
 def patch_train_context(report: Wrapper, store: Wrapper) -> None:
     """Wrap what a rank reports with, and what brings its checkpoints to their storage."""
     context = load(TRAIN_CONTEXT).TrainContext
@@ -39,7 +39,7 @@ def patch_train_context(report: Wrapper, store: Wrapper) -> None:
     replace_attribute(context, "_upload_checkpoint", store)
 
 
-@patched("what Ray Train's controller waits for")
+@patched("what Ray Train's controller waits for", of_library=True)
 def patch_train_group(poll: Wrapper, end: Wrapper) -> None:
     """Wrap what asks the ranks how far they are, and what ends them."""
     group = load(TRAIN_GROUP).WorkerGroup
@@ -49,19 +49,19 @@ def patch_train_group(poll: Wrapper, end: Wrapper) -> None:
             replace_attribute(group, name, end)
 
 
-@patched("which tasks the batches of a dataset come from")
+@patched("which tasks the batches of a dataset come from", of_library=True)
 def patch_bundles(wrapper: Wrapper) -> None:
     """Wrap what makes batches of a dataset's blocks."""
     replace_attribute(load(BATCHES).BatchIterator, "_pipeline", wrapper)
 
 
-@patched("waits for the batches of a dataset")
+@patched("waits for the batches of a dataset", of_library=True)
 def patch_batches(wrapper: Wrapper) -> None:
     """Wrap where the next batch of a dataset is waited for."""
     replace_attribute(load(BATCHES).BatchIterator, "get_next_batch_context", wrapper)
 
 
-@patched("the functions of Ray Tune's trials")
+@patched("the functions of Ray Tune's trials", of_library=True)
 def patch_session(start: Wrapper, take: Wrapper, give: Wrapper) -> None:
     """Wrap what starts a session's function, what takes a result of it, and what gives one."""
     session = load(SESSION)._TrainSession
@@ -70,25 +70,25 @@ def patch_session(start: Wrapper, take: Wrapper, give: Wrapper) -> None:
     replace_attribute(session, "_report_training_result", give)
 
 
-@patched("the reports of Ray Train's first version")
+@patched("the reports of Ray Train's first version", of_library=True)
 def patch_session_report(wrapper: Wrapper) -> None:
     """Wrap what a session's function reports with."""
     replace_attribute(load(SESSION)._TrainSession, "report", wrapper)
 
 
-@patched("the checkpoints of Ray Tune's trials")
+@patched("the checkpoints of Ray Tune's trials", of_library=True)
 def patch_storage(wrapper: Wrapper) -> None:
     """Wrap what brings a session's checkpoint to its storage."""
     replace_attribute(load(STORAGE).StorageContext, "persist_current_checkpoint", wrapper)
 
 
-@patched("which trial of Ray Tune a run is of")
+@patched("which trial of Ray Tune a run is of", of_library=True)
 def patch_trainable(wrapper: Wrapper) -> None:
     """Wrap what computes a trial's next result."""
     replace_attribute(load(TRAINABLE).Trainable, "train", wrapper)
 
 
-@patched("the trials of Ray Tune")
+@patched("the trials of Ray Tune", of_library=True)
 def patch_trials(schedule: Wrapper, suggest: Wrapper) -> None:
     """Wrap where a trial asks for its process, and where the search is asked for the next trial."""
     controller = load(TUNE_CONTROLLER).TuneController
@@ -96,20 +96,20 @@ def patch_trials(schedule: Wrapper, suggest: Wrapper) -> None:
     replace_attribute(controller, "_update_trial_queue", suggest)
 
 
-@patched("the time in Ray Tune's schedulers and callbacks")
+@patched("the time in Ray Tune's schedulers and callbacks", of_library=True)
 def patch_tune_sections(wrapper: Wrapper) -> None:
     """Wrap what Tune measures its own sections with, in its controller alone."""
     module = load(TUNE_CONTROLLER)
     replace_attribute(module, "warn_if_slow", wrapper)
 
 
-@patched("what Ray Tune tells a search of trials that have ended")
+@patched("what Ray Tune tells a search of trials that have ended", of_library=True)
 def patch_tune_search(wrapper: Wrapper) -> None:
     """Wrap where the search is told that a trial has ended, which Tune does not measure itself."""
     replace_attribute(load(TUNE_SEARCH).SearchGenerator, "on_trial_complete", wrapper)
 
 
-@patched("the time in Ray Tune's callbacks when trials start and end")
+@patched("the time in Ray Tune's callbacks when trials start and end", of_library=True)
 def patch_tune_callbacks(wrapper: Wrapper) -> None:
     """Wrap where callbacks are told what Tune does not measure itself."""
     callbacks = load(TUNE_CALLBACKS).CallbackList

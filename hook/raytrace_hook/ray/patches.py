@@ -129,7 +129,7 @@ def patch_connect(wrapper: Wrapper, mark: str) -> None:
         worker.connect = replacement
 
 
-@patched("waits for the results of a pool")
+@patched("waits for the results of a pool", of_library=True)
 def patch_pool(wrapper: Wrapper) -> None:
     """Wrap where a program waits for the thread that collects a pool's results: for all of them, or the next."""
     thread = load(POOL_MODULE).ResultThread
@@ -137,13 +137,13 @@ def patch_pool(wrapper: Wrapper) -> None:
     replace_attribute(thread, "next_ready_index", wrapper)
 
 
-@patched("deliveries of a pool's results")
+@patched("deliveries of a pool's results", of_library=True)
 def patch_pool_results(wrapper: Wrapper) -> None:
     """Wrap the making of a thread that collects a pool's results."""
     replace_attribute(load(POOL_MODULE).ResultThread, "__init__", wrapper)
 
 
-@patched("waits for compiled graphs")
+@patched("waits for compiled graphs", of_library=True)
 def patch_compiled_graphs(get_wrapper: Wrapper, await_wrapper: Wrapper) -> None:
     """Wrap what waits for the result of a compiled graph."""
     module = load(GRAPH_MODULE)
@@ -174,7 +174,7 @@ def patch_endings(cancel: Wrapper, kill: Wrapper, exit_actor: Wrapper) -> None:
     replace_code(load("ray.actor").exit_actor, exit_actor)
 
 
-@patched("the sampling of Ray Serve's own spans")
+@patched("the sampling of Ray Serve's own spans", of_library=True)
 def patch_serve_provider(provider: Any) -> None:
     """Let Serve's tracing set, and use, `provider` in place of the process's."""
     module = load(SERVE_TRACING_MODULE)
@@ -184,7 +184,7 @@ def patch_serve_provider(provider: Any) -> None:
         module.trace = Overlay(original, **own, _raytrace_original=original)
 
 
-@patched("spans of Ray Serve's requests")
+@patched("spans of Ray Serve's requests", of_library=True)
 def patch_serve_exporter(path: str) -> None:
     """Let Serve trace requests, with the exporter at `path`, where nobody has told it whether it should."""
     module = load(SERVE_TRACING_MODULE)
@@ -193,7 +193,7 @@ def patch_serve_exporter(path: str) -> None:
         setattr(module, name, path)
 
 
-@patched("a trace for each request of Ray Serve")
+@patched("a trace for each request of Ray Serve", of_library=True)
 def patch_serve_context(here: Wrapper, sent: Wrapper) -> None:
     """Wrap what tells the parent of Serve's spans: where they start, and as it came with a request."""
     module = load(SERVE_TRACING_MODULE)
@@ -201,7 +201,7 @@ def patch_serve_context(here: Wrapper, sent: Wrapper) -> None:
     replace_attribute(module, "extract_propagated_context", sent)
 
 
-@patched("which of Ray Serve's spans is the present one")
+@patched("which of Ray Serve's spans is the present one", of_library=True)
 def patch_serve_stack(append: Callable[..., Any], pop: Callable[..., Any]) -> None:
     """Wrap what keeps the present context's spans of Serve's; both get the variable that holds them first."""
     module = load(SERVE_TRACING_MODULE)
@@ -216,13 +216,13 @@ def serve_spans() -> list[Any]:
     return found
 
 
-@patched("when Ray Serve has answered a request")
+@patched("when Ray Serve has answered a request", of_library=True)
 def patch_serve_proxy(wrapper: Wrapper) -> None:
     """Wrap what answers a client's request over HTTP."""
     replace_attribute(load(SERVE_PROXY_MODULE).HTTPProxy, "__call__", wrapper)
 
 
-@patched("where requests of Ray Serve by a handle are sent to a replica")
+@patched("where requests of Ray Serve by a handle are sent to a replica", of_library=True)
 def patch_serve_router(wrapper: Wrapper) -> None:
     """Wrap what finds a replica for a request, where Serve can trace what that does with it."""
     module = load(SERVE_ROUTER_MODULE)
@@ -235,37 +235,42 @@ def serve_is_traced_elsewhere() -> bool:
     return bool(module.RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH) and not module.is_tracing_enabled()
 
 
-@patched("waits of Ray Serve's requests for their batches")
+_WITH_BATCH = 3
+"""How many parameters what runs a batch has that is given: the queue, the function, the batch."""
+
+
+@patched("waits of Ray Serve's requests for their batches", of_library=True)
 def patch_serve_batches(queueing: Wrapper, forming: Wrapper, running: Wrapper) -> None:
-    """Wrap what queues a request for a batch, what gives the next batch, and what runs it."""
+    """Wrap what queues a request for a batch, what gives the next batch, and, where it is given one, what runs it."""
     queue = load(SERVE_BATCHING_MODULE)._BatchQueue
     replace_attribute(queue, "put", queueing)
     replace_attribute(queue, "wait_for_batch", forming)
-    for name in ("_process_batch_inner", "_process_batch"):  # older ones run a batch where they wait for it
-        if hasattr(queue, name):
+    for name in ("_process_batch_inner", "_process_batch"):
+        run = getattr(queue, name, None)
+        if run is not None and len(inspect.signature(run).parameters) >= _WITH_BATCH:
             replace_attribute(queue, name, running)
             return
 
 
-@patched("waits for responses of Ray Serve in a thread")
+@patched("waits for responses of Ray Serve in a thread", of_library=True)
 def patch_serve_responses(wrapper: Wrapper) -> None:
     """Wrap what waits for a response to a request by a handle."""
     replace_attribute(load(SERVE_HANDLE_MODULE).DeploymentResponse, "result", wrapper)
 
 
-@patched("where replicas of Ray Serve load models")
+@patched("where replicas of Ray Serve load models", of_library=True)
 def patch_serve_models(wrapper: Wrapper) -> None:
     """Wrap what gives a replica's model, and loads it where it is not there."""
     replace_attribute(load(SERVE_MODELS_MODULE)._ModelMultiplexWrapper, "load_model", wrapper)
 
 
-@patched("waits for the blocks of a dataset")
+@patched("waits for the blocks of a dataset", of_library=True)
 def patch_dataset(wrapper: Wrapper) -> None:
     """Wrap where a program waits for the thread that computes a dataset."""
     replace_attribute(load(DATASET_MODULE).OpState, "get_output_blocking", wrapper)
 
 
-@patched("what the operators of a dataset did")
+@patched("what the operators of a dataset did", of_library=True)
 def patch_executor(execute: Wrapper, run: Wrapper, shutdown: Wrapper) -> None:
     """Wrap where Ray Data sets an execution up, where its own thread drives it, and its end."""
     executor = load(EXECUTOR_MODULE).StreamingExecutor
@@ -274,9 +279,13 @@ def patch_executor(execute: Wrapper, run: Wrapper, shutdown: Wrapper) -> None:
     replace_attribute(executor, "shutdown", shutdown)
 
 
-@patched("what held the operators of a dataset back")
-def patch_back_pressure(submission: Wrapper, output: Wrapper) -> None:
-    """Wrap what tells an operator of Ray Data that it may start no task, or that no output of its tasks is taken."""
-    operator = load(OPERATOR_MODULE).PhysicalOperator
-    replace_attribute(operator, "notify_in_task_submission_backpressure", submission)
-    replace_attribute(operator, "notify_in_task_output_backpressure", output)
+@patched("what held the operators of a dataset back from starting tasks", of_library=True)
+def patch_held_submissions(wrapper: Wrapper) -> None:
+    """Wrap what tells an operator of Ray Data that it may start no task."""
+    replace_attribute(load(OPERATOR_MODULE).PhysicalOperator, "notify_in_task_submission_backpressure", wrapper)
+
+
+@patched("what held the output of a dataset's operators back", of_library=True)
+def patch_held_output(wrapper: Wrapper) -> None:
+    """Wrap what tells an operator of Ray Data that no output of its tasks is taken."""
+    replace_attribute(load(OPERATOR_MODULE).PhysicalOperator, "notify_in_task_output_backpressure", wrapper)

@@ -20,8 +20,15 @@ Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Takes a function and returns what is called in its place."""
 
 
-def patched(feature: str) -> Callable[[Callable[..., None]], Callable[..., bool]]:
-    """Make a patch safe: True when it was made, else False and a message that `feature` is off."""
+not_recorded: list[str] = []
+"""What of Ray's libraries is not recorded here, since this version of Ray has no place for it: the spans say so."""
+
+
+def patched(feature: str, *, of_library: bool = False) -> Callable[[Callable[..., None]], Callable[..., bool]]:
+    """Make a patch safe: True when it was made, else False, and `feature` is off.
+
+    That is logged; of Ray's libraries, which change from version to version, it goes to `not_recorded` instead.
+    """
 
     def decorate(patch: Callable[..., None]) -> Callable[..., bool]:
         @functools.wraps(patch)
@@ -29,7 +36,10 @@ def patched(feature: str) -> Callable[[Callable[..., None]], Callable[..., bool]
             try:
                 patch(*arguments)
             except Exception as error:
-                warn_once(f"{feature}: not with this version of Ray ({ray_version()})", error)
+                if not of_library:
+                    warn_once(f"{feature}: not with this version of Ray ({ray_version()})", error)
+                elif feature not in not_recorded:
+                    not_recorded.append(feature)
                 return False
             return True
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raytrace_hook import names
 from raytrace_hook.output.encode import encode_mapping, quote
-from raytrace_hook.ray import internals
+from raytrace_hook.ray import internals, patching
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -26,6 +26,7 @@ class ProcessResource:
         self._records_waits = False
         self._sampler = ""
         self._lost: tuple[int, str]
+        self._missing = 0
         self.renew()
         os.register_at_fork(after_in_child=self.renew)
 
@@ -70,12 +71,16 @@ class ProcessResource:
         if count:
             found[names.LOST_SPANS] = count
             found[names.LOST_BECAUSE] = because
+        if patching.not_recorded:
+            found[names.NOT_RECORDED] = f"Ray {internals.ray_version()}: {', '.join(patching.not_recorded)}"
         return found
 
     def encoded(self, resource: Resource) -> str:
         """Return `resource` (the provider's) with our attributes, as the JSON object that ends a span's line."""
         connection = internals.core_worker()
         version, known_connection, known_resource, text = self._encoded
+        if len(patching.not_recorded) != self._missing:
+            self._missing, self._version = len(patching.not_recorded), object()
         if version is self._version and known_connection is connection and known_resource is resource:
             return text
         self._refresh(connection)

@@ -54,9 +54,10 @@ def count() -> int:
 
 def _completing(inner: Callable[..., Any], kind: str) -> Callable[..., Any]:
     def _remote(self: Any, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
-        if kind == "method" and kwargs and CONTEXT in kwargs:
-            _fit_signature(self, kwargs)
-        _prepare(kind, self, args, kwargs, options, given_by_position=bool(more))
+        if kind == "method" and kwargs and CONTEXT in kwargs and _fit_signature(self, kwargs):
+            job_trace.goes_without(self, options)
+        else:
+            _prepare(kind, self, args, kwargs, options, given_by_position=bool(more))
         try:
             returned = inner(self, args, kwargs, *more, **options)
         except BaseException as error:
@@ -149,8 +150,8 @@ def _demand(kind: str, options: Mapping[str, Any]) -> dict[str, str]:
     return known
 
 
-def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
-    """Take Ray's trace context out of a call whose method does not accept it (ray#63267).
+def _fit_signature(method: Any, kwargs: dict[str, Any]) -> bool:
+    """Take Ray's trace context out of a call whose method does not accept it (ray#63267): tell whether that was done.
 
     Generator methods of this job's actors do accept it, on the worker's side (see generators/), which their
     signature is then told; another job's actor may live in a worker without the hook.
@@ -160,11 +161,13 @@ def _fit_signature(method: Any, kwargs: dict[str, Any]) -> None:
         signatures: dict[str, Sequence[inspect.Parameter]] = handle._ray_method_signatures
         signature = signatures.get(name)
         if signature is None or any(parameter.name == CONTEXT for parameter in signature):
-            return
+            return False
         if actors.is_generator_method(handle, name) and actors.is_of_this_job(handle):
             fitting = sorted([*signature, _PARAMETER], key=lambda parameter: parameter.kind)
             handle._ray_method_signatures = {**signatures, name: fitting}
-        else:
-            kwargs.pop(CONTEXT)
+            return False
+        kwargs.pop(CONTEXT)
+        return actors.is_of_this_job(handle)
     except Exception as error:
         warn_once("the signature of an actor's method could not be looked at", error)
+        return False

@@ -121,6 +121,14 @@ def settle(submitted: Any, kwargs: dict[str, Any] | None, options: Mapping[str, 
     kwargs[CONTEXT] = {**internals.tracing_helper()._DictPropagator.inject_current_context(), **more}
 
 
+def goes_without(submitted: Any, options: Mapping[str, Any]) -> None:
+    """Note that a call of an actor of this job is sent without the present context, which its worker then works out."""
+    try:
+        _is_known_to_worker(submitted, options)
+    except Exception as error:
+        warn_once("the span of a call gets another id than its worker takes it for", error)
+
+
 def _is_known_to_worker(submitted: Any, options: Mapping[str, Any]) -> bool:
     here = context_api.get_current()
     span: Any = trace.get_current_span(here)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.reading import open_spans, write_result
+from raytrace_analyze.vocabulary.spans import Library
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,22 +28,34 @@ def tell_by_group(
     by: _Group,
     clock_correct: bool,
     output_format: options.OutputFormat,
+    library: Library,
 ) -> NoReturn:
     """Read spans, and write what `tell` finds of each group; ends the command.
 
     `show` gets the groups' tables in the order of `keys`, which name them in the document; CSV has the group `by`.
     """
     from raytrace_analyze.prepared import prepare
+    from raytrace_analyze.views.libraries.version_notes import show_version_notes, version_notes
+    from raytrace_analyze.views.screen.console import output
     from raytrace_analyze.views.documents import records
 
     found, exit_code = open_spans(spans)
     trace = prepare(found.spans, clock_correct=clock_correct)
+
+    def show_all() -> None:
+        show(*frames.values())
+        show_version_notes(trace.spans, library, output())
+
+    def document() -> dict[str, Any]:
+        found = {key: records(frames[group]) for group, key in keys.items()}
+        return {**found, "notes": version_notes(trace.spans, library)}
+
     frames = {group: tell(trace, group) for group in keys}
     write_result(
         output_format,
         found=found,
-        table=lambda: show(*frames.values()),
-        document=lambda: {key: records(frames[group]) for group, key in keys.items()},
+        table=show_all,
+        document=document,
         frame=lambda: frames[by],
     )
     raise typer.Exit(exit_code)

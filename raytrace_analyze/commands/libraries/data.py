@@ -26,19 +26,21 @@ def data(
       raytrace-analyze data --format csv
     """
     from raytrace_analyze.analyses.libraries.data.table import data as tell_operators
+    from raytrace_analyze.prepared import prepare
     from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.libraries.data_view import notes, show_data
     from raytrace_analyze.views.screen.console import output
 
     found, exit_code = open_spans(spans)
-    result = tell_operators(found.spans, clock_correct=clock_correct)
+    trace = prepare(found.spans, clock_correct=clock_correct)
+    result = tell_operators(trace)
 
     def document() -> dict[str, Any]:
-        return {"operators": records(result), "notes": notes(result)}
+        return {"operators": records(result), "notes": notes(result, trace.spans)}
 
     write_result(
         output_format,
-        table=lambda: show_data(result, output(), top=top),
+        table=lambda: show_data(result, trace.spans, output(), top=top),
         document=document,
         frame=lambda: result,
         found=found,

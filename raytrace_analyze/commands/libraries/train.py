@@ -7,6 +7,7 @@ import typer
 from raytrace_analyze.command_line import options
 from raytrace_analyze.commands.libraries.by_group import tell_by_group
 from raytrace_analyze.vocabulary.groups import TrainGroup
+from raytrace_analyze.vocabulary.spans import Library
 
 
 def train(
@@ -39,4 +40,5 @@ def train(
         by=by,
         clock_correct=clock_correct,
         output_format=output_format,
+        library=Library.TRAIN,
     )

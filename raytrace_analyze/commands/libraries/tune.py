@@ -7,6 +7,7 @@ import typer
 from raytrace_analyze.command_line import options
 from raytrace_analyze.commands.libraries.by_group import tell_by_group
 from raytrace_analyze.vocabulary.groups import TuneGroup
+from raytrace_analyze.vocabulary.spans import Library
 
 
 def tune(
@@ -40,4 +41,5 @@ def tune(
         by=by,
         clock_correct=clock_correct,
         output_format=output_format,
+        library=Library.TUNE,
     )

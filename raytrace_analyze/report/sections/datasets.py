@@ -27,4 +27,4 @@ def datasets_section(facts: ReportFacts) -> Markup | None:
             tag("p", f"{count_text(count - _SHOWN, 'shorter execution')} more: raytrace-analyze data tells.")
         )
     lead = "What each operator did, along the pipeline. The one that limits the rate is the one to make faster."
-    return section("datasets", "Ray Data", content, notes(data_notes(facts.operators)), lead=lead)
+    return section("datasets", "Ray Data", content, notes(data_notes(facts.operators, facts.trace.spans)), lead=lead)

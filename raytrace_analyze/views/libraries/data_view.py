@@ -8,9 +8,11 @@ from rich.console import Console
 
 from raytrace_analyze.names.functions import DRIVER, ELSEWHERE, PROGRAM, RAY_DATA
 from raytrace_analyze.text.units import bytes_text, count_text, duration_text, share_text
+from raytrace_analyze.views.libraries.version_notes import version_notes
 from raytrace_analyze.views.screen.console import table
 from raytrace_analyze.views.screen.label import label
 from raytrace_analyze.views.words import CAUSES
+from raytrace_analyze.vocabulary.spans import Library
 
 _WITHOUT_HOOK = (
     "busy, at a time and idle are not known: Ray's own tracing ends a generator's span when it is made; "
@@ -32,8 +34,8 @@ _WHO = {
 Row = dict[str, Any]
 
 
-def notes(operators: pl.DataFrame) -> list[str]:
-    """Say which columns (of `data`) are not known in some rows, and why."""
+def notes(operators: pl.DataFrame, spans: pl.DataFrame) -> list[str]:
+    """Say which columns (of `data`) are not known in some rows, and why; `spans` is what they were told from."""
     real = operators.filter(~pl.col("operator").is_in(list(_WHO)))
     if real.is_empty():
         return [_NO_TASKS]
@@ -42,17 +44,17 @@ def notes(operators: pl.DataFrame) -> list[str]:
         found.append(_WITHOUT_HOOK)
     if real.get_column("rows_out").null_count():
         found.append(_WITHOUT_WORD)
-    return found
+    return found + version_notes(spans, Library.DATA)
 
 
-def show_data(operators: pl.DataFrame, console: Console, *, top: int) -> None:
+def show_data(operators: pl.DataFrame, spans: pl.DataFrame, console: Console, *, top: int) -> None:
     """Print what `data` gives: of many executions those that took longest, in order of start."""
     shown, count = longest_executions(operators, top)
     for rows in shown:
         _show_execution(rows, console)
     if count > top:
         console.print(f"{count - top:,} shorter ones; --top {count} shows them all", style="dim")
-    for note in notes(operators):
+    for note in notes(operators, spans):
         console.print(f"Note: {note.removesuffix('.')}.", style="dim")
 
 

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from raytrace_analyze.analyses.libraries.serve.requests import PARTS
 from raytrace_analyze.text.units import count_text, duration_text, share_text
+from raytrace_analyze.views.libraries.version_notes import version_notes
 from raytrace_analyze.views.screen.console import table
 from raytrace_analyze.views.screen.label import label
+from raytrace_analyze.vocabulary.spans import Library
 
 PARTS_SAID = {
     "proxy": "at the proxy",
@@ -65,7 +67,7 @@ def notes(found: pl.DataFrame, spans: pl.DataFrame) -> list[str]:
         said.append(_NO_PROXY)
     if found.get_column("replicas").null_count():
         said.append(_NO_STARTS)
-    return said
+    return said + version_notes(spans, Library.SERVE)
 
 
 def show_serve(found: pl.DataFrame, spans: pl.DataFrame, console: Console, *, top: int) -> None:

@@ -39,6 +39,8 @@ _FUNCTION = "StreamingExecutor.run"
 
 _current: contextvars.ContextVar[_Execution | None] = contextvars.ContextVar("raytrace_execution", default=None)
 _open: set[_Execution] = set()
+_noticed: set[str] = set()
+"""In which ways this version of Ray Data says that an operator is held back."""
 _seen_ready: OrderedDict[str, tuple[int, str]] = OrderedDict()
 """By task of an execution: when its thread saw first that something of it is ready (ns), and that thread's id."""
 
@@ -98,8 +100,10 @@ class _Execution:
     def attributes(self, index: int, operator: Any, outcome: str, ended_ns: int) -> dict[str, Any]:
         """Return what is told of an operator at the end."""
         submission, output = self.held(operator)
-        for each in (submission, output):
+        ways = {_SUBMISSION: submission, _OUTPUT: output}
+        for each in ways.values():
             each.end(ended_ns)
+        told = {way: each.told() for way, each in ways.items() if way in _noticed}
         return {
             names.OPERATOR: self.id_of(operator),
             names.OPERATOR_NAME: str(operator.name),
@@ -108,9 +112,7 @@ class _Execution:
             names.OUTCOME: outcome,
             names.BEGAN_NS: self.began_ns,
             names.OPERATOR_METRICS: json.dumps(data_internals.metrics_of(operator), separators=(",", ":")),
-            names.BACK_PRESSURE: json.dumps(
-                {_SUBMISSION: submission.told(), _OUTPUT: output.told()}, separators=(",", ":")
-            ),
+            names.BACK_PRESSURE: json.dumps(told, separators=(",", ":")),
         }
 
 
@@ -119,10 +121,10 @@ def install(waits: Waits) -> None:
 
     def patch() -> None:
         patches.patch_executor(_executing, _running, lambda original: _ending(original, waits))
-        patches.patch_back_pressure(
-            lambda original: _noticing(original, 0, _could_submit),
-            lambda original: _noticing(original, 1, _could_give),
-        )
+        if patches.patch_held_submissions(lambda original: _noticing(original, 0, _could_submit)):
+            _noticed.add(_SUBMISSION)
+        if patches.patch_held_output(lambda original: _noticing(original, 1, _could_give)):
+            _noticed.add(_OUTPUT)
 
     when_loaded(internals.EXECUTOR_MODULE, patch)
 

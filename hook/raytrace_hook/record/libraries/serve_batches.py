@@ -21,6 +21,7 @@ _NOT_RECORDED = "waits for batches of Ray Serve could not be recorded"
 
 def install(waits: Waits) -> None:
     """Record these waits from now on; Ray Serve may be loaded later."""
+    has_turns = False  # else a batch begins where it was waited for, as in older versions
 
     def forming(original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap what gives the next batch."""
@@ -31,13 +32,18 @@ def install(waits: Waits) -> None:
             except BaseException as error:
                 leave_out_this_frame(error)
                 raise
-            _note_formed(waits, queue, found[0] if isinstance(found, tuple) else found)
+            batch = found[0] if isinstance(found, tuple) else found
+            _note_formed(waits, queue, batch)
+            if not has_turns:
+                _note_begun(waits, queue, batch)
             return found
 
         return wait_for_batch
 
     def running(original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap what runs a batch once it has its turn."""
+        nonlocal has_turns
+        has_turns = True
 
         async def process(queue: Any, function: Any, batch: Any, *arguments: Any, **keywords: Any) -> Any:
             _note_begun(waits, queue, batch)

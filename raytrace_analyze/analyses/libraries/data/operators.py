@@ -196,17 +196,17 @@ _NOT_HELD: dict[str, Any] = {"held_submission_ns": None, "held_output_ns": None,
 def _held(text: str | None) -> dict[str, Any]:
     """Read for how long an operator was held back, and by what longest."""
     told_of = json_of(text, {})
-    sums = {way: json_of_sums(told_of.get(way)) for way in ("submission", "output")}
     if not told_of:
         return _NOT_HELD
+    # A version of Ray Data may say it of one way alone.
+    sums = {way: json_of_sums(told_of[way]) for way in ("submission", "output") if way in told_of}
     by_policy: dict[str, int] = {}
     for way in sums.values():
         for policy, time in way.items():
             by_policy[policy] = by_policy.get(policy, 0) + time
     longest = max(by_policy, key=lambda policy: by_policy[policy], default=None)
     return {
-        "held_submission_ns": sum(sums["submission"].values()),
-        "held_output_ns": sum(sums["output"].values()),
+        **{f"held_{way}_ns": sum(sums[way].values()) if way in sums else None for way in ("submission", "output")},
         "held_by": longest or None,
     }
 
