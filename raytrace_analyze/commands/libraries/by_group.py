@@ -35,9 +35,9 @@ def tell_by_group(
     `show` gets the groups' tables in the order of `keys`, which name them in the document; CSV has the group `by`.
     """
     from raytrace_analyze.prepared import prepare
+    from raytrace_analyze.views.documents import records
     from raytrace_analyze.views.libraries.version_notes import show_version_notes, version_notes
     from raytrace_analyze.views.screen.console import output
-    from raytrace_analyze.views.documents import records
 
     found, exit_code = open_spans(spans)
     trace = prepare(found.spans, clock_correct=clock_correct)
