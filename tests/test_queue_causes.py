@@ -359,6 +359,20 @@ def test_an_actor_by_its_states() -> None:
     ]
 
 
+@pytest.mark.parametrize(("on_loop", "cause"), [("false", "function-load"), ("true", "unknown")])
+def test_a_method_that_unpacks_its_arguments_for_long_without_a_profile(on_loop: str, cause: str) -> None:
+    """A training function runs in a thread of the actor; on an event loop Ray says RUNNING before a call's turn."""
+    turns = f'{{"raytrace.max_concurrency":1,"raytrace.on_event_loop":{on_loop}}}'
+    spans = table(
+        submit("s0", 0, MS, submitted_task_id="M0"), actor("m0", 10 * MS, 20 * MS, "s0", "M0", attributes=turns),
+        run("thread", 15 * MS, 4000 * MS, "m0", "T", actor_id="X", worker_id="w", concurrent=True),
+        submit("s", 30 * MS, 31 * MS, submitted_task_id="M"), actor("m", 900 * MS, 950 * MS, "s", "M", attributes=turns),
+        recorded=True,
+    )  # fmt: skip
+    events = event_table([attempt("M", assigned=31 * MS, sent=31 * MS, running=36 * MS, actor_id="X")])
+    assert pieces(spans, "m", events)[-1] == (cause, 36 * MS if on_loop == "false" else 31 * MS, 900 * MS, None)
+
+
 def test_a_method_whose_arguments_are_fetched_by_its_actor() -> None:
     spans = table(submit("s", 0, 5, submitted_task_id="M"), actor("m", 90, 95, "s", "M"), recorded=True)
     stamps = '{"PENDING_ACTOR_TASK_ARGS_FETCH": 20, "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY": 70, "RUNNING": 80}'

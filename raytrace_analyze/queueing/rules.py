@@ -242,8 +242,16 @@ class CauseRules:
         states, runs, run = self.about.states, self.about.runs, waits.run
         is_first, on_actor = self.about.begins_process(run), runs.actor[run] >= 0
         # Several calls of an async actor share one profile: theirs says nothing of this one.
-        shares = np.zeros(run.size, dtype=np.bool_)
-        shares[on_actor] = ~runs.serial_actor[runs.actor[run[on_actor]]]
+        turns, shares = self.about.turns, np.zeros(run.size, dtype=np.bool_)
+        lane = turns.lane[run[on_actor]]
+        alone = turns.is_known[lane] & (turns.limit[lane] == 1)
+        shares[on_actor] = (~runs.serial_actor[runs.actor[run[on_actor]]] & ~alone) | turns.on_loop[lane]
+        # Without a profile: Ray says RUNNING, and then unpacks arguments and loads what these need.
+        has_profile = ~shares & (states.execute[run] > NEVER)
+        is_long = (running > NEVER) & (running < waits.until) & (waits.until - running > UNKNOWN_FROM_NS)
+        rest = np.where(
+            is_long & ~has_profile & ~shares, CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.DISPATCH)
+        )
         fetch = np.where(is_first, CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.TRANSFER)).astype(np.int8)
         load, nobody = _code(Cause.FUNCTION_LOAD, run), _nobody(waits)
         return [
@@ -251,7 +259,7 @@ class CauseRules:
             CauseBound(load, np.where(shares, NEVER, states.arguments[run]), nobody),
             CauseBound(fetch, np.where(shares, NEVER, states.arguments_end[run]), nobody),
             CauseBound(load, np.where(shares, NEVER, states.execute[run]), nobody),
-            CauseBound(_code(Cause.DISPATCH, run), waits.until, nobody),
+            CauseBound(rest.astype(np.int8), waits.until, nobody),
         ]
 
 
