@@ -366,7 +366,8 @@ def test_a_method_that_unpacks_its_arguments_for_long_without_a_profile(on_loop:
     spans = table(
         submit("s0", 0, MS, submitted_task_id="M0"), actor("m0", 10 * MS, 20 * MS, "s0", "M0", attributes=turns),
         run("thread", 15 * MS, 4000 * MS, "m0", "T", actor_id="X", worker_id="w", concurrent=True),
-        submit("s", 30 * MS, 31 * MS, submitted_task_id="M"), actor("m", 900 * MS, 950 * MS, "s", "M", attributes=turns),
+        submit("s", 30 * MS, 31 * MS, submitted_task_id="M"),
+        actor("m", 900 * MS, 950 * MS, "s", "M", attributes=turns),
         recorded=True,
     )  # fmt: skip
     events = event_table([attempt("M", assigned=31 * MS, sent=31 * MS, running=36 * MS, actor_id="X")])

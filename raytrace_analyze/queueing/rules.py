@@ -247,11 +247,9 @@ class CauseRules:
         alone = turns.is_known[lane] & (turns.limit[lane] == 1)
         shares[on_actor] = (~runs.serial_actor[runs.actor[run[on_actor]]] & ~alone) | turns.on_loop[lane]
         # Without a profile: Ray says RUNNING, and then unpacks arguments and loads what these need.
-        has_profile = ~shares & (states.execute[run] > NEVER)
-        is_long = (running > NEVER) & (running < waits.until) & (waits.until - running > UNKNOWN_FROM_NS)
-        rest = np.where(
-            is_long & ~has_profile & ~shares, CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.DISPATCH)
-        )
+        is_silent = ~shares & (states.execute[run] == NEVER) & (running > NEVER)
+        rest = _code(Cause.DISPATCH, run)
+        rest[is_silent & (waits.until - running > UNKNOWN_FROM_NS)] = CAUSES.index(Cause.FUNCTION_LOAD)
         fetch = np.where(is_first, CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.TRANSFER)).astype(np.int8)
         load, nobody = _code(Cause.FUNCTION_LOAD, run), _nobody(waits)
         return [
@@ -259,7 +257,7 @@ class CauseRules:
             CauseBound(load, np.where(shares, NEVER, states.arguments[run]), nobody),
             CauseBound(fetch, np.where(shares, NEVER, states.arguments_end[run]), nobody),
             CauseBound(load, np.where(shares, NEVER, states.execute[run]), nobody),
-            CauseBound(rest.astype(np.int8), waits.until, nobody),
+            CauseBound(rest, waits.until, nobody),
         ]
 
 
