@@ -550,3 +550,27 @@ def test_a_table_beside_the_files_that_it_came_from_contradicts_none_of_them(tmp
     both = rt.load(tmp_path)
     assert both.spans.height == 3
     assert not both.report.problems
+
+
+@pytest.mark.parametrize(("idle_in", "is_claimed"), [("asyncio.runners.run", False), ("time.sleep", True)])
+def test_a_driver_that_may_be_the_client_of_requests_waits_for_them(idle_in: str, is_claimed: bool) -> None:
+    """driver   works |runs an event loop ..................| works
+    requests          |P=======||P=======||P=======||P======|
+    """
+    ms = 1_000_000
+    requests = [
+        row | {"start": row["start"] * ms, "end": row["end"] * ms, "pid": row["pid"] + 10, "worker_id": "of Serve"}
+        for number in range(4)
+        for row in request(number, 100 + 830 * number)
+    ]
+    stretch = {"start_ns": 100 * ms, "end_ns": 3410 * ms, "in": idle_in, "at": "/p/client.py:9"}
+    about = {"raytrace.cpu_ns": 90 * ms, "raytrace.idle": json.dumps({"stretches": [stretch], "left_out_ns": 0})}
+    job = [
+        span("driver", 0, 3500 * ms, name="ray.driver", trace_id="job", attributes=json.dumps(about)),
+        submit("s", 1 * ms, 2 * ms, "driver", submitted_task_id="T", trace_id="job"),
+        run("r", 3 * ms, 90 * ms, "s", "T", trace_id="job"),
+        wait("w", 2 * ms, 91 * ms, "driver", ["T"], trace_id="job"),
+    ]
+    (found,) = rt.advise(table(*job, *requests, recorded=True), job="01").filter(pattern="driver-idle").to_dicts()
+    assert (found["saved_ns"] > 0) == is_claimed
+    assert ("Front.__call__" in found["what"]) != is_claimed

@@ -216,9 +216,10 @@ def serve_spans() -> list[Any]:
     return found
 
 
-@patched("when Ray Serve has answered a request", of_library=True)
+@patched("requests of Ray Serve", of_library=True)
 def patch_serve_proxy(wrapper: Wrapper) -> None:
-    """Wrap what answers a client's request over HTTP."""
+    """Wrap what answers a client's request over HTTP, where Serve traces that."""
+    load(SERVE_TRACING_MODULE)
     replace_attribute(load(SERVE_PROXY_MODULE).HTTPProxy, "__call__", wrapper)
 
 

@@ -155,10 +155,12 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         elastic = facts.graph.elastic
         is_outside = elastic is not None and 2 * elastic.outside_ns(own.events_of(here)) > took.sum()
         failed = _failed_before(facts, own.events_of(here), took)
-        if is_outside and is_for_others((what, where)):
+        # It may be the client of what is under way; one that sleeps once sends, or lets time go by.
+        asks = _asked_meanwhile(facts, own, here) if is_outside or not what.endswith("sleep") else None
+        is_outside = is_outside or asks is not None
+        if is_outside and asks is None and is_for_others((what, where)):
             said = words.waits_for_others(times, what=what, place=where)
         elif is_outside:
-            asks = _asked_meanwhile(facts, own, here)
             before = None if asks else _ended_before(facts, own, here)
             said = words.looks_outside(times, what=what, place=where, before=before, asks=asks)
         elif failed is not None:

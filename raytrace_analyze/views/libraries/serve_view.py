@@ -58,7 +58,8 @@ def notes(found: pl.DataFrame, spans: pl.DataFrame) -> list[str]:
     """Say which columns (of `serve`) are not known in some rows, and why; `spans` is what they were told from."""
     if found.is_empty():
         runs_serve = spans.get_column("function").str.contains("ServeReplica:|ServeController").any()
-        return [_NO_REQUESTS, _UNSAMPLED] if runs_serve else [_NO_REQUESTS]
+        lacks = version_notes(spans, Library.SERVE)
+        return [_NO_REQUESTS, *(lacks or [_UNSAMPLED] if runs_serve else [])]
     said = []
     # Of requests that came by a handle without Serve's tracing nothing is known before the replica.
     if found.filter(pl.col("router_mean_ns").is_not_null(), pl.col("sends").is_null()).height:
