@@ -142,18 +142,24 @@ endif
 	@$(call install,$(BIN)/python,-e ./hook -e '.[demo$(,)dev]')
 	@touch $@ .venv/.demo
 
-# The hook's tests on the oldest, a middle and the current Ray (with the OpenTelemetry SDK after the slash).
+# The hook's tests on the oldest, a middle and the current Ray (with the OpenTelemetry SDK after the slash), its libraries
+# with it, on what these were written for.
 MATRIX ?= 2.9.3/1.20.0 2.40.0/1.29.0 latest/latest
 MATRIX_PYTHON ?= python3.11
+OF_2.9.3 := 'pyarrow<16' 'numpy<2' 'pandas<2.2' 'fastapi<0.110' 'pydantic<2.7'
+OF_2.40.0 := 'pyarrow<19' 'numpy<2' 'pandas<2.3' 'fastapi<0.116' 'pydantic<2.11'
 
 test-matrix: $(MATRIX:%=.venv/matrix/%/.ready)
 	@for each in $(MATRIX); do echo "Ray / OpenTelemetry $$each"; \
-	.venv/matrix/$$each/bin/python -m pytest tests/hook $(ARGS) || exit 1; done
+	.venv/matrix/$$each/bin/python -m pytest tests/hook $(ARGS) && \
+	.venv/matrix/$$each/bin/python -m pytest tests/hook/test_each_library.py -m ray || exit 1; done
 
 .venv/matrix/%/.ready: pyproject.toml hook/pyproject.toml
 	"$(MATRIX_PYTHON)" -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' pytest hypothesis \
-	  $(filter-out %==latest,ray==$(firstword $(subst /, ,$*)) opentelemetry-sdk==$(lastword $(subst /, ,$*))) \
+	  $(if $(filter latest%,$*),'ray[data$(,)serve$(,)train$(,)tune]', \
+	  'ray[data$(,)serve$(,)train$(,)tune]==$(firstword $(subst /, ,$*))' \
+	  opentelemetry-sdk==$(lastword $(subst /, ,$*))) $(OF_$(firstword $(subst /, ,$*))) \
 	  -e ./hook -e '.[demo]'
 	@touch $@
 

@@ -22,6 +22,7 @@ _WITHOUT_WORD = (
     "rows, bytes, back-pressure and the bounds of an execution are not known: they are told by raytrace_hook when an "
     "execution ends, with Ray Data from version 2.9 on"
 )
+_MOST_NAMED = 5
 _NO_TASKS = "There are no tasks of Ray Data in these spans."
 
 _WHO = {
@@ -42,8 +43,12 @@ def notes(operators: pl.DataFrame, spans: pl.DataFrame) -> list[str]:
     found = []
     if real.get_column("busy_ns").null_count():
         found.append(_WITHOUT_HOOK)
-    if real.get_column("rows_out").null_count():
+    is_told = pl.col("outcome").is_not_null()
+    if real.filter(~is_told, pl.col("rows_out").is_null()).height:
         found.append(_WITHOUT_WORD)
+    uncounted = real.filter(is_told, pl.col("rows_out").is_null()).get_column("operator").unique(maintain_order=True)
+    if uncounted.len():
+        found.append(f"Ray Data itself did not count the rows and bytes of {', '.join(uncounted[:_MOST_NAMED])}")
     return found + version_notes(spans, Library.DATA)
 
 

@@ -1,4 +1,4 @@
-"""A small program with each of Ray's libraries: `each_library.py FOLDER PORT HOOK`; prints what they gave as JSON.
+"""A small program with each of Ray's libraries: `each_library.py FOLDER PORT HOOK LIBRARY...`; prints what they gave.
 
 It runs on Ray from 2.9 on. What it prints is the same whether the hook is there or not.
 """
@@ -119,17 +119,20 @@ def with_train(folder, port):
 
 
 def with_tune(folder, port):
-    """Trials of a function and of a class, on a grid."""
-    from ray import tune
-
-    # Before, Tune used what Train has.
-    library = tune if hasattr(tune, "RunConfig") else __import__("ray.train").train
-    report, configuration = library.report, library.RunConfig
+    """Trials of a function, on a grid."""
+    report = library_of_tune().report
 
     def objective(config):
         for step in range(3):
             time.sleep(PAUSE_S)
             report({"loss": (config["x"] - 2) ** 2 + 1 / (1 + step)})
+
+    return tuned(objective, folder)
+
+
+def with_tunes_classes(folder, port):
+    """Trials of a class, on a grid."""
+    from ray import tune
 
     class Model(tune.Trainable):
         def setup(self, config):
@@ -145,25 +148,40 @@ def with_tune(folder, port):
         def load_checkpoint(self, state):
             self.step_number = state["step"]
 
-    found = {}
-    for trainable in (objective, Model):
-        name = trainable.__name__
-        results = tune.Tuner(
-            trainable,
-            param_space={"x": tune.grid_search([0, 1, 2])},
-            tune_config=tune.TuneConfig(metric="loss", mode="min"),
-            run_config=configuration(name=name, storage_path=f"{folder}/tune", verbose=0),
-        ).fit()
-        best = results.get_best_result()
-        every = sorted((one.config["x"], one.metrics["loss"], one.metrics["training_iteration"]) for one in results)
-        found[name] = {"best": best.config["x"], "every": every}
-    return found
+    return tuned(Model, folder)
 
 
-WITH = {"data": with_data, "train": with_train, "tune": with_tune, "serve": with_serve}
+def tuned(trainable, folder):
+    """The best trial, and of each one its parameter, loss and number of results."""
+    from ray import tune
+
+    results = tune.Tuner(
+        trainable,
+        param_space={"x": tune.grid_search([0, 1, 2])},
+        tune_config=tune.TuneConfig(metric="loss", mode="min"),
+        run_config=library_of_tune().RunConfig(name=trainable.__name__, storage_path=f"{folder}/tune", verbose=0),
+    ).fit()
+    every = sorted((one.config["x"], one.metrics["loss"], one.metrics["training_iteration"]) for one in results)
+    return {"best": results.get_best_result().config["x"], "every": every}
 
 
-def main(folder, port, hook="", *libraries):
+def library_of_tune():
+    """The module that trials report with: Tune used what Train has before it had its own."""
+    from ray import train, tune
+
+    return tune if hasattr(tune, "RunConfig") else train
+
+
+WITH = {
+    "data": with_data,
+    "train": with_train,
+    "tune": with_tune,
+    "classes": with_tunes_classes,
+    "serve": with_serve,
+}
+
+
+def main(folder, port, hook, *libraries):
     ray.init(
         address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", _tracing_startup_hook=hook or None
     )
