@@ -249,7 +249,8 @@ class CauseRules:
         # Without a profile: Ray says RUNNING, and then unpacks arguments and loads what these need.
         is_silent = ~shares & (states.execute[run] == NEVER) & (running > NEVER)
         rest = _code(Cause.DISPATCH, run)
-        rest[is_silent & (waits.until - running > UNKNOWN_FROM_NS)] = CAUSES.index(Cause.FUNCTION_LOAD)
+        known_until = np.maximum.reduce([running, states.arguments[run], states.arguments_end[run]])
+        rest[is_silent & (waits.until - known_until > UNKNOWN_FROM_NS)] = CAUSES.index(Cause.FUNCTION_LOAD)
         fetch = np.where(is_first, CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.TRANSFER)).astype(np.int8)
         load, nobody = _code(Cause.FUNCTION_LOAD, run), _nobody(waits)
         return [
