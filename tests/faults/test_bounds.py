@@ -183,6 +183,7 @@ def test_short_lines_cost_little_each(tmp_path: Path, name: str, line: bytes, si
     [
         (b"\x1f\x8b\x08\0no gzip" * 9, "packed files that are damaged (1)"),
         (b'{"log": {"version": "1.2", "creator": {"name": "x"}, "entries": []}}', "HAR files (1)"),
+        (b"\n\x1aP\x01h\x012\x14\n\x04\x08\x06\x10\x00", "Perfetto traces (1)"),
         (bz2.compress(one_line(span(1))), "bzip2 files (1)"),
         (b'{"log":"no span here\\n","stream":"stdout"}\n' * 3, "Docker log lines (1)"),
         (b'{"log":"{\\"trace_id\\": 1}\\n"}\n', "Docker log lines with spans inside (1)"),

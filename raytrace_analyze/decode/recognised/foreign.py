@@ -21,6 +21,8 @@ _PATTERNS = (
     (re.compile(rb'\s*\[\s*\{(?=.{0,4000}"(?:localEndpoint|binaryAnnotations)"\s*:)', re.DOTALL), "Zipkin JSON"),
     (re.compile(rb'\s*\{\s*"log"\s*:\s*"'), "Docker log lines"),
     (re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]{8,20}(?:Z|[+-]\d\d:\d\d) (?:stdout|stderr) [FP] "), "Kubernetes log lines"),
+    # A packet with the number of its sequence, or with a time, stands first.
+    (re.compile(rb"\n[\x80-\xff]{0,2}[\x01-\x7f](?:P[\x01-\x08]|@[\x80-\xff]{2})"), "Perfetto traces"),
     (re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE), "HTML pages"),
 )
 
