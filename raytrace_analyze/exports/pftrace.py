@@ -6,6 +6,7 @@ interned_data.proto, which name the fields whose numbers stand here.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from raytrace_analyze.exports.encoding import in_utf8
@@ -76,12 +77,16 @@ def _packets(selection: Selection) -> Iterator[bytes]:
         yield texts.packet(step["start_ns"] - origin, _arrow_end(texts, "f", flow, step))
 
 
+_IN_STATE = number(13, _NEEDS_STATE)
+
+
 class _Texts:
     """Texts that were said, each written once, and what is new among them, which goes with the next packet."""
 
     def __init__(self) -> None:
         self._known: dict[int, dict[str, int]] = {kind: {} for kind in (_CATEGORIES, _NAMES, _DETAILS, _TEXTS)}
         self._new: list[bytes] = []
+        self._details: dict[tuple[int, str, str], bytes] = {}
 
     def said(self, kind: int, said: str, by_number: int, in_full: int) -> bytes:
         """Give a field that says a text: that of its number, or the one that holds it."""
@@ -92,11 +97,22 @@ class _Texts:
             self._new.append(message(kind, number(1, found) + message(2, _shown(said))))
         return message(in_full, _shown(said)) if found is None else number(by_number, found)
 
+    def detail(self, field: int, key: str, value: str) -> bytes:
+        """Give a field with a debug annotation that holds a text: encoded once, where spans have the same."""
+        found = self._details.get((field, key, value))
+        if found is None:
+            name = self.said(_DETAILS, key, 1, 10)
+            said = self.said(_TEXTS, value, 17, 6) if key in _SAID_AGAIN else message(6, _shown(value))
+            found = message(field, name + said)
+            if len(self._details) < _MOST_INTERNED and len(value) <= _LONGEST_INTERNED:
+                self._details[field, key, value] = found
+        return found
+
     def packet(self, time: int, event: bytes) -> bytes:
         """Give the packet of an event at a time (ns)."""
         new = message(12, b"".join(self._new)) if self._new else b""
         self._new.clear()
-        return set_number(8, time) + new + number(13, _NEEDS_STATE) + message(11, event)
+        return set_number(8, time) + new + _IN_STATE + message(11, event)
 
 
 def _clocks(origin: int) -> bytes:
@@ -124,10 +140,10 @@ def _lane(process: int, lane: int, name: str) -> bytes:
 
 
 def _slice(texts: _Texts, track: int, name: str, category: str | None, details: dict[str, Any]) -> bytes:
-    notes = b"".join(message(4, _noted(texts, key, value)) for key, value in details.items())
-    return _event(texts, track, _BEGIN, name, category) + notes
+    return _event(texts, track, _BEGIN, name, category) + _noted(texts, 4, details)
 
 
+@lru_cache(maxsize=1 << 12)
 def _end(track: int) -> bytes:
     return set_number(9, _END) + set_number(11, track)
 
@@ -137,12 +153,14 @@ def _event(texts: _Texts, track: int, kind: int, name: str, category: str | None
     return number(9, kind) + set_number(11, track) + categories + texts.said(_NAMES, name, 10, 23)
 
 
-def _noted(texts: _Texts, key: str, value: Any) -> bytes:
-    """Encode a debug annotation."""
-    name = texts.said(_DETAILS, key, 1, 10)
-    if key in _SAID_AGAIN and isinstance(value, str):
-        return name + texts.said(_TEXTS, value, 17, 6)
-    return name + _value(texts, value)
+def _noted(texts: _Texts, field: int, details: dict[str, Any]) -> bytes:
+    """Give fields with debug annotations."""
+    return b"".join(
+        texts.detail(field, key, value)
+        if isinstance(value, str)
+        else message(field, texts.said(_DETAILS, key, 1, 10) + _value(texts, value))
+        for key, value in details.items()
+    )
 
 
 def _value(texts: _Texts, value: Any) -> bytes:
@@ -154,7 +172,7 @@ def _value(texts: _Texts, value: Any) -> bytes:
         case float():
             return double(5, value)
         case dict():
-            return b"".join(message(11, _noted(texts, str(key), each)) for key, each in value.items())
+            return _noted(texts, 11, value)
         case list():
             return b"".join(message(12, _value(texts, each)) for each in value)
     return message(6, _shown("null" if value is None else str(value)))

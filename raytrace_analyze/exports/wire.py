@@ -5,6 +5,7 @@ Source: the encoding page of Protocol Buffers' documentation.
 
 import struct
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, TypeVar
 
 VARINT, FIXED64, BYTES = 0, 1, 2
@@ -49,6 +50,7 @@ def double(field: int, value: float) -> bytes:
     return key(field, FIXED64) + struct.pack("<d", value)
 
 
+@cache
 def key(field: int, kind: int) -> bytes:
     """Give what stands before a field's value."""
     return varint(field << 3 | kind)
@@ -56,12 +58,21 @@ def key(field: int, kind: int) -> bytes:
 
 def varint(value: int) -> bytes:
     """Encode a number from 0 up, seven bits a byte."""
+    return _SMALL[value] if value < _SMALL_COUNT else _large(value)
+
+
+def _large(value: int) -> bytes:
     parts = bytearray()
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)
         value >>= 7
     parts.append(value)
     return bytes(parts)
+
+
+_SMALL_COUNT = 1 << 14
+_SMALL = [_large(value) for value in range(_SMALL_COUNT)]
+"""Numbers that are lengths or stand for texts, as most do."""
 
 
 def fields(content: Any) -> dict[tuple[int, int], Any]:
