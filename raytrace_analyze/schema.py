@@ -135,3 +135,8 @@ DECODED = pl.Schema(
 `session` is null unless the record names it. `instance_id` is `service.instance.id`, which tells
 processes apart whose pid is the same; it is not kept in the table.
 """
+
+
+def is_version(text: str) -> bool:
+    """Tell whether the schema version of a Parquet file is one that a `merge` wrote, maybe a newer one."""
+    return text.isascii() and text.isdigit()

@@ -8,12 +8,12 @@ import polars as pl
 
 from raytrace_analyze.advice.program.files import SourceFiles
 from raytrace_analyze.advice.program.use import Use, use_of_result
+from raytrace_analyze.advice.start_waits import StartWaits
 from raytrace_analyze.names.attributes import CALL_SITE, LIBRARY, UNIT, told
 from raytrace_analyze.names.functions import DRIVER
 from raytrace_analyze.path.outcome import failures
-from raytrace_analyze.queueing.causes import CAUSES
 from raytrace_analyze.queueing.rules import CauseRules
-from raytrace_analyze.queueing.split import Pieces, split_waits
+from raytrace_analyze.queueing.split import split_waits
 from raytrace_analyze.replay.graph import Graph, lags_of_runs
 from raytrace_analyze.replay.job import Job
 from raytrace_analyze.replay.passes.critical import critical_stretches
@@ -25,7 +25,6 @@ from raytrace_analyze.trace.groups import numbers_within
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
-from raytrace_analyze.vocabulary.queues import Cause
 
 FEWEST_ROUNDS = 3
 """From how many waits at one place on there is a loop."""
@@ -270,26 +269,10 @@ class Facts:
         return found
 
     @cached_property
-    def _waited(self) -> tuple[RowIds, Pieces]:
-        """The runs that were submitted, and what each waited for before it started."""
+    def start_waits(self) -> StartWaits:
+        """Why runs waited before they started."""
         submitted = self.runs[self.structure.submit[self.runs] >= 0]
-        return submitted, split_waits(self.rules, self.rules.whole_waits(submitted))
-
-    def waited_ns(self, *causes: Cause, for_no_run: bool = False) -> Nanos:
-        """By row of a run: how long it waited to start for these causes; only where no other run ended that, if so."""
-        found = np.zeros(self.spans.height, dtype=np.int64)
-        submitted, pieces = self._waited
-        chosen = np.isin(pieces.cause, [CAUSES.index(cause) for cause in causes])
-        if for_no_run:
-            chosen &= pieces.holder < 0
-        np.add.at(found, submitted[pieces.wait[chosen]], (pieces.end - pieces.start)[chosen])
-        return found
-
-    def pieces_of(self, *causes: Cause) -> tuple[RowIds, Nanos, Nanos]:
-        """Give the pieces of the runs' waits to start that were for these causes: the run, since when, until when."""
-        submitted, pieces = self._waited
-        chosen = np.isin(pieces.cause, [CAUSES.index(cause) for cause in causes])
-        return submitted[pieces.wait[chosen]], pieces.start[chosen], pieces.end[chosen]
+        return StartWaits(submitted, split_waits(self.rules, self.rules.whole_waits(submitted)), self.spans.height)
 
     def ready_runs(self, wait: int) -> RowIds:
         """Give the runs in the job whose results a wait came back with."""

@@ -13,7 +13,7 @@ from raytrace_analyze.analyses.evidence import Evidence, evidence, together
 from raytrace_analyze.cluster.seen import seeing
 from raytrace_analyze.cluster.tasks import Tasks
 from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.files.streams import readable
+from raytrace_analyze.files.opened import readable
 from raytrace_analyze.ingest.large_tables import Apart, load_sessions, sessions_apart
 from raytrace_analyze.ingest.loading import Found, Ingested, find
 from raytrace_analyze.ingest.report import IngestReport, report_of

@@ -74,7 +74,7 @@ def given_files(paths: Sequence[Path]) -> Iterator[tuple[list[Path], dict[str, i
 
 def shown_name(path: Path) -> str:
     """What a path that was given is called in results."""
-    from raytrace_analyze.files.streams import readable
+    from raytrace_analyze.files.opened import readable
 
     return NAME if path == DASH else readable(path)
 

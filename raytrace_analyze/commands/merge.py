@@ -148,7 +148,7 @@ def _reader(engine: Engine, scratch: Callable[[], Path], progress: "Progress") -
 
 def _read(paths: list[Path], output: Path, known: "Known | None", read: "_Reader") -> "Ingested | LargeIngested | None":
     """Read all that is given, or the table and what is new; None where nothing is."""
-    from raytrace_analyze.files.streams import readable
+    from raytrace_analyze.files.opened import readable
     from raytrace_analyze.ingest.append import new_inputs
     from raytrace_analyze.spilled.stored import ScratchError
 
@@ -179,8 +179,8 @@ def _check(output: Path, force: bool, problems: "Sequence[Problem]") -> None:
     A table of ours among the inputs may be replaced, as what it holds is in the new one; one that could not be read
     may not.
     """
+    from raytrace_analyze.files.opened import readable
     from raytrace_analyze.files.output import check_output
-    from raytrace_analyze.files.streams import readable
     from raytrace_analyze.table.file.parquet_file import is_span_table
 
     lost = {os.path.realpath(problem.path) for problem in problems if problem.is_damage}

@@ -43,8 +43,8 @@ def report(
 
       raytrace-analyze report before.parquet after.parquet -o changed.html
     """
+    from raytrace_analyze.files.opened import readable
     from raytrace_analyze.files.output import check_output, whole_file
-    from raytrace_analyze.files.streams import readable
     from raytrace_analyze.prepared import prepare
     from raytrace_analyze.report.build import html_report
     from raytrace_analyze.text.units import bytes_text

@@ -13,7 +13,8 @@ from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED, Record
 from raytrace_analyze.decode.records.stretch import read_stretch
-from raytrace_analyze.files.streams import BrokenStream, readable
+from raytrace_analyze.files.opened import readable
+from raytrace_analyze.files.streams import BrokenStream
 from raytrace_analyze.model import Head, InputFile, ProblemKind
 
 _RAY = re.compile(rb"(?:\x1b\[\d+m)?\(([^()\n]{0,300}?pid=\d+[^()\n]{0,100})\)(?:\x1b\[\d+m)? ?")

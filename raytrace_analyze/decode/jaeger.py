@@ -13,7 +13,7 @@ from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch
 from raytrace_analyze.decode.records.built import build_record, raw, time_text
 from raytrace_analyze.decode.records.record import Record, Status, as_int, as_text
-from raytrace_analyze.files.streams import readable
+from raytrace_analyze.files.opened import readable
 from raytrace_analyze.model import Head, InputFile
 
 _RECORDS = frozenset({"spans"})

@@ -11,7 +11,8 @@ from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.batch import Batch
 from raytrace_analyze.decode.records.framing import Found, is_too_short, scan
 from raytrace_analyze.decode.records.record import EMPTY_OBJECT, Record
-from raytrace_analyze.files.streams import BrokenStream, readable
+from raytrace_analyze.files.opened import readable
+from raytrace_analyze.files.streams import BrokenStream
 from raytrace_analyze.model import Head, InputFile, ProblemKind
 from raytrace_analyze.names.attributes import AWAITED_COUNT, READY_TASK_IDS
 

@@ -9,7 +9,8 @@ from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.records.columns import as_recorded, empty_frame
 from raytrace_analyze.decode.records.record import resource_of
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, is_version, packed_as, readable, whole_content
+from raytrace_analyze.files.opened import for_polars, readable, whole_content
+from raytrace_analyze.files.streams import packed_as
 from raytrace_analyze.model import Compression, Decoded, Head, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import (
     DECODED,
@@ -21,6 +22,7 @@ from raytrace_analyze.schema import (
     TABLE,
     TABLE_KEY,
     VERSION_KEY,
+    is_version,
 )
 
 _ROWS = 1 << 17

@@ -2,7 +2,7 @@
 
 import os
 
-from raytrace_analyze.files.streams import readable
+from raytrace_analyze.files.opened import readable
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.text.units import count_text
 

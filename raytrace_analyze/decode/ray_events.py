@@ -23,7 +23,7 @@ from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.record import as_int, as_text
 from raytrace_analyze.decode.records.times import epoch_ns
-from raytrace_analyze.files.streams import readable
+from raytrace_analyze.files.opened import readable
 from raytrace_analyze.model import Head, InputFile, Problem
 from raytrace_analyze.schema import STATES
 

@@ -10,7 +10,8 @@ from raytrace_analyze.decode.records.batch import Batch, decode_batches
 from raytrace_analyze.decode.records.framing import last_record_start
 from raytrace_analyze.decode.records.layout import Layout
 from raytrace_analyze.decode.records.stretch import Stretch, read_stretch, read_with_offsets
-from raytrace_analyze.files.streams import BLOCK_BYTES, BrokenStream, read_blocks, readable
+from raytrace_analyze.files.opened import readable
+from raytrace_analyze.files.streams import BLOCK_BYTES, BrokenStream, read_blocks
 from raytrace_analyze.model import Decoded, InputFile, ProblemKind
 
 MAX_RECORD_BYTES = 64 << 20

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raytrace_analyze.files.streams import open_regular, readable
+from raytrace_analyze.files.opened import open_regular, readable
 
 _LOOKED_INTO = (".py", ".log", ".out", ".err", ".txt")
 _MOST_FILES = 10_000

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from raytrace_analyze.decode import decode_file, decode_part, decode_small_files, format_of
 from raytrace_analyze.decode.input_format import Parts
-from raytrace_analyze.files.streams import UTF_8, open_regular
+from raytrace_analyze.files.encodings import UTF_8
+from raytrace_analyze.files.opened import open_regular
 from raytrace_analyze.model import Compression, Decoded, InputFile
 from raytrace_analyze.values import frozen
 

@@ -10,16 +10,10 @@ from pathlib import Path
 
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.archives import BrokenArchive, is_zip, members
+from raytrace_analyze.files.encodings import UTF_8, encoding_of, in_utf_8
+from raytrace_analyze.files.opened import open_regular, readable
 from raytrace_analyze.files.starts import START_BYTES, Start, member_start, packed_start, starts, unpacked_start
-from raytrace_analyze.files.streams import (
-    UTF_8,
-    BrokenStream,
-    compression_of,
-    encoding_of,
-    in_utf_8,
-    open_regular,
-    readable,
-)
+from raytrace_analyze.files.streams import BrokenStream, compression_of
 from raytrace_analyze.model import Compression, Discovery, Head, InputFile, Problem, ProblemKind
 
 NOT_SPANS = "not spans"

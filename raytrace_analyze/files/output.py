@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import readable
+from raytrace_analyze.files.opened import readable
 
 _PARTIAL = ".partial"
 _SCRATCH = ".scratch"

@@ -4,7 +4,8 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-from raytrace_analyze.files.streams import UTF_8, BrokenStream, compression_of, encoding_of, unpack
+from raytrace_analyze.files.encodings import UTF_8, encoding_of
+from raytrace_analyze.files.streams import BrokenStream, compression_of, unpack
 from raytrace_analyze.model import Compression
 
 START_BYTES = 64 << 10

@@ -1,12 +1,8 @@
 """A file's bytes, unpacked, block by block: never more than a block of it in memory."""
 
-import codecs
 import os
-import re
-import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +10,8 @@ from typing import Protocol
 import zstandard
 
 from raytrace_analyze.files.archives import BrokenArchive, read_member
+from raytrace_analyze.files.encodings import UTF_8, in_utf_8
+from raytrace_analyze.files.opened import open_regular
 from raytrace_analyze.model import Compression, InputFile, ProblemKind
 
 BLOCK_BYTES = 8 << 20
@@ -30,31 +28,6 @@ MAX_RATIO = 1000
 _UNSUSPICIOUS_BYTES = 16 << 20
 """So much may come of however little: lines of two bytes take about a second a megabyte."""
 
-UTF_8 = "utf-8"
-_ENCODING_MARKS = (
-    (b"\xff\xfe\0\0", "utf-32"),
-    (b"\0\0\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff\0", "utf-16"),
-    (b"{\0\0\0", "utf-32-le"),
-    (b"\0\0\0{", "utf-32-be"),
-    (b"{\0", "utf-16-le"),
-    (b"\0{\0", "utf-16-be"),
-)
-"""Byte order marks, the longer ones first, and how a record begins without one."""
-_UNMARKED = (
-    (re.compile(rb"[\t\n\r -~]\0\0\0[\t\n\r -~]\0\0\0"), "utf-32-le"),
-    (re.compile(rb"\0\0\0[\t\n\r -~]\0\0\0[\t\n\r -~]"), "utf-32-be"),
-    (re.compile(rb"[\t\n\r -~]\0[\t\n\r -~]\0"), "utf-16-le"),
-    (re.compile(rb"\0[\t\n\r -~]\0[\t\n\r -~]"), "utf-16-be"),
-)
-"""How any other text begins without a byte order mark: a list, a line of a log."""
-
-
-def readable(path: str | os.PathLike[str]) -> str:
-    """Give a path as text that can be written anywhere: bytes of it that are not UTF-8 as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
 
 def compression_of(head: bytes) -> Compression:
     """Tell by the first bytes of a file how it is packed."""
@@ -67,29 +40,16 @@ def compression_of(head: bytes) -> Compression:
 
 def packed_as(path: str | os.PathLike[str]) -> Compression:
     """Tell how a file is packed; raises OSError where it may not be read."""
-    with open(open_regular(path), "rb") as file:
-        return compression_of(file.read(_MAGIC_BYTES))
+    descriptor = open_regular(path)
+    try:
+        return compression_of(os.read(descriptor, _MAGIC_BYTES))
+    finally:
+        os.close(descriptor)
 
 
 def _is_skippable(head: bytes) -> bool:
     """Tell whether a zstd frame without content starts here, as parallel packers write them."""
     return head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
-
-
-def encoding_of(head: bytes) -> str:
-    """Tell by the first bytes of a text what it is written in; anything that is not plainly UTF-16 or 32 is UTF-8."""
-    for mark, encoding in _ENCODING_MARKS:
-        if head.startswith(mark):
-            return encoding
-    return next((encoding for start, encoding in _UNMARKED if start.match(head)), UTF_8)
-
-
-def in_utf_8(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Turn a text into UTF-8, block by block; what is no character of it becomes a replacement character."""
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    for block in blocks:
-        yield decoder.decode(block).encode("utf-8", "replace")
-    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
 
 
 class BrokenStream(Exception):
@@ -99,57 +59,6 @@ class BrokenStream(Exception):
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
-
-
-def open_regular(path: str | os.PathLike[str]) -> int:
-    """Open a regular file for reading and give its descriptor.
-
-    Never waits, not even if a FIFO has taken the file's place since it was looked at. Raises OSError.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError("not a regular file")
-    return descriptor
-
-
-def is_version(text: str) -> bool:
-    """Tell whether the schema version of a Parquet file is one that a `merge` wrote, maybe a newer one."""
-    return text.isascii() and text.isdigit()
-
-
-def for_polars(path: str | os.PathLike[str]) -> str | bytes:
-    """Give what polars can read a Parquet file by: its path, or its content if the path is not UTF-8.
-
-    Raises OSError if it is not a regular file, or may not be read.
-    """
-    with open(open_regular(path), "rb") as file:
-        absolute = os.path.abspath(path)  # noqa: PTH100 - a link keeps its name; polars takes `~` at the start for the home
-        return absolute if readable(absolute) == absolute else file.read()
-
-
-@contextmanager
-def held_open(path: Path) -> Iterator[str | bytes]:
-    """Give what polars can read a Parquet file by while it stays the one that it is, whatever is put in its place.
-
-    Raises OSError if it is not a regular file, or may not be read.
-    """
-    descriptor = open_regular(path)
-    try:
-        held = f"/proc/self/fd/{descriptor}"
-        yield held if os.path.exists(held) else for_polars(path)  # noqa: PTH110 - no path of a user
-    finally:
-        os.close(descriptor)
-
-
-def whole_content(path: str | os.PathLike[str]) -> bytes:
-    """Give all that is in a file, as it was at one moment.
-
-    By a path, polars opens a file several times, and a merge may put another one in its place between two of them.
-    Raises OSError if it is not a regular file, or may not be read.
-    """
-    with open(open_regular(path), "rb") as file:
-        return file.read()
 
 
 def read_blocks(

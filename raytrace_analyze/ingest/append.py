@@ -11,7 +11,7 @@ from raytrace_analyze.decode import find_span_files
 from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, readable
+from raytrace_analyze.files.opened import for_polars, readable
 from raytrace_analyze.model import InputFile
 from raytrace_analyze.schema import INPUTS_KEY
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from raytrace_analyze.decode.parquet import CANNOT_READ, first_line
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import held_open, readable
+from raytrace_analyze.files.opened import held_open, readable
 from raytrace_analyze.ingest.loading import Found, Ingested, ingested_table
 from raytrace_analyze.names.attributes import DEPENDENCY_TASK_IDS, READY_TASK_IDS, SUBMITTED_TASK_ID
 from raytrace_analyze.schema import TABLE

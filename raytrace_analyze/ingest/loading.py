@@ -15,7 +15,7 @@ from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.engines.local import decode_files
 from raytrace_analyze.errors import NoSpansError, UsageError
-from raytrace_analyze.files.streams import readable
+from raytrace_analyze.files.opened import readable
 from raytrace_analyze.ingest.report import IngestReport, nothing_in, report_of
 from raytrace_analyze.model import Discovery, InputFile, Problem, ProblemKind, Progress
 from raytrace_analyze.schema import DECODED

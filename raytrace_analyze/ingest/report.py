@@ -9,7 +9,7 @@ import polars as pl
 from raytrace_analyze.decode.parquet import FORMAT as SPAN_TABLE
 from raytrace_analyze.errors import NoSpansError, NoWholeSpanError
 from raytrace_analyze.files.discover import CANNOT_UNPACK, NO_KIND, UNREADABLE
-from raytrace_analyze.files.streams import readable
+from raytrace_analyze.files.opened import readable
 from raytrace_analyze.model import Discovery, Problem, ProblemKind
 from raytrace_analyze.table.file.kept_problems import kept_problems
 from raytrace_analyze.table.losses import lost_spans

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from raytrace_analyze.files.streams import for_polars
+from raytrace_analyze.files.opened import for_polars
 
 _SHARED = (
     *("name", "status_message", "session", "job_id", "function", "actor_id", "node_id", "worker_id", "host"),

@@ -9,7 +9,7 @@ from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import readable, whole_content
+from raytrace_analyze.files.opened import readable, whole_content
 from raytrace_analyze.model import Problem
 from raytrace_analyze.schema import DECODED, FROM_EVENTS, TABLE
 from raytrace_analyze.table.checked import clamp_ends

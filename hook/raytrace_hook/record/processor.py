@@ -9,18 +9,17 @@ import time
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
-from raytrace_hook.ray import actors, internals
 from raytrace_hook.ray.tracebacks import error_text
-from raytrace_hook.record import callers, turns
+from raytrace_hook.record import callers
 from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.running import RunningTasks
 from raytrace_hook.record.waiting import polls
 from raytrace_hook.record.waiting.blocked import record_blocked
 from raytrace_hook.sampling.sampler import Sampler
@@ -30,7 +29,6 @@ from raytrace_hook.spans.present import ENDS_AT_ONCE
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
-    from opentelemetry.trace import SpanContext
 
     from raytrace_hook.output.in_flight import OpenSpans
     from raytrace_hook.output.writer import SpanFile
@@ -69,7 +67,6 @@ class SpanFileProcessor(SpanProcessor):
         self._open_spans = open_spans
         self.in_worker = False
         """Whether the process is a Ray worker, where every span belongs to a task."""
-        self._actor: tuple[Any, dict[str, Any]] = (None, {})
         self._sampler: Sampler | None = None
         self._long_spans: OpenSpans | None = None
         open_spans.when_gone(self._forget)
@@ -78,8 +75,7 @@ class SpanFileProcessor(SpanProcessor):
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        self._running: dict[int, str] = {}
-        self._in_threads: dict[int, str] = {}
+        self._runs = RunningTasks()
         self._started: dict[int, tuple[str, str, dict[str, Any], str]] = {}
 
     def sample(self, period_s: float, long_spans: OpenSpans, waits_recorded: bool) -> Sampler:
@@ -113,11 +109,11 @@ class SpanFileProcessor(SpanProcessor):
             if is_run or is_shown:
                 self._open_spans.own(span_id, span)  # first of all: whatever is interrupted below is then put right
             if is_run:
-                self._start_run(span_id, attributes)
+                self._runs.start(span_id, attributes)
                 if self._sampler is not None and is_shown:
                     self._sampler.start(span_id, start_ns)
             elif self.in_worker:
-                self._adopt(parent, attributes, parent_context)
+                self._runs.adopt(parent, attributes, parent_context)
             if self.in_worker:
                 callers.add_job(attributes)
             if is_shown:
@@ -184,7 +180,7 @@ class SpanFileProcessor(SpanProcessor):
         """Let go of a span that nobody can end any more."""
         if self._started.pop(span_id, None) is not None:
             self._file.count_lost(1, "interrupted, or never ended")
-        self._end_run(span_id)
+        self._runs.end(span_id)
         self._stop_watching(span_id)
 
     def _stop_watching(self, span_id: int) -> Profile | None:
@@ -198,43 +194,6 @@ class SpanFileProcessor(SpanProcessor):
     def _note_lost(self) -> None:
         self._resource.note_lost(self._file.lost, self._file.lost_because)
         self._open_spans.note_lost()
-
-    def _start_run(self, span_id: int, attributes: dict[str, Any]) -> None:
-        core = internals.core_worker()
-        if core is None:
-            return
-        internals.add_current_task(core, attributes)
-        if attributes.get("ray.remote") == "actor":
-            known, facts = self._actor
-            actor_id = attributes.get("ray.actor_id")
-            if known != actor_id or actor_id is None:
-                facts = actors.current_actor()
-                # While __init__ runs, the actor's object and its methods are not there yet to look at.
-                if attributes.get("ray.actor_method") != "__init__":
-                    self._actor = (actor_id, facts)
-            attributes.update(facts)
-            turns.add(attributes)
-        self._running[span_id] = attributes["ray.task_id"]
-        if attributes.get("ray.remote") == "function" and names.CONCURRENT in attributes:
-            self._in_threads[span_id] = attributes["ray.task_id"]
-
-    def _end_run(self, span_id: int) -> None:
-        self._running.pop(span_id, None)
-        self._in_threads.pop(span_id, None)
-
-    def _adopt(self, parent: SpanContext | None, attributes: dict[str, Any], parent_context: Context | None) -> None:
-        if parent is None:
-            # A thread without context: it is the task's that runs here, if that is only one. Ray itself knows the
-            # task of no thread but the one that runs it, and gives the others an id that no task has. Where a library
-            # runs a function in a thread of an actor, that; the actor's own calls come and go meanwhile.
-            running = self._in_threads or self._running
-            if len(running) == 1:
-                attributes["ray.task_id"] = next(iter(running.values()))
-        elif "ray.task_id" not in attributes:
-            above = trace.get_current_span(parent_context)
-            task_id = (getattr(above, "attributes", None) or {}).get("ray.task_id")
-            if task_id is not None:
-                attributes["ray.task_id"] = task_id
 
     def on_end(self, span: ReadableSpan) -> None:
         """Append the span to the file, then take it out of those that are open."""
@@ -264,10 +223,10 @@ class SpanFileProcessor(SpanProcessor):
         if polls.held:
             polls.settle(span_id)
         started = self._started.get(span_id)
-        run = self._running.get(span_id)
+        run = self._runs.task_ids.get(span_id)
         if not flags & _SAMPLED:
             if run is not None:
-                self._end_run(span_id)
+                self._runs.end(span_id)
                 self._open_spans.clear(span_id)
             return
         error = sys.exc_info()[1] if run is not None else None
@@ -291,7 +250,7 @@ class SpanFileProcessor(SpanProcessor):
         self._file.write(encode_ended(head, end_ns, status, encoded, events, links, self._resource.encoded(resource)))
         if started is not None:
             self._started.pop(span_id, None)
-            self._end_run(span_id)
+            self._runs.end(span_id)
             self._open_spans.clear(span_id)
 
     def shutdown(self) -> None:

@@ -60,7 +60,7 @@ def restored_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find runs that waited for their arguments to be pulled from another node, or restored from disk."""
     several = facts.spans.get_column("node_id").gather(facts.runs).drop_nulls().n_unique() > 1
     # On one node nothing is transferred: arguments are unpacked there.
-    waited = facts.waited_ns(Cause.RESTORE, *([Cause.TRANSFER] if several else []))
+    waited = facts.start_waits.ns_for(Cause.RESTORE, *([Cause.TRANSFER] if several else []))
     rows = np.flatnonzero(waited >= _RESTORED_NS)
     if rows.size == 0:
         return
@@ -79,7 +79,7 @@ def restored_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def code_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find functions and classes that are large when they are exported and loaded."""
-    loading = facts.waited_ns(Cause.FUNCTION_LOAD)
+    loading = facts.start_waits.ns_for(Cause.FUNCTION_LOAD)
     for function, (submit, size) in sorted(exports_much(facts).items()):
         runs = facts.runs_by_function.get(function, facts.runs[:0])
         runs = runs[loading[runs] > 0]

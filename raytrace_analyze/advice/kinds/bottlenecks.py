@@ -30,7 +30,7 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
             by_class.setdefault(name, []).append(calls)
             if turns.on_loop[lane]:
                 on_loop.add(name)
-    queued = facts.waited_ns(Cause.ACTOR_BUSY) if by_class else np.empty(0, dtype=np.int64)
+    queued = facts.start_waits.ns_for(Cause.ACTOR_BUSY) if by_class else np.empty(0, dtype=np.int64)
     for name, actors in sorted(by_class.items()):
         busy = max(int((facts.end[calls] - facts.start[calls]).sum()) for calls in actors)
         calls = np.concatenate(actors)

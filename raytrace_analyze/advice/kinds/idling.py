@@ -98,7 +98,7 @@ def _of_function(facts: Facts, function: str, runs: RowIds, samples: dict[int, S
         return
     asked = facts.cpus_of(runs)
     holding = runs[asked > _FEW_CPUS]
-    starved = facts.runs[facts.waited_ns(Cause.NO_SLOT)[facts.runs] > 0]
+    starved = facts.runs[facts.start_waits.ns_for(Cause.NO_SLOT)[facts.runs] > 0]
     if holding.size == 0 or starved.size == 0:
         return
     yield Candidate(

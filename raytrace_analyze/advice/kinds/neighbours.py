@@ -24,7 +24,7 @@ def other_job_candidates(facts: Facts) -> Iterator[Candidate]:
     of_actors = relations.actor[others] >= 0
     places = ((_OF_SLOTS, facts.rules.about.node, ~of_actors), ((Cause.ACTOR_BUSY,), relations.actor, of_actors))
     for causes, place, chosen in places:
-        run, since, until = facts.pieces_of(*causes)
+        run, since, until = facts.start_waits.pieces_for(*causes)
         there = others[chosen & np.isin(place[others], place[run]) & (place[others] >= 0)]
         if run.size and there.size:
             yield from _candidates(facts, run, since, until, place, there, of_actor=Cause.ACTOR_BUSY in causes)

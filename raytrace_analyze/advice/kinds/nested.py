@@ -36,7 +36,7 @@ def nested_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def _holding_processes(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
     """Tasks give their CPUs back while they wait, not their process: others need new ones."""
-    starting, graph = facts.waited_ns(*COLD), by_slots_alone(facts.graph)
+    starting, graph = facts.start_waits.ns_for(*COLD), by_slots_alone(facts.graph)
     lag_ns = lags_of_runs(graph, facts.runs)
     for function, mine in _by_function(facts, waits):
         extra = _started_meanwhile(facts, mine, starting)
@@ -99,7 +99,7 @@ def _holding_cpus(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
     above, relations = facts.graph.events.run_above[waits], facts.relations
     holds = np.isin(relations.actor[above], _actors_with_cpus(facts))
     waits = waits[holds]
-    queued = facts.waited_ns(Cause.NO_SLOT)
+    queued = facts.start_waits.ns_for(Cause.NO_SLOT)
     starved = facts.runs[queued[facts.runs] > 0]
     starved = starved[relations.actor[starved] < 0]
     for function, mine in _by_function(facts, waits):

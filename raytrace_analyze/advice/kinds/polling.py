@@ -56,7 +56,7 @@ def store_candidates(facts: Facts) -> Iterator[Candidate]:
     calls of `ray.put`."""
     yield from _storing(facts)
     yield from _putting(facts)
-    waited = facts.waited_ns(Cause.STORE_FULL, for_no_run=True)
+    waited = facts.start_waits.ns_for(Cause.STORE_FULL, for_no_run=True)
     rows = np.flatnonzero(waited >= _NOTABLE_NS)
     if rows.size == 0:
         return

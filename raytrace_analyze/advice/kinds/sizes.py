@@ -23,7 +23,7 @@ _MANY_PER_SLOT = 50
 
 def small_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find functions whose runs are shorter than what it takes to submit and start them."""
-    cold = facts.waited_ns(*COLD)
+    cold = facts.start_waits.ns_for(*COLD)
     for function, all_runs in facts.runs_by_function.items():
         runs = all_runs[facts.structure.submit[all_runs] >= 0]
         if runs.size < _MANY_SMALL:

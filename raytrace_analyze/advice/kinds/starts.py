@@ -23,7 +23,7 @@ def cold_candidates(facts: Facts) -> Iterator[Candidate]:
 
     Where tasks get new ones although those of earlier runs are free, that is no first run's alone.
     """
-    starting, loading = (facts.waited_ns(cause) for cause in COLD)
+    starting, loading = (facts.start_waits.ns_for(cause) for cause in COLD)
     # What carries much data is a finding of its own, and no first run's alone.
     large = [facts.runs_by_function.get(function, facts.runs[:0]) for function in exports_much(facts)]
     loading[np.concatenate([facts.runs[:0], *large])] = 0

@@ -15,7 +15,7 @@ from raytrace_analyze.decode.parquet import CANNOT_READ, first_line
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.exports.selected.select import NOTHING_LEFT, nested_first, touching
 from raytrace_analyze.exports.selected.selection import Selection
-from raytrace_analyze.files.streams import readable
+from raytrace_analyze.files.opened import readable
 from raytrace_analyze.ingest.large_tables import LARGE_ROWS, Apart, load_sessions, sessions_apart
 from raytrace_analyze.ingest.loading import Found, ingested_table
 from raytrace_analyze.ingest.report import IngestReport

@@ -8,7 +8,7 @@ from raytrace_analyze.decode.column_types import check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, readable, whole_content
+from raytrace_analyze.files.opened import for_polars, readable, whole_content
 from raytrace_analyze.schema import EVENT_COLUMNS, FROM_EVENTS, TABLE
 from raytrace_analyze.table.events.attempts import task_events_of
 

@@ -12,8 +12,8 @@ from raytrace_analyze.decode.column_types import check_times, check_types
 from raytrace_analyze.decode.parquet import CANNOT_READ, check_columns, check_version, conform, first_line
 from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
-from raytrace_analyze.files.streams import for_polars, is_version, readable, whole_content
-from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY, Kind, Status
+from raytrace_analyze.files.opened import for_polars, readable, whole_content
+from raytrace_analyze.schema import EVENT_TABLE, TABLE_KEY, VERSION_KEY, Kind, Status, is_version
 
 ATTEMPT = ("session", "task_id", "attempt")
 """What tells attempts apart: task ids are counted anew by every cluster."""

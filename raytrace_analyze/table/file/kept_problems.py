@@ -9,7 +9,7 @@ import polars as pl
 
 from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED
-from raytrace_analyze.files.streams import for_polars
+from raytrace_analyze.files.opened import for_polars
 from raytrace_analyze.model import Problem, ProblemKind
 
 PROBLEMS_KEY = "raytrace.problems"

@@ -9,9 +9,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from raytrace_analyze.decode.parquet import CANNOT_READ
+from raytrace_analyze.files.opened import for_polars
 from raytrace_analyze.files.output import whole_file
-from raytrace_analyze.files.streams import for_polars, is_version
-from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE, TABLE_KEY, VERSION_KEY
+from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE, TABLE_KEY, VERSION_KEY, is_version
 
 _LEVEL = 1
 """Of zstd: level 3 takes a quarter more time for one part in a hundred of the size."""
