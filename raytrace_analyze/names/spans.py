@@ -40,6 +40,17 @@ REMOVAL = "placement_group.remove"
 BACK_PRESSURE = "back-pressure"
 """Waits of generators that are held back for their consumer, in which they keep their slots."""
 
+SUSPENSION = "await"
+"""In which an asynchronous method is suspended, or a thread waits for another one."""
+OPERATOR_SPAN = "ray.data.operator"
+"""What is said of an operator of Ray Data at its execution's end."""
+REPORT_SPAN, CHECKPOINT_SPAN = "ray.train.report", "ray.train.checkpoint"
+"""Reports of a rank of Ray Train; checkpoints that it, or a trial of Ray Tune, stores."""
+TRIAL_SPAN = "ray.tune.trial"
+"""What is said of a trial of Ray Tune at its end."""
+SUGGEST_SPAN, SCHEDULER_SPAN, CALLBACKS_SPAN = "ray.tune.suggest", "ray.tune.scheduler", "ray.tune.callbacks"
+"""What Ray Tune's controller does in the driver."""
+
 _CREATION = "__init__"
 
 

@@ -10,6 +10,8 @@ import time
 from typing import Any
 
 MARK = "raytrace-probe "
+PRESENT = "_raytrace_processors"
+"""What our hook leaves at the provider of a process in which it runs."""
 _ANSWER_S = 60.0
 _ROUNDS = 3
 """The shortest way there and back tells best how late it is there."""
@@ -111,7 +113,7 @@ def look_around() -> dict[str, Any]:
     try:
         from opentelemetry import trace
 
-        is_ours = hasattr(trace.get_tracer_provider(), "_raytrace_processors")
+        is_ours = hasattr(trace.get_tracer_provider(), PRESENT)
     except ImportError:
         pass
     names = ("OTEL_SDK_DISABLED", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "RAYTRACE_WAITS")

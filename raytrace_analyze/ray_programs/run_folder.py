@@ -9,6 +9,8 @@ from raytrace_analyze.errors import UsageError
 EARLIER = "earlier"
 """Where the runs before lie, each in a folder with its number."""
 
+OURS = "spans-"
+"""How the names of the hook's files begin."""
 _OF_A_RUN = ("spans", "spans.parquet", "spans.task_events.parquet", "nodes")
 
 
@@ -42,7 +44,7 @@ def _lock(folder: Path) -> None:
 
 def _keep_earlier(folder: Path, raw: Path) -> Path | None:
     """Move what a run has left to a folder of its own."""
-    foreign = [path for path in raw.glob("*") if not path.name.startswith((".", "spans-"))] if raw.is_dir() else []
+    foreign = [path for path in raw.glob("*") if not path.name.startswith((".", OURS))] if raw.is_dir() else []
     if foreign:
         raise UsageError(f"{foreign[0]} is none of a recorded run's files; choose another folder with --dir")
     left = [path for name in _OF_A_RUN if _has_something(path := folder / name)]

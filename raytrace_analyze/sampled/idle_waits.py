@@ -13,7 +13,7 @@ import polars as pl
 from raytrace_analyze.names.attributes import AWAITED_COUNT, told
 from raytrace_analyze.names.spans import DELIVERY
 from raytrace_analyze.sampled.questions import Answers, find_answers
-from raytrace_analyze.sampled.samples import SHORT_NS, Sampled, read_samples, sampled_above
+from raytrace_analyze.sampled.samples import LOOKS_NS, SHORT_NS, Sampled, read_samples, sampled_above
 from raytrace_analyze.sampled.unanswered import unanswered_runs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
@@ -22,8 +22,6 @@ from raytrace_analyze.trace.groups import Timed, group_by_time
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 
-LOOKS_NS = 100_000_000
-"""A thread may have been idle that much longer than the sampler, which looks now and then, could tell."""
 LOOP_NS = 1_000_000_000
 """What a loop that sleeps and looks again may have slept after the result was there."""
 AFTER_NS = 20_000_000

@@ -20,6 +20,8 @@ SAMPLED_FROM_NS = 100_000_000
 """Spans shorter than this are not looked at."""
 UNSEEN_NS = SAMPLED_FROM_NS + 50_000_000
 """As much of a span can be over before it is looked at for the first time, or again."""
+LOOKS_NS = 100_000_000
+"""How far the start or end of what a thread was seen to be in may be from the true one: looks are apart."""
 SHORT_NS = 300_000_000
 """A sleep so short can be without a stretch that tells it: looks are apart, and a busy machine wakes threads late."""
 _LITTLE = 0.25

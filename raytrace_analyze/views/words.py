@@ -2,6 +2,7 @@
 
 from pathlib import PurePath
 
+from raytrace_analyze.names.awaited import BATCH, COMPILED_GRAPH, CONSUMER, PLACEMENT_GROUP, PLACEMENT_GROUPS
 from raytrace_analyze.names.functions import DRIVER, name_of, short_name
 from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.vocabulary.paths import Activity, Category, Spent
@@ -80,9 +81,7 @@ PATTERNS: dict[str, str] = {
     Pattern.SLOW_REPLICA: "one of several replicas is slow",
     Pattern.SLOW_ACTOR: "one of several actors is slow",
 }
-_BATCH = "batch"
-_THINGS = (_BATCH, "compiled graph", "placement group")
-_SEVERAL_GROUPS = "placement groups"
+_THINGS = (BATCH, COMPILED_GRAPH, PLACEMENT_GROUP)
 ENDINGS: dict[str, str] = {
     Ending.EXCEPTION: "failed",
     Ending.CANCELLED: "was cancelled",
@@ -92,21 +91,21 @@ ENDINGS: dict[str, str] = {
 
 def awaited_text(awaited: str | None, name: str | None) -> str:
     """Say what a wait was for that was for no task: a call of the program, or a thing; else in which call it was."""
-    if awaited == "consumer":
+    if awaited == CONSUMER:
         return "for its items to be taken"
     if awaited is not None and awaited.startswith(_THINGS):
-        return f"for {awaited if awaited == _SEVERAL_GROUPS else f'a {awaited}'}"
+        return f"for {awaited if awaited == PLACEMENT_GROUPS else f'a {awaited}'}"
     return f"in {awaited or name}"
 
 
 def let_go_text(awaited: str | None, name: str | None) -> str:
     """Say what somebody does whom what it waited for lets go on: for no task (`awaited`), or a result."""
-    if awaited == "consumer":
+    if awaited == CONSUMER:
         return "goes on, its items are taken"
-    if awaited is not None and awaited.startswith(_BATCH):
+    if awaited is not None and awaited.startswith(BATCH):
         return "goes on with its batch"
     if awaited is not None and awaited.startswith(_THINGS):
-        return f"gets {awaited if awaited == _SEVERAL_GROUPS else f'its {awaited}'}"
+        return f"gets {awaited if awaited == PLACEMENT_GROUPS else f'its {awaited}'}"
     return f"gets the result back ({name})" if awaited is None else f"goes on after {awaited}"
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from raytrace_analyze.names.attributes import AWAITED, RESOURCES, TIMED_OUT, parse_resources, told
+from raytrace_analyze.names.awaited import PLACEMENT_GROUP
 from raytrace_analyze.names.spans import REMOVAL
 from raytrace_analyze.table.lineage import Flags, Hashes, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_until, members_at, times_at
@@ -12,8 +13,6 @@ from raytrace_analyze.values import frozen
 
 WITHIN_NS = 1_000_000_000
 """Who gave resources back longer before than this did not make room: Ray tries again more often."""
-_GROUP = "placement group"
-"""How what such waits wait for begins, in the hook's words."""
 
 
 @frozen
@@ -101,9 +100,9 @@ def placement_waits(runs: Runs) -> RowIds:
     structure = runs.structure
     waits = np.flatnonzero(runs.is_wait & ~structure.is_run & ~structure.in_flight)
     texts = structure.spans.get_column("attributes").gather(waits)
-    maybe = flags(texts.str.contains(_GROUP, literal=True))
+    maybe = flags(texts.str.contains(PLACEMENT_GROUP, literal=True))
     waits, texts = waits[maybe], texts.filter(maybe)
-    is_group = flags(told(texts, AWAITED).str.starts_with(_GROUP)) & ~flags(told(texts, TIMED_OUT) == "true")
+    is_group = flags(told(texts, AWAITED).str.starts_with(PLACEMENT_GROUP)) & ~flags(told(texts, TIMED_OUT) == "true")
     return waits[is_group]
 
 

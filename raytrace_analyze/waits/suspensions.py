@@ -4,21 +4,15 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.names.attributes import AWAITED, LOOPS, SAMPLED_TIMES, told
+from raytrace_analyze.names.awaited import FUTURE, SLEEP
+from raytrace_analyze.names.spans import SUSPENSION
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import positions
 from raytrace_analyze.trace.relations import Runs
 
-SUSPENSION = "await"
-"""The name of the spans in which methods are suspended."""
-TIMERS = ("asyncio.sleep",)
-"""What nobody has to wake."""
-
-
 _FOR_OTHERS = ("Event", "Condition", "Lock", "Semaphore", "BoundedSemaphore", "Queue", "PriorityQueue", "LifoQueue")
 """Of asyncio: what somebody else has to let go on."""
 _OF_ASYNCIO = r"^asyncio\.(?:\w+\.)?(\w+)\.\w+$"
-_FUTURE = "asyncio.Future"
-"""A future that is awaited itself: something of the same process gives it its result."""
 
 
 def own_time(runs: Runs, is_let_go: Flags) -> Flags:
@@ -35,7 +29,7 @@ def own_time(runs: Runs, is_let_go: Flags) -> Flags:
     is_none &= ~(structure.in_flight[suspensions] | is_let_go[suspensions])
     suspensions, attributes = suspensions[is_none], rows.get_column("attributes").filter(is_none)
     awaited = told(attributes, AWAITED)
-    is_timer = flags(awaited.is_in(TIMERS))
+    is_timer = flags(awaited == SLEEP)
     is_others = flags(awaited.str.extract(_OF_ASYNCIO).is_in(_FOR_OTHERS))
     is_others |= flags(told(attributes, SAMPLED_TIMES) == "true") | flags(awaited.is_null())
     found[suspensions[np.where(is_timer, flags(told(attributes, LOOPS) == "false"), ~is_others)]] = True
@@ -44,7 +38,7 @@ def own_time(runs: Runs, is_let_go: Flags) -> Flags:
 
 def let_go_by_others(awaited: pl.Series) -> pl.Series:
     """Tell what somebody else in the process has to let go on, by what is awaited: an event, a queue, a bare future."""
-    return (awaited.str.extract(_OF_ASYNCIO).is_in(_FOR_OTHERS) | (awaited == _FUTURE)).fill_null(value=False)
+    return (awaited.str.extract(_OF_ASYNCIO).is_in(_FOR_OTHERS) | (awaited == FUTURE)).fill_null(value=False)
 
 
 def find_suspensions(runs: Runs) -> tuple[RowIds, RowIds, Nanos]:

@@ -10,18 +10,18 @@ last at about that time let it, unless it had just been waiting like that itself
 import numpy as np
 
 from raytrace_analyze.names.attributes import AWAITED, SAMPLED_TIMES, told
+from raytrace_analyze.names.awaited import SLEEP
+from raytrace_analyze.sampled.samples import LOOKS_NS
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.values import frozen
-from raytrace_analyze.waits.suspensions import TIMERS, find_suspensions
+from raytrace_analyze.waits.suspensions import find_suspensions
 
 WITHIN_NS = 5_000_000
 """How long before a method went on the run that let it must have been executing."""
-LOOKS_NS = 100_000_000
-"""How far the sampled end of a thread's wait may be from the true one."""
 
 
 @frozen
@@ -72,7 +72,7 @@ def find_wakers(runs: Runs) -> Wakers | None:
         return None
     rows = spans.select("ready_task_ids", "attributes")[suspensions]
     awaited = told(rows.get_column("attributes"), AWAITED)
-    named = (awaited.is_not_null() & ~awaited.is_in(TIMERS)).fill_null(value=False).to_numpy()
+    named = (awaited.is_not_null() & (awaited != SLEEP)).fill_null(value=False).to_numpy()
     is_none = (rows.get_column("ready_task_ids").list.len() == 0).to_numpy()
     asked = suspensions[named & is_none & ~structure.in_flight[suspensions]]
     if asked.size == 0:

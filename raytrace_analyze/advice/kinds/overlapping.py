@@ -4,13 +4,14 @@ import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.names.attributes import AWAITED, told
+from raytrace_analyze.names.awaited import SLEEP
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.program_order.event_order import SIGNAL
 from raytrace_analyze.replay.rewrite import execute_in_turn, take_turns_of
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.values import frozen
-from raytrace_analyze.waits.suspensions import TIMERS, find_suspensions, let_go_by_others
+from raytrace_analyze.waits.suspensions import find_suspensions, let_go_by_others
 
 _MUCH = 0.1
 """What part of the calls' time has to be in waits of a kind for that kind to decide."""
@@ -48,7 +49,7 @@ def let_overlap(facts: Facts, graph: Graph, calls: RowIds) -> tuple[Graph, Overl
     awaited = told(facts.spans.get_column("attributes").gather(suspensions), AWAITED)
     is_let_go = _let_go(facts)[suspensions]
     by_others = flags(let_go_by_others(awaited)) & ~is_let_go
-    elsewhere = ~by_others & ~is_let_go & ~flags(awaited.is_in(TIMERS))
+    elsewhere = ~by_others & ~is_let_go & ~flags(awaited == SLEEP)
     for each in np.unique(turns.lane[calls]).tolist():
         methods = calls[turns.lane[calls] == each]
         methods = methods[np.argsort(facts.start[methods], kind="stable")]

@@ -7,8 +7,9 @@ import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
-from raytrace_analyze.analyses.libraries.train.reports import REPORT_SPAN, training_functions
+from raytrace_analyze.analyses.libraries.train.reports import training_functions
 from raytrace_analyze.names.attributes import REPORT, told
+from raytrace_analyze.names.spans import REPORT_SPAN
 from raytrace_analyze.replay.rewrite import shorten_waits
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.vocabulary.advice import Pattern

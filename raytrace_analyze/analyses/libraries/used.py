@@ -5,11 +5,12 @@ import re
 import polars as pl
 
 from raytrace_analyze.names.functions import MAP_WORKER, OPERATOR_TASKS
+from raytrace_analyze.names.spans import REPORT_SPAN
 from raytrace_analyze.vocabulary.spans import Library
 
 _NAMES = {
     Library.DATA: OPERATOR_TASKS,
-    Library.TRAIN: "ray.train.report",  # checkpoints of Ray Tune's trials are Train's, too
+    Library.TRAIN: REPORT_SPAN,  # checkpoints of Ray Tune's trials are Train's, too
     Library.TUNE: "ray.tune.",
 }
 """What names of spans begin with."""

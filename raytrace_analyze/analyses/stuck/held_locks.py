@@ -4,11 +4,9 @@ from typing import Any
 
 import polars as pl
 
+from raytrace_analyze.names.awaited import TAKING
 from raytrace_analyze.names.spans import creates_actor
 from raytrace_analyze.values import frozen
-
-_TAKING = (".acquire", ".__enter__")
-"""How what takes a lock, a semaphore or a condition is called, in any library; the latter is that of `with lock:`."""
 
 
 @frozen
@@ -23,7 +21,7 @@ class Held:
 
 def is_taking(waits_in: str) -> bool:
     """Tell whether what a call waits in, and perhaps ` at PLACE`, takes a lock or a semaphore."""
-    return waits_in.partition(" at ")[0].endswith(_TAKING)
+    return waits_in.partition(" at ")[0].endswith(TAKING)
 
 
 def held_by(spans: pl.DataFrame, call: dict[str, Any]) -> Held | None:

@@ -25,6 +25,7 @@ from raytrace_analyze.names.attributes import (
     RESOURCES,
     json_of,
 )
+from raytrace_analyze.names.awaited import CONSUMER
 from raytrace_analyze.names.spans import BACK_PRESSURE, KILL, NEXT
 from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.trace.scopes import find_job, number_scopes
@@ -172,7 +173,7 @@ def _of_waits(found: Open, work: pl.DataFrame, waits: Collection[Row], submits: 
         found.rows.setdefault(waiter, {**row, "function": row["function"] or "(driver)"})
         about = json_of(row["attributes"], {})
         if row["name"] == BACK_PRESSURE and (consumer := consumers.get(waiter)) is not None:
-            yield Edge(waiter, consumer[0], "consumer", row["start_ns"], consumer[1])
+            yield Edge(waiter, consumer[0], CONSUMER, row["start_ns"], consumer[1])
             continue
         asked, awaited = about.get(AWAITED_TASK_IDS), about.get(AWAITED)
         if row["ready_task_ids"]:  # all of it came when the program was stopped, as errors

@@ -5,11 +5,11 @@ import polars as pl
 
 from raytrace_analyze.names.attributes import OPERATOR, OPERATOR_NAME, told
 from raytrace_analyze.names.functions import OPERATOR_TASKS
+from raytrace_analyze.names.spans import OPERATOR_SPAN
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.table.parts import Parts
 
-OPERATOR_SPAN = "ray.data.operator"
 """The hook's span, without length, that tells of an operator at the end of an execution."""
 _ORDER = ("start", "trace_id", "span_id")
 

@@ -11,6 +11,7 @@ from raytrace_analyze.analyses.stuck.grouped import Group
 from raytrace_analyze.analyses.stuck.hang import Blocker, Hang
 from raytrace_analyze.analyses.stuck.opened import PENDING, WAITS
 from raytrace_analyze.analyses.stuck.retried import Tried
+from raytrace_analyze.names.awaited import CONSUMER
 from raytrace_analyze.names.functions import is_rays_own, short_name
 from raytrace_analyze.names.spans import is_creation
 from raytrace_analyze.text.units import count_text, duration_text
@@ -23,8 +24,6 @@ from raytrace_analyze.wording.phrases import times_text
 _ID = 6
 _FOR_OTHERS = ("asyncio.", "threading.", "queue.", "multiprocessing.", "concurrent.")
 """In what a thread is idle until somebody else does something, but for sleeps."""
-_CONSUMER = "consumer"
-"""What a generator waits for that is held back."""
 _NEVER = {"in": "which nothing let go on", "for": "which never came"}
 _REASONS = {
     "result": "waits for the result of {other}",
@@ -34,7 +33,7 @@ _REASONS = {
     "slot": "has no free slot: {other} holds one",
     "resource": "cannot start: {other} holds what it asks for",
     "placement": "waits for a placement group: {other} holds what that asks for",
-    "consumer": "is held back until {other} takes its next item",
+    CONSUMER: "is held back until {other} takes its next item",
     "held": "waits for what {other} took there and has not given back",
 }
 
@@ -177,7 +176,7 @@ def blocked_text(blocker: Blocker) -> str:
         does = f"waits for what `{short_name(blocker.held_by)}` took there, which ended without giving it back"
     elif blocker.idle_in and not _waits_for_others(blocker):
         does = f"was still running, idle in {blocker.idle_in}"
-    elif blocker.idle_in == _CONSUMER:
+    elif blocker.idle_in == CONSUMER:
         does = "is held back until its items are taken, and nobody takes them"
     elif blocker.idle_in:
         waits = awaited_text(blocker.idle_in, None)

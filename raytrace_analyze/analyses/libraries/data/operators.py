@@ -8,8 +8,8 @@ import polars as pl
 from raytrace_analyze.names import attributes
 from raytrace_analyze.names.attributes import json_of, told
 from raytrace_analyze.names.functions import MAP_WORKER, OPERATOR_TASKS, is_rays_own
+from raytrace_analyze.names.spans import OPERATOR_SPAN
 from raytrace_analyze.prepared import PreparedTrace
-from raytrace_analyze.table.filled.operators import OPERATOR_SPAN
 from raytrace_analyze.table.lineage import Flags, RowIds
 from raytrace_analyze.values import frozen
 

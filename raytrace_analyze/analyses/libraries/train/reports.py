@@ -4,12 +4,11 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.names.attributes import EXPERIMENT, HAS_CHECKPOINT, RANK, REPORT, told
-from raytrace_analyze.names.spans import BATCH
+from raytrace_analyze.names.spans import BATCH, CHECKPOINT_SPAN, REPORT_SPAN
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.sampled.samples import read_samples
 from raytrace_analyze.table.lineage import Flags, RowIds
 
-REPORT_SPAN, CHECKPOINT_SPAN = "ray.train.report", "ray.train.checkpoint"
 """Spans that our hook makes: a report of a rank, the storing of a checkpoint."""
 _COLLECTIVE = r"SynchronizationActor\.broadcast_from_rank_zero$"
 """Ray's own method in which the ranks meet: all that there is without our hook."""

@@ -3,8 +3,8 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.libraries.train.reports import CHECKPOINT_SPAN
 from raytrace_analyze.analyses.libraries.tune.trials import KEY, on_actors
+from raytrace_analyze.names.spans import CHECKPOINT_SPAN
 from raytrace_analyze.prepared import PreparedTrace
 
 _CALLS = r"\.(save|restore)$"

@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.tune.checkpoints import checkpoints_of
-from raytrace_analyze.analyses.libraries.tune.trials import ATTEMPTS, KEY, TRIAL_SPAN, find_attempts, is_told, on_actors
+from raytrace_analyze.analyses.libraries.tune.trials import ATTEMPTS, KEY, find_attempts, is_told, on_actors
 from raytrace_analyze.choices import choose
+from raytrace_analyze.names.spans import CALLBACKS_SPAN, SCHEDULER_SPAN, SUGGEST_SPAN, TRIAL_SPAN
 from raytrace_analyze.path.all_scopes import paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
@@ -31,7 +32,7 @@ DRIVER = pl.Schema(
     }
 )
 """Columns of `tune` by driver."""
-DOING = {"ray.tune.suggest": "suggest", "ray.tune.scheduler": "scheduler", "ray.tune.callbacks": "callbacks"}
+DOING = {SUGGEST_SPAN: "suggest", SCHEDULER_SPAN: "scheduler", CALLBACKS_SPAN: "callbacks"}
 """What the controller does, by the names of the spans that our hook makes of it."""
 _SHARES = {"path_ns": pl.Int64, "path_share": pl.Float64}
 _WAITING, _REST = "waiting", "rest"

@@ -3,13 +3,12 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.libraries.train.reports import REPORT_SPAN
 from raytrace_analyze.names.attributes import AWAITED, EXPERIMENT, PARAMETERS, REPORT, TRIAL, told
+from raytrace_analyze.names.spans import REPORT_SPAN, TRIAL_SPAN
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.table.lineage import flags
 from raytrace_analyze.trace.actor_labels import actor_labels
 
-TRIAL_SPAN = "ray.tune.trial"
 """A span of our hook, of no length: a trial asks for its process."""
 _FUNCTION_TRAINABLE = "ImplicitFunc.train"
 """What Tune makes of a trial that is a function: all that there is without our hook."""

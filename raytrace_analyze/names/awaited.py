@@ -1,0 +1,15 @@
+"""What waits are for that are for no task, as the hook says it in `raytrace.awaited`: a thing, or a call."""
+
+CONSUMER = "consumer"
+"""Of a generator that is held back: that somebody takes its items."""
+BATCH = "batch"
+"""How it begins where a request of Ray Serve waits for its batch."""
+COMPILED_GRAPH = "compiled graph"
+PLACEMENT_GROUP, PLACEMENT_GROUPS = "placement group", "placement groups"
+"""How it begins for one of them; for several."""
+SLEEP = "asyncio.sleep"
+"""A timer: what nobody has to wake."""
+FUTURE = "asyncio.Future"
+"""A future that is awaited itself: something of the same process gives it its result."""
+TAKING = (".acquire", ".__enter__")
+"""How what takes a lock, a semaphore or a condition ends, in any library; the latter is that of `with lock:`."""
