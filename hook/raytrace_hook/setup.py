@@ -20,8 +20,9 @@ from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import internals, pickling, tracebacks, tracing_patches
-from raytrace_hook.record import callers, calls, endings, helpers, submits, turns, unprintable
-from raytrace_hook.record.generators import bodies, iteration
+from raytrace_hook.record import endings, submits, turns, unprintable
+from raytrace_hook.record.calls import awaits, futures, get_wait_put, helpers, iteration
+from raytrace_hook.record.generators import bodies
 from raytrace_hook.record.libraries import (
     batches,
     compiled_graphs,
@@ -35,11 +36,12 @@ from raytrace_hook.record.libraries import (
     train,
     tune,
 )
+from raytrace_hook.record.origin import callers
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.program.driver import Driver
 from raytrace_hook.record.task_events import TaskEvents
-from raytrace_hook.record.waiting import awaits, deliveries, futures, placement, suspensions
+from raytrace_hook.record.waiting import deliveries, placement, suspensions
 from raytrace_hook.record.waiting.waits import Waits
 from raytrace_hook.spans import carried, ids, job_trace, runs, submissions
 from raytrace_hook.spans.lean import Makers
@@ -184,7 +186,7 @@ def _record_waits(recorder: _Recorder) -> None:
         serve_responses.install(waits)
         train.install(waits)
         tune.install(waits)
-        recorder.process.note_waits(calls.install(waits))
+        recorder.process.note_waits(get_wait_put.install(waits))
 
 
 def _install_in_ray(recorder: _Recorder) -> None:

@@ -107,7 +107,7 @@ class Hook:
         thread.start()
         thread.join(5)
         assert done.is_set() and not thread.is_alive()
-        assert not self.processor._started and not self.processor._running
+        assert not self.processor._started and not self.processor._runs.task_ids
         assert not self.sampler._watched and not self.sampler._followed
         assert not self.open_spans._owners
 

@@ -19,8 +19,9 @@ from raytrace_hook.ray import gcs_events
 from raytrace_hook.record import task_events
 from raytrace_hook.record.generators import items
 from raytrace_hook.record.libraries import back_pressure, compiled_graphs, datasets, serve, serve_batches, thread_runs
+from raytrace_hook.record.origin import on_behalf
 from raytrace_hook.record.program import driver, exits
-from raytrace_hook.record.waiting import blocked, on_behalf, placement, suspensions
+from raytrace_hook.record.waiting import blocked, placement, suspensions
 from raytrace_hook.sampling import places, sampler
 from raytrace_hook.sampling.profile import Look, Profile
 from raytrace_hook.spans import facts

@@ -11,7 +11,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors, internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record.call_sites import call_site
+from raytrace_hook.record.origin.call_sites import call_site
 from raytrace_hook.record.waiting.waits import Waits
 
 

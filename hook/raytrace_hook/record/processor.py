@@ -16,9 +16,9 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray.tracebacks import error_text
-from raytrace_hook.record import callers
 from raytrace_hook.record.attributes import add_checked
 from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.origin import callers
 from raytrace_hook.record.running import RunningTasks
 from raytrace_hook.record.waiting import polls
 from raytrace_hook.record.waiting.blocked import record_blocked

@@ -16,10 +16,11 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors, internals, objects, tracing_patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.ray.tracing_patches import CONTEXT
-from raytrace_hook.record import callers, sizes, turns
+from raytrace_hook.record import sizes, turns
 from raytrace_hook.record.attributes import add_checked
-from raytrace_hook.record.call_sites import caller
 from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.origin import callers
+from raytrace_hook.record.origin.call_sites import caller
 from raytrace_hook.record.waiting import placement
 from raytrace_hook.spans import job_trace
 

@@ -1,1 +1,1 @@
-"""Generator tasks: their whole bodies, their items, and waits for these."""
+"""Generator tasks: their whole bodies, and when their items were there."""

@@ -16,9 +16,9 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import data_internals, library_patches, objects
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.libraries import datasets, splits
 from raytrace_hook.record.libraries.thread_runs import of_thread
+from raytrace_hook.record.origin.call_sites import called_by_ray
 from raytrace_hook.record.waiting.open_wait import Wait
 from raytrace_hook.record.waiting.waits import Waits, covered
 

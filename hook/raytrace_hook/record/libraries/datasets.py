@@ -24,7 +24,7 @@ from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.libraries.back_pressure import BackPressure
 from raytrace_hook.record.libraries.thread_runs import ThreadRun, thread_task_id
-from raytrace_hook.record.waiting import on_behalf
+from raytrace_hook.record.origin import on_behalf
 from raytrace_hook.record.waiting.waits import Waits
 from raytrace_hook.spans import ids
 

@@ -7,8 +7,8 @@ from typing import Any
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals
-from raytrace_hook.record.call_sites import call_site
 from raytrace_hook.record.libraries.sections import Section
+from raytrace_hook.record.origin.call_sites import call_site
 
 
 def step_of(number: int) -> Section | None:

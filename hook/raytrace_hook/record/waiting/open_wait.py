@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanContext
 
 from raytrace_hook import names
 from raytrace_hook.output.encode import encode_value, timestamp
-from raytrace_hook.record.call_sites import caller
+from raytrace_hook.record.origin.call_sites import caller
 from raytrace_hook.record.waiting.flows import Flow
 from raytrace_hook.spans import ids
 

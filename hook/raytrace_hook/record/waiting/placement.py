@@ -11,7 +11,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record.call_sites import called_by_ray
+from raytrace_hook.record.origin.call_sites import called_by_ray
 from raytrace_hook.record.waiting.waits import Waits, covered
 
 _MOST_KNOWN = 256

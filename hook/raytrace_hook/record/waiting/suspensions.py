@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.record.call_sites import is_program, site_of
+from raytrace_hook.record.origin.call_sites import is_program, site_of
 from raytrace_hook.record.waiting.flows import Flow, current
 from raytrace_hook.record.waiting.waits import Waits
 from raytrace_hook.sampling.loops import may_end_early

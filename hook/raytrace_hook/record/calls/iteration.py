@@ -7,9 +7,9 @@ from typing import Any, Callable
 from raytrace_hook import names
 from raytrace_hook.ray import objects, patches
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record.call_sites import called_by_ray
-from raytrace_hook.record.calls import came_and_missing
+from raytrace_hook.record.calls.get_wait_put import came_and_missing
 from raytrace_hook.record.libraries import datasets
+from raytrace_hook.record.origin.call_sites import called_by_ray
 from raytrace_hook.record.waiting.waits import Waits, covered
 
 

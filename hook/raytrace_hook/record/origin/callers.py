@@ -13,8 +13,8 @@ from opentelemetry import context as context_api
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import actors, internals, tracing_patches
-from raytrace_hook.record.call_sites import is_for_the_program
-from raytrace_hook.record.waiting import on_behalf
+from raytrace_hook.record.origin import on_behalf
+from raytrace_hook.record.origin.call_sites import is_for_the_program
 
 _CARRIED = "raytrace-job"
 _KEY = context_api.create_key("raytrace-job")

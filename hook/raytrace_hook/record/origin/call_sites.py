@@ -9,7 +9,7 @@ import os
 import sys
 from types import CodeType, FrameType
 
-from raytrace_hook.record.waiting.on_behalf import is_on_behalf
+from raytrace_hook.record.origin.on_behalf import is_on_behalf
 
 _MOST_FRAMES = 4
 """How many frames of the program are told: the call itself and who called that."""

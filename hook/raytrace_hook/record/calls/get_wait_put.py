@@ -9,8 +9,8 @@ from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.ray import objects, patches
 from raytrace_hook.record import sizes
-from raytrace_hook.record.call_sites import called_by_ray
 from raytrace_hook.record.libraries import datasets, splits
+from raytrace_hook.record.origin.call_sites import called_by_ray
 from raytrace_hook.record.waiting import placement
 from raytrace_hook.record.waiting.waits import MOST_AWAITED, Waits, covered
 

@@ -13,11 +13,11 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import data_internals, internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.record.call_sites import called_by_ray
-from raytrace_hook.record.calls import came_and_missing
+from raytrace_hook.record.calls.futures import Begin, End
+from raytrace_hook.record.calls.get_wait_put import came_and_missing
 from raytrace_hook.record.libraries import datasets, splits
+from raytrace_hook.record.origin.call_sites import called_by_ray
 from raytrace_hook.record.waiting.deliveries import waiting_for
-from raytrace_hook.record.waiting.futures import Begin, End
 from raytrace_hook.record.waiting.waits import covered
 
 
