@@ -25,7 +25,7 @@ class StartWaits:
         found = np.zeros(self.height, dtype=np.int64)
         pieces, chosen = self.pieces, self._for(causes)
         if for_no_run:
-            chosen &= pieces.holder < 0
+            chosen &= pieces.blocked_by < 0
         np.add.at(found, self.runs[pieces.wait[chosen]], (pieces.end - pieces.start)[chosen])
         return found
 

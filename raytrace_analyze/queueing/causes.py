@@ -39,8 +39,8 @@ class QueueIntervals:
 
 @frozen
 class CauseBound:
-    """A rule's answer to each question: up to `time` it was `cause`, and `holder` (a run, or -1) ended it."""
+    """A rule's answer to each question: up to `time` it was `cause`, and `blocked_by` (a run, or -1) ended it."""
 
     cause: Codes
     time: Nanos
-    holder: RowIds
+    blocked_by: RowIds

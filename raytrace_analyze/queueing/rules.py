@@ -45,21 +45,21 @@ class CauseRules:
         dependency = self._dependency(waits)
         ready = np.maximum(waits.since, dependency.time)
         *slot, stored, last = self._slot(waits.run, ready, waits.until)
-        rest = self._rest(waits, np.maximum.reduce([ready, slot[-1].time, stored.time]), dependency.holder)
+        rest = self._rest(waits, np.maximum.reduce([ready, slot[-1].time, stored.time]), dependency.blocked_by)
         is_open = last.cause == CAUSES.index(Cause.DISPATCH)
-        cause, holder = np.where(is_open, rest.cause, last.cause), np.where(is_open, rest.holder, -1)
-        return [dependency, *slot, stored, CauseBound(cause, waits.until, holder)]
+        cause, blocked_by = np.where(is_open, rest.cause, last.cause), np.where(is_open, rest.blocked_by, -1)
+        return [dependency, *slot, stored, CauseBound(cause, waits.until, blocked_by)]
 
     def of_methods(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods without task events."""
         dependency = self._dependency(waits)
         creation = self._creation(waits)
         before = self._busy(
-            waits.run, np.where(creation.holder >= 0, self.about.structure.start[creation.holder], NEVER)
+            waits.run, np.where(creation.blocked_by >= 0, self.about.structure.start[creation.blocked_by], NEVER)
         )
         busy = self._busy(waits.run, waits.until)
         since = np.maximum.reduce([waits.since, dependency.time, creation.time, busy.time])
-        return [dependency, before, creation, busy, self._rest(waits, since, dependency.holder)]
+        return [dependency, before, creation, busy, self._rest(waits, since, dependency.blocked_by)]
 
     def of_tasks_with_events(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for tasks and actors' creations whose states are known."""
@@ -90,15 +90,15 @@ class CauseRules:
         states, run = self.about.states, waits.run
         ready, creation = self._ready(waits), self._creation(waits)
         alive = first_known(states.submitted[run], waits.since)
-        announced = np.maximum(creation.time, self.about.done(creation.holder))
-        was_alive = (creation.holder >= 0) & (announced <= np.maximum(ready.time, waits.since))
+        announced = np.maximum(creation.time, self.about.done(creation.blocked_by))
+        was_alive = (creation.blocked_by >= 0) & (announced <= np.maximum(ready.time, waits.since))
         start = _code(Cause.ACTOR_START, run)
         start[was_alive] = CAUSES.index(Cause.DISPATCH)
         turn = first_known(states.running[run], waits.until)
         nobody = _nobody(waits)
         return [
             ready,
-            CauseBound(start, alive, np.where(was_alive, -1, creation.holder)),
+            CauseBound(start, alive, np.where(was_alive, -1, creation.blocked_by)),
             CauseBound(_code(Cause.DISPATCH, run), states.args_fetch[run], nobody),
             CauseBound(
                 _code(Cause.TRANSFER, run),
@@ -142,7 +142,7 @@ class CauseRules:
         ready = np.where(takes_none, CAUSES.index(Cause.DISPATCH), CAUSES.index(Cause.DEPENDENCY))
         code = np.where(is_retry, CAUSES.index(Cause.RETRY), ready).astype(np.int8)
         time = first_known(self.about.states.node_assignment[waits.run], dependency.time)
-        return CauseBound(code, time, np.where(is_retry, attempt, dependency.holder))
+        return CauseBound(code, time, np.where(is_retry, attempt, dependency.blocked_by))
 
     def _creation(self, waits: QueueIntervals) -> CauseBound:
         """The creation of the actor."""
@@ -167,28 +167,28 @@ class CauseRules:
         """
         runs = self.about.runs
         before = latest_other(runs.on_worker, runs.worker[run], until, run)
-        time, holder = times_at(runs.on_worker, before), members_at(runs.on_worker, before)
+        time, blocked_by = times_at(runs.on_worker, before), members_at(runs.on_worker, before)
         freed, owner = self.about.slots.waited(run, until)
         # While the node had room nobody waited for a slot, whoever used the same process in the meantime.
         has_room = self.about.is_counted[run] & (freed <= since)
-        holder = np.where(freed > time, owner, holder)
+        blocked_by = np.where(freed > time, owner, blocked_by)
         # The slot is given on when the one who submitted the task that had it knows that it is over.
-        time = np.maximum(np.maximum(time, freed), np.minimum(self.about.done(holder), until))
+        time = np.maximum(np.maximum(time, freed), np.minimum(self.about.done(blocked_by), until))
         waited = (time > since) & ~has_room
         # What an actor had is free once its process has ended, too: no new one was waited for.
-        by_actor = waited & (holder >= 0) & runs.is_creation[holder] & ~self.about.begins_process(run)
+        by_actor = waited & (blocked_by >= 0) & runs.is_creation[blocked_by] & ~self.about.begins_process(run)
         time = np.where(by_actor & (until - time <= PROCESS_ENDS_NS), np.maximum(time, until), time)
         last = _code(Cause.DISPATCH, run)
         is_late = until - np.where(waited, time, since) > UNKNOWN_FROM_NS
         last[is_late & self.about.takes_results[run] & self.about.states.known[run]] = CAUSES.index(Cause.RESTORE)
         last[self.about.begins_process(run)] = CAUSES.index(Cause.WORKER_START)
-        holder = np.where(waited, holder, -1)
-        ended = self.about.structure.end[holder]
-        storing = waited & (holder >= 0) & self.about.long_to_store[holder]
+        blocked_by = np.where(waited, blocked_by, -1)
+        ended = self.about.structure.end[blocked_by]
+        storing = waited & (blocked_by >= 0) & self.about.long_to_store[blocked_by]
         return [
-            *self._starting(run, since, holder),
-            CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, np.where(storing, ended, time), NEVER), holder),
-            CauseBound(_code(Cause.STORE_FULL, run), np.where(storing, time, NEVER), np.where(storing, holder, -1)),
+            *self._starting(run, since, blocked_by),
+            CauseBound(_code(Cause.NO_SLOT, run), np.where(waited, np.where(storing, ended, time), NEVER), blocked_by),
+            CauseBound(_code(Cause.STORE_FULL, run), np.where(storing, time, NEVER), np.where(storing, blocked_by, -1)),
             CauseBound(last, until, np.full(run.size, -1, dtype=np.int64)),
         ]
 
@@ -201,14 +201,14 @@ class CauseRules:
             time[asks] = about.slots.had_room_until(run[asks], since[asks], until[asks], FREE_FOR_NS, about.begins)
         return time
 
-    def _starting(self, run: RowIds, since: Nanos, holder: RowIds) -> list[CauseBound]:
-        """While no slot was free: how long the process was starting in which `holder` ran, which had the slot then.
+    def _starting(self, run: RowIds, since: Nanos, blocked_by: RowIds) -> list[CauseBound]:
+        """While no slot was free: how long the process was starting in which `blocked_by` ran, which had the slot then.
 
         Before that process was given its slot somebody else had it.
         """
         about = self.about
         nobody = np.full(run.size, -1, dtype=np.int64)
-        first = np.where(holder >= 0, about.first_beside(np.maximum(holder, 0)), -1)
+        first = np.where(blocked_by >= 0, about.first_beside(np.maximum(blocked_by, 0)), -1)
         begun = np.where(first >= 0, about.starting_from[first], NEVER)
         ran = np.where(begun > NEVER, about.structure.start[first], NEVER)
         starts = (begun > NEVER) & (np.maximum(begun, since) + UNKNOWN_FROM_NS < ran)
@@ -223,9 +223,9 @@ class CauseRules:
         first = np.where(full > NEVER, full, fetching)
         stored = np.where(fetching > full, fetching, last.time)
         return [
-            CauseBound(last.cause, first, last.holder),
-            CauseBound(_code(Cause.STORE_FULL, run), np.where(full > NEVER, stored, NEVER), last.holder),
-            CauseBound(_code(Cause.RESTORE, run), np.where(fetching > NEVER, last.time, NEVER), last.holder),
+            CauseBound(last.cause, first, last.blocked_by),
+            CauseBound(_code(Cause.STORE_FULL, run), np.where(full > NEVER, stored, NEVER), last.blocked_by),
+            CauseBound(_code(Cause.RESTORE, run), np.where(fetching > NEVER, last.time, NEVER), last.blocked_by),
             last,
         ]
 

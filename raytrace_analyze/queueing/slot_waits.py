@@ -21,7 +21,7 @@ class SlotWait:
     """Where an actor had that slot: the span in whose flow it was ended, -1 otherwise."""
     made: Nanos
     """When that was, NEVER likewise."""
-    holder: RowIds
+    blocked_by: RowIds
     """Where a task had it, and the run began with a new process once that had ended: the task's run, -1 otherwise."""
 
 
@@ -36,29 +36,29 @@ class SlotWaits:
         """Find what some runs, tasks or creations of actors, waited for in that time."""
         about = self._rules.about
         node, row = np.full(run.size, -1, dtype=np.int64), np.full(run.size, -1, dtype=np.int64)
-        made, holder = np.full(run.size, NEVER, dtype=np.int64), np.full(run.size, -1, dtype=np.int64)
+        made, blocked_by = np.full(run.size, NEVER, dtype=np.int64), np.full(run.size, -1, dtype=np.int64)
         known = np.flatnonzero(about.states.known[run])
         if known.size == 0:
-            return SlotWait(node, row, made, holder)
+            return SlotWait(node, row, made, blocked_by)
         pieces = split_waits(self._rules, QueueIntervals(run[known], since[known], until[known]))
         # One whose results are not stored yet still has its slot.
-        storing = (pieces.cause == CAUSES.index(Cause.STORE_FULL)) & (pieces.holder >= 0)
+        storing = (pieces.cause == CAUSES.index(Cause.STORE_FULL)) & (pieces.blocked_by >= 0)
         no_slot = pieces.cause == CAUSES.index(Cause.NO_SLOT)
         starting = pieces.cause == CAUSES.index(Cause.SLOT_START)
         waited = known[pieces.wait[storing | no_slot | starting]]
         node[waited] = about.node[run[waited]]
-        by_actor = np.flatnonzero(no_slot & (pieces.holder >= 0) & about.runs.is_creation[pieces.holder])
+        by_actor = np.flatnonzero(no_slot & (pieces.blocked_by >= 0) & about.runs.is_creation[pieces.blocked_by])
         if about.actor_ends is not None and by_actor.size:
-            actor, asker = about.runs.actor[pieces.holder[by_actor]], known[pieces.wait[by_actor]]
+            actor, asker = about.runs.actor[pieces.blocked_by[by_actor]], known[pieces.wait[by_actor]]
             found, time = about.actor_ends.row[actor], about.actor_ends.made[actor]
             led = (found >= 0) & (time > since[asker]) & (time <= until[asker]) & (found != run[asker])
             row[asker[led]], made[asker[led]] = found[led], time[led]
-        by_task = np.flatnonzero(no_slot & (pieces.holder >= 0) & (about.runs.actor[pieces.holder] < 0))
-        had, asker = pieces.holder[by_task], known[pieces.wait[by_task]]
+        by_task = np.flatnonzero(no_slot & (pieces.blocked_by >= 0) & (about.runs.actor[pieces.blocked_by] < 0))
+        had, asker = pieces.blocked_by[by_task], known[pieces.wait[by_task]]
         ended = about.structure.end[had]
         led = about.begins_process(run[asker]) & (ended > since[asker]) & (ended <= until[asker])
-        holder[asker[led]] = had[led]
-        return SlotWait(node, row, made, holder)
+        blocked_by[asker[led]] = had[led]
+        return SlotWait(node, row, made, blocked_by)
 
     def taken_from(self, run: RowIds) -> tuple[RowIds, RowIds]:
         """Give those of some runs that began with a new process once a task's run had ended, and that run."""
@@ -69,8 +69,8 @@ class SlotWaits:
             return run, run
         waits = self._rules.whole_waits(run)
         found = self.find(waits.run, waits.since, waits.until)
-        led = found.holder >= 0
-        return waits.run[led], found.holder[led]
+        led = found.blocked_by >= 0
+        return waits.run[led], found.blocked_by[led]
 
     def fetched(self, run: RowIds) -> tuple[RowIds, Nanos]:
         """Give those of some runs whose arguments were pulled or restored while a slot was free, and until when."""

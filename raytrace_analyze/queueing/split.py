@@ -55,7 +55,7 @@ class Pieces:
     start: Nanos
     end: Nanos
     cause: Codes
-    holder: RowIds
+    blocked_by: RowIds
     """The run whose end ended the piece, -1 where none is known."""
     from_events: Flags
 
@@ -85,14 +85,14 @@ def _split(rules: CauseRules, waits: QueueIntervals, first: int) -> Pieces:
     if not parts:
         none = np.empty(0, dtype=np.int64)
         return Pieces(none, none, none, none.astype(np.int8), none, none.astype(np.bool_))
-    wait, start, end, cause, holder = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    wait, start, end, cause, blocked_by = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.argsort(wait, kind="stable")
     wait = wait[order]
-    return Pieces(wait + first, start[order], end[order], cause[order], holder[order], known[wait])
+    return Pieces(wait + first, start[order], end[order], cause[order], blocked_by[order], known[wait])
 
 
 _Tiles = tuple[RowIds, Nanos, Nanos, Codes, RowIds]
-"""Pieces as parallel arrays: wait, start, end, cause, holder."""
+"""Pieces as parallel arrays: wait, start, end, cause, blocked_by."""
 
 
 def _without_long_ways(rules: CauseRules, run: RowIds, tiles: _Tiles) -> _Tiles:
@@ -100,14 +100,14 @@ def _without_long_ways(rules: CauseRules, run: RowIds, tiles: _Tiles) -> _Tiles:
 
     In a process that has just begun, that is loading code, else it is not known.
     """
-    wait, start, end, cause, holder = tiles
+    wait, start, end, cause, blocked_by = tiles
     is_long = (cause == CAUSES.index(Cause.DISPATCH)) & (end - start > UNKNOWN_FROM_NS)
     if not is_long.any():
         return tiles
     named = np.where(
         rules.about.begins_process(run[wait]), CAUSES.index(Cause.FUNCTION_LOAD), CAUSES.index(Cause.UNKNOWN)
     )
-    return _joined(wait, start, end, np.where(is_long, named, cause).astype(np.int8), holder)
+    return _joined(wait, start, end, np.where(is_long, named, cause).astype(np.int8), blocked_by)
 
 
 def _tile(number: RowIds, waits: QueueIntervals, answers: Sequence[CauseBound]) -> _Tiles:
@@ -118,22 +118,22 @@ def _tile(number: RowIds, waits: QueueIntervals, answers: Sequence[CauseBound]) 
     kept = (ends > starts).T
     wait, start, end = (np.broadcast_to(number, ends.shape).T[kept], starts.T[kept], ends.T[kept])
     cause = np.stack([answer.cause for answer in answers]).T[kept]
-    holder = np.stack([answer.holder for answer in answers]).T[kept]
-    return _joined(wait, start, end, cause, holder)
+    blocked_by = np.stack([answer.blocked_by for answer in answers]).T[kept]
+    return _joined(wait, start, end, cause, blocked_by)
 
 
-def _joined(wait: RowIds, start: Nanos, end: Nanos, cause: Codes, holder: RowIds) -> _Tiles:
+def _joined(wait: RowIds, start: Nanos, end: Nanos, cause: Codes, blocked_by: RowIds) -> _Tiles:
     """Make one of neighbours that have the same cause."""
     begins = np.ones(wait.size, dtype=np.bool_)
     begins[1:] = (wait[1:] != wait[:-1]) | (cause[1:] != cause[:-1])
     lasts = np.append(begins[1:], True)[: wait.size]
-    return wait[begins], start[begins], end[lasts], cause[begins], holder[lasts]
+    return wait[begins], start[begins], end[lasts], cause[begins], blocked_by[lasts]
 
 
 def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
     """Split waits by cause and tell who held them: columns of `QUEUE_PIECES`."""
     structure, pieces = rules.about.structure, split_waits(rules, waits)
-    run, holder = waits.run[pieces.wait], pl.Series(pieces.holder).replace(-1, None)
+    run, blocked_by = waits.run[pieces.wait], pl.Series(pieces.blocked_by).replace(-1, None)
     spans = structure.spans
     about = spans.select("span_id", "trace_id", structure.run_task, "attempt", "function", "session", "job_id")
     held = spans.select("span_id", "function", structure.run_task, "actor_id", "node_id")
@@ -142,7 +142,7 @@ def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
         end_ns=pl.Series(pieces.end),
         cause=_named(pieces.cause, CAUSES),
         source=_named(pieces.from_events.astype(np.int8), (Source.SPANS, Source.TASK_EVENTS)),
-        **{f"holder_{name}": held.get_column(name).gather(holder) for name in held.columns},
+        **{f"holder_{name}": held.get_column(name).gather(blocked_by) for name in held.columns},
         holder_ns=_held(rules, pieces),
         ended_meanwhile=_ended(rules, run, pieces),
         node_id=spans.get_column("node_id").gather(pl.Series(run)),
@@ -157,10 +157,10 @@ def _named(codes: Codes, names: Sequence[str]) -> pl.Series:
 
 
 def _held(rules: CauseRules, pieces: Pieces) -> pl.Series:
-    holder, known = np.maximum(pieces.holder, 0), pieces.holder >= 0
+    blocked_by, known = np.maximum(pieces.blocked_by, 0), pieces.blocked_by >= 0
     start, end = (
-        np.maximum(rules.about.held_from[holder], pieces.start),
-        np.minimum(rules.about.structure.end[holder], pieces.end),
+        np.maximum(rules.about.held_from[blocked_by], pieces.start),
+        np.minimum(rules.about.structure.end[blocked_by], pieces.end),
     )
     return pl.select(pl.when(pl.Series(known)).then(pl.Series(np.maximum(end - start, 0)))).to_series()
 

@@ -13,7 +13,7 @@ from raytrace_analyze.analyses.diff.significance import Significance
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.wording.comparison import comparison_notes
+from raytrace_analyze.wording.diff import comparison_notes
 
 Tables = Trace | Sequence[Trace]
 Events = pl.DataFrame | Sequence[pl.DataFrame | None] | None

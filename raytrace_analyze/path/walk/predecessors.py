@@ -174,8 +174,10 @@ class Origins:
         waits = self._slots.find(asked.run[chosen], asked.since[chosen], asked.until[chosen])
         found.put(some[chosen], waits.row, Via.SLOT, waits.made)
         is_task = (waits.row < 0) & (self._runs.actor[asked.run[chosen]] < 0)
-        found.put(some[chosen[is_task]], waits.holder[is_task], Via.SLOT, self._structure.end[waits.holder[is_task]])
-        tasks = positions(is_task & (waits.holder < 0))
+        found.put(
+            some[chosen[is_task]], waits.blocked_by[is_task], Via.SLOT, self._structure.end[waits.blocked_by[is_task]]
+        )
+        tasks = positions(is_task & (waits.blocked_by < 0))
         chosen = chosen[tasks]
         given = self._runs.slot_given(asked.until[chosen], asked.run[chosen])
         run = asked[chosen].released(self._on_node, waits.node[tasks], self._structure.end, given)
