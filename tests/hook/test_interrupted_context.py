@@ -20,7 +20,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from raytrace_hook.ray import patches
 from raytrace_hook.record import submits
-from raytrace_hook.record.generators.bodies import iteration
+from raytrace_hook.record.calls import iteration
 from raytrace_hook.record.libraries import steps
 from raytrace_hook.record.libraries.sections import Section, recording
 from raytrace_hook.record.libraries.thread_runs import ThreadRun
