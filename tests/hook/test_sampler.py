@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import copy
 import importlib
 import itertools
 import json
@@ -26,6 +27,7 @@ from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
+from raytrace_hook.sampling import places
 from raytrace_hook.sampling.clocks import ThreadClocks
 from raytrace_hook.sampling.places import Place, place_of
 from raytrace_hook.sampling.profile import Look, Profile
@@ -353,6 +355,26 @@ def test_when_a_thread_was_busy_is_told_unless_it_always_was() -> None:
     many = json.loads(seen(*([100] * 4 + [0] * 3) * 30)["raytrace.busy"])
     assert len(many) == 20
     assert many == sorted(many)
+
+
+def test_the_program_is_found_beyond_very_many_frames_of_others() -> None:
+    """As modules of a library import one another: here each level of a list that is copied is a call or two."""
+
+    class Innermost:
+        def __deepcopy__(self, memo: object) -> Innermost:
+            seen.append(len(places.codes(place_of(sys._getframe().f_back))))
+            lines.append(places.site(place_of(sys._getframe().f_back)))
+            return self
+
+    seen: list[int] = []
+    lines: list[str] = []
+    nested: object = Innermost()
+    for _ in range(80):
+        nested = [nested]
+    line = sys._getframe().f_lineno + 1
+    copy.deepcopy(nested)
+    assert lines == [f"{__file__}:{line}"]
+    assert seen[0] <= 101
 
 
 def test_a_thread_that_imports_modules_is_told_with_the_line_of_the_program(

@@ -21,6 +21,8 @@ _RAYS_MAIN = "default_worker.py"
 _RUNS_MANY = "ray.util.multiprocessing.pool"
 """Goes through the calls that it was given, as a loop of the program's own would."""
 _MOST_FRAMES = 100
+"""How many frames of a stack are kept, the innermost; the program's next one is kept besides, down to `_DEEPEST`."""
+_DEEPEST = 400
 _MOST_CODES = 20_000
 _SOCKET_CALLS = frozenset(
     ("accept", "connect", "recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "send", "sendall", "sendto")
@@ -45,14 +47,18 @@ def place_of(frame: FrameType | None) -> Place:
     It ends where the program was called by Ray: there a task's body begins.
     """
     found: list[int] = []
-    is_in_program, in_package = False, 0
-    while frame is not None and len(found) < 2 * _MOST_FRAMES:
+    is_in_program, in_package, depth, most = False, 0, 0, 2 * _MOST_FRAMES
+    while frame is not None and depth < _DEEPEST and (len(found) < most or not is_in_program):
+        depth += 1
         code = frame.f_code
         number = id(code)
         known = _kinds.get(number)
         kind = known[1] if known is not None else _classify(frame)
         if kind == _PROGRAM:
             is_in_program = True
+        elif len(found) >= most:
+            frame = frame.f_back  # modules that import one another go deep, and the program is further out
+            continue
         elif kind == _RAY:
             if is_in_program:
                 break
