@@ -188,6 +188,22 @@ def test_the_screen_names_the_trial_that_ended_last(capsys: pytest.CaptureFixtur
     assert "asking the search algorithm 600 ms" in shown
 
 
+def test_trials_that_never_began_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        span("driver", 0, 2000 * MS, name="ray.driver"),
+        asked("a", 1, lr=0.1),
+        *result("a", 0, 100, 300),
+        asked("b", 500, lr=0.2),
+        asked("c", 600, lr=0.3),
+    ]
+    spans = table(*rows, recorded=True)
+    show_tune(rt.tune(spans), rt.tune(spans, by="driver"), output(), top=20)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "2 trials of these gave no result: Tune ended before the first was begun." in shown
+    show_tune(rt.tune(tuning()), rt.tune(tuning(), by="driver"), output(), top=20)
+    assert "gave no result" not in capsys.readouterr().out
+
+
 def test_the_path_goes_through_a_trials_function_result_by_result() -> None:
     # driver   [submit][wait for result 0 ........][submit][wait for result 1 ...........]
     # actor            [result 0: await item 0 ..]         [result 1: await item 1 .....]
