@@ -84,9 +84,7 @@ def _answer(trials: pl.DataFrame, driver: pl.DataFrame) -> Iterator[RenderableTy
         )
     never = trials.filter(pl.col("ended_ns").is_null(), pl.col("errors").fill_null(0) == 0).height
     if never:
-        yield label(
-            f"{count_text(never, 'trial')} of these gave no result: Tune ended before their first one was begun."
-        )
+        yield label(f"{count_text(never, 'trial')} of these gave no result: Tune ended before the first was begun.")
     saved, restored = (int(trials.get_column(name).sum()) for name in _CHECKPOINTS)
     if saved + restored >= _NOTABLE * int(ran.get_column("ran_ns").sum()) > 0:
         again = f", and restored from them for {duration_text(restored)}" if restored else ""
