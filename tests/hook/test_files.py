@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from raytrace_hook.output import writer
 from raytrace_hook.output.encode import timestamp
-from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, SLOT_BYTES, OpenSpans
+from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, SLOT_BYTES, OpenSpans, _Slots
 from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -226,6 +226,19 @@ def test_open_spans_are_shown_again_when_there_is_room(tmp_path: Path, monkeypat
     with tracer.start_as_current_span("room again"):
         assert [span.name for span in Recording(tmp_path).open] == ["room again"]
     assert [span.name for span in Recording(tmp_path).spans] == ["no room", "room again"]
+
+
+def test_a_span_may_be_shown_elsewhere_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_spans = OpenSpans(SpanFile(str(tmp_path)), lambda: '{"attributes":{},"schema_url":""}')
+    take = _Slots.take
+
+    def take_and_hide(slots: Any, key: int, supply: Any) -> None:
+        take(slots, key, supply)
+        open_spans.hide(key)  # as the sampler's thread does, which shows it in a long slot
+
+    monkeypatch.setattr(_Slots, "take", take_and_hide)
+    assert open_spans.set(1, '{"name":"f"}')
+    assert not open_spans.shows(1)
 
 
 @pytest.mark.parametrize("slot_bytes", [SLOT_BYTES, LONG_SLOT_BYTES])

@@ -145,7 +145,8 @@ class OpenSpans:
                 if not self._grow(slots):
                     return True
                 slots.take(key, slots.fresh)
-            slots.write(key, data)
+            with contextlib.suppress(KeyError):  # another thread shows it elsewhere by now
+                slots.write(key, data)
         except OSError as error:
             self._retry_at = time.monotonic() + _RETRY_S
             warn_once("open spans can't be recorded, the program goes on", error)
