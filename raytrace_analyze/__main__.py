@@ -31,7 +31,11 @@ def main() -> None:
 
     if is_limited():
         run_apart(_run)
-    _run()
+    try:
+        _run()
+    except SystemExit as end:
+        _end_at_once(end.code)
+        raise
 
 
 def _run() -> None:
@@ -46,6 +50,27 @@ def _run() -> None:
 
     _handle_signals(_unwind)
     run()
+
+
+def _end_at_once(code: object) -> None:
+    """End the process as Python would, but for taking all modules apart: a twelfth of a small file's time.
+
+    Returns where there is something to say first, or what was said cannot be written: Python does that then.
+    """
+    import atexit
+    import threading
+
+    if not (code is None or isinstance(code, int)):
+        return
+    _handle_signals(_leave)
+    threading._shutdown()  # type: ignore[attr-defined] # waits for threads, as Python does first
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(code or 0)
 
 
 def _open_standard_streams() -> None:
