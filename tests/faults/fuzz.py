@@ -5,7 +5,9 @@ takes longer than 20 s or 1 GiB of memory, and every path tiles its scope.
 """
 
 import argparse
+import itertools
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -136,16 +138,44 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=60)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", type=int, help="the number of one case")
+    options.add_argument("--noted-in", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
+    until = time.monotonic() + given.seconds
+    if given.only is not None and given.noted_in is None:
+        sys.exit(_run_and_tell(iter([given.only]), float("inf")))
     if given.only is not None:
-        numbers, until = iter([given.only]), float("inf")
-    else:
-        numbers, until = iter(range(given.seed * 10**6, (given.seed + 1) * 10**6)), time.monotonic() + given.seconds
+        sys.exit(_run_and_tell(_noted(itertools.count(given.only), given.noted_in), until))
+    sys.exit(_run_apart(given.seed * 10**6, until))
+
+
+def _run_and_tell(numbers: Iterator[int], until: float) -> int:
     count, failures = run(numbers, until)
     for failure in failures:
         print(f"case {failure.number}: {failure.what}\n{failure.detail}")
     print(f"{count} cases, {len(failures)} failures")
-    sys.exit(1 if failures else 0)
+    return 1 if failures else 0
+
+
+def _noted(numbers: Iterator[int], file: Path) -> Iterator[int]:
+    for number in numbers:
+        file.write_text(str(number))
+        yield number
+
+
+def _run_apart(number: int, until: float) -> int:
+    """Run cases from a number on in a process of their own; where one of them kills it, the next ones in another."""
+    code = 0
+    with tempfile.TemporaryDirectory() as folder:
+        noted_in = Path(folder) / "number"
+        while (left := until - time.monotonic()) > 0:
+            asked = ["--only", str(number), "--noted-in", str(noted_in), "--seconds", str(left)]
+            done = subprocess.run([sys.executable, "-m", "tests.faults.fuzz", *asked], check=False)
+            if done.returncode >= 0:
+                return max(code, done.returncode)
+            code, number = 1, int(noted_in.read_text())
+            print(f"case {number}: it killed the process (signal {-done.returncode})", flush=True)
+            number += 1
+    return code
 
 
 if __name__ == "__main__":
