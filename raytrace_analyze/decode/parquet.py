@@ -10,6 +10,7 @@ from raytrace_analyze.decode.records.columns import as_recorded, empty_frame
 from raytrace_analyze.decode.records.record import resource_of
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.opened import for_polars, readable, whole_content
+from raytrace_analyze.files.sealed import is_as_written
 from raytrace_analyze.files.streams import packed_as
 from raytrace_analyze.model import Compression, Decoded, Head, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import (
@@ -99,9 +100,10 @@ def first_line(error: BaseException) -> str:
 def check_version(source: str | bytes, path: str) -> None:
     """Raise UsageError if a Parquet file is none that we wrote, or one that a newer version wrote.
 
-    `source` is what to read it by, `path` what to call it.
+    `source` is what to read it by, `path` what to call it. Raises OSError where its content is not what was written.
     """
-    text = pl.read_parquet_metadata(source).get(VERSION_KEY, "")
+    metadata = pl.read_parquet_metadata(source)
+    text = metadata.get(VERSION_KEY, "")
     if not is_version(text):
         raise UsageError(f"{path} is a Parquet file, but none that `raytrace-analyze merge` wrote")
     if len(text) > _LONGEST_NUMBER or int(text) > SCHEMA_VERSION:
@@ -109,6 +111,8 @@ def check_version(source: str | bytes, path: str) -> None:
             f"{path} has schema version {text:.20}, and this raytrace-analyze knows up to {SCHEMA_VERSION}: "
             "upgrade raytrace-analyze, or merge the span files anew"
         )
+    if isinstance(source, bytes) and not is_as_written(source, metadata):
+        raise OSError("its content is not what was written")
 
 
 def check_columns(rows: pl.DataFrame, needed: Sequence[str], path: str) -> None:

@@ -11,6 +11,7 @@ from polars.io.plugins import register_io_source
 from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.files.opened import for_polars
 from raytrace_analyze.files.output import whole_file
+from raytrace_analyze.files.sealed import CHECKSUM_KEY, NOT_YET, seal
 from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE, TABLE_KEY, VERSION_KEY, is_version
 
 _LEVEL = 1
@@ -40,8 +41,10 @@ def write_parquet(
                 compression="zstd",
                 compression_level=_LEVEL,
                 row_group_size=_ROW_GROUP,
-                metadata={VERSION_KEY: str(SCHEMA_VERSION), **(about or {})},
+                metadata={VERSION_KEY: str(SCHEMA_VERSION), CHECKSUM_KEY: NOT_YET, **(about or {})},
             )
+            file.flush()
+            seal(file)
         except pl.exceptions.ComputeError as error:  # how polars tells of a full disk, not always with the reason
             found = _OS_ERROR.search(str(error))
             if not found:
