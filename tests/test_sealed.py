@@ -17,13 +17,13 @@ def table(tmp_path_factory):
     path = tmp_path_factory.mktemp("table") / "t.parquet"
     spans = rt.read_spans(SPANS)
     # What stands in the spans is in the metadata, too, as the least and the greatest of a column.
-    rt.write_table(spans.with_columns(name=pl.lit("raytrace.crc32\x18\x1900000000:0000000000000000")), path)
+    rt.write_table(spans.with_columns(name=pl.lit("raytrace.checksum\x18\x1900000000:0000000000000000")), path)
     return path
 
 
 def test_a_table_says_what_its_data_were(table):
     assert is_as_written(table.read_bytes(), pl.read_parquet_metadata(table))
-    assert "-" not in pl.read_parquet_metadata(table)["raytrace.crc32"]
+    assert "-" not in pl.read_parquet_metadata(table)["raytrace.checksum"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])

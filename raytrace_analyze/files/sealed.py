@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from typing import BinaryIO
 
-CHECKSUM_KEY = "raytrace.crc32"
+CHECKSUM_KEY = "raytrace.checksum"
 NOT_YET = "--------:----------------"
 """What stands in the metadata until the data are written."""
 
