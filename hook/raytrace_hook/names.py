@@ -10,8 +10,9 @@ RECORDS_WAITS = "raytrace.records_waits"
 SESSION = "raytrace.session"
 LOST_SPANS = "raytrace.lost_spans"
 LOST_BECAUSE = "raytrace.lost_because"
-SAMPLER = "raytrace.sampler"
 NOT_RECORDED = "raytrace.not_recorded"
+"""What of Ray's libraries its version has no place for."""
+SAMPLER = "raytrace.sampler"
 """What decides which spans are kept; only where not all are."""
 
 # A submission (PRODUCER).

@@ -40,8 +40,7 @@ def check_times(rows: pl.DataFrame, path: str) -> None:
 
 
 def _earliest(rows: pl.DataFrame) -> dict[str, int | None]:
-    times = rows.lazy().select(pl.col(TIME).to_physical().min())
-    found = times.collect()
+    found = rows.select(pl.col(TIME).to_physical().min())
     return dict(zip(found.columns, found.row(0), strict=True)) if found.width else {}
 
 

@@ -13,8 +13,8 @@ from raytrace_analyze.exports.selected.selection import Selection
 from raytrace_analyze.exports.selected.skeleton import Skeleton
 from raytrace_analyze.exports.shapes.tracks import (
     PATH_LANE,
+    PATH_NAME,
     PATH_PROCESS,
-    PATH_PROCESS_NAME,
     arrows,
     draw,
     drawn_rows,
@@ -54,7 +54,7 @@ def _events(selection: Selection) -> Iterator[bytes]:
 
 def _names(skeleton: Skeleton, drawn: pl.DataFrame, path_name: str) -> Iterator[bytes]:
     """Name the tracks."""
-    yield _meta("process_name", PATH_PROCESS, 0, {"name": PATH_PROCESS_NAME})
+    yield _meta("process_name", PATH_PROCESS, 0, {"name": PATH_NAME})
     yield _meta("process_sort_index", PATH_PROCESS, 0, {"sort_index": -1})
     yield _meta("thread_name", PATH_PROCESS, PATH_LANE, {"name": path_name})
     for number, name in process_names(skeleton):
@@ -101,7 +101,7 @@ def _path_slice(segment: dict[str, Any], origin: int) -> bytes:
         {
             "ph": "X",
             "name": segment_name(segment),
-            "cat": "critical path",
+            "cat": PATH_NAME,
             "pid": PATH_PROCESS,
             "tid": PATH_LANE,
             "ts": _us(segment["start_ns"] - origin),
@@ -115,8 +115,8 @@ def _flow_end(phase: str, number: int, step: dict[str, Any], origin: int) -> byt
     event = {
         "ph": phase,
         "id": number,
-        "name": "critical path",
-        "cat": "critical path",
+        "name": PATH_NAME,
+        "cat": PATH_NAME,
         "pid": step["process"],
         "tid": step["lane"],
         "ts": _us(step["start_ns"] - origin),

@@ -14,8 +14,8 @@ from raytrace_analyze.exports.output_format import OutputFormat
 from raytrace_analyze.exports.selected.selection import Selection
 from raytrace_analyze.exports.shapes.tracks import (
     PATH_LANE,
+    PATH_NAME,
     PATH_PROCESS,
-    PATH_PROCESS_NAME,
     arrows,
     draw,
     drawn_rows,
@@ -32,6 +32,7 @@ _SEQUENCE = 1
 _BEGIN, _END = 1, 2
 _REALTIME, _BOOTTIME = 1, 6
 _STATE_CLEARED, _NEEDS_STATE = 1, 2
+_IN_STATE = number(13, _NEEDS_STATE)
 _CATEGORIES, _NAMES, _DETAILS, _TEXTS = 1, 2, 3, 29
 """What is interned, by its field in a packet's interned data."""
 _MOST_INTERNED = 1 << 16
@@ -43,7 +44,6 @@ _SAID_AGAIN = frozenset(
 """Details whose values many spans have."""
 _LANES = 1 << 32
 """So many lanes a process has at most: a track's id is made of both numbers."""
-_PATH_CATEGORY = "critical path"
 _LARGEST_INT = 1 << 63
 
 
@@ -55,7 +55,7 @@ def write(selection: Selection, stream: BinaryIO) -> None:
 def _packets(selection: Selection) -> Iterator[bytes]:
     origin, drawn, texts = selection.start_ns, draw(selection.skeleton, apart=True), _Texts()
     yield _clocks(origin)
-    yield _process(PATH_PROCESS, PATH_PROCESS_NAME)
+    yield _process(PATH_PROCESS, PATH_NAME)
     yield _lane(PATH_PROCESS, PATH_LANE, selection.path_name)
     for process, name in process_names(selection.skeleton):
         yield _process(process, name)
@@ -69,15 +69,12 @@ def _packets(selection: Selection) -> Iterator[bytes]:
     track = _track(PATH_PROCESS, PATH_LANE)
     for segment in selection.segments.iter_rows(named=True):
         began = segment["start_ns"] - origin
-        shown = _slice(texts, track, segment_name(segment), _PATH_CATEGORY, segment_details(segment))
+        shown = _slice(texts, track, segment_name(segment), PATH_NAME, segment_details(segment))
         yield texts.packet(began, shown)
         yield texts.packet(began + segment["duration_ns"], _end(track))
     for flow, (before, step) in enumerate(arrows(drawn, selection.segments), start=1):
         yield texts.packet(before["start_ns"] - origin, _arrow_end(texts, "s", flow, before))
         yield texts.packet(step["start_ns"] - origin, _arrow_end(texts, "f", flow, step))
-
-
-_IN_STATE = number(13, _NEEDS_STATE)
 
 
 class _Texts:
@@ -181,7 +178,7 @@ def _value(texts: _Texts, value: Any) -> bytes:
 def _arrow_end(texts: _Texts, phase: str, flow: int, step: dict[str, Any]) -> bytes:
     """Lead from, or to, the slice that is open there: a flow of the JSON format, of which slices know nothing."""
     legacy = set_number(2, ord(phase)) + set_number(6, flow) + (set_number(12, 1) if phase == "f" else b"")
-    return _event(texts, _track(step["process"], step["lane"]), 0, _PATH_CATEGORY, _PATH_CATEGORY) + message(6, legacy)
+    return _event(texts, _track(step["process"], step["lane"]), 0, PATH_NAME, PATH_NAME) + message(6, legacy)
 
 
 def _shown(name: str) -> bytes:

@@ -58,10 +58,10 @@ def key(field: int, kind: int) -> bytes:
 
 def varint(value: int) -> bytes:
     """Encode a number from 0 up, seven bits a byte."""
-    return _SMALL[value] if value < _SMALL_COUNT else _large(value)
+    return _small(value) if value < _SMALL else _encoded(value)
 
 
-def _large(value: int) -> bytes:
+def _encoded(value: int) -> bytes:
     parts = bytearray()
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)
@@ -70,9 +70,9 @@ def _large(value: int) -> bytes:
     return bytes(parts)
 
 
-_SMALL_COUNT = 1 << 14
-_SMALL = [_large(value) for value in range(_SMALL_COUNT)]
-"""Numbers that are lengths or stand for texts, as most do."""
+_SMALL = 1 << 14
+"""Up to here numbers are lengths or stand for texts, as most do: each is encoded once."""
+_small = cache(_encoded)
 
 
 def fields(content: Any) -> dict[tuple[int, int], Any]:

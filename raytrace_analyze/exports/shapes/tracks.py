@@ -12,7 +12,8 @@ from raytrace_analyze.names.attributes import json_of
 
 PATH_PROCESS = 0
 """The number of the critical path's process; the others count from 1."""
-PATH_PROCESS_NAME = "critical path"
+PATH_NAME = "critical path"
+"""What its process is called, and the category of its slices and arrows."""
 PATH_LANE = 1
 
 _ARGS = ("trace_id", "span_id", "parent_id", "kind", "category", "status", "status_message")
