@@ -132,6 +132,29 @@ PROGRAMS = {
         ),
         {"A.send": 679 * MS},
     ),
+    # loop [=][await compiled graph to end ...............][=]      runs the steps until it is torn down
+    # step       [====][====]
+    # cancel                                        [=]
+    "steps of a compiled graph": Case(
+        _driver(
+            *_call(1, 1, 10, 760, "A.loop", **_actor(1, group="_ray_system")),
+            wait(
+                "p",
+                12 * MS,
+                758 * MS,
+                "r1",
+                [],
+                name="await",
+                attributes='{"raytrace.awaited": "compiled graph to end"}',
+            ),
+            *_call(2, 20, 22, 320, "A.step", **_actor(1, group="compiled graph")),
+            *_call(3, 22, 321, 620, "A.step", **_actor(1, group="compiled graph")),
+            _get(24, 622, 3, attributes='{"raytrace.awaited": "compiled graph"}'),
+            *_call(4, 700, 702, 708, "A.cancel", **_actor(1, group="_ray_system")),
+            wait("end", 710 * MS, 762 * MS, "driver", ["T1"]),
+        ),
+        {"A.step": 596 * MS, "A.loop": 2 * MS, "A.cancel": 6 * MS},
+    ),
     # two threads: c takes the turn of a, which ended first; it would take that of b, if that did
     # a [=====]
     # b [============================]

@@ -51,6 +51,8 @@ CALL_WITHIN_NS = 1_000_000_000
 """A call longer ago than this did not end a run that failed for reasons that nobody knows."""
 WAKER_WITHIN_NS = 5_000_000
 """A run that stopped executing longer ago than this did not let a suspended one go on."""
+WAKER_OF_GRAPH_WITHIN_NS = 1_000_000_000
+"""The same where an actor stops executing a compiled graph."""
 
 
 @dataclass(frozen=True)
@@ -716,7 +718,8 @@ class Walk:
         if wait.told.get("raytrace.awaited") in (None, "asyncio.sleep"):
             return None
         is_of_threads = wait.told.get("raytrace.sampled_times") is True
-        within = LOOKS_NS if is_of_threads else WAKER_WITHIN_NS
+        of_loop = WAKER_OF_GRAPH_WITHIN_NS if _awaits_a_graph(wait) else WAKER_WITHIN_NS
+        within = LOOKS_NS if is_of_threads else of_loop
         stops = [
             (time, -other.start, other.span_id, other)
             for other in self.runs
@@ -1035,6 +1038,10 @@ def _was_broken_off(wait: Span, runs: list[Span]) -> bool:
     if wait.status != "ERROR" or not wait.ready_task_ids or wait.is_run:
         return False
     return sum(run.task in wait.ready and run.status != "ERROR" for run in runs) >= len(wait.ready_task_ids)
+
+
+def _awaits_a_graph(wait: Span) -> bool:
+    return str(wait.told.get("raytrace.awaited", "")).startswith("compiled graph")
 
 
 def _missing(wait: Span, runs: list[Span]) -> set[tuple[str | None, str]]:

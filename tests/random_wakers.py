@@ -7,6 +7,8 @@ import polars as pl
 
 from tests.random_spans import Row, span_table
 
+_AWAITED = ("asyncio.Event.wait", "threading.Event.wait", "threading.Event.wait", "compiled graph to end")
+
 
 def random_wakers(seed: int) -> pl.DataFrame:
     """Make the table of a driver and a method that waits for others, which end at about the end of its own wait."""
@@ -27,9 +29,9 @@ def random_wakers(seed: int) -> pl.DataFrame:
         ]
         if number == 0 or chosen.random() < 0.3:
             begin = chosen.randint(start, end - 1)
-            awaited = chosen.choice(("asyncio.Event.wait", "threading.Event.wait", "threading.Event.wait"))
+            awaited = chosen.choice(_AWAITED)
             told = {"raytrace.awaited": awaited} | (
-                {} if awaited.startswith("asyncio") else {"raytrace.sampled_times": True}
+                {"raytrace.sampled_times": True} if awaited.startswith("threading") else {}
             )
             about = {"name": "await", "ready_task_ids": [], "category": "wait", "attributes": json.dumps(told)}
             until = went_on if number == 0 else chosen.randint(begin, end)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.names.attributes import AWAITED, LOOPS, SAMPLED_TIMES, told
-from raytrace_analyze.names.awaited import FUTURE, SLEEP
+from raytrace_analyze.names.awaited import COMPILED_GRAPH, FUTURE, SLEEP
 from raytrace_analyze.names.spans import SUSPENSION
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import positions
@@ -31,6 +31,7 @@ def own_time(runs: Runs, is_let_go: Flags) -> Flags:
     awaited = told(attributes, AWAITED)
     is_timer = flags(awaited == SLEEP)
     is_others = flags(awaited.str.extract(_OF_ASYNCIO).is_in(_FOR_OTHERS))
+    is_others |= flags(awaited.str.starts_with(COMPILED_GRAPH))
     is_others |= flags(told(attributes, SAMPLED_TIMES) == "true") | flags(awaited.is_null())
     found[suspensions[np.where(is_timer, flags(told(attributes, LOOPS) == "false"), ~is_others)]] = True
     return found

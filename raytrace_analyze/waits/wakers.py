@@ -10,9 +10,9 @@ last at about that time let it, unless it had just been waiting like that itself
 import numpy as np
 
 from raytrace_analyze.names.attributes import AWAITED, SAMPLED_TIMES, told
-from raytrace_analyze.names.awaited import SLEEP
+from raytrace_analyze.names.awaited import COMPILED_GRAPH, SLEEP
 from raytrace_analyze.sampled.samples import LOOKS_NS
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.asof_latest import Latest
 from raytrace_analyze.trace.groups import group_sorted, latest_last, positions
@@ -22,6 +22,8 @@ from raytrace_analyze.waits.suspensions import find_suspensions
 
 WITHIN_NS = 5_000_000
 """How long before a method went on the run that let it must have been executing."""
+WITHIN_GRAPH_NS = 1_000_000_000
+"""The same where an actor stops executing a compiled graph, which looks only so often whether that is torn down."""
 
 
 @frozen
@@ -30,6 +32,8 @@ class Wakers:
 
     is_asked: Flags
     """Of rows: suspensions that a run may have ended."""
+    _within: Nanos
+    """By row that is asked: how long before that the run must have been executing (ns)."""
     _run: RowIds
     """By row that is asked: the run that was suspended."""
     _actor: RowIds
@@ -47,7 +51,7 @@ class Wakers:
         Where the suspended run executed last itself, in a task of its own, that is none.
         """
         run = self._run[wait]
-        waker, stopped = self._last_stopped(self._stops, run, np.maximum(start, end - WITHIN_NS - 1), end, end)
+        waker, stopped = self._last_stopped(self._stops, run, np.maximum(start, end - self._within[wait] - 1), end, end)
         threads = positions(self._is_sampled[wait])
         if threads.size:
             run, start, end = run[threads], start[threads], end[threads]
@@ -79,6 +83,8 @@ def find_wakers(runs: Runs) -> Wakers | None:
         return None
     is_asked = np.zeros(spans.height, dtype=np.bool_)
     is_asked[asked] = True
+    within = np.full(spans.height, WITHIN_NS, dtype=np.int64)
+    within[suspensions[flags(awaited.str.starts_with(COMPILED_GRAPH))]] = WITHIN_GRAPH_NS
     is_sampled = np.zeros(spans.height, dtype=np.bool_)
     of_threads = (told(rows.get_column("attributes"), SAMPLED_TIMES) == "true").fill_null(value=False).to_numpy()
     is_sampled[suspensions[of_threads]] = True
@@ -93,6 +99,7 @@ def find_wakers(runs: Runs) -> Wakers | None:
     ends = group_sorted(runs.actor[let_go], runs.on_actor.first.size - 1, let_go, structure.end[let_go])
     return Wakers(
         is_asked,
+        within,
         structure.run_above,
         runs.actor,
         Latest(stops, structure.start),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import threading
@@ -15,8 +16,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.record.generators.items import Items
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
+from raytrace_hook.record.waiting.suspensions import watched
 from raytrace_hook.record.waiting.waits import Waits
 
 from .reader import Recording
@@ -188,6 +191,33 @@ def test_spans_that_nobody_can_end_any_more_are_counted(tmp_path: Path) -> None:
     assert Recording(tmp_path).one("f ray.remote_worker").resource["raytrace.lost_spans"] == 1
 
 
+class Looking:
+    """Looks at every instruction of the hook at what a kill would leave."""
+
+    def __init__(self, hook: Hook, name: str) -> None:
+        self._directory, self._name = hook.directory, name
+        self._before = len(Recording(hook.directory).spans)
+        self.seen: set[tuple[int, bool, bool]] = set()
+        """How many such spans there are in all, whether one that ended, and whether an open one."""
+
+    def begin(self) -> None:
+        sys.settrace(self._look)
+
+    def _look(self, frame: FrameType, event: str, argument: object) -> Any:
+        if "raytrace_hook" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        left = Recording(self._directory)
+        ended = [span for span in left.spans[self._before :] if span.name == self._name]
+        waits = [span for span in left.open if span.name == self._name]
+        recorded = {(span.trace_id, span.span_id) for span in (*ended, *waits)}
+        self.seen.add((len(recorded), bool(ended), bool(waits)))
+        return self._look
+
+
+ALWAYS_ONE = {(1, False, True), (1, True, True), (1, True, False)}
+
+
 @pytest.mark.parametrize("parent", [True, False], ids=["in a span", "alone"])
 def test_a_wait_is_recorded_once_wherever_a_kill_falls_into_its_end(
     tmp_path: Path, parent: bool, monkeypatch: pytest.MonkeyPatch
@@ -196,23 +226,11 @@ def test_a_wait_is_recorded_once_wherever_a_kill_falls_into_its_end(
     hook = Hook(tmp_path)
     monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: hook.provider)
     wait(hook)()  # the files are there
-    seen: set[tuple[int, bool, bool]] = set()
-    before = len(Recording(tmp_path).spans)
-
-    def look(frame: FrameType, event: str, argument: object) -> Any:
-        if "raytrace_hook" not in frame.f_code.co_filename:
-            return None
-        frame.f_trace_opcodes = True
-        left = Recording(tmp_path)
-        ended = [span for span in left.spans[before:] if span.name == "ray.get"]
-        waits = [span for span in left.open if span.name == "ray.get"]
-        recorded = {(span.trace_id, span.span_id) for span in (*ended, *waits)}
-        seen.add((len(recorded), bool(ended), bool(waits)))
-        return look
+    looking = Looking(hook, "ray.get")
 
     def act() -> None:
         begun = hook.waits.begin("ray.get", 1)
-        sys.settrace(look)
+        looking.begin()
         try:
             hook.waits.end(begun, lambda: {"raytrace.ready_task_ids": ["t"]})
         finally:
@@ -224,4 +242,56 @@ def test_a_wait_is_recorded_once_wherever_a_kill_falls_into_its_end(
             act()
     else:
         act()
-    assert seen == {(1, False, True), (1, True, True), (1, True, False)}
+    assert looking.seen == ALWAYS_ONE
+
+
+def test_so_is_an_await_of_an_asynchronous_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raytrace_hook.ray.internals.tracing_is_on", lambda: True)
+    monkeypatch.setattr("raytrace_hook.record.waiting.suspensions._SHOWN_AFTER_S", 0.0)
+    hook = Hook(tmp_path)
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: hook.provider)
+    wait(hook)()
+    looking = Looking(hook, "await")
+
+    async def method(event: asyncio.Event) -> None:
+        await event.wait()
+
+    async def act() -> None:
+        event = asyncio.Event()
+
+        async def call() -> None:
+            await watched(method, hook.waits)(event)
+            sys.settrace(None)
+
+        called = asyncio.ensure_future(call())
+        while not [span for span in Recording(tmp_path).open if span.name == "await"]:
+            await asyncio.sleep(0)
+        looking.begin()
+        event.set()
+        await called
+
+    try:
+        with hook.tracer.start_as_current_span("f"):
+            asyncio.run(act())
+    finally:
+        sys.settrace(None)
+    assert looking.seen == ALWAYS_ONE
+    assert Recording(tmp_path).open == []
+
+
+def test_so_is_back_pressure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raytrace_hook.ray.internals.tracing_is_on", lambda: True)
+    hook = Hook(tmp_path)
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: hook.provider)
+    wait(hook)()
+    looking = Looking(hook, "back-pressure")
+    with hook.tracer.start_as_current_span("f"):
+        items = Items(hook.waits, 1)
+        items.come()
+        looking.begin()
+        try:
+            items.go_on()
+        finally:
+            sys.settrace(None)
+    assert looking.seen == ALWAYS_ONE
+    assert Recording(tmp_path).open == []

@@ -18,7 +18,15 @@ from raytrace_hook.output.writer import SpanFile
 from raytrace_hook.ray import gcs_events
 from raytrace_hook.record import task_events
 from raytrace_hook.record.generators import items
-from raytrace_hook.record.libraries import back_pressure, compiled_graphs, datasets, serve, serve_batches, thread_runs
+from raytrace_hook.record.libraries import (
+    back_pressure,
+    compiled_graphs,
+    datasets,
+    graph_steps,
+    serve,
+    serve_batches,
+    thread_runs,
+)
 from raytrace_hook.record.origin import on_behalf
 from raytrace_hook.record.program import driver, exits
 from raytrace_hook.record.waiting import blocked, placement, suspensions
@@ -54,6 +62,7 @@ MS = 1_000_000
         (suspensions._SLEEP, awaited.SLEEP),
         (items._CONSUMER, awaited.CONSUMER),
         (compiled_graphs._AWAITED, awaited.COMPILED_GRAPH),
+        (graph_steps.AWAITED_END[: len(awaited.COMPILED_GRAPH)], awaited.COMPILED_GRAPH),
         (placement._SEVERAL, awaited.PLACEMENT_GROUPS),
         (placement._described(None), awaited.PLACEMENT_GROUP),
         (datasets._FUNCTION, functions.EXECUTOR),

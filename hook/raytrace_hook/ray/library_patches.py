@@ -7,6 +7,7 @@ from typing import Any
 from raytrace_hook.ray.internals import load
 from raytrace_hook.ray.patching import Wrapper, patched, replace_attribute
 
+GRAPHS = "ray.dag.compiled_dag_node"
 TRAIN_THREAD = "ray.train.v2._internal.execution.worker_group.thread_runner"
 TRAIN_CONTEXT = "ray.train.v2._internal.execution.context"
 TRAIN_GROUP = "ray.train.v2._internal.execution.worker_group.worker_group"
@@ -116,3 +117,17 @@ def patch_tune_callbacks(wrapper: Wrapper) -> None:
     for name in ("on_trial_start", "on_trial_restore", "on_trial_complete", "on_trial_error", "on_checkpoint"):
         if hasattr(callbacks, name):
             replace_attribute(callbacks, name, wrapper)
+
+
+@patched("steps of compiled graphs", of_library=True)
+def patch_graphs(
+    compiling: Wrapper, executing: Wrapper, executing_async: Wrapper, computing: Wrapper, looping: Wrapper
+) -> None:
+    """Wrap what compiles a graph, executes it (in asyncio, too), and runs a step, or all of them, on an actor."""
+    module = load(GRAPHS)
+    replace_attribute(module.CompiledDAG, "_get_or_compile", compiling)
+    replace_attribute(module.CompiledDAG, "execute", executing)
+    replace_attribute(module.CompiledDAG, "execute_async", executing_async)
+    replace_attribute(module.ExecutableTask, "_compute", computing)
+    for name in ("do_exec_tasks", "do_profile_tasks"):
+        replace_attribute(module, name, looping)

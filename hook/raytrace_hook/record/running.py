@@ -8,7 +8,7 @@ from opentelemetry import trace
 
 from raytrace_hook import names
 from raytrace_hook.ray import actors, internals
-from raytrace_hook.record import turns
+from raytrace_hook.record import graph_tasks, turns
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -29,7 +29,11 @@ class RunningTasks:
         core = internals.core_worker()
         if core is None:
             return
-        internals.add_current_task(core, attributes)
+        step = graph_tasks.running()
+        if step is None:
+            internals.add_current_task(core, attributes)
+        else:
+            attributes["ray.task_id"], attributes[names.ATTEMPT] = step, 0
         if attributes.get("ray.remote") == "actor":
             known, facts = self._actor
             actor_id = attributes.get("ray.actor_id")

@@ -11,9 +11,12 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.ray import actors, internals, tracing_patches
+from raytrace_hook.record import graph_tasks
 
 _CARRIED_GROUPS, _CARRIED_GROUP = "raytrace-groups", "raytrace-group"
 CARRIED_BACK_PRESSURE = "raytrace-back-pressure"
+GRAPH_GROUP = "compiled graph"
+"""The group of an actor's steps of compiled graphs."""
 
 _sizes: dict[str, int] = {}
 """Of the groups of this process's actor."""
@@ -46,6 +49,7 @@ def send_along(kind: str, owner: Any, carrier: dict[str, Any], options: Mapping[
 
 def receive(carrier: Any) -> None:
     """Take what the trace context tells of the call that begins here and now."""
+    graph_tasks.receive(carrier)
     if carrier:
         _call.group = carrier.get(_CARRIED_GROUP)
         if _CARRIED_GROUPS in carrier:
@@ -54,6 +58,7 @@ def receive(carrier: Any) -> None:
 
 def ask_for_none() -> None:
     """The call that begins here and now comes without a context, and asks for no group."""
+    graph_tasks.receive(None)
     _call.group = None
 
 
@@ -72,6 +77,9 @@ def install() -> None:
 
 def add(attributes: dict[str, Any]) -> None:
     """Add to a method's run its group and the group's size, where it has one."""
+    if graph_tasks.running() is not None:  # one thread runs them all, one after another
+        attributes[names.CONCURRENCY_GROUP], attributes[names.MAX_CONCURRENCY] = GRAPH_GROUP, 1
+        return
     group = _call.group
     if group is None:
         method = attributes.get("ray.actor_method", "")

@@ -7,7 +7,7 @@ import time
 
 import ray
 from opentelemetry import trace
-from ray.dag import InputNode
+from ray.dag import InputNode, MultiOutputNode
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -21,6 +21,28 @@ class Stage:
     def step(self, x):
         time.sleep(0.3)
         return x + 1
+
+
+@ray.remote(num_cpus=0)
+class Other:
+    def check(self, x):
+        if x > 11:
+            raise ValueError("too much")
+        return x
+
+
+def several_steps():
+    with InputNode() as value:
+        between = Stage.remote().step.bind(value)
+        graph = MultiOutputNode([Other.remote().check.bind(between), between]).experimental_compile()
+    with case("steps"):
+        first = graph.execute(10)
+        second = graph.execute(20)
+    with case("first"):
+        assert ray.get(first) == [11, 11]
+    with case("failed"), contextlib.suppress(ValueError):
+        ray.get(second)
+    graph.teardown()
 
 
 async def asynchronously(stage):
@@ -49,6 +71,7 @@ def main():
     with case("own get"):
         assert graph.execute(2).get() == 3
     graph.teardown()
+    several_steps()
     assert asyncio.run(asynchronously(Stage.remote())) == 4
     group = placement_group([{"CPU": 2}, {"CPU": 1}])
     with case("ready"), contextlib.suppress(ray.exceptions.GetTimeoutError):

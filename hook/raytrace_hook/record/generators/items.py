@@ -55,14 +55,14 @@ class Items:
         if self._waits is None or not self._allowed or self.count < self._allowed:
             return
         shown, self._open = self._open, None
-        self._waits.forget(shown)
         try:
             end_ns = time.time_ns()
             held_ns = self.yielded_ns + int(getattr(told, "object_creation_dur_s", 0) * 1e9)
             if self._waits.is_long(end_ns - held_ns):
                 found = {names.READY_TASK_IDS: [], names.AWAITED: _CONSUMER, names.ITEM: self.count - 1}
                 context = context_api.get_current() if shown is None else shown.context
-                self._waits.mark(names.BACK_PRESSURE_SPAN, context, found, held_ns, end_ns)
+                self._waits.mark(names.BACK_PRESSURE_SPAN, context, found, held_ns, end_ns, shown)
+            self._waits.forget(shown)
         except Exception as error:
             warn_once("back-pressure could not be recorded", error)
 

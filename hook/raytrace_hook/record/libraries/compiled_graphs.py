@@ -1,4 +1,4 @@
-"""Waits for what a compiled graph gives: its references are none of Ray's tasks."""
+"""Waits for what a compiled graph gives: its references are of none of Ray's tasks, but of steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from raytrace_hook import names
 from raytrace_hook.ray import internals, objects, patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.libraries import graph_steps
 from raytrace_hook.record.waiting.waits import Waits, covered
 
 _AWAITED = "compiled graph"
@@ -19,7 +20,8 @@ def install(waits: Waits) -> None:
 
     def get_of(original: Callable[..., Any]) -> Callable[..., Any]:
         def get(reference: Any, *arguments: Any, **keywords: Any) -> Any:
-            wait = waits.begin(names.GET_SPAN, 1, awaited=_AWAITED)
+            steps = graph_steps.results_of(reference)
+            wait = waits.begin(names.GET_SPAN, 1, awaited=_AWAITED, asked=steps)
             was_covered = covered.get()
             problem: BaseException | None = None
             try:
@@ -31,13 +33,14 @@ def install(waits: Waits) -> None:
                 raise
             finally:
                 covered.set(was_covered)
-                waits.end(wait, lambda: _found(problem), problem, objects.is_channel_timeout(problem))
+                waits.end(wait, lambda: _found(steps, problem), problem, objects.is_channel_timeout(problem))
 
         return get
 
     def await_of(original: Callable[..., Any]) -> Callable[..., Any]:
         def __await__(future: Any) -> Generator[Any, Any, Any]:
-            wait = waits.begin(names.GET_SPAN, 1, awaited=_AWAITED)
+            steps = graph_steps.results_of(future)
+            wait = waits.begin(names.GET_SPAN, 1, awaited=_AWAITED, asked=steps)
             problem: BaseException | None = None
             try:
                 return (yield from original(future))
@@ -46,15 +49,15 @@ def install(waits: Waits) -> None:
                 problem = error
                 raise
             finally:
-                waits.end(wait, lambda: _found(problem), problem)
+                waits.end(wait, lambda: _found(steps, problem), problem)
 
         return __await__
 
+    graph_steps.install(waits)
     when_loaded(internals.GRAPH_MODULE, lambda: patches.patch_compiled_graphs(get_of, await_of))
 
 
-def _found(problem: BaseException | None) -> dict[str, Any]:
-    found: dict[str, Any] = {names.READY_TASK_IDS: []}
+def _found(steps: list[str], problem: BaseException | None) -> dict[str, Any]:
     if objects.is_channel_timeout(problem):
-        found[names.TIMED_OUT] = True
-    return found
+        return {names.READY_TASK_IDS: [], names.TIMED_OUT: True, names.AWAITED_TASK_IDS: steps}
+    return {names.READY_TASK_IDS: steps}

@@ -118,10 +118,10 @@ class _Pause:
         if self._timer is not None:
             self._timer.cancel()
         try:
-            self._waits.forget(self._wait)
             parts = self._flow.rest(self._start_ns, end_ns)
             if parts:
-                self._waits.record_pause(parts, lambda: told(*self._innermost, self._given))
+                self._waits.record_pause(parts, lambda: told(*self._innermost, self._given), self._wait)
+            self._waits.forget(self._wait)
         except Exception as error:
             warn_once(_NOT_RECORDED, error)
 

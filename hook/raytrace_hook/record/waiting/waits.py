@@ -51,6 +51,7 @@ class Waits:
         awaited: str = "",
         start_ns: int = 0,
         site: str | None = None,
+        asked: Sequence[str] = (),
     ) -> Wait | None:
         """Note that a wait for so many objects starts in this context; what it returns goes to `end`.
 
@@ -61,6 +62,7 @@ class Waits:
             awaited: what it waits for instead of an object.
             start_ns: when it began, if not now.
             site: where in the program, if the call is not to be seen where the wait ends.
+            asked: the tasks that the open wait names, where there are no references to their objects.
         """
         try:
             if not internals.tracing_is_on():
@@ -77,7 +79,7 @@ class Waits:
                 wait.start_ns = start_ns
             elif wait.flow is None:
                 _enter_flow(wait)
-            wait.asked = objects.task_ids_of(references[:MOST_AWAITED])
+            wait.asked = list(asked[:MOST_AWAITED]) or objects.task_ids_of(references[:MOST_AWAITED])
             self._show(wait)
             wait.measured_ns = time.time_ns()
             return wait
@@ -124,8 +126,13 @@ class Waits:
         if wait is not None:
             self._open_spans.clear(wait.key)
 
-    def record_pause(self, parts: list[tuple[int, int]], told: Callable[[], tuple[str, dict[str, Any]]]) -> None:
-        """Record that the coroutine that runs here waited in these stretches for what `told` says, and more of it."""
+    def record_pause(
+        self, parts: list[tuple[int, int]], told: Callable[[], tuple[str, dict[str, Any]]], shown: Wait | None = None
+    ) -> None:
+        """Record that the coroutine that runs here waited in these stretches for what `told` says, and more of it.
+
+        `shown` is what stands for that among the open spans: the first stretch is the same span.
+        """
         long_ones = [part for part in parts if part[1] - part[0] >= self._min_wait_ns]
         context = context_api.get_current()
         if not long_ones:
@@ -133,12 +140,26 @@ class Waits:
         elif internals.tracing_is_on():
             awaited, more = told()
             found = {names.READY_TASK_IDS: [], names.AWAITED: awaited, **more}
-            for start_ns, end_ns in long_ones:
-                self.mark(names.AWAIT_SPAN, context, found, start_ns, end_ns)
+            for number, (start_ns, end_ns) in enumerate(long_ones):
+                self.mark(names.AWAIT_SPAN, context, found, start_ns, end_ns, None if number else shown)
 
-    def mark(self, name: str, context: Any, attributes: dict[str, Any], start_ns: int = 0, end_ns: int = 0) -> None:
-        """Record a span that is over already; of no length, now, where no times are given."""
+    def mark(
+        self,
+        name: str,
+        context: Any,
+        attributes: dict[str, Any],
+        start_ns: int = 0,
+        end_ns: int = 0,
+        shown: Wait | None = None,
+    ) -> None:
+        """Record a span that is over already; of no length, now, where no times are given.
+
+        It is the same span as what is `shown` among the open ones; that is to be forgotten afterwards: a process that
+        dies in between leaves one of them, or both, and never none.
+        """
         end_ns = end_ns or time.time_ns()
+        if shown is not None:
+            self._ids.choose(shown.key)
         self._start(self._tracer(), name, context, attributes, start_ns or end_ns).end(end_ns)
 
     @staticmethod
