@@ -105,6 +105,8 @@ class NodeSlots:
     """By demand: the number of the pair of place and amount, -1 where the place is not known."""
     freed: Timed
     """By kind: when it came to fit in, and the runs that made room."""
+    held_to: Nanos
+    """By row: until when a task's run, or the actor of a creation, held what it demands (ns)."""
 
     def waited(self, rows: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
         """Tell when each run's demand last came to fit in on its node, and who made room; NEVER and -1 for never."""
@@ -179,4 +181,4 @@ def node_slots(
         np.concatenate([holds, np.zeros(wait.size, dtype=np.bool_)]),
     )
     of_place, of_amount, kind = demands.kinds
-    return NodeSlots(nodes, demands, np.where(place >= 0, kind, -1), nodes.freed(of_place, of_amount))
+    return NodeSlots(nodes, demands, np.where(place >= 0, kind, -1), nodes.freed(of_place, of_amount), end)
