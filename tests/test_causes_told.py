@@ -270,6 +270,28 @@ def test_a_first_result_is_stored_once_its_process_has_loaded_what_it_stores_wit
     assert (spent.get("start-up", 0) > 800 * MS) != others
 
 
+@pytest.mark.parametrize("late", ["r1", "r2"])
+def test_so_is_the_first_result_of_an_actor(late: str) -> None:
+    # driver  [get ......................]
+    # r0       [] creates it
+    # r1          [====]~~ loads, and stores ~~]     the first call of its process; r2 is another
+    actor = {"actor_id": "A", "pid": 7}
+    spans = job(
+        *task(0, 20, 38, "w", function="A.__init__", **actor),
+        *task(1, 40, 100, "w", function="A.load", **actor),
+        *task(2, 110, 150, "w", function="A.load", **actor),
+        wait("get", 30 * MS, 910 * MS, "driver", ["T1" if late == "r1" else "T2"]),
+        r0=stamped(1, 19, profile_store_outputs_end=39),
+        r1=stamped(11, 39, profile_store_outputs_end=400 if late == "r1" else 101),
+        r2=stamped(50, 109, profile_store_outputs_end=400 if late == "r2" else 151),
+    )
+    spans = spans.with_columns(
+        end=pl.when(pl.col("span_id") == "get").then(pl.lit(402 * MS).cast(TIME)).otherwise("end")
+    )
+    (piece,) = critical_path(spans).segments.filter(span_id="get").to_dicts()
+    assert (piece["category"], piece["cause"]) == ("fetch", "function-load" if late == "r1" else None)
+
+
 def test_a_call_that_waits_though_its_actor_is_free_waits_for_nobody_knows_what() -> None:
     actor = {"actor_id": "A", "worker_id": "w", "attributes": '{"raytrace.max_concurrency": 1}'}
     spans = job(

@@ -180,7 +180,7 @@ def _loading_to_store(segments: Segments, trace: PreparedTrace) -> Segments:
     run = np.where(structure.is_run[before], before, structure.run_above[before])
     fetched, run = fetched[run >= 0], run[run >= 0]
     length = segments.end[fetched] - segments.start[fetched]
-    stored = np.minimum(about.runs.held_until[run], segments.end[fetched]) - segments.start[fetched]
+    stored = np.minimum(about.runs.stored_until[run], segments.end[fetched]) - segments.start[fetched]
     loads = about.loads_to_store[run] & (structure.end[run] <= segments.start[fetched]) & (2 * stored > length)
     cause, from_events = segments.cause.copy(), segments.from_events.copy()
     cause[fetched[loads]], from_events[fetched[loads]] = CAUSES.index(Cause.FUNCTION_LOAD), True

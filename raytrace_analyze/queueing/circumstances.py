@@ -66,14 +66,28 @@ class Circumstances:
 
     @cached_property
     def loads_to_store(self) -> Flags:
-        """By row: the first runs of their processes, after whose ends these loaded what they store results with.
+        """By row: the first of their processes with a result, after whose ends these loaded what they store that with.
 
-        None where others took long to store theirs, too: there may have been no room.
+        On an actor that is its first call. None where others took long to store theirs, too: there may have been no
+        room.
         """
-        if self.long_to_store.any():
-            return np.zeros_like(self.begins)
-        loads: Flags = self.begins & (self.runs.held_until - self.structure.end >= LONG_TO_LOAD_NS)
+        took = self.runs.stored_until - self.structure.end
+        is_first = self.begins | self._is_first_call
+        if ((took >= LONG_TO_STORE_NS) & ~is_first).any():
+            return np.zeros_like(is_first)
+        loads: Flags = is_first & (took >= LONG_TO_LOAD_NS)
         return loads
+
+    @cached_property
+    def _is_first_call(self) -> Flags:
+        """By row: the first calls of actors' methods, in each process that the actor had."""
+        runs = self.runs
+        worker = np.where((runs.actor >= 0) & ~runs.is_creation, runs.worker, -1)
+        calls = np.flatnonzero(worker >= 0)
+        order = calls[np.lexsort((self.structure.start[calls], worker[calls]))]
+        first = np.zeros(worker.size, dtype=np.bool_)
+        first[order[np.diff(worker[order], prepend=-1) != 0]] = True
+        return first
 
     @cached_property
     def creations(self) -> Timed:

@@ -108,12 +108,19 @@ class Runs:
     @cached_property
     def held_until(self) -> Nanos:
         """By row: until when a run of a task held its slot: its end, or when its results were stored (ns)."""
+        if self.stored_until is self.structure.end:
+            return self.structure.end
+        return np.where(self.actor < 0, self.stored_until, self.structure.end)
+
+    @cached_property
+    def stored_until(self) -> Nanos:
+        """By row: when a run's results were stored; its end where that is not told (ns)."""
         structure = self.structure
         stored = structure.spans.get_column("profile_store_outputs_end")
         if stored.null_count() == len(stored):
             return structure.end
         after = stored.to_physical().fill_null(0).to_numpy().astype(np.int64)
-        return np.where(structure.is_run & (self.actor < 0), np.maximum(structure.end, after), structure.end)
+        return np.where(structure.is_run, np.maximum(structure.end, after), structure.end)
 
     @cached_property
     def arguments_there(self) -> Nanos:

@@ -71,7 +71,7 @@ def _with_first_results_at_once(facts: Facts, graph: Graph) -> Graph:
         return graph
     there, over = np.zeros(facts.spans.height, dtype=np.int64), np.zeros(facts.spans.height, dtype=np.int64)
     np.maximum.at(there, of_wait, facts.end[runs])
-    np.maximum.at(over, of_wait[loads], facts.relations.held_until[runs[loads]])
+    np.maximum.at(over, of_wait[loads], facts.relations.stored_until[runs[loads]])
     waits = np.unique(of_wait[loads])
     loaded = np.minimum(over[waits], facts.end[waits]) - np.maximum(there[waits], facts.start[waits])
     lag = graph.lag[graph.activity[graph.events.end_of[waits]]]
