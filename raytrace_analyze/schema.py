@@ -124,6 +124,31 @@ An actor that restarts has one row of events for all its creations: it stands wi
 
 TABLE = pl.Schema(_COLUMNS | _EVENT_COLUMNS)
 
+NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
+"""The columns of a finished table without nulls."""
+
+_RUN_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "submit_ns": pl.Int64,
+    "queue_ns": pl.Int64,
+    "cpu_ns": pl.Int64,
+    "is_retried": pl.Boolean,
+    "is_cancelled": pl.Boolean,
+    "lacks_parent": pl.Boolean,
+}
+FILE = pl.Schema(_COLUMNS | _EVENT_COLUMNS | _RUN_COLUMNS)
+"""The columns of a table's file: those of the table, and what takes long to find in it, for `stats` and other programs.
+
+- `submit_ns`, `queue_ns`: of a run how long its submit took, and how long it waited to start after that (of a retry:
+  after the attempt before; what the submit took stands with the first), by the clocks as they were; else null;
+- `cpu_ns`: the CPU time of a run, where the sampler tells it;
+- `is_retried`, `is_cancelled`: of a run whether another attempt followed, and whether the hook says that it was
+  cancelled; `lacks_parent`: whether a span names a parent that is not in the table.
+
+Who reads a table finds them anew.
+"""
+TIMES_KEY = "raytrace.times"
+"""Key of the metadata that tells what these columns are good for: one of `vocabulary.spans.Times`."""
+
 PROCESS = ("session", "node_id", "pid")
 """The columns that tell processes apart within one table."""
 

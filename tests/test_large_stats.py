@@ -15,6 +15,7 @@ from raytrace_analyze.analyses.latency import large
 from raytrace_analyze.analyses.latency.large import stats_of_large
 from raytrace_analyze.cli import app
 from raytrace_analyze.ingest.loading import find, load_found
+from raytrace_analyze.table.runs import run_columns
 from raytrace_analyze.vocabulary.groups import LatencyGroup
 from tests.random_spans import random_table
 from tests.simulator import simulate
@@ -65,7 +66,7 @@ def test_traces_are_told_apart_wherever_a_table_is_cut(tmp_path: Path, monkeypat
     names = ("nested-ours", "failures-stock", "map_reduce-stock")
     spans = pl.concat(rt.read_spans(SAMPLES / name).drop("duration_ns") for name in names)
     for rows in (1, 7, 40):
-        monkeypatch.setattr(large, "_ROWS", rows)
+        monkeypatch.setattr(run_columns, "_ROWS", rows)
         assert told_alike(spans, tmp_path / "spans.parquet", ["function"]) == 1
 
 

@@ -16,6 +16,7 @@ import raytrace_analyze as rt
 from raytrace_analyze.cli import app
 from raytrace_analyze.errors import EXIT_NO_SPANS, UsageError
 from raytrace_analyze.exports.formats import FORMATS, is_export
+from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.file.parquet_file import is_span_table
 
 SPANS = Path(__file__).parent.parent / "sample_spans" / "map_reduce-ours" / "spans"
@@ -110,7 +111,7 @@ def test_merge_reads_and_writes_streams(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     (tmp_path / "out").write_bytes(done.stdout_bytes)
     assert is_span_table(tmp_path / "out")
-    table = pl.read_parquet(io.BytesIO(done.stdout_bytes))
+    table = pl.read_parquet(io.BytesIO(done.stdout_bytes), columns=TABLE.names())
     assert table.drop("source").equals(rt.read_spans(DRIVER).drop("source", "duration_ns"))
     assert table["source"].unique().to_list() == ["standard input"]
     again = cli("jobs", "-", "--format", "json", given=done.stdout_bytes)
@@ -164,7 +165,7 @@ def test_all_files_of_a_run_can_be_piped_one_after_the_other(packed: bool) -> No
     piped = cli("merge", "-", "-o", "-", given=gzip.compress(content) if packed else content)
     assert piped.exit_code == 0, piped.stderr
     assert (
-        pl.read_parquet(io.BytesIO(piped.stdout_bytes))
+        pl.read_parquet(io.BytesIO(piped.stdout_bytes), columns=TABLE.names())
         .drop("source")
         .equals(rt.read_spans(SPANS).drop("source", "duration_ns"))
     )

@@ -14,11 +14,12 @@ import polars as pl
 
 from raytrace_analyze.clocks.difference_constraints import Floats, close, settle
 from raytrace_analyze.clocks.happens_before import RELATIONS, label_event, must_precede
-from raytrace_analyze.clocks.hosts import Hosts, number_hosts, out_of_order_within, split_hosts, split_off
+from raytrace_analyze.clocks.hosts import out_of_order_within, split_hosts, split_off
 from raytrace_analyze.decode.records.times import time_of
 from raytrace_analyze.names.attributes import ALIVE, told
 from raytrace_analyze.schema import EVENT_TIMES, FROM_EVENTS, STAMPED_BY_SUBMITTER
 from raytrace_analyze.table.components import connected
+from raytrace_analyze.table.hosts import Hosts, number_hosts
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, parent_rows
 from raytrace_analyze.trace.span_arrays import Structure, build_structure, with_times
 from raytrace_analyze.values import frozen

@@ -11,12 +11,9 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 CHECKSUM_KEY = "raytrace.checksum"
-NOT_YET = "--------:----------------"
+NOT_YET = {CHECKSUM_KEY: "--------:----------------"}
 """What stands in the metadata until the data are written."""
 
-_BEFORE = CHECKSUM_KEY.encode() + b"\x18" + bytes([len(NOT_YET)])
-"""What stands before the value in the metadata. These are in Thrift's compact protocol, in which 24 begins a text that
-follows another one, and its length comes next. Texts of spans can be there, too, but before it."""
 _DIGITS = 8
 """Of the checksum, before the length of the data."""
 _TAIL = 8
@@ -24,25 +21,47 @@ _TAIL = 8
 _CHUNK = 1 << 22
 
 
-def seal(file: BinaryIO) -> None:
-    """Put the checksum of the data of a Parquet file, open for reading and writing, into its metadata.
+def seal(file: BinaryIO, values: Mapping[str, str]) -> None:
+    """Put into the metadata of a Parquet file, open for reading and writing, what is known when its data are written.
 
-    `NOT_YET` is there as the value of `CHECKSUM_KEY`; without it nothing is done. Raises OSError.
+    That is the checksum of these, and `values`; values of the same length are there by now, under the same keys
+    (of the checksum: `NOT_YET`). Raises OSError.
     """
     descriptor = file.fileno()
     size = os.fstat(descriptor).st_size
-    tail = os.pread(descriptor, _TAIL, max(size - _TAIL, 0))
-    begin = size - _TAIL - int.from_bytes(tail[:4], "little")
+    begin = _length_of_data(file)
     metadata = os.pread(descriptor, size - _TAIL - begin, begin)
-    place = metadata.rfind(_BEFORE)
-    if place < 0:
-        return
+    for key, value in values.items():
+        _put(descriptor, metadata, begin, key, value)
     checksum, at = 0, 0
     while at < begin:
         chunk = os.pread(descriptor, min(_CHUNK, begin - at), at)
         checksum = zlib.crc32(chunk, checksum)
         at += len(chunk)
-    os.pwrite(descriptor, _sealed(checksum, begin).encode(), begin + place + len(_BEFORE))
+    _put(descriptor, metadata, begin, CHECKSUM_KEY, _sealed(checksum, begin))
+
+
+def _put(descriptor: int, metadata: bytes, begin: int, key: str, value: str) -> None:
+    # They are in Thrift's compact protocol, in which 24 begins a text that follows another one, and its length comes
+    # next. Texts of spans can be there, too, but before it.
+    before = key.encode() + b"\x18" + bytes([len(value)])
+    place = metadata.rfind(before)
+    if place >= 0:
+        os.pwrite(descriptor, value.encode(), begin + place + len(before))
+
+
+def is_of(metadata: Mapping[str, str], file: BinaryIO) -> bool:
+    """Tell whether metadata are of the file that they lie in, as far as the length of its data tells it.
+
+    They may have come from another file, as by programs that change a table and keep what else is in it.
+    """
+    return metadata.get(CHECKSUM_KEY, "").endswith(_sealed(0, _length_of_data(file))[_DIGITS:])
+
+
+def _length_of_data(file: BinaryIO) -> int:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _TAIL, 0))
+    return size - _TAIL - int.from_bytes(file.read(_TAIL)[:4], "little")
 
 
 def is_as_written(content: bytes, metadata: Mapping[str, str]) -> bool:
@@ -51,7 +70,7 @@ def is_as_written(content: bytes, metadata: Mapping[str, str]) -> bool:
     Those may have come from another file, as by programs that change a table and keep what else is in it: then the data
     have another length than they tell.
     """
-    sealed = metadata.get(CHECKSUM_KEY, NOT_YET)
+    sealed = metadata.get(CHECKSUM_KEY, NOT_YET[CHECKSUM_KEY])
     begin = len(content) - _TAIL - int.from_bytes(content[-_TAIL:-4], "little")
     is_of_these = sealed.endswith(_sealed(0, begin)[_DIGITS:])
     return not is_of_these or sealed == _sealed(zlib.crc32(memoryview(content)[:begin]), begin)

@@ -18,8 +18,10 @@ from raytrace_analyze.names.attributes import DEPENDENCY_TASK_IDS, READY_TASK_ID
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.assemble import checked_table
 from raytrace_analyze.table.components import connected
+from raytrace_analyze.table.file.parquet_file import scan_table, times_in
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 from raytrace_analyze.values import frozen
+from raytrace_analyze.vocabulary.spans import Times
 
 LARGE_ROWS = 200_000
 """Smaller tables are read whole: that takes no longer than a moment."""
@@ -94,8 +96,17 @@ def _read_of(found: Found, least_rows: int, read: Callable[[pl.LazyFrame], pl.Da
     return ask_of(found, least_rows, rows)
 
 
-def ask_of(found: Found, least_rows: int, ask: Callable[[pl.LazyFrame], _Answer | None]) -> _Answer | None:
-    """Ask something of the one table that was found, if it has so many rows; None where it has not, or is damaged."""
+def ask_of(
+    found: Found,
+    least_rows: int,
+    ask: Callable[[pl.LazyFrame], _Answer | None],
+    columns: pl.Schema = TABLE,
+    good_for: Sequence[Times] = tuple(Times),
+) -> _Answer | None:
+    """Ask something of the one table that was found, if it has so many rows, and these columns.
+
+    Those of them that only the file has are `good_for` it. None where it has not, or is damaged.
+    """
     if not found.is_one_table:
         return None
     file = found.discovery.files[0]
@@ -103,10 +114,10 @@ def ask_of(found: Found, least_rows: int, ask: Callable[[pl.LazyFrame], _Answer 
         return None
     try:
         with held_open(file.path) as source:
-            table = pl.scan_parquet(source, glob=False)
-            if table.select(pl.len()).collect().item() < least_rows or table.collect_schema() != TABLE:
+            table = scan_table(source, columns)
+            if table is None or table.select(pl.len()).collect().item() < least_rows:
                 return None
-            return ask(table)
+            return ask(table) if times_in(source) in good_for else None
     except (*CANNOT_READ, UsageError):
         return None  # reading all of it tells what is wrong
 
@@ -128,8 +139,8 @@ def sessions_apart(found: Found) -> list[Apart]:
     name = readable(path)
     try:
         with held_open(path) as source:
-            table = pl.scan_parquet(source, glob=False)
-            if table.collect_schema() != TABLE:
+            table = scan_table(source)
+            if table is None:
                 raise UsageError(f"{name} was written by another version; merge the span files anew")
             of_trace = table.group_by("trace_id").agg(pl.col("session").unique().sort(), rows=pl.len())
             together = of_trace.group_by("session").agg(pl.col("rows").sum()).collect(engine="streaming")
@@ -148,7 +159,8 @@ def load_sessions(found: Found, sessions: Sequence[str]) -> Ingested:
     path = found.discovery.files[0].path
     try:
         with held_open(path) as source:
-            rows = pl.scan_parquet(source, glob=False).filter(pl.col("session").is_in(list(sessions))).collect()
+            table = pl.scan_parquet(source, glob=False).select(TABLE.names())
+            rows = table.filter(pl.col("session").is_in(list(sessions))).collect()
     except CANNOT_READ as error:
         raise UsageError(f"{readable(path)} is damaged: {first_line(error)}; merge the span files anew") from error
     return ingested_table(found, checked_table(rows, str(path)))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.names.attributes import BUSY, CPU_DELAY_NS, CPU_NS, IDLE, json_of, told
+from raytrace_analyze.names.attributes import BUSY, CPU_DELAY_NS, CPU_NS, IDLE, json_of
 from raytrace_analyze.sampled.copies import Copy, find_copies, find_puts, is_in_put
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
@@ -109,15 +109,6 @@ class Sampled:
 def is_for_others(place: Place) -> bool:
     """Tell whether a thread is idle in a call of Ray's, or for threads of its own: for what, only those could tell."""
     return place[0].startswith(_FOR_OTHERS)
-
-
-def cpu_ns(attributes: pl.Series) -> pl.Series:
-    """Read the CPU time (ns) that the sampler tells of spans, from their attributes; null where it tells none."""
-    sampled = np.flatnonzero(flags(attributes.str.contains(CPU_NS, literal=True)))
-    found = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(attributes))
-    if not sampled.size:
-        return found
-    return found.scatter(sampled, told(attributes.gather(sampled), CPU_NS).cast(pl.Int64, strict=False))
 
 
 def sampled_above(structure: Structure, row: RowIds, *, of_any_thread: bool = False) -> RowIds:

@@ -11,7 +11,7 @@ from raytrace_analyze.decode.task_events import TASK_EVENTS
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.opened import readable, whole_content
 from raytrace_analyze.model import Problem
-from raytrace_analyze.schema import DECODED, FROM_EVENTS, TABLE
+from raytrace_analyze.schema import DECODED, FROM_EVENTS, NEEDED, TABLE
 from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.duplicates import deduplicate, has_copies
 from raytrace_analyze.table.events.attempts import put_events, with_event_columns, with_task_events
@@ -27,9 +27,6 @@ from raytrace_analyze.table.filled.surroundings import find_surroundings, told_b
 from raytrace_analyze.table.noticed import contradiction_problems, orphan_problems, orphans
 from raytrace_analyze.table.parts import one_part
 from raytrace_analyze.table.sessions import assign_sessions
-
-NEEDED = ("trace_id", "span_id", "name", "kind", "category", "start", "status", "session")
-"""The columns of a finished table without nulls."""
 
 
 def assemble(
@@ -113,7 +110,9 @@ def read_table(path: Path) -> pl.DataFrame:
     try:
         source = whole_content(path)
         check_version(source, name)
-        return checked_table(pl.read_parquet(source, glob=False), name)
+        table = pl.scan_parquet(source, glob=False)
+        kept = [column for column in table.collect_schema().names() if column in TABLE]
+        return checked_table(table.select(kept).collect(), name)
     except CANNOT_READ as error:
         raise UsageError(f"{name} is damaged: {first_line(error)}; merge the span files anew") from error
 

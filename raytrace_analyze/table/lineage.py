@@ -42,6 +42,13 @@ def parent_rows(spans: pl.DataFrame) -> RowIds:
     return parents
 
 
+def run_flags(kind: pl.Series, parent: RowIds) -> Flags:
+    """Tell which spans are runs: a CONSUMER whose parent is a PRODUCER, or is missing."""
+    is_consumer = (kind == "CONSUMER").to_numpy()
+    is_producer = (kind == "PRODUCER").to_numpy()
+    return np.asarray(is_consumer & ((parent < 0) | is_producer[parent]))
+
+
 def hash_of_pair(first: str, second: str) -> pl.Expr:
     """Give the hash of a pair of columns, such as trace and span: joining by whole numbers takes half the time."""
     return (pl.col(first).hash(1) * pl.lit(_MULTIPLIER, pl.UInt64)) ^ pl.col(second).hash(2)

@@ -118,13 +118,6 @@ def _runs_of_equals(*keys: RowIds) -> RowIds:
     return np.flatnonzero(equals)
 
 
-def shared(group: RowIds) -> RowIds:
-    """Give each one's group again where others are in it too, -1 for those that are alone in theirs."""
-    counts = np.bincount(group + 1, minlength=1)
-    counts[0] = 0
-    return np.where((counts > 1)[group + 1], group, -1) if (counts > 1).any() else np.full_like(group, -1)
-
-
 def group_in_order(group: RowIds, group_count: int, members: RowIds, place: RowIds, times: Nanos) -> Timed:
     """Group `members` by `group` (-1: in none), each in the order of `place`: its number in an order by time.
 

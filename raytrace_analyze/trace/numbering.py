@@ -3,8 +3,9 @@
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
-from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, shared
+from raytrace_analyze.table.lineage import Flags, RowIds
+from raytrace_analyze.table.runs.numbered import join_tasks
+from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted
 from raytrace_analyze.trace.span_arrays import Structure
 
 
@@ -32,29 +33,6 @@ def number_pairs(structure: Structure, key: pl.Series, among: Flags) -> tuple[Ro
 def number_tasks(structure: Structure) -> RowIds:
     """Number the tasks of runs, which share one if they share their submit or their task id; -1 where none is known."""
     return join_tasks(*number_pairs(structure, structure.run_task, structure.is_run), structure.submit)
-
-
-def join_tasks(task: RowIds, count: int, submit: RowIds) -> RowIds:
-    """Number runs' tasks by those that they name (below `count`) and their submits; -1 for neither, in all three."""
-    number = np.where(task >= 0, task, np.where(submit >= 0, count + submit, -1))
-    of_submit, of_task = (np.flatnonzero(shared(group) >= 0) for group in (submit, task))
-    while of_submit.size:
-        # Runs of one submit that name different tasks are of one task, and so are all others of these.
-        before = number.copy()
-        for rows, group in ((of_submit, submit), (of_task, task)):
-            least = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
-            np.minimum.at(least, group[rows], number[rows])
-            number[rows] = least[group[rows]]
-        if np.array_equal(before, number):
-            break
-    return number
-
-
-def next_attempts(task: RowIds, start: Nanos) -> tuple[RowIds, RowIds]:
-    """Pair the positions of runs with that of the next attempt at their task (a number, -1: not known), by start."""
-    order = np.lexsort((start, task))
-    again = (task[order[1:]] == task[order[:-1]]) & (task[order[1:]] >= 0)
-    return order[:-1][again], order[1:][again]
 
 
 def by_end(structure: Structure, group: RowIds, group_count: int) -> Timed:

@@ -11,9 +11,10 @@ import polars as pl
 
 from raytrace_analyze.names.spans import creates_actor
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
+from raytrace_analyze.table.runs.numbered import next_attempts, shared
 from raytrace_analyze.trace.asof import NEVER
-from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last, shared
-from raytrace_analyze.trace.numbering import by_end, next_attempts, number_pairs, number_tasks
+from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last
+from raytrace_analyze.trace.numbering import by_end, number_pairs, number_tasks
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 

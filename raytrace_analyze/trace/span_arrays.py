@@ -15,7 +15,6 @@ from raytrace_analyze.names.attributes import ALIVE, told
 from raytrace_analyze.names.functions import is_rays_own
 from raytrace_analyze.names.spans import BACK_PRESSURE
 from raytrace_analyze.schema import PROCESS, Category
-from raytrace_analyze.table.filled.begun import run_flags
 from raytrace_analyze.table.filled.served import rejoin_requests
 from raytrace_analyze.table.lineage import (
     Flags,
@@ -27,6 +26,7 @@ from raytrace_analyze.table.lineage import (
     mixed_hash,
     nearest_ancestor,
     parent_rows,
+    run_flags,
 )
 from raytrace_analyze.trace.groups import latest_last
 from raytrace_analyze.trace.task_ids import Tasks, named_runs

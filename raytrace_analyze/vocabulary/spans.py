@@ -56,3 +56,14 @@ class Library(StrEnum):
     SERVE = "serve"
     TRAIN = "train"
     TUNE = "tune"
+
+
+class Times(StrEnum):
+    """What the columns of a file that the table has not are good for; all of one length."""
+
+    ORDERED = "ordered"
+    """`latency_stats` says the same: the times are in an order that can be, and no clock is known to be off."""
+    AS_TOLD = "as_told"
+    """It says the same without correcting clocks."""
+    UNKNOWN = "unknown"
+    """It takes more of the table to tell."""

@@ -9,8 +9,9 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.names.attributes import PROCESS_CPU_NS, UNIT, told
 from raytrace_analyze.replay.rewrite import ask_for_cpus
-from raytrace_analyze.sampled.samples import FOR_OWN_THREADS, Sampled, cpu_ns, read_samples
+from raytrace_analyze.sampled.samples import FOR_OWN_THREADS, Sampled, read_samples
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.table.runs.run_times import cpu_ns
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.vocabulary.queues import Cause

@@ -5,13 +5,12 @@ import polars as pl
 
 from raytrace_analyze.analyses.latency.figures import SAY_HOW_IT_ENDED, add_endings, sum_up
 from raytrace_analyze.analyses.latency.result import LatencyStats
-from raytrace_analyze.analyses.latency.run_times import FIGURES, add_times
 from raytrace_analyze.choices import choose
 from raytrace_analyze.names.functions import DRIVER
 from raytrace_analyze.path.all_scopes import some_paths_of
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
-from raytrace_analyze.sampled.samples import cpu_ns
+from raytrace_analyze.table.runs.run_times import FIGURES, add_times, cpu_ns
 from raytrace_analyze.vocabulary.groups import LatencyGroup, column_of
 
 

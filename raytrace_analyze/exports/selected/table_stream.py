@@ -25,8 +25,10 @@ from raytrace_analyze.prepared import prepare
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.checked import clamp_ends
 from raytrace_analyze.table.events.attempts import is_attempt
+from raytrace_analyze.table.file.parquet_file import scan_table, times_in
 from raytrace_analyze.trace.scopes import find_job, find_trace, number_scopes
 from raytrace_analyze.values import frozen
+from raytrace_analyze.vocabulary.spans import Times
 
 _SLICE = 1 << 16
 """How many rows are in memory at a time, beside the row group of the file that they are from."""
@@ -63,8 +65,8 @@ def is_large(found: Found) -> bool:
     if not found.is_one_table:
         return False
     try:
-        table = pl.scan_parquet(found.discovery.files[0].path, glob=False)
-        return table.collect_schema() == TABLE and int(table.select(pl.len()).collect().item()) >= LARGE_ROWS
+        table = scan_table(found.discovery.files[0].path)
+        return table is not None and int(table.select(pl.len()).collect().item()) >= LARGE_ROWS
     except CANNOT_READ:
         return False  # reading all of it tells what is wrong
 
@@ -90,12 +92,13 @@ def select_from_file(
     be known.
     """
     path = found.discovery.files[0].path
-    table = pl.scan_parquet(path, glob=False)
+    table = pl.scan_parquet(path, glob=False).select(TABLE.names())
     with _damage_told(path):
         height = int(table.select(pl.len()).collect().item())
         scopes = list(_scopes(table, filters))
         of_path = _session_of_path(table, scopes) if shows_path or filters.on_path else None
-        several = _with_several_clocks(table) if clock_correct else frozenset()
+        are_ordered = not clock_correct or times_in(path) is Times.ORDERED
+        several = frozenset() if are_ordered else _with_several_clocks(table)
     known = _Known()
     for apart in sessions_apart(found):
         is_of_path = of_path in apart.sessions
@@ -133,7 +136,7 @@ class _Reader:
         """Give the spans that are chosen, a part of the file at a time. Raises NoSpansError where nothing is left."""
         is_any = False
         held = TABLE.to_frame()
-        table = pl.scan_parquet(self.path, glob=False)
+        table = pl.scan_parquet(self.path, glob=False).select(TABLE.names())
         height = self.height
         for offset in range(0, height, _SLICE):
             with _damage_told(self.path):

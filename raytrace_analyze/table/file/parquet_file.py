@@ -1,5 +1,6 @@
 """The span table's file: written whole, and told from others."""
 
+import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,10 +10,21 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from raytrace_analyze.decode.parquet import CANNOT_READ
-from raytrace_analyze.files.opened import for_polars
+from raytrace_analyze.files.opened import for_polars, open_regular
 from raytrace_analyze.files.output import whole_file
-from raytrace_analyze.files.sealed import CHECKSUM_KEY, NOT_YET, seal
-from raytrace_analyze.schema import EVENT_TABLE, SCHEMA_VERSION, TABLE, TABLE_KEY, VERSION_KEY, is_version
+from raytrace_analyze.files.sealed import NOT_YET, is_of, seal
+from raytrace_analyze.schema import (
+    EVENT_TABLE,
+    FILE,
+    SCHEMA_VERSION,
+    TABLE,
+    TABLE_KEY,
+    TIMES_KEY,
+    VERSION_KEY,
+    is_version,
+)
+from raytrace_analyze.table.runs.run_columns import RunColumns
+from raytrace_analyze.vocabulary.spans import Times
 
 _LEVEL = 1
 """Of zstd: level 3 takes a quarter more time for one part in a hundred of the size."""
@@ -29,11 +41,13 @@ def write_parquet(
     mode: int | None = None,
     about: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a table of ours that comes in parts (columns of `schema.TABLE`), `about` in its metadata.
+    """Write a table of ours that comes in parts (columns of `schema.TABLE`, whole traces), `about` in its metadata.
 
-    It appears whole or not at all (see `files.output.whole_file`). Raises OSError.
+    The file has the columns of `schema.FILE`. It appears whole or not at all (see `files.output.whole_file`). Raises
+    OSError.
     """
-    table = register_io_source(lambda *_: parts(), schema=TABLE)
+    runs = RunColumns()
+    table = register_io_source(lambda *_: (piece for part in parts() for piece in runs.added(part)), schema=FILE)
     with whole_file(path, mode) as file:  # polars takes no path that is not UTF-8
         try:
             table.sink_parquet(
@@ -41,10 +55,10 @@ def write_parquet(
                 compression="zstd",
                 compression_level=_LEVEL,
                 row_group_size=_ROW_GROUP,
-                metadata={VERSION_KEY: str(SCHEMA_VERSION), CHECKSUM_KEY: NOT_YET, **(about or {})},
+                metadata={VERSION_KEY: str(SCHEMA_VERSION), **NOT_YET, TIMES_KEY: Times.UNKNOWN, **(about or {})},
             )
             file.flush()
-            seal(file)
+            seal(file, {TIMES_KEY: runs.times})
         except pl.exceptions.ComputeError as error:  # how polars tells of a full disk, not always with the reason
             found = _OS_ERROR.search(str(error))
             if not found:
@@ -60,3 +74,25 @@ def is_span_table(path: Path) -> bool:
     except CANNOT_READ:
         return False
     return is_version(metadata.get(VERSION_KEY, "")) and metadata.get(TABLE_KEY) != EVENT_TABLE
+
+
+def scan_table(source: str | bytes | Path, columns: pl.Schema = TABLE) -> pl.LazyFrame | None:
+    """Give these columns of a table's file, to be read in part; None where it has not all of them, as they should be.
+
+    Raises what `decode.parquet.CANNOT_READ` names.
+    """
+    table = pl.scan_parquet(source, glob=False)
+    found = table.collect_schema()
+    is_there = all(found.get(name) == dtype for name, dtype in columns.items())
+    return table.select(columns.names()) if is_there else None
+
+
+def times_in(source: str | bytes | Path) -> Times:
+    """Tell what the columns of `schema.FILE` are good for that a table's file has and the table has not.
+
+    Raises what `decode.parquet.CANNOT_READ` names.
+    """
+    with io.BytesIO(source) if isinstance(source, bytes) else os.fdopen(open_regular(source), "rb") as file:
+        metadata = pl.read_parquet_metadata(file)
+        told = metadata.get(TIMES_KEY, "")
+        return Times(told) if told in list(Times) and is_of(metadata, file) else Times.UNKNOWN

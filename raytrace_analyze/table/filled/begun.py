@@ -7,7 +7,7 @@ from raytrace_analyze.names.spans import DRIVER_SPAN, PUT
 from raytrace_analyze.schema import Category, Kind
 from raytrace_analyze.table.filled.operators import name_operators
 from raytrace_analyze.table.filled.served import relate_requests
-from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, nearest_ancestor, parent_rows
+from raytrace_analyze.table.lineage import Flags, RowIds, cut_circles, nearest_ancestor, parent_rows, run_flags
 from raytrace_analyze.values import frozen
 
 _FROM_TASK = ("task_id", "node_id", "worker_id", "job_id", "pid", "host")
@@ -28,13 +28,6 @@ class Begun:
     """The run that a span is in; -1 for none, and for runs."""
     lacks_parent: Flags
     """Whether a span names a parent that is not there."""
-
-
-def run_flags(kind: pl.Series, parent: RowIds) -> Flags:
-    """Tell which spans are runs: a CONSUMER whose parent is a PRODUCER, or is missing."""
-    is_consumer = (kind == "CONSUMER").to_numpy()
-    is_producer = (kind == "PRODUCER").to_numpy()
-    return np.asarray(is_consumer & ((parent < 0) | is_producer[parent]))
 
 
 def add_category(spans: pl.DataFrame, is_run: Flags) -> pl.DataFrame:
