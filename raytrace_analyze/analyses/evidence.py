@@ -168,8 +168,8 @@ def _missing_nodes(silent: pl.DataFrame, spans: pl.LazyFrame) -> pl.Series:
 
 
 def _samplers(spans: pl.LazyFrame) -> tuple[str, ...]:
-    resources = spans.select(pl.col("resource").unique()).collect().to_series()
-    told = resources.filter(resources.str.contains(f'"{SAMPLER}"', literal=True))
+    is_telling = pl.col("resource").str.contains(f'"{SAMPLER}"', literal=True)
+    told = spans.filter(is_telling).select(pl.col("resource").unique()).collect().to_series()
     return _names(told.str.extract(rf'"{SAMPLER}"\s*:\s*"([^"\\]{{1,200}})'))
 
 
