@@ -149,6 +149,8 @@ Who reads a table finds them anew.
 TIMES_KEY = "raytrace.times"
 """Key of the metadata that tells what these columns are good for: one of `vocabulary.spans.Times`."""
 
+ACTOR_DIED = "ACTOR_DIED"
+"""Ray's word for the error of calls that ended with their actor's process."""
 PROCESS = ("session", "node_id", "pid")
 """The columns that tell processes apart within one table."""
 

@@ -402,6 +402,12 @@ def test_how_long_replicas_took_to_start() -> None:
     spans = table(*request(0, 10_000), *replica(0, 1_100), *replica(1, 2_100), recorded=True)
     (front,) = rt.serve(spans).filter(pl.col("deployment") == "Front").to_dicts()
     assert (front["replicas"], front["replica_start_p50_ns"], front["replica_start_max_ns"]) == (2, 1_500, 2_000)
+    assert front["replicas_died"] == 0
+    died = {"status": "ERROR", "status_message": "ACTOR_DIED", "actor_id": "a0", "trace_id": "r0"}
+    handles = {"function": "ServeReplica:app:Front.handle_request"}
+    last = [submit("sh", 3_000, 3_010, trace_id="r0"), run("h", 3_020, 3_100, "sh", **handles, **died)]
+    (front,) = rt.serve(pl.concat([spans, table(*last, recorded=True)])).filter(deployment="Front").to_dicts()
+    assert (front["replicas"], front["replicas_died"]) == (2, 1)
 
 
 def test_no_requests_is_an_empty_table() -> None:

@@ -14,7 +14,7 @@ from raytrace_analyze.table.assemble import assemble, write_table
 from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.events.task_events import events_path, merge_events
 from tests.simulated_events import event_table
-from tests.tables import decoded, run, submit, table, wait
+from tests.tables import decoded, run, span, submit, table, wait
 
 SAMPLES = Path(__file__).parent.parent / "sample_spans"
 FAILURES = SAMPLES / "failures-ours" / "spans"
@@ -195,6 +195,33 @@ def test_an_actor_that_was_killed_while_it_was_first_created_has_the_events_of_t
     )[0]
     assert spans.filter(pl.col("state_finished").is_not_null())["span_id"].to_list() == ["c2"]
     assert not spans["from_events"].any()
+
+
+@pytest.mark.parametrize("with_attempts", [False, True])
+def test_what_ran_on_an_actor_ends_with_it_where_ray_tells_nothing_else(with_attempts: bool) -> None:
+    #      r [========..      a call that never ended, in it what Serve handles; so did one of Ray's own
+    #      actor dead   ^
+    on = {"actor_id": "a", "pid": 7, "host": "h"}
+    spans = decoded(
+        submit("s", 1, 2, submitted_task_id="A", records_waits=True),
+        run("r", 20, None, "s", "A", function="ServeReplica:app:M.handle_request", **on),
+        span("h", 21, None, "r", name="replica_handle_request M __call__", kind="SERVER", pid=7, host="h"),
+        submit("s2", 3, 4, submitted_task_id="B"),
+        run("o", 20, None, "s2", "B", function="ServeController.listen_for_change", **on),
+        submit("s3", 1, 2, actor_id="a", pid=8, host="h"),
+        run("other", 30, None, "s3", "C", pid=8, host="h"),
+    )
+    end = {**attempt("f" * 16 + "a"), "type": "ACTOR_CREATION_TASK", "actor_id": "a", "states": '{"ACTOR_DEAD":60}'}
+    if with_attempts:
+        end |= {"pending_args_avail": 4}
+    found = assemble([spans], event_table([end]))[0]
+    told = {row["span_id"]: row for row in found.to_dicts()}
+    closed = {name for name, row in told.items() if row["end"] is not None and row["kind"] != "PRODUCER"}
+    assert closed == (set() if with_attempts else {"r", "h", "o"})
+    if not with_attempts:
+        assert (told["r"]["status"], told["r"]["status_message"]) == ("ERROR", "ACTOR_DIED")
+        assert (told["h"]["status"], told["o"]["status"]) == ("ERROR", "UNSET")
+        assert found.height == spans.height
 
 
 def test_a_table_without_any_has_the_columns() -> None:

@@ -61,6 +61,25 @@ def test_a_saving_never_loses_what_an_earlier_one_had(tmp_path: Path, head: Head
     assert header["forgotten"] == 3
 
 
+def test_the_end_of_an_actor_is_told_also_where_ray_keeps_none_of_its_attempts(
+    tmp_path: Path, head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = {"a" * 32: {"ACTOR_DEAD": 7}, "b" * 32: {"ACTOR_LET_GO": 9}}
+    monkeypatch.setattr(gcs_events, "actor_ends", lambda job: ends)
+    events = TaskEvents(SpanFile(str(tmp_path)), interval_s=0, wait_s=0)
+    events.start()
+    made = attempt("f", task_id="f" * 16 + "a" * 32, type="ACTOR_CREATION_TASK", actor_id="a" * 32)
+    head.attempts = [made]
+    events._save(events._attempts())
+    ((_, attempts),) = Recording(tmp_path).events
+    told = {one["actor_id"]: (one["type"], one["states"]) for one in attempts}
+    assert told == {
+        "a" * 32: ("ACTOR_CREATION_TASK", {"RUNNING": 1, "FINISHED": 2, "ACTOR_DEAD": 7}),
+        "b" * 32: ("ACTOR_CREATION_TASK", {"ACTOR_LET_GO": 9}),
+    }
+    assert {one["task_id"] for one in attempts} == {"f" * 16 + actor for actor in ends}
+
+
 def test_very_many_tasks_are_saved_late(tmp_path: Path, head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
     head.attempts, head.limit = [attempt("aa")], 1_000_000
     before = submits.count()

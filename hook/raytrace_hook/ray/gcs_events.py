@@ -8,6 +8,9 @@ from raytrace_hook.ray.internals import load
 
 _USUAL_LIMIT = 100_000
 _ANSWER_S = 5
+CREATION = "ACTOR_CREATION_TASK"
+_CREATES = "f" * 16
+"""What the id of the task begins with that creates an actor; the rest is the actor's."""
 _DEAD, _LET_GO = "ACTOR_DEAD", "ACTOR_LET_GO"
 _NO_HANDLE = ("OUT_OF_SCOPE", "REF_DELETED")
 _MILLISECOND_NS = 1_000_000
@@ -132,6 +135,22 @@ def actor_ends(job_id: str) -> dict[str, dict[str, int]]:
         return found
     except Exception:  # not every version of Ray has such a table, or tells when and why
         return {}
+
+
+def end_alone(job_id: str, actor_id: str, states: dict[str, int]) -> dict[str, Any]:
+    """Return the end of an actor as what is known of its creation, where nothing else is."""
+    nothing = dict.fromkeys(("name", "parent_task_id", "node_id", "worker_id", "pid", "error"))
+    return {
+        "task_id": _CREATES + actor_id,
+        "attempt": 0,
+        "job_id": job_id,
+        "type": CREATION,
+        "actor_id": actor_id,
+        "resources": {},
+        "states": states,
+        "profile": [],
+        **nothing,
+    }
 
 
 def _was_let_go(actor: Any, common_pb2: Any) -> bool:

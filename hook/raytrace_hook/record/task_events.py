@@ -120,14 +120,21 @@ class TaskEvents:
 
     def _add_ends_of_actors(self, attempts: list[dict[str, Any]]) -> None:
         """Note with the creations of actors when these were over: until then they held what they asked for."""
-        creations = [attempt for attempt in attempts if attempt["type"] == "ACTOR_CREATION_TASK"]
-        ends = gcs_events.actor_ends(self._header["job_id"]) if creations else {}
-        for attempt in creations:
-            attempt["states"].update(ends.get(attempt["actor_id"], {}))
+        self._ends = gcs_events.actor_ends(self._header["job_id"]) if attempts else {}
+        for attempt in attempts:
+            if attempt["type"] == gcs_events.CREATION:
+                attempt["states"].update(self._ends.get(attempt["actor_id"], {}))
+
+    def _ends_alone(self, attempts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the ends of actors of which Ray keeps no attempts, as Serve asks it to."""
+        known = {attempt["actor_id"] for attempt in attempts if attempt["type"] == gcs_events.CREATION}
+        job_id = self._header["job_id"]
+        others = ((actor_id, states) for actor_id, states in self._ends.items() if actor_id not in known)
+        return [gcs_events.end_alone(job_id, actor_id, states) for actor_id, states in others]
 
     def _save(self, attempts: list[dict[str, Any]]) -> None:
         """Add what is known now to what was saved before."""
-        fresh = {_key(attempt): attempt for attempt in attempts}
+        fresh = {_key(attempt): attempt for attempt in (*attempts, *self._ends_alone(attempts))}
         forgotten = 0
         for line in self._saved():
             if _key_in(line) not in fresh:

@@ -21,11 +21,12 @@ from raytrace_analyze.schema import (
     Category,
 )
 from raytrace_analyze.table.events.rows import rows_of_attempts, submits_of
-from raytrace_analyze.table.events.task_events import ATTEMPT, merge_events
+from raytrace_analyze.table.events.task_events import ATTEMPT, ENDS_OF_ACTORS, merge_events
 
 _DRIVER = "DRIVER_TASK"
 _CREATION = "ACTOR_CREATION_TASK"
 _PROFILED = r'"task:{}"\s*,\s*"start_ns"\s*:\s*(\d+)(?:\s*,\s*"end_ns"\s*:\s*(\d+))?'
+_OF_ACTORS = tuple(STATE_COLUMNS[state] for state in ENDS_OF_ACTORS)
 _GROUP = {"start_ns": 1, "end_ns": 2}
 _IDENTITY = ["trace_id", "span_id"]
 _TOLD_BY = ("state_running", "state_submitted_to_worker", "state_pending_node_assignment")
@@ -141,7 +142,9 @@ def _as_columns(events: pl.DataFrame) -> pl.DataFrame:
         **columns,
         **{FROM_EVENTS: pl.lit(True)},
     )
-    return told.with_columns(start=pl.min_horizontal(*columns), end=pl.coalesce("failed", "finished"))
+    # The end of an actor alone says nothing of when it was created.
+    of_attempt = [column for column in columns if column not in _OF_ACTORS]
+    return told.with_columns(start=pl.min_horizontal(of_attempt), end=pl.coalesce("failed", "finished"))
 
 
 def _state(state: str) -> pl.Expr:

@@ -135,8 +135,9 @@ def _show_starts(rows: list[Row], console: Console) -> None:
     told = {row["deployment"]: row for row in rows if row["replica_start_max_ns"]}
     for name, row in told.items():
         many = count_text(row["replicas"], "replica")
+        died = f", {row['replicas_died']:,} of them died while handling requests" if row["replicas_died"] else ""
         console.print(
-            f"{name}: {many}, ready {duration_text(row['replica_start_p50_ns'])} after creation"
+            f"{name}: {many}{died}, ready {duration_text(row['replica_start_p50_ns'])} after creation"
             f" (the slowest {duration_text(row['replica_start_max_ns'])}).",
             style="dim",
         )

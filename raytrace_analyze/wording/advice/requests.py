@@ -12,9 +12,11 @@ _NOT_CLAIMED = "no saving is claimed, since no span tells who waits for the answ
 def replica_queue(row: _Row, *, is_known: bool) -> Words:
     """Say that requests wait for a replica that takes them."""
     replicas = f"; it has {count_text(row['replicas'], 'replica')}" if row["replicas"] else ""
+    died = f", {row['replicas_died']:,} of which died while handling requests" if row["replicas_died"] else ""
+    first = "look why replicas die: until another is there, requests wait; " if row["replicas_died"] else ""
     return Words(
-        f"{_waited(row, 'router')} in the router's queue, until a replica took it{replicas}",
-        "have more replicas (`num_replicas`, `autoscaling_config`), or let each take more requests at once "
+        f"{_waited(row, 'router')} in the router's queue, until a replica took it{replicas}{died}",
+        f"{first}have more replicas (`num_replicas`, `autoscaling_config`), or let each take more requests at once "
         f"(`max_ongoing_requests`), if its handler can ({_saves('room for each of them at once', is_known)})",
     )
 

@@ -8,6 +8,7 @@ from raytrace_analyze.names.serve import REPLICA
 from raytrace_analyze.names.spans import class_created, creates_actor
 from raytrace_analyze.path.aggregate import parse_tail
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.schema import ACTOR_DIED
 
 _DEPLOYMENT = ("session", "app", "deployment")
 _GROUP = (*_DEPLOYMENT, "route", "method", "is_ingress")
@@ -34,7 +35,8 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
     - `slow_replica` (Serve's id), where one of several is slow: the median of its handler's own time,
       `slow_replica_handler_ns`, in its `slow_replica_requests`, is half or more beyond that of all others' requests,
       `other_replicas_handler_ns`;
-    - `replicas`, `replica_start_p50_ns`, `replica_start_max_ns`: from the creation of a replica until it was ready.
+    - `replicas`, `replica_start_p50_ns`, `replica_start_max_ns`: from the creation of a replica until it was ready;
+      `replicas_died`: how many of them died while they handled requests.
 
     With a `tail`, as `p99`, two rows each: those of the slowest one percent of the requests (at least one; `in_tail`
     true), and those of the rest. Raises UsageError for another tail.
@@ -96,6 +98,7 @@ def _replicas(trace: PreparedTrace) -> pl.DataFrame:
         trace.spans.select(
             *("session", "actor_id", "function"),
             is_run=pl.Series(structure.is_run),
+            died=pl.col("status_message").str.starts_with(ACTOR_DIED).fill_null(value=False),
             end=pl.Series(structure.end),
             submitted=pl.Series(structure.start).gather(
                 pl.Series(structure.submit).set(pl.Series(structure.submit < 0), None)
@@ -112,14 +115,18 @@ def _replicas(trace: PreparedTrace) -> pl.DataFrame:
         .group_by("session", "actor_id")
         .agg(ready=pl.col("end").min())
     )
+    died = runs.group_by("session", "actor_id").agg(pl.col("died").any())
     took = pl.col("ready") - pl.col("submitted")
     return (
-        made.join(ready, on=["session", "actor_id"], how="left")
+        made.drop("died")
+        .join(ready, on=["session", "actor_id"], how="left")
+        .join(died, on=["session", "actor_id"], how="left")
         .group_by(_DEPLOYMENT)
         .agg(
             replicas=pl.len().cast(pl.Int64),
             replica_start_p50_ns=took.quantile(0.5, "linear").round().cast(pl.Int64),
             replica_start_max_ns=took.max(),
+            replicas_died=pl.col("died").sum().cast(pl.Int64),
         )
     )
 
