@@ -13,6 +13,7 @@ import polars as pl
 from raytrace_analyze.clocks.correction import build_corrected, correct_clocks
 from raytrace_analyze.errors import NoSpansError
 from raytrace_analyze.ingest.given import events_of, table_of
+from raytrace_analyze.queueing.beyond import Beyond
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.sampled.idle_waits import with_idle_waits
 from raytrace_analyze.table.events.attempts import only_attempts, only_spans, with_event_columns, with_task_events
@@ -34,6 +35,8 @@ class PreparedTrace:
     """The table as it was given: columns of `schema.TABLE`."""
     clock_correct: bool = True
     """Whether times of hosts whose clocks are proven to be off are shifted."""
+    beyond: Beyond | None = field(default=None, repr=False)
+    """Of a part of a table: what it is to know of the rest."""
     _scopes: dict[str, Scopes] = field(default_factory=dict, init=False, repr=False)
     _scoped: dict[str, Scoped] = field(default_factory=dict, init=False, repr=False)
 
@@ -80,7 +83,7 @@ class PreparedTrace:
     @cached_property
     def rules(self) -> CauseRules:
         """What every run can have waited for, and Ray's task events of each."""
-        return CauseRules(self.structure, self.runs, self.waiting)
+        return CauseRules(self.structure, self.runs, self.waiting, self.beyond)
 
     def scopes(self, kind: str) -> Scopes:
         """Give the scopes of a kind, `jobs` or `traces`."""

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from raytrace_analyze.analyses.all_paths.question import Answer, Question
 from raytrace_analyze.analyses.evidence import Evidence, evidence, together
 from raytrace_analyze.cluster.seen import seeing
 from raytrace_analyze.cluster.tasks import Tasks
@@ -16,39 +19,17 @@ from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.files.opened import readable
 from raytrace_analyze.ingest.large_tables import Apart, load_sessions, sessions_apart
 from raytrace_analyze.ingest.loading import Found, Ingested, find
-from raytrace_analyze.ingest.report import IngestReport, report_of
+from raytrace_analyze.ingest.report import report_of
 from raytrace_analyze.model import Problem, ProblemKind, Progress
-from raytrace_analyze.path.aggregate import Aggregates, ScopeTimes, check_sums, scope_times, sum_up, with_first
-from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.path.aggregate import ScopeTimes, check_sums, scope_times, sum_up, with_first
 from raytrace_analyze.prepared import NO_SPANS, prepare
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.events.attempts import only_spans
 from raytrace_analyze.table.totals import Totals, added_up, count_up
-from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.options import Scopes
 
 _ROWS = 1_000_000
 """How many rows a session has for each task that finds some of its paths."""
-
-
-@frozen
-class Question:
-    """What is asked of the paths, as `path.aggregate.aggregate_paths` is asked."""
-
-    scopes: str
-    by: str
-    tail: str | None
-    options: PathOptions
-    clock_correct: bool
-
-
-@frozen
-class Answer:
-    """What holds the paths of a table, and what that rests on."""
-
-    sums: Aggregates
-    evidence: Evidence
-    report: IngestReport
 
 
 class _Part(NamedTuple):
@@ -91,7 +72,7 @@ def paths_on_cluster(paths: Sequence[Path], question: Question, progress: Progre
     return Answer(
         sums=sum_up(times, by=question.by, tail=question.tail),
         evidence=together([whole, *(part.evidence for part in parts if part.evidence is not None)]),
-        report=report,
+        problems=report.problems,
     )
 
 
@@ -113,7 +94,8 @@ def _part_of(found: Found, folder: str, question: Question, sessions: Sequence[s
     trace, times = None, None
     if only_spans(read.spans).height:
         trace = prepare(read.spans, clock_correct=question.clock_correct)
-        times = scope_times(trace, question.options, scopes=question.scopes, by=question.by, share=(number, count))
+        numbers = np.array_split(np.arange(trace.scopes(question.scopes).table.height), count)[number]
+        times = scope_times(trace, question.options, scopes=question.scopes, by=question.by, numbers=numbers)
         times = with_first(times, trace, question.scopes)
     if number:
         return _Part(times, None, None, ())

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from raytrace_analyze.command_line.engine import on_engine
 from raytrace_analyze.command_line.options import OutputFormat
-from raytrace_analyze.command_line.reading import exit_code_of, write_result
+from raytrace_analyze.command_line.reading import exit_code_of, one_table, write_result
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary.groups import ONLY_OF_MANY
 from raytrace_analyze.vocabulary.options import Engine, Scopes
 
 if TYPE_CHECKING:
+    from raytrace_analyze.analyses.all_paths.question import Answer, Question
     from raytrace_analyze.analyses.evidence import Evidence
-    from raytrace_analyze.cluster.paths import Question
     from raytrace_analyze.ingest.loading import Ingested
     from raytrace_analyze.path.aggregate import Aggregates
     from raytrace_analyze.path.options import PathOptions
@@ -53,6 +53,25 @@ def sum_up(
     _write(sums, evidence(found, trace), scopes, by, top, output_format)
 
 
+def sum_up_large(
+    given: Sequence[Path] | None, question: "Question", *, top: int, output_format: OutputFormat
+) -> int | None:
+    """Do what `sum_up` does for a large table, in little memory; gives the exit code that its input calls for.
+
+    None where it is to be looked at as a whole.
+    """
+    found = one_table(given)
+    if found is None:
+        return None
+    from raytrace_analyze.analyses.all_paths.large import paths_of_large
+    from raytrace_analyze.views.screen.progress import end_work, progress_shown
+
+    end_work()
+    with progress_shown("finding paths") as progress:
+        answer = paths_of_large(found, question, progress)
+    return None if answer is None else _answered(answer, question, top, output_format)
+
+
 def sum_up_on_cluster(
     paths: Sequence[Path], question: "Question", address: str | None, *, top: int, output_format: OutputFormat
 ) -> int:
@@ -62,7 +81,11 @@ def sum_up_on_cluster(
 
     with progress_shown("finding paths") as progress, on_engine(Engine.RAY, address):
         answer = paths_on_cluster(paths, question, progress)
-    exit_code = exit_code_of(answer.report.problems)
+    return _answered(answer, question, top, output_format)
+
+
+def _answered(answer: "Answer", question: "Question", top: int, output_format: OutputFormat) -> int:
+    exit_code = exit_code_of(answer.problems)
     _write(answer.sums, answer.evidence, question.scopes, question.by, top, output_format)
     return exit_code
 

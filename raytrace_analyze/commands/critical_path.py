@@ -7,7 +7,7 @@ import typer
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.engine import check_engine
 from raytrace_analyze.command_line.reading import given_paths, open_spans, write_result
-from raytrace_analyze.commands.all_paths import check_scopes, sum_up, sum_up_on_cluster
+from raytrace_analyze.commands.all_paths import check_scopes, sum_up, sum_up_large, sum_up_on_cluster
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary.groups import PathGroup
 from raytrace_analyze.vocabulary.options import Engine, Queues, Scopes
@@ -105,13 +105,17 @@ def critical_path(
         raise UsageError("--near looks at a whole job; leave out --trace, --task and --request")
     tolerance = float(options.read_percent(overlap_tolerance, "overlap-tolerance"))
     how = PathOptions(queues, not no_infer, round(infer_within * 1e6), tolerance)
-    if engine is Engine.RAY:
-        if all_scopes is None:
-            raise UsageError("--engine ray finds the paths of many jobs or traces: add --all jobs or --all traces")
-        from raytrace_analyze.cluster.paths import Question
+    if engine is Engine.RAY and all_scopes is None:
+        raise UsageError("--engine ray finds the paths of many jobs or traces: add --all jobs or --all traces")
+    if all_scopes is not None:
+        from raytrace_analyze.analyses.all_paths.question import Question
 
         question = Question(all_scopes, by, tail, how, clock_correct)
-        raise typer.Exit(sum_up_on_cluster(given_paths(spans), question, address, top=top, output_format=output_format))
+        shown: dict[str, Any] = {"top": top, "output_format": output_format}
+        if engine is Engine.RAY:
+            raise typer.Exit(sum_up_on_cluster(given_paths(spans), question, address, **shown))
+        if (of_large := sum_up_large(spans, question, **shown)) is not None:
+            raise typer.Exit(of_large)
     is_part = task is None and request is None and all_scopes is None
     part = {"job": job, "trace": trace} if is_part else {}
     found, exit_code = open_spans(spans, **part, lean=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
 
 from raytrace_analyze.choices import choose
@@ -11,6 +10,7 @@ from raytrace_analyze.names.attributes import entrypoint
 from raytrace_analyze.path.all_scopes import some_paths_of
 from raytrace_analyze.path.options import SLOT_WITHIN_NS, PathOptions, path_options
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import read_scopes
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.groups import ONLY_OF_MANY, PathGroup, column_of
@@ -101,11 +101,9 @@ def check_sums(scopes: str, by: str, tail: str | None) -> None:
 
 
 def scope_times(
-    trace: PreparedTrace, options: PathOptions, *, scopes: str, by: str, share: tuple[int, int] = (0, 1)
+    trace: PreparedTrace, options: PathOptions, *, scopes: str, by: str, numbers: RowIds | None = None
 ) -> ScopeTimes:
-    """Sum up the time on each path, of all scopes or of a share of them: its number, and how many shares there are."""
-    known = trace.scopes(scopes)
-    numbers = np.array_split(np.arange(known.table.height), share[1])[share[0]]
+    """Sum up the time on each path, of all scopes or of those with some numbers, which follow each other."""
     of_scopes, of_each = [], []
     before = 0
     for segments in some_paths_of(trace, scopes, options, numbers):
@@ -135,6 +133,17 @@ def with_first(times: ScopeTimes, trace: PreparedTrace, scopes: str) -> ScopeTim
     ids = known.table.select("session", scope="id")[of_number.get_column("number")]
     of_id = ids.hstack(of_number.select("first")).group_by("session", "scope").agg(pl.col("first").min())
     return ScopeTimes(times.scopes.join(of_id, on=["session", "scope"], how="left"), times.of_each)
+
+
+def one_after_another(parts: Sequence[ScopeTimes]) -> ScopeTimes:
+    """Put together the scopes of several parts, all of one before all of the next."""
+    before, scopes, of_each = 0, [], []
+    for part in parts:
+        number = pl.col("number") + before
+        scopes.append(part.scopes.with_columns(number))
+        of_each.append(part.of_each.with_columns(number))
+        before += part.scopes.height
+    return ScopeTimes(pl.concat(scopes), pl.concat(of_each))
 
 
 def sum_up(parts: Sequence[ScopeTimes], *, by: str, tail: str | None = None) -> Aggregates:

@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from raytrace_analyze.names.attributes import PUT_ARGUMENTS
+from raytrace_analyze.queueing.beyond import Beyond, Told, firsts_of, nodes_of, processes_of
 from raytrace_analyze.queueing.demands import read_demands
 from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots, occupancy
 from raytrace_analyze.queueing.task_states import first_known, read_states
@@ -25,7 +26,9 @@ LONG_TO_STORE_NS = 500_000_000
 class Circumstances:
     """Runs of a table, and what stood around each before it started; runs are rows of the table."""
 
-    def __init__(self, structure: Structure, runs: Runs, waiting: Waiting) -> None:
+    def __init__(self, structure: Structure, runs: Runs, waiting: Waiting, beyond: Beyond | None = None) -> None:
+        self.beyond = beyond
+        """Of a part of a table: what it is to know of the rest."""
         self.structure = structure
         self.runs = runs
         self.turns = waiting.turns
@@ -45,7 +48,63 @@ class Circumstances:
     @cached_property
     def first_on_worker(self) -> RowIds:
         """By number of the worker process: the run that it began with, -1 where there is none."""
+        first = self._first_here
+        if self.beyond is None:
+            return first
+        found, of_all = np.full(first.size, -1, dtype=np.int64), self.known_of_all.first
+        for worker, (process, here) in enumerate(zip(self._processes, self._firsts, strict=True)):
+            if here == of_all[process]:
+                found[worker] = first[worker]
+        return found
+
+    @cached_property
+    def _first_here(self) -> RowIds:
         return _first(self.runs.on_worker, self.runs.worker, self.held_from)
+
+    @cached_property
+    def told(self) -> Told:
+        """What this part of a table tells of its nodes and worker processes."""
+        slots = self._own_slots
+        used, row = slots.nodes.used, self._first_here
+        places = slots.nodes.capacity.size
+        most = np.zeros(places, dtype=np.int64)
+        np.maximum.at(most, slots.nodes.steps.groups, used[slots.nodes.steps.members])
+        demand, _ = slots.demands.of(row)
+        at, amount = slots.demands.place, slots.demands.amount
+        # So much more than what is in use may be taken at once: by whoever asks, and by processes that start.
+        largest, begun = np.zeros(places + 1, dtype=np.int64), np.zeros(places + 1, dtype=np.int64)
+        np.maximum.at(largest, at, amount)
+        np.add.at(begun, at[demand], amount[demand])
+        known = np.flatnonzero(np.bincount(at[at >= 0], minlength=places))
+        count = max(len(slots.demands.resources), 1)
+        names = [(*self._nodes[place // count], slots.demands.resources[place % count]) for place in known.tolist()]
+        enough = most + np.maximum(largest, begun)[:-1]
+        return Told(
+            dict(zip(names, slots.nodes.capacity[known].tolist(), strict=True)),
+            dict(zip(names, enough[known].tolist(), strict=True)),
+            dict(zip(self._nodes, self._lets_go.tolist(), strict=True)),
+            dict(zip(self._processes, self._firsts, strict=True)),
+        )
+
+    @cached_property
+    def known_of_all(self) -> Told:
+        """What this part and, of others, is known."""
+        return self.told if self.beyond is None else self.told | self.beyond.told
+
+    @cached_property
+    def _processes(self) -> list[tuple[str, str]]:
+        return processes_of(self.structure, self._first_here)
+
+    @cached_property
+    def _firsts(self) -> list[tuple[int, int, str, str]]:
+        return firsts_of(self.structure, self._first_here, self.held_from)
+
+    @cached_property
+    def _nodes(self) -> list[tuple[str, str]]:
+        rows = np.flatnonzero(self.node >= 0)
+        examples = np.zeros(int(self.node.max(initial=-1)) + 1, dtype=np.int64)
+        examples[self.node[rows]] = rows
+        return nodes_of(self.structure, examples)
 
     @cached_property
     def begins(self) -> Flags:
@@ -102,11 +161,24 @@ class Circumstances:
     @cached_property
     def slots(self) -> NodeSlots:
         """The nodes' slots, each held from when the run was sent to its worker."""
+        slots = self._own_slots
+        if self.beyond is None:
+            return slots
+        capacity, count = slots.nodes.capacity.copy(), max(len(slots.demands.resources), 1)
+        of_all = self.known_of_all.capacity
+        for place in range(capacity.size):
+            name = (*self._nodes[place // count], slots.demands.resources[place % count])
+            capacity[place] = of_all.get(name, capacity[place])
+        return slots.with_capacity(capacity)
+
+    @cached_property
+    def _own_slots(self) -> NodeSlots:
         flow = self.structure.run_above
         demands = read_demands(self.structure, self.runs, self.node)
         never = np.full(self.runs.on_actor.first.size - 1, NEVER)
         over = never if self.actor_ends is None else self.actor_ends.time
-        return node_slots(self.structure, self.runs, demands, self.held_from, flow, over)
+        within = None if self.beyond is None else (self.beyond.complete_since, self.beyond.complete_until)
+        return node_slots(self.structure, self.runs, demands, self.held_from, flow, over, within)
 
     @cached_property
     def starting_from(self) -> Nanos:
@@ -125,6 +197,8 @@ class Circumstances:
         held = self.held_from[rows]
         freed, _ = slots.waited(rows, held)
         begun = np.maximum(first_known(self.states.node_assignment[rows], submitted), freed)
+        if self.beyond is not None:
+            self.beyond.check_seen(begun, held)
         demand, of_row = slots.demands.of(rows)
         place, amount = slots.demands.place[demand], slots.demands.amount[demand]
         begun_each, held_each = begun[of_row], np.maximum(held[of_row], begun[of_row])
@@ -144,12 +218,18 @@ class Circumstances:
 
         Where a run lets its slot go while it waits, more are taken at once than there are, as it goes on.
         """
+        lets_go = self._lets_go
+        if self.beyond is not None:
+            lets_go = np.array([self.known_of_all.lets_go[node] for node in self._nodes], dtype=np.bool_)
+        return np.append(~lets_go, False)[self.node]
+
+    @cached_property
+    def _lets_go(self) -> Flags:
+        """By number of the node: whether runs let their slots go there while they wait."""
         flow = self.structure.run_above
-        waits = letting_go(self.structure, self.runs, flow)
-        counted = np.ones(self.node.max(initial=-1) + 2, dtype=np.bool_)
-        counted[self.node[flow[waits]]] = False
-        counted[-1] = False
-        return counted[self.node]
+        lets_go = np.zeros(int(self.node.max(initial=-1)) + 2, dtype=np.bool_)
+        lets_go[self.node[flow[letting_go(self.structure, self.runs, flow)]]] = True
+        return lets_go[:-1]
 
     def earlier(self, run: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
         """Give the attempt before each run, or for an actor's restart what ran on it last: its end and its row."""

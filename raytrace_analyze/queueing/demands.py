@@ -1,5 +1,7 @@
 """What runs demand of their nodes: CPUs, GPUs and other resources, in whole columns."""
 
+from functools import cached_property
+
 import numpy as np
 import polars as pl
 
@@ -27,6 +29,8 @@ class Demands:
     """False for an actor that asks for a CPU when it is placed, and holds none."""
     first: RowIds
     """By row of the table: where its demands begin; one element more than there are rows."""
+    resources: tuple[str, ...]
+    """What can be demanded: that of a place is the one at its number modulo how many there are."""
 
     def of(self, rows: RowIds) -> tuple[RowIds, RowIds]:
         """Give the positions of the demands of some rows, and for each which of `rows` it belongs to."""
@@ -34,7 +38,7 @@ class Demands:
         question = np.repeat(np.arange(rows.size), count)
         return begin[question] + numbers_within(count), question
 
-    @property
+    @cached_property
     def kinds(self) -> tuple[RowIds, RowIds, RowIds]:
         """Give the place and the amount of each distinct pair of them, and the number of the pair of each demand."""
         amounts, number = np.unique(self.amount, return_inverse=True)
@@ -73,6 +77,7 @@ def read_demands(structure: Structure, runs: Runs, node: RowIds) -> Demands:
         amount=np.array([amount for demand in of_code for amount in demand.values()], dtype=np.int64)[entry],
         holds=code[each] < len(parsed),
         first=first,
+        resources=tuple(names),
     )
 
 

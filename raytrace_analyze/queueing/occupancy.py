@@ -1,5 +1,8 @@
 """Who held the slots of a node, and the turns of an actor: occupancy as steps over time, in whole columns."""
 
+from dataclasses import replace
+from functools import cached_property
+
 import numpy as np
 
 from raytrace_analyze.queueing.demands import Demands
@@ -68,11 +71,19 @@ class Occupancy:
 
 
 def occupancy(
-    place: RowIds, places: int, start: Nanos, end: Nanos, amount: RowIds, owner: RowIds, is_grant: Flags
+    place: RowIds,
+    places: int,
+    start: Nanos,
+    end: Nanos,
+    amount: RowIds,
+    owner: RowIds,
+    is_grant: Flags,
+    told_within: tuple[int, int] | None = None,
 ) -> Occupancy:
     """Add up what is held of each of so many places (a number, -1 for none): parallel arrays, one element a holding.
 
-    `amount` can be negative (a part given back for a while); only holdings that are a grant tell the capacity.
+    `amount` can be negative (a part given back for a while); only holdings that are a grant tell the capacity, and of
+    these only those that begin `told_within` a stretch (ns), if one is given.
     """
     kept = (place >= 0) & (end > start)
     place, start, end, amount, owner = (values[kept] for values in (place, start, end, amount, owner))
@@ -90,7 +101,10 @@ def occupancy(
     used = np.zeros(change.size, dtype=np.int64)
     used[steps.members] = total - np.repeat(before, np.diff(steps.first))
     capacity = np.zeros(places, dtype=np.int64)
-    granted = np.flatnonzero(is_grant[kept])
+    tells = is_grant[kept]
+    if told_within is not None:
+        tells &= (start >= told_within[0]) & (start <= told_within[1])
+    granted = np.flatnonzero(tells)
     np.maximum.at(capacity, place[granted], used[granted])
     return Occupancy(capacity, steps, used, np.concatenate([owner, owner]))
 
@@ -103,10 +117,18 @@ class NodeSlots:
     demands: Demands
     kind: RowIds
     """By demand: the number of the pair of place and amount, -1 where the place is not known."""
-    freed: Timed
-    """By kind: when it came to fit in, and the runs that made room."""
     held_to: Nanos
     """By row: until when a task's run, or the actor of a creation, held what it demands (ns)."""
+
+    @cached_property
+    def freed(self) -> Timed:
+        """By kind: when it came to fit in, and the runs that made room."""
+        of_place, of_amount, _ = self.demands.kinds
+        return self.nodes.freed(of_place, of_amount)
+
+    def with_capacity(self, capacity: RowIds) -> "NodeSlots":
+        """Give the same where each place can hold so much."""
+        return NodeSlots(replace(self.nodes, capacity=capacity), self.demands, self.kind, self.held_to)
 
     def waited(self, rows: RowIds, until: Nanos) -> tuple[RowIds, RowIds]:
         """Tell when each run's demand last came to fit in on its node, and who made room; NEVER and -1 for never."""
@@ -154,13 +176,20 @@ def letting_go(structure: Structure, runs: Runs, flow: RowIds) -> RowIds:
 
 
 def node_slots(
-    structure: Structure, runs: Runs, demands: Demands, held_from: Nanos, flow: RowIds, actors_over: Nanos
+    structure: Structure,
+    runs: Runs,
+    demands: Demands,
+    held_from: Nanos,
+    flow: RowIds,
+    actors_over: Nanos,
+    told_within: tuple[int, int] | None = None,
 ) -> NodeSlots:
     """Work out who held what of each node.
 
     `held_from` (ns): since when a run had its slot; a task holds it until its results are stored, but
     for its waits; an actor with a demand holds it to the end of its last run, or until it is over (`actors_over`, by
     number of the actor, NEVER where that is not known). `flow`: the run in whose control flow each span lies.
+    `told_within`: the stretch (ns) of which all is known, where that is not all of the time.
     """
     row, place, amount, holds = demands.row, demands.place, demands.amount, demands.holds
     end = runs.held_until.copy()
@@ -179,6 +208,6 @@ def node_slots(
         np.concatenate([amount, -amount[paused]]),
         np.concatenate([row, at_rest]),
         np.concatenate([holds, np.zeros(wait.size, dtype=np.bool_)]),
+        told_within,
     )
-    of_place, of_amount, kind = demands.kinds
-    return NodeSlots(nodes, demands, np.where(place >= 0, kind, -1), nodes.freed(of_place, of_amount), end)
+    return NodeSlots(nodes, demands, np.where(place >= 0, demands.kinds[2], -1), end)

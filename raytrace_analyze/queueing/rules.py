@@ -6,6 +6,7 @@ events decide where a run has them, else the spans do.
 
 import numpy as np
 
+from raytrace_analyze.queueing.beyond import Beyond
 from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.circumstances import Circumstances
 from raytrace_analyze.queueing.task_states import first_known
@@ -29,8 +30,8 @@ FREE_FOR_NS = 200_000_000
 class CauseRules:
     """Knows what every run of a table could have waited for."""
 
-    def __init__(self, structure: Structure, runs: Runs, waiting: Waiting) -> None:
-        self.about = Circumstances(structure, runs, waiting)
+    def __init__(self, structure: Structure, runs: Runs, waiting: Waiting, beyond: Beyond | None = None) -> None:
+        self.about = Circumstances(structure, runs, waiting, beyond)
 
     def whole_waits(self, runs: RowIds) -> QueueIntervals:
         """Give the waits of submitted runs from their submit, or the attempt before, to their start."""

@@ -1,0 +1,136 @@
+"""The critical paths of all traces of a large table, window by window: so much memory as a window takes.
+
+The same as of the table as a whole. What a window's figures hang on beyond it (see `queueing.beyond`) the windows tell
+each other: each is looked at with what is known by then, and again at the end if that would make a difference.
+"""
+
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.analyses.all_paths.apart import Named, are_apart, is_by_itself, tasks_named
+from raytrace_analyze.analyses.all_paths.plain import read_plain
+from raytrace_analyze.analyses.all_paths.question import Answer, Question
+from raytrace_analyze.analyses.all_paths.scattered import Scattered
+from raytrace_analyze.analyses.all_paths.windows import MARGINS, Windows, cut_into_windows
+from raytrace_analyze.analyses.evidence import evidence_of, without_parent
+from raytrace_analyze.ingest.large_tables import ask_of
+from raytrace_analyze.ingest.loading import Found
+from raytrace_analyze.ingest.report import problems_of
+from raytrace_analyze.model import Progress
+from raytrace_analyze.path.aggregate import ScopeTimes, check_sums, one_after_another, scope_times, sum_up
+from raytrace_analyze.prepared import PreparedTrace
+from raytrace_analyze.queueing.beyond import NOTHING_TOLD, Beyond, OutOfReachError, Told
+from raytrace_analyze.table.events.attempts import is_attempt
+from raytrace_analyze.table.losses import told_losses
+from raytrace_analyze.values import frozen
+from raytrace_analyze.vocabulary.options import Scopes
+
+LARGE_ROWS = 3_500_000
+"""Smaller tables are looked at as a whole: there is room for them."""
+WINDOW_ROWS = 1_000_000
+"""How many rows a window has, about."""
+
+_SCATTERING = 0.2
+"""The share of the work that putting rows into windows is."""
+
+
+@frozen
+class _Part:
+    """What is found in a window."""
+
+    times: ScopeTimes
+    told: Told
+    """What it tells of nodes and processes, and what was known of them when it was looked at."""
+    known: Told
+    named: Named
+    orphans: pl.DataFrame
+
+
+def paths_of_large(found: Found, question: Question, progress: Progress) -> Answer | None:
+    """Sum up the critical paths of all traces of the one table that was found, as `aggregate_paths` does of all of it.
+
+    None where there is another input than one large and sound table, and where the figures hang on more than what ran
+    at the time. Raises UsageError for what cannot be asked.
+    """
+    check_sums(question.scopes, question.by, question.tail)
+    if question.scopes != Scopes.TRACES:
+        return None
+    for margin in MARGINS:
+        with suppress(OutOfReachError):
+            return ask_of(found, LARGE_ROWS, partial(_answer, found, question, margin, progress))
+    return None
+
+
+def _answer(
+    found: Found, question: Question, margin: tuple[float, int], progress: Progress, table: pl.LazyFrame
+) -> Answer | None:
+    plain = read_plain(table)
+    if plain is None:
+        return None
+    windows = cut_into_windows(_traces(table), WINDOW_ROWS, margin)
+    if windows is None:
+        return None
+    scattered = Scattered(table, plain.rows, plain.told, windows, lambda share: progress(_SCATTERING * share))
+    look = partial(_look, scattered, windows, question)
+    parts: list[_Part] = []
+    told = NOTHING_TOLD
+    for number in range(len(windows.each)):
+        part = look(number, told)
+        if part is None:
+            return None
+        told |= part.told
+        parts.append(part)
+        progress(_SCATTERING + (1 - _SCATTERING) * len(parts) / len(windows.each))
+    if not are_apart([part.named for part in parts]):
+        return None
+    for number, part in enumerate(parts):
+        if not part.told.sees_no_difference(part.known, told):
+            again = look(number, told)
+            assert again is not None
+            parts[number] = replace(part, times=again.times)
+    orphans = pl.concat([part.orphans for part in parts])
+    now, earlier = problems_of(told_losses(table.filter(~is_attempt())), found.discovery, ())
+    return Answer(
+        sum_up([one_after_another([part.times for part in parts])], by=question.by, tail=question.tail),
+        evidence_of(table, orphans, now + earlier, len(found.discovery.unreadable)),
+        now,
+    )
+
+
+def _traces(table: pl.LazyFrame) -> pl.DataFrame:
+    start, end = pl.col("start").to_physical(), pl.col("end").to_physical()
+    return table.group_by("trace_id").agg(start=start.min(), end=end.max(), rows=pl.len()).collect(engine="streaming")
+
+
+def _look(scattered: Scattered, windows: Windows, question: Question, number: int, told: Told) -> _Part | None:
+    """Look at a window; None where it is not told by itself."""
+    window = windows.each[number]
+    is_last = number == len(windows.each) - 1
+    beyond = Beyond(
+        told,
+        complete_since=window.since if number else -sys.maxsize,
+        complete_until=sys.maxsize if is_last else window.until,
+        asked_since=window.asked_since,
+    )
+    trace = PreparedTrace(scattered.window(number), question.clock_correct, beyond)
+    if not is_by_itself(trace):
+        return None
+    scopes = trace.scopes(question.scopes)
+    numbers = np.arange(window.here, window.here + window.asked)
+    names = windows.traces.get_column("trace_id").slice(window.first, window.asked)
+    if not scopes.table.get_column("id").slice(window.here, window.asked).equals(names):
+        return None
+    asked = (scopes.of_row >= window.here) & (scopes.of_row < window.here + window.asked)
+    named = tasks_named(trace, asked)
+    if named is None:
+        return None
+    times = scope_times(trace, question.options, scopes=question.scopes, by=question.by, numbers=numbers)
+    about = trace.rules.about
+    lacks = trace.structure.lacks_parent & asked
+    parent = np.where(lacks, -1, 0)
+    return _Part(times, about.told, about.known_of_all, named, without_parent(trace.spans, parent))
