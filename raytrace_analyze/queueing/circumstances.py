@@ -8,6 +8,7 @@ from raytrace_analyze.names.attributes import PUT_ARGUMENTS
 from raytrace_analyze.queueing.beyond import Beyond, Told, firsts_of, nodes_of, processes_of
 from raytrace_analyze.queueing.demands import read_demands
 from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots, occupancy
+from raytrace_analyze.queueing.room_told import room_told
 from raytrace_analyze.queueing.task_states import first_known, read_states
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, members_at, times_at
@@ -64,27 +65,9 @@ class Circumstances:
     @cached_property
     def told(self) -> Told:
         """What this part of a table tells of its nodes and worker processes."""
-        slots = self._own_slots
-        used, row = slots.nodes.used, self._first_here
-        places = slots.nodes.capacity.size
-        most = np.zeros(places, dtype=np.int64)
-        np.maximum.at(most, slots.nodes.steps.groups, used[slots.nodes.steps.members])
-        demand, _ = slots.demands.of(row)
-        at, amount = slots.demands.place, slots.demands.amount
-        # So much more than what is in use may be taken at once: by whoever asks, and by processes that start.
-        largest, begun = np.zeros(places + 1, dtype=np.int64), np.zeros(places + 1, dtype=np.int64)
-        np.maximum.at(largest, at, amount)
-        np.add.at(begun, at[demand], amount[demand])
-        known = np.flatnonzero(np.bincount(at[at >= 0], minlength=places))
-        count = max(len(slots.demands.resources), 1)
-        names = [(*self._nodes[place // count], slots.demands.resources[place % count]) for place in known.tolist()]
-        enough = most + np.maximum(largest, begun)[:-1]
-        return Told(
-            dict(zip(names, slots.nodes.capacity[known].tolist(), strict=True)),
-            dict(zip(names, enough[known].tolist(), strict=True)),
-            dict(zip(self._nodes, self._lets_go.tolist(), strict=True)),
-            dict(zip(self._processes, self._firsts, strict=True)),
-        )
+        lets_go = dict(zip(self._nodes, self._lets_go.tolist(), strict=True))
+        first = dict(zip(self._processes, self._firsts, strict=True))
+        return Told(*room_told(self._own_slots, self._first_here, self._nodes), lets_go, first)
 
     @cached_property
     def known_of_all(self) -> Told:

@@ -9,8 +9,7 @@ import polars as pl
 from raytrace_analyze.decode.column_types import EARLIEST_NS
 from raytrace_analyze.names.serve import is_handle, is_proxy, is_route
 from raytrace_analyze.names.spans import CANCEL, KILL
-from raytrace_analyze.schema import EVENT_COLUMNS, FROM_EVENTS, TABLE
-from raytrace_analyze.table.assemble import NEEDED
+from raytrace_analyze.schema import EVENT_COLUMNS, FROM_EVENTS, NEEDED, TABLE
 from raytrace_analyze.values import frozen
 
 _ABSENT = ("actor_id", *(name for name in EVENT_COLUMNS if name != FROM_EVENTS))
