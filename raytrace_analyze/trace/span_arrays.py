@@ -15,6 +15,7 @@ from raytrace_analyze.names.attributes import ALIVE, told
 from raytrace_analyze.names.functions import is_rays_own
 from raytrace_analyze.names.spans import BACK_PRESSURE
 from raytrace_analyze.schema import PROCESS, Category
+from raytrace_analyze.table.filled.handlers import inside_waits
 from raytrace_analyze.table.filled.served import rejoin_requests
 from raytrace_analyze.table.lineage import (
     Flags,
@@ -143,7 +144,7 @@ def build_structure(spans: pl.DataFrame) -> Structure:
     # A run is what its own parent makes it; adoption never touches runs.
     is_run = run_flags(spans.get_column("kind"), parent)
     orphans = np.flatnonzero((parent < 0) & ~is_run)
-    parent = np.where(is_run, parent, rejoin_requests(spans, parent))
+    parent = np.where(is_run, parent, inside_waits(spans, rejoin_requests(spans, parent)))
     run_task = _run_task(spans, np.where(is_run, parent, -1), is_run)
     if orphans.size:
         hosts = spans.select(*PROCESS, "category", "span_id").with_columns(start=start, end=end)
