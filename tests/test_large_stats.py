@@ -112,3 +112,34 @@ def test_the_path_of_a_large_table_is_told_where_it_is_asked_for(
     assert answer(str(path)) == without
     assert answer(str(path), "--path") == small
     assert "--path tells it" in CliRunner().invoke(app, ["stats", str(path)]).output
+
+
+def test_the_file_tells_of_each_run_what_sql_would_have_to_look_up(tmp_path: Path) -> None:
+    path = tmp_path / "spans.parquet"
+    sampled = {"attributes": '{"raytrace.cpu_ns": 7}'}
+    rows = [
+        submit("s", 5, 10, submitted_task_id="T"),
+        run("first", 30, 80, "s", "T", attempt=0, status="ERROR", status_message="lost"),
+        run("again", 95, 99, "s", "T", attempt=1, **sampled),
+        span("lost", 50, 60, "nowhere"),
+    ]
+    rt.write_table(table(*rows), path)
+    columns = ["span_id", "submit_ns", "queue_ns", "cpu_ns", "is_retried", "is_cancelled", "lacks_parent"]
+    assert pl.read_parquet(path).select(columns).sort("span_id").rows() == [
+        ("again", None, 15, 7, False, False, False),
+        ("first", 5, 20, None, True, False, False),
+        ("lost", None, None, None, False, False, True),
+        ("s", None, None, None, False, False, False),
+    ]
+
+
+def test_what_another_program_made_of_a_table_is_told_from_its_rows(tmp_path: Path) -> None:
+    path, found = tmp_path / "spans.parquet", LatencyGroup.FUNCTION
+    rt.write_table(table(*job("a"), recorded=True), path)
+    assert stats_of_large(find([path]), found, least_rows=0) is not None
+    kept = {key: value for key, value in pl.read_parquet_metadata(path).items() if key.startswith("raytrace.")}
+    pl.read_parquet(path).filter(pl.col("category") != "submit").write_parquet(path, metadata=kept)
+    assert stats_of_large(find([path]), found, least_rows=0) is None
+    rt.write_table(table(*job("a"), recorded=True), path)
+    pl.read_parquet(path).drop("queue_ns").write_parquet(path, metadata=kept)
+    assert stats_of_large(find([path]), found, least_rows=0) is None

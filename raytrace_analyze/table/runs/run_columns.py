@@ -26,7 +26,7 @@ from raytrace_analyze.table.runs.orderly import Order, are_in_order, order_of
 from raytrace_analyze.table.runs.run_times import add_times, cpu_ns
 from raytrace_analyze.vocabulary.spans import Times
 
-_ROWS = 250_000
+_ROWS = 65_536
 """About how many rows are looked at together: what is looked up in them stays in the processor's caches."""
 _ADDED = [name for name in FILE if name not in TABLE]
 _OF_SPANS = (
@@ -92,8 +92,8 @@ def _look_into(table: pl.DataFrame) -> _Found:
     parent, _ = cut_circles(known, spans.get_column("start").to_physical().to_numpy(), spans.get_column("span_id"))
     is_run = run_flags(spans.get_column("kind"), parent)
     rows = np.flatnonzero(is_run)
-    attributes = table.get_column("attributes")
-    runs = _with_submits(spans, rows, parent).with_columns(cpu_ns=cpu_ns(attributes.gather(place[rows])))
+    attributes = table.get_column("attributes").gather(place[rows])
+    runs = _with_submits(spans, rows, parent).with_columns(cpu_ns=cpu_ns(attributes))
     earlier, later, are_known = _attempts(runs)
     timed = add_times(runs, earlier, later)
     is_plain = (
@@ -105,7 +105,7 @@ def _look_into(table: pl.DataFrame) -> _Found:
     )
     columns = {name: _at(place[rows], timed.get_column(name), table.height) for name in _ADDED if name in timed}
     columns["is_retried"] = columns["is_retried"].fill_null(False)
-    columns["is_cancelled"] = _at(place[rows], _is_cancelled(attributes.gather(place[rows])), table.height)
+    columns["is_cancelled"] = _at(place[rows], told(attributes, CANCELLED) == "true", table.height)
     columns["lacks_parent"] = _at(place, pl.Series(lacks_parent), table.height)
     filled = table.select(TABLE.names()).with_columns(
         columns[name].fill_null(False).alias(name) if dtype == pl.Boolean else columns[name].alias(name)
@@ -143,10 +143,6 @@ def _has_plain_times(table: pl.DataFrame) -> bool:
         backwards=(pl.col("end") < pl.col("start")).any(),
     )
     return not any(told.row(0))
-
-
-def _is_cancelled(attributes: pl.Series) -> pl.Series:
-    return told(attributes, CANCELLED) == "true"
 
 
 def _at(rows: RowIds, values: pl.Series, height: int) -> pl.Series:
