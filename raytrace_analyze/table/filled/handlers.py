@@ -2,58 +2,43 @@
 
 import polars as pl
 
-from raytrace_analyze.names.attributes import CALL_SITE, told
 from raytrace_analyze.table.lineage import RowIds
 
 _STOPPED = r"^(SystemExit|KeyboardInterrupt)\b"
-"""How the error of a wait begins that a signal handler ended, as Ray Train's does."""
-_FIRST_LINE = r"^([^\n]+)"
-_LONG_NS = 100_000_000
+"""How the error of a wait begins that a signal handler ended: the program's, Python's, or one of Ray Train's."""
 
 
 def inside_waits(spans: pl.DataFrame, parent: RowIds) -> RowIds:
-    """Give the parents with those of what signal handlers submitted and waited for: the wait that they broke into.
+    """Give the parents with those of what signal handlers did: the wait that they broke into, and then ended.
 
-    Nothing tells that but where in the program they were called from: from the line at which their flow was waiting,
-    in a wait that failed after them.
+    A thread that waits for a result does nothing else, but for such handlers. What other threads do meanwhile names no
+    parent of its own: they have no context.
     """
-    is_wait = (pl.col("category") == "wait") & pl.col("ready_task_ids").is_not_null()
-    took = (pl.col("end") - pl.col("start")).dt.total_nanoseconds()
+    took = pl.col("end") > pl.col("start")
+    is_wait = (pl.col("category") == "wait") & pl.col("ready_task_ids").is_not_null() & (pl.col("status") == "ERROR")
     about = spans.lazy().select(
-        *("category", "start", "end", "status", "status_message", "ready_task_ids", "pid", "attributes"),
+        *("category", "kind", "start", "end", "status", "status_message", "ready_task_ids", "pid", "parent_id"),
         row=pl.int_range(pl.len()),
         parent=pl.Series(parent),
     )
     waits = (
-        about.filter(is_wait, pl.col("status") == "ERROR", took >= _LONG_NS, pl.col("parent") >= 0)
-        .select(
-            *("parent", "pid", "start"),
-            of="row",
-            until="end",
-            stopped=pl.col("status_message").str.contains(_STOPPED).fill_null(value=False),
-            line=told(pl.col("attributes"), CALL_SITE).str.extract(_FIRST_LINE),
-        )
-        .filter(pl.col("line").is_not_null())
+        about.filter(is_wait, pl.col("status_message").str.contains(_STOPPED), took, pl.col("parent") >= 0)
+        .select("parent", "pid", "start", of="row", until="end")
         .collect()
     )
     if waits.is_empty():
         return parent
-    inner = (
-        about.filter(pl.col("category").is_in(["submit", "wait"]), pl.col("parent").is_in(waits["parent"].implode()))
-        .select("parent", "pid", "start", "row", "end", site=told(pl.col("attributes"), CALL_SITE))
-        .filter(pl.col("site").is_not_null())
-        .collect()
-    )
+    is_below = pl.col("parent").is_in(waits.get_column("parent").implode()) & pl.col("parent_id").is_not_null()
     found = (
-        inner.sort("start")
+        about.filter(is_below, pl.col("kind") != "CONSUMER")
+        .select("parent", "pid", "start", "end", "row")
+        .collect()
+        .sort("start")
         .join_asof(
             waits.sort("start"), on="start", by=["parent", "pid"], check_sortedness=False, allow_exact_matches=False
         )
         .filter(pl.col("of").is_not_null(), pl.col("end") <= pl.col("until"))
     )
-    called = pl.format("{}\n", "site").str.contains(pl.format("\n{}\n", "line"), literal=True)
-    at_once = pl.col("stopped") & (pl.col("site").str.extract(_FIRST_LINE) == pl.col("line"))
-    found = found.filter(called | at_once)
     moved = parent.copy()
     moved[found.get_column("row").to_numpy()] = found.get_column("of").to_numpy()
     return moved
