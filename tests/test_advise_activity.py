@@ -707,3 +707,28 @@ def test_an_actor_of_another_job_that_has_the_resources_is_named(asks: str, wait
         assert "waited for slots that other jobs had" in found["what"]
         assert "`Hog.__init__` of job j2" in found["what"]
         assert 450 * MS < found["saved_ns"] < 500 * MS
+
+
+def test_an_actor_that_nobody_says_is_over_is_there_until_its_job_ends() -> None:
+    # d1   [s][get .......................]         one CPU
+    # mine    ............[=====]
+    # Hog  [=]                                      the other driver's actor, which does nothing any more
+    # d2   [==============]
+    cpus = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 1})})
+    made = {"job_id": "j2", "function": "Hog.__init__", "actor_id": "h", "worker_id": "wh", "pid": 9}
+    one_cpu = json.dumps({"raytrace.resources": json.dumps({"CPU": 1})})
+    rows: list[Row] = [
+        span("d1", 0, 1000 * MS, category="driver", name="ray.driver", attributes=cpus),
+        span("d2", 0, 590 * MS, category="driver", name="ray.driver", job_id="j2", pid=3, attributes=cpus),
+        submit("sh", 2 * MS, 3 * MS, "d2", job_id="j2", function="Hog.__init__", attributes=one_cpu),
+        run("h", 10 * MS, 12 * MS, "sh", "H", **made),
+        submit("s", 100 * MS, 101 * MS, "d1", submitted_task_id="T", function="mine"),
+        run("r", 600 * MS, 800 * MS, "s", "T", function="mine", pid=7, worker_id="w7"),
+        wait("get", 102 * MS, 810 * MS, "d1", ["T"]),
+    ]
+    bare = table(*rows, recorded=True)
+    finished = pl.when(pl.col("span_id") == "h").then(pl.col("end")).alias("state_finished")
+    assert "other-jobs" not in findings(bare, job="01")
+    found = findings(bare.with_columns(finished), job="01")["other-jobs"]
+    assert "`Hog.__init__` of job j2" in found["what"]
+    assert 450 * MS < found["saved_ns"] < 500 * MS

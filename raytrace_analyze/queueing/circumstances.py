@@ -16,6 +16,7 @@ from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.trace.numbering import by_end, number_pairs
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.waits.actor_ends import with_their_jobs
 from raytrace_analyze.waits.waiting import Waiting
 
 LONG_TO_LOAD_NS = 100_000_000
@@ -160,6 +161,7 @@ class Circumstances:
         demands = read_demands(self.structure, self.runs, self.node)
         never = np.full(self.runs.on_actor.first.size - 1, NEVER)
         over = never if self.actor_ends is None else self.actor_ends.time
+        over = np.where(over > NEVER, over, with_their_jobs(self.runs))
         within = None if self.beyond is None else (self.beyond.complete_since, self.beyond.complete_until)
         return node_slots(self.structure, self.runs, demands, self.held_from, flow, over, within)
 

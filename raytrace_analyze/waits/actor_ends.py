@@ -60,6 +60,28 @@ def find_actor_ends(runs: Runs) -> ActorEnds | None:
     return ActorEnds(time, row, np.minimum(made, time))
 
 
+def with_their_jobs(runs: Runs) -> Nanos:
+    """Give by actor until when it was there at least, where that is known from its job alone (ns); NEVER for others.
+
+    Ray is asked for the last time as a driver ends: what it does not know to be over by then goes on until that. That
+    matters where several jobs share a cluster.
+    """
+    found = np.full(runs.on_actor.first.size - 1, NEVER)
+    created = np.flatnonzero(runs.is_creation)
+    spans = runs.structure.spans
+    is_driver = (pl.col("category") == "driver") & pl.col("end").is_not_null()
+    about = spans.select("session", "job_id", "category", "end", row=pl.int_range(pl.len()))
+    drivers = about.filter(is_driver).select("session", "job_id", driver="row")
+    several = drivers.filter(pl.col("job_id").n_unique().over("session") > 1)
+    if created.size == 0 or several.is_empty():
+        return found
+    told = spans.get_column(STATE_COLUMNS["FINISHED"]).gather(created).is_not_null()
+    pairs = about[created].filter(told).join(several, on=["session", "job_id"])
+    actor, driver = (pairs.get_column(name).to_numpy() for name in ("row", "driver"))
+    np.maximum.at(found, runs.actor[actor], runs.structure.end[driver])
+    return found
+
+
 def _stamped(runs: Runs, created: RowIds, state: str, actors: int) -> Nanos:
     """Give by actor the time of a state that Ray tells with its creation, NEVER where it does not."""
     stamps = runs.structure.spans.get_column(STATE_COLUMNS[state])
