@@ -296,6 +296,16 @@ def test_the_thread_that_hands_out_tasks_is_no_loop_of_the_programs() -> None:
     assert "get-in-loop" not in found.get_column("pattern").to_list()
 
 
+def test_tasks_beside_the_executions_say_nothing_of_what_these_are_known_by() -> None:
+    tasks = task(9, 0, "ray.data._internal.util.get_table_block_metadata_schema", 20, 30, 40, tag=False)
+    spans = table(*pipeline(), *told(), *tasks, recorded=True)
+    found = rt.data(spans)
+    assert found.filter(pl.col("execution").is_null()).height
+    assert notes(found, spans) == []
+    unknown = table(*pipeline(tag=False), recorded=True)
+    assert any("rows, bytes, back-pressure" in note for note in notes(rt.data(unknown), unknown))
+
+
 def test_what_a_version_of_ray_has_no_place_for_is_said() -> None:
     told_of = '{"raytrace.not_recorded":"Ray 2.9.3: what held the operators of a dataset back, the trials of Ray Tune"}'
     spans = table(*pipeline(), *told(), recorded=True).with_columns(resource=pl.lit(told_of))
