@@ -87,6 +87,22 @@ def test_a_loop_that_submits_says_where_it_was_idle() -> None:
     assert "submits load 20 times" in first and "idle in time.sleep at poll.py:7" in first
 
 
+def test_the_longest_of_runs_that_follow_each_other_directly_is_one_of_them() -> None:
+    # s [].[].[].
+    # f .....[====================]
+    # f ........[====================]     nothing tells what each waited for but what ended right before
+    us = 1000
+    spans = table(
+        *(submit(f"s{one}", 50 * one * us, (50 * one + 20) * us, trace_id=f"{one:032x}") for one in range(200)),
+        *(
+            run(f"r{one}", (50 * one + 200) * us, (50 * one + 1200) * us, f"s{one}", trace_id=f"{one:032x}")
+            for one in range(200)
+        ),
+    )
+    said = next(line.text for line in lines_of(spans, 9) if line.text.startswith("f runs"))
+    assert "the longest 1.00 ms" in said
+
+
 def test_what_takes_long_within_a_loop_stands_alone() -> None:
     texts = [line.text.split(",")[0] for line in lines_of(loop(500, pause=10_000), 10)]
     submits = ["the driver submits load 499 times", "the driver runs [process 1]", "load is submitted [process 1]"]

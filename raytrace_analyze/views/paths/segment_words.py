@@ -115,10 +115,11 @@ def series_text(segments: pl.DataFrame) -> str:
 
 
 def _longest_run(segments: pl.DataFrame) -> int:
-    """The longest stretch between two queues: a run with all that is nested in it."""
+    """The longest stretch of one run between two queues, with all that is nested in it."""
     is_queue = pl.col("category") == Category.QUEUE
-    stretches = segments.select("duration_ns", "category", stretch=is_queue.cum_sum()).filter(~is_queue)
-    longest = stretches.group_by("stretch").agg(pl.sum("duration_ns")).select(pl.max("duration_ns")).item()
+    run = pl.when(IS_RUNNING).then("span_id").forward_fill().backward_fill().over("stretch")
+    stretches = segments.with_columns(stretch=is_queue.cum_sum()).filter(~is_queue).with_columns(run=run)
+    longest = stretches.group_by("stretch", "run").agg(pl.sum("duration_ns")).select(pl.max("duration_ns")).item()
     return longest or 0
 
 
