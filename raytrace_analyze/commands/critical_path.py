@@ -6,6 +6,7 @@ import typer
 
 from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.engine import check_engine
+from raytrace_analyze.command_line.memory import keep_freed_memory
 from raytrace_analyze.command_line.reading import given_paths, open_spans, write_result
 from raytrace_analyze.commands.all_paths import check_scopes, sum_up, sum_up_large, sum_up_on_cluster
 from raytrace_analyze.errors import UsageError
@@ -88,6 +89,8 @@ def critical_path(
 
       raytrace-analyze critical-path --all requests --tail p99
     """
+    if all_scopes is not None:
+        keep_freed_memory()
     from raytrace_analyze.path.one_scope import critical_path as find_path
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import prepare

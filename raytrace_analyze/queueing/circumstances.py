@@ -1,5 +1,6 @@
 """What is known of each run that can tell why it waited: its states, slot and process, and what ran there before."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -8,7 +9,7 @@ from raytrace_analyze.names.attributes import PUT_ARGUMENTS
 from raytrace_analyze.queueing.beyond import Beyond, Told, firsts_of, nodes_of, processes_of
 from raytrace_analyze.queueing.demands import read_demands
 from raytrace_analyze.queueing.occupancy import NodeSlots, letting_go, node_slots, occupancy
-from raytrace_analyze.queueing.room_told import room_told
+from raytrace_analyze.queueing.room_told import room_enough, room_told
 from raytrace_analyze.queueing.task_states import first_known, read_states
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, members_at, times_at
@@ -66,14 +67,19 @@ class Circumstances:
     @cached_property
     def told(self) -> Told:
         """What this part of a table tells of its nodes and worker processes."""
+        return replace(self._seen, enough=room_enough(self._own_slots, *self._taken_at_starts, self._nodes))
+
+    @cached_property
+    def _seen(self) -> Told:
+        """What this part tells, but for how much room is enough, which hangs on what others tell."""
         lets_go = dict(zip(self._nodes, self._lets_go.tolist(), strict=True))
         first = dict(zip(self._processes, self._firsts, strict=True))
-        return Told(*room_told(self._own_slots, self._first_here, self._nodes), lets_go, first)
+        return Told(room_told(self._own_slots, self._nodes), {}, lets_go, first)
 
     @cached_property
     def known_of_all(self) -> Told:
         """What this part and, of others, is known."""
-        return self.told if self.beyond is None else self.told | self.beyond.told
+        return self._seen if self.beyond is None else self._seen | self.beyond.told
 
     @cached_property
     def _processes(self) -> list[tuple[str, str]]:
@@ -165,17 +171,26 @@ class Circumstances:
         within = None if self.beyond is None else (self.beyond.complete_since, self.beyond.complete_until)
         return node_slots(self.structure, self.runs, demands, self.held_from, flow, over, within)
 
-    @cached_property
+    @property
     def starting_from(self) -> Nanos:
         """Of runs that their processes began with: since when they had their slots while these started; else NEVER.
 
         NEVER, too, where that is not certain: where more processes would have been starting than there were slots.
         """
+        return self._starts[0]
+
+    @property
+    def _taken_at_starts(self) -> tuple[RowIds, RowIds]:
+        """How much of each place was taken as processes began to start, those that started then among it."""
+        return self._starts[1:]
+
+    @cached_property
+    def _starts(self) -> tuple[Nanos, RowIds, RowIds]:
         slots = self.slots
         places = slots.nodes.capacity.size
         found = np.full(self.structure.start.size, NEVER)
         if places == 0:
-            return found
+            return found, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         rows = self.first_on_worker[self.first_on_worker >= 0]
         submit = self.structure.submit[rows]
         submitted = np.where(submit >= 0, self.structure.end[submit], self.structure.start[rows])
@@ -195,7 +210,7 @@ class Circumstances:
         is_certain = np.bincount(of_row, minlength=rows.size) > 0
         is_certain[of_row[too_many]] = False
         found[rows[is_certain]] = begun[is_certain]
-        return found
+        return found, place, taken
 
     @cached_property
     def is_counted(self) -> Flags:

@@ -9,23 +9,29 @@ from raytrace_analyze.queueing.occupancy import NodeSlots
 from raytrace_analyze.table.lineage import RowIds
 
 
-def room_told(slots: NodeSlots, first: RowIds, nodes: Sequence[Node]) -> tuple[dict[Place, int], dict[Place, int]]:
-    """Tell by place how much it has held, and how much room is so much that nobody here waited for any.
+def room_told(slots: NodeSlots, nodes: Sequence[Node]) -> dict[Place, int]:
+    """Tell by place how much it has held; `nodes` names the nodes by their numbers."""
+    return _by_name(slots, nodes, slots.nodes.capacity)
 
-    `first` are the runs that processes began with; `nodes` names the nodes by their numbers.
+
+def room_enough(slots: NodeSlots, starts: RowIds, taken: RowIds, nodes: Sequence[Node]) -> dict[Place, int]:
+    """Tell by place how much room is so much that nobody here waited for any.
+
+    As processes began to start, so much was `taken` of the places `starts`; `nodes` names the nodes by their numbers.
     """
     used, places = slots.nodes.used, slots.nodes.capacity.size
     most = np.zeros(places, dtype=np.int64)
     np.maximum.at(most, slots.nodes.steps.groups, used[slots.nodes.steps.members])
-    demand, _ = slots.demands.of(first)
-    at, amount = slots.demands.place, slots.demands.amount
-    # So much more than what is in use may be taken at once: by whoever asks, and by processes that start.
-    largest, begun = np.zeros(places + 1, dtype=np.int64), np.zeros(places + 1, dtype=np.int64)
-    np.maximum.at(largest, at, amount)
-    np.add.at(begun, at[demand], amount[demand])
-    known = np.flatnonzero(np.bincount(at[at >= 0], minlength=places))
-    count = max(len(slots.demands.resources), 1)
-    names = [(*nodes[place // count], slots.demands.resources[place % count]) for place in known.tolist()]
-    enough = most + np.maximum(largest, begun)[:-1]
-    capacity = dict(zip(names, slots.nodes.capacity[known].tolist(), strict=True))
-    return capacity, dict(zip(names, enough[known].tolist(), strict=True))
+    # The last element is for places that are not known.
+    largest, started = np.zeros(places + 1, dtype=np.int64), np.zeros(places + 1, dtype=np.int64)
+    np.maximum.at(largest, slots.demands.place, slots.demands.amount)
+    np.maximum.at(started, starts, taken)
+    return _by_name(slots, nodes, np.maximum(most + largest[:-1], started[:-1]))
+
+
+def _by_name(slots: NodeSlots, nodes: Sequence[Node], amount: RowIds) -> dict[Place, int]:
+    """Name the places that anybody demands something of, with an amount of each."""
+    at, resources = slots.demands.place, slots.demands.resources
+    known = np.flatnonzero(np.bincount(at[at >= 0], minlength=amount.size)).tolist()
+    names = [(*nodes[place // len(resources)], resources[place % len(resources)]) for place in known]
+    return dict(zip(names, amount[known].tolist(), strict=True))

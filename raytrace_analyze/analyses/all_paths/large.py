@@ -30,9 +30,9 @@ from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.options import Scopes
 
-LARGE_ROWS = 3_500_000
+LARGE_ROWS = 2_000_000
 """Smaller tables are looked at as a whole: there is room for them."""
-WINDOW_ROWS = 1_000_000
+WINDOW_ROWS = 750_000
 """How many rows a window has, about."""
 
 _SCATTERING = 0.2

@@ -15,6 +15,9 @@ from raytrace_analyze.values import frozen
 _ABSENT = ("actor_id", *(name for name in EVENT_COLUMNS if name != FROM_EVENTS))
 """Columns with no value at all in a plain table."""
 
+_LONG = ("attributes", "events", "links", "resource", "source")
+"""Columns that take long to be read, and are not asked about."""
+
 
 @frozen
 class Plain:
@@ -22,21 +25,21 @@ class Plain:
 
     rows: int
     told: tuple[str, ...]
-    """The columns that have any value."""
+    """The columns that have any value, and those that were not asked about."""
 
 
 def read_plain(table: pl.LazyFrame) -> Plain | None:
     """Look whether a table is plain, by few of its columns; None where it is not."""
     name = pl.col("name").unique()
     asked = table.select(
-        pl.all().null_count().name.prefix("no_"),
+        pl.exclude(_LONG).null_count().name.prefix("no_"),
         rows=pl.len(),
         first=pl.min_horizontal("start", "end").min().to_physical(),
         is_backwards=(pl.col("end") < pl.col("start")).any(),
         from_events=pl.col(FROM_EVENTS).any(),
     )
     found = asked.collect(engine="streaming").row(0, named=True)
-    rows, lacking = found["rows"], {name: found[f"no_{name}"] for name in TABLE}
+    rows, lacking = found["rows"], {name: found.get(f"no_{name}", 0) for name in TABLE}
     is_whole = not any(lacking[name] for name in (*NEEDED, "end")) and not found["from_events"]
     one_clock_each = lacking["host"] in (0, rows)
     is_bare = all(lacking[name] == rows for name in _ABSENT)

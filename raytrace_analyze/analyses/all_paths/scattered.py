@@ -13,8 +13,8 @@ from raytrace_analyze.spilled.shelves import cut_up
 from raytrace_analyze.spilled.stored import packed, putting_aside, unpacked
 from raytrace_analyze.table.assemble import in_order
 
-_ROWS = 500_000
-"""How many rows are read at a time."""
+_ROWS = 8 << 16
+"""How many rows are read at a time: whole groups of a file's rows."""
 _SHOWN_ONLY = ("events", "links", "resource", "source")
 """Columns that no path is told from."""
 
