@@ -660,6 +660,25 @@ def test_a_generator_that_is_held_back_waits_for_its_consumer(taken_by: str, tmp
     assert "`produce` (000000) is held back until the driver of job 01 takes its next item" in text
 
 
+def test_a_step_of_a_compiled_graph_is_named_and_not_the_call_that_runs_it(tmp_path: Path) -> None:
+    loop = {"actor_id": ACTOR["a"], "function": "A.__ray_call__", "pid": 2}
+    told = {"raytrace.awaited": "compiled graph", "raytrace.awaited_task_ids": ["57e9"]}
+    spans = table(
+        driver(),
+        submit("s1", 1, 2, "d", submitted_task_id=method(1, "a"), function="A.__ray_call__"),
+        run("r1", 3, None, "s1", method(1, "a"), **loop),
+        wait("w1", 4, None, "r1", [], name="await", attributes='{"raytrace.awaited": "compiled graph to end"}', pid=2,
+             task_id=method(1, "a")),
+        submit("s2", 5, 6, "d", submitted_task_id="57e9", function="A.step"),
+        run("r2", 7, None, "s2", "57e9", **{**loop, "function": "A.step"}),
+        wait("w2", 8, None, "d", [], attributes=json.dumps(told)),
+        recorded=True,
+    )  # fmt: skip
+    said = in_words(spans, tmp_path)
+    assert "1 other waits for `A.step` on actor" in said
+    assert "__ray_call__" not in said
+
+
 def test_who_waits_for_no_task_is_named_also_where_nobody_waits_for_it(tmp_path: Path) -> None:
     group = {"raytrace.awaited": "placement group (3 CPU)", "raytrace.call_site": "etl.py:7"}
     waits = wait("w", 5, None, "d", [], attributes=json.dumps(group))

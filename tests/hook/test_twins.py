@@ -62,7 +62,7 @@ MS = 1_000_000
         (suspensions._SLEEP, awaited.SLEEP),
         (items._CONSUMER, awaited.CONSUMER),
         (compiled_graphs._AWAITED, awaited.COMPILED_GRAPH),
-        (graph_steps.AWAITED_END[: len(awaited.COMPILED_GRAPH)], awaited.COMPILED_GRAPH),
+        (graph_steps.AWAITED_END, awaited.GRAPH_END),
         (placement._SEVERAL, awaited.PLACEMENT_GROUPS),
         (placement._described(None), awaited.PLACEMENT_GROUP),
         (datasets._FUNCTION, functions.EXECUTOR),

@@ -125,9 +125,16 @@ def patch_graphs(
 ) -> None:
     """Wrap what compiles a graph, executes it (in asyncio, too), and runs a step, or all of them, on an actor."""
     module = load(GRAPHS)
-    replace_attribute(module.CompiledDAG, "_get_or_compile", compiling)
-    replace_attribute(module.CompiledDAG, "execute", executing)
-    replace_attribute(module.CompiledDAG, "execute_async", executing_async)
-    replace_attribute(module.ExecutableTask, "_compute", computing)
-    for name in ("do_exec_tasks", "do_profile_tasks"):
-        replace_attribute(module, name, looping)
+    places = [
+        (module.CompiledDAG, "_get_or_compile", compiling),
+        (module.CompiledDAG, "execute", executing),
+        (module.CompiledDAG, "execute_async", executing_async),
+        (module.ExecutableTask, "_compute", computing),
+        (module, "do_exec_tasks", looping),
+    ]
+    if hasattr(module, "do_profile_tasks"):
+        places.append((module, "do_profile_tasks", looping))
+    for owner, name, _ in places:  # all of them or none: steps that are submitted must be seen to run
+        getattr(owner, name)
+    for owner, name, wrapper in places:
+        replace_attribute(owner, name, wrapper)

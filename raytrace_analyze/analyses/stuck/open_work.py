@@ -25,7 +25,7 @@ from raytrace_analyze.names.attributes import (
     RESOURCES,
     json_of,
 )
-from raytrace_analyze.names.awaited import CONSUMER
+from raytrace_analyze.names.awaited import CONSUMER, GRAPH_END
 from raytrace_analyze.names.spans import BACK_PRESSURE, KILL, NEXT
 from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.trace.scopes import find_job, number_scopes
@@ -181,7 +181,8 @@ def _of_waits(found: Open, work: pl.DataFrame, waits: Collection[Row], submits: 
         certain = isinstance(asked, list)
         if not certain and isinstance(awaited, str):  # it is not for a result
             found.idle_in[waiter] = _at(awaited, about.get(CALL_SITE))
-            found.by_themselves.add(waiter)
+            if awaited != GRAPH_END:  # as it always does while the graph is there
+                found.by_themselves.add(waiter)
             if asked_for := group_amounts(awaited):
                 found.for_group[waiter] = asked_for, row["start_ns"]
             continue
