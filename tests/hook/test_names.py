@@ -83,7 +83,9 @@ ALSO_WRITTEN |= {
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("operator", "operator_name", "operator_index", "operator_metrics")}
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("execution", "dataset", "outcome", "began_ns", "back_pressure")}
 """What the hook's README tells besides."""
-NOT_ATTRIBUTES = {f"raytrace.{name}" for name in ("schema_version", "table", "inputs", "problems", "checksum", "toml")}
+NOT_ATTRIBUTES = {
+    f"raytrace.{name}" for name in ("schema_version", "table", "inputs", "problems", "checksum", "times", "toml")
+}
 """Keys of the analyser's own Parquet files, and the name of the file with its defaults."""
 SPAN_NAMES = {"ray.driver", "ray.get", "ray.wait", "ray.put", "ray.next", "await"}
 SPAN_NAMES |= {"ray.data.operator", "ray.delivery", "back-pressure", "ray.cancel", "ray.kill"}
