@@ -17,7 +17,7 @@ from typing import NoReturn
 from raytrace_analyze.errors import EXIT_GATE_FAILED, EXIT_USAGE
 
 NOT_ENOUGH = "there is not enough memory for this; give it fewer files at a time"
-_COMPLAINTS = rb"\s*$|<jemalloc>|OpenBLAS "
+_COMPLAINTS = rb"\s*$|<jemalloc>|OpenBLAS |libgcc_s\.so\.1 must be installed"
 """What libraries say before they do without, or give up; empty lines stand between."""
 _LAST_WORDS = rb"memory allocation of \d+ bytes failed|thread '.*' (\(\d+\) )?panicked at |stack backtrace:"
 """What a library says when it gives up, in many lines."""
@@ -71,8 +71,8 @@ def run_apart(work: Callable[[], None]) -> NoReturn:
     sys.excepthook = lambda *_: None
     try:
         work()
-    except SystemExit:
-        os.write(doing, b".")
+    except SystemExit as end:
+        os.write(doing, bytes([end.code if isinstance(end.code, int) and 0 < end.code < 256 else 0]))
         raise
     except BaseException:
         os.abort()
@@ -98,18 +98,22 @@ def _end_like(child: int, said: int, done: int) -> NoReturn:
     passing.join(_DRAIN_S)
     code = os.waitstatus_to_exitcode(status)
     # A library that exits does so with what is a failed gate here.
-    gave_up = left_s <= 0 or (code == EXIT_GATE_FAILED and not _has_come(done))
+    told = _told(done)
+    gave_up = left_s <= 0 or (code == EXIT_GATE_FAILED and told is None)
+    if told and code == -signal.SIGABRT:  # a library that cannot even end: what there was to say is said
+        os._exit(told)
     if gave_up or code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS):
         os.write(2, f"raytrace-analyze: {NOT_ENOUGH}\n".encode())
         os._exit(EXIT_USAGE)
     os._exit(code if code >= 0 else 128 - code)
 
 
-def _has_come(done: int) -> bool:
+def _told(done: int) -> int | None:
+    """With what code the work ended by itself, as far as it came to say so."""
     os.set_blocking(done, False)
     with suppress(BlockingIOError):
-        return bool(os.read(done, 1))
-    return False
+        return next(iter(os.read(done, 1)), None)
+    return None
 
 
 def _pass_on(said: int, last_words: threading.Event) -> None:

@@ -183,6 +183,23 @@ run_apart(hang)
     assert done.stderr.startswith("raytrace-analyze: there is not enough memory for this")
 
 
+def test_what_a_process_has_said_of_its_end_is_not_said_again_where_it_cannot_even_end() -> None:
+    program = """
+import atexit, os, sys
+from raytrace_analyze.limited_memory import run_apart
+
+def fail():
+    atexit.register(os.abort)
+    print("no such job", file=sys.stderr)
+    raise SystemExit(4)
+
+run_apart(fail)
+"""
+    program = f"import resource; resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))\n{program}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (4, "no such job\n")
+
+
 def test_a_gate_and_what_is_told_of_damage_are_the_same_where_memory_is_limited(tmp_path: Path) -> None:
     limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (1 << 40, 1 << 40))
     for arguments in (("diff", OTHER, SPANS, "--fail-over", "0%"), ("stats", tmp_path / "none")):
