@@ -288,7 +288,7 @@ def test_a_merge_that_is_ended_leaves_the_old_table_or_the_new_one(
         time.sleep(chance.uniform(0.3, 1) * took)
         process.send_signal(number)
         said = process.communicate(timeout=60)[1]
-        assert process.returncode in (0, 128 + number, -number)
+        assert process.returncode in (0, 128 + number, -number), said
         assert "Traceback" not in said
         assert (tmp_path / "spans.parquet").read_bytes() in (old, new)
         if number != signal.SIGKILL:
