@@ -54,11 +54,9 @@ class Circumstances:
         first = self._first_here
         if self.beyond is None:
             return first
-        found, of_all = np.full(first.size, -1, dtype=np.int64), self.known_of_all.first
-        for worker, (process, here) in enumerate(zip(self._processes, self._firsts, strict=True)):
-            if here == of_all[process]:
-                found[worker] = first[worker]
-        return found
+        of_all = self.known_of_all.first
+        is_first = [here == of_all[one] for one, here in zip(self._processes, self._firsts, strict=True)]
+        return np.where(np.array(is_first, dtype=np.bool_), first, -1)
 
     @cached_property
     def _first_here(self) -> RowIds:
