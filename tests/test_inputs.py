@@ -159,6 +159,56 @@ def test_of_a_document_that_was_cut_all_whole_spans_are_read(to, indent, tmp_pat
     assert kept >= len(whole) - 1
 
 
+JAEGER_DOCUMENT = {
+    "data": [
+        {
+            "traceID": "abc0",
+            "spans": [
+                {
+                    "traceID": "abc0",
+                    "spanID": "1",
+                    "operationName": "root",
+                    "references": [{"refType": "CHILD_OF", "traceID": "abc0", "spanID": "2"}],
+                    "startTime": 1729181197748657,
+                    "duration": 1503,
+                    "tags": [{"key": "n", "type": "int64", "value": "7"}],
+                    "logs": [{"timestamp": 1729181197748658, "fields": [{"key": "event", "value": "e"}]}],
+                    "processID": "p1",
+                }
+            ],
+            "processes": {"p1": {"serviceName": "s", "tags": [{"key": "up", "type": "bool", "value": "true"}]}},
+        }
+    ]
+}
+"""As Jaeger's storage has it: values are texts."""
+
+
+def with_another(document, value):
+    """The document with this value in place of each one in it, one after the other."""
+    if isinstance(document, dict):
+        items = list(document.items())
+    elif isinstance(document, list):
+        items = list(enumerate(document))
+    else:
+        return
+    for key, inner in items:
+        changed = document.copy()
+        changed[key] = value
+        yield changed
+        for other in with_another(inner, value):
+            changed = document.copy()
+            changed[key] = other
+            yield changed
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, 7, "x"], ids=str)
+@pytest.mark.parametrize("document", [OTLP, JAEGER_DOCUMENT], ids=["otlp", "jaeger"])
+def test_whatever_stands_in_a_place_of_a_document_nothing_but_that_is_lost(document, value, tmp_path):
+    for number, changed in enumerate(with_another(document, value)):
+        (tmp_path / str(number)).write_text(json.dumps(changed))
+        read_if_any(tmp_path / str(number))
+
+
 def four_scopes():
     """An OTLP document with four spans, a scope each."""
     texts = [json.dumps(OTLP).replace("eee19b7ec3c1b174", span_id(number)) for number in (1, 2, 3, 4)]

@@ -25,7 +25,7 @@ _OTHER_ORDER = re.compile(
 )
 """Members of an object have no order, and there may be others: whoever wrote the file may have sorted or added some."""
 
-_TYPES: dict[Any, type | tuple[type, ...]] = {"bool": bool, "int64": int, "float64": (int, float)}
+_TYPES: dict[str, type | tuple[type, ...]] = {"bool": bool, "int64": int, "float64": (int, float)}
 _INT64_MAX = 2**63 - 1
 _OWN = frozenset(
     {
@@ -168,12 +168,13 @@ def _value(value: Any, kind: Any) -> Any:
     if not isinstance(value, str):
         return value
     is_list = value[:1] == "[" and value[-1:] == "]"
-    if is_list or kind in _TYPES:
+    wanted = _TYPES.get(kind) if isinstance(kind, str) else None
+    if is_list or wanted is not None:
         try:
             found = json.loads(value)
         except (ValueError, RecursionError):
             return value
-        return found if is_list or isinstance(found, _TYPES[kind]) else value
+        return found if is_list or (wanted is not None and isinstance(found, wanted)) else value
     return value
 
 
