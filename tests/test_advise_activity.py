@@ -681,22 +681,31 @@ def test_another_job_that_has_the_slot_is_named(hogs_job: str, of_actor: bool) -
         assert 450 * MS < found["saved_ns"] < 500 * MS
 
 
+HOG: Row = {"job_id": "j2", "function": "Hog.__init__", "actor_id": "h", "worker_id": "wh", "pid": 9}
+
+
+def another_jobs_actor(until: int, cluster: str) -> list[Row]:
+    """A driver of job j2, so long (ns), and its actor, made in the beginning with one CPU."""
+    one_cpu = json.dumps({"raytrace.resources": json.dumps({"CPU": 1})})
+    return [
+        span("d2", 0, until, category="driver", name="ray.driver", job_id="j2", pid=3, attributes=cluster),
+        submit("sh", 2 * MS, 3 * MS, "d2", job_id="j2", function="Hog.__init__", attributes=one_cpu),
+        run("h", 10 * MS, 12 * MS, "sh", "H", **HOG),
+    ]
+
+
 @pytest.mark.parametrize(("asks", "waits"), [("CPU", True), ("GPU", False)])
 def test_an_actor_of_another_job_that_has_the_resources_is_named(asks: str, waits: bool) -> None:
     # d1   [s][get .......................]         one CPU and one GPU
     # mine    ............[=====]
     # Hog  [_____[=]______]                         an actor of the other driver: it has its CPU all the while
     cpus = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 1, "GPU": 1})})
-    made = {"job_id": "j2", "function": "Hog.__init__", "actor_id": "h", "worker_id": "wh", "pid": 9}
     asked = json.dumps({"raytrace.resources": json.dumps({asks: 1})})
-    one_cpu = json.dumps({"raytrace.resources": json.dumps({"CPU": 1})})
     rows: list[Row] = [
         span("d1", 0, 1000 * MS, category="driver", name="ray.driver", attributes=cpus),
-        span("d2", 0, 900 * MS, category="driver", name="ray.driver", job_id="j2", pid=3, attributes=cpus),
-        submit("sh", 2 * MS, 3 * MS, "d2", job_id="j2", function="Hog.__init__", attributes=one_cpu),
-        run("h", 10 * MS, 12 * MS, "sh", "H", **made),
+        *another_jobs_actor(900 * MS, cpus),
         submit("sc", 550 * MS, 551 * MS, "d2", submitted_task_id="C", job_id="j2", function="Hog.call"),
-        run("c", 560 * MS, 590 * MS, "sc", "C", **{**made, "function": "Hog.call"}),
+        run("c", 560 * MS, 590 * MS, "sc", "C", **{**HOG, "function": "Hog.call"}),
         submit("s", 100 * MS, 101 * MS, "d1", submitted_task_id="T", function="mine", attributes=asked),
         run("r", 600 * MS, 800 * MS, "s", "T", function="mine", pid=7, worker_id="w7"),
         wait("get", 102 * MS, 810 * MS, "d1", ["T"]),
@@ -715,13 +724,9 @@ def test_an_actor_that_nobody_says_is_over_is_there_until_its_job_ends() -> None
     # Hog  [=]                                      the other driver's actor, which does nothing any more
     # d2   [==============]
     cpus = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 1})})
-    made = {"job_id": "j2", "function": "Hog.__init__", "actor_id": "h", "worker_id": "wh", "pid": 9}
-    one_cpu = json.dumps({"raytrace.resources": json.dumps({"CPU": 1})})
     rows: list[Row] = [
         span("d1", 0, 1000 * MS, category="driver", name="ray.driver", attributes=cpus),
-        span("d2", 0, 590 * MS, category="driver", name="ray.driver", job_id="j2", pid=3, attributes=cpus),
-        submit("sh", 2 * MS, 3 * MS, "d2", job_id="j2", function="Hog.__init__", attributes=one_cpu),
-        run("h", 10 * MS, 12 * MS, "sh", "H", **made),
+        *another_jobs_actor(590 * MS, cpus),
         submit("s", 100 * MS, 101 * MS, "d1", submitted_task_id="T", function="mine"),
         run("r", 600 * MS, 800 * MS, "s", "T", function="mine", pid=7, worker_id="w7"),
         wait("get", 102 * MS, 810 * MS, "d1", ["T"]),

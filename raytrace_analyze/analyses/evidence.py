@@ -7,12 +7,14 @@ from typing import Any
 import polars as pl
 
 from raytrace_analyze.ingest.given import table_of
-from raytrace_analyze.ingest.loading import Ingested
+from raytrace_analyze.ingest.loading import Found, Ingested
+from raytrace_analyze.ingest.report import problems_of
 from raytrace_analyze.model import Problem, ProblemKind
 from raytrace_analyze.names.attributes import SAMPLER
 from raytrace_analyze.prepared import PreparedTrace, Trace
 from raytrace_analyze.table.events.attempts import is_attempt, only_spans, with_event_columns
 from raytrace_analyze.table.lineage import RowIds, parent_rows
+from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.values import frozen
 
 _MOST_NAMES = 20
@@ -128,6 +130,15 @@ def evidence_of(
         without_waits=int(counts.get_column("without_waits").sum()),
         driverless=counts.filter(pl.col("waits") & ~pl.col("drivers")).height,
     )
+
+
+def evidence_in_file(table: pl.LazyFrame, orphans: pl.DataFrame, found: Found) -> tuple[Evidence, tuple[Problem, ...]]:
+    """Tell what `evidence` does of the one table that was found, of which only a few columns are read.
+
+    `orphans` as for `evidence_of`. Gives the problems of the input, too.
+    """
+    now, earlier = problems_of(told_losses(table.filter(~is_attempt())), found.discovery, ())
+    return evidence_of(table, orphans, now + earlier, len(found.discovery.unreadable)), now
 
 
 def together(parts: Sequence[Evidence]) -> Evidence:

@@ -5,6 +5,7 @@ process. Where the metadata lie, and how long they are, is told by the file's la
 Format").
 """
 
+import io
 import os
 import zlib
 from collections.abc import Mapping
@@ -65,15 +66,12 @@ def _length_of_data(file: BinaryIO) -> int:
 
 
 def is_as_written(content: bytes, metadata: Mapping[str, str]) -> bool:
-    """Tell whether the data of a Parquet file are what was written, as far as its metadata tell.
-
-    Those may have come from another file, as by programs that change a table and keep what else is in it: then the data
-    have another length than they tell.
-    """
-    sealed = metadata.get(CHECKSUM_KEY, NOT_YET[CHECKSUM_KEY])
-    begin = len(content) - _TAIL - int.from_bytes(content[-_TAIL:-4], "little")
-    is_of_these = sealed.endswith(_sealed(0, begin)[_DIGITS:])
-    return not is_of_these or sealed == _sealed(zlib.crc32(memoryview(content)[:begin]), begin)
+    """Tell whether the data of a Parquet file are what was written, as far as metadata that `is_of` it tell."""
+    file = io.BytesIO(content)
+    begin = _length_of_data(file)
+    return not is_of(metadata, file) or metadata[CHECKSUM_KEY] == _sealed(
+        zlib.crc32(memoryview(content)[:begin]), begin
+    )
 
 
 def _sealed(checksum: int, length: int) -> str:

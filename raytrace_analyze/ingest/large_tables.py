@@ -101,11 +101,11 @@ def ask_of(
     least_rows: int,
     ask: Callable[[pl.LazyFrame], _Answer | None],
     columns: pl.Schema = TABLE,
-    good_for: Sequence[Times] = tuple(Times),
+    good_for: Sequence[Times] = (),
 ) -> _Answer | None:
     """Ask something of the one table that was found, if it has so many rows, and these columns.
 
-    Those of them that only the file has are `good_for` it. None where it has not, or is damaged.
+    Those of them that only the file has are `good_for` it, if it asks for them. None where it has not, or is damaged.
     """
     if not found.is_one_table:
         return None
@@ -117,7 +117,7 @@ def ask_of(
             table = scan_table(source, columns)
             if table is None or table.select(pl.len()).collect().item() < least_rows:
                 return None
-            return ask(table) if times_in(source) in good_for else None
+            return ask(table) if not good_for or times_in(source) in good_for else None
     except (*CANNOT_READ, UsageError):
         return None  # reading all of it tells what is wrong
 

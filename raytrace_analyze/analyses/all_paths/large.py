@@ -15,18 +15,15 @@ import polars as pl
 from raytrace_analyze.analyses.all_paths.apart import Named, are_apart, is_by_itself, tasks_named
 from raytrace_analyze.analyses.all_paths.plain import read_plain
 from raytrace_analyze.analyses.all_paths.question import Answer, Question
-from raytrace_analyze.analyses.all_paths.scattered import Scattered
+from raytrace_analyze.analyses.all_paths.window_rows import WindowRows
 from raytrace_analyze.analyses.all_paths.windows import MARGINS, Windows, cut_into_windows
-from raytrace_analyze.analyses.evidence import evidence_of, without_parent
+from raytrace_analyze.analyses.evidence import evidence_in_file, without_parent
 from raytrace_analyze.ingest.large_tables import ask_of
 from raytrace_analyze.ingest.loading import Found
-from raytrace_analyze.ingest.report import problems_of
 from raytrace_analyze.model import Progress
 from raytrace_analyze.path.aggregate import ScopeTimes, check_sums, one_after_another, scope_times, sum_up
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.beyond import NOTHING_TOLD, Beyond, OutOfReachError, Told
-from raytrace_analyze.table.events.attempts import is_attempt
-from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.options import Scopes
 
@@ -75,8 +72,8 @@ def _answer(
     windows = cut_into_windows(_traces(table), WINDOW_ROWS, margin)
     if windows is None:
         return None
-    scattered = Scattered(table, plain.rows, plain.told, windows, lambda share: progress(_SCATTERING * share))
-    look = partial(_look, scattered, windows, question)
+    rows = WindowRows(table, plain.rows, plain.told, windows, lambda share: progress(_SCATTERING * share))
+    look = partial(_look, rows, windows, question)
     parts: list[_Part] = []
     told = NOTHING_TOLD
     for number in range(len(windows.each)):
@@ -94,11 +91,9 @@ def _answer(
             assert again is not None
             parts[number] = replace(part, times=again.times)
     orphans = pl.concat([part.orphans for part in parts])
-    now, earlier = problems_of(told_losses(table.filter(~is_attempt())), found.discovery, ())
     return Answer(
         sum_up([one_after_another([part.times for part in parts])], by=question.by, tail=question.tail),
-        evidence_of(table, orphans, now + earlier, len(found.discovery.unreadable)),
-        now,
+        *evidence_in_file(table, orphans, found),
     )
 
 
@@ -107,7 +102,7 @@ def _traces(table: pl.LazyFrame) -> pl.DataFrame:
     return table.group_by("trace_id").agg(start=start.min(), end=end.max(), rows=pl.len()).collect(engine="streaming")
 
 
-def _look(scattered: Scattered, windows: Windows, question: Question, number: int, told: Told) -> _Part | None:
+def _look(rows: WindowRows, windows: Windows, question: Question, number: int, told: Told) -> _Part | None:
     """Look at a window; None where it is not told by itself."""
     window = windows.each[number]
     is_last = number == len(windows.each) - 1
@@ -117,7 +112,7 @@ def _look(scattered: Scattered, windows: Windows, question: Question, number: in
         complete_until=sys.maxsize if is_last else window.until,
         asked_since=window.asked_since,
     )
-    trace = PreparedTrace(scattered.window(number), question.clock_correct, beyond)
+    trace = PreparedTrace(rows.window(number), question.clock_correct, beyond)
     if not is_by_itself(trace):
         return None
     scopes = trace.scopes(question.scopes)

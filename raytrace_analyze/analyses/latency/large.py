@@ -6,17 +6,15 @@ Where the figures depend on that, as where clocks are to be corrected, nothing i
 
 import polars as pl
 
-from raytrace_analyze.analyses.evidence import Evidence, evidence_of
+from raytrace_analyze.analyses.evidence import Evidence, evidence_in_file
 from raytrace_analyze.analyses.latency.figures import SAY_HOW_IT_ENDED, add_endings, sum_up
 from raytrace_analyze.analyses.latency.result import LatencyStats
 from raytrace_analyze.ingest.large_tables import ask_of
 from raytrace_analyze.ingest.loading import Found
-from raytrace_analyze.ingest.report import problems_of
 from raytrace_analyze.model import Problem
 from raytrace_analyze.names.attributes import CANCELLED
 from raytrace_analyze.schema import FILE, Category
 from raytrace_analyze.table.events.attempts import is_attempt
-from raytrace_analyze.table.losses import told_losses
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.groups import LatencyGroup, column_of
 from raytrace_analyze.vocabulary.spans import Times
@@ -63,11 +61,9 @@ def stats_of_large(
         timed = runs.with_columns(cpu_run_ns=pl.when(pl.col("cpu_ns").is_not_null()).then("run_ns"))
         orphans = table.filter("lacks_parent").select("host", "node_id")
         told, attempts, without = pl.collect_all([timed, alone, orphans])
-        now, earlier = problems_of(told_losses(table.filter(~is_attempt())), found.discovery, ())
         return LargeStats(
             sum_up(add_endings(told), add_endings(attempts), None, by=by, column=column, internals=internals),
-            evidence_of(table, without, now + earlier, len(found.discovery.unreadable)),
-            now,
+            *evidence_in_file(table, without, found),
         )
 
     return ask_of(found, least_rows, ask, FILE, enough)

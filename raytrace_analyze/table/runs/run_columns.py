@@ -104,7 +104,6 @@ def _look_into(table: pl.DataFrame) -> _Found:
         and bool(((spans.get_column("category") == "task").to_numpy() == is_run).all())
     )
     columns = {name: _at(place[rows], timed.get_column(name), table.height) for name in _ADDED if name in timed}
-    columns["is_retried"] = columns["is_retried"].fill_null(False)
     columns["is_cancelled"] = _at(place[rows], told(attributes, CANCELLED) == "true", table.height)
     columns["lacks_parent"] = _at(place, pl.Series(lacks_parent), table.height)
     filled = table.select(TABLE.names()).with_columns(

@@ -19,7 +19,7 @@ _SHOWN_ONLY = ("events", "links", "resource", "source")
 """Columns that no path is told from."""
 
 
-class Scattered:
+class WindowRows:
     """The rows of a table by window. Raises OSError where there is no room for them."""
 
     def __init__(
