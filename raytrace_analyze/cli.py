@@ -14,6 +14,7 @@ from raytrace_analyze.command_line.memory import set_limit
 from raytrace_analyze.command_line.on_demand import Command, OnDemand
 from raytrace_analyze.command_line.panels import COLLECT, EXPLAIN, LIBRARIES, LOOK, SHARE, Program
 from raytrace_analyze.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, RaytraceError
+from raytrace_analyze.interrupts import AsItCame
 from raytrace_analyze.limited_memory import NOT_ENOUGH, is_limited
 from raytrace_analyze.text.closest import did_you_mean
 from raytrace_analyze.text.printable import printable
@@ -108,7 +109,8 @@ def main() -> None:
         program = make_program()
         defaults, configured = read_defaults(program)
         # Otherwise Typer would show its own errors itself, with what was given as it was given.
-        sys.exit(program(standalone_mode=False, default_map=defaults))
+        with AsItCame():
+            sys.exit(program(standalone_mode=False, default_map=defaults))
     except RaytraceError as error:
         _fail(str(error), error.exit_code)
     except _TyperError as error:

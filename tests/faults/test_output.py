@@ -260,7 +260,50 @@ def test_ctrl_c_during_start_up_is_quiet(tmp_path: Path, module: str) -> None:
 def test_nothing_is_imported_before_ctrl_c_is_quiet() -> None:
     look = "import sys; before = {*sys.modules}; import raytrace_analyze.__main__; print(*({*sys.modules} - before))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) - {"_signal"} == {"raytrace_analyze", "raytrace_analyze.__main__"}
+    ours = {"raytrace_analyze", "raytrace_analyze.__main__", "raytrace_analyze.interrupts"}
+    assert set(done.stdout.split()) - {"_signal"} == ours
+
+
+WHERE_IT_IS_LOST = """
+import os, sys, time, weakref
+number = int(sys.argv.pop(1))
+class Thing: pass
+def end(_):
+    os.kill(os.getpid(), number)
+    for _ in range(100): pass
+def fsync(_):
+    thing = Thing()
+    thing.reference = weakref.ref(thing, end)
+    kept.append(thing.reference)
+    del thing
+    time.sleep(20)
+kept, os.fsync = [], fsync
+from raytrace_analyze.__main__ import main
+main()
+"""
+
+
+WHERE_IT_BECOMES_ANOTHER = """
+import os, sys
+number = int(sys.argv.pop(1))
+from raytrace_analyze.ingest import loading
+def find(*_, **__):
+    import polars as pl
+    pl.select(pl.lit(1).map_elements(lambda _: os.kill(os.getpid(), number), return_dtype=pl.Int64))
+loading.find = find
+from raytrace_analyze.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_a_command_also_where_its_exception_gets_lost(tmp_path: Path, number: signal.Signals) -> None:
+    """Such as in what a weak reference calls, or in a function that a library calls from other than Python."""
+    for program, arguments in ((WHERE_IT_IS_LOST, ("merge",)), (WHERE_IT_BECOMES_ANOTHER, ("critical-path",))):
+        given = [sys.executable, "-c", program, str(int(number)), *arguments, str(SPANS)]
+        done = subprocess.run(given, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "")
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
