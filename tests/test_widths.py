@@ -74,8 +74,15 @@ def test_nothing_is_cut_at_any_width(
         for names in (functions, verdicts):
             flat, wide = " ".join(text.split()), " ".join(widest.split())
             assert {name for name in names if name in flat} == {name for name in names if name in wide}, width
+        assert not re.findall(r".*\d\n\s*(?:[nµm]?s|min|h|[kMGT]?i?B|%)(?!\w).*", text), width
         too_long = [line for line in text.splitlines() if len(line) > width and len(line.split()) > 1]
         assert too_long == [], width
+
+
+def test_where_there_is_little_room_a_column_with_nothing_in_it_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = screen("advise sample_spans/map_reduce-ours/spans", 60, monkeypatch)
+    assert "of the time" in text.partition("Not shown")[0]
+    assert "where" not in text.partition("Not shown")[0]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 
 from raytrace_analyze.views.screen.fitted_table import shown
 from raytrace_analyze.views.screen.fitted_table import table as table
@@ -19,9 +19,10 @@ class _Console(Console):
     """
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print; a plain string becomes a label. A word that is longer than a line is left whole."""
+        """Print, each below the other; a plain string becomes a label. A word longer than a line is left whole."""
         options.setdefault("crop", False)
-        super().print(*(shown(each) for each in objects), **options)
+        # In a group, since Rich joins labels to a text that no longer knows where it may be wrapped.
+        super().print(Group(*(shown(each) for each in objects or ("",))), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

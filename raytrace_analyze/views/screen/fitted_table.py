@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from raytrace_analyze.views.screen.label import label
+from raytrace_analyze.views.screen.label import label, words
 
 _GAP = 2
 _SENTENCE = 24
@@ -23,7 +23,8 @@ def shown(given: Any) -> Any:
 class FittedTable(Table):
     """A table whose cells are labels, and whose columns are as wide as what is in them needs.
 
-    Where the screen is too narrow, the columns named in `drop` go, the first one first, and a line below names them.
+    Where the screen is too narrow, columns with nothing in them go, and then those named in `drop`, the first one
+    first, which a line below names.
     Where what is left is still too wide, each row takes two lines: what it is about, and the rest.
     """
 
@@ -41,6 +42,8 @@ class FittedTable(Table):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         kept = list(self.columns)
         left_out: list[str] = []
+        if _needed(kept) > options.max_width:
+            kept = [column for column in kept if any(str(cell).strip() for cell in column._cells)]
         for name in self._drop:
             if _needed(kept) <= options.max_width:
                 break
@@ -115,8 +118,8 @@ def _least(column: Column) -> int:
     """How narrow a column can be without a word in it being broken."""
     if column.no_wrap:
         return _natural(column)
-    words = max((cell_len(word) for text in _texts(column) for word in text.split()), default=0)
-    return max(words, min(_natural(column), _SENTENCE))
+    longest = max((cell_len(word) for text in _texts(column) for word in words(text)), default=0)
+    return max(longest, min(_natural(column), _SENTENCE))
 
 
 def _natural(column: Column) -> int:
