@@ -61,6 +61,27 @@ def test_the_story_from_the_submit_to_who_got_the_result() -> None:
     ]
 
 
+def test_the_calls_of_an_actor_wait_for_its_start() -> None:
+    actor = {"actor_id": "A", "worker_id": "w1", "pid": 7}
+    spans = table(
+        span("driver", 0, 200, name="ray.driver"),
+        submit("si", 1, 2, "driver", submitted_task_id="I", function="Store.__init__"),
+        run("i", 40, 50, "si", "I", function="Store.__init__", **actor),
+        submit("sa", 3, 4, "driver", submitted_task_id="a", function="Store.put"),
+        run("a", 51, 60, "sa", "a", function="Store.put", **actor),
+        submit("sb", 5, 6, "driver", submitted_task_id="b", function="Store.get"),
+        run("b", 60, 70, "sb", "b", function="Store.get", **actor),
+        submit("sc", 80, 81, "driver", submitted_task_id="c", function="Store.get"),
+        run("c", 82, 90, "sc", "c", function="Store.get", **actor),
+        wait("get", 90, 95, "driver", ["c"]),
+        recorded=True,
+    )
+    story = tell_story(spans, "Store.__init__")
+    sentence = "Store.put waited for its actor to start, as 1 more call did, and started 1 ns after its end"
+    assert told(story)[-1] == ("dependant", 50, 51, sentence)
+    assert story.notes == ()
+
+
 def test_of_several_the_slowest_from_submit_and_how_many_others() -> None:
     spans = table(
         submit("s0", 0, 1), run("r0", 2, 50, "s0", "A"),

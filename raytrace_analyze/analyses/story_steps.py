@@ -40,8 +40,8 @@ _COLUMNS: dict[str, type[pl.DataType]] = {
 STEPS = pl.Schema(_COLUMNS)
 """Columns of `TaskStory.steps`; times are ns since the epoch. A step is a `submit`, a `queue` (a piece of a wait before
 an attempt: `cause`, `source` and `holder_...` as in `queue_causes`), a `run` (an attempt), a `wait` (somebody waited
-for the result) or a `dependant` (a task that took the result: from the end of this one to its start). The other columns
-are about the span that the step belongs to."""
+for the result) or a `dependant` (a task that took the result, or an actor's first call after its start: from the end of
+this one to its start). The other columns are about the span that the step belongs to."""
 
 ABOUT = ("span_id", "function", "task_id", "attempt", "actor_id", "node_id", "worker_id", "pid")
 """Columns of `STEPS` that tell which span a step belongs to."""
@@ -120,6 +120,22 @@ class StorySteps:
                 start = int(structure.start[taker])
                 sentence = task_steps.took_its_result(self._name(taker), started_ns=start - ended)
                 yield self._step("dependant", taker, min(ended, start), start, sentence)
+        yield from self._first_call(attempts, ended)
+
+    def _first_call(self, attempts: RowIds, ended: int) -> Iterator[dict[str, Any]]:
+        """Tell which call of an actor could begin once it was made, where that was submitted before."""
+        structure, runs = self.structure, self.runs
+        made = attempts[runs.is_creation[attempts]]
+        if not made.size:
+            return
+        calls = np.flatnonzero((runs.actor == runs.actor[made[-1]]) & ~runs.is_creation & structure.is_run)
+        submitted = np.where(structure.submit[calls] >= 0, structure.start[structure.submit[calls]], ended)
+        waited = calls[(submitted < ended) & (structure.start[calls] >= ended)]
+        if waited.size:
+            first = int(waited[np.argmin(structure.start[waited])])
+            start = int(structure.start[first])
+            sentence = task_steps.waited_for_its_actor(self._name(first), waited.size - 1, started_ns=start - ended)
+            yield self._step("dependant", first, ended, start, sentence)
 
     def _who(self, row: int) -> str:
         run = int(self.flow[row])

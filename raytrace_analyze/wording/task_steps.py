@@ -76,6 +76,12 @@ def took_its_result(by: str, *, started_ns: int) -> str:
     return f"{by} took its result and started {_later(started_ns)} its end"
 
 
+def waited_for_its_actor(by: str, others: int, *, started_ns: int) -> str:
+    """Say which call waited for its actor, how many more did, and how long (ns) after its start that call started."""
+    more = f", as {count_text(others, 'more call')} did," if others else ""
+    return f"{by} waited {FOR_ACTOR}{more} and started {_later(started_ns)} its end"
+
+
 def waited_by_events(function: str, waited_ns: int, reason: str, *, to_the_last: bool) -> str:
     """Say how long an attempt waited and for what (one of the `FOR_...`), as Ray's task events tell."""
     never = ", and had not begun to run when that was last seen" if to_the_last else ""
