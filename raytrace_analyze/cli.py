@@ -25,21 +25,21 @@ _TyperError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 """The base of Typer's errors for wrong usage, which has moved from one module to another."""
 
 _PANELS = {
-    COLLECT: ("record", "collect", "merge", "doctor", "demo"),
-    LOOK: ("summary", "critical_path", "stats", "jobs", "traces", "tree", "watch"),
-    EXPLAIN: ("advise", "why", "what_if", "hang", "diff"),
-    LIBRARIES: ("libraries.steps", "libraries.train", "libraries.tune", "libraries.data", "libraries.serve"),
-    SHARE: ("report", "export", "man"),
+    COLLECT: ("collect", ("record", "collect", "merge", "doctor", "demo")),
+    LOOK: ("look", ("summary", "critical_path", "stats", "jobs", "traces", "tree", "watch")),
+    EXPLAIN: ("explain", ("advise", "why", "what_if", "hang", "diff")),
+    LIBRARIES: ("libraries", ("steps", "train", "tune", "data", "serve")),
+    SHARE: ("share", ("report", "export", "man")),
 }
-"""The modules of all commands, in the panels of the help and in their order there."""
+"""The room of each panel of the help, and the commands' modules there in the order of the help."""
 
 _SETTINGS_OF = {"record": {"allow_interspersed_args": False}}
 """What stands behind the script is the script's."""
 
 _COMMANDS = {
     command.name: command
-    for panel, modules in _PANELS.items()
-    for command in (Command(module, panel, _SETTINGS_OF.get(module)) for module in modules)
+    for panel, (room, modules) in _PANELS.items()
+    for command in (Command(f"{room}.{module}", panel, _SETTINGS_OF.get(module)) for module in modules)
 }
 
 _SETTINGS: dict[str, Any] = {

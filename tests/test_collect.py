@@ -18,7 +18,7 @@ from raytrace_analyze import read_spans
 from raytrace_analyze.cluster import collect as collecting
 from raytrace_analyze.cluster import ray_cluster
 from raytrace_analyze.cluster.destination import LocalFolder
-from raytrace_analyze.commands import collect as command
+from raytrace_analyze.commands.collect import collect as command
 from tests.real_ray import OPEN_CLUSTER, SOON_NOTICED
 
 pytestmark = pytest.mark.ray

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
-from raytrace_analyze.commands.export import export as command
+from raytrace_analyze.commands.share.export import export as command
 from raytrace_analyze.errors import NoSpansError, UsageError
 from raytrace_analyze.exports.formats import FORMATS
 from raytrace_analyze.exports.selected.select import select

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import raytrace_analyze as rt
 from raytrace_analyze.cli import app
-from raytrace_analyze.commands import watch as command
+from raytrace_analyze.commands.look import watch as command
 from raytrace_analyze.errors import NoSpansError
 from tests.tables import run, span, submit, table
 from tests.test_hang import two_that_wait_for_each_other

@@ -8,7 +8,7 @@ from raytrace_analyze.command_line import options
 from raytrace_analyze.command_line.engine import check_engine
 from raytrace_analyze.command_line.memory import keep_freed_memory
 from raytrace_analyze.command_line.reading import given_paths, open_spans, write_result
-from raytrace_analyze.commands.all_paths import check_scopes, sum_up, sum_up_large, sum_up_on_cluster
+from raytrace_analyze.commands.look.all_paths import check_scopes, sum_up, sum_up_large, sum_up_on_cluster
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary.groups import PathGroup
 from raytrace_analyze.vocabulary.options import Engine, Queues, Scopes

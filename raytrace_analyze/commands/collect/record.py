@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from raytrace_analyze.command_line.traced import check_installed, merge_and_show, run_traced, say_command
-from raytrace_analyze.commands.collect import collect
+from raytrace_analyze.commands.collect.collect import collect
 from raytrace_analyze.errors import EXIT_OK, NoSpansError, NoWholeSpanError, RaytraceError, UsageError
 
 

@@ -1,0 +1,1 @@
+"""Commands that bring spans together: traced programs, clusters, files."""

@@ -1,0 +1,1 @@
+"""Commands that tell why it took so long, and what to change."""

@@ -1,0 +1,1 @@
+"""Commands that give it to others: pages, other tools, manuals."""
