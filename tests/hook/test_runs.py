@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,3 +250,11 @@ def test_task_events_have_every_attempt_with_its_states(recording: Recording) ->
     assert killed["error"]["type"] == "WORKER_DIED"
     (plain, *_) = (attempt for attempt in attempts if attempt["name"] == "renamed")
     assert {part["name"] for part in plain["profile"]} >= {"task:execute", "task:deserialize_arguments"}
+
+
+def test_functions_and_methods_of_every_shape_give_what_they_give_without_tracing(tmp_path: Path) -> None:
+    """With Ray's own hook, static methods, class methods and generators of actors fail for an unexpected argument."""
+    run = run_program("shapes.py", tmp_path)
+    assert [line for line in run.output.splitlines() if line] == ["29 called"], run.errors
+    assert "raytrace:" not in run.errors + run.output
+    assert len([span for span in run.recording.spans if span.kind == "CONSUMER"]) > 29
