@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ SAMPLES = Path(__file__).parent.parent / "sample_spans"
 
 def told(story: TaskStory) -> list[tuple[str, int, int, str]]:
     return story.steps.select("step", "start_ns", "end_ns", "sentence").rows()
+
+
+def awaits(what: str) -> str:
+    return json.dumps({"raytrace.awaited": what})
 
 
 def program() -> pl.DataFrame:
@@ -125,6 +130,45 @@ def test_what_an_attempt_without_a_span_waited_is_not_the_next_ones() -> None:
     assert "its arguments" not in "".join(story.steps.filter(pl.col("start_ns") >= 60)["sentence"])
 
 
+def test_it_says_what_was_waited_for_while_it_ran() -> None:
+    # outer [get ......][get ...]  [await queue ....][await sleep]     takes two results of inner, then is let go on by put
+    # inner    [===] [====]
+    # put                                       [==]
+    loop = {"actor_id": "A", "attributes": json.dumps({"raytrace.on_event_loop": True, "raytrace.max_concurrency": 9})}
+    spans = table(
+        submit("sp", 0, 1, submitted_task_id="P"), run("p", 2, 990_000_000, "sp", "P", function="A.outer", **loop),
+        submit("s1", 5, 6, "p", submitted_task_id="C"), run("c1", 10, 100_000_000, "s1", "C", function="inner"),
+        submit("s2", 7, 8, "p", submitted_task_id="D"), run("c2", 10, 150_000_000, "s2", "D", function="inner"),
+        wait("g1", 20, 102_000_000, "p", ["C"]),
+        wait("g2", 103_000_000, 153_000_000, "p", ["D"]),
+        submit("sq", 9, 10, submitted_task_id="Q"),
+        run("q", 500_000_000, 600_000_000, "sq", "Q", function="A.put", **loop),
+        wait("w", 160_000_000, 601_000_000, "p", [], name="await", attributes=awaits("asyncio.Queue.get")),
+        wait("z", 610_000_000, 910_000_000, "p", [], name="await", attributes=awaits("asyncio.sleep")),
+        recorded=True,
+    )  # fmt: skip
+    story = tell_story(spans, "outer")
+    assert story.own_waits.select("function", "awaited", "count", "waited_ns", "awaited_span_id").rows() == [
+        ("A.put", "asyncio.Queue.get", 1, 441_000_000, "q"),
+        (None, "asyncio.sleep", 1, 300_000_000, None),
+        ("inner", None, 2, 151_999_980, "c1"),
+    ]
+    assert story.steps.filter(step="run")["sentence"][0].endswith("893 ms of it waiting")
+
+
+def test_who_waits_for_several_at_once_waits_once() -> None:
+    spans = table(
+        submit("sp", 0, 1), run("p", 2, 90, "sp", "P", function="outer"),
+        submit("s1", 3, 4, "p", submitted_task_id="C"), run("c1", 10, 40, "s1", "C", function="inner"),
+        submit("s2", 5, 6, "p", submitted_task_id="D"), run("c2", 10, 60, "s2", "D", function="inner"),
+        wait("g1", 20, 42, "p", ["C"], name="await"), wait("g2", 20, 62, "p", ["D"], name="await"),
+        recorded=True,
+    )  # fmt: skip
+    story = tell_story(spans, "outer")
+    assert story.own_waits.select("function", "count", "waited_ns", "longest_ns").rows() == [("inner", 2, 42, 42)]
+    assert "42 ns of it waiting for other tasks" in story.steps.filter(step="run")["sentence"][0]
+
+
 def test_a_job_says_where_to_look() -> None:
     spans = table(
         submit("s0", 0, 1, job_id="01"), run("r0", 2, 50, "s0", "A", job_id="01"),
@@ -169,6 +213,12 @@ def test_it_says_what_a_retried_task_waited_for() -> None:
     assert "the driver submitted it" in done.stdout
     assert "and failed: its process died (WORKER_DIED)" in done.stdout
     assert "publish took its result" in done.stdout
+
+
+def test_it_shows_what_was_waited_for_while_it_ran() -> None:
+    done = cli("build", SAMPLES / "nested-ours")
+    assert "While it ran it waited longest for `package` in ray.get" in done.stdout
+    assert re.search(r"[\d.]+ m?s +\d+ +[\d.]+ m?s +package +in ray.get", done.stdout)
 
 
 def test_its_formats_tell_the_same() -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.analyses.own_waits import waits_within
 from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.path.error_origin import first_line
 from raytrace_analyze.path.outcome import endings
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.split import causes_frame
 from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.trace.busy_time import covered
 from raytrace_analyze.trace.groups import Timed
 from raytrace_analyze.wording import task_steps
 from raytrace_analyze.wording.queues import cause_sentences
@@ -85,8 +87,8 @@ class StorySteps:
                 name: piece[name] for name in STEPS.names() if name in ("cause", "source") or "holder" in name
             }
 
-    def run(self, run: int) -> dict[str, Any]:
-        """Tell of one attempt."""
+    def run(self, run: int, *, for_others: bool = True) -> dict[str, Any]:
+        """Tell of one attempt; `for_others` says whether all that it waited for while it ran were other tasks."""
         structure, about = self.structure, self.structure.spans.row(run, named=True)
         sentence = task_steps.ran(
             about["attempt"],
@@ -94,6 +96,7 @@ class StorySteps:
             pid=about["pid"],
             actor_id=about["actor_id"],
             waiting_ns=self._time_in_waits(run),
+            for_others=for_others,
             ending=structure.spans[[run]].select(how=endings()).item(),
             message=first_line(about["status_message"]),
             in_flight=bool(structure.in_flight[run]),
@@ -101,8 +104,9 @@ class StorySteps:
         return self._step("run", run, int(structure.start[run]), int(structure.end[run]), sentence)
 
     def _time_in_waits(self, run: int) -> int:
-        waits = np.flatnonzero(self.runs.is_wait & (self.structure.nest_parent == run))
-        return int(np.maximum(self.structure.end[waits] - self.structure.start[waits], 0).sum())
+        waits = waits_within(self.structure, self.runs, np.array([run], dtype=np.int64))
+        together = covered(np.full(waits.size, run), self.structure.start[waits], self.structure.end[waits])
+        return int(together.get_column("covered_ns").sum())
 
     def takers(self, attempts: RowIds) -> Iterator[dict[str, Any]]:
         """Tell who waited for the result, then which tasks took it."""

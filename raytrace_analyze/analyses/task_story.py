@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.lost_attempts import LostAttempt, lost_attempts
+from raytrace_analyze.analyses.own_waits import OWN_WAITS, own_waits
 from raytrace_analyze.analyses.stack_lines import LINES, stack_lines
 from raytrace_analyze.analyses.story_steps import STEPS, StorySteps
 from raytrace_analyze.analyses.stuck.never_started import never_started, waits_in_vain
@@ -20,6 +21,9 @@ from raytrace_analyze.trace.scopes import find_job, find_runs
 from raytrace_analyze.values import frozen
 from raytrace_analyze.wording import task_steps
 from raytrace_analyze.wording.clocks import clock_notes
+
+_NEARLY_ALL = 0.95
+"""What part of the waiting while it ran is that for other tasks, if it is called that."""
 
 
 @frozen
@@ -46,6 +50,8 @@ class TaskStory(Shown):
     notes: tuple[str, ...]
     lines: pl.DataFrame = field(default_factory=LINES.to_frame)
     """Where in the program the run was, line by line, as far as somebody looked: columns of `LINES`."""
+    own_waits: pl.DataFrame = field(default_factory=OWN_WAITS.to_frame)
+    """What it waited for while it ran: columns of `OWN_WAITS`."""
     has_ended: bool = True
     """Whether it had ended when the record ends; else that is what `end_ns` is."""
 
@@ -145,7 +151,10 @@ class _Teller:
         if not waited:
             notes = (*notes, task_steps.NOBODY_WAITED)
         lost = lost_attempts(self.trace, about["session"], task_id)
-        runs = map(self.steps.run, attempts.tolist())
+        within = own_waits(self.trace, attempts)
+        for_tasks = within.filter(pl.col("function").is_not_null()).get_column("waited_ns").sum()
+        for_others = for_tasks >= _NEARLY_ALL * within.get_column("waited_ns").sum()
+        runs = [self.steps.run(each, for_others=for_others) for each in attempts.tolist()]
         told = [
             *self.steps.submit(submit),
             *self.steps.queues(attempts, [each.end_ns for each in lost]),
@@ -167,6 +176,7 @@ class _Teller:
             steps=steps,
             notes=(*clock_notes(self.trace.offsets, about["session"]), *notes),
             lines=stack_lines(about["attributes"]),
+            own_waits=within,
             has_ended=not structure.in_flight[run],
         )
 

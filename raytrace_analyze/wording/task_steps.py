@@ -36,16 +36,18 @@ def ran(
     pid: int | None,
     actor_id: str | None,
     waiting_ns: int,
+    for_others: bool,
     ending: str | None,
     message: str,
     in_flight: bool,
 ) -> str:
-    """Say where an attempt ran, how much of that it waited for other tasks, and how it ended.
+    """Say where an attempt ran, how much of that it waited, `for_others` alone or not, and how it ended.
 
     `ending` is one of `Ending`, None for one that gave a result; `message` says what was wrong.
     """
     actor = f", actor {short_id(actor_id)}" if actor_id else ""
-    waiting = f", {duration_text(waiting_ns)} of it waiting for other tasks" if waiting_ns else ""
+    waiting = f", {duration_text(waiting_ns)} of it waiting" if waiting_ns else ""
+    waiting += " for other tasks" if waiting and for_others else ""
     how = ", and never ended" if in_flight else ""
     if ending == Ending.CANCELLED:
         how = ", and was cancelled"

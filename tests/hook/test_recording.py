@@ -186,12 +186,22 @@ def test_the_submission_that_exports_a_function_says_how_large_it_is_where_that_
 
 def test_what_ends_a_task_or_an_actor_is_recorded(recording: Recording) -> None:
     ends = recording.one("case ends")
-    (cancel,) = recording.children(ends, "ray.cancel")
+    cancel, _ = recording.children(ends, "ray.cancel")
     (endless,) = recording.children(ends, "__main__.endless ray.remote")
     assert cancel.attributes["raytrace.target_task_id"] == endless.attributes["raytrace.submitted_task_id"]
     assert "recording.py:" in cancel.attributes["raytrace.call_site"]
     (kill,) = recording.children(ends, "ray.kill")
     assert kill.attributes["ray.actor_id"] == recording.submits("Threaded.__init__")[0].attributes["ray.actor_id"]
+
+
+def test_a_wait_that_a_cancelled_task_was_in_is_recorded(recording: Recording) -> None:
+    (run,) = recording.runs("__main__.blocked")
+    assert run.attributes["raytrace.cancelled"] is True
+    (submit,) = recording.children(run, "__main__.sleeper ray.remote")
+    (get,) = recording.children(run, "ray.get")
+    assert get.attributes["raytrace.awaited_task_ids"] == [submit.attributes["raytrace.submitted_task_id"]]
+    assert (get.status, get.attributes["raytrace.ready_task_ids"]) == ("ERROR", [])
+    assert run.span_id not in {span.parent_id for span in recording.open}
 
 
 @pytest.mark.parametrize("method", ["Plain.leave", "AsyncPlain.leave"])

@@ -9,12 +9,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from raytrace_analyze.analyses.task_story import TaskStory
-from raytrace_analyze.names.functions import short_name
+from raytrace_analyze.names.functions import name_of, short_name
 from raytrace_analyze.text.units import count_text, duration_text, offset_text, share_text
 from raytrace_analyze.views.documents import records
 from raytrace_analyze.views.screen.fitted_table import table
 from raytrace_analyze.views.screen.label import label
-from raytrace_analyze.views.words import ACTIVITIES, CAUSES, place_name
+from raytrace_analyze.views.words import ACTIVITIES, CAUSES, awaited_text, place_name
 from raytrace_analyze.wording.task_steps import how_long
 
 _BAR_WIDTH = 24
@@ -50,6 +50,7 @@ def story_document(story: TaskStory) -> dict[str, Any]:
         "notes": list(story.notes),
         "steps": records(story.steps),
         "lines": records(story.lines),
+        "own_waits": records(story.own_waits),
     }
 
 
@@ -59,9 +60,15 @@ def _parts(story: TaskStory) -> Iterator[RenderableType]:
     longest = story.steps.filter(step="queue").sort("duration_ns", descending=True).head(1)
     for sentence in longest.get_column("sentence"):
         yield label(f"What it waited for longest: {sentence}.")
+    for wait in _long_waits(story).head(1).iter_rows(named=True):
+        yield label(f"While it ran it waited longest {_for_whom(wait)}: {duration_text(wait['waited_ns'])}.")
     yield label("")
     happened = story.steps.filter(pl.col("step").is_in(["submit", "queue", "run"]))
     yield _steps(story, happened)
+    if not _long_waits(story).is_empty():
+        yield label("")
+        yield label("What it waited for while it ran", style="bold")
+        yield _own_waits(story)
     if not story.lines.is_empty():
         yield label("")
         yield label("Where it was, line by line", style="bold")
@@ -133,6 +140,32 @@ def _lines(story: TaskStory) -> Table:
     rest = story.lines.slice(_SHOWN)
     if not rest.is_empty():
         shown.add_row(share_text(float(rest.get_column("share").sum()), 1), "", f"{rest.height} more", "", style="dim")
+    return shown
+
+
+def _long_waits(story: TaskStory) -> pl.DataFrame:
+    return story.own_waits.filter(pl.col("waited_ns") * _SHORT_PART >= max(story.run_ns, 1))
+
+
+def _for_whom(wait: Step) -> str:
+    where = awaited_text(wait["awaited"], wait["call"])
+    return where if wait["function"] is None else f"for {name_of(wait['function'])} {where}"
+
+
+def _own_waits(story: TaskStory) -> Table:
+    shown = table("waited", "times", "longest", "for", "", right=("waited", "times", "longest"))
+    waits = _long_waits(story)
+    for row in waits.head(_SHOWN).iter_rows(named=True):
+        shown.add_row(
+            duration_text(row["waited_ns"]),
+            str(row["count"]),
+            duration_text(row["longest_ns"]),
+            label("-" if row["function"] is None else short_name(row["function"])),
+            label(awaited_text(row["awaited"], row["call"])),
+        )
+    if waits.height > _SHOWN:
+        more = count_text(waits.height - _SHOWN, "other")
+        shown.add_row("", "", "", f"{more}; --format json has them all", "", style="dim")
     return shown
 
 

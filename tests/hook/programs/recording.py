@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import functools
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import ray
@@ -34,6 +36,13 @@ def sleeper(seconds, value=None):
 def endless():
     while True:
         time.sleep(0.05)
+
+
+@ray.remote(num_cpus=0)
+def blocked(path):
+    ref = sleeper.remote(60)  # which cannot be interrupted
+    Path(path).touch()
+    ray.get(ref)
 
 
 @ray.remote(num_cpus=0)
@@ -230,6 +239,13 @@ def main(how):
         time.sleep(1)
         ray.cancel(ref)
         assert fails(ref) is not None
+        with tempfile.TemporaryDirectory() as folder:
+            blocking = blocked.remote(f"{folder}/blocked")
+            while not Path(folder, "blocked").exists():
+                time.sleep(0.05)
+            time.sleep(0.3)
+            ray.cancel(blocking)
+            assert fails(blocking) is not None
         ray.kill(threaded)
         assert fails(plain.leave.remote()) is not None
         quitting = AsyncPlain.remote()  # older versions of Ray lose what nobody keeps

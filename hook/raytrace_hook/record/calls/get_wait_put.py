@@ -86,6 +86,11 @@ class _Call:
         try:
             covered.set(True)
             ready = objects.ready_now(self._references)
+        except BaseException:
+            if isinstance(error, Exception):
+                raise
+            # In a task that was cancelled each call of Ray's is interrupted, as the wait was.
+            ready = []
         finally:
             covered.set(was_covered)
         return came_and_missing(ready, self._references, objects.is_timeout(error))
