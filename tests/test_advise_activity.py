@@ -485,6 +485,38 @@ def test_a_function_that_carries_much_data_is_no_first_runs_alone() -> None:
     assert "large-code" not in findings(job(90_000)) and "cold-workers" in findings(job(90_000))
 
 
+def one_after_another(submit_ms: int, run_ms: int) -> pl.DataFrame:
+    """
+    d  [=s=]|get|[=s=]|get|...          a driver calls an actor and waits for it, eight times
+    m        [===]     [===]
+    """
+    actor = {"function": "Model.fit", "actor_id": "m", "pid": 9, "worker_id": "wm"}
+    rows: list[Row] = []
+    at = 5
+    for number in range(8):
+        task, site = f"T{number}", json.dumps({"raytrace.call_site": "/p/fit.py:8"})
+        called, done = at + submit_ms, at + submit_ms + 2 + run_ms
+        about = {"submitted_task_id": task, "attributes": site, **actor}
+        rows += [
+            submit(f"s{number}", at * MS, called * MS, "driver", **about),
+            run(f"r{number}", (called + 2) * MS, done * MS, f"s{number}", task, **actor),
+            wait(f"w{number}", called * MS, (done + 1) * MS, "driver", [task], attributes=site),
+        ]
+        at = done + 2
+    return table(span("driver", 0, (at + 5) * MS, name="ray.driver"), *rows, recorded=True)
+
+
+def test_calls_of_one_actor_that_take_long_to_submit_need_not_wait_for_each_other() -> None:
+    found = findings(one_after_another(100, 50))
+    assert found["get-in-loop"]["saved_ns"] > 6 * 50 * MS
+    assert "actor-bottleneck" not in found
+    quick = findings(one_after_another(1, 100))
+    assert "would save next to nothing" in quick["actor-bottleneck"]["what"]
+    assert "get-in-loop" not in quick
+    some = findings(one_after_another(30, 100))["actor-bottleneck"]
+    assert "would save 2" in some["what"] and some["saved_ns"] > 400 * MS
+
+
 def lock_rows() -> list[dict[str, object]]:
     """
     a  [take |....work....| give]          m: take, given back when a calls give
@@ -520,6 +552,32 @@ def test_a_lock_that_an_actor_keeps() -> None:
     assert found["function"] == "Lock.take" and (found["file"], found["line"]) == ("lock.py", 7)
     assert "`update` held it" in found["what"] and "until it called `Lock.give`" in found["what"]
     assert found["saved_ns"] > 300 * MS
+
+
+def test_a_lock_that_threads_of_an_actor_wait_for_is_told_once() -> None:
+    """
+    a  [==== holds it ====]
+    b  [~~~~ waits ~~~~~~~][==== holds it ====]
+    c  [~~~~ waits ~~~~~~~~~~~~~~~~~~~~~~~~~~~][==== holds it ====]
+    """
+    what = "threading.Semaphore.acquire"
+    told = {"raytrace.max_concurrency": 3, "raytrace.on_event_loop": False}
+    about = {"function": "Pool.use", "actor_id": "m", "pid": 9, "worker_id": "wm", "concurrent": True}
+    waits = json.dumps({"raytrace.awaited": what, "raytrace.sampled_times": True, "raytrace.call_site": "lock.py:7"})
+    rows: list[Row] = [span("driver", 0, 1000 * MS, name="ray.driver")]
+    for number, name in enumerate("abc"):
+        start, held = 10 * MS, (10 + 300 * number) * MS
+        idle = json.loads(sampled(2, (10, 10 + 300 * number, what, "/p/lock.py:7"))) | told
+        rows += [
+            submit(f"s{name}", number * MS, (number + 1) * MS, "driver", submitted_task_id=f"T{name}", **about),
+            run(name, start, held + 300 * MS, f"s{name}", f"T{name}", attributes=json.dumps(idle), **about),
+        ]
+        if number:
+            pause = {"name": "await", "attributes": waits, "pid": 9, "actor_id": "m", "task_id": f"T{name}"}
+            rows.append(wait(f"w{name}", start, held, name, [], **pause))
+    spans = table(*rows, wait("get", 5 * MS, 920 * MS, "driver", ["Ta", "Tb", "Tc"]), recorded=True)
+    (found,) = rt.advise(spans).filter(pattern="lock").iter_rows(named=True)
+    assert found["saved_ns"] > 500 * MS
 
 
 def test_who_held_an_actors_lock_is_not_told_where_nobody_knows_who_gave_it_back() -> None:

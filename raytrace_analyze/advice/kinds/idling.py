@@ -1,6 +1,7 @@
 """Tasks that hold CPUs without using them, use more than they asked for, or wait for one lock."""
 
 from collections.abc import Iterator
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from raytrace_analyze.replay.rewrite import ask_for_cpus
 from raytrace_analyze.sampled.samples import FOR_OWN_THREADS, Sampled, read_samples
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.table.runs.run_times import cpu_ns
+from raytrace_analyze.trace.busy_time import covered_within
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.vocabulary.queues import Cause
@@ -129,11 +131,15 @@ def _process_cpu(facts: Facts, runs: RowIds) -> npt.NDArray[np.float64]:
 
 
 def _stretches(facts: Facts, runs: RowIds, samples: dict[int, Sampled]) -> Iterator[tuple[int, tuple[str, str], int]]:
-    """Give the idle stretches of runs: whose (a row), in what and where, how long (ns)."""
+    """Give the idle stretches of runs: whose (a row), in what and where, how long (ns) beside what it waits for."""
     for row in runs.tolist():
-        start, end = int(facts.start[row]), int(facts.end[row])
-        for stretch in samples[row].idle:
-            yield row, stretch.place, max(min(stretch.end, end) - max(stretch.start, start), 0)
+        idle = samples[row].idle
+        since = np.array([each.start for each in idle], dtype=np.int64).clip(min=facts.start[row])
+        until = np.array([each.end for each in idle], dtype=np.int64).clip(max=facts.end[row])
+        waits = facts.waits_of.get(row, facts.waits[:0])
+        waited = covered_within(facts.start[waits], facts.end[waits], since, until)
+        took = (until - since).clip(min=0) - waited
+        yield from zip(repeat(row), (each.place for each in idle), took.tolist(), strict=False)
 
 
 def _longest(facts: Facts, runs: RowIds, samples: dict[int, Sampled]) -> _Place | None:

@@ -10,6 +10,7 @@ from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.advice.program.use import Use
 from raytrace_analyze.names.spans import WAIT
+from raytrace_analyze.replay.passes.forward import replay
 from raytrace_analyze.replay.rewrite import submit_earlier, take_turns_of
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.values import frozen
@@ -18,6 +19,8 @@ from raytrace_analyze.wording.advice import waits as words
 
 MOST_OF_THEM = 0.8
 """What part of a loop's rounds has to be as is said of it."""
+_NOTABLE = 0.2
+"""What is less than this part of what another change would save is next to nothing."""
 _BY_RAY = "__ray_"
 """How the methods begin that Ray itself calls: no program can call them otherwise."""
 _NEVER = (Use.NEEDED, Use.PASSED_ON)
@@ -184,9 +187,13 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
     mended = submit_earlier(facts.graph, submits, anchors)
     calls = np.unique(np.concatenate([*ready, runs]))
     if pattern is Pattern.GET_IN_LOOP and _is_one_serial_actor(facts, calls):
-        pattern, certain = Pattern.ACTOR_BOTTLENECK, False
-        told = words.one_serial_actor(caller, function, times, len(moves), place=place)
-        mended = take_turns_of(mended, calls[np.argsort(facts.start[calls], kind="stable")], COPIES)
+        two = take_turns_of(mended, calls[np.argsort(facts.start[calls], kind="stable")], COPIES)
+        alone, together = (facts.now.makespan_ns - replay(each).makespan_ns for each in (mended, two))
+        # What takes long may be to submit them: that goes on while the actor runs the call before.
+        if 2 * alone < together or alone < facts.floor_ns:
+            pattern, certain, mended = Pattern.ACTOR_BOTTLENECK, False, two
+            sooner = alone if alone >= max(facts.floor_ns, _NOTABLE * together) else 0
+            told = words.one_serial_actor(caller, function, times, len(moves), place=place, sooner_saves_ns=sooner)
     else:
         mended, overlap = let_overlap(facts, mended, calls)
         told, certain = words.as_far_as_they_overlap(told, overlap.most, overlap.certain), certain and overlap.certain

@@ -29,12 +29,18 @@ def get_in_rounds(
     )
 
 
-def one_serial_actor(caller: str, function: str, waits: int, loops: int, *, place: str | None) -> Words:
-    """Say of a loop that it calls one actor and waits for it before it calls it again."""
+def one_serial_actor(
+    caller: str, function: str, waits: int, loops: int, *, place: str | None, sooner_saves_ns: int
+) -> Words:
+    """Say of a loop that it calls one actor and waits for it before it calls it again.
+
+    `sooner_saves_ns` is what it would save not to wait, 0 where that is next to nothing.
+    """
+    saves = duration_text(sooner_saves_ns) if sooner_saves_ns else "next to nothing"
     return Words(
         f"{name_of(caller)} calls {name_of(function)} and waits for it before it calls it again, "
         f"{_often(waits, loops, place)}; an actor runs one call at a time, so that calling it before the last one is "
-        "done would save next to nothing",
+        f"done would save {saves}",
         "spread the calls over several actors, if none needs what another left there, and get all results at once "
         "(this is what two actors would save)",
     )
