@@ -580,3 +580,17 @@ def test_a_driver_that_may_be_the_client_of_requests_waits_for_them(idle_in: str
     (found,) = rt.advise(table(*job, *requests, recorded=True), job="01").filter(pattern="driver-idle").to_dicts()
     assert (found["saved_ns"] > 0) == is_claimed
     assert ("Front.__call__" in found["what"]) != is_claimed
+
+
+def test_a_request_is_no_task_that_never_started() -> None:
+    # As the hook records it: a call of the replica, which is a task of Ray's own, brings the request there.
+    rows = [*request(0, 0), *request(1, 10_000, 700)]
+    for row in [row for row in rows if row["span_id"].startswith("Hr")]:
+        call = f"c{row['span_id']}"
+        about = {"function": "ServeReplica:app:Front.handle_request_with_rejection", "trace_id": row["trace_id"]}
+        rows.append(run(call, row["start"] - 1, row["end"] + 1, f"s1{row['span_id'][1:]}", f"T{call}", **about))
+        row["parent_id"], row["task_id"] = call, f"T{call}"
+    spans = table(*rows, recorded=True)
+    for ask in (lambda: rt.tell_story(spans, "Front.__call__"), lambda: rt.critical_path(spans, task="Front.__call__")):
+        with pytest.raises(rt.UsageError, match="`raytrace-analyze serve` tells of them all.* --request r1`"):
+            ask()

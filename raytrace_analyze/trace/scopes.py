@@ -190,9 +190,21 @@ def find_runs(spans: pl.DataFrame, wanted: str) -> pl.Series:
         found = task.filter(matches)
         if not found.is_empty():
             return found.get_column("row")
+    _check_is_no_request(spans, wanted)
     known = task.select(short_names(pl.col("function"))).to_series().drop_nulls().unique().sort().to_list()
     there = f"; there is {', '.join(known[:_CHOICES])}" if known else "; there are no task runs at all"
     raise UsageError(f"no task {wanted!r} in these spans{did_you_mean(wanted, known)}{there}")
+
+
+def _check_is_no_request(spans: pl.DataFrame, wanted: str) -> None:
+    """Say where requests of Ray Serve are told, if what is wanted handles some: tasks of Ray's own bring them to it."""
+    handled = spans.filter(is_handle(pl.col("name")), pl.col("function") == wanted)
+    if handled.is_empty():
+        return
+    longest = handled.sort(pl.col("end") - pl.col("start"), "span_id", descending=[True, False], nulls_last=True)
+    request = told(longest.get_column("attributes").head(1), REQUEST_ID).item()
+    one = f", `raytrace-analyze critical-path --request {request}` of the slowest" if request else ""
+    raise UsageError(f"{wanted!r} handles requests of Ray Serve: `raytrace-analyze serve` tells of them all{one}")
 
 
 def _choices(keys: list[ScopeKey]) -> str:

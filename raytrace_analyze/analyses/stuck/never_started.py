@@ -9,9 +9,10 @@ import polars as pl
 from raytrace_analyze.analyses.stuck.open_work import read_open
 from raytrace_analyze.analyses.stuck.opened import Open
 from raytrace_analyze.errors import UsageError
+from raytrace_analyze.names.serve import is_route
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.schema import Category
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.table.lineage import RowIds, flags
 from raytrace_analyze.trace.scopes import find_job, find_runs
 from raytrace_analyze.vocabulary.queues import Cause, Source
 from raytrace_analyze.wording import task_steps
@@ -26,7 +27,8 @@ def never_started(trace: PreparedTrace, task: str, job: str | None) -> RowIds:
     Raises UsageError for a job that is unknown or ambiguous.
     """
     structure = trace.structure
-    is_pending = structure.is_submit.copy()
+    # A request of Ray Serve is no task: what brings it to a replica is.
+    is_pending = structure.is_submit & ~flags(is_route(structure.spans.get_column("name")))
     is_pending[structure.submit[structure.submit >= 0]] = False
     if job is not None:
         scopes = trace.scopes("jobs")
