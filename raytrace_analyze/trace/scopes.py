@@ -203,7 +203,7 @@ def _check_is_no_request(spans: pl.DataFrame, wanted: str) -> None:
         return
     longest = handled.sort(pl.col("end") - pl.col("start"), "span_id", descending=[True, False], nulls_last=True)
     request = told(longest.get_column("attributes").head(1), REQUEST_ID).item()
-    one = f", `raytrace-analyze critical-path --request {request}` of the slowest" if request else ""
+    one = f", `raytrace-analyze critical-path --request {request}` of the one that took it longest" if request else ""
     raise UsageError(f"{wanted!r} handles requests of Ray Serve: `raytrace-analyze serve` tells of them all{one}")
 
 
