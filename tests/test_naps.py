@@ -206,6 +206,22 @@ def test_a_block_taken_before_a_loop_that_looks_for_a_file_is_none_of_its() -> N
     assert "outside of Ray" in found["what"]
 
 
+def test_a_driver_that_asks_an_actor_again_and_again_is_told_so() -> None:
+    # driver [get f][ask] ~~~~ [ask] ~~~~ [ask] ~~~~ ... until a thread of the actor's, of which nothing tells, is done
+    driver = span("driver", 0, 720 * MS, name="ray.driver", **idle((110, 700), loops=True))
+    keeper = {"actor_id": "K", "pid": 9, "worker_id": "wk"}
+    asked = []
+    for number in range(7):
+        at = 101 + 100 * number
+        asked += call(10 + number, at, at + 2, at + 3, "Keeper.is_done", **keeper)
+        asked.append(wait(f"w{number}", (at + 1) * MS, (at + 6) * MS, "driver", [f"T{10 + number}"]))
+    got = wait("get", 10 * MS, 95 * MS, "driver", ["T1"])
+    spans = table(driver, *call(1, 5, 10, 90, "f"), got, *asked, recorded=True)
+    (found,) = advise(spans).filter(pattern="driver-idle").to_dicts()
+    assert "calls `Keeper.is_done` again and again" in found["what"] and "outside of Ray" not in found["what"]
+    assert found["saved_ns"] == 0
+
+
 def test_one_long_sleep_may_stand_for_anything() -> None:
     assert takes(watcher(loops=False), "watch", 2) == 1000 - 350
 

@@ -593,5 +593,5 @@ def test_a_request_is_no_task_that_never_started() -> None:
         row["parent_id"], row["task_id"] = call, f"T{call}"
     spans = table(*rows, recorded=True)
     for ask in (lambda: rt.tell_story(spans, "Front.__call__"), lambda: rt.critical_path(spans, task="Front.__call__")):
-        with pytest.raises(rt.UsageError, match="`raytrace-analyze serve` tells of them all.* --request r1`"):
+        with pytest.raises(rt.UsageError, match=r"`raytrace-analyze serve` tells of them all.* --request r1`"):
             ask()

@@ -131,7 +131,7 @@ def test_what_an_attempt_without_a_span_waited_is_not_the_next_ones() -> None:
 
 
 def test_it_says_what_was_waited_for_while_it_ran() -> None:
-    # outer [get ......][get ...]  [await queue ....][await sleep]     takes two results of inner, then is let go on by put
+    # outer [get ......][get ...]  [await queue ....][await sleep]     takes two of inner's, is let go on by put
     # inner    [===] [====]
     # put                                       [==]
     loop = {"actor_id": "A", "attributes": json.dumps({"raytrace.on_event_loop": True, "raytrace.max_concurrency": 9})}

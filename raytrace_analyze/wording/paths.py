@@ -16,8 +16,8 @@ def sleeps_for_something_outside(function: str, slept_ns: int) -> str:
     """Say of a function that it looks again and again for what is none of Ray's."""
     return (
         f"{name_of(function)} sleeps {duration_text(slept_ns)} until something is there: in a loop that looks for what "
-        "is outside of Ray (a file, a socket, a process, the clock), or in a call that waits for what no span tells "
-        "of; no faster function makes that shorter"
+        "is outside of Ray (a file, a socket, a process, the clock), or asks an actor again and again, or in a call "
+        "that waits for what no span tells of; no faster function makes that shorter"
     )
 
 

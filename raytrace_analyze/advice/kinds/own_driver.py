@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.kinds.before_idle import asked_again, failed_before
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.analyses.libraries.serve.requests import find_requests
@@ -154,7 +155,7 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         times = _each_time(idle_times, own, here)
         elastic = facts.graph.elastic
         is_outside = elastic is not None and 2 * elastic.outside_ns(own.events_of(here)) > took.sum()
-        failed = _failed_before(facts, own.events_of(here), took)
+        failed = failed_before(facts, own.events_of(here), took)
         # It may be the client of what is under way; one that sleeps once sends, or lets time go by.
         asks = _asked_meanwhile(facts, own, here) if is_outside or not what.endswith("sleep") else None
         is_outside = is_outside or asks is not None
@@ -162,7 +163,11 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
             said = words.waits_for_others(times, what=what, place=where)
         elif is_outside:
             before = None if asks else _ended_before(facts, own, here)
-            said = words.looks_outside(times, what=what, place=where, before=before, asks=asks)
+            question = None if asks else asked_again(facts, own.events_of(here), took)
+            if question is not None:
+                said = words.asks_again(times, what=what, place=where, question=question)
+            else:
+                said = words.looks_outside(times, what=what, place=where, before=before, asks=asks)
         elif failed is not None:
             said = words.backs_off(times, what=what, place=where, function=failed)
         else:
@@ -225,19 +230,6 @@ def _asked_meanwhile(facts: Facts, own: _Own, pieces: Flags) -> str | None:
     longest = requests.group_by(function=method).agg(pl.col("total_ns").sum()).sort("total_ns", "function")
     found: str = longest.get_column("function").to_list()[-1]
     return found
-
-
-def _failed_before(facts: Facts, events: RowIds, took: Nanos) -> str | None:
-    """Name the function of which an attempt failed right before most of the time before some events, None for none."""
-    before, place = np.unique(facts.graph.events.row[events - 1], return_inverse=True)
-    waits = before[np.isin(before, facts.waits)]
-    of_wait, runs = facts.all_ready_runs(waits)
-    of_wait, runs = of_wait[facts.failed[runs]], runs[facts.failed[runs]]
-    if 2 * took[np.isin(before[place], of_wait)].sum() <= took.sum():
-        return None
-    names = [facts.functions[run] for run in runs.tolist()]
-    most: str = max(sorted(set(names)), key=names.count)
-    return most
 
 
 def _each_time(known: list[Idle], own: _Own, pieces: Flags) -> list[int]:

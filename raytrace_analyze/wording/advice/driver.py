@@ -82,6 +82,17 @@ def looks_outside(times_ns: list[int], *, what: str, place: str, before: str | N
     )
 
 
+def asks_again(times_ns: list[int], *, what: str, place: str, question: str) -> Words:
+    """Say that it calls a method (`question`) of an actor again and again until that answers something else."""
+    return Words(
+        f"{_idle(times_ns, what, place)}{_in_all(times_ns)}, and calls {name_of(question)} again and again in between; "
+        "no other call is known to have changed what that answers",
+        f"have a method that comes back when it is so (an asynchronous one, that awaits an event, or one on a thread "
+        f"of its own), and wait for its result in place of asking; how long {name_of(question)} takes to answer "
+        "otherwise is not decided in this job, so that no saving is claimed",
+    )
+
+
 def waits_for_others(times_ns: list[int], *, what: str, place: str) -> Words:
     """Say that it is idle in a call of Ray's, or for threads of its own, for something that is not recorded."""
     return Words(
