@@ -152,8 +152,8 @@ class _Teller:
             notes = (*notes, task_steps.NOBODY_WAITED)
         lost = lost_attempts(self.trace, about["session"], task_id)
         within = own_waits(self.trace, attempts)
-        is_known, waited = within.get_column("function").is_not_null(), within.get_column("waited_ns")
-        for_others = int(waited.filter(is_known).sum()) >= _NEARLY_ALL * int(waited.sum())
+        is_known, took = within.get_column("function").is_not_null(), within.get_column("waited_ns")
+        for_others = int(took.filter(is_known).sum()) >= _NEARLY_ALL * int(took.sum())
         runs = [self.steps.run(each, for_others=for_others) for each in attempts.tolist()]
         told = [
             *self.steps.submit(submit),

@@ -26,7 +26,7 @@ def why(
     """Tell why a task took as long as it did, and above all why it waited.
 
     When it was submitted and by whom, what it waited for in turn and who held it, where it ran, the attempts before,
-    and who waited for its result.
+    what it waited for while it ran, and who waited for its result.
 
     Examples:
 
