@@ -17,7 +17,7 @@ from raytrace_analyze.queueing.beyond import Beyond
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.sampled.idle_waits import with_idle_waits
 from raytrace_analyze.table.events.attempts import only_attempts, only_spans, with_event_columns, with_task_events
-from raytrace_analyze.table.lineage import Nanos
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped, scope_spans
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.scopes import Scopes, read_scopes
@@ -37,6 +37,8 @@ class PreparedTrace:
     """Whether times of hosts whose clocks are proven to be off are shifted."""
     beyond: Beyond | None = field(default=None, repr=False)
     """Of a part of a table: what it is to know of the rest."""
+    parent: RowIds | None = field(default=None, repr=False)
+    """The row of each span's parent, -1 for none, where that is known and all rows are spans."""
     _scopes: dict[str, Scopes] = field(default_factory=dict, init=False, repr=False)
     _scoped: dict[str, Scoped] = field(default_factory=dict, init=False, repr=False)
 
@@ -106,7 +108,7 @@ class PreparedTrace:
 
     @cached_property
     def _corrected(self) -> tuple[Structure, pl.DataFrame]:
-        return build_corrected(only_spans(self.table), clock_correct=self.clock_correct)
+        return build_corrected(only_spans(self.table), clock_correct=self.clock_correct, known_parent=self.parent)
 
 
 Trace = pl.DataFrame | PreparedTrace

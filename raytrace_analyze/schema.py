@@ -134,20 +134,27 @@ _RUN_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "is_retried": pl.Boolean,
     "is_cancelled": pl.Boolean,
     "lacks_parent": pl.Boolean,
+    "parent_place": pl.Int32,
+    "path_attributes": pl.String,
 }
 FILE = pl.Schema(_COLUMNS | _EVENT_COLUMNS | _RUN_COLUMNS)
-"""The columns of a table's file: those of the table, and what takes long to find in it, for `stats` and other programs.
+"""The columns of a table's file: those of the table, and what takes long to find in it, for commands that look at all
+of a large table, and for other programs.
 
 - `submit_ns`, `queue_ns`: of a run how long its submit took, and how long it waited to start after that (of a retry:
   after the attempt before; what the submit took stands with the first), by the clocks as they were; else null;
 - `cpu_ns`: the CPU time of a run, where the sampler tells it;
 - `is_retried`, `is_cancelled`: of a run whether another attempt followed, and whether the hook says that it was
-  cancelled; `lacks_parent`: whether a span names a parent that is not in the table.
+  cancelled; `lacks_parent`: whether a span names a parent that is not in the table;
+- `parent_place`: which of its trace's rows is the parent of a span, in the order of the file, from 0; null for none;
+- `path_attributes`: of a span's attributes those that critical paths are told from (see `names.path_attributes`).
 
 Who reads a table finds them anew.
 """
 TIMES_KEY = "raytrace.times"
-"""Key of the metadata that tells what these columns are good for: one of `vocabulary.spans.Times`."""
+"""Key of the metadata that tells what the first of these columns are good for: one of `vocabulary.spans.Times`."""
+PATHS_KEY = "raytrace.path_attributes"
+"""Key of the metadata that tells which attributes are in `path_attributes`."""
 
 ACTOR_DIED = "ACTOR_DIED"
 """Ray's word for the error of calls that ended with their actor's process."""

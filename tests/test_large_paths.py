@@ -15,13 +15,14 @@ from typer.testing import CliRunner
 import raytrace_analyze as rt
 from benchmarks.generate import write_spans
 from benchmarks.shapes import Size
+from raytrace_analyze import schema
 from raytrace_analyze.analyses.all_paths import large, windows
-from raytrace_analyze.analyses.all_paths.attributes import ASKED, asked_attributes
 from raytrace_analyze.analyses.all_paths.large import paths_of_large
 from raytrace_analyze.analyses.all_paths.question import Question
 from raytrace_analyze.cli import app
 from raytrace_analyze.ingest.loading import find, load_found
 from raytrace_analyze.names import attributes
+from raytrace_analyze.names.path_attributes import ASKED, asked_attributes
 from raytrace_analyze.path.aggregate import aggregate_paths
 from raytrace_analyze.path.options import PathOptions
 from tests.random_spans import random_table
@@ -188,6 +189,29 @@ def trace_of(number: int, **task: Any) -> list[dict[str, Any]]:
 def told_of(*rows: dict[str, Any], folder: Path) -> int:
     spans = table(*(row for number in range(10) for row in trace_of(number)), *rows, recorded=True)
     return told_alike(written(spans, folder))
+
+
+def test_a_table_that_another_program_wrote_is_told_in_windows(tmp_path: Path) -> None:
+    path = written(Cluster(5).spans(40), tmp_path)
+    kept = {key: value for key, value in pl.read_parquet_metadata(path).items() if key.startswith("raytrace.")}
+    whole = pl.read_parquet(path)
+    for spans in (
+        whole.select(schema.TABLE.names()),
+        whole.sample(fraction=1, shuffle=True, seed=1),
+        # What its other columns say is not so.
+        whole.with_columns(parent_place=pl.lit(0, pl.Int32), path_attributes=pl.lit("{}")),
+    ):
+        spans.write_parquet(path, metadata=kept)
+        assert told_alike(path, rows=60) == 1
+
+
+def test_the_file_tells_where_parents_stand(tmp_path: Path) -> None:
+    rows = pl.read_parquet(written(table(*trace_of(2), *trace_of(1), span("lost", 1, 2, "gone")), tmp_path))
+    spans = rows.select("trace_id", "span_id", "parent_id", place=pl.int_range(pl.len()).over("trace_id"))
+    parents = spans.select("trace_id", parent_id="span_id", parent_place=pl.col("place").cast(pl.Int32))
+    found = spans.join(parents, on=["trace_id", "parent_id"], how="left", maintain_order="left")
+    assert rows.get_column("parent_place").equals(found.get_column("parent_place"))
+    assert found.get_column("parent_place").drop_nulls().len() == 6
 
 
 def test_what_does_not_reach_beyond_its_time_is_told_in_windows(tmp_path: Path) -> None:

@@ -107,12 +107,14 @@ def row_shifts(spans: pl.DataFrame, offsets: pl.DataFrame) -> Nanos:
     return found.get_column("offset_ns").fill_null(0).to_numpy()[hosts.of_row]
 
 
-def build_corrected(spans: pl.DataFrame, *, clock_correct: bool) -> tuple[Structure, pl.DataFrame]:
+def build_corrected(
+    spans: pl.DataFrame, *, clock_correct: bool, known_parent: RowIds | None = None
+) -> tuple[Structure, pl.DataFrame]:
     """Read a span table into arrays, times corrected; give the offsets too.
 
-    There are none with `clock_correct` off, and for a single host.
+    There are none with `clock_correct` off, and for a single host. `known_parent` is as for `build_structure`.
     """
-    structure = build_structure(spans)
+    structure = build_structure(spans, known_parent)
     if not clock_correct:
         return structure, OFFSETS.to_frame()
     hosts = number_hosts(spans)

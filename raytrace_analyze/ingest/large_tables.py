@@ -15,10 +15,10 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.opened import held_open, readable
 from raytrace_analyze.ingest.loading import Found, Ingested, ingested_table
 from raytrace_analyze.names.attributes import DEPENDENCY_TASK_IDS, READY_TASK_IDS, SUBMITTED_TASK_ID
-from raytrace_analyze.schema import TABLE
+from raytrace_analyze.schema import FILE, TABLE
 from raytrace_analyze.table.assemble import checked_table
 from raytrace_analyze.table.components import connected
-from raytrace_analyze.table.file.parquet_file import scan_table, times_in
+from raytrace_analyze.table.file.parquet_file import has_path_columns, scan_table, times_in
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.spans import Times
@@ -102,10 +102,12 @@ def ask_of(
     ask: Callable[[pl.LazyFrame], _Answer | None],
     columns: pl.Schema = TABLE,
     good_for: Sequence[Times] = (),
+    for_paths: bool = False,
 ) -> _Answer | None:
     """Ask something of the one table that was found, if it has so many rows, and these columns.
 
-    Those of them that only the file has are `good_for` it, if it asks for them. None where it has not, or is damaged.
+    Those of them that only the file has are `good_for` it, if it asks for them. With `for_paths` it has all of
+    `schema.FILE` instead, if what paths are told from is among them. None where it has not, or is damaged.
     """
     if not found.is_one_table:
         return None
@@ -114,7 +116,8 @@ def ask_of(
         return None
     try:
         with held_open(file.path) as source:
-            table = scan_table(source, columns)
+            of_paths = scan_table(source, FILE) if for_paths and has_path_columns(source) else None
+            table = scan_table(source, columns) if of_paths is None else of_paths
             if table is None or table.select(pl.len()).collect().item() < least_rows:
                 return None
             return ask(table) if not good_for or times_in(source) in good_for else None

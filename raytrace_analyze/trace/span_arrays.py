@@ -132,13 +132,16 @@ class Structure:
         return np.where(self.is_run, -1, self.parent)
 
 
-def build_structure(spans: pl.DataFrame) -> Structure:
-    """Read a span table (columns of `schema.TABLE`) into arrays."""
+def build_structure(spans: pl.DataFrame, known_parent: RowIds | None = None) -> Structure:
+    """Read a span table (columns of `schema.TABLE`) into arrays.
+
+    `known_parent` spares looking for the parents that spans name: it is as `parent_rows` gives it.
+    """
     start = spans.get_column("start").to_physical().to_numpy().astype(np.int64)
     end, in_flight = _ends(spans)
     end = np.maximum(end, start)  # in tables that were not read by us, and for spans in flight after all known times
     span_id = spans.get_column("span_id")
-    known = parent_rows(spans)
+    known = parent_rows(spans) if known_parent is None else known_parent
     lacks_parent = (known < 0) & spans.get_column("parent_id").is_not_null().to_numpy()
     parent, own_circles = cut_circles(known, start, span_id)
     # A run is what its own parent makes it; adoption never touches runs.

@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.all_paths.apart import Named, are_apart, is_by_itself, tasks_named
-from raytrace_analyze.analyses.all_paths.plain import read_plain
+from raytrace_analyze.analyses.all_paths.plain import TOLD, are_named, traces_in_plain
 from raytrace_analyze.analyses.all_paths.question import Answer, Question
+from raytrace_analyze.analyses.all_paths.rows_in_file import RowsInFile, read_from_file
 from raytrace_analyze.analyses.all_paths.window_rows import WindowRows
 from raytrace_analyze.analyses.all_paths.windows import MARGINS, Windows, cut_into_windows
 from raytrace_analyze.analyses.evidence import evidence_in_file, without_parent
@@ -59,20 +60,20 @@ def paths_of_large(found: Found, question: Question, progress: Progress) -> Answ
         return None
     for margin in MARGINS:
         with suppress(OutOfReachError):
-            return ask_of(found, LARGE_ROWS, partial(_answer, found, question, margin, progress))
+            return ask_of(found, LARGE_ROWS, partial(_answer, found, question, margin, progress), for_paths=True)
     return None
 
 
 def _answer(
     found: Found, question: Question, margin: tuple[float, int], progress: Progress, table: pl.LazyFrame
 ) -> Answer | None:
-    plain = read_plain(table)
-    if plain is None:
+    traces = traces_in_plain(table)
+    if traces is None:
         return None
-    windows = cut_into_windows(_traces(table), WINDOW_ROWS, margin)
+    windows = cut_into_windows(traces, WINDOW_ROWS, margin)
     if windows is None:
         return None
-    rows = WindowRows(table, plain.rows, plain.told, windows, lambda share: progress(_SCATTERING * share))
+    rows = _rows_of(table, windows, progress)
     look = partial(_look, rows, windows, question)
     parts: list[_Part] = []
     told = NOTHING_TOLD
@@ -97,12 +98,12 @@ def _answer(
     )
 
 
-def _traces(table: pl.LazyFrame) -> pl.DataFrame:
-    start, end = pl.col("start").to_physical(), pl.col("end").to_physical()
-    return table.group_by("trace_id").agg(start=start.min(), end=end.max(), rows=pl.len()).collect(engine="streaming")
+def _rows_of(table: pl.LazyFrame, windows: Windows, progress: Progress) -> WindowRows | RowsInFile:
+    in_file = read_from_file(table, TOLD, windows) if "parent_place" in table.collect_schema() else None
+    return in_file or WindowRows(table, TOLD, windows, lambda share: progress(_SCATTERING * share))
 
 
-def _look(rows: WindowRows, windows: Windows, question: Question, number: int, told: Told) -> _Part | None:
+def _look(rows: WindowRows | RowsInFile, windows: Windows, question: Question, number: int, told: Told) -> _Part | None:
     """Look at a window; None where it is not told by itself."""
     window = windows.each[number]
     is_last = number == len(windows.each) - 1
@@ -112,7 +113,11 @@ def _look(rows: WindowRows, windows: Windows, question: Question, number: int, t
         complete_until=sys.maxsize if is_last else window.until,
         asked_since=window.asked_since,
     )
-    trace = PreparedTrace(rows.window(number), question.clock_correct, beyond)
+    spans, parent = rows.window(number)
+    if not are_named(spans):
+        return None
+    trace = PreparedTrace(spans, question.clock_correct, beyond, parent)
+    del spans
     if not is_by_itself(trace):
         return None
     scopes = trace.scopes(question.scopes)

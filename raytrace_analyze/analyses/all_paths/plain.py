@@ -10,45 +10,56 @@ from raytrace_analyze.decode.column_types import EARLIEST_NS
 from raytrace_analyze.names.serve import is_handle, is_proxy, is_route
 from raytrace_analyze.names.spans import CANCEL, KILL
 from raytrace_analyze.schema import EVENT_COLUMNS, FROM_EVENTS, NEEDED, TABLE
-from raytrace_analyze.values import frozen
 
 _ABSENT = ("actor_id", *(name for name in EVENT_COLUMNS if name != FROM_EVENTS))
 """Columns with no value at all in a plain table."""
 
-_LONG = ("attributes", "events", "links", "resource", "source")
-"""Columns that take long to be read, and are not asked about."""
+_ASKED = ("name", "kind", "category", "status", "session", "host")
+"""Columns with a value in every row, or, hosts, in none."""
+_CHECKED = ("trace_id", "span_id", "start")
+"""Columns with a value in every row, which is looked at where they are read."""
+
+TOLD = tuple(name for name in TABLE if name not in (*_ABSENT, FROM_EVENTS))
+"""The columns that a plain table may have a value in."""
 
 
-@frozen
-class Plain:
-    """A table whose paths can be told window by window."""
-
-    rows: int
-    told: tuple[str, ...]
-    """The columns that have any value, and those that were not asked about."""
-
-
-def read_plain(table: pl.LazyFrame) -> Plain | None:
-    """Look whether a table is plain, by few of its columns; None where it is not."""
-    name = pl.col("name").unique()
-    asked = table.select(
-        pl.exclude(_LONG).null_count().name.prefix("no_"),
-        rows=pl.len(),
-        first=pl.min_horizontal("start", "end").min().to_physical(),
-        is_backwards=(pl.col("end") < pl.col("start")).any(),
-        from_events=pl.col(FROM_EVENTS).any(),
-    )
+def traces_in_plain(table: pl.LazyFrame) -> pl.DataFrame | None:
+    """Give the traces of a table, as `cut_into_windows` takes them; None where it is not plain."""
+    asked = table.select(pl.col(*_ASKED, *_ABSENT).null_count(), rows=pl.len(), from_events=pl.col(FROM_EVENTS).any())
     found = asked.collect(engine="streaming").row(0, named=True)
-    rows, lacking = found["rows"], {name: found.get(f"no_{name}", 0) for name in TABLE}
-    is_whole = not any(lacking[name] for name in (*NEEDED, "end")) and not found["from_events"]
-    one_clock_each = lacking["host"] in (0, rows)
-    is_bare = all(lacking[name] == rows for name in _ABSENT)
-    if not rows or not (is_whole and is_bare and one_clock_each):
+    rows = found["rows"]
+    is_bare = all(found[name] == rows for name in _ABSENT) and not found["from_events"]
+    is_whole = found["host"] in (0, rows) and not any(found[name] for name in _ASKED if name in NEEDED)
+    if not rows or not (is_bare and is_whole):
         return None
-    if found["is_backwards"] or found["first"] < EARLIEST_NS:
-        return None
-    names = table.select(name).collect(engine="streaming").to_series()
+    names = table.select(pl.col("name").unique()).collect(engine="streaming").to_series()
     others = is_proxy(names) | is_route(names) | is_handle(names) | names.is_in([CANCEL, KILL])
     if others.any():
         return None
-    return Plain(rows, tuple(name for name in TABLE if lacking[name] < rows))
+    traces = _traces(table)
+    is_known = not any(traces.select("trace_id", "start", "end").null_count().row(0))
+    is_sound = is_known and not traces.get_column("unsound").any()
+    return (
+        traces
+        if is_sound and traces.select(pl.min_horizontal("start", "least_end").min()).item() >= EARLIEST_NS
+        else None
+    )
+
+
+def _traces(table: pl.LazyFrame) -> pl.DataFrame:
+    start, end = pl.col("start").to_physical(), pl.col("end").to_physical()
+    placed = table.select("trace_id", "start", "end").with_row_index("at")
+    of_trace = placed.group_by("trace_id").agg(
+        start=start.min(),
+        end=end.max(),
+        rows=pl.len(),
+        at=pl.col("at").min(),
+        least_end=end.min(),
+        unsound=(start.is_null() | end.is_null() | (end < start)).any(),
+    )
+    return of_trace.collect(engine="streaming")
+
+
+def are_named(spans: pl.DataFrame) -> bool:
+    """Tell whether all of some rows of a plain table have ids."""
+    return not any(spans.select(_CHECKED).null_count().row(0))

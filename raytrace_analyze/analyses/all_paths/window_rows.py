@@ -5,31 +5,28 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from raytrace_analyze.analyses.all_paths.attributes import asked_attributes
+from raytrace_analyze.analyses.all_paths.window import SHOWN_ONLY, WindowSpans, with_all_columns
 from raytrace_analyze.analyses.all_paths.windows import Windows
 from raytrace_analyze.model import Progress
-from raytrace_analyze.schema import TABLE
+from raytrace_analyze.names.path_attributes import asked_attributes
 from raytrace_analyze.spilled.shelves import cut_up
 from raytrace_analyze.spilled.stored import packed, putting_aside, unpacked
 from raytrace_analyze.table.assemble import in_order
 
 _ROWS = 8 << 16
 """How many rows are read at a time: whole groups of a file's rows."""
-_SHOWN_ONLY = ("events", "links", "resource", "source")
-"""Columns that no path is told from."""
 
 
 class WindowRows:
     """The rows of a table by window. Raises OSError where there is no room for them."""
 
-    def __init__(
-        self, table: pl.LazyFrame, rows: int, columns: Sequence[str], windows: Windows, progress: Progress
-    ) -> None:
-        """Read the table (so many rows, in which these columns have values) a part at a time."""
+    def __init__(self, table: pl.LazyFrame, columns: Sequence[str], windows: Windows, progress: Progress) -> None:
+        """Read the table (these columns of it) a part at a time."""
+        rows = int(windows.traces.get_column("rows").sum())
         with putting_aside():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this is there
         self._places: list[list[tuple[int, int]]] = [[] for _ in windows.each]
-        told = table.select(name for name in columns if name not in _SHOWN_ONLY)
+        told = table.select(name for name in columns if name not in SHOWN_ONLY)
         for first in range(0, rows, _ROWS):
             part = told.slice(first, _ROWS).collect()
             if "attributes" in part.columns:
@@ -52,8 +49,8 @@ class WindowRows:
                 return
             part, first, last = part.filter(more), first.filter(more), last.filter(more)
 
-    def window(self, number: int) -> pl.DataFrame:
-        """Give the rows of a window in order of start, trace and id: columns of `schema.TABLE`, some of them null."""
+    def window(self, number: int) -> WindowSpans:
+        """Give the rows of a window."""
         end = self._file.tell()
         pieces = []
         for place, size in self._places[number]:
@@ -65,8 +62,4 @@ class WindowRows:
         del pieces
         found = [rows]
         del rows
-        ordered = in_order(found.pop())
-        return ordered.select(
-            pl.col(name) if name in ordered.columns else pl.lit(None, dtype).alias(name)
-            for name, dtype in TABLE.items()
-        )
+        return WindowSpans(with_all_columns(in_order(found.pop())), None)

@@ -43,14 +43,15 @@ class Windows:
 
     each: list[Window]
     traces: pl.DataFrame
-    """By `trace_id`: the numbers of the `first` and the `last` window that it is in."""
+    """By `trace_id`, in order of start and id: the numbers of the `first` and the `last` window that it is in, where it
+    begins in the file (`at`, of its rows the first) and how many `rows` it has."""
 
 
 def cut_into_windows(traces: pl.DataFrame, rows: int, margin: tuple[float, int]) -> Windows | None:
     """Make windows of about so many rows each; None where they would be much larger, or hold much more together.
 
-    `traces` has `trace_id`, `start` and `end` (ns), and `rows`, how many rows are of the trace; `margin` is one of
-    `MARGINS`.
+    `traces` has `trace_id`, `start` and `end` (ns), how many `rows` are of the trace, and `at`, the first of them;
+    `margin` is one of `MARGINS`.
     """
     ordered = traces.sort("start", "trace_id")
     start, end, sizes = (ordered.get_column(name).to_numpy() for name in ("start", "end", "rows"))
@@ -79,7 +80,7 @@ def cut_into_windows(traces: pl.DataFrame, rows: int, margin: tuple[float, int])
         for number in range(firsts.size)
     ]
     numbers = {"first": pl.Series(first, dtype=pl.Int32), "last": pl.Series(last, dtype=pl.Int32)}
-    return Windows(each, ordered.select("trace_id").with_columns(**numbers))
+    return Windows(each, ordered.select("trace_id", "rows", "at").with_columns(**numbers))
 
 
 def _margins(begins: Nanos, start: Nanos, share: float, most_ns: int) -> RowIds:

@@ -13,9 +13,11 @@ from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.files.opened import for_polars, open_regular
 from raytrace_analyze.files.output import whole_file
 from raytrace_analyze.files.sealed import NOT_YET, is_of, seal
+from raytrace_analyze.names.path_attributes import ASKED_HERE
 from raytrace_analyze.schema import (
     EVENT_TABLE,
     FILE,
+    PATHS_KEY,
     SCHEMA_VERSION,
     TABLE,
     TABLE_KEY,
@@ -55,7 +57,12 @@ def write_parquet(
                 compression="zstd",
                 compression_level=_LEVEL,
                 row_group_size=_ROW_GROUP,
-                metadata={VERSION_KEY: str(SCHEMA_VERSION), **NOT_YET, TIMES_KEY: Times.UNKNOWN, **(about or {})},
+                metadata={
+                    VERSION_KEY: str(SCHEMA_VERSION),
+                    **NOT_YET,
+                    **{TIMES_KEY: Times.UNKNOWN, PATHS_KEY: ASKED_HERE},
+                    **(about or {}),
+                },
             )
             file.flush()
             seal(file, {TIMES_KEY: runs.times})
@@ -92,7 +99,20 @@ def times_in(source: str | bytes | Path) -> Times:
 
     Raises what `decode.parquet.CANNOT_READ` names.
     """
+    told = _own_metadata(source).get(TIMES_KEY, "")
+    return Times(told) if told in list(Times) else Times.UNKNOWN
+
+
+def has_path_columns(source: str | bytes | Path) -> bool:
+    """Tell whether `parent_place` and `path_attributes` of a table's file are what this version takes them for.
+
+    Raises what `decode.parquet.CANNOT_READ` names.
+    """
+    return _own_metadata(source).get(PATHS_KEY) == ASKED_HERE
+
+
+def _own_metadata(source: str | bytes | Path) -> dict[str, str]:
+    """Read a file's metadata; none if they came from another file."""
     with io.BytesIO(source) if isinstance(source, bytes) else os.fdopen(open_regular(source), "rb") as file:
         metadata = pl.read_parquet_metadata(file)
-        told = metadata.get(TIMES_KEY, "")
-        return Times(told) if told in list(Times) and is_of(metadata, file) else Times.UNKNOWN
+        return metadata if is_of(metadata, file) else {}

@@ -11,6 +11,7 @@ import polars as pl
 
 from raytrace_analyze.decode.column_types import EARLIEST_NS
 from raytrace_analyze.names.attributes import CANCELLED, told
+from raytrace_analyze.names.path_attributes import asked_attributes
 from raytrace_analyze.schema import FILE, FROM_EVENTS, NEEDED, TABLE
 from raytrace_analyze.table.lineage import (
     Flags,
@@ -106,12 +107,23 @@ def _look_into(table: pl.DataFrame) -> _Found:
     columns = {name: _at(place[rows], timed.get_column(name), table.height) for name in _ADDED if name in timed}
     columns["is_cancelled"] = _at(place[rows], told(attributes, CANCELLED) == "true", table.height)
     columns["lacks_parent"] = _at(place, pl.Series(lacks_parent), table.height)
+    columns["parent_place"] = _parent_place(table, place, known)
+    columns["path_attributes"] = asked_attributes(table.get_column("attributes"))
     filled = table.select(TABLE.names()).with_columns(
         columns[name].fill_null(False).alias(name) if dtype == pl.Boolean else columns[name].alias(name)
         for name, dtype in FILE.items()
         if name in columns
     )
     return _Found(filled, is_plain, order_of(spans, timed, earlier, later))
+
+
+def _parent_place(table: pl.DataFrame, place: RowIds, parent: RowIds) -> pl.Series:
+    """Give the column of that name; `place` is where the spans are in the table, `parent` by their positions there."""
+    begins = flags(table.get_column("trace_id").ne_missing(table.get_column("trace_id").shift(1)))
+    first = np.maximum.accumulate(np.where(begins, np.arange(table.height), 0))
+    child = place[parent >= 0]
+    above = place[parent[parent >= 0]] - first[child]
+    return _at(child, pl.Series(above, dtype=pl.Int32), table.height)
 
 
 def _with_submits(spans: pl.DataFrame, rows: RowIds, parent: RowIds) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """What paths are told from among the attributes of spans: most of the text is said in columns, too, or only shown."""
 
 import re
+import zlib
 
 import polars as pl
 
@@ -15,6 +16,8 @@ ASKED = (
     *(names.LIBRARY, names.SAMPLER),
 )
 """All attributes that a path may be told from."""
+ASKED_HERE = f"{zlib.crc32(chr(10).join(ASKED).encode()):08x}"
+"""Tells these attributes from those of another version."""
 
 _ANY = "|".join(re.escape(name) for name in ASKED)
 _BEGINS = rf'^"(?:{_ANY})"\s*:'

@@ -1,0 +1,40 @@
+"""What a window has of its table."""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from raytrace_analyze.schema import TABLE
+from raytrace_analyze.table.lineage import Nanos, RowIds
+
+SHOWN_ONLY = ("events", "links", "resource", "source")
+"""Columns that no path is told from."""
+
+
+class WindowSpans(NamedTuple):
+    """The rows of a window."""
+
+    spans: pl.DataFrame
+    """In order of start, trace and id: columns of `schema.TABLE`, some of them null."""
+    parent: RowIds | None
+    """The row of each span's parent, -1 where it has none or it is not in the table; None: not known."""
+
+
+def with_all_columns(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give rows with all columns of `schema.TABLE`: those that are not there are null."""
+    return rows.select(
+        pl.col(name) if name in rows.columns else pl.lit(None, dtype).alias(name) for name, dtype in TABLE.items()
+    )
+
+
+def order_by_start(rows: pl.DataFrame) -> RowIds:
+    """Give the order of rows by start, trace and id; texts are compared only of those that start at once."""
+    start: Nanos = rows.get_column("start").to_physical().to_numpy()
+    order: RowIds = np.argsort(start, kind="stable")
+    equal = start[order[1:]] == start[order[:-1]]
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+    if tied.size:
+        alike = order[tied]
+        order[tied] = alike[rows[alike].select(pl.arg_sort_by("start", "trace_id", "span_id")).to_series().to_numpy()]
+    return order
