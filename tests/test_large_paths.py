@@ -4,6 +4,7 @@ import ast
 import json
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import raytrace_analyze as rt
 from benchmarks.generate import write_spans
 from benchmarks.shapes import Size
 from raytrace_analyze import schema
-from raytrace_analyze.analyses.all_paths import large, windows
+from raytrace_analyze.analyses.all_paths import large, rows_in_file, windows
 from raytrace_analyze.analyses.all_paths.large import paths_of_large
+from raytrace_analyze.analyses.all_paths.likely import likely_told
 from raytrace_analyze.analyses.all_paths.question import Question
 from raytrace_analyze.cli import app
 from raytrace_analyze.ingest.loading import find, load_found
@@ -25,6 +27,7 @@ from raytrace_analyze.names import attributes
 from raytrace_analyze.names.path_attributes import ASKED, asked_attributes
 from raytrace_analyze.path.aggregate import aggregate_paths
 from raytrace_analyze.path.options import PathOptions
+from raytrace_analyze.queueing.beyond import Told
 from tests.random_spans import random_table
 from tests.simulator import simulate
 from tests.sizes import counted, first
@@ -50,6 +53,8 @@ def every_table_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "MARGINS", ((0.05, 10**9), (9.0, 2 * 10**9)))
     for name in ("_MOST_COPIES", "_LARGEST"):
         monkeypatch.setattr(windows, name, 1 << 30)
+    for name, rows in (("_BETWEEN", 3), ("_EACH", 0), ("_MOST", 1 << 30)):
+        monkeypatch.setattr(rows_in_file, name, rows)
 
 
 def told_alike(path: Path, asked: Iterable[Asked] = SHORT, *, rows: int = 10, clock_correct: bool = True) -> int:
@@ -154,6 +159,38 @@ def test_queues_on_a_cluster_are_told_as_of_the_whole_table(count: int, tmp_path
         path = written(Cluster(seed).spans(40), tmp_path)
         told += told_alike(path, rows=60) + told_alike(path, rows=150)
     assert told > count
+
+
+@pytest.mark.parametrize("more", [-20_000, -10_000, 10_000, 1_000_000])
+def test_what_seemed_likely_and_is_not_so_makes_no_difference(
+    more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(*asked: Any) -> Told:
+        likely = likely_told(*asked)
+        return replace(
+            likely,
+            capacity={place: held + more for place, held in likely.capacity.items()},
+            lets_go={} if more < 0 else dict.fromkeys(likely.lets_go, True),
+        )
+
+    monkeypatch.setattr(large, "likely_told", wrong)
+    assert sum(told_alike(written(Cluster(seed).spans(40), tmp_path), rows=60) for seed in range(8)) > 4
+
+
+def test_what_is_likely_is_mostly_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Told] = []
+
+    def likely(*asked: Any) -> Told:
+        told.append(likely_told(*asked))
+        return told[-1]
+
+    monkeypatch.setattr(large, "likely_told", likely)
+    for seed in range(8):
+        path = written(Cluster(seed).spans(40), tmp_path)
+        told_alike(path, rows=60)
+        whole = rt.prepare(rt.read_spans(path)).rules.about.told
+        assert told[-1].capacity == whole.capacity
+        assert told[-1].lets_go == {node: True for node, goes in whole.lets_go.items() if goes}
 
 
 @pytest.mark.parametrize("name", first(4, NAMES))

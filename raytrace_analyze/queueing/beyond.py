@@ -67,6 +67,10 @@ class Told:
             )
         )
 
+    def holds_more(self, other: "Told") -> bool:
+        """Tell whether some place is said to have held more here."""
+        return any(held > other.capacity.get(place, 0) for place, held in self.capacity.items())
+
 
 def _merged(one: dict[_Key, Any], other: dict[_Key, Any], better: Callable[[Any, Any], Any]) -> dict[_Key, Any]:
     return one | {key: better(one[key], value) if key in one else value for key, value in other.items()}

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.all_paths.apart import Named, are_apart, is_by_itself, tasks_named
+from raytrace_analyze.analyses.all_paths.likely import likely_told
 from raytrace_analyze.analyses.all_paths.plain import TOLD, are_named, traces_in_plain
 from raytrace_analyze.analyses.all_paths.question import Answer, Question
 from raytrace_analyze.analyses.all_paths.rows_in_file import RowsInFile, read_from_file
@@ -77,8 +78,9 @@ def _answer(
     look = partial(_look, rows, windows, question)
     parts: list[_Part] = []
     told = NOTHING_TOLD
+    likely = likely_told(table, windows.traces) if isinstance(rows, RowsInFile) else NOTHING_TOLD
     for number in range(len(windows.each)):
-        part = look(number, told)
+        part = look(number, likely | told)
         if part is None:
             return None
         told |= part.told
@@ -87,7 +89,7 @@ def _answer(
     if not are_apart([part.named for part in parts]):
         return None
     for number, part in enumerate(parts):
-        if not part.told.sees_no_difference(part.known, told):
+        if part.known.holds_more(told) or not part.told.sees_no_difference(part.known, told):
             again = look(number, told)
             assert again is not None
             parts[number] = replace(part, times=again.times)

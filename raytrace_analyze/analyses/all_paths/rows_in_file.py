@@ -6,10 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.analyses.all_paths.window import SHOWN_ONLY, WindowSpans, order_by_start, with_all_columns
+from raytrace_analyze.analyses.all_paths.window import (
+    SHOWN_ONLY,
+    WindowSpans,
+    order_by_start,
+    parents_of,
+    with_all_columns,
+)
 from raytrace_analyze.analyses.all_paths.windows import Windows
 from raytrace_analyze.table.file.gathered import gathered
-from raytrace_analyze.table.lineage import RowIds, flags
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.values import frozen
 
 _BETWEEN = 1 << 14
@@ -37,7 +43,10 @@ class RowsInFile:
         del parts
         rows = self._of_window(rows, number)
         order = order_by_start(rows)
-        parent = _parents(rows, order)
+        new = np.empty(order.size, dtype=np.int64)
+        new[order] = np.arange(order.size)
+        above = parents_of(rows)[order]
+        parent = np.where(above >= 0, new[above], -1)
         found = [rows.drop("parent_place").rename({"path_attributes": "attributes"})]
         del rows
         return WindowSpans(with_all_columns(gathered(found.pop(), pl.Series(order))), parent)
@@ -77,18 +86,3 @@ def _stretches(at: RowIds, rows: RowIds) -> list[tuple[int, int]]:
     begins = np.append(True, at[1:] - end[:-1] > _BETWEEN)[: at.size]
     first, last = at[begins], end[np.append(begins[1:], True)[: at.size]]
     return list(zip(first.tolist(), (last - first).tolist(), strict=True))
-
-
-def _parents(rows: pl.DataFrame, order: RowIds) -> RowIds:
-    """Give each span's parent as `WindowSpans` has it, in this order of rows that traces lie together in."""
-    trace = rows.get_column("trace_id")
-    numbers = np.arange(rows.height)
-    begins = flags(trace.ne_missing(trace.shift(1)))
-    place = rows.get_column("parent_place")
-    known = ~place.is_null().to_numpy()
-    first = np.maximum.accumulate(np.where(begins, numbers, 0))
-    above = first + place.fill_null(0).to_numpy()
-    new = np.empty(rows.height, dtype=np.int64)
-    new[order] = numbers
-    parent: RowIds = np.where(known, new[above], -1)[order]
-    return parent

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.schema import TABLE
-from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 
 SHOWN_ONLY = ("events", "links", "resource", "source")
 """Columns that no path is told from."""
@@ -38,3 +38,15 @@ def order_by_start(rows: pl.DataFrame) -> RowIds:
         alike = order[tied]
         order[tied] = alike[rows[alike].select(pl.arg_sort_by("start", "trace_id", "span_id")).to_series().to_numpy()]
     return order
+
+
+def parents_of(rows: pl.DataFrame) -> RowIds:
+    """Give for each row of some whole traces, each of which lies together, that of its parent; -1 for none.
+
+    Takes `trace_id` and `parent_place`.
+    """
+    trace, place = rows.get_column("trace_id"), rows.get_column("parent_place")
+    begins = flags(trace.ne_missing(trace.shift(1)))
+    first = np.maximum.accumulate(np.where(begins, np.arange(rows.height), 0))
+    parent: RowIds = np.where(place.is_null().to_numpy(), -1, first + place.fill_null(0).to_numpy())
+    return parent
