@@ -139,8 +139,13 @@ def told(attributes: _Texts, name: str) -> _Texts:
 def _cut_out(texts: pl.Series, name: str) -> pl.Series:
     """Cut a value out of JSON that names it; parsing all of that, as is done for the rest, takes longer.
 
-    What follows a name is often the same for many, and cut out once then.
+    What follows a name is often the same for many, and cut out once then; so is all of it.
     """
+    if texts.len() >= _MANY and texts.head(_MANY).n_unique() <= _FEW:
+        distinct = texts.unique()
+        if distinct.len() <= texts.len() // 2:
+            number = texts.cast(pl.Enum(distinct)).to_physical()
+            return _cut_out(distinct, name).gather(number).alias(texts.name)
     tails = _behind(texts, f'"{name}"')
     values = pl.DataFrame({"tail": tails.unique()}).with_columns(
         value=pl.col("tail").str.extract(rf"^\s*:\s*({_VALUE})").str.json_path_match("$")
@@ -160,6 +165,8 @@ def _behind(texts: pl.Series, quoted: str) -> pl.Series:
 
 NESTED = [":{", ": {", ":  ", ":\n", ":\t", ":\r", "[{", "[ {", "[\n", "\\u"]
 """Where none of these is, no name stands in an inner object, and none is written with escapes."""
+_MANY, _FEW = 1024, 64
+"""Of so many texts so few different ones are few: all of them are looked at for that."""
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _VALUE = rf'{_STRING}|\[(?:{_STRING}|[^"\[\]{{}}])*\]|[^\s",\[\]{{}}]+'
 """A value in JSON that is no object, nor a list with another one in it."""

@@ -30,7 +30,7 @@ from raytrace_analyze.table.lineage import (
     run_flags,
 )
 from raytrace_analyze.trace.groups import latest_last
-from raytrace_analyze.trace.task_ids import Tasks, named_runs
+from raytrace_analyze.trace.task_ids import Tasks, named_runs, named_tasks
 from raytrace_analyze.values import frozen
 
 
@@ -87,19 +87,30 @@ class Structure:
     @cached_property
     def ready_runs(self) -> tuple[RowIds, RowIds]:
         """Pair waits with the runs of the tasks whose results they came back with."""
-        return named_runs(self.spans.get_column("ready_task_ids"), self._tasks, self.mixed_session)
+        return named_runs(self.ready_tasks, self.tasks)
 
     @cached_property
     def dependency_runs(self) -> tuple[RowIds, RowIds]:
         """Pair submits with the runs of the tasks whose results are their arguments."""
-        return named_runs(self.spans.get_column("dependency_task_ids"), self._tasks, self.mixed_session)
+        return named_runs(self.dependency_tasks, self.tasks)
 
     def runs_named(self, lists: pl.Series) -> tuple[RowIds, RowIds]:
         """Pair rows with the runs of the tasks whose ids they list; `lists` has one element a row."""
-        return named_runs(lists, self._tasks, self.mixed_session)
+        return named_runs(named_tasks(lists, self.mixed_session), self.tasks)
 
     @cached_property
-    def _tasks(self) -> Tasks:
+    def ready_tasks(self) -> Tasks:
+        """The tasks that waits name, with whose results they came back."""
+        return named_tasks(self.spans.get_column("ready_task_ids"), self.mixed_session)
+
+    @cached_property
+    def dependency_tasks(self) -> Tasks:
+        """The tasks that submits name, whose results are their arguments."""
+        return named_tasks(self.spans.get_column("dependency_task_ids"), self.mixed_session)
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        """The tasks that runs execute, where their ids are known."""
         run = np.flatnonzero(self.run_task.is_not_null().to_numpy())
         return Tasks.of(run, self.run_task.gather(run), self.mixed_session)
 

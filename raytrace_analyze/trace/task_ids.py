@@ -25,14 +25,20 @@ class Tasks:
         return Tasks(row, mixed_session[row] ^ task, task)
 
 
-def named_runs(lists: pl.Series, runs: Tasks, mixed_session: Hashes) -> tuple[RowIds, RowIds]:
-    """Pair the rows that list task ids with the runs of those tasks; `lists` has one element a row of the table."""
-    none = np.empty(0, dtype=np.int64)
+def named_tasks(lists: pl.Series, mixed_session: Hashes) -> Tasks:
+    """Give the tasks whose ids are listed, by the rows that list them; `lists` has one element a row of the table."""
     if lists.null_count() == len(lists):
-        return none, none
+        none = np.empty(0, dtype=np.uint64)
+        return Tasks(np.empty(0, dtype=np.int64), none, none)
     listed = np.flatnonzero(flags(lists.list.len() > 0))
     named = pl.DataFrame({"row": listed, "task_id": lists.gather(listed)}).explode("task_id").drop_nulls()
-    wanted = Tasks.of(named.get_column("row").to_numpy(), named.get_column("task_id"), mixed_session)
+    return Tasks.of(named.get_column("row").to_numpy(), named.get_column("task_id"), mixed_session)
+
+
+def named_runs(wanted: Tasks, runs: Tasks) -> tuple[RowIds, RowIds]:
+    """Pair the rows that name tasks with the runs of those tasks."""
+    if wanted.row.size == 0:
+        return wanted.row, wanted.row
     # Joining hashes takes half the time of joining strings; both being equal tells chance hits apart.
     keys = pl.DataFrame({"key": wanted.key, "at": np.arange(wanted.row.size)})
     found = keys.join(pl.DataFrame({"key": runs.key, "task": np.arange(runs.row.size)}), on="key")

@@ -5,7 +5,8 @@ import polars as pl
 
 from raytrace_analyze.names.attributes import AWAITED_TASK_IDS, told
 from raytrace_analyze.prepared import PreparedTrace
-from raytrace_analyze.table.lineage import Flags, Hashes, RowIds, flags
+from raytrace_analyze.table.lineage import Flags, Hashes, flags
+from raytrace_analyze.trace.task_ids import Tasks, named_tasks
 from raytrace_analyze.values import frozen
 
 
@@ -32,11 +33,15 @@ def tasks_named(trace: PreparedTrace, asked: Flags) -> Named | None:
     for row, run in (structure.ready_runs, structure.dependency_runs):
         if (asked[row] & (scope[row] != scope[run])).any():
             return None
-    runs = np.flatnonzero(asked & structure.run_task.is_not_null().to_numpy())
-    every = np.sort(structure.mixed_session[runs] ^ structure.run_task.hash(2).to_numpy()[runs])
+    every = np.sort(_keys(structure.tasks, asked))
     ran: Hashes = every[np.append(True, every[1:] != every[:-1])[: every.size]]
-    named = np.concatenate([_hashes(trace, lists, asked) for lists in _lists(trace, asked)])
+    several = (structure.ready_tasks, structure.dependency_tasks, _awaited(trace, asked))
+    named = np.concatenate([_keys(tasks, asked) for tasks in several])
     return Named(ran, named[~_is_in(named, ran)])
+
+
+def _keys(tasks: Tasks, asked: Flags) -> Hashes:
+    return tasks.key[asked[tasks.row]]
 
 
 def are_apart(parts: list[Named]) -> bool:
@@ -55,20 +60,13 @@ def _is_in(some: Hashes, every: Hashes) -> Flags:
     return found
 
 
-def _lists(trace: PreparedTrace, asked: Flags) -> list[pl.Series]:
-    spans = trace.structure.spans
+def _awaited(trace: PreparedTrace, asked: Flags) -> Tasks:
+    """Give the tasks that waits name without having got their results."""
+    structure = trace.structure
+    spans = structure.spans
     waits = np.flatnonzero(asked & flags(spans.get_column("ready_task_ids").is_not_null()))
     awaited = told(spans.get_column("attributes").gather(waits), AWAITED_TASK_IDS).str.extract_all(r'[^",\[\]\s]+')
     none = pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, spans.height)
-    return [
-        *(spans.get_column(name) for name in ("ready_task_ids", "dependency_task_ids")),
-        none.scatter(waits, awaited) if awaited.null_count() < len(awaited) else none,
-    ]
-
-
-def _hashes(trace: PreparedTrace, lists: pl.Series, asked: Flags) -> Hashes:
-    rows: RowIds = np.flatnonzero(asked & flags(lists.list.len() > 0))
-    named = pl.DataFrame({"row": rows, "task": lists.gather(rows)}).explode("task").drop_nulls()
-    session = trace.structure.mixed_session[named.get_column("row").to_numpy()]
-    found: Hashes = session ^ named.get_column("task").hash(2).to_numpy()
-    return found
+    return named_tasks(
+        none if awaited.null_count() == len(awaited) else none.scatter(waits, awaited), structure.mixed_session
+    )
