@@ -1,5 +1,6 @@
 """Span tables that `merge` wrote: merging merges."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
@@ -31,6 +32,8 @@ _ROWS = 1 << 17
 
 CANNOT_READ = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 """What reading a damaged Parquet file may raise."""
+
+NOT_AS_WRITTEN = "its content is not what was written"
 
 _NEEDED = ("trace_id", "span_id", "name", "kind", "start", "status")
 """The columns that every version has, without nulls."""
@@ -111,8 +114,8 @@ def check_version(source: str | bytes, path: str) -> None:
             f"{path} has schema version {text:.20}, and this raytrace-analyze knows up to {SCHEMA_VERSION}: "
             "upgrade raytrace-analyze, or merge the span files anew"
         )
-    if isinstance(source, bytes) and not is_as_written(source, metadata):
-        raise OSError("its content is not what was written")
+    if isinstance(source, bytes) and not is_as_written(io.BytesIO(source), metadata):
+        raise OSError(NOT_AS_WRITTEN)
 
 
 def check_columns(rows: pl.DataFrame, needed: Sequence[str], path: str) -> None:

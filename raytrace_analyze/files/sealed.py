@@ -5,7 +5,6 @@ process. Where the metadata lie, and how long they are, is told by the file's la
 Format").
 """
 
-import io
 import os
 import zlib
 from collections.abc import Mapping
@@ -34,12 +33,8 @@ def seal(file: BinaryIO, values: Mapping[str, str]) -> None:
     metadata = os.pread(descriptor, size - _TAIL - begin, begin)
     for key, value in values.items():
         _put(descriptor, metadata, begin, key, value)
-    checksum, at = 0, 0
-    while at < begin:
-        chunk = os.pread(descriptor, min(_CHUNK, begin - at), at)
-        checksum = zlib.crc32(chunk, checksum)
-        at += len(chunk)
-    _put(descriptor, metadata, begin, CHECKSUM_KEY, _sealed(checksum, begin))
+    file.seek(0)
+    _put(descriptor, metadata, begin, CHECKSUM_KEY, _sealed(_checksum(file, begin), begin))
 
 
 def _put(descriptor: int, metadata: bytes, begin: int, key: str, value: str) -> None:
@@ -65,13 +60,25 @@ def _length_of_data(file: BinaryIO) -> int:
     return size - _TAIL - int.from_bytes(file.read(_TAIL)[:4], "little")
 
 
-def is_as_written(content: bytes, metadata: Mapping[str, str]) -> bool:
-    """Tell whether the data of a Parquet file are what was written, as far as metadata that `is_of` it tell."""
-    file = io.BytesIO(content)
+def is_as_written(file: BinaryIO, metadata: Mapping[str, str]) -> bool:
+    """Tell whether the data of a Parquet file are what was written, as far as metadata that `is_of` it tell.
+
+    Raises OSError.
+    """
+    if not is_of(metadata, file):
+        return True
     begin = _length_of_data(file)
-    return not is_of(metadata, file) or metadata[CHECKSUM_KEY] == _sealed(
-        zlib.crc32(memoryview(content)[:begin]), begin
-    )
+    file.seek(0)
+    return metadata[CHECKSUM_KEY] == _sealed(_checksum(file, begin), begin)
+
+
+def _checksum(file: BinaryIO, length: int) -> int:
+    """Reckon the checksum of as many bytes as follow."""
+    checksum = 0
+    while chunk := file.read(min(_CHUNK, length)):
+        checksum = zlib.crc32(chunk, checksum)
+        length -= len(chunk)
+    return checksum
 
 
 def _sealed(checksum: int, length: int) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from raytrace_analyze.decode.parquet import CANNOT_READ, first_line
+from raytrace_analyze.decode.parquet import CANNOT_READ, NOT_AS_WRITTEN, first_line
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.opened import held_open, readable
 from raytrace_analyze.ingest.loading import Found, Ingested, ingested_table
@@ -18,7 +18,7 @@ from raytrace_analyze.names.attributes import DEPENDENCY_TASK_IDS, READY_TASK_ID
 from raytrace_analyze.schema import FILE, TABLE
 from raytrace_analyze.table.assemble import checked_table
 from raytrace_analyze.table.components import connected
-from raytrace_analyze.table.file.parquet_file import has_path_columns, scan_table, times_in
+from raytrace_analyze.table.file.parquet_file import has_path_columns, is_unchanged, scan_table, times_in
 from raytrace_analyze.trace.scopes import find_job, number_scopes
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.spans import Times
@@ -75,7 +75,7 @@ def load_scope(found: Found, *, job: str | None = None, trace: str | None = None
     def read(table: pl.LazyFrame) -> pl.DataFrame:
         return _of_trace(table, trace) if trace is not None else _of_job(table, *_found_job(table, job or ""))
 
-    return _read_of(found, LARGE_ROWS, read)
+    return _read_of(found, LARGE_ROWS, read, asks_all=False)
 
 
 def load_lean(found: Found) -> Ingested | None:
@@ -86,14 +86,16 @@ def load_lean(found: Found) -> Ingested | None:
     return _read_of(found, LEAN_ROWS, _lean)
 
 
-def _read_of(found: Found, least_rows: int, read: Callable[[pl.LazyFrame], pl.DataFrame]) -> Ingested | None:
+def _read_of(
+    found: Found, least_rows: int, read: Callable[[pl.LazyFrame], pl.DataFrame], *, asks_all: bool = True
+) -> Ingested | None:
     """Read something of the one table that was found, if it has so many rows; None where it has not, or is damaged."""
 
     def rows(table: pl.LazyFrame) -> Ingested | None:
         spans = checked_table(read(table), str(found.discovery.files[0].path))
         return None if spans.is_empty() else ingested_table(found, spans)
 
-    return ask_of(found, least_rows, rows)
+    return ask_of(found, least_rows, rows, asks_all=asks_all)
 
 
 def ask_of(
@@ -103,11 +105,13 @@ def ask_of(
     columns: pl.Schema = TABLE,
     good_for: Sequence[Times] = (),
     for_paths: bool = False,
+    asks_all: bool = True,
 ) -> _Answer | None:
     """Ask something of the one table that was found, if it has so many rows, and these columns.
 
     Those of them that only the file has are `good_for` it, if it asks for them. With `for_paths` it has all of
-    `schema.FILE` instead, if what paths are told from is among them. None where it has not, or is damaged.
+    `schema.FILE` instead, if what paths are told from is among them. None where it has not, or is damaged; what does
+    not ask about all rows (`asks_all`) is not to wait until it is known whether these are what was written.
     """
     if not found.is_one_table:
         return None
@@ -120,7 +124,9 @@ def ask_of(
             table = scan_table(source, columns) if of_paths is None else of_paths
             if table is None or table.select(pl.len()).collect().item() < least_rows:
                 return None
-            return ask(table) if not good_for or times_in(source) in good_for else None
+            if (good_for and times_in(source) not in good_for) or (asks_all and not is_unchanged(source)):
+                return None
+            return ask(table)
     except (*CANNOT_READ, UsageError):
         return None  # reading all of it tells what is wrong
 
@@ -145,6 +151,8 @@ def sessions_apart(found: Found) -> list[Apart]:
             table = scan_table(source)
             if table is None:
                 raise UsageError(f"{name} was written by another version; merge the span files anew")
+            if not is_unchanged(source):
+                raise OSError(NOT_AS_WRITTEN)
             of_trace = table.group_by("trace_id").agg(pl.col("session").unique().sort(), rows=pl.len())
             together = of_trace.group_by("session").agg(pl.col("rows").sum()).collect(engine="streaming")
     except CANNOT_READ as error:

@@ -92,6 +92,7 @@ def select_from_file(
     be known.
     """
     path = found.discovery.files[0].path
+    together = sessions_apart(found)
     table = pl.scan_parquet(path, glob=False).select(TABLE.names())
     with _damage_told(path):
         height = int(table.select(pl.len()).collect().item())
@@ -100,7 +101,7 @@ def select_from_file(
         are_ordered = not clock_correct or times_in(path) is Times.ORDERED
         several = frozenset() if are_ordered else _with_several_clocks(table)
     known = _Known()
-    for apart in sessions_apart(found):
+    for apart in together:
         is_of_path = of_path in apart.sessions
         if not is_of_path and several.isdisjoint(apart.sessions):
             continue

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -12,7 +13,7 @@ from polars.io.plugins import register_io_source
 from raytrace_analyze.decode.parquet import CANNOT_READ
 from raytrace_analyze.files.opened import for_polars, open_regular
 from raytrace_analyze.files.output import whole_file
-from raytrace_analyze.files.sealed import NOT_YET, is_of, seal
+from raytrace_analyze.files.sealed import NOT_YET, is_as_written, is_of, seal
 from raytrace_analyze.names.path_attributes import ASKED_HERE
 from raytrace_analyze.schema import (
     EVENT_TABLE,
@@ -111,8 +112,21 @@ def has_path_columns(source: str | bytes | Path) -> bool:
     return _own_metadata(source).get(PATHS_KEY) == ASKED_HERE
 
 
+def is_unchanged(source: str | bytes | Path) -> bool:
+    """Tell whether the data of a table's file are what was written, as far as that is known: this reads all of it.
+
+    Raises what `decode.parquet.CANNOT_READ` names.
+    """
+    with _opened(source) as file:
+        return is_as_written(file, pl.read_parquet_metadata(file))
+
+
 def _own_metadata(source: str | bytes | Path) -> dict[str, str]:
     """Read a file's metadata; none if they came from another file."""
-    with io.BytesIO(source) if isinstance(source, bytes) else os.fdopen(open_regular(source), "rb") as file:
+    with _opened(source) as file:
         metadata = pl.read_parquet_metadata(file)
         return metadata if is_of(metadata, file) else {}
+
+
+def _opened(source: str | bytes | Path) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else os.fdopen(open_regular(source), "rb")
