@@ -559,6 +559,42 @@ def test_a_task_whose_placement_group_never_came_waits_for_that(tmp_path: Path) 
     assert rt.hang(came).waits["reason"].to_list() == ["slot", "result"]
 
 
+def test_what_waited_in_vain_for_its_placement_group_is_told_though_the_program_went_on() -> None:
+    # d |s|= get, timed out =|.....|      inside (in a group that never came to be) is known to Ray
+    group = {"raytrace.resources": '{"CPU": 1}', "raytrace.placement_group_id": "5e1f0a"}
+    late = json.dumps({"raytrace.timed_out": True, "raytrace.awaited_task_ids": [task(1)]})
+    spans = table(
+        span("d", 0, 900, category="driver", name="ray.driver"),
+        submit("s1", 1, 2, "d", submitted_task_id=task(1), function="inside", attributes=json.dumps(group)),
+        wait("w", 5, 500, "d", [], attributes=late),
+        recorded=True,
+    )
+    about = {"session": "s", "job_id": "01", "task_id": task(1), "name": "inside", "attempt": 0}
+    known = rt.with_task_events(spans, event_table([about | {"pending_args_avail": 2, "pending_node_assignment": 3}]))
+    story = rt.tell_story(known, "inside")
+    last = story.steps.row(-1, named=True)
+    assert (last["cause"], last["step"]) == ("placement", "queue")
+    assert "for its placement group, which never came to be" in last["sentence"]
+    assert rt.hang(known).blockers == ()
+
+
+def test_a_cancelled_task_that_never_started_waits_for_nothing() -> None:
+    rows = [
+        driver(**{"raytrace.cluster_resources": '{"CPU":1}'}),
+        submit("s1", 1, 2, "d", submitted_task_id=task(1), function="holds"),
+        run("r1", 3, None, "s1", task(1), function="holds"),
+        submit("s2", 4, 5, "d", submitted_task_id=task(2), function="cancelled"),
+        span("c", 50, 50, "d", name="ray.cancel", attributes=json.dumps({"raytrace.target_task_id": task(2)})),
+    ]
+    about = {"session": "s", "job_id": "01", "task_id": task(2), "name": "cancelled", "attempt": 0}
+    seen = about | {"pending_args_avail": 5, "pending_node_assignment": 6}
+    spans = table(*rows, recorded=True)
+    waiting = rt.hang(rt.with_task_events(spans, event_table([seen])))
+    assert waiting.waits["waiter_function"].to_list() == ["cancelled"]
+    over = {"failed": 60, "error_type": "TASK_CANCELLED"}
+    assert rt.hang(rt.with_task_events(spans, event_table([seen | over]))).waits.is_empty()
+
+
 def resources(**amounts: float) -> str:
     return json.dumps({"raytrace.resources": json.dumps(amounts)})
 

@@ -156,6 +156,20 @@ def test_it_says_what_was_waited_for_while_it_ran() -> None:
     assert story.steps.filter(step="run")["sentence"][0].endswith("893 ms of it waiting")
 
 
+@pytest.mark.parametrize(("last_sign", "until"), [(20, 900), (30, 30)])
+def test_a_run_goes_on_as_long_as_what_it_waits_in(last_sign: int, until: int) -> None:
+    # run [..[await .........      its process said last that this began, or something else; driver until 900
+    rows = [
+        span("driver", 0, 900, name="ray.driver"),
+        submit("s", 1, 2, "driver", submitted_task_id="P"), run("p", 10, None, "s", "P", function="outer", pid=7),
+        wait("w", 20, None, "p", [], name="await", pid=7, attributes=awaits("asyncio.Event.wait")),
+    ]  # fmt: skip
+    if last_sign > 20:
+        rows.append(span("x", 25, last_sign, "p", pid=7))
+    story = tell_story(table(*rows, recorded=True), "outer")
+    assert (story.run_ns, story.own_waits["waited_ns"].to_list()) == (until - 10, [until - 20])
+
+
 def test_who_waits_for_several_at_once_waits_once() -> None:
     spans = table(
         submit("sp", 0, 1), run("p", 2, 90, "sp", "P", function="outer"),

@@ -101,7 +101,15 @@ class StorySteps:
             message=first_line(about["status_message"]),
             in_flight=bool(structure.in_flight[run]),
         )
-        return self._step("run", run, int(structure.start[run]), int(structure.end[run]), sentence)
+        return self._step("run", run, int(structure.start[run]), self.end_of(run), sentence)
+
+    def end_of(self, run: int) -> int:
+        """Give when an attempt ended (ns); one that never did goes on for as long as what it waits in."""
+        end = int(self.structure.end[run])
+        if not self.structure.in_flight[run]:
+            return end
+        waits = waits_within(self.structure, self.runs, np.array([run], dtype=np.int64))
+        return max(end, int(self.structure.end[waits].max(initial=0)))
 
     def _time_in_waits(self, run: int) -> int:
         waits = waits_within(self.structure, self.runs, np.array([run], dtype=np.int64))

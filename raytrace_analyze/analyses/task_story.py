@@ -19,6 +19,7 @@ from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.text.units import duration_text
 from raytrace_analyze.trace.scopes import find_job, find_runs
 from raytrace_analyze.values import frozen
+from raytrace_analyze.vocabulary.queues import Cause
 from raytrace_analyze.wording import task_steps
 from raytrace_analyze.wording.clocks import clock_notes
 
@@ -169,7 +170,7 @@ class _Teller:
             session=about["session"],
             job_id=about["job_id"],
             start_ns=int(structure.start[submit if submit >= 0 else run]),
-            end_ns=int(structure.end[run]),
+            end_ns=self.steps.end_of(run),
             queue_ns=_total(steps, "queue"),
             run_ns=_total(steps, "run"),
             other_runs=others,
@@ -186,8 +187,10 @@ class _Teller:
         about = taken.sort("took", "span_id", nulls_last=True).row(-1, named=True)
         lost = lost_attempts(self.trace, about["session"], about["task_id"])
         submit = lost[0].submit
-        told = [*self.steps.submit(submit), *_told(lost)]
-        steps = pl.DataFrame(_in_order(told), schema=STEPS)
+        told = _in_order([*self.steps.submit(submit), *_told(lost)])
+        if submit >= 0 and about["end"] is None and told[-1]["step"] == "queue":
+            told = [*told[:-1], *self._known_better(submit, told[-1])]
+        steps = pl.DataFrame(told, schema=STEPS)
         return TaskStory(
             function=about["function"] or about["name"],
             task_id=about["task_id"],
@@ -205,6 +208,14 @@ class _Teller:
                 task_steps.ONLY_EVENTS,
             ),
         )
+
+    def _known_better(self, submit: int, step: dict[str, Any]) -> list[dict[str, Any]]:
+        """Say what a task waits for that never started by who is in its way, where that is known; else as it is told.
+
+        Ray's task events tell only how far it came.
+        """
+        _, found = waits_in_vain(self.trace, submit, since_ns=step["start_ns"], until_ns=step["end_ns"])
+        return found if all(one["cause"] != Cause.UNKNOWN for one in found) else [step]
 
     def tell_pending(self, submits: RowIds) -> TaskStory:
         """Tell of a task that never started, of several the one that was submitted first."""

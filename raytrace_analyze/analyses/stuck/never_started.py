@@ -45,13 +45,19 @@ def never_started(trace: PreparedTrace, task: str, job: str | None) -> RowIds:
     return ordered
 
 
-def waits_in_vain(trace: PreparedTrace, submit: int) -> tuple[int, list[dict[str, Any]]]:
-    """Say what a task waited for that never started: the record's last time (ns), and rows of `STEPS`."""
+def waits_in_vain(
+    trace: PreparedTrace, submit: int, *, since_ns: int | None = None, until_ns: int | None = None
+) -> tuple[int, list[dict[str, Any]]]:
+    """Say what a task waited for that never started: until when (ns), and rows of `STEPS`.
+
+    That is from its submit's end to the record's last time, unless told otherwise.
+    """
     structure = trace.structure
     about = structure.spans.row(submit, named=True)
-    end = int(structure.end.max())
-    known = read_open(trace.spans, trace.attempts)
-    return end, list(_steps(known, about, int(structure.end[submit]), end))
+    end = int(structure.end.max()) if until_ns is None else until_ns
+    since = int(structure.end[submit]) if since_ns is None else since_ns
+    known = read_open(trace.spans, trace.attempts, though_over=True)
+    return end, list(_steps(known, about, since, end))
 
 
 def _steps(known: Open, about: dict[str, Any], since: int, end: int) -> Iterator[dict[str, Any]]:

@@ -27,19 +27,24 @@ from raytrace_analyze.names.attributes import (
 )
 from raytrace_analyze.names.awaited import CONSUMER, GRAPH_END
 from raytrace_analyze.names.spans import BACK_PRESSURE, KILL, NEXT
+from raytrace_analyze.path.outcome import endings
 from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.trace.scopes import find_job, number_scopes
+from raytrace_analyze.vocabulary.spans import Ending
 
 _SOON_NS = 1_000_000_000
 """A thread that sleeps in a loop may begin a call in between."""
 
 
-def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = None) -> Open:
+def read_open(
+    spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = None, *, though_over: bool = False
+) -> Open:
     """Read what had not ended from a span table (columns of `schema.TABLE`), or from one of its jobs.
 
     `attempts` are those that only task events know: of some the process or the node was gone before they could start.
 
-    Of a job whose driver was stopped from outside while it waited that is what was open at that moment.
+    Of a job whose driver was stopped from outside while it waited that is what was open at that moment. Where all that
+    began is over, what never started was not wanted, and is told only `though_over`.
 
     Raises UsageError for a job that is unknown or ambiguous.
     """
@@ -63,9 +68,11 @@ def read_open(spans: pl.DataFrame, attempts: pl.DataFrame, job: str | None = Non
     found.tried.update(_tried_in_vain(work.filter(category="task"), attempts, submits))
     started = {(session, task) for session, task in started if task not in found.tried}
     pending = [row for row in submits if (row["session"], row["submitted_task_id"]) not in started and row["end"]]
+    cancelled = set(attempts.filter(endings() == Ending.CANCELLED).select("session", "task_id").iter_rows())
+    pending = [row for row in pending if (row["session"], row["submitted_task_id"]) not in cancelled]
     pending = [row for row in pending if row["status"] != "ERROR"]
-    if not (running or drivers or waits):
-        return found  # all ended: what never started was not wanted
+    if not (running or drivers or waits or though_over):
+        return found
     for row in pending:
         _know(found, {**row, "actor_id": actor_of(row)}, row["submitted_task_id"], PENDING)
     waiting = {key_of(row) for row in waits}
