@@ -307,6 +307,18 @@ def test_of_what_was_stopped_nobody_says_how_long_it_would_have_taken() -> None:
     assert not any("the job" in line for line in said[2:])
 
 
+def test_a_result_that_never_came_is_what_was_waited_for_longest() -> None:
+    # driver [s]== get, timed out ==]...         what it asked for never started
+    late = json.dumps({"raytrace.timed_out": True, "raytrace.awaited_task_ids": ["T"]})
+    spans = table(
+        span("driver", 0, 900, name="ray.driver"),
+        submit("s", 1, 2, "driver", submitted_task_id="T", function="fit"),
+        wait("get", 5, 800, "driver", [], attributes=late),
+        recorded=True,
+    )
+    assert "Waits longest: the driver, in ray.get, 795 ns." in summary_lines(rt.summary(spans))
+
+
 def test_the_command_and_its_document() -> None:
     capture = SAMPLES / "map_reduce-ours" / "spans"
     document = json.loads(cli("summary", capture, "--format", "json").stdout)

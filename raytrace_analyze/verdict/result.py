@@ -35,11 +35,12 @@ class Remedy:
 
 @frozen
 class IdlePlace:
-    """What a flow on the path was idle in longest, or waited for longest that is no task's result."""
+    """What a flow on the path was idle in longest, or waited for longest that is no task's result, or never came."""
 
     function: str
     what: str
-    """`time.sleep`, `socket.recv`, ...; of a wait what the hook says that it was for: `compiled graph`, ..."""
+    """`time.sleep`, `socket.recv`, ...; of a wait what the hook says that it was for, `compiled graph`, ..., else the
+    call: `ray.get`."""
     place: str | None
     total_ns: int
     times: int | None
