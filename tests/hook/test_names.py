@@ -84,7 +84,8 @@ ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("operator", "operator_name", "o
 ALSO_WRITTEN |= {f"raytrace.{name}" for name in ("execution", "dataset", "outcome", "began_ns", "back_pressure")}
 """What the hook's README tells besides."""
 NOT_ATTRIBUTES = {
-    f"raytrace.{name}" for name in ("schema_version", "table", "inputs", "problems", "checksum", "times", "toml")
+    f"raytrace.{name}"
+    for name in ("schema_version", "table", "inputs", "problems", "checksum", "times", "path_attributes", "toml")
 }
 """Keys of the analyser's own Parquet files, and the name of the file with its defaults."""
 SPAN_NAMES = {"ray.driver", "ray.get", "ray.wait", "ray.put", "ray.next", "await"}
