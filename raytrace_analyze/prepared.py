@@ -22,9 +22,20 @@ from raytrace_analyze.trace.clipping import Scoped, scope_spans
 from raytrace_analyze.trace.relations import Runs, relate_runs
 from raytrace_analyze.trace.scopes import Scopes, read_scopes
 from raytrace_analyze.trace.span_arrays import Structure
+from raytrace_analyze.values import frozen
 from raytrace_analyze.waits.waiting import Waiting, find_waiting
 
 NO_SPANS = "there are no spans to analyse"
+
+
+@frozen
+class Known:
+    """What is known of the rows of a table before they are looked at."""
+
+    parent: RowIds
+    """The row of each one's parent, -1 for none."""
+    traces: Scopes
+    """As `read_scopes` gives them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +48,8 @@ class PreparedTrace:
     """Whether times of hosts whose clocks are proven to be off are shifted."""
     beyond: Beyond | None = field(default=None, repr=False)
     """Of a part of a table: what it is to know of the rest."""
-    parent: RowIds | None = field(default=None, repr=False)
-    """The row of each span's parent, -1 for none, where that is known and all rows are spans."""
+    known: Known | None = field(default=None, repr=False)
+    """What is known of the rows, all of which are spans then."""
     _scopes: dict[str, Scopes] = field(default_factory=dict, init=False, repr=False)
     _scoped: dict[str, Scoped] = field(default_factory=dict, init=False, repr=False)
 
@@ -90,7 +101,8 @@ class PreparedTrace:
     def scopes(self, kind: str) -> Scopes:
         """Give the scopes of a kind, `jobs` or `traces`."""
         if kind not in self._scopes:
-            self._scopes[kind] = read_scopes(self.spans, kind)
+            is_known = self.known is not None and kind == "traces"
+            self._scopes[kind] = self.known.traces if self.known and is_known else read_scopes(self.spans, kind)
         return self._scopes[kind]
 
     def scoped(self, kind: str) -> Scoped:
@@ -108,7 +120,11 @@ class PreparedTrace:
 
     @cached_property
     def _corrected(self) -> tuple[Structure, pl.DataFrame]:
-        return build_corrected(only_spans(self.table), clock_correct=self.clock_correct, known_parent=self.parent)
+        return build_corrected(
+            only_spans(self.table),
+            clock_correct=self.clock_correct,
+            known_parent=self.known.parent if self.known else None,
+        )
 
 
 Trace = pl.DataFrame | PreparedTrace

@@ -14,7 +14,7 @@ import polars as pl
 
 from raytrace_analyze.analyses.all_paths.apart import Named, are_apart, is_by_itself, tasks_named
 from raytrace_analyze.analyses.all_paths.likely import likely_told
-from raytrace_analyze.analyses.all_paths.plain import TOLD, are_named, traces_in_plain
+from raytrace_analyze.analyses.all_paths.plain import TOLD, are_plain, traces_in_plain
 from raytrace_analyze.analyses.all_paths.question import Answer, Question
 from raytrace_analyze.analyses.all_paths.rows_in_file import RowsInFile, read_from_file
 from raytrace_analyze.analyses.all_paths.window_rows import WindowRows
@@ -115,10 +115,10 @@ def _look(rows: WindowRows | RowsInFile, windows: Windows, question: Question, n
         complete_until=sys.maxsize if is_last else window.until,
         asked_since=window.asked_since,
     )
-    spans, parent = rows.window(number)
-    if not are_named(spans):
+    spans, known = rows.window(number)
+    if not are_plain(spans):
         return None
-    trace = PreparedTrace(spans, question.clock_correct, beyond, parent)
+    trace = PreparedTrace(spans, question.clock_correct, beyond, known)
     del spans
     if not is_by_itself(trace):
         return None

@@ -14,36 +14,21 @@ from raytrace_analyze.schema import EVENT_COLUMNS, FROM_EVENTS, NEEDED, TABLE
 _ABSENT = ("actor_id", *(name for name in EVENT_COLUMNS if name != FROM_EVENTS))
 """Columns with no value at all in a plain table."""
 
-_ASKED = ("name", "kind", "category", "status", "session", "host")
-"""Columns with a value in every row, or, hosts, in none."""
-_CHECKED = ("trace_id", "span_id", "start")
-"""Columns with a value in every row, which is looked at where they are read."""
-
 TOLD = tuple(name for name in TABLE if name not in (*_ABSENT, FROM_EVENTS))
 """The columns that a plain table may have a value in."""
 
 
 def traces_in_plain(table: pl.LazyFrame) -> pl.DataFrame | None:
     """Give the traces of a table, as `cut_into_windows` takes them; None where it is not plain."""
-    asked = table.select(pl.col(*_ASKED, *_ABSENT).null_count(), rows=pl.len(), from_events=pl.col(FROM_EVENTS).any())
+    asked = table.select(pl.col("host", *_ABSENT).null_count(), rows=pl.len(), from_events=pl.col(FROM_EVENTS).any())
     found = asked.collect(engine="streaming").row(0, named=True)
     rows = found["rows"]
-    is_bare = all(found[name] == rows for name in _ABSENT) and not found["from_events"]
-    is_whole = found["host"] in (0, rows) and not any(found[name] for name in _ASKED if name in NEEDED)
-    if not rows or not (is_bare and is_whole):
-        return None
-    names = table.select(pl.col("name").unique()).collect(engine="streaming").to_series()
-    others = is_proxy(names) | is_route(names) | is_handle(names) | names.is_in([CANCEL, KILL])
-    if others.any():
+    one_clock_each = found["host"] in (0, rows)
+    if not rows or found["from_events"] or not one_clock_each or any(found[name] < rows for name in _ABSENT):
         return None
     traces = _traces(table)
-    is_known = not any(traces.select("trace_id", "start", "end").null_count().row(0))
-    is_sound = is_known and not traces.get_column("unsound").any()
-    return (
-        traces
-        if is_sound and traces.select(pl.min_horizontal("start", "least_end").min()).item() >= EARLIEST_NS
-        else None
-    )
+    is_sound = not traces.get_column("trace_id").null_count() and not traces.get_column("unsound").any()
+    return traces.drop("unsound") if is_sound else None
 
 
 def _traces(table: pl.LazyFrame) -> pl.DataFrame:
@@ -54,12 +39,15 @@ def _traces(table: pl.LazyFrame) -> pl.DataFrame:
         end=end.max(),
         rows=pl.len(),
         at=pl.col("at").min(),
-        least_end=end.min(),
-        unsound=(start.is_null() | end.is_null() | (end < start)).any(),
+        unsound=(start.is_null() | end.is_null() | (end < start) | (start < EARLIEST_NS)).any(),
     )
     return of_trace.collect(engine="streaming")
 
 
-def are_named(spans: pl.DataFrame) -> bool:
-    """Tell whether all of some rows of a plain table have ids."""
-    return not any(spans.select(_CHECKED).null_count().row(0))
+def are_plain(spans: pl.DataFrame) -> bool:
+    """Tell whether rows of a table whose traces are told do not say otherwise: what they lack, and what they are."""
+    if any(spans.select(NEEDED).null_count().row(0)):
+        return False
+    names = spans.get_column("name").unique()
+    others = is_proxy(names) | is_route(names) | is_handle(names) | names.is_in([CANCEL, KILL])
+    return not others.any()

@@ -14,9 +14,12 @@ from raytrace_analyze.analyses.all_paths.window import (
     with_all_columns,
 )
 from raytrace_analyze.analyses.all_paths.windows import Windows
+from raytrace_analyze.prepared import Known
 from raytrace_analyze.table.file.gathered import gathered
-from raytrace_analyze.table.lineage import RowIds
+from raytrace_analyze.table.lineage import RowIds, flags
+from raytrace_analyze.trace.scopes import Scopes
 from raytrace_analyze.values import frozen
+from raytrace_analyze.vocabulary.paths import ScopeKind
 
 _BETWEEN = 1 << 14
 """So many rows that are not needed are read rather than passed over."""
@@ -43,13 +46,10 @@ class RowsInFile:
         del parts
         rows = self._of_window(rows, number)
         order = order_by_start(rows)
-        new = np.empty(order.size, dtype=np.int64)
-        new[order] = np.arange(order.size)
-        above = parents_of(rows)[order]
-        parent = np.where(above >= 0, new[above], -1)
+        known = _known(rows, order)
         found = [rows.drop("parent_place").rename({"path_attributes": "attributes"})]
         del rows
-        return WindowSpans(with_all_columns(gathered(found.pop(), pl.Series(order))), parent)
+        return WindowSpans(with_all_columns(gathered(found.pop(), pl.Series(order))), known)
 
     def _of_window(self, rows: pl.DataFrame, number: int) -> pl.DataFrame:
         in_window = self._traces.filter((pl.col("first") <= number) & (pl.col("last") >= number))
@@ -86,3 +86,20 @@ def _stretches(at: RowIds, rows: RowIds) -> list[tuple[int, int]]:
     begins = np.append(True, at[1:] - end[:-1] > _BETWEEN)[: at.size]
     first, last = at[begins], end[np.append(begins[1:], True)[: at.size]]
     return list(zip(first.tolist(), (last - first).tolist(), strict=True))
+
+
+def _known(rows: pl.DataFrame, order: RowIds) -> Known:
+    """Tell the parents and traces of rows, in which traces lie together, when they are put in this order."""
+    new = np.empty(order.size, dtype=np.int64)
+    new[order] = np.arange(order.size)
+    above = parents_of(rows)[order]
+    trace = rows.get_column("trace_id")
+    begins = np.flatnonzero(flags(trace.ne_missing(trace.shift(1))))
+    # The first of a trace's rows is the first in order, too.
+    by_start = np.argsort(new[begins])
+    rank = np.empty(begins.size, dtype=np.int64)
+    rank[by_start] = np.arange(begins.size)
+    number = np.repeat(rank, np.diff(np.append(begins, rows.height)))
+    sessions = rows.select("session", number=number).group_by("number").agg(pl.col("session").min()).sort("number")
+    traces = sessions.select(kind=pl.lit(str(ScopeKind.TRACE)), id=trace.gather(begins[by_start]), session="session")
+    return Known(np.where(above >= 0, new[above], -1), Scopes(number[order], traces))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.prepared import Known
 from raytrace_analyze.schema import TABLE
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 
@@ -17,8 +18,8 @@ class WindowSpans(NamedTuple):
 
     spans: pl.DataFrame
     """In order of start, trace and id: columns of `schema.TABLE`, some of them null."""
-    parent: RowIds | None
-    """The row of each span's parent, -1 where it has none or it is not in the table; None: not known."""
+    known: Known | None
+    """What is known of them by where they stand in the file, if anything."""
 
 
 def with_all_columns(rows: pl.DataFrame) -> pl.DataFrame:
