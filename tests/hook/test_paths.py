@@ -204,6 +204,8 @@ def test_a_driver_that_is_killed_while_it_hangs_took_as_long_as_it_lived(tmp_pat
     merged = rt.load([tmp_path])
     open_rows = merged.spans.filter(pl.col("end").is_null()).sort("start")
     assert set(open_rows["name"]) == {"ray.driver", "ray.get", "__main__.sleep ray.remote_worker"}
+    (driver_span,) = open_rows.filter(name="ray.driver")["attributes"]
+    assert '"CPU' in driver_span.partition('"raytrace.cluster_resources"')[2]
     path = rt.critical_path(merged.spans, merged.task_events)
     (get,) = open_rows.filter(name="ray.get").select("span_id", pl.col("start").to_physical()).rows(named=True)
     last = path.segments.row(-1, named=True)

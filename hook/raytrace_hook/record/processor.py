@@ -140,6 +140,17 @@ class SpanFileProcessor(SpanProcessor):
         if not self._open_spans.renew(span_id, encode_open(head, encode_plain({**seen, **alive}))):
             self._open_spans.renew(span_id, encode_open(head, encode_plain({**_essential(seen), **alive})))
 
+    def tell_more(self, span: Any, attributes: dict[str, Any]) -> None:
+        """Add to an open span, and to what is shown of it from the next renewal on. The caller keeps it from ending."""
+        for key, value in attributes.items():
+            span.set_attribute(key, value)
+        span_id = span.get_span_context().span_id
+        started = self._started.get(span_id)
+        if started is not None:
+            name, head, seen, _ = started
+            seen = {**seen, **attributes}
+            self._started[span_id] = name, head, seen, encode_plain(seen)
+
     def hold(self, span: Any) -> None:
         """Let a span stay open that did all it did: the sampler says what by now, and it was alive until now."""
         span_id = span.get_span_context().span_id

@@ -140,8 +140,8 @@ class Driver:
         """Note what the cluster has, as soon as it can be asked; a failure says that it cannot be yet."""
         if self._span is not None and not self._resources_noted:
             with contextlib.suppress(Exception):
-                found = internals.cluster_resources()
-                self._span.set_attribute(names.CLUSTER_RESOURCES, json.dumps(found, separators=(",", ":")))
+                found = json.dumps(internals.cluster_resources(), separators=(",", ":"))
+                self._processor.tell_more(self._span, {names.CLUSTER_RESOURCES: found})
                 self._resources_noted = True
 
     def _at_exit(self) -> None:
