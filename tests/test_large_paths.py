@@ -50,6 +50,7 @@ ALL: Sequence[Asked] = (
 @pytest.fixture(autouse=True)
 def every_table_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "LARGE_ROWS", 0)
+    monkeypatch.setattr(large, "SCATTERED_ROWS", 0)
     monkeypatch.setattr(large, "MARGINS", ((0.05, 10**9), (9.0, 2 * 10**9)))
     for name in ("_MOST_COPIES", "_LARGEST"):
         monkeypatch.setattr(windows, name, 1 << 30)

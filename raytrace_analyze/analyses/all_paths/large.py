@@ -29,8 +29,10 @@ from raytrace_analyze.queueing.beyond import NOTHING_TOLD, Beyond, OutOfReachErr
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.options import Scopes
 
-LARGE_ROWS = 2_000_000
+LARGE_ROWS = 500_000
 """Smaller tables are looked at as a whole: there is room for them."""
+SCATTERED_ROWS = 2_000_000
+"""The same where windows cannot be read out of the table's file, but are scattered to another one first."""
 WINDOW_ROWS = 750_000
 """How many rows a window has, about."""
 
@@ -75,6 +77,8 @@ def _answer(
     if windows is None:
         return None
     rows = _rows_of(table, windows, progress)
+    if rows is None:
+        return None
     look = partial(_look, rows, windows, question)
     parts: list[_Part] = []
     told = NOTHING_TOLD
@@ -100,8 +104,10 @@ def _answer(
     )
 
 
-def _rows_of(table: pl.LazyFrame, windows: Windows, progress: Progress) -> WindowRows | RowsInFile:
+def _rows_of(table: pl.LazyFrame, windows: Windows, progress: Progress) -> WindowRows | RowsInFile | None:
     in_file = read_from_file(table, TOLD, windows) if "parent_place" in table.collect_schema() else None
+    if in_file is None and windows.traces.get_column("rows").sum() < SCATTERED_ROWS:
+        return None
     return in_file or WindowRows(table, TOLD, windows, lambda share: progress(_SCATTERING * share))
 
 
