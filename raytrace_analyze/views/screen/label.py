@@ -28,6 +28,8 @@ class _Label(Text):
 
     def wrap(self, console: Console, width: int, **options: Any) -> Lines:
         """Give its lines, each behind the indent; a word that is longer than `width` is a line of its own."""
+        if options.get("overflow") == "ignore":  # how Rich says that a line may be as long as it is
+            return super().wrap(console, width, **options)
         kept = self.copy()
         kept.plain = _with_units(self.plain)
         lines = Lines(_wrapped(kept, console, max(width - self.indent, 1), options))
