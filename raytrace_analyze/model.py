@@ -56,6 +56,10 @@ class InputFile:
     """When it was last written to, as the file system says."""
 
 
+NOT_UTF8 = "not valid UTF-8; U+FFFD stands for it"
+"""How the detail of a damaged record ends that is read all the same, but for bytes of a text in it."""
+
+
 class ProblemKind(StrEnum):
     """What can be wrong with input that is read all the same."""
 

@@ -12,7 +12,7 @@ from raytrace_analyze.decode.input_format import InputFormat
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED, as_int, as_text
 from raytrace_analyze.files.streams import BrokenStream
-from raytrace_analyze.model import Head, InputFile, Problem, ProblemKind
+from raytrace_analyze.model import NOT_UTF8, Head, InputFile, Problem, ProblemKind
 from raytrace_analyze.schema import TIME
 
 STATES = (
@@ -100,7 +100,7 @@ def _in_utf_8(line: bytes, offset: int, problems: ProblemList) -> bytes:
     try:
         line.decode()
     except UnicodeDecodeError as error:
-        problems.damage(offset + error.start, 1, "not valid UTF-8; U+FFFD stands for it")
+        problems.damage(offset + error.start, 1, NOT_UTF8)
         return line.decode("utf-8", "replace").encode()
     return line
 

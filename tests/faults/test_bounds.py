@@ -73,6 +73,8 @@ def test_a_bad_byte_of_utf_8_costs_its_field_alone(tmp_path: Path) -> None:
     assert found.spans["name"][1] == "__main__.map\N{REPLACEMENT CHARACTER}part ray.remote_worker"
     (problem,) = (each for each in found.report.problems if each.is_damage)
     assert problem.offset == (good + bad).index(b"\xff") and "1 bytes: not valid UTF-8" in problem.detail
+    (line,) = (line for line in merge(tmp_path).stderr.splitlines() if "UTF-8" in line)
+    assert line.endswith("U+FFFD stands for it")  # nothing is left out
 
 
 def test_a_bad_byte_in_a_side_file_costs_its_field_alone(tmp_path: Path) -> None:

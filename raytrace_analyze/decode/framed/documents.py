@@ -12,7 +12,7 @@ from raytrace_analyze.decode.framed.lines import read_lines
 from raytrace_analyze.decode.problems import ProblemList
 from raytrace_analyze.decode.records.record import NOT_AS_TYPED
 from raytrace_analyze.files.streams import BrokenStream
-from raytrace_analyze.model import InputFile, ProblemKind
+from raytrace_analyze.model import NOT_UTF8, InputFile, ProblemKind
 
 MAX_DOCUMENT_BYTES = 128 << 20
 """A document that does not end within this is passed over: memory stays bounded."""
@@ -57,7 +57,7 @@ def read_documents(
         elif not found.is_all:
             problems.damage(begin + found.length, size - found.length, reason)
         elif found.is_mended:
-            problems.damage(begin, 1, "not valid UTF-8; U+FFFD stands for it")
+            problems.damage(begin, 1, NOT_UTF8)
         yield from ((begin, value) for value in found.values)
         lines.clear()
         size = depth = 0

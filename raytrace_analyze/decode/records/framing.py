@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from raytrace_analyze.decode.records.record import Record, record_of, skip_blank
+from raytrace_analyze.model import NOT_UTF8
 from raytrace_analyze.values import frozen
 
 _MARKS = ((b"\n{", 1), (b"\n}{", 2), (b'}{"name"', 1))
@@ -178,7 +179,7 @@ def _in_unicode(text: str, start: int, end: int) -> tuple[str, int]:
 def _bad_bytes(text: str, start: int, end: int) -> Iterator[Damage]:
     """Give the bytes of a record that are no UTF-8: they cost the field that they stand in, not the record."""
     for found in _BAD_BYTES.finditer(text, start, end):
-        yield Damage(found.start(), len(found[0]), "not valid UTF-8; U+FFFD stands for it")
+        yield Damage(found.start(), len(found[0]), NOT_UTF8)
 
 
 def _next_candidate(text: str, position: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from raytrace_analyze.ingest.report import IngestReport
-from raytrace_analyze.model import Problem, ProblemKind
+from raytrace_analyze.model import NOT_UTF8, Problem, ProblemKind
 from raytrace_analyze.text.units import count_text, duration_text
 
 _SHOWN = 5
@@ -67,7 +67,8 @@ def problem_lines(problems: Sequence[Problem]) -> Iterator[str]:
         of_kind = [problem for problem in problems if problem.kind is kind]
         for problem in of_kind[:_SHOWN]:
             at = f" at byte {problem.offset:,}" if problem.offset is not None else ""
-            advice = f"; {_ADVICE[problem.kind]}" if problem.kind in _ADVICE else ""
+            is_told = problem.kind in _ADVICE and not problem.detail.endswith(NOT_UTF8)
+            advice = f"; {_ADVICE[problem.kind]}" if is_told else ""
             where = f"{problem.path}{at}: " if problem.path else ""
             yield f"{problem.kind}: {where}{problem.detail}{advice}"
         if len(of_kind) > _SHOWN:
