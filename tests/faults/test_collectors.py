@@ -140,6 +140,15 @@ def test_who_does_not_answer_in_time_is_left(slow: Callable[..., None], monkeypa
     assert time.monotonic() - started < 15
 
 
+def test_it_is_told_the_same_where_the_socket_gives_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp_http, "REQUEST_S", 1.0)
+    join = threading.Thread.join
+    monkeypatch.setattr(otlp_http.threading.Thread, "join", lambda thread, _=None: join(thread, 10))
+    with collector(lambda taken, body, number: never(taken, 0)) as url:
+        done = sent_to(url)
+    assert "gave no whole answer within 1 s; 0 spans were taken" in done.stderr
+
+
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_busy_collector_is_asked_again(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []

@@ -164,9 +164,9 @@ def _within(seconds: float, act: Callable[[], _Answer]) -> _Answer:
     thread = threading.Thread(target=try_it, daemon=True)
     thread.start()
     thread.join(seconds)
+    if not found or any(isinstance(each, TimeoutError) for each in (found[0], getattr(found[0], "reason", None))):
+        raise _NotSentError(f"gave no whole answer within {seconds:g} s")
     match found:
-        case []:
-            raise _NotSentError(f"gave no whole answer within {seconds:g} s")
         case [OSError() | ValueError() | http.client.HTTPException() as error]:
             raise _NotSentError(f"cannot be sent to: {getattr(error, 'reason', None) or error}") from error
         case [Exception() as error]:
