@@ -101,8 +101,8 @@ class PreparedTrace:
     def scopes(self, kind: str) -> Scopes:
         """Give the scopes of a kind, `jobs` or `traces`."""
         if kind not in self._scopes:
-            is_known = self.known is not None and kind == "traces"
-            self._scopes[kind] = self.known.traces if self.known and is_known else read_scopes(self.spans, kind)
+            known = self.known.traces if self.known and kind == "traces" else None
+            self._scopes[kind] = known or read_scopes(self.spans, kind)
         return self._scopes[kind]
 
     def scoped(self, kind: str) -> Scoped:

@@ -67,6 +67,13 @@ def flags(column: pl.Series) -> Flags:
     return (column.fill_null(False) if column.null_count() else column).to_numpy()
 
 
+def first_of_each(keys: pl.Series) -> RowIds:
+    """Give by row the first one of those with the same key, which lie together."""
+    begins = flags(keys.ne_missing(keys.shift(1)))
+    first: RowIds = np.maximum.accumulate(np.where(begins, np.arange(len(keys)), 0))
+    return first
+
+
 def cut_circles(parent: RowIds, start_ns: Nanos, span_id: pl.Series) -> tuple[RowIds, RowIds]:
     """Break every circle of parents at the span that starts first (then: the smaller id).
 

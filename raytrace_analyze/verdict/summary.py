@@ -106,7 +106,7 @@ def _idle(segments: pl.DataFrame, makespan_ns: int) -> IdlePlace | None:
     found = (
         segments.with_columns(is_wait=pl.col("category") == Category.WAIT)
         .with_columns(idle_in=pl.when("is_wait").then(pl.coalesce("idle_in", "name")).otherwise("idle_in"))
-        .filter((pl.col("activity") == Activity.IDLE) | (pl.col("is_wait") & pl.col("idle_in").is_not_null()))
+        .filter((pl.col("activity") == Activity.IDLE) | pl.col("is_wait"))
         .group_by("function", "idle_in", "idle_at", "is_wait")
         .agg(total_ns=pl.col("duration_ns").sum(), times=pl.col("span_id").n_unique().cast(pl.Int64))
         .sort("total_ns", "function", "idle_in", "idle_at", descending=[True, False, False, False])

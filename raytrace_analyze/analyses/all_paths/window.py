@@ -7,7 +7,7 @@ import polars as pl
 
 from raytrace_analyze.prepared import Known
 from raytrace_analyze.schema import TABLE
-from raytrace_analyze.table.lineage import Nanos, RowIds, flags
+from raytrace_analyze.table.lineage import Nanos, RowIds, first_of_each
 
 SHOWN_ONLY = ("events", "links", "resource", "source")
 """Columns that no path is told from."""
@@ -46,8 +46,7 @@ def parents_of(rows: pl.DataFrame) -> RowIds:
 
     Takes `trace_id` and `parent_place`.
     """
-    trace, place = rows.get_column("trace_id"), rows.get_column("parent_place")
-    begins = flags(trace.ne_missing(trace.shift(1)))
-    first = np.maximum.accumulate(np.where(begins, np.arange(rows.height), 0))
+    place = rows.get_column("parent_place")
+    first = first_of_each(rows.get_column("trace_id"))
     parent: RowIds = np.where(place.is_null().to_numpy(), -1, first + place.fill_null(0).to_numpy())
     return parent

@@ -17,6 +17,7 @@ from raytrace_analyze.table.lineage import (
     Flags,
     RowIds,
     cut_circles,
+    first_of_each,
     flags,
     hash_of_pair,
     parent_rows,
@@ -119,8 +120,7 @@ def _look_into(table: pl.DataFrame) -> _Found:
 
 def _parent_place(table: pl.DataFrame, place: RowIds, parent: RowIds) -> pl.Series:
     """Give the column of that name; `place` is where the spans are in the table, `parent` by their positions there."""
-    begins = flags(table.get_column("trace_id").ne_missing(table.get_column("trace_id").shift(1)))
-    first = np.maximum.accumulate(np.where(begins, np.arange(table.height), 0))
+    first = first_of_each(table.get_column("trace_id"))
     child = place[parent >= 0]
     above = place[parent[parent >= 0]] - first[child]
     return _at(child, pl.Series(above, dtype=pl.Int32), table.height)
