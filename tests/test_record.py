@@ -2,7 +2,7 @@
 
 import os
 import pty
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -113,18 +113,21 @@ def test_a_program_reads_from_the_terminal_and_gets_its_ctrl_c() -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-c", RUN, "30", "-c", program])
+    readable = selectors.DefaultSelector()  # select() takes no descriptor above 1023
+    readable.register(terminal, selectors.EVENT_READ)
     seen = b""
     for typed, answer in ((b"you\n", b"hello you"), (b"\x03", b"interrupted"), (b"", b"ended with 0")):
         os.write(terminal, typed)
         deadline = time.monotonic() + 60
         while answer not in seen and time.monotonic() < deadline:
-            if select.select([terminal], [], [], 1)[0]:
+            if readable.select(1):
                 try:
                     seen += os.read(terminal, 1000)
                 except OSError:  # the other side is closed
                     break
         assert answer in seen
     assert os.waitpid(pid, 0)[1] == 0
+    readable.close()
     os.close(terminal)
 
 
