@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -110,6 +111,19 @@ def test_an_attribute_that_only_changes_its_type_is_told(tmp_path: Path) -> None
     with recording_provider(tmp_path).get_tracer("test").start_as_current_span("span", attributes={"n": 1}) as span:
         span.set_attribute("n", True)
     assert Recording(tmp_path).one("span").attributes["n"] is True
+
+
+def test_files_that_nobody_writes_into_any_more_are_closed(tmp_path: Path) -> None:
+    def still_open() -> list[str]:
+        links = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        return [str(link) for link in links if tmp_path in link.parents]
+
+    provider = recording_provider(tmp_path)
+    provider.get_tracer("test").start_span("span").end()
+    assert still_open()
+    del provider
+    gc.collect()
+    assert not still_open()
 
 
 def test_threads_write_whole_lines(tmp_path: Path) -> None:

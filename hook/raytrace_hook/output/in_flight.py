@@ -19,6 +19,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable
 
+from raytrace_hook.forking import call_in_child
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.directory import OpenFile
 from raytrace_hook.output.encode import quote
@@ -92,7 +93,7 @@ class OpenSpans:
         """A slot that nothing was written into."""
         self._on_gone: Callable[[int], None] | None = None
         self._reset()
-        os.register_at_fork(after_in_child=self._reset)
+        call_in_child(self._reset)
 
     def _reset(self) -> None:
         self._slots: _Slots | None = None

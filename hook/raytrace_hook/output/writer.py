@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from threading import get_ident
 from typing import Callable
 
+from raytrace_hook.forking import call_in_child
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.directory import OpenFile, create_file, open_directory
 from raytrace_hook.output.limits import clean_up, file_host
@@ -53,7 +54,7 @@ class SpanFile:
         self.on_loss: Callable[[], None] = lambda: None
         """Called after spans have been lost."""
         self._start()
-        os.register_at_fork(after_in_child=self._start)
+        call_in_child(self._start)
 
     def _start(self) -> None:
         self._lost: dict[int, int] = {}

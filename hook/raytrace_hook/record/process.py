@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from raytrace_hook import names
+from raytrace_hook.forking import call_in_child
 from raytrace_hook.output.encode import encode_mapping, quote
 from raytrace_hook.ray import internals, patching
 
@@ -28,7 +29,7 @@ class ProcessResource:
         self._lost: tuple[int, str]
         self._missing = 0
         self.renew()
-        os.register_at_fork(after_in_child=self.renew)
+        call_in_child(self.renew)
 
     def renew(self) -> None:
         """Forget everything: the process is another one now (a fork)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from operator import is_
@@ -13,6 +12,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags
 
 from raytrace_hook import names
+from raytrace_hook.forking import call_in_child
 from raytrace_hook.log import warn_once
 from raytrace_hook.output.encode import encode_alike, encode_ended, encode_head, encode_open, encode_plain, timestamp
 from raytrace_hook.ray.tracebacks import error_text
@@ -72,7 +72,7 @@ class SpanFileProcessor(SpanProcessor):
         open_spans.when_gone(self._forget)
         file.on_loss = self._note_lost
         self._reset()
-        os.register_at_fork(after_in_child=self._reset)
+        call_in_child(self._reset)
 
     def _reset(self) -> None:
         self._runs = RunningTasks()

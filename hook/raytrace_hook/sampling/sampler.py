@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import os
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from threading import get_ident
 from types import FrameType
 from typing import Any, Callable, NamedTuple
 
+from raytrace_hook.forking import call_in_child
 from raytrace_hook.log import warn_once
 from raytrace_hook.sampling import places
 from raytrace_hook.sampling.clocks import Reading, ThreadClocks
@@ -83,7 +83,7 @@ class Sampler:
         self._clocks = ThreadClocks()
         self._helpers = Helpers()
         self._reset()
-        os.register_at_fork(after_in_child=self._reset)
+        call_in_child(self._reset)
 
     def _reset(self) -> None:
         self._clocks.close()

@@ -8,7 +8,6 @@ this is for, limits that could hold, a field that this code does not know.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased,
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind
 
+from raytrace_hook.forking import call_in_child
 from raytrace_hook.log import warn_once
 from raytrace_hook.spans.ids import get_tracer
 
@@ -243,7 +243,7 @@ class Makers:
         """Take the one processor that spans are made for at less than the SDK's price."""
         self._processor = processor
         self._maker: Maker | None = None
-        os.register_at_fork(after_in_child=self._forget)
+        call_in_child(self._forget)
 
     def _forget(self) -> None:
         self._maker = None
