@@ -10,14 +10,38 @@ from raytrace_analyze.text.printable import printable_json
 
 _encode = msgspec.json.Encoder().encode
 _DELETE = b"\x7f"
+_EMPTY = (None, "[]", "{}")
 
 
 @lru_cache(maxsize=1024)
 def resource_attributes(text: str | None) -> dict[str, Any]:
     """Give the attributes of a resource; old SDKs write them straight into it. Not to be changed: it is cached."""
-    resource = json_of(text, {})
+    resource = decoded(text, {})
     nested = resource.get("attributes")
     return nested if isinstance(nested, dict) else resource
+
+
+def decoded(text: str | None, default: Any) -> Any:
+    """Decode what stands in a JSON column, as `json_of`; all text in it is as `in_utf8` gives it."""
+    if text in _EMPTY:
+        return default
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):  # the other takes more: NaN, halves of surrogate pairs
+        value = _in_utf8(json_of(text, default))
+    return value if isinstance(value, type(default)) else default
+
+
+def _in_utf8(value: Any) -> Any:
+    match value:
+        case str():
+            return in_utf8(value)
+        case list():
+            return [_in_utf8(item) for item in value]
+        case dict():
+            return {in_utf8(key): _in_utf8(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def json_bytes(value: Any) -> bytes:

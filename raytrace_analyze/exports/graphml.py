@@ -17,6 +17,8 @@ _NUMBERS = ("attempt", "pid")
 _TIMES = ("start_ns", "end_ns")
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold in any way."""
+_PLAIN = re.compile(r"""[^\x00-\x1f&<>"'\x7f-\U0010ffff]*""")
+"""What stands in XML as it is, also between quotes."""
 _AS_IT_IS = "\t\n"
 """What a reader of XML takes as it stands."""
 
@@ -43,10 +45,13 @@ def write(selection: Selection, stream: BinaryIO) -> None:
 
 
 def _xml(value: Any) -> str:
-    return _referred(escape(_NO_XML.sub("\ufffd", str(value))))
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else _referred(escape(_NO_XML.sub("\ufffd", text)))
 
 
 def _quoted(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return f'"{text}"'
     return _referred(quoteattr(_NO_XML.sub("\ufffd", text)))
 
 

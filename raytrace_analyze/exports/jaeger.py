@@ -4,11 +4,10 @@ import re
 from itertools import groupby
 from typing import Any, BinaryIO
 
-from raytrace_analyze.exports.encoding import in_utf8, json_bytes, resource_attributes
+from raytrace_analyze.exports.encoding import decoded, json_bytes, resource_attributes
 from raytrace_analyze.exports.otlp import COLUMNS, event_ns
 from raytrace_analyze.exports.output_format import OutputFormat
 from raytrace_analyze.exports.selected.selection import Selection
-from raytrace_analyze.names.attributes import json_of
 
 CRITICAL_PATH = "raytrace_analyze.critical_path"
 EXACT_START, EXACT_END = "raytrace_analyze.start_ns", "raytrace_analyze.end_ns"
@@ -42,7 +41,7 @@ def _span(row: dict[str, Any], process: str, is_on_path: bool) -> dict[str, Any]
     trace_id, parent_id = row["trace_id"], row["parent_id"]
     start, end = row["start_ns"], row["end_ns"]
     references = [] if parent_id is None else [_reference("CHILD_OF", trace_id, parent_id)]
-    for link in json_of(row["links"], []):
+    for link in decoded(row["links"], []):
         ids = link.get("context") if isinstance(link, dict) else None
         if isinstance(ids, dict):
             references.append(_reference("FOLLOWS_FROM", _bare(ids.get("trace_id")), _bare(ids.get("span_id"))))
@@ -54,8 +53,8 @@ def _span(row: dict[str, Any], process: str, is_on_path: bool) -> dict[str, Any]
         "references": references,
         "startTime": start // 1000,
         "duration": 0 if end is None else max(end // 1000 - start // 1000, 0),
-        "tags": _own_tags(row, is_on_path) + tags(json_of(row["attributes"], {})),
-        "logs": [_log(event) for event in json_of(row["events"], []) if isinstance(event, dict)],
+        "tags": _own_tags(row, is_on_path) + tags(decoded(row["attributes"], {})),
+        "logs": [_log(event) for event in decoded(row["events"], []) if isinstance(event, dict)],
         "processID": process,
         "warnings": ["this span had not ended"] if end is None else None,
     }
@@ -99,21 +98,21 @@ def _process(resource: str | None) -> dict[str, Any]:
 
 def tags(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     """Give attributes as Jaeger's tags. It knows no lists and objects: those become JSON text."""
-    return [{"key": in_utf8(key), **_typed(value)} for key, value in attributes.items()]
+    return [_tag(key, value) for key, value in attributes.items()]
 
 
-def _typed(value: Any) -> dict[str, Any]:
+def _tag(key: str, value: Any) -> dict[str, Any]:
     match value:
+        case str():  # first, as most are
+            return {"key": key, "type": "string", "value": value}
         case bool():
-            return {"type": "bool", "value": value}
+            return {"key": key, "type": "bool", "value": value}
         case int() if -(2**63) <= value < 2**63:
-            return {"type": "int64", "value": value}
+            return {"key": key, "type": "int64", "value": value}
         case float():
-            return {"type": "float64", "value": value}
-        case str():
-            return {"type": "string", "value": in_utf8(value)}
+            return {"key": key, "type": "float64", "value": value}
         case _:
-            return {"type": "string", "value": json_bytes(value).decode()}
+            return {"key": key, "type": "string", "value": json_bytes(value).decode()}
 
 
 FORMAT = OutputFormat(

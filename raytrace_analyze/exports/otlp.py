@@ -8,10 +8,9 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import Any, BinaryIO
 
-from raytrace_analyze.exports.encoding import in_utf8, json_bytes, resource_attributes
+from raytrace_analyze.exports.encoding import decoded, json_bytes, resource_attributes
 from raytrace_analyze.exports.output_format import OutputFormat
 from raytrace_analyze.exports.selected.selection import Selection
-from raytrace_analyze.names.attributes import json_of
 
 KINDS = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 STATUSES = {"UNSET": 0, "OK": 1, "ERROR": 2}
@@ -57,8 +56,8 @@ def _resource_spans(resource: str | None, rows: list[dict[str, Any]]) -> dict[st
         "resource": {"attributes": key_values(resource_attributes(resource))},
         "scopeSpans": [{"scope": _SCOPE, "spans": [_span(row) for row in rows]}],
     }
-    schema_url = json_of(resource, {}).get("schema_url")
-    return found | ({"schemaUrl": in_utf8(schema_url)} if isinstance(schema_url, str) and schema_url else {})
+    schema_url = decoded(resource, {}).get("schema_url")
+    return found | ({"schemaUrl": schema_url} if isinstance(schema_url, str) and schema_url else {})
 
 
 def _span(row: dict[str, Any]) -> dict[str, Any]:
@@ -73,9 +72,9 @@ def _span(row: dict[str, Any]) -> dict[str, Any]:
         span["parentSpanId"] = row["parent_id"]
     if row["end_ns"] is not None:
         span["endTimeUnixNano"] = str(row["end_ns"])
-    span["attributes"] = key_values(json_of(row["attributes"], {}))
-    span["events"] = [_event(event) for event in json_of(row["events"], []) if isinstance(event, dict)]
-    span["links"] = [_link(link) for link in json_of(row["links"], []) if isinstance(link, dict)]
+    span["attributes"] = key_values(decoded(row["attributes"], {}))
+    span["events"] = [_event(event) for event in decoded(row["events"], []) if isinstance(event, dict)]
+    span["links"] = [_link(link) for link in decoded(row["links"], []) if isinstance(link, dict)]
     span["status"] = {"code": STATUSES[row["status"]]}
     if row["status_message"] is not None:
         span["status"]["message"] = row["status_message"]
@@ -86,7 +85,7 @@ def _event(event: dict[str, Any]) -> dict[str, Any]:
     attributes = event.get("attributes")
     return {
         "timeUnixNano": str(event_ns(event.get("timestamp"))),
-        "name": in_utf8(str(event.get("name", ""))),
+        "name": str(event.get("name", "")),
         "attributes": key_values(attributes if isinstance(attributes, dict) else {}),
     }
 
@@ -106,28 +105,28 @@ def _link(link: dict[str, Any]) -> dict[str, Any]:
     context, attributes = link.get("context"), link.get("attributes")
     ids = context if isinstance(context, dict) else {}
     return {
-        "traceId": in_utf8(str(ids.get("trace_id", "")).removeprefix("0x")),
-        "spanId": in_utf8(str(ids.get("span_id", "")).removeprefix("0x")),
+        "traceId": str(ids.get("trace_id", "")).removeprefix("0x"),
+        "spanId": str(ids.get("span_id", "")).removeprefix("0x"),
         "attributes": key_values(attributes if isinstance(attributes, dict) else {}),
     }
 
 
 def key_values(attributes: dict[str, Any]) -> list[dict[str, Any]]:
     """Give attributes as OTLP's list of keys and typed values."""
-    return [{"key": in_utf8(key), "value": any_value(value)} for key, value in attributes.items()]
+    return [{"key": key, "value": any_value(value)} for key, value in attributes.items()]
 
 
 def any_value(value: Any) -> dict[str, Any]:
     """Give a JSON value as an OTLP AnyValue; an integer beyond 64 bits becomes text, null a value without a type."""
     match value:
+        case str():  # first, as most are
+            return {"stringValue": value}
         case bool():
             return {"boolValue": value}
         case int():
             return {"intValue": str(value)} if value in _INT64 else {"stringValue": str(value)}
         case float():
             return {"doubleValue": value if math.isfinite(value) else _name_of(value)}
-        case str():
-            return {"stringValue": in_utf8(value)}
         case bytes():
             return {"bytesValue": base64.b64encode(value).decode()}
         case list():
