@@ -342,6 +342,28 @@ def test_tasks_that_wait_for_calls_of_an_actor_cannot_let_their_callers_wait(of_
     assert ("let the caller wait" in found["remedy"]) != of_actor
 
 
+def test_the_process_of_a_task_that_waits_would_serve_one_run_after_the_other_from_then_on() -> None:
+    # c [============][get of p and q ..............................][=]
+    # p        |s|   ... its process starts ...  [======]                 in c's process from 400 to 700
+    # q        |s|   ... its process starts ...       [======]            and there from 700 on, 300 earlier than it was
+    cluster = {"attributes": json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 2})})}
+    spans = table(
+        span("driver", 0, 1400 * MS, name="ray.driver", category="driver", **cluster),
+        submit("s", 0, 1 * MS, "driver", submitted_task_id="C", function="call"),
+        run("c", 2 * MS, 1380 * MS, "s", "C", function="call", worker_id="1"),
+        submit("sp", 298 * MS, 299 * MS, "c", submitted_task_id="P", function="part"),
+        submit("sq", 299 * MS, 300 * MS, "c", submitted_task_id="Q", function="part"),
+        run("p", 900 * MS, 1200 * MS, "sp", "P", function="part", worker_id="2"),
+        run("q", 1000 * MS, 1300 * MS, "sq", "Q", function="part", worker_id="3"),
+        wait("parts", 400 * MS, 1301 * MS, "c", ["P", "Q"]),
+        wait("get", 2 * MS, 1381 * MS, "driver", ["C"]),
+        recorded=True,
+    )
+    found = findings(spans)["nested-get"]
+    assert 290 * MS <= found["saved_ns"] <= 310 * MS
+    assert "1 more process had to be started" in found["what"]
+
+
 def process_per_run(workers: list[str]) -> pl.DataFrame:
     """
     d  |s0|... starts ...|0||s1|... starts ...|1|...        a task after the other, each in a process of its own

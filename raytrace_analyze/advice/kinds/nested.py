@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from heapq import heappop, heappush, heapreplace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.constraints import by_slots_alone
 from raytrace_analyze.replay.graph import Graph, lags_of_runs
 from raytrace_analyze.replay.rewrite import shorten_lags
-from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
+from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.vocabulary.queues import Cause
 from raytrace_analyze.wording.advice import waits as words
@@ -37,59 +38,83 @@ def nested_candidates(facts: Facts) -> Iterator[Candidate]:
 def _holding_processes(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
     """Tasks give their CPUs back while they wait, not their process: others need new ones."""
     starting, graph = facts.start_waits.ns_for(*COLD), by_slots_alone(facts.graph)
-    lag_ns = lags_of_runs(graph, facts.runs)
+    extra = _beyond_slots(facts, starting)
+    if extra.size == 0:
+        return
+    late, late_ns = _late(facts, extra, lags_of_runs(graph, facts.runs))
+    lacking, lacked_ns = np.concatenate([extra, late]), np.concatenate([starting[extra], late_ns])
     for function, mine in _by_function(facts, waits):
-        extra = _started_meanwhile(facts, mine, starting)
-        if extra.size == 0:
+        served, gained = _served_instead(facts, mine, lacking, lacked_ns)
+        started = int(np.isin(served, extra).sum())
+        if started == 0:
             continue
-        late, lost = _late_meanwhile(facts, mine, extra, lag_ns)
         site = facts.sites.get(int(mine[0]))
         place, for_actors = first_place(site), _for_actors(facts, mine)
         yield Candidate(
             Pattern.NESTED_GET,
             function,
-            words.nested_get_from_actor(function, mine.size, extra.size, place=place)
+            words.nested_get_from_actor(function, mine.size, started, place=place)
             if for_actors
-            else words.nested_get(function, mine.size, extra.size, place=place, was_given=_was_given(facts, mine)),
-            shorten_lags(graph, np.concatenate([extra, late]), np.concatenate([starting[extra], lost])),
-            np.concatenate([mine, extra, late]),
+            else words.nested_get(function, mine.size, started, place=place, was_given=_was_given(facts, mine)),
+            shorten_lags(graph, served, gained),
+            np.concatenate([mine, served]),
             site,
             certain=not for_actors,
         )
 
 
-def _started_meanwhile(facts: Facts, waits: RowIds, starting: RowIds) -> RowIds:
-    """Give the runs whose process was started while one of these waits was open, beyond as many as there are slots."""
+def _beyond_slots(facts: Facts, starting: Nanos) -> RowIds:
+    """Give the runs whose process was started for them, beyond as many as there are slots."""
     tasks = facts.runs[facts.relations.actor[facts.runs] < 0]
     worker = facts.relations.worker[tasks]
     # `runs` are in order of start: the first run in each process, in that order.
     firsts = tasks[np.sort(np.unique(worker, return_index=True)[1])]
     # As many as there are CPUs need a process anyway, and all those that ask for none.
     firsts = firsts[facts.cpus_of(firsts) > 0]
-    beyond = firsts[facts.slots or 0 :]
-    beyond = beyond[starting[beyond] > 0]
-    found: RowIds = beyond[_meets(facts, waits, beyond, starting[beyond])]
-    return found
+    beyond: RowIds = firsts[facts.slots or 0 :]
+    return beyond[starting[beyond] > 0]
 
 
-def _late_meanwhile(facts: Facts, waits: RowIds, extra: RowIds, lag_ns: Nanos) -> tuple[RowIds, RowIds]:
-    """Give the other runs that had all but a process while one of these waits was open, and how long that took.
+def _late(facts: Facts, extra: RowIds, lag_ns: Nanos) -> tuple[RowIds, Nanos]:
+    """Give the other runs that had all but a process for longer than is usual, and by how much.
 
     `lag_ns` is by row how long runs took to start once there was all else.
     """
     tasks = facts.runs[facts.relations.actor[facts.runs] < 0]
     usual = int(np.quantile(lag_ns[tasks], _USUALLY))
-    late = tasks[lag_ns[tasks] > usual + _BLOCKED_NS]
-    late = np.setdiff1d(late[_meets(facts, waits, late, lag_ns[late])], extra)
+    late = np.setdiff1d(tasks[lag_ns[tasks] > usual + _BLOCKED_NS], extra)
     return late, lag_ns[late] - usual
 
 
-def _meets(facts: Facts, waits: RowIds, runs: RowIds, waited: RowIds) -> Flags:
-    """Tell the runs during whose time before their start one of these waits was open."""
-    opened, closed = np.sort(facts.start[waits]), np.sort(facts.end[waits])
+def _served_instead(facts: Facts, waits: RowIds, runs: RowIds, lacked_ns: Nanos) -> tuple[RowIds, Nanos]:
+    """Give the runs that could have had what these waits held, and how much earlier (ns) they would have started.
+
+    `lacked_ns` is how long before its start each run had all else. A wait holds what one run needs, from when it is
+    opened until it ends: so it serves one run after the other, whichever lacks it first.
+    """
     start = facts.start[runs]
-    open_then: Flags = np.searchsorted(opened, start) > np.searchsorted(closed, start - waited)
-    return open_then
+    lacks = start - lacked_ns
+    held_ns = facts.end[runs] - start - _waited_within(facts, waits)[runs]
+    openings = sorted(zip(facts.start[waits].tolist(), facts.end[waits].tolist(), strict=True), reverse=True)
+    free: list[tuple[int, int]] = []
+    gained = np.zeros(runs.size, dtype=np.int64)
+    for at in np.argsort(lacks, kind="stable").tolist():
+        began, wanted = int(start[at]), int(lacks[at])
+        while openings and openings[-1][0] < began:
+            heappush(free, openings.pop())
+        while free and free[0][1] <= max(free[0][0], wanted):
+            heappop(free)
+        if free and (served := max(free[0][0], wanted)) < began:
+            gained[at] = began - served
+            heapreplace(free, (served + int(held_ns[at]), free[0][1]))
+    return runs[gained > 0], gained[gained > 0]
+
+
+def _waited_within(facts: Facts, waits: RowIds) -> Nanos:
+    """Give by row how much of a run these waits are (ns): it holds nothing that long once they are elsewhere."""
+    found = np.zeros(facts.spans.height, dtype=np.int64)
+    np.add.at(found, facts.graph.events.run_above[waits], facts.end[waits] - facts.start[waits])
+    return found
 
 
 def _holding_cpus(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
@@ -103,17 +128,15 @@ def _holding_cpus(facts: Facts, waits: RowIds) -> Iterator[Candidate]:
     starved = facts.runs[queued[facts.runs] > 0]
     starved = starved[relations.actor[starved] < 0]
     for function, mine in _by_function(facts, waits):
-        found = starved[_meets(facts, mine, starved, queued[starved])]
+        found, starved_ns = _served_instead(facts, mine, starved, queued[starved])
         if found.size == 0:
             continue
         site = facts.sites.get(int(mine[0]))
         yield Candidate(
             Pattern.NESTED_GET,
             function,
-            words.nested_get_of_actor(
-                function, mine.size, found.size, int(queued[found].max()), place=first_place(site)
-            ),
-            _with_cpus_of_actors(facts, shorten_lags(facts.graph, found, queued[found])),
+            words.nested_get_of_actor(function, mine.size, found.size, int(starved_ns.max()), place=first_place(site)),
+            _with_cpus_of_actors(facts, shorten_lags(facts.graph, found, starved_ns)),
             np.concatenate([mine, found]),
             site,
         )
