@@ -35,6 +35,12 @@ def error_text(message: str) -> str:
     return message if means is None else f"{means} ({word}){colon}{rest}"
 
 
+def rays_word(message: str) -> str | None:
+    """Give Ray's own word that an error begins with, `WORKER_DIED` for example; None where it is one of the program."""
+    word = message.partition(":")[0]
+    return word if word in _RAYS_WORDS else None
+
+
 def short_id(identifier: str) -> str:
     """The first digits of an id of Ray's, which tell it from the others."""
     return identifier[:SHORT_ID]

@@ -4,9 +4,16 @@ from raytrace_analyze.names.functions import name_of
 from raytrace_analyze.names.spans import class_of_creation
 from raytrace_analyze.text.units import count_text, duration_text, share_text
 from raytrace_analyze.wording.advice.words import Words
-from raytrace_analyze.wording.phrases import at_text, error_text, times_text
+from raytrace_analyze.wording.phrases import at_text, error_text, rays_word, times_text
 
 _FIRST_RUN = "a second run, or a cluster that lives longer, does not pay this again; "
+_MORE_MEMORY = "give the task more memory (`memory=`) or run fewer at a time"
+_IT_WENT = f"find out what ended it (the log of its process tells); if it is memory, {_MORE_MEMORY}"
+_AGAINST_FAILURE = {
+    None: "mend what raises it; where that passes by itself, try that part alone again within the task",
+    "OUT_OF_MEMORY": _MORE_MEMORY,
+}
+"""By Ray's word for what failed, None for an error of the program."""
 _FEWER_RESULTS = (
     "keep fewer results at a time (let go of references, submit new tasks only when results have been used), or "
     "give the store more memory (`object_store_memory`)"
@@ -86,7 +93,7 @@ def retries(function: str, attempts: int, *, ran_ns: int, delay_ns: int, message
     return Words(
         f"{name_of(function)} failed and was tried again {times_text(attempts)}{reason}; the attempts that failed ran "
         f"{duration_text(ran_ns)}, and the next ones waited {duration_text(delay_ns)}",
-        "mend what fails; if it is memory, give the task more of it or run fewer at a time",
+        _AGAINST_FAILURE.get(rays_word(message) if message else "", _IT_WENT),
     )
 
 
