@@ -121,6 +121,26 @@ def test_what_a_process_takes_in_the_slot_that_somebody_waits_for_is_start_up() 
     assert (spent["start-up"], spent["queue"]) == (589 * MS, 200 * MS)
 
 
+@pytest.mark.parametrize("pause", [20, 500])
+def test_what_did_not_take_a_slot_that_was_free_for_long_waited_for_something_else(pause: int) -> None:
+    # a  [----]  [----]          one slot, worker 1
+    # c    .................[--] there, too: it could have had the slot in between, if that was for long
+    again, end = 100 + pause, 200 + pause
+    spans = table(
+        submit("sa", 0, 1 * MS), run("a", 2 * MS, 100 * MS, "sa", "A", worker_id="w1"),
+        submit("sb", again * MS - 2, again * MS - 1),
+        run("b", again * MS, end * MS, "sb", "B", worker_id="w1"),
+        submit("sc", 9 * MS, 10 * MS), run("c", (end + 2) * MS, 900 * MS, "sc", "C", worker_id="w1"),
+        recorded=True,
+    )  # fmt: skip
+    no_slot = [(start, end) for cause, start, end, _ in pieces(spans, "c") if cause == "no-slot"]
+    unknown = [(start, end) for cause, start, end, _ in pieces(spans, "c") if cause == "unknown"]
+    if pause > 200:
+        assert (no_slot, unknown) == ([(again * MS, end * MS)], [(10 * MS, again * MS)])
+    else:
+        assert (no_slot, unknown) == ([(10 * MS, end * MS)], [])
+
+
 def test_a_full_node_then_a_new_worker() -> None:
     # a  [---------------]                 worker 1, as many CPUs as were ever in use: one
     # b      .............[wwwwww][----]   worker 2, which begins with b

@@ -10,7 +10,7 @@ from raytrace_analyze.queueing.beyond import Beyond
 from raytrace_analyze.queueing.causes import CAUSES, CauseBound, Codes, QueueIntervals
 from raytrace_analyze.queueing.circumstances import Circumstances
 from raytrace_analyze.queueing.task_states import first_known
-from raytrace_analyze.table.lineage import Nanos, RowIds, flags
+from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import NEVER, latest_other, latest_until, members_at, times_at
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.trace.span_arrays import Structure
@@ -45,11 +45,12 @@ class CauseRules:
         """Rules for tasks and actors' creations without task events."""
         dependency = self._dependency(waits)
         ready = np.maximum(waits.since, dependency.time)
-        *slot, stored, last = self._slot(waits.run, ready, waits.until)
+        roomy = self._roomy(waits.run, ready, waits.until, dependency.blocked_by)
+        *slot, stored, last = self._slot(waits.run, np.maximum(ready, roomy.time), waits.until)
         rest = self._rest(waits, np.maximum.reduce([ready, slot[-1].time, stored.time]), dependency.blocked_by)
         is_open = last.cause == CAUSES.index(Cause.DISPATCH)
         cause, blocked_by = np.where(is_open, rest.cause, last.cause), np.where(is_open, rest.blocked_by, -1)
-        return [dependency, *slot, stored, CauseBound(cause, waits.until, blocked_by)]
+        return [dependency, roomy, *slot, stored, CauseBound(cause, waits.until, blocked_by)]
 
     def of_methods(self, waits: QueueIntervals) -> list[CauseBound]:
         """Rules for actors' methods without task events."""
@@ -195,12 +196,26 @@ class CauseRules:
 
     def _fetched(self, run: RowIds, since: Nanos, until: Nanos) -> Nanos:
         """Until when arguments were pulled or restored though a slot was free: Ray asks for one after that."""
+        return self._had_room(run, since, until, self.about.takes_results[run])
+
+    def _had_room(self, run: RowIds, since: Nanos, until: Nanos, asks: Flags) -> Nanos:
+        """Tell until when a slot was free for long, of those that are asked for and of which it can be told; NEVER."""
         about = self.about
-        asks = np.flatnonzero(about.takes_results[run] & about.is_counted[run] & ~about.begins_process(run))
+        rows = np.flatnonzero(asks & about.is_counted[run] & ~about.begins_process(run))
         time = np.full(run.size, NEVER, dtype=np.int64)
-        if asks.size:
-            time[asks] = about.slots.had_room_until(run[asks], since[asks], until[asks], FREE_FOR_NS, about.begins)
+        if rows.size:
+            time[rows] = about.slots.had_room_until(run[rows], since[rows], until[rows], FREE_FOR_NS, about.begins)
         return time
+
+    def _roomy(self, run: RowIds, since: Nanos, until: Nanos, dependency: RowIds) -> CauseBound:
+        """Until when a slot of the node was free for long: what waited meanwhile did not wait for one.
+
+        Of what took no result that is told, and was not tried before: such may have waited for these.
+        """
+        _, attempt = self.about.earlier(run, until)
+        asks = (dependency < 0) & (attempt < 0) & ~self.about.is_another[run] & (until - since >= FREE_FOR_NS)
+        time = self._had_room(run, since, until, asks)
+        return CauseBound(_code(Cause.UNKNOWN, run), time, np.full(run.size, -1, dtype=np.int64))
 
     def _starting(self, run: RowIds, since: Nanos, blocked_by: RowIds) -> list[CauseBound]:
         """While no slot was free: how long the process was starting in which `blocked_by` ran, which had the slot then.

@@ -4,6 +4,7 @@ import polars as pl
 
 from raytrace_analyze.queueing.causes import is_cold
 from raytrace_analyze.vocabulary.paths import Activity, Category, Spent
+from raytrace_analyze.vocabulary.queues import Cause
 
 TIME = pl.Schema({"spent_on": pl.String, "total_ns": pl.Int64, "share": pl.Float64})
 """Columns of `Summary.time`: `spent_on` is one of `Spent`; together the rows are the makespan."""
@@ -23,8 +24,9 @@ def spent_on() -> pl.Expr:
     by_activity = pl.col("activity").replace_strict({str(k): str(v) for k, v in _OF_ACTIVITY.items()}, default=None)
     # What is got for which no task stands (a placement group) is no result.
     is_thing = (pl.col("category") == Category.FETCH) & pl.col("idle_in").is_not_null()
+    is_unknown = pl.col("cause").eq_missing(pl.lit(str(Cause.UNKNOWN)))
     spent = pl.when(is_cold()).then(pl.lit(str(Spent.START_UP))).when(is_thing).then(pl.lit(str(Spent.WAIT)))
-    return spent.otherwise(pl.coalesce(by_activity, by_category))
+    return spent.when(is_unknown).then(pl.lit(str(Spent.UNKNOWN))).otherwise(pl.coalesce(by_activity, by_category))
 
 
 def time_spent(segments: pl.DataFrame, makespan_ns: int) -> pl.DataFrame:

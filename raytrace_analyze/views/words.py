@@ -45,6 +45,7 @@ SPENT: dict[str, str] = {
     Spent.SUBMIT: "submitting",
     Spent.QUEUE: "waiting to start",
     Spent.START_UP: "start-up of processes and code",
+    Spent.UNKNOWN: "waiting to start (why is not known)",
     Spent.FETCH: "getting results back",
     Spent.WAIT: "other waits",
 }

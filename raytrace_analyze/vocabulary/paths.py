@@ -30,6 +30,7 @@ class Spent(StrEnum):
     SUBMIT = "submit"
     QUEUE = "queue"
     START_UP = "start-up"
+    UNKNOWN = "unknown"
     FETCH = "fetch"
     WAIT = "wait"
 
