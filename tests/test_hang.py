@@ -278,16 +278,17 @@ def test_slots_held_by_actors_that_wait_for_tasks_without_a_slot() -> None:
     assert set(circle) == {method(1, "a"), task(1)}
 
 
-def test_a_demand_that_no_node_can_meet() -> None:
-    big = {"attributes": json.dumps({"raytrace.resources": '{"CPU":64}'})}
+@pytest.mark.parametrize("asked", [{"CPU": 64}, {"memory": 64_000_000_000}])
+def test_a_demand_that_no_node_can_meet(asked: dict[str, int]) -> None:
+    big = {"attributes": json.dumps({"raytrace.resources": json.dumps(asked)})}
     spans = table(
-        driver(**{"raytrace.cluster_resources": '{"CPU":4}'}),
+        driver(**{"raytrace.cluster_resources": '{"CPU":4,"memory":16000000000.0}'}),
         submit("s", 1, 2, "d", submitted_task_id=task(1), function="big", **big),
         open_wait("w", 3, "d", [task(1)]),
         recorded=True,
     )
     (blocker,) = rt.hang(spans).blockers
-    assert (blocker.key, blocker.state, json.loads(blocker.demand or "")) == (task(1), "pending", {"CPU": 64})
+    assert (blocker.key, blocker.state, json.loads(blocker.demand or "")) == (task(1), "pending", asked)
 
 
 def test_what_says_on_which_node_to_run_is_neither_missing_nor_held(tmp_path: Path) -> None:

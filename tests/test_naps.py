@@ -257,3 +257,35 @@ def test_what_ended_as_a_loop_found_what_it_looked_for_may_be_that(ends: tuple[i
     (found,) = advise(table(slept, *calls, recorded=True)).filter(pattern="driver-idle").to_dicts()
     assert ("`f` ended right before it went on" in found["what"]) == named
     assert found["saved_ns"] == 0
+
+
+def in_turns(*stretches: tuple[int, int]) -> dict[str, Any]:
+    """The same of sleeps that are told one by one, since there was some CPU time between them."""
+    attributes = json.loads(idle(*stretches)["attributes"])
+    told = json.loads(attributes["raytrace.idle"])
+    stretches = [{**one, "again": True} for one in told["stretches"]]
+    attributes["raytrace.idle"] = json.dumps({**told, "stretches": stretches})
+    return {"attributes": json.dumps(attributes)}
+
+
+@pytest.mark.parametrize(
+    ("stretches", "calls_at", "is_outside"),
+    [
+        (((110, 310), (340, 540), (570, 710)), (), True),
+        # What it does in between takes long, or is of Ray's: the sleeps may stand for work then.
+        (((110, 310), (450, 710)), (), False),
+        (((110, 310), (340, 540), (570, 710)), (320, 550), False),
+        (((110, 710),), (), False),
+    ],
+)
+def test_turns_of_a_loop_that_looks_are_told_apart_by_what_a_look_takes(
+    stretches: tuple[tuple[int, int], ...], calls_at: tuple[int, ...], is_outside: bool
+) -> None:
+    # driver [s]~~~~~=~~~~~=~~~~~[==]      looks (30 ms of CPU) whether a file is there, sleeps, looks again
+    # f         [===============]
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **in_turns(*stretches))
+    others = [row for number, at in enumerate(calls_at, 2) for row in call(number, at, at + 1, at + 2, "g")]
+    spans = table(driver, *call(1, 5, 10, 690, "f"), *others, recorded=True)
+    (found,) = advise(spans).filter(pattern="driver-idle").to_dicts()
+    assert ("outside of Ray" in found["what"]) == is_outside == (found["saved_ns"] == 0)
+    assert ("`f` ended right before it went on" in found["what"]) == is_outside

@@ -166,6 +166,20 @@ def test_a_task_that_wants_the_whole_node() -> None:
     assert pieces(spans, "c") == [("no-slot", 10, 60, "b"), ("dispatch", 60, 64, None)]
 
 
+def test_a_task_that_waits_for_memory() -> None:
+    # a  [-----]                           9 GB each, of which no two were ever in use at a time
+    # b  ......[-----]                     CPUs are free
+    asks = json.dumps({"raytrace.resources": json.dumps({"CPU": 1, "memory": 9_000_000_000})})
+    spans = table(
+        submit("sx", 0, 1), run("x", 2, 90, "sx", "X", worker_id="w0"),
+        submit("sy", 0, 1), run("y", 2, 90, "sy", "Y", worker_id="w3"),
+        submit("sa", 0, 1, attributes=asks), run("a", 3, 30, "sa", "A", worker_id="w1"),
+        submit("sb", 0, 1, attributes=asks), run("b", 32, 60, "sb", "B", worker_id="w1"),
+        recorded=True,
+    )  # fmt: skip
+    assert pieces(spans, "b") == [("no-slot", 1, 30, "a"), ("dispatch", 30, 32, None)]
+
+
 @pytest.mark.parametrize(
     ("placed", "causes"),
     [(None, ["no-slot", "worker-start"]), ({"CPU": 1}, ["no-slot", "worker-start"]), ({}, ["worker-start"])],

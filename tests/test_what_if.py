@@ -339,9 +339,17 @@ def test_slots_are_taken_in_another_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "saved"), [('{"GPU": 1.0}', 150), ('{"CPU": 1.0, "GPU": 1.0}', 150), ('{"CPU": 1.0}', 50)]
+    ("asked", "saved"),
+    [
+        ('{"GPU": 1.0}', 150),
+        ('{"CPU": 1.0, "GPU": 1.0}', 150),
+        ('{"CPU": 1.0}', 50),
+        ('{"CPU": 1.0, "memory": 9000000000}', 150),
+        # There is enough of it for all three.
+        ('{"CPU": 1.0, "memory": 3000000000}', 50),
+    ],
 )
-def test_tasks_wait_for_gpus_while_cpus_are_free(asked: str, saved: int) -> None:
+def test_tasks_wait_for_gpus_or_memory_while_cpus_are_free(asked: str, saved: int) -> None:
     """
     d      |s1|s2|s3|sp|======= get ===============|
     train     |=====|                                   one at a time: there is one GPU
@@ -350,7 +358,8 @@ def test_tasks_wait_for_gpus_while_cpus_are_free(asked: str, saved: int) -> None
     prep        |===| |====|                            beside it, on CPUs of their own
     """
     ms, demand = MILLISECOND, json.dumps({"raytrace.resources": asked})
-    rows = [span("d", 0, 320 * ms, category="driver", name="ray.driver", attributes=CPUS.format(8))]
+    has = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 8.0, "memory": 14e9})})
+    rows = [span("d", 0, 320 * ms, category="driver", name="ray.driver", attributes=has)]
     for number in range(3):
         at = (10 + 102 * number) * ms
         of = {"function": "train", "submitted_task_id": str(number), "dependency_task_ids": []}

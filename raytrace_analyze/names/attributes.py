@@ -200,8 +200,19 @@ LABELS = ("bundle_group_", "accelerator_type:", NODE_LABEL)
 """How resources begin that tell where to run, and are never scarce."""
 
 
+BYTES = ("memory", "object_store_memory")
+"""The resources that are told in bytes, not as a number of things; so are their amounts here."""
+_MOST_OF_ONE = 2**44
+"""Beyond what a node has of anything: sums of many such amounts are numbers that fit."""
+
+
+def amount_of(name: str, told: float) -> int:
+    """Give how much of a resource is told: ten-thousandths, of memory bytes."""
+    return round(told if name in BYTES else told * UNIT)
+
+
 def parse_resources(text: str) -> dict[str, int] | None:
-    """Read resources from their JSON: ten-thousandths of each; None where that is not an object.
+    """Read resources from their JSON: ten-thousandths of each, of memory bytes; None where that is not an object.
 
     What is no amount, or nothing, is left out.
     """
@@ -209,7 +220,7 @@ def parse_resources(text: str) -> dict[str, int] | None:
     if values is _NO_OBJECT:
         return None
     return {
-        str(name): round(amount * UNIT)
+        str(name): amount_of(name, amount)
         for name, amount in values.items()
-        if isinstance(amount, int | float) and 0 < amount < 2**31 and round(amount * UNIT)
+        if isinstance(amount, int | float) and 0 < amount < _MOST_OF_ONE and 0 < amount_of(name, amount) < _MOST_OF_ONE
     }

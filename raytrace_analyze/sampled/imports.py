@@ -1,6 +1,6 @@
 """How long a program imported modules: which of them it can do without nobody knows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +17,7 @@ _STARTER = "ray_programs/traced_run.py"
 """What `record` starts a program with."""
 
 
-def imported_ns(sampled: Sequence[Sampled], attributes: str | None, start: Nanos, end: Nanos) -> Nanos:
+def imported_ns(sampled: Iterable[Sampled], attributes: str | None, start: Nanos, end: Nanos) -> Nanos:
     """Tell for how much of each of some stretches on the CPU (from `start` to `end`) a driver imported modules (ns).
 
     `sampled` is what the sampler saw of it, `attributes` (JSON) are its span's. Where nobody tells when it was in which

@@ -13,6 +13,7 @@ from raytrace_analyze.names.attributes import AWAITED_COUNT, IDLE, LIBRARY, RANK
 from raytrace_analyze.names.spans import NEXT, WAIT
 from raytrace_analyze.sampled.questions import find_answers
 from raytrace_analyze.sampled.samples import IS_FOR_OTHERS, SHORT_NS, is_for_others, read_samples, sampled_above
+from raytrace_analyze.sampled.turns_of_loops import find_turns
 from raytrace_analyze.sampled.unanswered import unanswered_runs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
@@ -21,9 +22,9 @@ from raytrace_analyze.trace.groups import group_by_time, numbers_within
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 
-_CAN_END = f"loops|{IS_FOR_OTHERS}"
-"""What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping, or waited
-for what others do."""
+_CAN_END = f"loops|again|{IS_FOR_OTHERS}"
+"""What the sampler says of a stretch in which a thread woke up, looked at something, and went on sleeping, of one
+after which it slept in the same loop again, or in which it waited for what others do."""
 
 
 _TRAINS = f"{RANK}|{TRIAL}"
@@ -134,8 +135,15 @@ def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds
     sampled = read_samples(structure, clock_shift, of)
     # What a rank or a trial does from one report to the next is its work, whatever way out its loop has.
     trains = set(of[flags(structure.spans.get_column("attributes").gather(of).str.contains(_TRAINS))].tolist())
+    pairs = find_turns(structure, sampled)
+    turns = {row: {each.start for two in found for each in two} for row, found in pairs.items()}
     told = [
-        (row, one.start, one.end, (one.loops and row not in trains) or is_for_others(one.place))
+        (
+            row,
+            one.start,
+            one.end,
+            ((one.loops or one.start in turns.get(row, ())) and row not in trains) or is_for_others(one.place),
+        )
         for row in of.tolist()
         if row in sampled
         for one in sampled[row].idle

@@ -51,6 +51,8 @@ class Idle:
     """Whether the thread woke up in between, looked for something, and went on waiting in the same place."""
     busy_ns: int = 0
     """How long it had something to do in between."""
+    again: bool = False
+    """Whether others are in the same place, in a loop that can end before its turns are over."""
 
 
 class Busy(NamedTuple):
@@ -249,6 +251,7 @@ def _idle(text: Any, shift: int) -> tuple[tuple[Idle, ...], _LeftOut]:
                 place=_place(one),
                 loops=one.get("loops") is True,
                 busy_ns=max(_ns(one.get("busy_ns", 0)), 0),
+                again=one.get("again") is True or one.get("loops") is True,
             )
             for one in told["stretches"]
         ]

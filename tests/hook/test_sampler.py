@@ -474,6 +474,19 @@ def test_a_thread_that_wakes_up_to_look_is_told_from_one_that_sleeps() -> None:
         assert stretch.get("busy_ns", 0) == 10 * used - used  # it begins with the second look
 
 
+def test_a_thread_that_sleeps_again_in_one_loop_is_told_so() -> None:
+    """Each look between two sleeps takes too much CPU time for them to be told as one."""
+    twentieth = 50_000_000
+    for place, again in ((_waiting_for([]), True), (_counting(), False)):
+        profile = Profile()
+        for at in range(0, 1_000_000_000, twentieth):
+            used = 20_000_000 if at == 500_000_000 else 0
+            profile.add(Look(at, at + twentieth, used, used, 1, bool(used), place, "time.sleep"))
+        profile.pause()
+        first, second = json.loads(profile.attributes()["raytrace.idle"])["stretches"]
+        assert first.get("again", False) is second.get("again", False) is again
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the code does not say where in the line it belongs")
 def test_a_lock_that_a_with_statement_takes_is_named(tracer: Tracer, tmp_path: Path) -> None:
     lock = threading.Lock()

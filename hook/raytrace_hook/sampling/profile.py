@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -258,7 +259,8 @@ class Profile:
         if still is not None and still.end_ns - still.start_ns >= MIN_STRETCH_NS:
             known.append(still)
         by_length = sorted(known, key=lambda one: one.start_ns - one.end_ns)
-        texts = {id(one): _encoded(one) for one in by_length}
+        often = Counter(one.place for one in known)
+        texts = {id(one): _encoded(one, again=often[one.place] > 1) for one in by_length}
         kept = by_length[: len(list(_fitting(texts.values(), longest)))]
         left_out = self._left_out.and_these(by_length[len(kept) :])
         short_ns = self._short_idle_ns - (still.looks_ns if still in known else 0)
@@ -269,7 +271,8 @@ class Profile:
         return f'{{"stretches":[{shown}],{json.dumps(rest, separators=(",", ":"))[1:]}'
 
 
-def _encoded(stretch: _Stretch) -> str:
+def _encoded(stretch: _Stretch, *, again: bool) -> str:
+    """Return a stretch as JSON; `again` where there are others in the same place."""
     told: dict[str, Any] = {
         "start_ns": stretch.start_ns,
         "end_ns": stretch.end_ns,
@@ -278,8 +281,8 @@ def _encoded(stretch: _Stretch) -> str:
     }
     if stretch.busy_ns:
         told["busy_ns"] = stretch.busy_ns
-        if loops.looks_for_something(places.codes(stretch.place)):
-            told["loops"] = True
+    if (stretch.busy_ns or again) and loops.looks_for_something(places.codes(stretch.place)):
+        told["loops" if stretch.busy_ns else "again"] = True
     return json.dumps(told, separators=(",", ":"))
 
 

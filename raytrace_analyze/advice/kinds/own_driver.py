@@ -1,7 +1,7 @@
 """The driver's own time on the critical path: what it works, and what it is idle in."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,7 @@ from raytrace_analyze.path.activity import ACTIVITIES, Stretches, tell_apart
 from raytrace_analyze.replay.rewrite import is_driver_work, shorten_stretches
 from raytrace_analyze.sampled.imports import imported_ns
 from raytrace_analyze.sampled.samples import SHORT_NS, Idle, Sampled, is_for_others, read_samples
+from raytrace_analyze.sampled.turns_of_loops import find_turns
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.busy_time import covered_within
 from raytrace_analyze.values import frozen
@@ -40,8 +41,13 @@ class _Own:
     on_path: Flags
     """By piece: whether its stretch is on the critical path."""
     told: Stretches
-    sampled: tuple[Sampled, ...]
-    """What the sampler saw of the driver's thread."""
+    by_driver: Mapping[int, Sampled]
+    """What the sampler saw of the driver's thread, by its row."""
+
+    @property
+    def sampled(self) -> Iterable[Sampled]:
+        """What the sampler saw."""
+        return self.by_driver.values()
 
     def pieces(self, activity: Activity) -> Flags:
         """Tell the pieces of one activity."""
@@ -76,7 +82,7 @@ def _tell(facts: Facts, critical: RowIds) -> _Own:
     end = events.time[all_events]
     told = tell_apart(facts.structure, facts.job.trace.clock_shift, owner, end - graph.fixed[all_events], end)
     sampled = read_samples(facts.structure, facts.job.trace.clock_shift, _drivers(facts))
-    return _Own(all_events, np.isin(all_events, critical)[told.segment], told, tuple(sampled.values()))
+    return _Own(all_events, np.isin(all_events, critical)[told.segment], told, sampled)
 
 
 def _working(facts: Facts, own: _Own) -> Iterator[Candidate]:
@@ -196,16 +202,18 @@ def _tunes_part(facts: Facts, own: _Own, pieces: Flags) -> str | None:
 
 
 def _ended_before(facts: Facts, own: _Own, pieces: Flags) -> str | None:
-    """Name the function of which a run ended right before each of some pieces did, as the only one; None for none."""
+    """Name the function of which a run ended right before each loop of some pieces did, as the only one; else None."""
     structure = facts.structure
     runs = facts.rows[structure.is_run[facts.rows]]
     runs = runs[np.argsort(structure.end[runs], kind="stable")]
     start, until = own.told.start[pieces], own.told.end[pieces]
-    long = until - start >= SHORT_NS
-    first, last = (
-        np.searchsorted(structure.end[runs], times[long], side="right") for times in (until - SHORT_NS, until)
+    # After a turn of a loop comes its next one: it had not found yet what it looks for.
+    has_next = [turn.end for found in find_turns(structure, own.by_driver).values() for turn, _ in found]
+    last = ~np.isin(until, has_next) & (until - start >= SHORT_NS)
+    first, after = (
+        np.searchsorted(structure.end[runs], times[last], side="right") for times in (until - SHORT_NS, until)
     )
-    if not long.any() or (last - first != 1).any():
+    if not last.any() or (after - first != 1).any():
         return None
     names = {facts.functions[run] for run in runs[first].tolist()}
     return names.pop() if len(names) == 1 else None

@@ -22,6 +22,7 @@ from raytrace_analyze.names.attributes import (
     PLACEMENT_GROUP_RESOURCES,
     TIMED_OUT,
     UNIT,
+    amount_of,
     json_of,
 )
 from raytrace_analyze.names.spans import REMOVAL
@@ -73,7 +74,7 @@ def group_amounts(awaited: str) -> Amounts:
     """Read what a placement group asks for, in ten-thousandths, from the hook's words for it; nothing from others."""
     found = _IN_WORDS.fullmatch(awaited)
     parts = _PART.findall(found[1]) if found else []
-    return {name: round(float(amount) * UNIT) for amount, name in parts}
+    return {name: amount_of(name, float(amount)) for amount, name in parts}
 
 
 def asked_by(row: Row) -> Amounts:

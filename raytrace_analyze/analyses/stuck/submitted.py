@@ -5,6 +5,7 @@ from typing import Any
 
 from raytrace_analyze.names import spans as span_names
 from raytrace_analyze.names.attributes import (
+    BYTES,
     NODE_LABEL,
     PLACEMENT_GROUP_ID,
     PLACEMENT_RESOURCES,
@@ -13,6 +14,7 @@ from raytrace_analyze.names.attributes import (
     json_of,
     parse_resources,
 )
+from raytrace_analyze.text.units import bytes_text
 
 _NO_ACTOR = "f" * 32
 """Where a task id has the actor's id, that of a plain task has this (but for the job's part at its end)."""
@@ -48,8 +50,10 @@ def is_more(asked: Mapping[str, int], cluster: Mapping[str, int]) -> bool:
 
 
 def in_words(asked: Mapping[str, int]) -> str:
-    """Say what something asks for, in ten-thousandths: `2 CPU, 1 gpu`."""
-    return ", ".join(f"{amount / UNIT:g} {name}" for name, amount in asked.items())
+    """Say what something asks for: `2 CPU, 1 gpu, 8.36 GB memory`."""
+    return ", ".join(
+        f"{bytes_text(amount) if name in BYTES else f'{amount / UNIT:g}'} {name}" for name, amount in asked.items()
+    )
 
 
 def _told_resources(row: Row, name: str) -> dict[str, int] | None:

@@ -5,15 +5,18 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.names.attributes import LABELS, parse_resources
+from raytrace_analyze.names.attributes import BYTES, CLUSTER_RESOURCES, LABELS, UNIT, parse_resources, told
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.queues.queued import Queue, explained
-from raytrace_analyze.replay.slots.slot_model import Demand
+from raytrace_analyze.replay.slots.slot_model import Demand, SlotModel
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.asked_resources import asked_resources
+from raytrace_analyze.vocabulary.spans import SpanCategory
 
-_PLENTY = ("CPU", "memory", "object_store_memory")
+_PLENTY = ("CPU", "object_store_memory")
 _FEWEST = 3
+_PARTS = 1_000
+"""In so many slots memory is told: a thousandth of what the cluster has is one."""
 
 
 def resource_queues(graph: Graph) -> list[Queue]:
@@ -35,8 +38,11 @@ def resource_queues(graph: Graph) -> list[Queue]:
         order = np.argsort(start, kind="stable")
         runs, start, taken = rows[chosen][order], start[order], amount[chosen][order]
         end = np.maximum(events.runs.held_until[runs], events.scoped.end[runs])
-        queue = explained(graph, runs, taken, graph.ready[start], end, None) if runs.size >= _FEWEST else None
-        if queue is not None:
+        limit = None
+        if names[one] in BYTES:
+            limit, taken = _PARTS, _in_parts(graph, names[one], taken)
+        queue = explained(graph, runs, taken, graph.ready[start], end, limit) if runs.size >= _FEWEST else None
+        if queue is not None and (limit is None or _explains(*queue)):
             queues.append(queue)
     return queues
 
@@ -47,12 +53,27 @@ def without_queued(demand: Demand, queues: list[Queue]) -> Demand:
     return demand if queued is None else replace(demand, ready=np.where(queued, demand.start, demand.ready))
 
 
+def _in_parts(graph: Graph, name: str, amount: RowIds) -> RowIds:
+    """Give amounts in bytes as parts of what the cluster has, in ten-thousandths of one; 0 where nobody says that."""
+    spans = graph.events.scoped.structure.spans
+    drivers = spans.filter(pl.col("category") == SpanCategory.DRIVER).get_column("attributes")
+    told_by = [parse_resources(text) or {} for text in told(drivers, CLUSTER_RESOURCES).drop_nulls()]
+    total = max((has.get(name, 0) for has in told_by), default=0)
+    parts: RowIds = (amount / max(total, 1) * (_PARTS * UNIT if total else 0)).astype(np.int64)
+    return parts
+
+
+def _explains(demand: Demand, model: SlotModel) -> bool:
+    """Tell whether what there is in all explains why runs started late: that it is scarce."""
+    return model.unexplained(demand) < int((demand.start - demand.ready).sum())
+
+
 def _scarce(text: str) -> tuple[str, int] | None:
-    """Give the resource besides CPUs of which demands in JSON ask most, and how much, in ten-thousandths."""
+    """Give the resource besides CPUs of which demands in JSON ask most, and how much; memory where it is alone."""
     found = parse_resources(text) or {}
-    scarce = [(amount, name) for name, amount in found.items() if name not in _PLENTY and not name.startswith(LABELS)]
-    most, name = max(scarce, default=(0, None))
-    return None if name is None else (name, most)
+    names = [name for name in found if name not in _PLENTY and not name.startswith(LABELS)]
+    name = max(names, key=lambda one: (one not in BYTES, found[one], one), default=None)
+    return None if name is None else (name, found[name])
 
 
 def _of(texts: pl.Series, values: dict[str, int], otherwise: int) -> RowIds:
