@@ -784,3 +784,25 @@ def test_a_request_of_serve_that_no_replica_takes_waits_for_what_its_replica_run
     assert rt.hang(stuck("Stuck", pid=9)).waits.get_column("waiter").to_list() == ["4b1d"]
     assert rt.hang(stuck("Other")).waits.is_empty()
     assert rt.hang(stuck("Stuck", ended=40)).waits.is_empty()
+
+
+def test_who_has_placement_groups_and_waits_for_more_waits_for_the_others_who_do(tmp_path: Path) -> None:
+    """
+    d     |s|s|== get a, b ==...           2 CPUs
+    a         |wait: 1 CPU|   |wait: 1 CPU more ...
+    b         |wait: 1 CPU|   |wait: 1 CPU more ...
+    """
+    rows: list[Row] = [driver(**{"raytrace.cluster_resources": '{"CPU": 2}'}), open_wait("w", 9, "d", [])]
+    for number, name in enumerate("ab"):
+        about = {"raytrace.awaited": "placement group (1 CPU)"}
+        first = json.dumps({**about, "raytrace.placement_group_id": f"{name}1"})
+        rows += [
+            submit(f"s{name}", 1 + number, 2 + number, "d", submitted_task_id=task(number), function=name),
+            run(name, 5, None, f"s{name}", task(number), function=name),
+            wait(f"w{name}", 6, 8, name, [], task_id=task(number), attributes=first),
+            wait(f"v{name}", 20, None, name, [], task_id=task(number), attributes=json.dumps(about)),
+        ]
+    spans = table(*rows, recorded=True)
+    (circle,) = rt.hang(spans).circles
+    assert set(circle) == {task(0), task(1)}
+    assert "waits for a placement group: `b`" in in_words(spans, tmp_path)

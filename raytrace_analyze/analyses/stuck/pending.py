@@ -85,7 +85,7 @@ def add_room(
     holders = holdings(spans, left, running, never=never, has_cpus=has_cpus)
     waits_for_somebody = {edge.waiter for edge in found.edges}
     for key, (asked, since) in found.for_group.items():
-        _add_holders(found, key, since, who_keeps(asked, found.cluster, holders), "placement")
+        _add_holders(found, key, since, who_keeps(asked, found.cluster, holders, asker=key), "placement")
     for row in pending:
         key, is_method = row["submitted_task_id"], actor_of(row) is not None and not is_creation(row)
         if is_method or key in waits_for_somebody or key in found.impossible or key in found.taken:

@@ -56,6 +56,8 @@ class Holding:
     """The class of the actor that keeps them."""
     group: Kept | None = None
     group_id: str | None = None
+    makers: tuple[str, ...] = ()
+    """Of a placement group in which nothing runs: the run that has it, which could remove it, if that goes on."""
 
 
 @frozen
@@ -111,16 +113,25 @@ def holdings(
             amounts = {**asked_by(row), "CPU": cpus(row, otherwise=0)}
             of_class = str(row["function"]).rpartition(".")[0]
             found.append(Holding(amounts, tuple(in_actor.get(actor, ())), actors=of_class))
-    for group, (amounts, function) in _groups(spans, submits, never).items():
+    goes_on = {run["task_id"] for run in running}
+    for group, (amounts, function, maker) in _groups(spans, submits, never).items():
         kept = Kept(in_words(amounts), function)
-        found.append(Holding(amounts, tuple(in_group.get(group, ())), group=kept, group_id=group))
+        runs = tuple(in_group.get(group, ()))
+        makers = (maker,) if maker is not None and maker in goes_on and not runs else ()
+        found.append(Holding(amounts, runs, group=kept, group_id=group, makers=makers))
     return found
 
 
 def who_keeps(
-    asked: Mapping[str, int], cluster: Mapping[str, int], holders: Iterable[Holding], own: str | None = None
+    asked: Mapping[str, int],
+    cluster: Mapping[str, int],
+    holders: Iterable[Holding],
+    own: str | None = None,
+    asker: str | None = None,
 ) -> Holders | None:
     """Say who keeps what something asks for; `own` is its own placement group, which keeps nothing from it.
+
+    What the one who asks (`asker`) has itself is not told where others have some, too.
 
     None where the cluster has as much left, as far as is known: then something else is in the way.
     """
@@ -139,8 +150,9 @@ def who_keeps(
             sums[each.actors] = sums.get(each.actors, 0) + sum(each.amounts.get(name, 0) for name in missing)
     groups = [each for each in keepers if each.group is not None and not each.runs]
     groups.sort(key=lambda each: -sum(each.amounts.get(name, 0) for name in missing))
+    runs = dict.fromkeys(key for each in keepers for key in (*each.runs, *each.makers) if key != asker)
     return Holders(
-        runs=tuple(dict.fromkeys(key for each in keepers for key in each.runs)),
+        runs=tuple(runs),
         actors=max(sorted(sums), key=lambda name: sums[name]) if sums else None,
         group=groups[0].group if groups else None,
     )
@@ -153,32 +165,35 @@ def _of_task(row: Row, *, keeps: bool) -> Amounts:
 
 def _groups(
     spans: pl.DataFrame, submits: Iterable[Row], never: Collection[str]
-) -> dict[str, tuple[Amounts, str | None]]:
-    """Give the placement groups that came to be and were not removed: what each keeps, and what ran in it last."""
-    found: dict[str, tuple[Amounts, str | None]] = {}
-    for group, amounts in _awaited(spans):
-        found[group] = amounts, None
+) -> dict[str, tuple[Amounts, str | None, str | None]]:
+    """Give the placement groups that came to be and were not removed: what each keeps, what ran there, whose it is.
+
+    It is the task's that waited for it, or that submits what is to run in it.
+    """
+    found: dict[str, tuple[Amounts, str | None, str | None]] = {}
+    for group, amounts, waiter in _awaited(spans):
+        found[group] = amounts, None, waiter
     ended = spans.filter(pl.col("category").cast(pl.String) == "driver", pl.col("end").is_not_null())
     gone = set(ended.select("session", "job_id").iter_rows())
     for row in submits:
         its, asked = group_of(row), resources(row, PLACEMENT_GROUP_RESOURCES)
         is_there = row["submitted_task_id"] not in never and (row["session"], row["job_id"]) not in gone
         if its is not None and asked and is_there:
-            found[its] = asked, row["function"]
+            found[its] = asked, row["function"], row["task_id"]
     for removed in spans.filter(name=REMOVAL).get_column("attributes"):
         found.pop(str(json_of(removed, {}).get(PLACEMENT_GROUP_ID)), None)
     return found
 
 
-def _awaited(spans: pl.DataFrame) -> Iterator[tuple[str, Amounts]]:
-    """Give the placement groups that a wait came back with, and what each keeps."""
+def _awaited(spans: pl.DataFrame) -> Iterator[tuple[str, Amounts, str | None]]:
+    """Give the placement groups that a wait came back with, what each keeps, and the task that waited."""
     about = spans.filter(
         pl.col("category").cast(pl.String) == "wait",
         pl.col("end").is_not_null(),
         pl.col("attributes").str.contains(PLACEMENT_GROUP_ID, literal=True),
     )
-    for text in about.get_column("attributes"):
+    for text, task in about.select("attributes", "task_id").iter_rows():
         said = json_of(text, {})
         amounts = group_amounts(str(said.get(AWAITED)))
         if amounts and TIMED_OUT not in said:
-            yield str(said[PLACEMENT_GROUP_ID]), amounts
+            yield str(said[PLACEMENT_GROUP_ID]), amounts, task
