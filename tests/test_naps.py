@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from raytrace_analyze import advise, summary, what_if
+from raytrace_analyze import advise, critical_path, summary, what_if
 from tests.tables import Row, run, span, submit, table, wait
 
 MS = 1_000_000
@@ -289,3 +289,22 @@ def test_turns_of_a_loop_that_looks_are_told_apart_by_what_a_look_takes(
     (found,) = advise(spans).filter(pattern="driver-idle").to_dicts()
     assert ("outside of Ray" in found["what"]) == is_outside == (found["saved_ns"] == 0)
     assert ("`f` ended right before it went on" in found["what"]) == is_outside
+
+
+@pytest.mark.parametrize(("polls", "is_late"), [(4, True), (None, False)])
+def test_what_a_loop_that_polls_slept_on_after_the_result_was_there_is_told(polls: int | None, is_late: bool) -> None:
+    # driver [s][poll~~~~~~~~~poll~~~~~~~~~poll~~~~~~~~~poll][=]     one wait, by the hook, with sleeps in between
+    # build     [========================]
+    #           10                       500               800  ms
+    slept = idle((12, 798), loops=True)["attributes"]
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", attributes=slept)
+    about = {} if polls is None else {"raytrace.polls": polls}
+    found = wait("p", 10 * MS, 800 * MS, "driver", ["T1"], name="ray.wait", attributes=json.dumps(about))
+    spans = table(driver, *call(1, 5, 10, 500, "build"), found, recorded=True)
+    late = advise(spans).filter(pattern="seen-late").to_dicts()
+    assert bool(late) == is_late
+    segments = critical_path(spans).segments.filter(pl.col("category") == "self", pl.col("idle_in") == "time.sleep")
+    assert (segments["duration_ns"].sum() >= (798 - 500) * MS) == is_late
+    if late:
+        assert late[0]["function"] == "(driver)" and late[0]["saved_ns"] == (798 - 500) * MS
+    assert takes(spans, "build", 2) == 1000 - 245

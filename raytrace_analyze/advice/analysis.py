@@ -19,7 +19,7 @@ from raytrace_analyze.advice.kinds.loops import loop_candidates
 from raytrace_analyze.advice.kinds.neighbours import other_job_candidates
 from raytrace_analyze.advice.kinds.nested import nested_candidates
 from raytrace_analyze.advice.kinds.own_driver import driver_candidates
-from raytrace_analyze.advice.kinds.polling import store_candidates, wait_candidates
+from raytrace_analyze.advice.kinds.polling import late_candidates, store_candidates, wait_candidates
 from raytrace_analyze.advice.kinds.pools import slow_actor_candidates
 from raytrace_analyze.advice.kinds.reports import report_candidates
 from raytrace_analyze.advice.kinds.requests import request_candidates
@@ -58,6 +58,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     nested_candidates,
     retry_candidates,
     driver_candidates,
+    late_candidates,
     idling_candidates,
     thread_candidates,
     argument_candidates,

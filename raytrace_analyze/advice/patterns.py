@@ -66,6 +66,10 @@ REFERENCES = {
         "ray-get-submission-order",
         "Anti-pattern: Processing results in submission order using ray.get increases runtime",
     ),
+    Pattern.SEEN_LATE: _pattern(
+        "ray-get-submission-order",
+        "Anti-pattern: Processing results in submission order using ray.get increases runtime",
+    ),
     Pattern.IDLE_TASKS: Reference("Resources: Fractional Resource Requirements", f"{_DOCS}/scheduling/resources.html"),
     Pattern.MORE_THREADS: Reference("Configuring Ray: Resources and threads", f"{_DOCS}/configure.html"),
     Pattern.LOCK: Reference("AsyncIO / Concurrency for Actors", f"{_DOCS}/actors/async_api.html"),

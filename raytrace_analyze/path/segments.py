@@ -19,6 +19,7 @@ from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.queueing.causes import CAUSES, QueueIntervals
 from raytrace_analyze.queueing.rules import CauseRules
 from raytrace_analyze.queueing.split import split_waits
+from raytrace_analyze.sampled.slept_on import slept_on
 from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.trace.clipping import Scoped
@@ -133,6 +134,7 @@ def split_queues(segments: Segments, rules: CauseRules) -> Segments:
 def tell_activities(segments: Segments, trace: PreparedTrace) -> tuple[Segments, list[tuple[str, str]]]:
     """Split own time by whether it was on the CPU or idle; gives in what and where it was idle, too."""
     segments = _loading_to_store(_waiting_for_replicas(segments, trace.structure), trace)
+    segments = _sleeping_on(segments, trace)
     is_own = segments.category == SELF
     asked = np.flatnonzero(is_own)
     own = segments[asked]
@@ -185,6 +187,18 @@ def _loading_to_store(segments: Segments, trace: PreparedTrace) -> Segments:
     cause, from_events = segments.cause.copy(), segments.from_events.copy()
     cause[fetched[loads]], from_events[fetched[loads]] = CAUSES.index(Cause.FUNCTION_LOAD), True
     return replace(segments, cause=cause, from_events=from_events)
+
+
+def _sleeping_on(segments: Segments, trace: PreparedTrace) -> Segments:
+    """Tell results that were there while a thread that polls for them slept on: that is its own time, no way back."""
+    structure = trace.structure
+    fetched = np.flatnonzero((segments.category == FETCH) & (segments.cause < 0))
+    fetched = fetched[segments.row[fetched] < structure.start.size]
+    row, since, until = segments.row[fetched], segments.start[fetched], segments.end[fetched]
+    slept = slept_on(structure, trace.clock_shift, row, since, until)
+    category = segments.category.copy()
+    category[fetched[2 * slept > until - since]] = SELF
+    return replace(segments, category=category)
 
 
 def _waiting_for_replicas(segments: Segments, structure: Structure) -> Segments:

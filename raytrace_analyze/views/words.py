@@ -79,6 +79,7 @@ PATTERNS: dict[str, str] = {
     Pattern.ARGUMENTS_RESTORED: "arguments are pulled, or restored from disk",
     Pattern.OTHER_JOBS: "other jobs are in the way",
     Pattern.REPORTS_HELD: "reports of Ray Train are held",
+    Pattern.SEEN_LATE: "a result is seen late",
     Pattern.SLOW_REPLICA: "one of several replicas is slow",
     Pattern.SLOW_ACTOR: "one of several actors is slow",
 }

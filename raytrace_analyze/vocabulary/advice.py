@@ -36,6 +36,7 @@ class Pattern(StrEnum):
     ARGUMENTS_RESTORED = "arguments-restored"
     SLOW_REPLICA = "slow-replica"
     REPORTS_HELD = "reports-held"
+    SEEN_LATE = "seen-late"
     SLOW_ACTOR = "slow-actor"
 
 

@@ -14,6 +14,7 @@ from raytrace_analyze.names.spans import PUT, WAIT
 from raytrace_analyze.queueing.circumstances import LONG_TO_STORE_NS
 from raytrace_analyze.replay.rewrite import shorten_lags, shorten_stretches, shorten_waits
 from raytrace_analyze.sampled.samples import read_samples, sampled_above
+from raytrace_analyze.sampled.slept_on import slept_on
 from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.vocabulary.queues import Cause
 from raytrace_analyze.wording.advice import runs as runs_words
@@ -48,6 +49,33 @@ def wait_candidates(facts: Facts) -> Iterator[Candidate]:
             shorten_waits(facts.graph, rows, _ENOUGH / count),
             rows[np.argsort(-took, kind="stable")],
             site or None,
+        )
+
+
+def late_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find loops that poll for results and sleep in between: on after these were there."""
+    of_wait, runs = facts.all_ready_runs(facts.waits)
+    waits, number = np.unique(of_wait, return_inverse=True)
+    waits, number = waits.astype(np.int64), number.reshape(-1)
+    there = np.zeros(waits.size, dtype=np.int64)
+    np.maximum.at(there, number, facts.end[runs])
+    lag = facts.graph.lag[facts.graph.activity[facts.graph.events.end_of[waits]]]
+    slept = slept_on(facts.structure, facts.job.trace.clock_shift, waits, there, facts.end[waits])
+    late = np.flatnonzero(np.minimum(slept, lag) >= _NOTABLE_NS)
+    waits, slept, lag = waits[late], np.minimum(slept, lag)[late], lag[late]
+    callers = [facts.caller(row) for row in waits.tolist()]
+    for caller in sorted(set(callers)):
+        chosen = np.array([each == caller for each in callers])
+        rows, took = waits[chosen], slept[chosen]
+        order = np.argsort(-took, kind="stable")
+        site = facts.sites.get(int(rows[order[0]]))
+        yield Candidate(
+            Pattern.SEEN_LATE,
+            caller,
+            waits_words.seen_late(caller, rows.size, slept_ns=int(took.sum()), place=first_place(site)),
+            shorten_waits(facts.graph, rows, 1 - took / lag[chosen]),
+            rows[order],
+            site,
         )
 
 

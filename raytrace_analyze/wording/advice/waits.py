@@ -164,6 +164,16 @@ def large_code(function: str, size: int, runs: int, *, submitting_ns: int, loadi
     )
 
 
+def seen_late(caller: str, waits: int, *, slept_ns: int, place: str | None) -> Words:
+    """Say how long a loop that polls for results slept on after these were there."""
+    return Words(
+        f"{name_of(caller)} polls for results and sleeps in between: it slept on after these were there, "
+        f"{_often(waits, 1, place)}, {duration_text(slept_ns)} in all",
+        "wait for them with `ray.wait` or `ray.get` and a timeout as long as that sleep, which comes back at once when "
+        "they are there (this is what not sleeping on would save)",
+    )
+
+
 def _often(waits: int, loops: int, place: str | None) -> str:
     return times_text(waits) + (f" in {count_text(loops, 'run')}" if loops > 1 else "") + place_text(place)
 
