@@ -237,6 +237,17 @@ def test_what_others_do_is_not_made_faster(call_of_others: str) -> None:
     assert found["saved_ns"] == 0 and "what that call waits for is not recorded" in found["what"]
 
 
+def test_no_saving_is_promised_for_what_a_call_of_rays_is_idle_besides_what_it_waits_for() -> None:
+    # driver [s][ray.serve.run: wait   ~~~~~~~~][==]
+    slept = idle((110, 710))["attributes"].replace("time.sleep", "ray.serve.api.run")
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", attributes=slept)
+    own = wait("w", 112 * MS, 500 * MS, "driver", ["T1"])
+    (found,) = (
+        advise(table(driver, *call(1, 5, 10, 495, "f"), own, recorded=True)).filter(pattern="driver-idle").to_dicts()
+    )
+    assert found["saved_ns"] == 0 and "what that call waits for is not recorded" in found["what"]
+
+
 def test_no_saving_is_promised_for_a_driver_that_looks_for_a_file() -> None:
     def driver(loops: bool) -> pl.DataFrame:
         slept = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 710), loops=loops))

@@ -164,7 +164,8 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         failed = failed_before(facts, own.events_of(here), took)
         # It may be the client of what is under way; one that sleeps once sends, or lets time go by.
         asks = _asked_meanwhile(facts, own, here) if is_outside or not what.endswith("sleep") else None
-        is_outside = is_outside or asks is not None
+        # What a call of Ray's is idle for is no shorter for anything that the driver does not do there.
+        is_outside = is_outside or asks is not None or is_for_others((what, where))
         if is_outside and asks is None and is_for_others((what, where)):
             said = words.waits_for_others(times, what=what, place=where)
         elif is_outside:
