@@ -207,16 +207,21 @@ def _of_job(table: pl.LazyFrame, session: str, job: str | None) -> pl.DataFrame:
 
 def _lean(table: pl.LazyFrame) -> pl.DataFrame:
     """Read a part at a time, so that what is left out is never there for all rows."""
-    counts = table.select(pl.exclude(_SHOWN_ONLY).null_count(), rows=pl.len()).collect(engine="streaming").row(0)
-    names = [name for name in TABLE.names() if name not in _SHOWN_ONLY]
-    *nulls, rows = counts
-    told = [name for name, count in zip(names, nulls, strict=True) if count < rows]
+    rows = table.select(pl.len()).collect().item()
     attributes = pl.col("attributes")
     for redundant, rest in _REDUNDANT.items():
         attributes = attributes.str.replace_all(redundant, rest)
-    lean = table.select(told).with_columns(attributes)
-    parts = (lean.slice(first, _ROWS).collect() for first in range(0, rows, _ROWS))
-    return pl.concat([part.with_columns(_once(part.get_column(name)) for name in _ALIKE) for part in parts])
+    lean = table.drop(_SHOWN_ONLY).with_columns(attributes)
+    parts = (_with_values(lean.slice(first, _ROWS).collect()) for first in range(0, rows, _ROWS))
+    alike = (
+        part.with_columns(_once(part.get_column(name)) for name in _ALIKE if name in part.columns) for part in parts
+    )
+    return pl.concat(list(alike), how="diagonal")
+
+
+def _with_values(part: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the columns without any value: null where other parts have some."""
+    return part.select(column.name for column in part if column.null_count() < part.height)
 
 
 def _once(texts: pl.Series) -> pl.Series:

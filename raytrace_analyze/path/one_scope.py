@@ -97,7 +97,7 @@ def _of_scope(
     segments = next(find_segments(trace, scoped, options, np.array([number])))
     root = scoped.root(number)
     inside = np.flatnonzero(trace.scopes(kind).of_row == number)
-    within = structure.spans[inside]
+    within = structure.spans if inside.size == structure.spans.height else structure.spans[inside]
     return _path(
         trace,
         scoped,

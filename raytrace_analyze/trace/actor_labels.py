@@ -17,12 +17,18 @@ def actor_labels(spans: pl.DataFrame) -> pl.DataFrame:
     first). `is_alone` says that there is no other one of its class.
     """
     attributes = pl.col("attributes")
-    submits = spans.filter(pl.col("category") == "submit").select("trace_id", "span_id", submitted="start")
-    of_actor = spans.filter(pl.col("actor_id").is_not_null(), pl.col("category") == "task").join(
-        submits, left_on=["trace_id", "parent_id"], right_on=["trace_id", "span_id"], how="left", maintain_order="left"
+    is_creation = creates_actor(pl.col("function"))
+    of_actor = spans.filter(pl.col("actor_id").is_not_null(), pl.col("category") == "task")
+    created_by = of_actor.filter(is_creation).get_column("parent_id").drop_nulls().unique().implode()
+    submits = spans.filter(pl.col("span_id").is_in(created_by), pl.col("category") == "submit")
+    of_actor = of_actor.join(
+        submits.select("trace_id", "span_id", submitted="start"),
+        left_on=["trace_id", "parent_id"],
+        right_on=["trace_id", "span_id"],
+        how="left",
+        maintain_order="left",
     )
     owner = pl.col("function").str.split(".").list.get(-2, null_on_oob=True).fill_null("actor")
-    is_creation = creates_actor(pl.col("function"))
     actors = (
         of_actor.select(
             "session",

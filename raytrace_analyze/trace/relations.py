@@ -11,10 +11,10 @@ import polars as pl
 
 from raytrace_analyze.names.spans import creates_actor
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
-from raytrace_analyze.table.runs.numbered import next_attempts, shared
+from raytrace_analyze.table.runs.numbered import join_tasks, next_attempts, shared
 from raytrace_analyze.trace.asof import NEVER
 from raytrace_analyze.trace.groups import Timed, group_in_order, group_sorted, latest_last
-from raytrace_analyze.trace.numbering import by_end, number_pairs, number_tasks
+from raytrace_analyze.trace.numbering import by_end, number_pairs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 
@@ -54,7 +54,7 @@ class Runs:
 
         The one rule for attempts: runs are attempts of one task if they have their submit or their task id in common.
         """
-        return number_tasks(self.structure)
+        return join_tasks(*self._numbered_tasks, self.structure.submit)
 
     @cached_property
     def attempts(self) -> Timed:

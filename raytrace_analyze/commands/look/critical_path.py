@@ -91,6 +91,7 @@ def critical_path(
     """
     if all_scopes is not None:
         keep_freed_memory()
+    from raytrace_analyze.analyses.evidence import evidence
     from raytrace_analyze.path.one_scope import critical_path as find_path
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import prepare
@@ -152,6 +153,6 @@ def critical_path(
         table=show,
         document=document,
         frame=lambda: path.segments,
-        found=found,
+        found=evidence(found, prepared),
     )
     raise typer.Exit(exit_code)

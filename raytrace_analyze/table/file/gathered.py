@@ -12,6 +12,7 @@ def gathered(table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
     """
     if table.is_empty():
         return table
+    is_there = rows.len() == table.height and bool((rows == pl.int_range(rows.len(), dtype=rows.dtype, eager=True)).all())
     names, nulls = table.columns, table.null_count().row(0)
     empty = [name for name, count in zip(names, nulls, strict=True) if count == table.height]
     unknown = [pl.lit(None, table.schema[name]).alias(name) for name in empty]
@@ -21,5 +22,6 @@ def gathered(table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
     del table
     found = []
     while columns:
-        found.append(columns.pop().rechunk().gather(rows))
+        column = columns.pop().rechunk()
+        found.append(column if is_there else column.gather(rows))
     return pl.DataFrame(found).with_columns(unknown).select(names)

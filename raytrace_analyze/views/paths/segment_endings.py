@@ -31,20 +31,23 @@ def _with_missing(segments: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     `is_open` is. A wait that failed for a call
     which never ran (of an actor that was gone, or about to be created again) has its id among the ready ones.
     """
+    on_path = segments.filter(category=Category.WAIT).select("trace_id", "span_id")
+    # Few wait on a path, and looking through attributes takes long.
+    waits = spans.filter(pl.col("span_id").is_in(on_path.get_column("span_id").implode()))
     may_lack = pl.col("attributes").str.contains(AWAITED_TASK_IDS, literal=True)
     may_lack |= (pl.col("status") == "ERROR") & (pl.col("ready_task_ids").list.len() > 0)
-    waits = spans.filter(may_lack).join(segments.filter(category=Category.WAIT), on=["trace_id", "span_id"], how="semi")
+    waits = waits.filter(may_lack).join(on_path, on=["trace_id", "span_id"], how="semi")
     asked = [
         json_of(text, {}).get(AWAITED_TASK_IDS) or ready
         for text, ready in waits.select("attributes", "ready_task_ids").iter_rows()
     ]
     first = [ids[0] if isinstance(ids, list) and ids and isinstance(ids[0], str) else None for ids in asked]
-    tasks = spans.filter(pl.col("category") == "task").group_by("session", asked="task_id")
-    ran = tasks.agg(
+    known = pl.Series(first, dtype=pl.String).drop_nulls().unique().implode()
+    tasks = spans.filter(pl.col("task_id").is_in(known), pl.col("category") == "task")
+    ran = tasks.group_by("session", asked="task_id").agg(
         has_failed=(pl.col("status") == "ERROR").all(), last=pl.col("end").max(), is_open=pl.col("end").is_null().any()
     )
-    known = pl.DataFrame({"submitted_task_id": first}, schema={"submitted_task_id": pl.String}).drop_nulls()
-    named = spans.filter(pl.col("submitted_task_id").is_not_null()).join(known, on="submitted_task_id", how="semi")
+    named = spans.filter(pl.col("submitted_task_id").is_in(known))
     names = named.select("session", asked="submitted_task_id", missing="function").unique(["session", "asked"])
     told = waits.select("trace_id", "span_id", "session", "end", asked=pl.Series(first, dtype=pl.String))
     told = told.join(names, on=["session", "asked"]).join(ran, on=["session", "asked"], how="left")
