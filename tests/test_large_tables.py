@@ -128,3 +128,31 @@ def test_a_table_that_is_read_lean_tells_the_same(
     assert any("ray.function" in attributes for attributes in left)
     assert not any(known & attributes.keys() for attributes in left)
     assert answer(table, *command) == whole
+
+
+@pytest.mark.parametrize("capture", sorted(path.parent.name for path in (ROOT / "sample_spans").glob("*/spans")))
+def test_a_path_is_told_the_same_from_a_lean_table(
+    capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "spans.parquet"
+    rt.write_table(rt.read_spans(ROOT / "sample_spans" / capture / "spans"), table)
+
+    def shown() -> str:
+        return CliRunner().invoke(app, ["critical-path", str(table)]).output
+
+    whole = shown()
+    assert "What decided" in whole
+    monkeypatch.setattr(large_tables, "LEAN_ROWS", 0)
+    monkeypatch.setattr(large_tables, "_ROWS", 7)
+    lean = large_tables.load_lean(find(table), for_paths=True)
+    assert lean is not None and not lean.spans.get_column("attributes").str.contains("ray.pid").any()
+    assert shown() == whole
+
+
+def test_what_some_parts_alone_have_is_kept(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large_tables, "LEAN_ROWS", 0)
+    monkeypatch.setattr(large_tables, "_ROWS", 3)
+    lean = large_tables.load_lean(find(table))
+    assert lean is not None
+    whole = rt.read_spans(table).drop("duration_ns", "links", "source", "attributes")
+    assert lean.spans.select(whole.columns).equals(whole)

@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 
 def open_spans(
-    given: Sequence[Path] | None, *, job: str | None = None, trace: str | None = None, lean: bool = False
+    given: Sequence[Path] | None,
+    *,
+    job: str | None = None,
+    trace: str | None = None,
+    lean: bool = False,
+    for_paths: bool = False,
 ) -> "tuple[Ingested, int]":
     """Read the spans a command was given; by default `spans.parquet` in the working directory.
 
     Of a large table only what has to do with `job` or `trace` is read, where one of them is all that is asked about;
-    with `lean`, only what is not for its rows themselves to be shown.
+    with `lean`, only what is not for its rows themselves to be shown; with `for_paths` as well, of that only what paths
+    are told from.
 
     Gives what was read and the exit code that its input calls for: 4 where some of it was damaged, which is then
     named on standard error. Raises UsageError where there is nothing to read.
@@ -38,7 +44,7 @@ def open_spans(
     paths = given_paths(given)
     end_work()
     with progress_shown("reading spans") as progress:
-        found = load_given(paths, progress, job=job, trace=trace, lean=lean)
+        found = load_given(paths, progress, job=job, trace=trace, lean=lean, for_paths=for_paths)
     exit_code = exit_code_of(found.report.problems)
     begin_work()
     return found, exit_code

@@ -31,11 +31,12 @@ def load_given(
     job: str | None = None,
     trace: str | None = None,
     lean: bool = False,
+    for_paths: bool = False,
 ) -> "Ingested":
     """Read span files as `ingest.load` does, `-` among them being standard input. Raises what that raises.
 
     Of a large table only what has to do with a job or a trace may be read, or with `lean` only what commands need that
-    show no rows (see `ingest.large_tables`).
+    show no rows, with `for_paths` of these what paths are told from (see `ingest.large_tables`).
     """
     from raytrace_analyze.ingest.loading import find, load_found
 
@@ -45,7 +46,7 @@ def load_given(
         if found.is_one_table:
             from raytrace_analyze.ingest.large_tables import load_needed
 
-            some = load_needed(found, job=job, trace=trace, lean=lean)
+            some = load_needed(found, job=job, trace=trace, lean=lean, for_paths=for_paths)
         return load_found(found, progress=progress) if some is None else some
 
     return read_given(paths, read)

@@ -15,6 +15,7 @@ from raytrace_analyze.errors import UsageError
 from raytrace_analyze.files.opened import held_open, readable
 from raytrace_analyze.ingest.loading import Found, Ingested, ingested_table
 from raytrace_analyze.names.attributes import DEPENDENCY_TASK_IDS, READY_TASK_IDS, SUBMITTED_TASK_ID
+from raytrace_analyze.names.serve import is_handle, is_proxy, is_route
 from raytrace_analyze.schema import FILE, TABLE
 from raytrace_analyze.table.assemble import checked_table
 from raytrace_analyze.table.components import connected
@@ -53,14 +54,14 @@ _BEHIND_HEX = "g"
 
 
 def load_needed(
-    found: Found, *, job: str | None = None, trace: str | None = None, lean: bool = False
+    found: Found, *, job: str | None = None, trace: str | None = None, lean: bool = False, for_paths: bool = False
 ) -> Ingested | None:
     """Read of a large table what has to do with a job or trace, else with `lean` what `load_lean` does.
 
     None where all of what was found is to be read as it is.
     """
     some = None if job is None and trace is None else load_scope(found, job=job, trace=trace)
-    return load_lean(found) if some is None and lean else some
+    return load_lean(found, for_paths=for_paths) if some is None and lean else some
 
 
 def load_scope(found: Found, *, job: str | None = None, trace: str | None = None) -> Ingested | None:
@@ -78,16 +79,22 @@ def load_scope(found: Found, *, job: str | None = None, trace: str | None = None
     return _read_of(found, LARGE_ROWS, read, asks_all=False)
 
 
-def load_lean(found: Found) -> Ingested | None:
+def load_lean(found: Found, *, for_paths: bool = False) -> Ingested | None:
     """Read a large table without what only its rows themselves show: null in `links` and `source`, less in attributes.
 
-    None where there is more than a table, or it is small or damaged.
+    With `for_paths` attributes are those alone that a path is told from, where the file has them apart. None where
+    there is more than a table, or it is small or damaged.
     """
-    return _read_of(found, LEAN_ROWS, _lean)
+    return _read_of(found, LEAN_ROWS, _lean, for_paths=for_paths)
 
 
 def _read_of(
-    found: Found, least_rows: int, read: Callable[[pl.LazyFrame], pl.DataFrame], *, asks_all: bool = True
+    found: Found,
+    least_rows: int,
+    read: Callable[[pl.LazyFrame], pl.DataFrame],
+    *,
+    asks_all: bool = True,
+    for_paths: bool = False,
 ) -> Ingested | None:
     """Read something of the one table that was found, if it has so many rows; None where it has not, or is damaged."""
 
@@ -95,7 +102,7 @@ def _read_of(
         spans = checked_table(read(table), str(found.discovery.files[0].path))
         return None if spans.is_empty() else ingested_table(found, spans)
 
-    return ask_of(found, least_rows, rows, asks_all=asks_all)
+    return ask_of(found, least_rows, rows, asks_all=asks_all, for_paths=for_paths)
 
 
 def ask_of(
@@ -208,15 +215,28 @@ def _of_job(table: pl.LazyFrame, session: str, job: str | None) -> pl.DataFrame:
 def _lean(table: pl.LazyFrame) -> pl.DataFrame:
     """Read a part at a time, so that what is left out is never there for all rows."""
     rows = table.select(pl.len()).collect().item()
-    attributes = pl.col("attributes")
-    for redundant, rest in _REDUNDANT.items():
-        attributes = attributes.str.replace_all(redundant, rest)
-    lean = table.drop(_SHOWN_ONLY).with_columns(attributes)
+    names = [name for name in TABLE if name not in _SHOWN_ONLY]
+    lean = table.with_columns(_lean_attributes(table)).select(names)
     parts = (_with_values(lean.slice(first, _ROWS).collect()) for first in range(0, rows, _ROWS))
     alike = (
         part.with_columns(_once(part.get_column(name)) for name in _ALIKE if name in part.columns) for part in parts
     )
     return pl.concat(list(alike), how="diagonal")
+
+
+def _lean_attributes(table: pl.LazyFrame) -> pl.Expr:
+    """Give the attributes but for what is said in columns, too; where the file has them, those that paths ask for.
+
+    What paths ask of requests of Ray Serve is not among these.
+    """
+    if "path_attributes" in table.collect_schema():
+        names = table.select(pl.col("name").unique()).collect().to_series()
+        if not (is_proxy(names) | is_route(names) | is_handle(names)).any():
+            return pl.col("path_attributes").alias("attributes")
+    attributes = pl.col("attributes")
+    for redundant, rest in _REDUNDANT.items():
+        attributes = attributes.str.replace_all(redundant, rest)
+    return attributes
 
 
 def _with_values(part: pl.DataFrame) -> pl.DataFrame:

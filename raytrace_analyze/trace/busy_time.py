@@ -34,10 +34,19 @@ def work_ns(structure: Structure, rows: RowIds, until: int | None = None) -> int
 
 def covered(owner: RowIds, start: Nanos, end: Nanos) -> pl.DataFrame:
     """Sum for each owner the time that its intervals cover together: columns `owner` and `covered_ns`."""
-    intervals = pl.DataFrame({"owner": owner, "start": start, "end": end}).filter(pl.col("end") > pl.col("start"))
-    before = pl.col("end").cum_max().shift(1).over("owner")
-    fresh = (pl.col("end") - pl.max_horizontal("start", before)).clip(lower_bound=0)
-    return intervals.sort("owner", "start").select("owner", covered_ns=fresh).group_by("owner").agg(pl.all().sum())
+    order = np.flatnonzero(end > start)
+    order = order[np.lexsort((start[order], owner[order]))]
+    owner, start, end = owner[order], start[order], end[order]
+    is_first = np.append(True, owner[1:] != owner[:-1])[: owner.size]
+    until = np.sort(end)
+    # The latest end of an owner's by then: ranks are in one order with the owners before them, which times are not.
+    begin = (np.cumsum(is_first) - 1) * end.size
+    latest = until[np.maximum.accumulate(begin + np.searchsorted(until, end)) - begin]
+    since = np.where(is_first, start, np.maximum(start, np.roll(latest, 1)))
+    fresh = np.maximum(end - since, 0)
+    first = np.flatnonzero(is_first)
+    spent = np.add.reduceat(fresh, first) if first.size else fresh
+    return pl.DataFrame({"owner": owner[first], "covered_ns": spent})
 
 
 def covered_within(start: Nanos, end: Nanos, since: Nanos, until: Nanos) -> Nanos:

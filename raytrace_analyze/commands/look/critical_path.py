@@ -122,7 +122,8 @@ def critical_path(
             raise typer.Exit(of_large)
     is_part = task is None and request is None and all_scopes is None
     part = {"job": job, "trace": trace} if is_part else {}
-    found, exit_code = open_spans(spans, **part, lean=True)
+    # Chains with little slack, and requests, are told from more than paths are.
+    found, exit_code = open_spans(spans, **part, lean=True, for_paths=near is None and request is None)
     prepared = prepare(found.spans, clock_correct=clock_correct)
     if all_scopes is not None:
         sum_up(prepared, found, all_scopes, how, by=by, tail=tail, top=top, output_format=output_format)

@@ -114,6 +114,7 @@ class Chains:
     def _follow(self, state: int, path: "array[int]", barred: "array[int]", floor: int | None) -> None:
         """Add the states of a walk to `path`, and to `barred` the places of waits that would close a circle."""
         regular, others, known = self._next.data, self._next_of_others, 2 * self._size
+        append = path.append
         led_to: set[int] = set()
         found_out = len(path)
         while state >= 0:
@@ -124,15 +125,14 @@ class Chains:
                 self._find_out(state, len(path) - found_out)
                 found_out = len(path)
                 continue
-            led_by_wait, following = following & 1, following >> 1
-            if following >= 0 and led_by_wait:
+            if following >= 0 and following & 1:
                 if following in led_to:
                     barred.append(len(path))
-                    following = int(self._following(np.array([state]), np.ones(1, dtype=np.bool_))[0]) >> 1
+                    following = int(self._following(np.array([state]), np.ones(1, dtype=np.bool_))[0])
                 else:
                     led_to.add(following)
-            path.append(state)
-            state = following
+            append(state)
+            state = following >> 1
 
     def _find_out(self, state: int, came: int) -> None:
         """Find out what follows a state, and others that a walk is likely to come to from it.

@@ -12,7 +12,7 @@ def gathered(table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
     """
     if table.is_empty():
         return table
-    is_there = rows.len() == table.height and bool((rows == pl.int_range(rows.len(), dtype=rows.dtype, eager=True)).all())
+    is_there = rows.equals(pl.int_range(table.height, dtype=rows.dtype, eager=True))
     names, nulls = table.columns, table.null_count().row(0)
     empty = [name for name, count in zip(names, nulls, strict=True) if count == table.height]
     unknown = [pl.lit(None, table.schema[name]).alias(name) for name in empty]
