@@ -319,3 +319,21 @@ def test_what_a_loop_that_polls_slept_on_after_the_result_was_there_is_told(poll
     if late:
         assert late[0]["function"] == "(driver)" and late[0]["saved_ns"] == (798 - 500) * MS
     assert takes(spans, "build", 2) == 1000 - 245
+
+
+@pytest.mark.parametrize(
+    ("begins", "what", "is_named"),
+    [(150, "subprocess.run", True), (50, "subprocess.run", False), (150, "time.sleep", False)],
+)
+def test_a_job_that_ran_while_a_driver_waited_for_a_process_may_be_that(begins: int, what: str, is_named: bool) -> None:
+    # driver [s][get][subprocess.run ~~~~~~~~~][=]
+    # other                [=================]          a job of its own on the same cluster
+    slept = idle((110, 710))["attributes"].replace("time.sleep", what)
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", attributes=slept)
+    told = json.dumps({"raytrace.entrypoint": "child.py"})
+    other = span("other", begins * MS, 700 * MS, name="ray.driver", trace_id="t2", job_id="02000000", attributes=told)
+    get = wait("get", 10 * MS, 70 * MS, "driver", ["T1"])
+    spans = table(driver, *call(1, 5, 10, 60, "f"), get, other, recorded=True)
+    (found,) = advise(spans, job="01").filter(pattern="driver-idle").to_dicts()
+    assert ("child.py (job 02000000) began and ended meanwhile" in found["what"]) == is_named
+    assert (found["saved_ns"] == 0) == is_named

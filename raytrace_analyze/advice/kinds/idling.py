@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.kinds.child_jobs import OTHER_PROCESSES
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.names.attributes import PROCESS_CPU_NS, UNIT, told
 from raytrace_analyze.replay.rewrite import ask_for_cpus
@@ -26,8 +27,6 @@ _FEW_CPUS = UNIT // 10
 _MORE = 1.5
 """How many times what it asked for a task uses that uses more."""
 _LOCKS = ("lock", "acquire", ".__enter__", "semaphore", "flock", "lockf")
-_OTHER_PROCESSES = ("subprocess.", "os.wait", "os.system", "multiprocessing.")
-"""What waits for a process of the task's own: nobody knows how much CPU that takes."""
 _NOT_MUCH = 0.03
 """What part of the time a process takes that only waits, beside what its threads do."""
 _FEWEST = 2
@@ -96,7 +95,7 @@ def _of_function(facts: Facts, function: str, runs: RowIds, samples: dict[int, S
         return
     idle = sum(took for _, _, took in _stretches(facts, runs, samples))
     most = _NOT_MUCH if place.what.startswith(FOR_OWN_THREADS) else 1 - _MOSTLY
-    works_elsewhere = place.what.startswith(_OTHER_PROCESSES) or _process_cpu(facts, runs).sum() > most * own
+    works_elsewhere = place.what.startswith(OTHER_PROCESSES) or _process_cpu(facts, runs).sum() > most * own
     if idle < _MOSTLY * own or works_elsewhere:
         return
     asked = facts.cpus_of(runs)

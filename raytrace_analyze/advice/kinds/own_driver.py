@@ -8,6 +8,7 @@ import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.kinds.before_idle import asked_again, failed_before
+from raytrace_analyze.advice.kinds.child_jobs import job_within
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.analyses.libraries.serve.requests import find_requests
@@ -166,7 +167,11 @@ def _idle(facts: Facts, own: _Own) -> Iterator[Candidate]:
         asks = _asked_meanwhile(facts, own, here) if is_outside or not what.endswith("sleep") else None
         # What a call of Ray's is idle for is no shorter for anything that the driver does not do there.
         is_outside = is_outside or asks is not None or is_for_others((what, where))
-        if is_outside and asks is None and is_for_others((what, where)):
+        other_job = job_within(facts, what, own.told.start[here], own.told.end[here])
+        is_outside = is_outside or other_job is not None
+        if other_job is not None:
+            said = words.waits_for_job(times, what=what, place=where, job=other_job)
+        elif is_outside and asks is None and is_for_others((what, where)):
             said = words.waits_for_others(times, what=what, place=where)
         elif is_outside:
             before = None if asks else _ended_before(facts, own, here)

@@ -93,6 +93,15 @@ def asks_again(times_ns: list[int], *, what: str, place: str, question: str) -> 
     )
 
 
+def waits_for_job(times_ns: list[int], *, what: str, place: str, job: str) -> Words:
+    """Say that it is idle in a wait for a process of its own while another job of the cluster ran, and only then."""
+    return Words(
+        f"{_idle(times_ns, what, place)}, while the job waits for it{_in_all(times_ns)}; {job} began and ended "
+        "meanwhile, and may be what it started",
+        "look at that job (`--job`): it decides how long this takes, so that no saving is claimed here",
+    )
+
+
 def waits_for_others(times_ns: list[int], *, what: str, place: str) -> Words:
     """Say that it is idle in a call of Ray's, or for threads of its own, for something that is not recorded."""
     return Words(
