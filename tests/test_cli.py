@@ -202,6 +202,16 @@ def newer_parquet(folder: Path) -> Path:
     return path
 
 
+def test_what_record_left_is_read_where_no_merged_table_is(tmp_path: Path) -> None:
+    (tmp_path / "raytrace-record").mkdir()
+    recorded, merged = (SAMPLES / name / "spans" for name in ("nested-ours", "map_reduce-ours"))
+    assert cli("merge", recorded, "-o", "raytrace-record/spans.parquet", cwd=tmp_path).returncode == 0
+    assert "nested.py" in cli("summary", cwd=tmp_path).stdout
+    assert cli("export", "--to", "dot", "-o", "graph.dot", cwd=tmp_path).returncode == 0
+    assert cli("merge", merged, cwd=tmp_path).returncode == 0
+    assert "map_reduce.py" in cli("summary", cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

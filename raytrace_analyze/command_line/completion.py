@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from raytrace_analyze.command_line.standard_input import DEFAULT_SPANS
+from raytrace_analyze.command_line.default_table import default_table
 from raytrace_analyze.names.functions import short_name
 
 _SHELL_SAFE = re.compile(r"[\w.:/-]+")
@@ -46,7 +46,7 @@ def _values(ctx: typer.Context, column: str) -> list[str]:
     import polars as pl
 
     given = ctx.params.get("spans") or []
-    tables = [Path(path) for path in given] or [DEFAULT_SPANS]
+    tables = [Path(path) for path in given] or [default_table()]
     try:
         table = next(path for path in tables if path.is_file())
         found = pl.scan_parquet(table, glob=False).select(pl.col(column).drop_nulls().unique()).collect()

@@ -27,7 +27,8 @@ Spans = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[SPANS]...",
-        help="A table written by merge, or raw span files and folders; - for standard input. Default: spans.parquet.",
+        help="A table written by merge, or raw span files and folders; - for standard input. Default: spans.parquet, "
+        "or what record left.",
         show_default=False,
     ),
 ]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
+from raytrace_analyze.command_line.default_table import default_table
 from raytrace_analyze.command_line.hints import check_paths
 from raytrace_analyze.command_line.options import OutputFormat
-from raytrace_analyze.command_line.standard_input import DEFAULT_SPANS, load_given
+from raytrace_analyze.command_line.standard_input import load_given
 from raytrace_analyze.errors import EXIT_DAMAGED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def open_spans(
     lean: bool = False,
     for_paths: bool = False,
 ) -> "tuple[Ingested, int]":
-    """Read the spans a command was given; by default `spans.parquet` in the working directory.
+    """Read the spans a command was given; by default `default_table`.
 
     Of a large table only what has to do with `job` or `trace` is read, where one of them is all that is asked about;
     with `lean`, only what is not for its rows themselves to be shown; with `for_paths` as well, of that only what paths
@@ -68,13 +69,13 @@ def one_table(given: Sequence[Path] | None) -> "Found | None":
 
 def given_paths(given: Sequence[Path] | None) -> Sequence[Path]:
     """Give the paths that a command was given, or the table that it reads without. Raises UsageError for others."""
-    if not given and not DEFAULT_SPANS.exists():
+    table = default_table()
+    if not given and not table.exists():
         raise UsageError(
-            f"there is no {DEFAULT_SPANS} in this folder; name the span files, or make it first: "
-            "raytrace-analyze merge FOLDER"
+            f"there is no {table} in this folder; name the span files, or make it first: raytrace-analyze merge FOLDER"
         )
-    check_paths(given or (), DEFAULT_SPANS)
-    return given or [DEFAULT_SPANS]
+    check_paths(given or (), table)
+    return given or [table]
 
 
 def exit_code_of(problems: "Sequence[Problem]") -> int:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from raytrace_analyze.ingest.merging import LargeIngested
     from raytrace_analyze.model import Progress
 
-DEFAULT_SPANS = Path("spans.parquet")
 DASH = Path("-")
 NAME = "standard input"
 

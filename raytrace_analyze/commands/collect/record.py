@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from raytrace_analyze.command_line.default_table import RUN_FOLDER
 from raytrace_analyze.command_line.traced import check_installed, merge_and_show, run_traced, say_command
 from raytrace_analyze.commands.collect.collect import collect
 from raytrace_analyze.errors import EXIT_OK, NoSpansError, NoWholeSpanError, RaytraceError, UsageError
@@ -25,7 +26,7 @@ def record(
     ] = False,
     directory: Annotated[
         Path, typer.Option("--dir", metavar="FOLDER", help="Where to leave the span files and the table.")
-    ] = Path("raytrace-record"),
+    ] = RUN_FOLDER,
 ) -> None:
     """Run a Ray program as it is, with tracing on, then merge its spans and show what decided its time.
 

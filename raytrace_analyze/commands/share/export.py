@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raytrace_analyze.command_line import options
+from raytrace_analyze.command_line.default_table import default_table
 from raytrace_analyze.command_line.memory import allowed_bytes, watch_memory
 from raytrace_analyze.command_line.reading import check_not_a_terminal, exit_code_of, open_spans, writing
-from raytrace_analyze.command_line.standard_input import DASH, DEFAULT_SPANS
+from raytrace_analyze.command_line.standard_input import DASH
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary.options import Encoding
 
@@ -100,7 +101,7 @@ def export(
     streamed = _streamed(spans, filters, format_, clock_correct=clock_correct)
     if streamed is not None:
         selection, exit_code = streamed
-        inputs = {os.path.realpath(path) for path in spans or [DEFAULT_SPANS]}
+        inputs = {os.path.realpath(path) for path in spans or [default_table()]}
     else:
         found, exit_code = open_spans(spans, job=job, trace=trace)
         selection = select(found.spans, **asdict(filters), clock_correct=clock_correct)
@@ -140,7 +141,7 @@ def _streamed(
     from raytrace_analyze.views.screen.console import messages
     from raytrace_analyze.views.screen.progress import begin_work, end_work
 
-    paths = list(spans or [DEFAULT_SPANS])
+    paths = list(spans or [default_table()])
     if len(paths) != 1 or not paths[0].is_file():
         return None
     found = find(paths)

@@ -43,7 +43,11 @@ def _page(program: Any) -> Iterator[str]:
     for code, meaning in EXIT_CODES.items():
         yield from (".TP", f".B {code}", _escaped(meaning))
     yield ".SH FILES"
-    yield from (".TP", ".I spans.parquet", "The table that commands read without another one.")
+    yield from (
+        ".TP",
+        ".I spans.parquet, raytrace-record/spans.parquet",
+        "The table that commands read without another.",
+    )
     yield from (".TP", ".I raytrace.toml", "Defaults of options; also [tool.raytrace\\-analyze] in pyproject.toml.")
 
 
