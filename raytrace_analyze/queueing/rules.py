@@ -201,8 +201,10 @@ class CauseRules:
     def _had_room(self, run: RowIds, since: Nanos, until: Nanos, asks: Flags) -> Nanos:
         """Tell until when a slot was free for long, of those that are asked for and of which it can be told; NEVER."""
         about = self.about
-        rows = np.flatnonzero(asks & about.is_counted[run] & ~about.begins_process(run))
         time = np.full(run.size, NEVER, dtype=np.int64)
+        rows = np.flatnonzero(asks & ~about.begins_process(run))
+        if rows.size:  # what is asked of next takes long to tell
+            rows = rows[about.is_counted[run[rows]]]
         if rows.size:
             time[rows] = about.slots.had_room_until(run[rows], since[rows], until[rows], FREE_FOR_NS, about.begins)
         return time
@@ -212,8 +214,9 @@ class CauseRules:
 
         Of what took no result that is told, and was not tried before: such may have waited for these.
         """
-        _, attempt = self.about.earlier(run, until)
-        asks = (dependency < 0) & (attempt < 0) & ~self.about.is_another[run] & (until - since >= FREE_FOR_NS)
+        asks = (dependency < 0) & ~self.about.is_another[run] & (until - since >= FREE_FOR_NS)
+        if asks.any():
+            asks &= self.about.earlier(run, until)[1] < 0
         time = self._had_room(run, since, until, asks)
         return CauseBound(_code(Cause.UNKNOWN, run), time, np.full(run.size, -1, dtype=np.int64))
 
