@@ -9,23 +9,23 @@ import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.findings import FIRST_RUN_ONLY, Weighed, evidence_frame, findings_frame
-from raytrace_analyze.advice.kinds.actor_locks import actor_lock_candidates
+from raytrace_analyze.advice.kinds.actors.actor_locks import actor_lock_candidates
+from raytrace_analyze.advice.kinds.actors.bottlenecks import actor_candidates
+from raytrace_analyze.advice.kinds.actors.pools import slow_actor_candidates
 from raytrace_analyze.advice.kinds.arguments import argument_candidates, code_candidates, restored_candidates
-from raytrace_analyze.advice.kinds.bottlenecks import actor_candidates
-from raytrace_analyze.advice.kinds.fetching import order_candidates, unnecessary_candidates
-from raytrace_analyze.advice.kinds.idling import idling_candidates, thread_candidates
-from raytrace_analyze.advice.kinds.lone_runs import retry_candidates, straggler_candidates
-from raytrace_analyze.advice.kinds.loops import loop_candidates
+from raytrace_analyze.advice.kinds.driver.own_driver import driver_candidates
+from raytrace_analyze.advice.kinds.in_turn.fetching import order_candidates, unnecessary_candidates
+from raytrace_analyze.advice.kinds.in_turn.loops import loop_candidates
+from raytrace_analyze.advice.kinds.in_turn.throttles import throttle_candidates
 from raytrace_analyze.advice.kinds.neighbours import other_job_candidates
-from raytrace_analyze.advice.kinds.nested import nested_candidates
-from raytrace_analyze.advice.kinds.own_driver import driver_candidates
 from raytrace_analyze.advice.kinds.polling import late_candidates, store_candidates, wait_candidates
-from raytrace_analyze.advice.kinds.pools import slow_actor_candidates
 from raytrace_analyze.advice.kinds.reports import report_candidates
 from raytrace_analyze.advice.kinds.requests import request_candidates
-from raytrace_analyze.advice.kinds.sizes import pending_candidates, small_candidates
-from raytrace_analyze.advice.kinds.starts import cold_candidates
-from raytrace_analyze.advice.kinds.throttles import throttle_candidates
+from raytrace_analyze.advice.kinds.runs.idling import idling_candidates, thread_candidates
+from raytrace_analyze.advice.kinds.runs.lone_runs import retry_candidates, straggler_candidates
+from raytrace_analyze.advice.kinds.runs.nested import nested_candidates
+from raytrace_analyze.advice.kinds.runs.sizes import pending_candidates, small_candidates
+from raytrace_analyze.advice.kinds.runs.starts import cold_candidates
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import SourceFiles
 from raytrace_analyze.names.functions import is_without_program

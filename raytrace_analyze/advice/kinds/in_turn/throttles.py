@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts
-from raytrace_analyze.advice.kinds.loops import MOST_OF_THEM
+from raytrace_analyze.advice.kinds.in_turn.loops import MOST_OF_THEM
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.advice.program.use import Use

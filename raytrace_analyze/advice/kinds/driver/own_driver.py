@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.kinds.before_idle import asked_again, failed_before
-from raytrace_analyze.advice.kinds.child_jobs import job_within
+from raytrace_analyze.advice.kinds.driver.before_idle import asked_again, failed_before
+from raytrace_analyze.advice.kinds.driver.child_jobs import job_within
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.advice.program.files import first_place
 from raytrace_analyze.analyses.libraries.serve.requests import find_requests

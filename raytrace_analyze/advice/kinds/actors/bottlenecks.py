@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.kinds.pools import uneven_pool
+from raytrace_analyze.advice.kinds.actors.pools import uneven_pool
 from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.names import attributes
 from raytrace_analyze.replay.rewrite import take_turns_of

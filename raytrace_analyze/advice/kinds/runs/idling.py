@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raytrace_analyze.advice.facts import Facts
-from raytrace_analyze.advice.kinds.child_jobs import OTHER_PROCESSES
+from raytrace_analyze.advice.kinds.driver.child_jobs import OTHER_PROCESSES
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.names.attributes import PROCESS_CPU_NS, UNIT, told
 from raytrace_analyze.replay.rewrite import ask_for_cpus

@@ -1,0 +1,1 @@
+"""The driver itself: what it works, what it is idle in, and for whom."""
