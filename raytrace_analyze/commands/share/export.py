@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raytrace_analyze.command_line import options
-from raytrace_analyze.command_line.default_table import default_table
-from raytrace_analyze.command_line.memory import allowed_bytes, watch_memory
-from raytrace_analyze.command_line.reading import check_not_a_terminal, exit_code_of, open_spans, writing
+from raytrace_analyze.command_line.memory import allowed_bytes
+from raytrace_analyze.command_line.reading import (
+    check_not_a_terminal,
+    exit_code_of,
+    given_paths,
+    one_table,
+    open_spans,
+    writing,
+)
 from raytrace_analyze.command_line.standard_input import DASH
 from raytrace_analyze.errors import UsageError
 from raytrace_analyze.vocabulary.options import Encoding
@@ -101,7 +107,7 @@ def export(
     streamed = _streamed(spans, filters, format_, clock_correct=clock_correct)
     if streamed is not None:
         selection, exit_code = streamed
-        inputs = {os.path.realpath(path) for path in spans or [default_table()]}
+        inputs = {os.path.realpath(path) for path in given_paths(spans)}
     else:
         found, exit_code = open_spans(spans, job=job, trace=trace)
         selection = select(found.spans, **asdict(filters), clock_correct=clock_correct)
@@ -137,18 +143,12 @@ def _streamed(
 ) -> "tuple[Selection, int] | None":
     """Select from a large table, read while it is written, with the exit code; None for what has to be whole."""
     from raytrace_analyze.exports.selected.table_stream import is_large, report_on, select_from_file
-    from raytrace_analyze.ingest.loading import find
     from raytrace_analyze.views.screen.console import messages
-    from raytrace_analyze.views.screen.progress import begin_work, end_work
+    from raytrace_analyze.views.screen.progress import end_work
 
-    paths = list(spans or [default_table()])
-    if len(paths) != 1 or not paths[0].is_file():
+    found = one_table(spans)
+    if found is None or not is_large(found):
         return None
-    found = find(paths)
-    if not is_large(found):
-        return None
-    watch_memory()
-    begin_work()
 
     def tell(left_out: "Apart", is_of_path: bool) -> None:
         what = "the critical path is left out, and clocks are" if is_of_path else "clocks are"
