@@ -131,8 +131,12 @@ def test_the_one_that_everybody_waits_for() -> None:
     assert (blocker.key, blocker.waiters, blocker.idle_in) == (task(1), 3, "socket.recv at etl.py:42")
 
 
-def open_await(span_id: str, start: int, parent: str, awaited: str) -> Row:
-    told = {"raytrace.awaited": awaited, "raytrace.call_site": "lock.py:7"}
+def open_await(
+    span_id: str, start: int, parent: str, awaited: str, place: str = "lock.py:7", held_by: tuple[str, ...] = ()
+) -> Row:
+    told: dict[str, Any] = {"raytrace.awaited": awaited, "raytrace.call_site": place}
+    if held_by:
+        told["raytrace.held_by"] = held_by
     return wait(span_id, start, None, parent, [], attributes=json.dumps(told))
 
 
@@ -181,6 +185,87 @@ def test_a_lock_may_be_held_by_another_call_that_goes_on_there(tmp_path: Path) -
     assert set(circle) == {method(number, name) for number in (1, 2) for name in "ab"}
     said = in_words(table(*rows, recorded=True), tmp_path)
     assert "`Account.deposit` on actor a00000 waits for what `Account.transfer` on actor a00000 took there" in said
+
+
+def two_in_one_actor(*, one_place: bool, third: bool = False, held_by: bool = False) -> pl.DataFrame:
+    """
+    Bank.to_b   |holds a|== wants b ==...          an earlier call of it had both, and gave them back
+    Bank.to_a   |holds b|== wants a ==...
+    """
+    bank = ACTOR["a"]
+    rows = [
+        driver(),
+        submit("s0", 1, 2, "d", submitted_task_id=method(0, "a"), function="Bank.to_b"),
+        run("r0", 2, 3, "s0", method(0, "a"), actor_id=bank, function="Bank.to_b"),
+        open_wait("w", 9, "d", [method(1, "a"), method(2, "a")]),
+    ]
+    for number, name in enumerate(("Bank.to_b", "Bank.to_a", *(("Bank.to_a",) if third else ())), 1):
+        holder = {1: "r2", 2: "r1", 3: "r1"}[number]
+        place = "bank.py:7" if one_place else f"bank.py:{number}"
+        rows += [
+            submit(f"s{number}", 4, 5, "d", submitted_task_id=method(number, "a"), function=name),
+            run(f"r{number}", 5 + number, None, f"s{number}", method(number, "a"), actor_id=bank, function=name),
+            open_await(f"a{number}", 20, f"r{number}", "asyncio.Lock.acquire", place, (holder,) if held_by else ()),
+        ]
+    return table(*rows, recorded=True)
+
+
+def test_two_calls_of_an_actor_that_hold_what_the_other_wants_wait_for_each_other() -> None:
+    found = rt.hang(two_in_one_actor(one_place=False))
+    assert [set(circle) for circle in found.circles] == [{method(1, "a"), method(2, "a")}]
+    assert set(found.waits.filter(reason="held")["certain"]) == {False}
+
+
+@pytest.mark.parametrize("one_place", [True, False])
+@pytest.mark.parametrize("third", [True, False])
+def test_whose_lock_is_recorded_is_in_no_doubt(one_place: bool, third: bool, tmp_path: Path) -> None:
+    spans = two_in_one_actor(one_place=one_place, third=third, held_by=True)
+    found = rt.hang(spans)
+    assert [set(circle) for circle in found.circles] == [{method(1, "a"), method(2, "a")}]
+    assert set(found.waits.filter(reason="held")["certain"]) == {True}
+    said = in_words(spans, tmp_path)
+    assert "`Bank.to_b` on actor a00000 waits for what `Bank.to_a` on actor a00000 took there" in said
+    assert "taken from what is open" not in said
+
+
+def test_a_call_that_takes_a_lock_twice_waits_for_itself(tmp_path: Path) -> None:
+    spans = table(
+        driver(),
+        submit("s", 4, 5, "d", submitted_task_id=method(1, "a"), function="Cache.clear"),
+        open_wait("w", 5, "d", [method(1, "a")]),
+        run("r", 6, None, "s", method(1, "a"), actor_id=ACTOR["a"], function="Cache.clear"),
+        open_await("e", 7, "r", "asyncio.Lock.acquire", held_by=("r",)),
+        recorded=True,
+    )
+    assert rt.hang(spans).circles == ((method(1, "a"),),)
+    assert "it waits for itself" in in_words(spans, tmp_path)
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_lock_that_a_call_took_and_kept_is_held_by_who_made_it(is_over: bool, tmp_path: Path) -> None:
+    """
+    take    |==lock==|........        `Locks.lock` took the lock for it
+    want        |==lock==...          `Locks.try_lock` waits for it
+    """
+    locks = {"actor_id": ACTOR["a"]}
+    spans = table(
+        driver(),
+        submit("s1", 1, 2, "d", submitted_task_id=task(1), function="take"),
+        run("r1", 2, 15 if is_over else None, "s1", task(1), function="take"),
+        submit("t1", 3, 4, "r1", submitted_task_id=method(1, "a"), function="Locks.lock"),
+        run("u1", 5, 6, "t1", method(1, "a"), function="Locks.lock", **locks),
+        submit("s2", 1, 2, "d", submitted_task_id=task(2), function="want"),
+        run("r2", 7, None, "s2", task(2), function="want"),
+        submit("t2", 8, 9, "r2", submitted_task_id=method(2, "a"), function="Locks.try_lock"),
+        run("u2", 10, None, "t2", method(2, "a"), function="Locks.try_lock", **locks),
+        open_await("a", 11, "u2", "asyncio.Lock.acquire", held_by=("u1",)),
+        open_wait("x", 11, "r2", [method(2, "a")]),
+        open_wait("w", 9, "d", [task(1), task(2)]),
+        recorded=True,
+    )
+    said = in_words(spans, tmp_path)
+    assert ("which waits for what `take` took there, which ended without giving it back" in said) == is_over
+    assert ("`Locks.try_lock` on actor a00000 waits for what `take` (000000) took there" in said) == (not is_over)
 
 
 @pytest.mark.parametrize("producer", ["failed", "over", "open"])

@@ -68,6 +68,7 @@ ALSO_WRITTEN |= {
     "raytrace.cpu_delay_ns",
     "raytrace.sampled_times",
     "raytrace.loops",
+    "raytrace.held_by",
 }
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.answered_ns"}
 ALSO_WRITTEN |= {"raytrace.sent", "raytrace.batch_size", "raytrace.max_batch_size", "raytrace.model"}

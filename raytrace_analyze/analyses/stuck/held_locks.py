@@ -1,5 +1,6 @@
 """Who holds a lock that an actor keeps: it took it with a call, and has not given it back with another."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -17,11 +18,36 @@ class Held:
     """Its task id; `driver JOB` for a driver."""
     function: str | None
     """None for a driver."""
+    is_recorded: bool = False
+    """Whether it is a call that goes on, and that the hook saw take it."""
+
+
+_FLOW = pl.coalesce("task_id", pl.concat_str(pl.lit("driver "), "job_id"))
+"""Who made a call."""
 
 
 def is_taking(waits_in: str) -> bool:
     """Tell whether what a call waits in, and perhaps ` at PLACE`, takes a lock or a semaphore."""
     return waits_in.partition(" at ")[0].endswith(TAKING)
+
+
+def holders(spans: pl.DataFrame, call: dict[str, Any], span_ids: list[str]) -> Iterator[Held]:
+    """Say who holds what a call waits for (a row of the table), of which it is recorded which calls took it.
+
+    Takes the spans (columns of `schema.TABLE`) and the ids of those of these calls. Of a call that has ended it is who
+    made it.
+    """
+    runs = spans.filter(
+        pl.col("session").eq_missing(call["session"]), pl.col("category") == "task", pl.col("span_id").is_in(span_ids)
+    )
+    for run in runs.select("task_id", "function", "end").iter_rows(named=True):
+        if run["end"] is None:
+            yield Held(run["task_id"], run["function"], is_recorded=True)
+            continue
+        submits = spans.filter(pl.col("session").eq_missing(call["session"]), submitted_task_id=run["task_id"])
+        made_by = submits.select(_FLOW).to_series()
+        if len(made_by):
+            yield Held(made_by[0], _function(spans, made_by[0]))
 
 
 def held_by(spans: pl.DataFrame, call: dict[str, Any]) -> Held | None:
@@ -39,7 +65,7 @@ def held_by(spans: pl.DataFrame, call: dict[str, Any]) -> Held | None:
         ~creates_actor(pl.col("function")),
     ).select("task_id", "function", end=pl.col("end").to_physical())  # ns, which Python's times do not hold
     submits = spans.filter(pl.col("session").eq_missing(call["session"]), pl.col("category") == "submit").select(
-        by=pl.coalesce("task_id", pl.concat_str(pl.lit("driver "), "job_id")), task_id="submitted_task_id"
+        by=_FLOW, task_id="submitted_task_id"
     )
     made = calls.join(submits, on="task_id", how="inner").sort("end")
     took = made.filter(function=call["function"])
@@ -49,5 +75,9 @@ def held_by(spans: pl.DataFrame, call: dict[str, Any]) -> Held | None:
     gave_back = (pl.col("by") == last["by"]) & (pl.col("function") != call["function"]) & (pl.col("end") > last["end"])
     if made.select(gave_back.any()).item():
         return None
-    names = spans.filter(category="task", task_id=last["by"]).get_column("function")
-    return Held(last["by"], names[0] if len(names) else None)
+    return Held(last["by"], _function(spans, last["by"]))
+
+
+def _function(spans: pl.DataFrame, flow: str) -> str | None:
+    names = spans.filter(category="task", task_id=flow).get_column("function")
+    return names[0] if len(names) else None

@@ -7,9 +7,9 @@ import polars as pl
 
 from raytrace_analyze.analyses.stuck.given import given_to_processes
 from raytrace_analyze.analyses.stuck.grouped import missing_groups
-from raytrace_analyze.analyses.stuck.held_locks import held_by, is_taking
 from raytrace_analyze.analyses.stuck.interrupted import reopened
 from raytrace_analyze.analyses.stuck.last_calls import LastCaller, last_caller, waits_for_a_call
+from raytrace_analyze.analyses.stuck.lock_waits import of_locks
 from raytrace_analyze.analyses.stuck.opened import PENDING, RUNS, WAITS, Edge, Open, key_of
 from raytrace_analyze.analyses.stuck.pending import add_room, holds_slot, of_pending, of_resources
 from raytrace_analyze.analyses.stuck.retried import Tried, tried_in_vain
@@ -21,6 +21,7 @@ from raytrace_analyze.names.attributes import (
     AWAITED_TASK_IDS,
     CALL_SITE,
     CLUSTER_RESOURCES,
+    HELD_BY,
     IDLE,
     RESOURCES,
     json_of,
@@ -98,7 +99,7 @@ def read_open(
     left = [row for row in submits if actor_of(row) not in over]
     found.edges.extend(of_resources(found, pending, running, left))
     add_room(found, spans, pending, running, left)
-    found.edges.extend(_of_locks(found, running, work))
+    found.edges.extend(of_locks(found, running, work))
     found.last_callers.update(_last_callers(found, running, work))
     given = dict(given_to_processes(spans, attempts))
     found.given.update({task: given[task] for row in pending if (task := row["submitted_task_id"]) in given})
@@ -188,6 +189,7 @@ def _of_waits(found: Open, work: pl.DataFrame, waits: Collection[Row], submits: 
         certain = isinstance(asked, list)
         if not certain and isinstance(awaited, str):  # it is not for a result
             found.idle_in[waiter] = _at(awaited, about.get(CALL_SITE))
+            found.held_by[waiter] = about.get(HELD_BY) or []
             if awaited != GRAPH_END:  # as it always does while the graph is there
                 found.by_themselves.add(waiter)
             if asked_for := group_amounts(awaited):
@@ -229,25 +231,3 @@ def _last_callers(found: Open, running: Iterable[Row], work: pl.DataFrame) -> It
             caller = asked[alike]
             if caller is not None:
                 yield key_of(row), caller
-
-
-def _of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[Edge]:
-    """Say who holds what calls wait for that ask an actor for a lock."""
-    rows = [row for row in running if row["actor_id"]]
-    asking = [row for row in rows if is_taking(found.idle_in.get(key_of(row), ""))]
-    waiting = {key_of(row) for row in asking}
-    others: dict[tuple[str | None, str], list[Row]] = {}
-    for row in rows:
-        if key_of(row) not in waiting:
-            others.setdefault((row["session"], row["actor_id"]), []).append(row)
-    for row in asking:
-        # A call that goes on there since before may hold it itself; only else does one that has ended.
-        before = [one for one in others.get((row["session"], row["actor_id"]), ()) if one["start_ns"] < row["start_ns"]]
-        if before:
-            yield from (Edge(key_of(row), key_of(one), "held", row["start_ns"], certain=False) for one in before)
-            continue
-        held = held_by(work, row)
-        if held is not None and held.flow in found.states:
-            yield Edge(key_of(row), held.flow, "held", row["start_ns"], certain=False)
-        elif held is not None:
-            found.locks[key_of(row)] = held

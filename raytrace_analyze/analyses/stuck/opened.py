@@ -38,6 +38,8 @@ class Open:
     by_themselves: set[str] = field(default_factory=set)
     """Those who wait for something that is no task, and drivers in no recorded wait: `idle_in` says in what. So do
     pending tasks that nobody waits for, of which it is known why they cannot start."""
+    held_by: dict[str, list[str]] = field(default_factory=dict)
+    """Of calls that wait for a lock of their actor's: the spans of the runs that hold it, where that is recorded."""
     locks: dict[str, Held] = field(default_factory=dict)
     """Of calls that ask an actor for a lock: who holds it, where that has ended."""
     last_callers: dict[str, LastCaller] = field(default_factory=dict)

@@ -11,13 +11,15 @@ _LEAST_NS = 5_000_000
 class Flow:
     """One run of an asynchronous method, with all that it has started."""
 
-    __slots__ = ("ended", "going_on")
+    __slots__ = ("ended", "going_on", "span_id")
 
     def __init__(self) -> None:
         self.going_on = 0
         """How many waits for results of Ray's have begun and not ended."""
         self.ended: list[tuple[int, int]] = []
         """Those that have ended since the run gave way: their start and end."""
+        self.span_id = 0
+        """Of the run's span; 0 where that is not known."""
 
     def rest(self, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
         """Return the parts of this stretch in which the run waited for nothing of Ray's."""

@@ -18,9 +18,9 @@ class Wait:
     """A wait that goes on."""
 
     __slots__ = (
-        "__weakref__", "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "is_located",
-        "is_shown", "key", "library", "measured_ns", "name", "parent", "polls", "ready", "site", "start_ns",
-        "works_between",
+        "__weakref__", "asked", "awaited", "context", "count", "end_ns", "error", "flow", "found", "held_by",
+        "is_located", "is_shown", "key", "library", "measured_ns", "name", "parent", "polls", "ready", "site",
+        "start_ns", "works_between",
     )  # fmt: skip
 
     def __init__(self, name: str, context: Any, parent: SpanContext) -> None:
@@ -32,6 +32,8 @@ class Wait:
         """The first of the tasks whose results are asked for."""
         self.awaited = ""
         """What is waited for where that is not a result of Ray's."""
+        self.held_by: list[str] = []
+        """Where that is a lock, the spans of the runs that hold it."""
         self.key = ids.random_bits()
         """Its slot among the open spans."""
         self.is_shown = False
@@ -90,6 +92,8 @@ def _open_attributes(wait: Wait, end_ns: int) -> str:
         shown.append(f'"{names.AWAITED_TASK_IDS}":{encode_value(wait.asked)}')
     if wait.awaited:
         shown.append(f'"{names.READY_TASK_IDS}":[],"{names.AWAITED}":{encode_value(wait.awaited)}')
+    if wait.held_by:
+        shown.append(f'"{names.HELD_BY}":{encode_value(wait.held_by)}')
     if wait.polls:
         shown.append(f'"{names.POLLS}":{wait.polls}')
     if end_ns and names.TIMED_OUT in wait.found:

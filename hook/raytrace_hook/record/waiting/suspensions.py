@@ -16,15 +16,19 @@ from collections.abc import Generator
 from types import CodeType, FrameType
 from typing import Any, Callable
 
+from opentelemetry import trace
+
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.record.origin.call_sites import is_program, site_of
+from raytrace_hook.record.waiting import holders
 from raytrace_hook.record.waiting.flows import Flow, current
 from raytrace_hook.record.waiting.waits import Waits
 from raytrace_hook.sampling.loops import may_end_early
 
 _SHOWN_AFTER_S = 0.1
 """What gives way for longer is shown among the open spans: most go on at once, for which this would cost too much."""
+_LOOKS_AGAIN_AFTER_S = 1
 _LIBRARIES = ("ray.serve.", "ray.data.", "ray.dashboard.", "ray._private.")
 """Their actors wait for themselves."""
 
@@ -41,6 +45,7 @@ def watched(method: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
     body = inspect.unwrap(method)
     if waits_for_itself(body):
         return method
+    holders.install()
 
     @functools.wraps(method)
     async def run(*arguments: Any, **keywords: Any) -> Any:
@@ -69,6 +74,7 @@ class Steps:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         coroutine = self._coroutine
+        self._flow.span_id = trace.get_current_span().get_span_context().span_id
         current.set(self._flow)
         step, argument = coroutine.send, None
         while True:
@@ -112,6 +118,23 @@ class _Pause:
             awaited, more = told(*self._innermost, self._given)
             site = more.get(names.CALL_SITE)
             self._wait = self._waits.begin(names.AWAIT_SPAN, 0, awaited=awaited, start_ns=self._start_ns, site=site)
+            lock = holders.lock_of(_frames(self._innermost[0]))
+            if self._wait is not None and lock is not None:
+                self._show_holders(self._wait, lock)
+
+    def _show_holders(self, wait: Any, lock: Any) -> None:
+        """Show who holds a lock, and look again from time to time: it may pass from one to another meanwhile."""
+        held_by = holders.holders_of(lock)
+        if held_by != wait.held_by:
+            wait.held_by = held_by
+            self._waits.show_again(wait)
+        self._timer = asyncio.get_running_loop().call_later(_LOOKS_AGAIN_AFTER_S, self._show_holders, wait, lock)
+
+    def _told(self) -> tuple[str, dict[str, Any]]:
+        awaited, more = told(*self._innermost, self._given)
+        if self._wait is not None and self._wait.held_by:
+            more[names.HELD_BY] = self._wait.held_by
+        return awaited, more
 
     def finish(self) -> None:
         end_ns = time.time_ns()
@@ -120,7 +143,7 @@ class _Pause:
         try:
             parts = self._flow.rest(self._start_ns, end_ns)
             if parts:
-                self._waits.record_pause(parts, lambda: told(*self._innermost, self._given), self._wait)
+                self._waits.record_pause(parts, self._told, self._wait)
             self._waits.forget(self._wait)
         except Exception as error:
             warn_once(_NOT_RECORDED, error)
@@ -167,6 +190,15 @@ def _levels(coroutine: Any) -> Generator[tuple[Any, FrameType], None, None]:
                 break
         else:
             return
+
+
+def _frames(coroutine: Any) -> Generator[FrameType, None, None]:
+    """Go through the code in which a coroutine waits; `asyncio.wait_for` may have made a task of what it waits for."""
+    for level, frame in _levels(coroutine):
+        yield frame
+        task = frame.f_locals.get("fut") if level.__qualname__ == "wait_for" else None
+        if isinstance(task, asyncio.Task):
+            yield from _frames(task.get_coro())
 
 
 def _named(given: Any) -> str:

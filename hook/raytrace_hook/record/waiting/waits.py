@@ -121,6 +121,13 @@ class Waits:
         """Tell whether a wait is long enough to be written."""
         return duration_ns >= self._min_wait_ns
 
+    def show_again(self, wait: Wait) -> None:
+        """Show what became known of a wait since it began."""
+        try:
+            self._show(wait)
+        except Exception as error:
+            warn_once(f"a {wait.name} could not be recorded", error)
+
     def forget(self, wait: Wait | None) -> None:
         """Take back that a wait began."""
         if wait is not None:
