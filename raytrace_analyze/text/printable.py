@@ -42,6 +42,15 @@ def printable_json(text: str) -> str:
     return _MAY_ACT.sub(_escaped, text)
 
 
+def ascii_json(text: str) -> str:
+    r"""Escape in JSON all that is not ASCII, too.
+
+    >>> ascii_json('["a\u202eb", "\u00e9"]')
+    '["a\\u202eb", "\\u00e9"]'
+    """
+    return _MAY_ACT.sub(lambda found: _in_json(found[0]), text)
+
+
 def _escaped(found: re.Match[str]) -> str:
     return replaced(found[0], _in_json)
 

@@ -1,35 +1,67 @@
 """Results for programs: one JSON object, or CSV with one header line."""
 
 import codecs
-import csv
 import io
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, TextIO
 
+import msgspec
 import polars as pl
 
 from raytrace_analyze.path.result import CriticalPath
-from raytrace_analyze.text.printable import printable, printable_json
+from raytrace_analyze.text.printable import ascii_json, printable_json
+from raytrace_analyze.values import frozen
+from raytrace_analyze.views.many_rows import csv_line, csv_rows, json_rows, stretches
 
 DOCUMENT_VERSION = 1
 """Of the JSON documents; the table's is `schema.SCHEMA_VERSION`."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+
+@frozen
+class Records:
+    """The records of a result that may be large: they become text some at a time, as they are written."""
+
+    frame: pl.DataFrame
 
 
 def write_json(content: dict[str, Any], stream: TextIO) -> None:
-    """Write a document as one JSON object, `schema_version` first.
+    """Write a document as one JSON object, `schema_version` first; `Records` may stand in it itself.
 
     What would act on a terminal is escaped, so that the text can be looked at and a parser gets the original; so is
     what is not ASCII where the stream is not written in UTF-8.
     """
-    is_utf_8 = is_in_utf_8(stream)
-    encoder = json.JSONEncoder(indent=1, ensure_ascii=not is_utf_8, allow_nan=False)
-    pieces = encoder.iterencode({"schema_version": DOCUMENT_VERSION, **content})
-    stream.writelines(map(printable_json, pieces))
-    stream.write("\n")
+    escaped = printable_json if is_in_utf_8(stream) else ascii_json
+    before = "{"
+    for name, value in {"schema_version": DOCUMENT_VERSION, **content}.items():
+        stream.write(before)
+        stream.writelines(_json_member(name, value, escaped))
+        before = ","
+    stream.write("\n}\n")
+
+
+def _json_member(name: str, value: Any, escaped: Callable[[str], str]) -> Iterator[str]:
+    """Give a member of the document's object with the line break before it, in pieces."""
+    if not isinstance(value, Records) or value.frame.is_empty():
+        content = {name: [] if isinstance(value, Records) else value}
+        text = escaped(json.dumps(content, ensure_ascii=False, allow_nan=False))
+        try:
+            text = _indented(text)
+        except msgspec.DecodeError:  # a file's name that is in no encoding has what is no text
+            text = escaped(json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1))
+        yield text.removeprefix("{").removesuffix("\n}")
+        return
+    before = f"\n {json.dumps(name)}: ["
+    for some in stretches(_plain(value.frame)):
+        rows = _indented(f"[{escaped(json_rows(some))}]")  # as deep as the member's
+        yield before + rows.removeprefix("[\n [").removesuffix("\n ]\n]")
+        before = ","
+    yield "\n ]"
+
+
+def _indented(text: str) -> str:
+    return msgspec.json.format(text, indent=1)
 
 
 def write_csv(frame: pl.DataFrame, stream: TextIO) -> None:
@@ -41,22 +73,14 @@ def write_csv(frame: pl.DataFrame, stream: TextIO) -> None:
     if isinstance(stream, io.TextIOWrapper) and not is_in_utf_8(stream):
         stream.reconfigure(encoding="utf-8")  # a name that is spelled in another way is another name
     plain = _plain(frame)
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(plain.columns)
-    writer.writerows(map(_cell, row) for row in plain.iter_rows())
+    stream.write(csv_line(plain.columns))
+    stream.writelines(csv_rows(some) for some in stretches(plain))
 
 
 def is_in_utf_8(stream: TextIO) -> bool:
     """Tell whether all text can be written to a stream."""
     encoding = getattr(stream, "encoding", None)  # a string buffer has None
     return encoding is None or codecs.lookup(encoding).name.startswith("utf")
-
-
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    text = str(value)
-    return f"'{printable(text)}" if text.startswith(_FORMULA) else printable(text)
 
 
 def records(frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -85,7 +109,7 @@ def path_document(path: CriticalPath, by: str) -> dict[str, Any]:
         "inferred_ns": int(path.segments.filter(pl.col("inferred")).get_column("duration_ns").sum()),
         "notes": list(path.notes),
         "activity": records(path.activity()),
-        "segments": records(path.segments),
+        "segments": Records(path.segments),
         **groups,
     }
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from raytrace_analyze.analyses.trace_tree import TraceTree
 from raytrace_analyze.names.functions import short_name
 from raytrace_analyze.text.units import count_text, duration_text
-from raytrace_analyze.views.documents import path_scope, records
+from raytrace_analyze.views.documents import Records, path_scope
 from raytrace_analyze.views.screen.fitted_table import table
 from raytrace_analyze.views.screen.label import label
 
@@ -45,7 +45,7 @@ def show_tree(tree: TraceTree, console: Console, *, top: int) -> None:
 
 def tree_document(tree: TraceTree) -> dict[str, Any]:
     """Give the document of a tree."""
-    return {"scope": path_scope(tree.path), "makespan_ns": tree.path.makespan_ns, "spans": records(tree.spans)}
+    return {"scope": path_scope(tree.path), "makespan_ns": tree.path.makespan_ns, "spans": Records(tree.spans)}
 
 
 def _chosen(spans: pl.DataFrame, top: int) -> pl.DataFrame:

@@ -95,7 +95,7 @@ def critical_path(
     from raytrace_analyze.path.one_scope import critical_path as find_path
     from raytrace_analyze.path.options import PathOptions
     from raytrace_analyze.prepared import prepare
-    from raytrace_analyze.views.documents import path_document, records
+    from raytrace_analyze.views.documents import Records, path_document
     from raytrace_analyze.views.paths.confidence_view import confidence_document, show_confidence
     from raytrace_analyze.views.paths.path_view import show_path
     from raytrace_analyze.views.screen.console import output
@@ -146,7 +146,7 @@ def critical_path(
             show_confidence(path, output(), top=top)
 
     def document() -> dict[str, Any]:
-        near_by = {} if chains is None else {"near": records(chains)}
+        near_by = {} if chains is None else {"near": Records(chains)}
         return path_document(path, by) | near_by | ({"confidence": confidence_document(path)} if confidence else {})
 
     write_result(

@@ -23,7 +23,7 @@ def traces(
       raytrace-analyze traces /tmp/spans --top 50
     """
     from raytrace_analyze.analyses.inventory import traces as list_traces
-    from raytrace_analyze.views.documents import records
+    from raytrace_analyze.views.documents import Records
     from raytrace_analyze.views.screen.console import output
     from raytrace_analyze.views.tables import show_traces
 
@@ -32,7 +32,7 @@ def traces(
     write_result(
         output_format,
         table=lambda: show_traces(listed, output(), top=top),
-        document=lambda: {"traces": records(listed)},
+        document=lambda: {"traces": Records(listed)},
         frame=lambda: listed,
         found=found,
     )
