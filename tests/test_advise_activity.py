@@ -9,6 +9,8 @@ import pytest
 import raytrace_analyze as rt
 from raytrace_analyze.schema import TIME
 from raytrace_analyze.table.events.attempts import with_event_columns
+from raytrace_analyze.verdict.remedies import advice_and_faster
+from raytrace_analyze.views.advice_view import answer_text
 from raytrace_analyze.views.what_if_view import ranking_text
 from tests.tables import Row, run, span, submit, table, wait
 from tests.test_activity import sampled
@@ -143,6 +145,25 @@ def test_a_summary_does_not_ask_for_less_imports_first() -> None:
     alone = spans.with_columns(end=pl.when(pl.col("span_id") == "r").then(pl.col("start")).otherwise("end"))
     (look,) = rt.summary(alone).remedies
     assert (look.kind, look.pattern, look.saved_ns) == ("look", "driver-imports", 0)
+
+
+@pytest.mark.parametrize(("faster_ms", "comes_first"), [(190, True), (110, False)])
+def test_what_saves_clearly_more_comes_first(faster_ms: int, comes_first: bool) -> None:
+    """`f` twice as fast saves that much; the driver's own code, which a pattern tells of, saves 100 ms."""
+    end = (10 + 2 * faster_ms) * MS
+    spans = table(
+        span("driver", 0, end + 110 * MS, name="ray.driver", attributes=sampled(105)),
+        submit("s", 0, 5 * MS, "driver", submitted_task_id="T"),
+        run("r", 10 * MS, end, "s", "T"),
+        wait("get", 5 * MS, end + 10 * MS, "driver", ["T"]),
+        recorded=True,
+    )
+    patterns = [each.pattern for each in rt.summary(spans).remedies]
+    assert patterns == ([None, "driver-code"] if comes_first else ["driver-code", None])
+    advice, faster = advice_and_faster(spans)
+    said = answer_text(advice, faster)
+    assert said.startswith("Make `f` twice as fast first and the job takes" if comes_first else "Mend this first")
+    assert ("of the patterns that are looked for, the driver's own code saves most: 1" in said) == comes_first
 
 
 def test_how_often_a_driver_was_idle_is_told_only_where_each_time_is_known() -> None:

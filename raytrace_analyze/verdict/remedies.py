@@ -23,6 +23,8 @@ from raytrace_analyze.wording.phrases import at_line
 _MOST_REMEDIES = 2
 _WORTH = 0.02
 """What part of the time a remedy saves at least."""
+_CLEARLY = 1.2
+"""So many times what a pattern saves is clearly more than that."""
 _NOTABLE = 0.05
 """What part of the time what is to be looked at takes at least to be named."""
 
@@ -39,7 +41,7 @@ def advice_and_faster(
     clock_correct: bool = True,
     source: Sequence[str | PathLike[str]] = (),
 ) -> tuple[Advice, Remedy | None]:
-    """Do what `give_advice` does; where no pattern is known to save time, tell of a faster function, as `summary` does.
+    """Do what `give_advice` does; where a faster function comes first for `summary`, tell of that.
 
     Raises NoSpansError for an empty table, UsageError for a job that is unknown or ambiguous.
     """
@@ -47,10 +49,8 @@ def advice_and_faster(
     options = PathOptions(infer=infer)
     read = read_job(trace, job, options, had_slots=had_slots, trust_cluster=True)
     advice = advise_on(read, at_least=at_least, had_slots=had_slots, source=source)
-    if not advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") > 0).is_empty():
-        return advice, None
-    path = critical_path(trace, job=job, options=options)
-    return advice, faster(read, path, _worth_ns(path) - 1)
+    first = next(iter(remedies_of(read, advice, critical_path(trace, job=job, options=options))), None)
+    return advice, first if first is not None and first.kind is RemedyKind.SPEEDUP else None
 
 
 def _worth_ns(path: CriticalPath) -> int:
@@ -60,7 +60,8 @@ def _worth_ns(path: CriticalPath) -> int:
 def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
     """Give what `advise` finds, and the function that `what_if` ranks first where that saves more than the second.
 
-    Where there is room for it, what is to be looked at about requests, too: their clients wait, which no saving tells.
+    That comes first where it saves clearly more than what a pattern tells does, which says better what to do. Where
+    there is room for it, what is to be looked at about requests, too: their clients wait, which no saving tells.
     """
     worth_ns = _worth_ns(path)
     patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= worth_ns).head(_MOST_REMEDIES)
@@ -70,6 +71,8 @@ def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
     of_driver = [each.function for each in found[: _MOST_REMEDIES - 1] if each.pattern == Pattern.DRIVER_CODE]
     fastest = faster(read, path, more_than, without=of_driver)
     remedies = found if fastest is None else [*found[: _MOST_REMEDIES - 1], fastest]
+    if fastest is not None and fastest.saved_ns > _CLEARLY * remedies[0].saved_ns:
+        remedies = [fastest, *remedies[:-1]]
     looks = _to_look_at(advice, int(_NOTABLE * path.makespan_ns))
     return [*remedies, *(look for look in looks if not remedies or look.pattern in _OF_REQUESTS)][:_MOST_REMEDIES]
 

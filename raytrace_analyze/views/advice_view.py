@@ -23,7 +23,7 @@ _NOT_KNOWN = "not known"
 
 
 def show_advice(advice: Advice, faster: Remedy | None, console: Console, *, top: int) -> None:
-    """Print advice, headed by the function to make `faster` where no pattern is known to save time."""
+    """Print advice, headed by the function to make `faster` where that comes first."""
     console.print(Group(*_parts(advice, faster, top)))
 
 
@@ -49,10 +49,14 @@ def answer_text(advice: Advice, faster: Remedy | None) -> str:
     took = f"The job takes {duration_text(advice.observed_ns)}"
     if faster is not None:
         instead = f"{duration_text(faster.predicted_ns)} instead of {duration_text(advice.observed_ns)}"
-        return (
-            f"Make {name_of(faster.function)} twice as fast first and the job takes {instead}; none of the patterns "
-            "that are looked for is known to save time in every run."
-        )
+        patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") > 0)
+        beside = "none of the patterns that are looked for is known to save time in every run"
+        if not patterns.is_empty():
+            most = patterns.row(0, named=True)
+            beside = (
+                f"of the patterns that are looked for, {title_text(most)} saves most: {duration_text(most['saved_ns'])}"
+            )
+        return f"Make {name_of(faster.function)} twice as fast first and the job takes {instead}; {beside}."
     if advice.findings.is_empty():
         return f"{took}, and none of the patterns that are looked for costs it much."
     first = advice.findings.row(0, named=True)
