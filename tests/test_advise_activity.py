@@ -667,6 +667,57 @@ def test_a_lock_that_is_tried_until_it_is_free() -> None:
     assert "lock" not in findings(tried_lock(meets=True))
 
 
+def rate_limiter(*, at_a_rate: bool = True, alike: bool = False) -> pl.DataFrame:
+    """
+    a  [take][~~ take ~~~~~~~~~~][~~ take ..     `a` and `b` call in a loop; one call goes on every 100 ms
+    b  [~~ take ~~][~~ take ~~~~~~~~~~]..
+    `alike`: one of them alone, whose calls all sleep as long
+    """
+    about = {"actor_id": "m", "pid": 9, "worker_id": "wm", "function": "Bucket.take"}
+    awaited = json.dumps({"raytrace.awaited": "asyncio.sleep", "raytrace.call_site": "bucket.py:9"})
+    on_loop = json.dumps({"raytrace.max_concurrency": 1000, "raytrace.on_event_loop": True})
+    rows = [span("driver", 0, 1300 * MS, name="ray.driver")]
+    ends = {"a": 20, "b": 20}
+    callers = "a" if alike else "ab"
+    for number in range(10):
+        name = callers[number % len(callers)]
+        at = ends[name]
+        end = (120 if alike else 20) + 100 * number + (0 if at_a_rate else (0, 70, 30, 90, 50)[number % 5])
+        ends[name] = end + 10
+        rows += [
+            submit(f"s{number}", at * MS, (at + 1) * MS, name, submitted_task_id=f"K{number}", function="Bucket.take"),
+            run(f"k{number}", (at + 2) * MS, (end + 4) * MS, f"s{number}", f"K{number}", attributes=on_loop, **about),
+            wait(
+                f"w{number}",
+                (at + 1) * MS,
+                (end + 6) * MS,
+                name,
+                [f"K{number}"],
+                attributes=json.dumps({"raytrace.call_site": "fetch.py:3"}),
+            ),
+            wait(f"y{number}", (at + 3) * MS, (end + 3) * MS, f"k{number}", [], name="await", attributes=awaited),
+        ]
+    for name in callers:
+        rows += [
+            submit(f"t{name}", 1 * MS, 2 * MS, "driver", submitted_task_id=f"T{name}", function="fetch"),
+            run(name, 10 * MS, (ends[name] + 10) * MS, f"t{name}", f"T{name}", function="fetch"),
+        ]
+    return table(*rows, wait("get", 3 * MS, 1250 * MS, "driver", [f"T{name}" for name in callers]), recorded=True)
+
+
+def test_calls_that_an_actor_lets_go_on_at_a_rate() -> None:
+    found = findings(rate_limiter())
+    paced = found["paced-calls"]
+    assert (paced["function"], paced["file"], paced["line"]) == ("Bucket.take", "bucket.py", 9)
+    assert "it lets one go on every 100 ms" in paced["what"]
+    assert paced["saved_ns"] > 700 * MS and not paced["certain"]
+    # Whoever submits all of them at once waits as long.
+    assert not {"get-in-loop", "actor-bottleneck"} & found.keys()
+    for other in (rate_limiter(at_a_rate=False), rate_limiter(alike=True)):
+        assert "paced-calls" not in findings(other)
+        assert {"get-in-loop", "actor-bottleneck"} & findings(other).keys()
+
+
 def test_cold_starts_never_tell_actors_to_be_reused() -> None:
     from raytrace_analyze.wording.advice.runs import cold_workers
 

@@ -11,6 +11,7 @@ from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.findings import FIRST_RUN_ONLY, Weighed, evidence_frame, findings_frame
 from raytrace_analyze.advice.kinds.actors.actor_locks import actor_lock_candidates
 from raytrace_analyze.advice.kinds.actors.bottlenecks import actor_candidates
+from raytrace_analyze.advice.kinds.actors.paced import paced_candidates
 from raytrace_analyze.advice.kinds.actors.pools import slow_actor_candidates
 from raytrace_analyze.advice.kinds.arguments import argument_candidates, code_candidates, restored_candidates
 from raytrace_analyze.advice.kinds.driver.own_driver import driver_candidates
@@ -53,6 +54,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     pending_candidates,
     actor_candidates,
     actor_lock_candidates,
+    paced_candidates,
     straggler_candidates,
     cold_candidates,
     nested_candidates,

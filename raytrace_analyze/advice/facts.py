@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from raytrace_analyze.advice.paces import Pace, find_paces
 from raytrace_analyze.advice.program.files import SourceFiles
 from raytrace_analyze.advice.program.use import Use, use_of_result
 from raytrace_analyze.advice.start_waits import StartWaits
@@ -123,6 +124,11 @@ class Facts:
         return int(self.now.length[own].sum() + waited.sum())
 
     @cached_property
+    def paces(self) -> list[Pace]:
+        """The methods of actors whose calls sleep until it is their turn."""
+        return find_paces(self.relations, self.rows, self.start, self.end)
+
+    @cached_property
     def rows(self) -> RowIds:
         """The rows of the job."""
         return self.graph.events.rows[:-1]
@@ -225,8 +231,7 @@ class Facts:
     @cached_property
     def functions(self) -> list[str]:
         """By row of the table: the function of its task; the driver's for what is in none."""
-        names: list[str] = self.spans.get_column("function").fill_null(DRIVER).to_list()
-        return names
+        return list(self.spans.get_column("function").fill_null(DRIVER))
 
     @cached_property
     def runs_by_function(self) -> dict[str, RowIds]:
@@ -248,8 +253,7 @@ class Facts:
     def work_ns(self) -> Nanos:
         """By row of a run: how long its own work took; 0 for other rows."""
         run = work_of_runs(self.graph)
-        sums = np.bincount(run[run >= 0], self.graph.fixed[run >= 0], minlength=self.spans.height)
-        return np.rint(sums).astype(np.int64)
+        return np.rint(np.bincount(run[run >= 0], self.graph.fixed[run >= 0], self.spans.height)).astype(np.int64)
 
     def cpus_of(self, runs: RowIds) -> RowIds:
         """Give how much CPU runs ask for, in ten-thousandths; 1 CPU where nobody says, none for an actor's methods."""

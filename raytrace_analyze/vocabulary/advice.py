@@ -27,6 +27,7 @@ class Pattern(StrEnum):
     IDLE_TASKS = "idle-tasks"
     MORE_THREADS = "more-threads"
     LOCK = "lock"
+    PACED_CALLS = "paced-calls"
     WAIT_FOR_MANY = "wait-for-many"
     STORE_FULL = "store-full"
     REPLICA_QUEUE = "replica-queue"

@@ -54,6 +54,16 @@ def actor_lock(
     )
 
 
+def paced(name: str, waits: int, *, every_ns: int, took_ns: int, longest_ns: int) -> Words:
+    """Say of a method how often its calls slept until it was their turn, how long, and at which rate they go on."""
+    return Words(
+        f"{count_text(waits, 'call')} of {name_of(name)} slept {duration_text(took_ns)}, {duration_text(longest_ns)} "
+        f"at most, until it was their turn: it lets one go on every {duration_text(every_ns)}",
+        "raise that rate if what it protects bears more, take several at a time, or do other work until it is one's "
+        "turn; more calls at once, or more processes, wait as long (this is what no waiting for it at all would save)",
+    )
+
+
 def asked_lock(
     name: str, caller: str, asked: int, *, took_ns: int, longest_ns: int, holder: str | None, gave_back: str
 ) -> Words:

@@ -162,7 +162,10 @@ def _is_needed(facts: Facts, loop: Loop, submit: int) -> bool:
 
 
 def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
-    """Say of the loops at one place what they could do better; None of what Ray itself does."""
+    """Say of the loops at one place what they could do better; None of what Ray itself does.
+
+    Nor of what an actor paces: its calls sleep as long wherever they are made.
+    """
     submits = np.concatenate([move.submits for move in moves])
     anchors = np.concatenate([move.anchors for move in moves])
     waits = np.concatenate([move.loop.waits for move in moves])
@@ -170,7 +173,7 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
     runs = facts.run_of_submit[submits]
     runs = runs[runs >= 0]
     function, times = _awaited_most(facts, runs, ready)
-    if function.rpartition(".")[2].startswith(_BY_RAY):
+    if function.rpartition(".")[2].startswith(_BY_RAY) or _is_paced(facts, np.concatenate(ready)):
         return None
     site, certain = facts.sites.get(int(waits[0])), all(move.certain for move in moves)
     place, caller = first_place(site), facts.caller(int(waits[0]))
@@ -198,6 +201,11 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
         mended, overlap = let_overlap(facts, mended, calls)
         told, certain = words.as_far_as_they_overlap(told, overlap.most, overlap.certain), certain and overlap.certain
     return Candidate(pattern, function, told, mended, np.concatenate([waits, calls]), site, certain)
+
+
+def _is_paced(facts: Facts, runs: RowIds) -> bool:
+    """Tell whether most of some runs are calls that sleep until it is their turn."""
+    return any(2 * np.isin(runs, pace.runs).sum() > runs.size for pace in facts.paces)
 
 
 def _awaited_most(facts: Facts, moved: RowIds, ready: list[RowIds]) -> tuple[str, int]:
