@@ -159,6 +159,45 @@ def test_a_slow_replica_is_named_and_replicas_alike_are_not() -> None:
         assert rt.serve(table(*rows)).get_column("slow_replica").to_list() == [None]
 
 
+def kept(number: int, idle_ms: int, cpu_ms: int, *, every_ms: int = 100) -> Row:
+    """A request whose handler kept its event loop, idle at one line for a while and on the CPU for another."""
+    at = number * every_ms * 1_000_000
+    told_of = {"raytrace.loop_ns": (idle_ms + cpu_ms) * 1_000_000, "raytrace.loop_idle_ns": idle_ms * 1_000_000,
+               "raytrace.handler_cpu_ns": cpu_ms * 1_000_000}  # fmt: skip
+    attributes = json.loads(told("Front", request_id=f"k{number}", replica_id="one"))
+    stacks = {"raytrace.cpu_ns": 0, "raytrace.stacks": "idle;Front.__call__ (/p/app.py:12) 3"}
+    return span(f"K{number}", at, at + 90_000_000, trace_id=f"k{number}", pid=2,
+                name="replica_handle_request Front __call__",
+                attributes=json.dumps({**attributes, **told_of, **stacks}))  # fmt: skip
+
+
+def test_handlers_that_keep_their_event_loop_are_named_and_what_is_idle_there_is_advice(tmp_path: Path) -> None:
+    driver = span("D", 0, 1_000_000_000, trace_id="d", category="driver", name="ray.driver")
+    (front,) = rt.serve(table(*(kept(number, 70, 1) for number in range(10)), recorded=True)).to_dicts()
+    assert (front["loop_mean_ns"], front["loop_idle_mean_ns"], front["cpu_mean_ns"]) == (
+        71_000_000,
+        70_000_000,
+        1_000_000,
+    )
+    assert front["loop_share"] == pytest.approx(710 / 990)
+
+    def seen(*rows: Row) -> tuple[str, list[tuple[str, str]]]:
+        file = tmp_path / "spans.parquet"
+        rt.write_table(table(driver, *rows, recorded=True), file)
+        findings = rt.advise(rt.read_spans(file))
+        blocked = findings.filter(pattern="blocked-loop").select("function", "line").rows()
+        return " ".join(cli("serve", file).stdout.split()), blocked
+
+    said, found = seen(*(kept(number, 70, 1) for number in range(10)))
+    assert "Front.__call__ keeps the event loop of its replica 71.7 % of the time, 71.0 ms a request" in said
+    assert "70.0 ms of that idle" in said
+    assert found == [("Front.__call__", 12)]
+    said, found = seen(*(kept(number, 0, 71) for number in range(10)))
+    assert "71.0 ms on the CPU" in said and found == []
+    said, found = seen(*(kept(number, 70, 1, every_ms=1_000) for number in range(10)))
+    assert "event loop" not in said and found == []
+
+
 def test_without_the_hook_the_way_is_part_of_the_queue_and_not_zero() -> None:
     (front,) = rt.serve(table(*request(0, 0, hook=False))).filter(pl.col("deployment") == "Front").to_dicts()
     assert (front["router_mean_ns"], front["way_mean_ns"], front["sends"]) == (300, None, None)

@@ -83,6 +83,14 @@ line of the program, and how long it imported modules there (ns)."""
 ANSWERED_NS = "raytrace.answered_ns"
 """When the last part of its answer was sent (ns since the epoch): its span ends when Serve has done with it."""
 
+# A request in a replica of Ray Serve.
+LOOP_NS = "raytrace.loop_ns"
+"""How long its handler kept the event loop that it runs on."""
+LOOP_IDLE_NS = "raytrace.loop_idle_ns"
+"""How much of that it was idle: no other coroutine could run meanwhile."""
+HANDLER_CPU_NS = "raytrace.handler_cpu_ns"
+"""What its handler used of the CPU, there or in a thread of Serve's."""
+
 # A request by a handle, where Serve itself traces nothing.
 SENT = "raytrace.sent"
 """A replica took it."""

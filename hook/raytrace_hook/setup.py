@@ -29,6 +29,7 @@ from raytrace_hook.record.libraries import (
     datasets,
     serve,
     serve_batches,
+    serve_handlers,
     serve_models,
     serve_responses,
     serve_routes,
@@ -141,6 +142,7 @@ def _set_up(extra_resource: Mapping[str, Any]) -> TracerProvider | None:
         provider.add_span_processor(sending)
         recorder.processors.append(sending)
     serve.install(lambda: recorder.processors, lambda: recorder.resource)
+    serve_handlers.install(recorder.processor.watch_here)
     serve_models.install()
     serve_routes.install()
     _install_in_ray(recorder)  # after the provider is made: the driver's span ends before it is shut down

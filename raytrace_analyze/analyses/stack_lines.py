@@ -39,6 +39,14 @@ def stack_lines(attributes: str | None) -> pl.DataFrame:
     )
 
 
+def longest_idle_line(attributes: pl.Series) -> str | None:
+    """Give the line (`file:line`) in which the threads of some spans were most often found idle; None where in none."""
+    found = [stack_lines(text).filter(activity="idle") for text in attributes if text and "idle;" in text]
+    lines = pl.concat([LINES.to_frame(), *found]).drop_nulls("place")
+    most = lines.group_by("place").agg(pl.col("samples").sum()).sort("samples", "place", descending=[True, False])
+    return most.item(0, "place") if most.height else None
+
+
 def _row(stack: Stack) -> dict[str, Any]:
     told = [found for frame in stack.frames if (found := _FRAME.match(frame))]
     innermost = next((one for one in reversed(told) if is_of_program(one["place"])), told[-1] if told else None)

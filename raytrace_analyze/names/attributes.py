@@ -71,6 +71,11 @@ IDLE = "raytrace.idle"
 # A request at a proxy of Ray Serve.
 ANSWERED_NS = "raytrace.answered_ns"
 
+# A request in a replica of Ray Serve: what its handler did there.
+LOOP_NS = "raytrace.loop_ns"
+LOOP_IDLE_NS = "raytrace.loop_idle_ns"
+HANDLER_CPU_NS = "raytrace.handler_cpu_ns"
+
 # A request by a handle, where Serve itself traces nothing: a replica took it.
 SENT = "raytrace.sent"
 

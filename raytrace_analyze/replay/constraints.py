@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from raytrace_analyze.names.attributes import LIBRARY
+from raytrace_analyze.names.attributes import AWAITED_COUNT, LIBRARY
 from raytrace_analyze.names.functions import DRIVER, NOT_TRACED
-from raytrace_analyze.names.spans import BATCH, NEXT
+from raytrace_analyze.names.spans import BATCH, NEXT, WAIT
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.replay.graph import Graph, latest_source, with_edges, without_edges
 from raytrace_analyze.replay.program_order.edges import program_edges, slot_edges
@@ -166,8 +166,10 @@ def _handed_over(graph: Graph) -> Graph:
     events = graph.events
     spans = events.scoped.structure.spans
     is_handed = flags(spans.get_column("name").is_in(_HANDED_OVER))
-    waits = np.flatnonzero(is_handed)
-    is_handed[waits] = flags(spans.get_column("attributes").gather(waits).str.contains(LIBRARY, literal=True))
+    waits = np.flatnonzero(is_handed | flags(spans.get_column("name") == WAIT))
+    texts = spans.get_column("attributes").gather(waits)
+    asks_on = is_handed[waits] | flags(texts.str.contains(AWAITED_COUNT, literal=True))
+    is_handed[waits] = asks_on & flags(texts.str.contains(LIBRARY, literal=True))
     is_handed = np.append(is_handed, np.zeros(events.head.size - is_handed.size, np.bool_))
     barrier = graph.first[graph.target]
     in_flow = (events.flow[graph.source] == events.flow[barrier]) & (events.kind[barrier] == END)

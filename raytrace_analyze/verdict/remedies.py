@@ -28,7 +28,10 @@ _CLEARLY = 1.2
 _NOTABLE = 0.05
 """What part of the time what is to be looked at takes at least to be named."""
 
-_OF_REQUESTS = [Pattern.REPLICA_QUEUE, Pattern.BATCH_WAIT, Pattern.MODEL_LOADS, Pattern.SLOW_REPLICA]
+_OF_REQUESTS = [
+    *(Pattern.BLOCKED_LOOP, Pattern.REPLICA_QUEUE, Pattern.BATCH_WAIT, Pattern.MODEL_LOADS),
+    Pattern.SLOW_REPLICA,
+]
 
 
 def advice_and_faster(

@@ -36,6 +36,7 @@ class Pattern(StrEnum):
     OTHER_JOBS = "other-jobs"
     ARGUMENTS_RESTORED = "arguments-restored"
     SLOW_REPLICA = "slow-replica"
+    BLOCKED_LOOP = "blocked-loop"
     REPORTS_HELD = "reports-held"
     SEEN_LATE = "seen-late"
     SLOW_ACTOR = "slow-actor"

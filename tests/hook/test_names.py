@@ -72,6 +72,7 @@ ALSO_WRITTEN |= {
 }
 ALSO_WRITTEN |= {"raytrace.caller_job_id", "raytrace.on_event_loop", "raytrace.items", "raytrace.answered_ns"}
 ALSO_WRITTEN |= {"raytrace.sent", "raytrace.batch_size", "raytrace.max_batch_size", "raytrace.model"}
+ALSO_WRITTEN |= {"raytrace.loop_ns", "raytrace.loop_idle_ns", "raytrace.handler_cpu_ns"}
 ALSO_WRITTEN |= {"raytrace.rank", "raytrace.world_size", "raytrace.experiment", "raytrace.report"}
 ALSO_WRITTEN |= {
     "raytrace.placement_group_id",

@@ -131,6 +131,21 @@ def test_a_request_waits_for_others_to_fill_its_batch(beside: tuple[pl.DataFrame
     assert found["fill_mean_ns"] > found["handler_mean_ns"]
 
 
+def test_a_handler_that_keeps_its_event_loop_while_it_sleeps_is_told_with_its_line(
+    beside: tuple[pl.DataFrame, Path],
+) -> None:
+    spans, _ = beside
+    found = {row["method"]: row for row in rt.serve(spans).iter_rows(named=True)}
+    held = found["holding"]
+    assert (held["deployment"], held["requests"]) == ("Doubler", 3)
+    assert 0.3e9 <= held["loop_mean_ns"] < held["total_mean_ns"]
+    assert held["loop_idle_mean_ns"] > held["loop_mean_ns"] / 2 > held["cpu_mean_ns"]
+    # What is awaited keeps nobody, also where it takes as long.
+    assert found["after"]["loop_mean_ns"] < found["after"]["handler_mean_ns"] / 2
+    handled = spans.filter(name="replica_handle_request Doubler holding").get_column("attributes")
+    assert all("serving.py" in json.loads(text)["raytrace.stacks"] for text in handled)
+
+
 def test_when_a_request_was_answered_is_told(beside: tuple[pl.DataFrame, Path]) -> None:
     spans, _ = beside
     (proxy,) = spans.filter(name="proxy_http_request Front GET /").iter_rows(named=True)

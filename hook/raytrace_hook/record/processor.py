@@ -89,6 +89,13 @@ class SpanFileProcessor(SpanProcessor):
         if self._sampler is not None and span_id in self._started:
             self._sampler.start_driver(span_id, time.time_ns())
 
+    def watch_here(self, span_id: int) -> None:
+        """Let a span that is open be told by what this thread, or the coroutine in it, does from now on."""
+        if self._sampler is not None and span_id in self._started:
+            self._sampler.start(span_id, time.time_ns())
+            if span_id not in self._started:  # it has ended meanwhile
+                self._sampler.end(span_id)
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Add what is known of the task that the span belongs to, and show the span as open."""
         try:

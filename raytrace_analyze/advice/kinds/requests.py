@@ -1,6 +1,7 @@
-"""Requests of Ray Serve that mostly wait: for a replica that takes them, for their batch, for a model, on a replica."""
+"""Requests of Ray Serve that wait: for a replica, for their batch, for a model; handlers in the way of others."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import polars as pl
 
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
+from raytrace_analyze.analyses.libraries.serve.event_loops import blocks_loop, is_kept
 from raytrace_analyze.analyses.libraries.serve.table import serve
-from raytrace_analyze.names.attributes import told
+from raytrace_analyze.analyses.stack_lines import longest_idle_line
+from raytrace_analyze.names.attributes import LOOP_IDLE_NS, told
 from raytrace_analyze.names.serve import is_handle, is_proxy, is_route
 from raytrace_analyze.names.spans import BATCH_FILL, MODEL_LOAD
 from raytrace_analyze.replay.graph import Graph
@@ -74,9 +77,10 @@ def request_candidates(facts: Facts) -> Iterator[Candidate]:
 
 def _of_requests(facts: Facts, spans: _Spans, row: dict[str, Any]) -> Iterator[Candidate]:
     function = f"{row['deployment']}.{row['method']}"
+    queue = partial(words.replica_queue, loop_is_kept=is_kept(row))
     handles = _of(facts, row, spans.handles)
     ways: tuple[tuple[str, Pattern, Callable[..., Words], RowIds, Callable[..., Graph]], ...] = (
-        ("router", Pattern.REPLICA_QUEUE, words.replica_queue, _of(facts, row, spans.routes), make_room),
+        ("router", Pattern.REPLICA_QUEUE, queue, _of(facts, row, spans.routes), make_room),
         ("fill", Pattern.BATCH_WAIT, words.batch_wait, spans.inside(handles, spans.fills), wait_for_nothing),
         ("load", Pattern.MODEL_LOADS, words.model_loads, spans.inside(handles, spans.loads), take_no_time),
     )
@@ -86,7 +90,8 @@ def _of_requests(facts: Facts, spans: _Spans, row: dict[str, Any]) -> Iterator[C
             took = facts.structure.end[rows] - facts.structure.start[rows]
             # Nobody knows who waits for what comes over HTTP.
             of_job = rows[(facts.graph.events.start_of[rows] >= 0) & ~spans.is_over_http[rows]]
-            mended = mend(facts.graph, of_job) if 2 * of_job.size > rows.size else None
+            can_go_on = pattern is not Pattern.REPLICA_QUEUE or not is_kept(row)
+            mended = mend(facts.graph, of_job) if can_go_on and 2 * of_job.size > rows.size else None
             # How many replicas, how long a wait: only the program knows what else these are for.
             yield Candidate(
                 pattern,
@@ -96,6 +101,12 @@ def _of_requests(facts: Facts, spans: _Spans, row: dict[str, Any]) -> Iterator[C
                 rows[np.argsort(-took)],
                 certain=False,
             )
+    if blocks_loop(row):
+        texts = facts.spans.get_column("attributes").gather(handles)
+        kept = told(texts, LOOP_IDLE_NS).cast(pl.Int64, strict=False).fill_null(0)
+        longest = handles[kept.arg_sort(descending=True)]
+        line = longest_idle_line(texts)
+        yield Candidate(Pattern.BLOCKED_LOOP, function, words.blocked_loop(row), None, longest, line, certain=False)
     if row["slow_replica"] is not None:
         on_it = handles[flags(_told(facts, handles, "replica_id") == row["slow_replica"])]
         yield Candidate(Pattern.SLOW_REPLICA, function, words.slow_replica(row), None, on_it, certain=False)

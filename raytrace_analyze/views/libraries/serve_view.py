@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 
+from raytrace_analyze.analyses.libraries.serve.event_loops import blocks_loop, is_kept
 from raytrace_analyze.analyses.libraries.serve.requests import PARTS
 from raytrace_analyze.text.units import count_text, duration_text, share_text
 from raytrace_analyze.views.libraries.version_notes import version_notes
@@ -79,6 +80,8 @@ def show_serve(found: pl.DataFrame, spans: pl.DataFrame, console: Console, *, to
     for row in rows:
         if row["slow_replica"] is not None and row.get("in_tail", True):
             console.print(label(_slow_replica(row)))
+        if is_kept(row) and row.get("in_tail", True):
+            console.print(label(_kept_loop(row)))
     if rows:
         console.print()
         _show_table(rows[:top], console)
@@ -118,6 +121,19 @@ def _slow_replica(row: Row) -> str:
         f"Replica {row['slow_replica']} of {row['deployment']} is slow: the handler took "
         f"{duration_text(row['slow_replica_handler_ns'])} on it, {duration_text(row['other_replicas_handler_ns'])} "
         f"elsewhere (medians; it had {count_text(row['slow_replica_requests'], 'request')} of {_name(row)})."
+    )
+
+
+def _kept_loop(row: Row) -> str:
+    kept = duration_text(row["loop_mean_ns"])
+    how = (
+        f"{duration_text(row['loop_idle_mean_ns'])} of that idle, in what is not awaited"
+        if blocks_loop(row)
+        else f"{duration_text(row['cpu_mean_ns'] or 0)} on the CPU"
+    )
+    return (
+        f"{_name(row)} keeps the event loop of its replica {share_text(row['loop_share'], 1)} of the time, {kept} a "
+        f"request, {how}: no other request goes on there meanwhile."
     )
 
 

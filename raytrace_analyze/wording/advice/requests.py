@@ -2,22 +2,29 @@
 
 from typing import Any
 
-from raytrace_analyze.text.units import count_text, duration_text
+from raytrace_analyze.text.units import count_text, duration_text, share_text
 from raytrace_analyze.wording.advice.words import Words
 
 _Row = dict[str, Any]
 _NOT_CLAIMED = "no saving is claimed, since no span tells who waits for the answers"
 
 
-def replica_queue(row: _Row, *, is_known: bool) -> Words:
-    """Say that requests wait for a replica that takes them."""
+def replica_queue(row: _Row, *, is_known: bool, loop_is_kept: bool = False) -> Words:
+    """Say that requests wait for a replica that takes them; on one whose loop is kept more would wait for that."""
     replicas = f"; it has {count_text(row['replicas'], 'replica')}" if row["replicas"] else ""
     died = f", {row['replicas_died']:,} of which died while handling requests" if row["replicas_died"] else ""
     first = "look why replicas die: until another is there, requests wait; " if row["replicas_died"] else ""
+    more = "have more replicas (`num_replicas`, `autoscaling_config`)"
+    if loop_is_kept:
+        kept = share_text(row["loop_share"], 1)
+        remedy = f"{more}: more requests at once on one wait for its event loop, which is kept {kept} of the time"
+        claim = "no saving is claimed, since how many replicas there may be is not known"
+    else:
+        remedy = f"{more}, or let each take more requests at once (`max_ongoing_requests`), if its handler can"
+        claim = _saves("room for each of them at once", is_known)
     return Words(
         f"{_waited(row, 'router')} in the router's queue, until a replica took it{replicas}{died}",
-        f"{first}have more replicas (`num_replicas`, `autoscaling_config`), or let each take more requests at once "
-        f"(`max_ongoing_requests`), if its handler can ({_saves('room for each of them at once', is_known)})",
+        f"{first}{remedy} ({claim})",
     )
 
 
@@ -48,6 +55,18 @@ def slow_replica(row: _Row) -> Words:
         f"{duration_text(row['slow_replica_handler_ns'])}, {duration_text(row['other_replicas_handler_ns'])} elsewhere "
         f"(medians, {count_text(row['slow_replica_requests'], 'request')} on it)",
         "look at what is different there (its node, what else runs on that, what it loaded), or restart it",
+    )
+
+
+def blocked_loop(row: _Row) -> Words:
+    """Say that a handler keeps its replica's event loop while it does nothing."""
+    return Words(
+        f"`{row['deployment']}.{row['method']}` keeps the event loop of its replica "
+        f"{duration_text(row['loop_mean_ns'])} for each of {count_text(row['requests'], 'request')}, "
+        f"{duration_text(row['loop_idle_mean_ns'])} of that idle: {share_text(row['loop_share'], 1)} of the time no "
+        "other request could go on there",
+        "await what it waits for (`asyncio.sleep`, a client that can be awaited), or call it with `asyncio.to_thread`; "
+        "else have more replicas (no saving is claimed, since what it waits for may not bear more at once)",
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 import urllib.request
 
 import ray
@@ -12,6 +13,10 @@ from ray.serve._private import api
 @serve.deployment(ray_actor_options={"num_cpus": 0})
 class Doubler:
     def double(self, x):
+        return 2 * x
+
+    async def holding(self, x):
+        time.sleep(0.3)
         return 2 * x
 
     async def after(self, x, pause):
@@ -45,6 +50,9 @@ class Front:
     async def called(self, x):
         return await self.doubler.double.remote(x)
 
+    async def held(self, x):
+        return await self.doubler.holding.remote(x)
+
     async def both(self, x):
         return await asyncio.gather(*(self.doubler.after.remote(x + i, 0.2 * (i + 1)) for i in range(2)))
 
@@ -66,6 +74,7 @@ def main(how, port):
     assert handle.called.remote(3).result() == 6
     if how == "both":
         assert handle.both.remote(1).result() == [2, 4]
+        assert [each.result() for each in [handle.held.remote(x) for x in (1, 2, 3)]] == [2, 4, 6]
         of_model = handle.options(multiplexed_model_id="m").modelled
         assert [of_model.remote(x).result() for x in (1, 2)] == ["m", "mm"]
         assert [each.result() for each in [handle.batched.remote(x) for x in (1, 2)]] == [3, 3]

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals, serve_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.spans import ids
@@ -33,13 +33,13 @@ def install(processors: Callable[[], list[SpanProcessor]], resource: Callable[[]
             provider.add_span_processor(processor)
 
     def patch() -> None:
-        patches.patch_serve_provider(_Provider(adopt))
-        patches.patch_serve_context(_without_ended, _in_its_run)
-        patches.patch_serve_stack(_appending, _popping)
-        patches.patch_serve_exporter(_EXPORTER)
+        serve_patches.patch_serve_provider(_Provider(adopt))
+        serve_patches.patch_serve_context(_without_ended, _in_its_run)
+        serve_patches.patch_serve_stack(_appending, _popping)
+        serve_patches.patch_serve_exporter(_EXPORTER)
 
     when_loaded(internals.SERVE_TRACING_MODULE, patch)
-    when_loaded(internals.SERVE_PROXY_MODULE, lambda: patches.patch_serve_proxy(_answering))
+    when_loaded(internals.SERVE_PROXY_MODULE, lambda: serve_patches.patch_serve_proxy(_answering))
 
 
 class _Provider:
@@ -141,7 +141,7 @@ def _note_answer(message: Any) -> None:
     try:
         if message.get("type") != "http.response.body" or message.get("more_body"):
             return
-        for span in patches.serve_spans()[-1:]:
+        for span in serve_patches.serve_spans()[-1:]:
             if span.is_recording() and span.name.startswith(_PROXY_SPAN):
                 span.set_attribute(names.ANSWERED_NS, time.time_ns())
     except Exception as error:

@@ -9,7 +9,7 @@ from opentelemetry import context as context_api
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals, serve_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.waiting.waits import Waits
@@ -55,7 +55,7 @@ def install(waits: Waits) -> None:
 
         return process
 
-    when_loaded(internals.SERVE_BATCHING_MODULE, lambda: patches.patch_serve_batches(_queueing, forming, running))
+    when_loaded(internals.SERVE_BATCHING_MODULE, lambda: serve_patches.patch_serve_batches(_queueing, forming, running))
 
 
 def _queueing(original: Callable[..., Any]) -> Callable[..., Any]:

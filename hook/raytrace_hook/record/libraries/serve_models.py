@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals, serve_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.libraries.sections import Section
@@ -14,7 +14,7 @@ from raytrace_hook.record.libraries.sections import Section
 
 def install() -> None:
     """Record these from now on; Ray Serve may be loaded later."""
-    when_loaded(internals.SERVE_MODELS_MODULE, lambda: patches.patch_serve_models(_loading))
+    when_loaded(internals.SERVE_MODELS_MODULE, lambda: serve_patches.patch_serve_models(_loading))
 
 
 def _loading(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from raytrace_hook import names
-from raytrace_hook.ray import objects, patches
+from raytrace_hook.ray import objects, serve_patches
 from raytrace_hook.ray.internals import SERVE_HANDLE_MODULE
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
@@ -40,7 +40,7 @@ def install(waits: Waits) -> None:
 
         return result
 
-    when_loaded(SERVE_HANDLE_MODULE, lambda: patches.patch_serve_responses(waited))
+    when_loaded(SERVE_HANDLE_MODULE, lambda: serve_patches.patch_serve_responses(waited))
 
 
 def _came(response: Any, failed: BaseException | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
-from raytrace_hook.ray import internals, patches
+from raytrace_hook.ray import internals, serve_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.spans import ids
@@ -25,7 +25,7 @@ def install() -> None:
 
     def patch() -> None:
         if internals.loaded(internals.SERVE_TRACING_MODULE) is not None:  # older versions trace no requests at all
-            patches.patch_serve_router(_routing)
+            serve_patches.patch_serve_router(_routing)
 
     when_loaded(internals.SERVE_ROUTER_MODULE, patch)
 
@@ -51,7 +51,7 @@ def _routing(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _begin(router: Any, request: Any) -> Any:
     try:
-        if not internals.tracing_is_on() or not patches.serve_is_traced_elsewhere():
+        if not internals.tracing_is_on() or not serve_patches.serve_is_traced_elsewhere():
             return None
         deployment = router.deployment_id
         about = {name: getattr(request, name, None) or "" for name in _ABOUT}

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.analyses.libraries.serve.waits import asked_of, request_waits
-from raytrace_analyze.names.attributes import ANSWERED_NS, SENT, told
+from raytrace_analyze.names.attributes import ANSWERED_NS, HANDLER_CPU_NS, LOOP_IDLE_NS, LOOP_NS, SENT, told
 from raytrace_analyze.names.serve import REQUEST_ID, SEND, is_handle, is_proxy, is_route
 from raytrace_analyze.prepared import PreparedTrace
 from raytrace_analyze.table.lineage import nearest_ancestor
@@ -22,6 +22,7 @@ REQUESTS = pl.Schema(
         **dict.fromkeys(("is_ingress", "is_error", "in_flight"), pl.Boolean),
         **dict.fromkeys(("start_ns", "total_ns", *(f"{part}_ns" for part in PARTS), "sends"), pl.Int64),
         **dict.fromkeys(("batch_size", "max_batch_size"), pl.Float64),
+        **dict.fromkeys(("loop_ns", "loop_idle_ns", "cpu_ns"), pl.Int64),
     }
 )
 """Columns of `find_requests`. What is not known is null, never 0.
@@ -40,7 +41,10 @@ REQUESTS = pl.Schema(
 - `handler_ns`: the handler's own time, without these and `downstream_ns`: while requests of its own were with other
   deployments;
 - `back_ns`: from the handler's end until the answer was sent;
-- `sends`: how often it was sent to a replica until one took it.
+- `sends`: how often it was sent to a replica until one took it;
+- `loop_ns`: how long its handler kept the replica's event loop, on which nothing else ran then, `loop_idle_ns`: how
+  much of that it was idle; `cpu_ns`: what it used of the CPU, there or in a thread. Null where the hook did not
+  record it.
 """
 
 _EXCEPTION = r'"name"\s*:\s*"exception"'
@@ -52,6 +56,7 @@ _ABOUT = {
     "method": "call_method",
     "replica": "replica_id",
 }
+_IN_REPLICA = {"loop_ns": LOOP_NS, "loop_idle_ns": LOOP_IDLE_NS, "cpu_ns": HANDLER_CPU_NS}
 _FROM = ("trace_id", "session", "request_id", "app", "deployment", "method", "route")
 
 
@@ -110,6 +115,7 @@ def _served(trace: PreparedTrace) -> pl.DataFrame:
     answered = told(attributes, ANSWERED_NS).cast(pl.Int64, strict=False) + pl.col("shift")
     return served.with_columns(
         *(told(attributes, attribute).alias(column) for column, attribute in _ABOUT.items()),
+        *(told(attributes, each).cast(pl.Int64, strict=False).alias(column) for column, each in _IN_REPLICA.items()),
         route=pl.coalesce(told(attributes, "route"), told(attributes, "http.route")),
         end=pl.min_horizontal("end", answered.clip(lower_bound="start")),
     ).drop("attributes", "shift")
@@ -162,6 +168,7 @@ def _told_apart(hops: pl.DataFrame) -> pl.DataFrame:
         hops.with_columns(
             *(part.clip(lower_bound=0).alias(name) for name, part in parts.items()),
             **{**within, "downstream_ns": within["downstream_ns"].fill_null(pl.when(in_handler.is_not_null()).then(0))},
+            **{column: pl.col(f"handle_{column}") for column in _IN_REPLICA},
             replica=pl.col("handle_replica"),
             is_ingress=pl.col("proxy_start").is_not_null(),
             is_error=never_came | pl.any_horizontal(pl.col("proxy_is_error", "handle_is_error").fill_null(False)),

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from raytrace_analyze.analyses.libraries.serve.event_loops import kept_loops
 from raytrace_analyze.analyses.libraries.serve.requests import PARTS, find_requests
 from raytrace_analyze.analyses.libraries.serve.slow_replicas import slow_replicas
 from raytrace_analyze.names.serve import REPLICA
@@ -32,6 +33,10 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
       null where none is known of), `handler_mean_ns` (its own) and
       `downstream_mean_ns` (with other deployments), `back_mean_ns`; `sends`: how often a request was sent until a
       replica took it, the mean; `batch_size`, `max_batch_size`: how many requests were in its batch, and could be;
+    - the means of how long the handler kept its replica's event loop, on which nothing else ran then, `loop_mean_ns`,
+      how much of that it was idle, `loop_idle_mean_ns`, and what it used of the CPU, there or in a thread,
+      `cpu_mean_ns`; `loop_share`: for what part of the time (0 to 1) these requests kept their replicas' loops, from a
+      replica's first request to its last;
     - `slow_replica` (Serve's id), where one of several is slow: the median of its handler's own time,
       `slow_replica_handler_ns`, in its `slow_replica_requests`, is half or more beyond that of all others' requests,
       `other_replicas_handler_ns`;
@@ -62,11 +67,13 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
         sends=pl.col("sends").mean(),
         batch_size=pl.col("batch_size").mean(),
         max_batch_size=pl.col("max_batch_size").mean(),
+        **{f"{each}_mean_ns": _mean(f"{each}_ns") for each in ("loop", "loop_idle", "cpu")},
         all_ns=total.sum(),
     )
     by_time = pl.col("all_ns").sum().over(_GROUP)
     return (
         summed.join(slow_replicas(requests, _GROUP), on=_GROUP, how="left", nulls_equal=True)
+        .join(kept_loops(requests, _GROUP[:-1]), on=_GROUP[:-1], how="left", nulls_equal=True)
         .join(_replicas(trace), on=_DEPLOYMENT, how="left", nulls_equal=True)
         .sort(by_time, *group, descending=[True, *(name == "in_tail" for name in group)], nulls_last=True)
         .drop("all_ns")
