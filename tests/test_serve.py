@@ -198,6 +198,25 @@ def test_handlers_that_keep_their_event_loop_are_named_and_what_is_idle_there_is
     assert "event loop" not in said and found == []
 
 
+def test_the_path_of_a_request_goes_on_to_what_its_handler_is_idle_in() -> None:
+    rows = request(0, 0)
+    for row in rows:
+        for name in ("start", "end"):
+            row[name] = row[name] and row[name] * 1_000_000
+        if row["span_id"] == "Hr0":
+            slept = {"start_ns": 470_000_000, "end_ns": row["end"], "in": "time.sleep", "at": "/p/app.py:12"}
+            seen = {"raytrace.cpu_ns": 0, "raytrace.idle": json.dumps({"stretches": [slept]})}
+            row["attributes"] = json.dumps({**json.loads(row["attributes"]), **seen})
+    path = rt.critical_path(table(*rows, recorded=True), request="r0").segments
+    (asleep,) = path.filter(activity="idle").iter_rows(named=True)
+    assert (asleep["function"], asleep["idle_in"], asleep["idle_at"]) == (
+        "Front.__call__",
+        "time.sleep",
+        "/p/app.py:12",
+    )
+    assert asleep["duration_ns"] == 250_000_000
+
+
 def test_without_the_hook_the_way_is_part_of_the_queue_and_not_zero() -> None:
     (front,) = rt.serve(table(*request(0, 0, hook=False))).filter(pl.col("deployment") == "Front").to_dicts()
     assert (front["router_mean_ns"], front["way_mean_ns"], front["sends"]) == (300, None, None)

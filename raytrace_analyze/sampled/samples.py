@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from raytrace_analyze.names.attributes import BUSY, CPU_DELAY_NS, CPU_NS, IDLE, json_of
+from raytrace_analyze.names.serve import is_handle
 from raytrace_analyze.sampled.copies import Copy, find_copies, find_puts, is_in_put
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.ancestors import first_above
@@ -121,6 +122,7 @@ def sampled_above(structure: Structure, row: RowIds, *, of_any_thread: bool = Fa
     """
     spans = structure.spans
     is_flow = structure.is_run | (spans.get_column("category") == "driver").to_numpy()
+    is_flow |= flags(is_handle(spans.get_column("name")))  # another thread's than the run's in which it lies
     flows = np.flatnonzero(is_flow & (structure.end - structure.start >= SAMPLED_FROM_NS))
     is_sampled = np.zeros(is_flow.size, dtype=np.int64)
     is_told = flags(spans.get_column("attributes").gather(flows).str.contains(CPU_NS, literal=True))
