@@ -85,6 +85,29 @@ def test_the_operator_that_limits_the_rate_is_named() -> None:
     assert {row["dataset"] for row in (read, slow, driver)} == {"dataset_3_0"}
 
 
+def test_an_operator_of_which_more_tasks_could_run_at_a_time() -> None:
+    """The tasks of the map run one after the other; there are free slots for them, but for where there is one CPU."""
+
+    def found(cpus: int) -> list[str]:
+        have = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": cpus})})
+        driver = span("d", 0, 1_200, None, name="ray.driver", category="driver", attributes=have)
+        slow = [
+            row
+            for number in range(3)
+            for row in task(number, 2, MAP, 300 * number, 300 * number + 10, 300 * number + 300)
+        ]
+        rows = [driver, *slow, operator(2, MAP, 20), wait("n", 10, 1_000, "d", ["task2"], name="ray.next")]
+        patterns = rt.advise(table(*rows, recorded=True)).filter(pattern="too-few-in-flight")
+        return [f"{row['what']} | {row['remedy']}" for row in patterns.to_dicts()]
+
+    (told,) = found(4)
+    assert (
+        "3 tasks of `MapBatches(slow)` ran 1 at a time, while 3." in told and "of 4 CPUs were free on average" in told
+    )
+    assert "et more of its tasks run at once" in told and "there is room for 4" in told
+    assert found(1) == []
+
+
 def test_a_thread_that_hands_out_tasks_is_no_part_of_what_the_program_does_meanwhile() -> None:
     """The program takes its time with each block; tasks that its execution's thread submits meanwhile wait for nobody.
 

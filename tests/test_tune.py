@@ -52,6 +52,35 @@ def tuning(name: str = "search") -> pl.DataFrame:
     return table(*rows, recorded=True)
 
 
+@pytest.mark.parametrize(("cpus", "at_a_time", "told"), [(4, 1, True), (1, 1, False), (2, 2, False)])
+def test_trials_of_which_more_could_run_at_a_time(cpus: int, at_a_time: int, told: bool) -> None:
+    """
+    a, b, ...  [===]       1 at a time, each on an actor with a CPU
+                    [===]
+                         [===]
+    """
+    have = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": cpus})})
+    needs = json.dumps({"raytrace.resources": '{"CPU": 1}'})
+    rows: list[Row] = [span("driver", 0, 3000 * MS, name="ray.driver", category="driver", attributes=have)]
+    for number, trial in enumerate("abcd"):
+        at = 10 + 500 * (number // at_a_time)
+        made = {"function": "ImplicitFunc.__init__", "actor_id": f"actor-{trial}"}
+        rows += [
+            asked(trial, at),
+            submit(
+                f"m{trial}", at * MS, (at + 1) * MS, "driver", submitted_task_id=f"M{trial}", attributes=needs, **made
+            ),
+            run(f"n{trial}", (at + 3) * MS, (at + 4) * MS, f"m{trial}", f"M{trial}", **made),
+            *result(trial, 0, at + 10, at + 480),
+            wait(f"w{trial}", (at + 11) * MS, (at + 482) * MS, "driver", [f"T{trial}0"], name="ray.wait"),
+        ]
+    found = rt.advise(table(*rows, recorded=True)).filter(pattern="too-few-in-flight").to_dicts()
+    assert bool(found) == told
+    if told:
+        assert "4 trials of `ImplicitFunc.train` ran 1 at a time, while 3.0 of 4 CPUs were free" in found[0]["what"]
+        assert "(4) run what took 1.88 s in 470 ms at best" in found[0]["remedy"] and found[0]["saved_ns"] == 0
+
+
 def test_a_row_tells_a_trial() -> None:
     trials = rt.tune(tuning())
     assert trials.get_column("trial").to_list() == ["a", "b"]

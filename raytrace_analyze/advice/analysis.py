@@ -15,6 +15,7 @@ from raytrace_analyze.advice.kinds.actors.paced import paced_candidates
 from raytrace_analyze.advice.kinds.actors.pools import slow_actor_candidates
 from raytrace_analyze.advice.kinds.arguments import argument_candidates, code_candidates, restored_candidates
 from raytrace_analyze.advice.kinds.driver.own_driver import driver_candidates
+from raytrace_analyze.advice.kinds.few_at_a_time import few_at_a_time_candidates
 from raytrace_analyze.advice.kinds.in_turn.fetching import order_candidates, unnecessary_candidates
 from raytrace_analyze.advice.kinds.in_turn.loops import loop_candidates
 from raytrace_analyze.advice.kinds.in_turn.throttles import throttle_candidates
@@ -48,6 +49,7 @@ AT_LEAST = 0.02
 _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     loop_candidates,
     throttle_candidates,
+    few_at_a_time_candidates,
     order_candidates,
     unnecessary_candidates,
     small_candidates,
