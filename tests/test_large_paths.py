@@ -153,7 +153,7 @@ class Cluster:
         return end
 
 
-@counted(12, 400)
+@counted(5, 400)
 def test_queues_on_a_cluster_are_told_as_of_the_whole_table(count: int, tmp_path: Path) -> None:
     told = 0
     for seed in range(count):

@@ -1,4 +1,4 @@
-"""The fuzz, for a minute with a fixed seed; `make fuzz` runs it for an hour."""
+"""The fuzz, for half a minute with a fixed seed; `make fuzz` runs it for an hour."""
 
 import time
 
@@ -12,4 +12,4 @@ def failures_within(seconds: float, seed: int) -> list[str]:
 
 
 def test_no_input_brings_anything_down() -> None:
-    assert failures_within(60, seed=1) == []
+    assert failures_within(30, seed=1) == []

@@ -51,6 +51,7 @@ def cluster(directory: Path, *options: str) -> Iterator[str]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@pytest.mark.slow  # a driver of such a cluster is in tests/test_real_ray.py
 def test_ray_start_with_the_hook_traces_every_driver(tmp_path: Path) -> None:
     with cluster(tmp_path, "--tracing-startup-hook", "raytrace_hook:setup_tracing") as address:
         runs = [run_program("joining.py", tmp_path, address, "plain") for _ in range(2)]
