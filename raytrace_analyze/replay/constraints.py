@@ -17,7 +17,8 @@ from raytrace_analyze.replay.queues.demand import find_demand
 from raytrace_analyze.replay.queues.queued import with_lanes
 from raytrace_analyze.replay.queues.scarce import resource_queues, without_queued
 from raytrace_analyze.replay.queues.ticks import with_ticks
-from raytrace_analyze.replay.slots.slot_model import Demand, SlotModel, find_slots
+from raytrace_analyze.replay.slots.given_out import Demand
+from raytrace_analyze.replay.slots.slot_model import SlotModel, find_slots
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.clipping import Scoped
 from raytrace_analyze.trace.relations import Runs, relate_runs

@@ -12,8 +12,9 @@ import numpy as np
 
 from raytrace_analyze.replay.program_order.elastic import Elastic
 from raytrace_analyze.replay.program_order.events import Events
+from raytrace_analyze.replay.slots.given_out import Demand
 from raytrace_analyze.replay.slots.lanes import Lanes
-from raytrace_analyze.replay.slots.slot_model import Demand, SlotModel
+from raytrace_analyze.replay.slots.slot_model import SlotModel
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.values import frozen
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.queues.demand import rests
+from raytrace_analyze.replay.slots.given_out import FREED, PAUSED, RELEASED, STARTED, SUBMITTED
 from raytrace_analyze.replay.slots.lanes import Lanes
 from raytrace_analyze.replay.slots.pool import Pool
-from raytrace_analyze.replay.slots.slot_model import FREED, PAUSED, RELEASED, STARTED, SUBMITTED
 from raytrace_analyze.table.lineage import Nanos, RowIds
 from raytrace_analyze.values import frozen
 

@@ -5,7 +5,7 @@ import numpy as np
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.program_order.edges import submit_edges
 from raytrace_analyze.replay.program_order.event_order import INFERRED_JOIN
-from raytrace_analyze.replay.slots.slot_model import Demand
+from raytrace_analyze.replay.slots.given_out import Demand
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.asked_resources import asked_cpus
 

@@ -8,8 +8,9 @@ import numpy as np
 from raytrace_analyze.names.attributes import UNIT
 from raytrace_analyze.replay.graph import Graph, latest_source
 from raytrace_analyze.replay.program_order.event_order import START
+from raytrace_analyze.replay.slots.given_out import Demand
 from raytrace_analyze.replay.slots.lanes import Lanes
-from raytrace_analyze.replay.slots.slot_model import Demand, SlotModel, find_slots
+from raytrace_analyze.replay.slots.slot_model import SlotModel, find_slots
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 
 Queue = tuple[Demand, SlotModel]

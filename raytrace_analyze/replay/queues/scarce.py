@@ -8,7 +8,8 @@ import polars as pl
 from raytrace_analyze.names.attributes import BYTES, CLUSTER_RESOURCES, LABELS, UNIT, parse_resources, told
 from raytrace_analyze.replay.graph import Graph
 from raytrace_analyze.replay.queues.queued import Queue, explained
-from raytrace_analyze.replay.slots.slot_model import Demand, SlotModel
+from raytrace_analyze.replay.slots.given_out import Demand
+from raytrace_analyze.replay.slots.slot_model import SlotModel
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.asked_resources import asked_resources
 from raytrace_analyze.vocabulary.spans import SpanCategory

@@ -9,16 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from raytrace_analyze.names.attributes import UNIT
-from raytrace_analyze.replay.slots.pool import Pool
+from raytrace_analyze.replay.slots.given_out import SURPRISE_NS, Demand, Times, give_out
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
 from raytrace_analyze.values import frozen
 
-SUBMITTED, FREED, RELEASED, PAUSED, STARTED = range(5)
-"""What comes first of what happens at one time: a submit is over, a run ends, a result releases, a wait begins; and a
-run that got no slot starts nevertheless."""
-
-_SURPRISE_NS = 10_000_000
-"""What a run must have waited for a slot, on average, for slots to be the better explanation."""
 _MOST_TRIES = 100_000
 """Every number of slots is tried while that gives out slots to no more runs than this in all: some two seconds."""
 _LATE_NS = 50_000_000
@@ -27,31 +21,6 @@ _ROUNDS = 4
 """How often runs are looked for that waited for a process: each that is found lets others have a slot sooner."""
 _AT_THE_TOP = 0.01
 """Else: of all runs that start, the least share that starts on the last free slot where slots are short."""
-
-
-@frozen
-class Demand:
-    """Who takes slots when: parallel arrays, one element a run that holds a slot."""
-
-    run: RowIds
-    amount: RowIds
-    ready: RowIds
-    """When everything else was there (ns)."""
-    released: RowIds
-    """1 where a result was the last to be there, 0 where that was the submit."""
-    submit: RowIds
-    """The event where its submit was over."""
-    submitted: Nanos
-    """When that was."""
-    start: Nanos
-    end: Nanos
-    """When it gave its slot back: at its end, or once its results were stored."""
-    pause_of: RowIds
-    """The element of the run of each wait within which its slot was free."""
-    pause_start: Nanos
-    pause_end: Nanos
-    pause_event: RowIds
-    """The event where that begins."""
 
 
 @frozen
@@ -77,7 +46,7 @@ class SlotModel:
         """Sum what no slot explains of the time before runs, in ns; each guess costs something, too."""
         since = np.where(self.jumped, demand.ready, self.granted)
         guesses = int((self.granted > demand.ready).sum() + self.jumped.sum())
-        return int((demand.start - since).sum()) + guesses * _SURPRISE_NS
+        return int((demand.start - since).sum()) + guesses * SURPRISE_NS
 
 
 def find_slots(demand: Demand, capacity: int | None, process_freed: Nanos | None = None) -> SlotModel | None:
@@ -91,7 +60,7 @@ def find_slots(demand: Demand, capacity: int | None, process_freed: Nanos | None
     numbers = _candidates(demand) if capacity is None else [capacity * UNIT]
     if not numbers:
         return None
-    times = _Times(demand)
+    times = Times(demand)
     best = _best(times, numbers, np.zeros(demand.run.size, dtype=np.int64), None)
     assert best is not None
     if best.jumped.any():
@@ -103,7 +72,7 @@ def find_slots(demand: Demand, capacity: int | None, process_freed: Nanos | None
     return best if process_freed is None else _without_late(times, best, process_freed)
 
 
-def _without_late(times: "_Times", model: SlotModel, process_freed: Nanos) -> SlotModel:
+def _without_late(times: Times, model: SlotModel, process_freed: Nanos) -> SlotModel:
     """Leave out of the queue the runs for which a slot was free, but no process."""
     alone, late = model, np.zeros(process_freed.size, dtype=np.bool_)
     for _ in range(_ROUNDS):
@@ -117,7 +86,7 @@ def _without_late(times: "_Times", model: SlotModel, process_freed: Nanos) -> Sl
     return model
 
 
-def _best(times: "_Times", numbers: list[int], priority: Nanos, best: SlotModel | None) -> SlotModel | None:
+def _best(times: Times, numbers: list[int], priority: Nanos, best: SlotModel | None) -> SlotModel | None:
     """Give the number of slots that leaves the least unexplained; the greatest of equals, and none before `best`."""
     for number in reversed(numbers):
         most = None if best is None else best.unexplained(times.demand) - 1
@@ -159,72 +128,9 @@ def _in_use(demand: Demand) -> RowIds:
     return np.maximum(used[: demand.start.size], demand.amount)
 
 
-class _Times:
-    """What happens to the runs of a demand, in order of time: the same for every number of slots."""
-
-    def __init__(self, demand: Demand) -> None:
-        runs, pauses = demand.run.size, demand.pause_of.size
-        numbers, pause_numbers = np.arange(runs), np.arange(pauses)
-        kinds = np.repeat([SUBMITTED, FREED, STARTED, RELEASED, PAUSED], [runs, runs, runs, pauses, pauses])
-        kinds[:runs] = np.where(demand.released, RELEASED, SUBMITTED)
-        time = np.concatenate([demand.ready, demand.end, demand.start, demand.pause_end, demand.pause_start])
-        ties = np.concatenate([demand.submitted, demand.end, demand.start, demand.pause_start, demand.pause_start])
-        what = np.repeat([0, 1, 2, 3, 4], [runs, runs, runs, pauses, pauses])
-        number = np.concatenate([numbers, numbers, numbers, pause_numbers, pause_numbers])
-        order = np.lexsort((number, ties, kinds, time))
-        self.demand = demand
-        self.events = list(zip(what[order].tolist(), number[order].tolist(), time[order].tolist(), strict=True))
-        """What happens (a run asks, ends, starts; a pause ends, begins), to which of them, and when."""
-        self.pause_of = demand.pause_of.tolist()
-        self.ready, self.start = demand.ready.tolist(), demand.start.tolist()
-
-
-def _try(
-    times: _Times, capacity: int, priority: Nanos, most: int | None, late: Flags | None = None
-) -> SlotModel | None:
-    """Give out so many slots as the times of a job were, and see who got them when.
-
-    None as soon as more than `most` ns are left unexplained. Who is `late` takes a slot at its start, without asking.
-    """
-    demand, pause_of, ready, start = times.demand, times.pause_of, times.ready, times.start
-    amounts = np.minimum(demand.amount, capacity).tolist()
-    # Who is first in the queue is known for all of them at once.
-    queue = np.lexsort((demand.submitted, demand.released, demand.ready + priority))
-    place = np.empty_like(queue)
-    place[queue] = np.arange(queue.size)
-    places, in_place = place.tolist(), queue.tolist()
-    runs = demand.run.size
-    granted, by_run, by_wait = [-1] * runs, [-1] * runs, [-1] * runs
-    jumped = [False] * runs if late is None else late.tolist()
-    pool: Pool[int] = Pool(capacity)
-    unexplained = 0
-    for event, one, now in times.events:
-        if event == 0:
-            if not jumped[one] and pool.ask(amounts[one], places[one]):
-                granted[one] = now
-                unexplained += start[one] - now
-        elif event == 2:
-            if granted[one] < 0:
-                jumped[one] = True
-                granted[one] = now
-                pool.take(amounts[one])
-                unexplained += now - ready[one] + _SURPRISE_NS * (1 + (now > ready[one]))
-        elif event == 3:
-            pool.take(amounts[pause_of[one]])
-        else:
-            ticket = pool.give(amounts[one if event == 1 else pause_of[one]])
-            while ticket is not None:
-                waiting = in_place[ticket]
-                if jumped[waiting]:
-                    ticket = pool.give(amounts[waiting])
-                    continue
-                granted[waiting] = now
-                unexplained += start[waiting] - now + _SURPRISE_NS * (now > ready[waiting])
-                (by_run if event == 1 else by_wait)[waiting] = one
-                ticket = pool.next_granted()
-            if most is not None and unexplained > most:
-                return None
-    model = SlotModel(
-        capacity, np.array(granted), np.array(by_run), np.array(by_wait), np.array(jumped, dtype=np.bool_), priority
-    )
-    return model if most is None or unexplained <= most else None
+def _try(times: Times, capacity: int, priority: Nanos, most: int | None, late: Flags | None = None) -> SlotModel | None:
+    """Give out so many slots; None where more than `most` ns are left unexplained."""
+    given = give_out(times, capacity, priority, most, late)
+    if given is None:
+        return None
+    return SlotModel(capacity, given.granted, given.by_run, given.by_wait, given.jumped, priority)
