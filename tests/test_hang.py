@@ -341,6 +341,63 @@ def test_locks_that_actors_keep_have_holders(holder: str, tmp_path: Any) -> None
     assert ("which ended without giving it back" in text) == (holder == "over")
 
 
+def test_an_actor_that_keeps_several_locks_in_futures_has_their_holders(tmp_path: Path) -> None:
+    """
+    P    |==lock A==|........|== get lock B ==...      which Q took, of the same actor
+    Q      |==lock B==|......|== get lock A ==...      which P took
+    """
+    rows = [driver()]
+    about = {"actor_id": ACTOR["a"], "function": "Locks.lock"}
+    for number, flow in enumerate("PQ"):
+        rows += [
+            submit(f"s{flow}", 1 + number, 3, "d", submitted_task_id=task(number), function="transfer"),
+            run(flow, 5, None, f"s{flow}", task(number), function="transfer"),
+            submit(f"t{flow}", 6, 7, flow, submitted_task_id=method(10 + number, "a"), function="Locks.lock"),
+            run(f"u{flow}", 8 + number, 9 + number, f"t{flow}", method(10 + number, "a"), **about),
+            submit(f"v{flow}", 20, 21, flow, submitted_task_id=method(20 + number, "a"), function="Locks.lock"),
+            run(f"x{flow}", 22 + number, None, f"v{flow}", method(20 + number, "a"), **about),
+            open_await(f"y{flow}", 24, f"x{flow}", "asyncio.Future"),
+            open_wait(f"z{flow}", 24, flow, [method(20 + number, "a")]),
+        ]
+    (circle,) = rt.hang(table(*rows, recorded=True)).circles
+    assert set(circle) == {task(0), task(1), method(20, "a"), method(21, "a")}
+    # What is no lock by its name may be let go by anybody.
+    others = [{**row, **({"function": "Box.get"} if row.get("function") == "Locks.lock" else {})} for row in rows]
+    assert not rt.hang(table(*others, recorded=True)).is_hung
+
+
+def test_who_has_not_come_to_a_barrier_is_waited_for_there(tmp_path: Path) -> None:
+    """
+    P, Q   |== get meet.wait ==...     each holds a CPU
+    R      cannot start: its actor has no slot
+    """
+    needs = {"attributes": json.dumps({"raytrace.resources": '{"CPU":1}'})}
+    rows = [driver()]
+    for number, name in enumerate("PQR", 1):
+        actor = f"{name.lower()}{'0' * 23}01000000"
+        call, made = f"{number:016x}{actor}", f"{'f' * 16}{actor}"
+        rows += [
+            submit(f"m{name}", 1, 2, "d", submitted_task_id=made, function="Party.__init__", **needs),
+            submit(f"s{name}", 3, 4, "d", submitted_task_id=call, function="Party.run"),
+        ]
+        if name == "R":
+            continue
+        about = {"actor_id": ACTOR["b"], "function": "Meet.wait"}
+        rows += [
+            run(f"i{name}", 4, 5, f"m{name}", made, actor_id=actor, function="Party.__init__"),
+            run(name, 6, None, f"s{name}", call, actor_id=actor, function="Party.run"),
+            submit(f"t{name}", 7, 8, name, submitted_task_id=method(number, "b"), function="Meet.wait"),
+            run(f"u{name}", 9, None, f"t{name}", method(number, "b"), **about),
+            open_await(f"y{name}", 10, f"u{name}", "threading.Barrier.wait"),
+            open_wait(f"z{name}", 11, name, [method(number, "b")]),
+        ]
+    spans = table(*rows, recorded=True)
+    assert rt.hang(spans).is_hung
+    said = in_words(spans, tmp_path)
+    assert "`Meet.wait` on actor b00000 waits at a barrier, where `Party.run` on actor r00000 has not come" in said
+    assert "`Party.__init__` on actor r00000 has no free slot" in said and "they wait for each other" in said
+
+
 def test_slots_held_by_actors_that_wait_for_tasks_without_a_slot() -> None:
     """
     d     |c: A.__init__, holds the only CPU|s|== get A.run ==...

@@ -13,5 +13,7 @@ SLEEP = "asyncio.sleep"
 """A timer: what nobody has to wake."""
 FUTURE = "asyncio.Future"
 """A future that is awaited itself: something of the same process gives it its result."""
+BARRIER = ".Barrier.wait"
+"""How a wait at a barrier ends, of threads or coroutines."""
 TAKING = (".acquire", ".__enter__")
 """How what takes a lock, a semaphore or a condition ends, in any library; the latter is that of `with lock:`."""

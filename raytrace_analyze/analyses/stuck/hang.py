@@ -39,7 +39,8 @@ WAITS = pl.Schema(
 `dependency`, `actor` (its actor runs the other), `slot` (the other holds one), `resource` (the other holds
 what it asks for besides CPUs), `placement` (the
 other holds what the placement group asks for), `consumer` (a generator that is held back: the other takes its items),
-`held` (the other took a lock there and has not given it back), `replica` (a request of
+`held` (the other took a lock there and has not given it back), `party` (it waits at a barrier, where the other has not
+come), `replica` (a request of
 Ray Serve, by its id or whose it is: the other runs on a replica that could take it). `since_ns` is ns since the epoch.
 `circle` numbers the circle that the row is part of, null for none."""
 

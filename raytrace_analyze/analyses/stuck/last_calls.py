@@ -4,12 +4,10 @@ from typing import Any
 
 import polars as pl
 
-from raytrace_analyze.analyses.stuck.held_locks import is_taking
 from raytrace_analyze.names.spans import creates_actor
 from raytrace_analyze.path.error_origin import first_line
 from raytrace_analyze.values import frozen
 
-_LET_GO = ("asyncio.", "threading.", "queue.")
 _RAYS_OWN = "__ray_"
 
 
@@ -22,12 +20,6 @@ class LastCaller:
     """Which method that was."""
     failed_with: str | None
     """What it failed with, in a line; None where it did not fail."""
-
-
-def waits_for_a_call(waits_in: str) -> bool:
-    """Tell whether what a call waits in, and perhaps ` at PLACE`, goes on as another call lets it; a lock is not."""
-    place = waits_in.partition(" at ")[0]
-    return place.startswith(_LET_GO) and not place.endswith("sleep") and not is_taking(waits_in)
 
 
 def last_caller(spans: pl.DataFrame, call: dict[str, Any]) -> LastCaller | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from raytrace_analyze.analyses.stuck.held_locks import held_by, holders, is_taking
+from raytrace_analyze.analyses.stuck.held_locks import asks_for_lock, held_by, holders, is_taking
 from raytrace_analyze.analyses.stuck.opened import Edge, Open, key_of
 from raytrace_analyze.analyses.stuck.submitted import Row
 
@@ -20,7 +20,7 @@ def of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterato
     others: dict[_Actor, list[Row]] = {}
     for row in running:
         if row["actor_id"]:
-            asks = is_taking(found.idle_in.get(key_of(row), ""))
+            asks = asks_for_lock(found.idle_in.get(key_of(row), ""), row["function"])
             (waiting if asks else others).setdefault((row["session"], row["actor_id"]), []).append(row)
     for actor, rows in waiting.items():
         for row in rows:
@@ -49,7 +49,8 @@ def _holders(
     # wait for one lock, which a call took that has ended.
     one_other = [key_of(one) for one in waiting if one is not row]
     other = one_other[0] if len(one_other) == 1 else None
-    elsewhere = other is not None and found.idle_in.get(other) != found.idle_in.get(key)
+    place = found.idle_in.get(key, "")
+    elsewhere = other is not None and is_taking(place) and found.idle_in.get(other) != place
     last = None if elsewhere else held_by(work, row)
     if last is not None and last.flow in found.states:
         yield Edge(key, last.flow, "held", since_ns, certain=False)

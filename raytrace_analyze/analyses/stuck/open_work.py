@@ -7,9 +7,11 @@ import polars as pl
 
 from raytrace_analyze.analyses.stuck.given import given_to_processes
 from raytrace_analyze.analyses.stuck.grouped import missing_groups
+from raytrace_analyze.analyses.stuck.held_locks import waits_for_a_call
 from raytrace_analyze.analyses.stuck.interrupted import reopened
-from raytrace_analyze.analyses.stuck.last_calls import LastCaller, last_caller, waits_for_a_call
+from raytrace_analyze.analyses.stuck.last_calls import LastCaller, last_caller
 from raytrace_analyze.analyses.stuck.lock_waits import of_locks
+from raytrace_analyze.analyses.stuck.meetings import of_meetings
 from raytrace_analyze.analyses.stuck.opened import PENDING, RUNS, WAITS, Edge, Open, key_of
 from raytrace_analyze.analyses.stuck.pending import add_room, holds_slot, of_pending, of_resources
 from raytrace_analyze.analyses.stuck.retried import Tried, tried_in_vain
@@ -100,6 +102,7 @@ def read_open(
     found.edges.extend(of_resources(found, pending, running, left))
     add_room(found, spans, pending, running, left)
     found.edges.extend(of_locks(found, running, work))
+    found.edges.extend(of_meetings(found, running, pending, submits))
     found.last_callers.update(_last_callers(found, running, work))
     given = dict(given_to_processes(spans, attempts))
     found.given.update({task: given[task] for row in pending if (task := row["submitted_task_id"]) in given})

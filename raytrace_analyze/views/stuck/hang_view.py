@@ -34,6 +34,7 @@ _REASONS = {
     "resource": "cannot start: {other} holds what it asks for",
     "placement": "waits for a placement group: {other} holds what that asks for",
     CONSUMER: "is held back until {other} takes its next item",
+    "party": "waits at a barrier, where {other} has not come",
     "held": "waits for what {other} took there and has not given back",
 }
 
