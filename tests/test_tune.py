@@ -150,6 +150,22 @@ def call(trial: str, method: str, start: int, end: int, actor: str) -> list[Row]
     ]
 
 
+def test_a_trial_failed_whose_state_could_not_be_saved() -> None:
+    rows: list[Row] = [
+        span("driver", 0, 2000 * MS, name="ray.driver"),
+        asked("a", 1),
+        *result("a", 0, 100, 300),
+        *call("a", "save", 300, 301, "actor-a"),
+        asked("b", 400),
+        *result("b", 0, 500, 800),
+        *call("b", "save", 800, 900, "actor-b"),
+    ]
+    for row in rows:
+        if row["span_id"] == "rsavea300":
+            row["status"], row["status_message"] = "ERROR", "NotImplementedError: "
+    assert rt.tune(table(*rows, recorded=True)).get_column("errors").to_list() == [1, 0]
+
+
 def test_what_a_trial_saves_and_restores_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     # actor-a  [a: result][save][save]      [b: restore][result]      used again; a function stores within its report
     rows: list[Row] = [

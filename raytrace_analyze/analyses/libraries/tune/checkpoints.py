@@ -9,14 +9,17 @@ from raytrace_analyze.prepared import PreparedTrace
 
 _CALLS = r"\.(save|restore)$"
 """The methods of Tune's classes with which its controller has a trial's state saved, and restored."""
-CHECKPOINTS = pl.Schema({**dict.fromkeys(KEY, pl.String), **dict.fromkeys(("saved_ns", "restored_ns"), pl.Int64)})
+CHECKPOINTS = pl.Schema(
+    {**dict.fromkeys(KEY, pl.String), **dict.fromkeys(("saved_ns", "restored_ns", "failed"), pl.Int64)}
+)
 """Columns of `checkpoints_of`."""
 
 
 def checkpoints_of(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
     """Sum for each trial how long its actor saved and restored (ns): columns of `CHECKPOINTS`, no row for neither.
 
-    `attempts` are those of `find_attempts`. What a trial's function reports is stored within it.
+    `failed`: how many of Tune's calls for that failed, and the trial with them. `attempts` are those of
+    `find_attempts`. What a trial's function reports is stored within it.
     """
     working = on_actors(trace, attempts)
     structure = trace.structure
@@ -30,8 +33,9 @@ def checkpoints_of(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame
     within = np.where(structure.is_run[rows], rows, structure.run_above[rows])
     took = pl.col("took")
     return (
-        trace.spans.select("session", "actor_id", "function")[within]
+        trace.spans.select("session", "actor_id", "function", is_error=pl.col("status") == "ERROR")[within]
         .with_columns(
+            failed=pl.col("is_error") & pl.Series(structure.is_run[rows]),
             is_restore=pl.Series(structure.is_run[rows]) & pl.col("function").str.ends_with(".restore"),
             start=pl.Series(structure.start[rows]),
             took=pl.Series(structure.end[rows] - structure.start[rows]),
@@ -46,7 +50,11 @@ def checkpoints_of(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame
         )
         .filter(pl.col("trial").is_not_null())
         .group_by(KEY)
-        .agg(saved_ns=took.filter(~pl.col("is_restore")).sum(), restored_ns=took.filter("is_restore").sum())
+        .agg(
+            pl.col("failed").sum(),
+            saved_ns=took.filter(~pl.col("is_restore")).sum(),
+            restored_ns=took.filter("is_restore").sum(),
+        )
         .select(CHECKPOINTS.names())
         .cast(CHECKPOINTS)
     )

@@ -85,6 +85,7 @@ def _trials(trace: PreparedTrace, attempts: pl.DataFrame) -> pl.DataFrame:
     found = (
         trials.join(_on_path(trace, attempts), on=list(KEY), how="left", nulls_equal=True)
         .join(checkpoints_of(trace, attempts), on=list(KEY), how="left", nulls_equal=True)
+        .with_columns(pl.col("errors") + pl.col("failed").fill_null(0))
         .with_columns(pl.col("path_ns").fill_null(0), pl.col("path_share").fill_null(0.0))
         .with_columns(pl.when(is_told(trace)).then(pl.col("saved_ns", "restored_ns").fill_null(0)))
     )
