@@ -198,6 +198,21 @@ def test_a_loop_that_takes_a_block_in_each_turn_spends_its_sleeps_with_it_whatev
     assert takes(spans, "(driver)", 2) < 700
 
 
+@pytest.mark.parametrize("came", [True, False])
+def test_so_does_a_loop_that_takes_an_item_of_a_queue_in_each_turn(came: bool) -> None:
+    # driver [get]~~~~[get]~~~~[get]~~~~[==]      `while (item := queue.get()) is not None: ...`
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((112, 310), (322, 510), (522, 710), loops=True))
+    rows: list[Row] = [driver]
+    for number, at in enumerate((100, 312, 512), 1):
+        outcome = {} if came else {"status": "ERROR", "status_message": "Empty: "}
+        about = {"actor_id": "q", "worker_id": "wq", "pid": 7, **outcome}
+        rows += call(number, at, at + 2, at + 5, "ray.util.queue._QueueActor.get", **about)
+        rows.append(wait(f"w{number}", (at + 1) * MS, (at + 8) * MS, "driver", [f"T{number}"]))
+    told = [each["what"] for each in advise(table(*rows, recorded=True)).filter(pattern="driver-idle").to_dicts()]
+    assert all("again and again" not in what and "outside" not in what for what in told) == came
+    assert (takes(table(*rows, recorded=True), "(driver)", 2) < 750) == came
+
+
 def test_a_block_taken_before_a_loop_that_looks_for_a_file_is_none_of_its() -> None:
     driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 310), (320, 710), loops=True))
     before = wait("n", 90 * MS, 95 * MS, "driver", [], name="ray.next")

@@ -31,6 +31,8 @@ RAYS_OWN = "(Ray's own)"
 OPERATOR_TASKS = "ray.data._internal."
 """What the names of all tasks begin with that Ray Data runs for its operators."""
 
+TAKES_FROM_QUEUE = r"(^|\.)_QueueActor\.get"
+"""Methods of the actor behind `ray.util.queue.Queue` that take items, as a regular expression."""
 MAP_WORKER = "MapWorker("
 """What the functions begin with that run on the actors of an operator of Ray Data."""
 

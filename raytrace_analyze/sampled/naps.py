@@ -8,8 +8,10 @@ process), nothing that is known.
 from dataclasses import fields
 
 import numpy as np
+import polars as pl
 
 from raytrace_analyze.names.attributes import AWAITED_COUNT, IDLE, LIBRARY, RANK, TRIAL
+from raytrace_analyze.names.functions import TAKES_FROM_QUEUE
 from raytrace_analyze.names.spans import NEXT, WAIT
 from raytrace_analyze.sampled.questions import find_answers
 from raytrace_analyze.sampled.samples import IS_FOR_OTHERS, SHORT_NS, is_for_others, read_samples, sampled_above
@@ -214,12 +216,12 @@ def _for_others(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: Row
 
 
 def _with_items(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: RowIds) -> Flags:
-    """Tell the sleeps in, or between, which the same thread took the next item of a generator, or of a dataset.
+    """Tell the sleeps in, or between, which the same thread took the next item of a generator, a dataset or a queue.
 
     A loop that takes one in each turn does something with it, whatever way out it has. The sampler tells short sleeps
     with little between them as one.
     """
-    takes = waits[(structure.spans.get_column("name").gather(waits) == NEXT).to_numpy()]
+    takes = waits[(structure.spans.get_column("name").gather(waits) == NEXT).to_numpy() | _of_queues(structure, waits)]
     found = np.zeros(sleep.size, dtype=np.bool_)
     by_flow = _ByRow(sampled_above(structure, takes))
     for row in np.unique(asleep.row[sleep]).tolist():
@@ -231,6 +233,14 @@ def _with_items(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: Row
         until = np.concatenate([start[1:], end[-1:]])
         found[of_row] = np.searchsorted(ends, until, side="right") > np.searchsorted(ends, since)
     return found
+
+
+def _of_queues(structure: Structure, waits: RowIds) -> Flags:
+    """Tell the waits for an item of a queue of Ray's (`ray.util.queue`) that came."""
+    wait, run = structure.ready_runs
+    about = structure.spans.select("function", "status")[run]
+    has_come = about.select(pl.col("function").str.contains(TAKES_FROM_QUEUE) & pl.col("status").ne_missing("ERROR"))
+    return np.isin(waits, wait[flags(has_come.to_series())])
 
 
 def _overlap(asleep: _Sleeps, sleep: RowIds, naps: Naps) -> Flags:
