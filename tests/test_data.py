@@ -108,6 +108,42 @@ def test_an_operator_of_which_more_tasks_could_run_at_a_time() -> None:
     assert found(1) == []
 
 
+def test_who_works_longer_with_its_part_of_a_dataset_that_is_split() -> None:
+    """
+    Consumer[0]  n|==|n|==|n|==|
+    Consumer[1]  n|======|n|======|n|======|
+    """
+    ms = 1_000_000
+
+    def consumers(slow_ms: int) -> list[Row]:
+        rows = [span("d", 0, 1_200 * ms, None, name="ray.driver")]
+        for number, took in enumerate((60, slow_ms)):
+            own = {"function": "Consumer.run", "actor_id": f"c{number}", "worker_id": f"w{number}", "pid": number + 5}
+            made = {**own, "function": "Consumer.__init__"}
+            last = (20 + 3 * took + 5) * ms
+            rows += [
+                submit(f"m{number}", number * ms, (number + 1) * ms, "d", submitted_task_id=f"M{number}"),
+                run(f"i{number}", 4 * ms, 5 * ms, f"m{number}", f"M{number}", **made),
+                submit(f"s{number}", 6 * ms, 7 * ms, "d", submitted_task_id=f"T{number}"),
+                run(f"c{number}", 10 * ms, last, f"s{number}", f"T{number}", **own),
+            ]
+            about = {
+                "name": "ray.next",
+                "attributes": json.dumps({"raytrace.library": "ray.data"}, separators=(",", ":")),
+            }
+            for turn in range(3):
+                at = (15 + turn * took) * ms
+                rows.append(wait(f"n{number}{turn}", at, at + 5 * ms, f"c{number}", [], **about))
+        return [*rows, wait("w", 9 * ms, 1_190 * ms, "d", ["T0", "T1"])]
+
+    (found,) = rt.advise(table(*consumers(300), recorded=True)).filter(pattern="slow-actor").to_dicts()
+    assert "the actor `Consumer[1]` works longer with its part of a dataset than the other one" in found[
+        "what"
+    ].lower().replace("consumer", "Consumer")
+    assert found["saved_ns"] > 500 * ms
+    assert rt.advise(table(*consumers(70), recorded=True)).filter(pattern="slow-actor").is_empty()
+
+
 def test_a_thread_that_hands_out_tasks_is_no_part_of_what_the_program_does_meanwhile() -> None:
     """The program takes its time with each block; tasks that its execution's thread submits meanwhile wait for nobody.
 

@@ -12,7 +12,7 @@ from raytrace_analyze.advice.findings import FIRST_RUN_ONLY, Weighed, evidence_f
 from raytrace_analyze.advice.kinds.actors.actor_locks import actor_lock_candidates
 from raytrace_analyze.advice.kinds.actors.bottlenecks import actor_candidates
 from raytrace_analyze.advice.kinds.actors.paced import paced_candidates
-from raytrace_analyze.advice.kinds.actors.pools import slow_actor_candidates
+from raytrace_analyze.advice.kinds.actors.pools import slow_actor_candidates, slow_taker_candidates
 from raytrace_analyze.advice.kinds.arguments import argument_candidates, code_candidates, restored_candidates
 from raytrace_analyze.advice.kinds.driver.own_driver import driver_candidates
 from raytrace_analyze.advice.kinds.few_at_a_time import few_at_a_time_candidates
@@ -73,6 +73,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     request_candidates,
     report_candidates,
     slow_actor_candidates,
+    slow_taker_candidates,
     other_job_candidates,
 )
 

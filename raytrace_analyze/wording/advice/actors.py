@@ -101,6 +101,17 @@ def uneven_pool(
     )
 
 
+def slow_taker(name: str, function: str, others: int, *, slow_ns: int, usual_ns: int) -> Words:
+    """Say of an actor that it works longer with its part of a dataset than the others with theirs."""
+    elsewhere = "the other one" if others == 1 else f"the {others:,} others"
+    return Words(
+        f"the actor `{name}` works longer with its part of a dataset than {elsewhere}: {name_of(function)} works "
+        f"{duration_text(slow_ns)} on it, {duration_text(usual_ns)} elsewhere, which then waits for it",
+        "look at what is different there (its node, what it was made with, what it does with a block), or give it a "
+        "smaller part (this is what taking no longer than elsewhere would save)",
+    )
+
+
 def slow_actor(name: str, function: str, others: int, calls: int, *, slow_ns: float, usual_ns: float) -> Words:
     """Say of an actor that a method takes longer on it than on the others."""
     elsewhere = "the other one" if others == 1 else f"the {others:,} others"

@@ -7,8 +7,10 @@ import numpy as np
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.analyses.libraries.slow_ones import FEWEST, SLOWER
+from raytrace_analyze.names.attributes import LIBRARY
+from raytrace_analyze.names.spans import NEXT
 from raytrace_analyze.replay.rewrite import scale_work, share_out
-from raytrace_analyze.table.lineage import Nanos, RowIds
+from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.actor_labels import actor_labels
 from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.wording.advice import actors as words
@@ -92,6 +94,40 @@ def slow_actor_candidates(facts: Facts) -> Iterator[Candidate]:
             scale_work(facts.graph, slow, np.full(slow.size, usual / medians[at])),
             slow[np.argsort(-facts.work_ns[slow], kind="stable")],
             # Whether they are to do the same only the program knows.
+            certain=False,
+        )
+
+
+def slow_taker_candidates(facts: Facts) -> Iterator[Candidate]:
+    """Find runs that work far longer with their part of a dataset of Ray Data than others do with theirs.
+
+    The parts of a dataset that is split are alike, and who has done with its own waits for the others.
+    """
+    waits = facts.waits[(facts.spans.get_column("name").gather(facts.waits) == NEXT).to_numpy()]
+    texts = facts.spans.get_column("attributes").gather(waits)
+    run = facts.structure.run_above[waits[flags(texts.str.contains(f'"{LIBRARY}":"ray.data"', literal=True))]]
+    takers, counts = np.unique(run[run >= 0], return_counts=True)
+    takers = takers[(counts >= FEWEST) & (facts.relations.actor[takers] >= 0) & ~facts.failed[takers]]
+    names = facts.functions_of(takers)
+    for function in np.unique(names).tolist():
+        runs = takers[names == function]
+        work = facts.work_ns[runs]
+        slow = int(np.argmax(work))
+        if runs.size < 2 or np.unique(facts.relations.actor[runs]).size < runs.size:
+            continue
+        others = np.delete(work, slow)
+        usual = float(np.median(others))
+        if work[slow] < SLOWER * max(float(others.max()), 1) or not facts.cost_ns(runs[[slow]]):
+            continue
+        name = _label(facts, int(runs[slow]))
+        if name.startswith(_OF_LIBRARIES):
+            continue
+        yield Candidate(
+            Pattern.SLOW_ACTOR,
+            function,
+            words.slow_taker(name, function, others.size, slow_ns=int(work[slow]), usual_ns=round(usual)),
+            scale_work(facts.graph, runs[[slow]], np.array([usual / work[slow]])),
+            runs[[slow]],
             certain=False,
         )
 
