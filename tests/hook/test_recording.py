@@ -99,10 +99,16 @@ def test_pauses_too_short_are_counted(recording: Recording) -> None:
 
 
 def test_a_method_that_hangs_shows_in_what(recording: Recording) -> None:
-    (hanging,) = (span for span in recording.open if span.name == "await")
-    assert hanging.attributes[AWAITED] == "asyncio.Event.wait"
+    waits = {span.attributes[AWAITED]: span for span in recording.open if span.name == "await"}
+    hanging = waits["asyncio.Event.wait"]
     assert hanging.attributes[READY] == []
     assert hanging.parent_id in {span.span_id for span in recording.open if span.name.startswith("Async.wait ")}
+
+
+def test_who_holds_the_lock_that_a_method_waits_for_stands_with_its_wait(recording: Recording) -> None:
+    waits = {span.attributes[AWAITED]: span for span in recording.open if span.name == "await"}
+    (run,) = (span for span in recording.open if span.name.startswith("Locked.twice "))
+    assert [f"0x{span_id}" for span_id in waits["asyncio.Lock.acquire"].attributes["raytrace.held_by"]] == [run.span_id]
 
 
 def times(run: Span) -> list[int]:

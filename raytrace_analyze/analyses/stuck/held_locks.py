@@ -49,12 +49,12 @@ def waits_for_a_call(waits_in: str) -> bool:
 def holders(spans: pl.DataFrame, call: dict[str, Any], span_ids: list[str]) -> Iterator[Held]:
     """Say who holds what a call waits for (a row of the table), of which it is recorded which calls took it.
 
-    Takes the spans (columns of `schema.TABLE`) and the ids of those of these calls. Of a call that has ended it is who
+    Takes the spans (columns of `schema.TABLE`) and the ids of some in these calls. Of a call that has ended it is who
     made it.
     """
-    runs = spans.filter(
-        pl.col("session").eq_missing(call["session"]), pl.col("category") == "task", pl.col("span_id").is_in(span_ids)
-    )
+    of_session = pl.col("session").eq_missing(call["session"])
+    tasks = spans.filter(of_session, pl.col("span_id").is_in(span_ids)).get_column("task_id").drop_nulls()
+    runs = spans.filter(of_session, pl.col("category") == "task", pl.col("task_id").is_in(tasks.implode()))
     for run in runs.select("task_id", "function", "end").iter_rows(named=True):
         if run["end"] is None:
             yield Held(run["task_id"], run["function"], is_recorded=True)

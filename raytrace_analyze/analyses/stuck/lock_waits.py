@@ -11,10 +11,10 @@ from raytrace_analyze.analyses.stuck.submitted import Row
 _Actor = tuple[str | None, str]
 
 
-def of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterator[Edge]:
+def of_locks(found: Open, running: Iterable[Row], spans: pl.DataFrame) -> Iterator[Edge]:
     """Say who holds what calls wait for that ask an actor for a lock, or notes in `found` who has ended and held it.
 
-    Takes what is known by now, the runs that had not ended, and all spans of runs, submits, drivers and waits.
+    Takes what is known by now, the runs that had not ended, and all spans.
     """
     waiting: dict[_Actor, list[Row]] = {}
     others: dict[_Actor, list[Row]] = {}
@@ -24,15 +24,15 @@ def of_locks(found: Open, running: Iterable[Row], work: pl.DataFrame) -> Iterato
             (waiting if asks else others).setdefault((row["session"], row["actor_id"]), []).append(row)
     for actor, rows in waiting.items():
         for row in rows:
-            yield from _holders(found, row, rows, others.get(actor, ()), work)
+            yield from _holders(found, row, rows, others.get(actor, ()), spans)
 
 
 def _holders(
-    found: Open, row: Row, waiting: Iterable[Row], others: Iterable[Row], work: pl.DataFrame
+    found: Open, row: Row, waiting: Iterable[Row], others: Iterable[Row], spans: pl.DataFrame
 ) -> Iterator[Edge]:
     """Say it of one call, by all that wait for a lock on its actor, and those that go on there."""
     key, since_ns = key_of(row), row["start_ns"]
-    seen = list(holders(work, row, told)) if (told := found.held_by.get(key)) else []
+    seen = list(holders(spans, row, told)) if (told := found.held_by.get(key)) else []
     if seen:
         for held in seen:
             if held.flow in found.states:
@@ -51,7 +51,7 @@ def _holders(
     other = one_other[0] if len(one_other) == 1 else None
     place = found.idle_in.get(key, "")
     elsewhere = other is not None and is_taking(place) and found.idle_in.get(other) != place
-    last = None if elsewhere else held_by(work, row)
+    last = None if elsewhere else held_by(spans, row)
     if last is not None and last.flow in found.states:
         yield Edge(key, last.flow, "held", since_ns, certain=False)
     elif last is not None:

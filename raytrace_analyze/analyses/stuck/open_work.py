@@ -101,7 +101,7 @@ def read_open(
     left = [row for row in submits if actor_of(row) not in over]
     found.edges.extend(of_resources(found, pending, running, left))
     add_room(found, spans, pending, running, left)
-    found.edges.extend(of_locks(found, running, work))
+    found.edges.extend(of_locks(found, running, spans))
     found.edges.extend(of_meetings(found, running, pending, submits))
     found.last_callers.update(_last_callers(found, running, work))
     given = dict(given_to_processes(spans, attempts))

@@ -93,6 +93,16 @@ class Async:
         return threading.current_thread().name
 
 
+@ray.remote(num_cpus=0)
+class Locked:
+    def __init__(self):
+        self.lock = asyncio.Lock()
+
+    async def twice(self):
+        async with self.lock, self.lock:
+            pass
+
+
 @ray.remote(num_cpus=0, _generator_backpressure_num_objects=2)
 def held_back(n):
     for i in range(n):  # noqa: UP028 - Ray sends values into generators, which `range` does not take
@@ -255,7 +265,8 @@ def main(how):
     if how == "hang":
         hung = Async.remote()
         ray.get(hung.sync.remote())  # its process may take long to come up
-        ray.wait([hung.wait.remote()], timeout=3)
+        locked = Locked.remote()
+        ray.wait([hung.wait.remote(), locked.twice.remote()], timeout=6)
     sys.stdout.write("done\n")
 
 

@@ -19,7 +19,7 @@ class Flow:
         self.ended: list[tuple[int, int]] = []
         """Those that have ended since the run gave way: their start and end."""
         self.span_id = 0
-        """Of the run's span; 0 where that is not known."""
+        """Of the span in which it first took a lock, its own or one under that; 0 before."""
 
     def rest(self, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
         """Return the parts of this stretch in which the run waited for nothing of Ray's."""

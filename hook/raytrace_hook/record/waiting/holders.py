@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import Any, Callable
 
+from opentelemetry import trace
+
 from raytrace_hook.ray.patching import patched, replace_attribute
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.waiting.flows import current
@@ -47,7 +49,9 @@ def _acquiring(original: Callable[..., Any]) -> Callable[..., Any]:
             leave_out_this_frame(error)
             raise
         flow = current.get()
-        if flow is not None and flow.span_id:
+        if flow is not None:
+            # Not before: the run's span begins within the coroutine.
+            flow.span_id = flow.span_id or trace.get_current_span().get_span_context().span_id
             held = lock.__dict__.setdefault(_HELD_BY, {})
             held[flow.span_id] = held.get(flow.span_id, 0) + 1
         return taken

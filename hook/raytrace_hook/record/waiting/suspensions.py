@@ -16,8 +16,6 @@ from collections.abc import Generator
 from types import CodeType, FrameType
 from typing import Any, Callable
 
-from opentelemetry import trace
-
 from raytrace_hook import names
 from raytrace_hook.log import warn_once
 from raytrace_hook.record.origin.call_sites import is_program, site_of
@@ -74,7 +72,6 @@ class Steps:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         coroutine = self._coroutine
-        self._flow.span_id = trace.get_current_span().get_span_context().span_id
         current.set(self._flow)
         step, argument = coroutine.send, None
         while True:
