@@ -83,10 +83,7 @@ REFERENCES = {
     Pattern.OTHER_JOBS: Reference("Resources", f"{_DOCS}/scheduling/resources.html"),
     Pattern.REPORTS_HELD: Reference("Monitoring and Logging Metrics", f"{_TRAIN_DOCS}/monitoring-logging.html"),
     Pattern.SLOW_REPLICA: Reference("Monitor Your Application", f"{_SERVE_DOCS}/monitoring.html"),
-    Pattern.BLOCKED_LOOP: Reference(
-        "Asyncio and Concurrency best practices in Ray Serve",
-        f"{_SERVE_DOCS}/advanced-guides/asyncio-best-practices.html",
-    ),
+    Pattern.BLOCKED_LOOP: Reference("AsyncIO / Concurrency for Actors", f"{_DOCS}/actors/async_api.html"),
     Pattern.SLOW_ACTOR: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),
     Pattern.UNEVEN_POOL: Reference("Utility Classes: Actor Pool", f"{_DOCS}/actors/actor-utils.html"),
 }

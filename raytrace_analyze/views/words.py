@@ -82,7 +82,7 @@ PATTERNS: dict[str, str] = {
     Pattern.REPORTS_HELD: "reports of Ray Train are held",
     Pattern.SEEN_LATE: "a result is seen late",
     Pattern.SLOW_REPLICA: "one of several replicas is slow",
-    Pattern.BLOCKED_LOOP: "a handler blocks its event loop",
+    Pattern.BLOCKED_LOOP: "an event loop is blocked",
     Pattern.SLOW_ACTOR: "one of several actors is slow",
 }
 _THINGS = (BATCH, COMPILED_GRAPH, PLACEMENT_GROUP)

@@ -36,6 +36,17 @@ def bottleneck(
     )
 
 
+def blocks_loop(name: str, calls: int, *, idle_ns: int, idle_in: str, longest_wait_ns: int) -> Words:
+    """Say of a method that it keeps its actor's event loop while it is idle, and for how long others waited for it."""
+    return Words(
+        f"{name_of(name)} keeps the event loop of its actor while it is idle: {duration_text(idle_ns)} in "
+        f"{count_text(calls, 'call')}, longest in {idle_in}; no other call goes on there meanwhile, and they waited "
+        f"{duration_text(longest_wait_ns)} for their turn at most",
+        "await what it waits for (`asyncio.sleep`, a client that can be awaited), or call it with `asyncio.to_thread` "
+        "(this is what not keeping the loop meanwhile would save)",
+    )
+
+
 def actor_lock(
     name: str, waits: int, *, took_ns: int, longest_ns: int, holder: str | None, held: int, gave_back: str
 ) -> Words:

@@ -31,7 +31,7 @@ def install(watch: Callable[[int], None]) -> None:
     def running(original: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap what calls the program's code in a replica: handlers, and what sets the deployment up."""
 
-        async def call_func_or_gen(replica: Any, function: Any, *arguments: Any, **keywords: Any) -> Any:
+        async def call_func_or_gen(replica: Any, function: Any, /, *arguments: Any, **keywords: Any) -> Any:
             handled = _handled(watch)
             try:
                 if handled is None:

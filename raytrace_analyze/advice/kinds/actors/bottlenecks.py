@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.kinds.actors.blocked_loops import blocking_methods
 from raytrace_analyze.advice.kinds.actors.pools import uneven_pool
 from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.names import attributes
@@ -21,16 +22,18 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find actors that run one call at a time while others queue up."""
     by_class: dict[str, list[RowIds]] = {}
     on_loop: set[str] = set()
+    queued = facts.start_waits.ns_for(Cause.ACTOR_BUSY)
     relations, turns = facts.relations, facts.graph.events.waiting.turns
     methods = facts.runs[(relations.actor[facts.runs] >= 0) & ~relations.is_creation[facts.runs]]
     for lane in np.unique(turns.lane[methods]).tolist():
         calls = methods[turns.lane[methods] == lane]
-        if calls.size >= _FEWEST_CALLS and _runs_one_at_a_time(facts, calls, lane):
+        blocking = list(blocking_methods(facts, calls, queued)) if turns.on_loop[lane] else []
+        yield from blocking
+        if not blocking and calls.size >= _FEWEST_CALLS and _runs_one_at_a_time(facts, calls, lane):
             name = facts.functions[int(calls[0])].rpartition(".")[0]
             by_class.setdefault(name, []).append(calls)
             if turns.on_loop[lane]:
                 on_loop.add(name)
-    queued = facts.start_waits.ns_for(Cause.ACTOR_BUSY) if by_class else np.empty(0, dtype=np.int64)
     for name, actors in sorted(by_class.items()):
         busy = max(int((facts.end[calls] - facts.start[calls]).sum()) for calls in actors)
         calls = np.concatenate(actors)
