@@ -144,6 +144,19 @@ def test_a_program_without_ray_tasks_keeps_its_exit_code_and_is_told_so(tmp_path
     assert said == "raytrace-analyze: the program ran no Ray task, so there is nothing to show\n"
 
 
+@pytest.mark.parametrize(
+    "program", ["def f(:\n    pass\n", "def g():\n    raise ValueError('no')\ng()\n", "import broken\n"]
+)
+def test_an_error_that_ends_a_program_reads_as_without_us(program: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("x = = 1\n")
+    process = record(tmp_path, program)
+    _, said = process.communicate(timeout=120)
+    command = [sys.executable, "program.py"]
+    alone = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    ours = said.partition("raytrace-analyze: ")[0]
+    assert ours.replace(f"{tmp_path}/", "") == alone.stderr.replace(f"{tmp_path}/", "")
+
+
 def test_record_passes_sigterm_on(tmp_path: Path) -> None:
     process = record(
         tmp_path,

@@ -12,6 +12,7 @@ import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 HOOK = "raytrace_hook:setup_tracing"
@@ -19,17 +20,32 @@ SERVE_SAMPLING = "RAY_SERVE_TRACING_SAMPLING_RATIO"
 """Ray Serve records one request of a hundred unless told otherwise; one run that is looked at has all of them."""
 
 
+_NOT_THE_PROGRAM = ("<frozen runpy>", runpy.__file__, __file__)
+
+
 def main() -> None:
     """Run the program named on the command line as `__main__`, with its own arguments."""
     address, *command = sys.argv[1:]
     os.environ.setdefault(SERVE_SAMPLING, "1")
     trace_next_init(address or None)
+    sys.excepthook = _without_our_frames(sys.excepthook)
     try:
         _run(command)
     except SystemExit as end:
         with contextlib.suppress(Exception):
             sys.modules["raytrace_hook"].note_exit(end)  # not there where the program did not come to use Ray
         raise
+
+
+def _without_our_frames(shows: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what shows an exception that ends the program as it does without us: from the program's first frame on."""
+
+    def show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        while traceback is not None and traceback.tb_frame.f_code.co_filename in _NOT_THE_PROGRAM:
+            traceback = traceback.tb_next
+        shows(kind, error.with_traceback(traceback), traceback)
+
+    return show
 
 
 def _run(command: list[str]) -> None:
