@@ -129,6 +129,8 @@ def test_a_request_waits_for_others_to_fill_its_batch(beside: tuple[pl.DataFrame
     (found,) = rt.serve(spans).filter(method="batched").to_dicts()
     assert (found["requests"], found["batch_size"], found["max_batch_size"]) == (2, 2, 8)
     assert found["fill_mean_ns"] > found["handler_mean_ns"]
+    # The two share what their batch takes of the event loop.
+    assert 25e6 <= found["loop_mean_ns"] < found["total_mean_ns"]
 
 
 def test_a_handler_that_keeps_its_event_loop_while_it_sleeps_is_told_with_its_line(

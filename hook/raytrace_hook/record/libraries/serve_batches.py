@@ -12,10 +12,12 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, serve_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
+from raytrace_hook.record.libraries.serve_loops import Driven, LoopTime, present
 from raytrace_hook.record.waiting.waits import Waits
 
 _QUEUED = "_raytrace_queued"
 _FILLED = "_raytrace_filled"
+_LOOP_TIME = "_raytrace_loop_time"
 _NOT_RECORDED = "waits for batches of Ray Serve could not be recorded"
 
 
@@ -48,7 +50,8 @@ def install(waits: Waits) -> None:
         async def process(queue: Any, function: Any, batch: Any, *arguments: Any, **keywords: Any) -> Any:
             _note_begun(waits, queue, batch)
             try:
-                return await original(queue, function, batch, *arguments, **keywords)
+                ran = original(queue, function, batch, *arguments, **keywords)
+                return await Driven(ran, _loop_times(batch))
             except BaseException as error:
                 leave_out_this_frame(error)
                 raise
@@ -64,6 +67,7 @@ def _queueing(original: Callable[..., Any]) -> Callable[..., Any]:
     def put(queue: Any, request: Any) -> Any:
         try:
             setattr(request, _QUEUED, (time.time_ns(), context_api.get_current()))
+            setattr(request, _LOOP_TIME, present.get())
         except Exception as error:
             warn_once(_NOT_RECORDED, error)
         return original(queue, request)
@@ -94,6 +98,15 @@ def _filled_ns(queue: Any, queued: list[int]) -> int:
     if len(queued) < queue.max_batch_size:
         last = max(last, min(queued, default=0) + int(queue.batch_wait_timeout_s * 1e9))
     return min(last, time.time_ns())
+
+
+def _loop_times(batch: Any) -> list[LoopTime]:
+    """Return those of the requests in a batch, which share what it takes of the event loop."""
+    try:
+        return [found for request in batch if (found := getattr(request, _LOOP_TIME, None)) is not None]
+    except Exception as error:
+        warn_once(_NOT_RECORDED, error)
+        return []
 
 
 def _note_begun(waits: Waits, queue: Any, batch: Any) -> None:

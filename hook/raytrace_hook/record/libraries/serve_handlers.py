@@ -10,7 +10,6 @@ import functools
 import inspect
 import time
 from asyncio import _get_running_loop  # None where there is no loop, instead of an error
-from collections.abc import Generator
 from typing import Any, Callable
 
 from raytrace_hook import names
@@ -18,7 +17,7 @@ from raytrace_hook.log import warn_once
 from raytrace_hook.ray import internals, serve_patches
 from raytrace_hook.ray.patching import when_loaded
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
-from raytrace_hook.sampling.clocks import delay_of_this_thread
+from raytrace_hook.record.libraries.serve_loops import Driven, LoopTime, present
 
 _HANDLES = "replica_handle_request"
 """What the names of Serve's spans of requests in a replica begin with."""
@@ -37,7 +36,8 @@ def install(watch: Callable[[int], None]) -> None:
                 if handled is None:
                     return await original(replica, function, *arguments, **keywords)
                 function = handled.seen(function)
-                return await _Driven(original(replica, function, *arguments, **keywords), handled)
+                present.set(handled.time)
+                return await Driven(original(replica, function, *arguments, **keywords), (handled.time,))
             except BaseException as error:
                 leave_out_this_frame(error)
                 raise
@@ -53,12 +53,12 @@ def install(watch: Callable[[int], None]) -> None:
 class _Handled:
     """A request whose handler runs."""
 
-    __slots__ = ("_delay_ns", "_span", "_watch", "cpu_ns", "loop_cpu_ns", "loop_ns")
+    __slots__ = ("_span", "_watch", "cpu_ns", "time")
 
     def __init__(self, span: Any, watch: Callable[[int], None]) -> None:
         self._span, self._watch = span, watch
-        self.loop_ns = self.loop_cpu_ns = self.cpu_ns = 0
-        self._delay_ns = delay_of_this_thread()
+        self.time = LoopTime()
+        self.cpu_ns = 0
 
     def look(self) -> None:
         """Let the sampler look at what this thread does for the request."""
@@ -88,12 +88,9 @@ class _Handled:
     def tell(self) -> None:
         """Say on Serve's span what was seen."""
         try:
-            # Others' turns have waited for a CPU since as well: what is left is idle for certain.
-            delay_ns = max(0, delay_of_this_thread() - self._delay_ns)
-            idle_ns = max(0, self.loop_ns - self.loop_cpu_ns - delay_ns)
-            self._span.set_attribute(names.LOOP_NS, self.loop_ns)
-            self._span.set_attribute(names.LOOP_IDLE_NS, idle_ns)
-            self._span.set_attribute(names.HANDLER_CPU_NS, self.cpu_ns + self.loop_cpu_ns)
+            self._span.set_attribute(names.LOOP_NS, int(self.time.kept_ns))
+            self._span.set_attribute(names.LOOP_IDLE_NS, self.time.idle_ns)
+            self._span.set_attribute(names.HANDLER_CPU_NS, self.cpu_ns + int(self.time.cpu_ns))
         except Exception as error:
             warn_once(_NOT_RECORDED, error)
 
@@ -117,33 +114,3 @@ def _handled(watch: Callable[[int], None]) -> _Handled | None:
     except Exception as error:
         warn_once(_NOT_RECORDED, error)
     return None
-
-
-class _Driven:
-    """Drives the coroutine of a handler, and sums how long it keeps the event loop."""
-
-    __slots__ = ("_coroutine", "_handled")
-
-    def __init__(self, coroutine: Any, handled: _Handled) -> None:
-        self._coroutine, self._handled = coroutine, handled
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        handled, step, argument = self._handled, self._coroutine.send, None
-        try:
-            while True:
-                began, used = time.perf_counter_ns(), time.thread_time_ns()
-                try:
-                    given = step(argument)
-                except StopIteration as done:
-                    return done.value
-                finally:
-                    handled.loop_ns += time.perf_counter_ns() - began
-                    handled.loop_cpu_ns += time.thread_time_ns() - used
-                try:
-                    argument = yield given
-                    step = self._coroutine.send
-                except BaseException as error:
-                    step, argument = self._coroutine.throw, error
-        except BaseException as error:
-            leave_out_this_frame(error)
-            raise
