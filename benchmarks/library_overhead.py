@@ -28,7 +28,8 @@ from raytrace_hook.output.encode import redact_with
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.redact import Redactor
 from raytrace_hook.output.writer import SpanFile
-from raytrace_hook.record.libraries import batches, datasets, sections, serve, train, tune
+from raytrace_hook.record.libraries import batches, datasets, sections, serve, serve_handlers, train, tune
+from raytrace_hook.record.libraries.serve_loops import Driven
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.waiting.waits import Waits
@@ -99,6 +100,28 @@ def patches(waits: Waits) -> dict[str, tuple[str, Call, Call]]:
 
     here, sent = serve._without_ended(lambda: given), serve._in_its_run(lambda _: given)
 
+    class Handling:
+        """Serve's span of a request, as far as it is asked."""
+
+        def get_span_context(self) -> Any:
+            return trace.INVALID_SPAN_CONTEXT
+
+        def set_attribute(self, key: str, value: Any) -> None:
+            pass
+
+    async def handler() -> None:
+        pass
+
+    def handle() -> None:
+        handled = serve_handlers._Handled(Handling(), lambda _: None)
+        for _ in Driven(handler(), (handled.time,)).__await__():
+            pass
+        handled.tell()
+
+    def plain_handle() -> None:
+        for _ in handler().__await__():
+            pass
+
     def measure() -> None:
         with measured("scheduler.on_trial_result"):
             pass
@@ -142,6 +165,7 @@ def patches(waits: Waits) -> dict[str, tuple[str, Call, Call]]:
         "Tune: a section of its controller": ("a section; a span of 1 ms and more", measure, plain_measure),
         "Serve: where a request's spans stand": ("a span of Serve's", here, lambda: given),
         "Serve: which span is the present one": ("a span of Serve's", open_and_end, nothing),
+        "Serve: what a handler does": ("a request in a replica", handle, plain_handle),
         "Serve: where a request comes from": ("a hop of a request", lambda: sent({}), lambda: given),
     }
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from threading import get_ident
 from typing import NamedTuple
+
+from raytrace_hook.forking import call_in_child
 
 _LATE_NS = 10_000_000_000
 """After so long without a reading (a machine that slept), what was between is not known."""
@@ -20,15 +23,6 @@ _OF_A_THREAD = 6
 def clock_of_native_thread(number: int) -> int:
     """Return the clock of a thread by the number that Linux gave it; reading it fails when the thread has ended."""
     return ~number << 3 | _OF_A_THREAD
-
-
-def delay_of_this_thread() -> int:
-    """Return how long this thread could have run so far, but others had the CPU (ns); 0 where it can't be known."""
-    try:
-        with open("/proc/thread-self/schedstat", "rb", buffering=0) as file:
-            return int(file.read(100).split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 class Reading(NamedTuple):
@@ -146,3 +140,12 @@ class _Delays:
         """Close the files."""
         while self._files:
             os.close(self._files.popitem()[1])
+
+
+_own = _Delays()
+call_in_child(_own.close)  # there its files would tell of the parent's threads
+
+
+def delay_of_this_thread() -> int:
+    """Return how long this thread could have run so far, but others had the CPU (ns); 0 where it can't be known."""
+    return _own.of(time.pthread_getcpuclockid(get_ident()))
