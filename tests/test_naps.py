@@ -237,6 +237,31 @@ def test_a_driver_that_asks_an_actor_again_and_again_is_told_so() -> None:
     assert found["saved_ns"] == 0
 
 
+def test_a_task_that_asks_an_actor_again_and_again_is_told_so() -> None:
+    # driver [get f]          f [try]~~~[try]~~~ ... [try]     no span tells what changed the answer: a token bucket
+    naps = [(at + 10, at + 99) for at in range(100, 800, 100)]
+    rows: list[Row] = [span("driver", 0, 1000 * MS, name="ray.driver")]
+    rows += [
+        submit("sf", 5 * MS, 6 * MS, "driver", submitted_task_id="F", function="fetch"),
+        run("f", 90 * MS, 850 * MS, "sf", "F", function="fetch", **idle(*naps, loops=True)),
+        wait("get", 10 * MS, 860 * MS, "driver", ["F"]),
+    ]
+    about = {"actor_id": "b", "worker_id": "wb", "pid": 7, "function": "Bucket.try_take"}
+    for number, at in enumerate(range(100, 801, 100)):
+        rows += [
+            submit(
+                f"s{number}", at * MS, (at + 1) * MS, "f", submitted_task_id=f"T{number}", function="Bucket.try_take"
+            ),
+            run(f"r{number}", (at + 2) * MS, (at + 5) * MS, f"s{number}", f"T{number}", **about),
+            wait(f"w{number}", (at + 1) * MS, (at + 9) * MS, "f", [f"T{number}"]),
+        ]
+    spans = table(*rows, recorded=True)
+    (found,) = advise(spans).filter(pattern="asks-again").to_dicts()
+    assert found["function"] == "Bucket.try_take" and found["saved_ns"] == 0
+    assert "`fetch` sleeps 6" in found["what"] and "calls `Bucket.try_take` again and again" in found["what"]
+    assert "asks-again" in [each.pattern for each in summary(spans).remedies]
+
+
 def test_one_long_sleep_may_stand_for_anything() -> None:
     assert takes(watcher(loops=False), "watch", 2) == 1000 - 350
 

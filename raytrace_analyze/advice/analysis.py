@@ -14,6 +14,7 @@ from raytrace_analyze.advice.kinds.actors.bottlenecks import actor_candidates
 from raytrace_analyze.advice.kinds.actors.paced import paced_candidates
 from raytrace_analyze.advice.kinds.actors.pools import slow_actor_candidates, slow_taker_candidates
 from raytrace_analyze.advice.kinds.arguments import argument_candidates, code_candidates, restored_candidates
+from raytrace_analyze.advice.kinds.asking import asking_candidates
 from raytrace_analyze.advice.kinds.driver.own_driver import driver_candidates
 from raytrace_analyze.advice.kinds.few_at_a_time import few_at_a_time_candidates
 from raytrace_analyze.advice.kinds.in_turn.fetching import order_candidates, unnecessary_candidates
@@ -57,6 +58,7 @@ _FINDERS: tuple[Callable[[Facts], Iterator[Candidate]], ...] = (
     actor_candidates,
     actor_lock_candidates,
     paced_candidates,
+    asking_candidates,
     straggler_candidates,
     cold_candidates,
     nested_candidates,

@@ -74,6 +74,7 @@ REFERENCES = {
     Pattern.MORE_THREADS: Reference("Configuring Ray: Resources and threads", f"{_DOCS}/configure.html"),
     Pattern.LOCK: Reference("AsyncIO / Concurrency for Actors", f"{_DOCS}/actors/async_api.html"),
     Pattern.PACED_CALLS: Reference("AsyncIO / Concurrency for Actors", f"{_DOCS}/actors/async_api.html"),
+    Pattern.ASKS_AGAIN: Reference("AsyncIO / Concurrency for Actors", f"{_DOCS}/actors/async_api.html"),
     Pattern.WAIT_FOR_MANY: _LIMIT_PENDING,
     Pattern.STORE_FULL: Reference("Object Spilling", f"{_DOCS}/objects/object-spilling.html"),
     Pattern.REPLICA_QUEUE: Reference("Ray Serve Autoscaling", f"{_SERVE_DOCS}/autoscaling-guide.html"),

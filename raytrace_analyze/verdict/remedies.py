@@ -32,6 +32,8 @@ _OF_REQUESTS = [
     *(Pattern.BLOCKED_LOOP, Pattern.REPLICA_QUEUE, Pattern.BATCH_WAIT, Pattern.MODEL_LOADS),
     Pattern.SLOW_REPLICA,
 ]
+_BESIDE = [*_OF_REQUESTS, Pattern.ASKS_AGAIN]
+"""What is to be looked at also where something else would save time."""
 
 
 def advice_and_faster(
@@ -77,7 +79,7 @@ def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
     if fastest is not None and fastest.saved_ns > _CLEARLY * remedies[0].saved_ns:
         remedies = [fastest, *remedies[:-1]]
     looks = _to_look_at(advice, int(_NOTABLE * path.makespan_ns))
-    return [*remedies, *(look for look in looks if not remedies or look.pattern in _OF_REQUESTS)][:_MOST_REMEDIES]
+    return [*remedies, *(look for look in looks if not remedies or look.pattern in _BESIDE)][:_MOST_REMEDIES]
 
 
 def _pattern(row: dict[str, Any]) -> Remedy:
@@ -98,9 +100,10 @@ def _to_look_at(advice: Advice, least_ns: int) -> Iterator[Remedy]:
     One of requests comes before: who waits for these no span tells, such as a driver that is idle meanwhile.
     """
     of_time = ~pl.col("first_run_only") & (pl.col("pattern") != Pattern.TOO_MANY_IN_FLIGHT) & (pl.col("saved_ns") == 0)
-    of_requests = pl.col("pattern").is_in(_OF_REQUESTS)
+    of_requests, beside = (pl.col("pattern").is_in(each) for each in (_OF_REQUESTS, _BESIDE))
     found = advice.findings.filter(of_time, of_requests | (pl.col("cost_ns") >= least_ns))
-    for row in found.sort(of_requests, "cost_ns", descending=True, maintain_order=True).head(1).iter_rows(named=True):
+    first = found.sort(of_requests, beside, "cost_ns", descending=True, maintain_order=True).head(1)
+    for row in first.iter_rows(named=True):
         yield replace(_pattern(row), kind=RemedyKind.LOOK, path_ns=row["cost_ns"], certain=False)
 
 

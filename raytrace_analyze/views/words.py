@@ -72,6 +72,7 @@ PATTERNS: dict[str, str] = {
     Pattern.MORE_THREADS: "tasks that use more CPUs than they ask for",
     Pattern.LOCK: "a lock that several runs wait for",
     Pattern.PACED_CALLS: "calls that an actor lets go on at a rate",
+    Pattern.ASKS_AGAIN: "a method that is asked again and again",
     Pattern.WAIT_FOR_MANY: "ray.wait over very many references",
     Pattern.STORE_FULL: "a full object store",
     Pattern.REPLICA_QUEUE: "requests wait for a replica",

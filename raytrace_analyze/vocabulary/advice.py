@@ -28,6 +28,7 @@ class Pattern(StrEnum):
     MORE_THREADS = "more-threads"
     LOCK = "lock"
     PACED_CALLS = "paced-calls"
+    ASKS_AGAIN = "asks-again"
     WAIT_FOR_MANY = "wait-for-many"
     STORE_FULL = "store-full"
     REPLICA_QUEUE = "replica-queue"

@@ -180,3 +180,14 @@ def _often(waits: int, loops: int, place: str | None) -> str:
 
 def _independence(text: str, certain: bool) -> str:
     return text if certain else f"if {text}, that is for nothing"
+
+
+def asks_again(caller: str, question: str, *, slept_ns: int) -> Words:
+    """Say of a function how long it sleeps between calls of a method of an actor, until that answers otherwise."""
+    return Words(
+        f"{name_of(caller)} sleeps {duration_text(slept_ns)} of the time that decides, and calls {name_of(question)} "
+        "again and again in between; no other call is known to have changed what that answers",
+        f"have {name_of(question)} come back when it is so (an asynchronous method that awaits its turn, or an event), "
+        "and wait for its result in place of asking; how long it takes to answer otherwise is not decided here (a rate "
+        "that it keeps, say), so that no saving is claimed",
+    )

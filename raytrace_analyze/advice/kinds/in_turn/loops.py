@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import FEWEST_ROUNDS, Facts, Loop
+from raytrace_analyze.advice.kinds.asking import find_asking
 from raytrace_analyze.advice.kinds.in_turn.overlapping import let_overlap
 from raytrace_analyze.advice.patterns import COPIES, Candidate
 from raytrace_analyze.advice.program.files import first_place
@@ -47,9 +48,11 @@ def loop_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find loops that serialise tasks which could run side by side, and those that keep too few of them running."""
     if not facts.recorded:
         return
+    # Who asks until something is so needs the answer before it asks again.
+    asked = {asking.question for asking in find_asking(facts)}
     for loops in facts.loops:
         moves = [move for loop in loops if (move := _move(facts, loop)) is not None]
-        if moves and (found := _candidate(facts, moves)) is not None:
+        if moves and (found := _candidate(facts, moves)) is not None and found.function not in asked:
             yield found
 
 

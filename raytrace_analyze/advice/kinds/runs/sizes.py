@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from raytrace_analyze.advice.facts import Facts
+from raytrace_analyze.advice.kinds.asking import find_asking
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.names.functions import OPERATOR_TASKS
 from raytrace_analyze.queueing.causes import COLD
@@ -24,9 +25,11 @@ _MANY_PER_SLOT = 50
 def small_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find functions whose runs are shorter than what it takes to submit and start them."""
     cold = facts.start_waits.ns_for(*COLD)
+    # How often something is asked until it is so says nothing about the size of the answers.
+    asked = {asking.question for asking in find_asking(facts)}
     for function, all_runs in facts.runs_by_function.items():
         runs = all_runs[facts.structure.submit[all_runs] >= 0]
-        if runs.size < _MANY_SMALL:
+        if runs.size < _MANY_SMALL or function in asked:
             continue
         submits = np.unique(facts.structure.submit[runs])
         ran = float(np.median(facts.end[runs] - facts.start[runs]))
