@@ -147,6 +147,16 @@ def test_a_summary_does_not_ask_for_less_imports_first() -> None:
     assert (look.kind, look.pattern, look.saved_ns) == ("look", "driver-imports", 0)
 
 
+@pytest.mark.parametrize(("until_ms", "is_told"), [(540, True), (950, False)])
+def test_what_is_not_known_of_a_driver_is_not_told_beside_much_that_is(until_ms: int, is_told: bool) -> None:
+    stretch = {"start_ns": 400 * MS, "end_ns": until_ms * MS, "in": "time.sleep", "at": "/p/train.py:41"}
+    told = json.dumps(
+        {"raytrace.cpu_ns": 10 * MS, "raytrace.idle": json.dumps({"stretches": [stretch], "left_out_ns": 0})}
+    )
+    found = findings(with_driver(told))
+    assert "driver-idle" in found and ("driver-code" in found) == is_told
+
+
 @pytest.mark.parametrize(("faster_ms", "comes_first"), [(190, True), (110, False)])
 def test_what_saves_clearly_more_comes_first(faster_ms: int, comes_first: bool) -> None:
     """`f` twice as fast saves that much; the driver's own code, which a pattern tells of, saves 100 ms."""

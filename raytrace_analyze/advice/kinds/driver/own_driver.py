@@ -72,8 +72,10 @@ def driver_candidates(facts: Facts) -> Iterator[Candidate]:
         return
     own = _tell(facts, critical)
     yield from _working(facts, own)
-    yield from _idle(facts, own)
-    yield from _unknown(facts, own)
+    idle = list(_idle(facts, own))
+    yield from idle
+    idle_ns = own.length(own.pieces(Activity.IDLE) & own.on_path).sum() if idle else 0
+    yield from _unknown(facts, own, idle_ns / 2)
 
 
 def _tell(facts: Facts, critical: RowIds) -> _Own:
@@ -264,11 +266,14 @@ def _each_time(known: list[Idle], own: _Own, pieces: Flags) -> list[int]:
     return list(found.values())
 
 
-def _unknown(facts: Facts, own: _Own) -> Iterator[Candidate]:
-    """Say that the driver is on the path where nobody knows what it does there: no saving is claimed for that."""
+def _unknown(facts: Facts, own: _Own, beside_ns: float) -> Iterator[Candidate]:
+    """Say that the driver is on the path where nobody knows what it does there: no saving is claimed for that.
+
+    Little `beside` more that is known tells nothing of what it does.
+    """
     here = own.pieces(Activity.UNKNOWN) & own.on_path
     took = own.length(here)
-    if took.sum() < facts.floor_ns:
+    if took.sum() < max(facts.floor_ns, beside_ns):
         return
     site = _site_before(facts, own.events_of(here), took)
     yield Candidate(
