@@ -201,14 +201,19 @@ def test_a_loop_that_takes_a_block_in_each_turn_spends_its_sleeps_with_it_whatev
 @pytest.mark.parametrize("came", [True, False])
 def test_so_does_a_loop_that_takes_an_item_of_a_queue_in_each_turn(came: bool) -> None:
     # driver [get]~~~~[get]~~~~[get]~~~~[==]      `while (item := queue.get()) is not None: ...`
-    driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((112, 310), (322, 510), (522, 710), loops=True))
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((132, 310), (344, 510), (544, 710), loops=True))
     rows: list[Row] = [driver]
+    on_loop = json.dumps({"raytrace.max_concurrency": 1000, "raytrace.on_event_loop": True})
     for number, at in enumerate((100, 312, 512), 1):
         outcome = {} if came else {"status": "ERROR", "status_message": "Empty: "}
-        about = {"actor_id": "q", "worker_id": "wq", "pid": 7, **outcome}
-        rows += call(number, at, at + 2, at + 5, "ray.util.queue._QueueActor.get", **about)
-        rows.append(wait(f"w{number}", (at + 1) * MS, (at + 8) * MS, "driver", [f"T{number}"]))
-    told = [each["what"] for each in advise(table(*rows, recorded=True)).filter(pattern="driver-idle").to_dicts()]
+        about = {"actor_id": "q", "worker_id": "wq", "pid": 7, "attributes": on_loop, **outcome}
+        rows += call(number, at, at + 25, at + 28, "ray.util.queue._QueueActor.get", **about)
+        rows.append(wait(f"w{number}", (at + 1) * MS, (at + 30) * MS, "driver", [f"T{number}"]))
+    findings = advise(table(*rows, recorded=True))
+    assert not {"get-in-loop", "actor-bottleneck"} & set(
+        findings["pattern"]
+    )  # all of them at once would have to wait for the items, too
+    told = [each["what"] for each in findings.filter(pattern="driver-idle").to_dicts()]
     assert all("again and again" not in what and "outside" not in what for what in told) == came
     assert (takes(table(*rows, recorded=True), "(driver)", 2) < 750) == came
 

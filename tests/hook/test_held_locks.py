@@ -48,8 +48,10 @@ class Runs:
         for _ in range(500):
             waits = [one for one in Recording(self.hook.directory).open if one.name == "await"]
             parent = self.spans.get(method, "not begun")
-            found = next((one.attributes.get(HELD_BY) for one in waits if (one.parent_id or "").endswith(parent)), None)
-            if found == [self.spans[name] for name in expected]:
+            wait = next((one for one in waits if (one.parent_id or "").endswith(parent)), None)
+            found = wait and wait.attributes.get(HELD_BY)
+            if wait is not None and found == [self.spans[name] for name in expected]:
+                assert wait.attributes["raytrace.awaited"] in ("asyncio.Lock.acquire", "asyncio.Semaphore.acquire")
                 return
             await asyncio.sleep(0.01)
         raise AssertionError(found)

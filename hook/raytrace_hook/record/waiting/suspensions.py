@@ -171,7 +171,9 @@ def _named_in(task: asyncio.Task[Any]) -> str:
     """Return the function of asyncio that a task runs."""
     level: Any = task.get_coro()
     code = getattr(level, "cr_code", None)  # its frame is gone once it has ended
-    is_asyncio = code is not None and os.path.dirname(code.co_filename) == _ASYNCIO
+    is_asyncio = code is not None and (
+        os.path.dirname(code.co_filename) == _ASYNCIO or code.co_filename == holders.lock_of.__code__.co_filename
+    )
     return f"asyncio.{level.__qualname__}" if is_asyncio else ""
 
 

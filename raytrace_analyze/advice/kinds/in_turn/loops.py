@@ -24,6 +24,8 @@ _NOTABLE = 0.2
 """What is less than this part of what another change would save is next to nothing."""
 _BY_RAY = "__ray_"
 """How the methods begin that Ray itself calls: no program can call them otherwise."""
+_OF_QUEUE = "_QueueActor."
+"""How the methods of the actor behind `ray.util.queue.Queue` begin: who takes an item waits for that."""
 _NEVER = (Use.NEEDED, Use.PASSED_ON)
 
 
@@ -176,7 +178,11 @@ def _candidate(facts: Facts, moves: list[_Move]) -> Candidate | None:
     runs = facts.run_of_submit[submits]
     runs = runs[runs >= 0]
     function, times = _awaited_most(facts, runs, ready)
-    if function.rpartition(".")[2].startswith(_BY_RAY) or _is_paced(facts, np.concatenate(ready)):
+    if (
+        function.rpartition(".")[2].startswith(_BY_RAY)
+        or _OF_QUEUE in function
+        or _is_paced(facts, np.concatenate(ready))
+    ):
         return None
     site, certain = facts.sites.get(int(waits[0])), all(move.certain for move in moves)
     place, caller = first_place(site), facts.caller(int(waits[0]))
