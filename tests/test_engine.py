@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from raytrace_analyze import critical_path, critical_paths
 from raytrace_analyze.path.options import PathOptions
 from raytrace_analyze.path.segments import columns_frame, segments_of_paths
-from raytrace_analyze.path.walk import chains
+from raytrace_analyze.path.walk import chains, last_first
 from raytrace_analyze.path.walk.batch import find_paths
 from raytrace_analyze.path.walk.step import Stepper
 from raytrace_analyze.trace.clipping import scope_spans
@@ -66,7 +66,7 @@ def check_all_scopes(spans: pl.DataFrame) -> None:
 
 
 def test_a_walk_that_comes_to_few_of_many_spans_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chains, "_ASKED_FIRST", 1)
+    monkeypatch.setattr(last_first, "_ASKED_FIRST", 1)
     monkeypatch.setattr(chains, "_COSTS", 2.0)
     monkeypatch.setattr(chains, "_ALONE", 2)
     for seed in range(3):

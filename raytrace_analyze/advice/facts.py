@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from raytrace_analyze.advice.grouped import by_flow, split_up
 from raytrace_analyze.advice.paces import Pace, find_paces
 from raytrace_analyze.advice.program.files import SourceFiles
 from raytrace_analyze.advice.program.use import Use, use_of_result
@@ -155,12 +156,12 @@ class Facts:
     @cached_property
     def waits_of(self) -> dict[int, RowIds]:
         """By flow of control (the row that heads it): its waits that the program itself makes, in order of start."""
-        return _by_flow(self.graph.events.head, self.own_waits)
+        return by_flow(self.graph.events.head, self.own_waits)
 
     @cached_property
     def submits_of(self) -> dict[int, RowIds]:
         """By flow of control (the row that heads it): the program's own submits, in order of start."""
-        return _by_flow(self.graph.events.head, self._of_the_program(self.submits))
+        return by_flow(self.graph.events.head, self._of_the_program(self.submits))
 
     @cached_property
     def own_waits(self) -> RowIds:
@@ -189,7 +190,8 @@ class Facts:
             if len(listed) >= FEWEST_ROUNDS and flow in self.submits_of:
                 others = self.waits_of[flow]
                 others = others[self.start[others] >= self.start[listed[0]]]
-                ready = [self.ready_runs(wait) for wait in listed]
+                sizes, runs, inside = self._ready_in_job(np.array(listed))
+                ready = split_up(runs, sizes, inside)
                 loop = Loop(np.array(listed), self.submits_of[flow], others, ready)
                 found.setdefault((place, self.caller(listed[0])), []).append(loop)
         return list(found.values())
@@ -284,17 +286,13 @@ class Facts:
 
     def all_ready_runs(self, waits: RowIds) -> tuple[RowIds, RowIds]:
         """Give the runs in the job whose results these waits came back with, and for each of them the wait."""
+        sizes, runs, inside = self._ready_in_job(waits)
+        return np.repeat(waits, sizes)[inside], runs[inside]
+
+    def _ready_in_job(self, waits: RowIds) -> tuple[RowIds, RowIds, Flags]:
+        """Give how many results each of several waits came back with, whose they are, and which are of the job."""
         ready = self.relations.ready
         sizes = ready.first[waits + 1] - ready.first[waits]
         runs = ready.members[np.repeat(ready.first[waits], sizes) + numbers_within(sizes)]
         inside: Flags = self.graph.events.start_of[runs] >= 0
-        return np.repeat(waits, sizes)[inside], runs[inside]
-
-
-def _by_flow(head: RowIds, rows: RowIds) -> dict[int, RowIds]:
-    flow = head[rows]
-    order = np.argsort(flow, kind="stable")
-    heads, first = np.unique(flow[order], return_index=True)
-    ordered, bounds = rows[order], [*first.tolist(), rows.size]
-    # `numpy.split` does the same, and takes ten times as long for many pieces.
-    return {head: ordered[bounds[at] : bounds[at + 1]] for at, head in enumerate(heads.tolist())}
+        return sizes, runs, inside

@@ -122,7 +122,9 @@ def _constrained(graph: Graph, source: RowIds, target: RowIds) -> Graph:
     kept = order[graph.activity[source]] < order[target]
     source, target = source[kept], target[kept]
     # What waits for nothing after all still lies in its scope.
-    alone = np.setdiff1d(np.arange(graph.first.size), target)
+    is_alone = np.ones(graph.first.size, dtype=np.bool_)
+    is_alone[target] = False
+    alone = np.flatnonzero(is_alone)
     root = graph.events.start_of[graph.events.root]
     alone = alone[alone != graph.activity[root]]
     source = np.concatenate([source, np.full(alone.size, root)])

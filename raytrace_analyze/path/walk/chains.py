@@ -3,15 +3,18 @@
 A walk is a chain: each state has one that follows. A walk through many spans asks about the states it comes to one
 after the other, and asking about one costs as much as asking about hundreds together. So what is likely to come next is
 asked about with it, the spans of its process that ended last before, and every time twice as many: a short path asks
-about little, a long one seldom, and about no span more than once. Where a walk came to few of those, it goes on alone
+about little, a long one seldom, and about no span more than once. Where a walk came to few of those, it goes from one
+process to another, and is asked about with those of all processes; where it came to few of them, too, it goes on alone
 for a while.
 """
 
 from array import array
+from functools import partial
 
 import numpy as np
 
 from raytrace_analyze.path.walk.hops import FETCH, Visited
+from raytrace_analyze.path.walk.last_first import LastFirst
 from raytrace_analyze.path.walk.step import Stepper
 from raytrace_analyze.path.walk.via import code
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds
@@ -21,8 +24,6 @@ from raytrace_analyze.vocabulary.paths import Via
 
 _CHUNK = 1 << 18
 """How many states are asked about at a time: bounds the memory, and stays in the processor's caches."""
-_ASKED_FIRST = 512
-"""About so many spans is asked with the first state: that costs hardly more than asking about it alone."""
 _COSTS, _COSTS_EACH = 8.0, 0.005
 """What it costs to ask about many spans at once, and about each of them: in states asked about alone."""
 _LANES = 64
@@ -69,14 +70,12 @@ class Chains:
         number[scopes] = np.arange(scopes.size)
         spans = np.flatnonzero((number[scoped.scope_of] >= 0) & ~scoped.detached)
         spans = spans[np.argsort(scoped.end[spans], kind="stable")]
-        self._lane = number[scoped.scope_of] * _LANES + _lanes(scoped)
-        """By span: what its scope and its process have in common with no other, as a rule."""
-        lane = self._lane[spans]
-        self._spans = spans[np.argsort(lane.astype(np.min_scalar_type(scopes.size * _LANES)), kind="stable")]
-        self._first = [0, *np.cumsum(np.bincount(lane, minlength=scopes.size * _LANES)).tolist()]
-        """By lane: where its spans begin among those, which are in order of their ends."""
-        self._left = self._first[1:]
-        """By lane: up to where nothing has been asked about its spans."""
+        scope_of = number[scoped.scope_of]
+        self._of_process = LastFirst(spans, scoped.end, scope_of * _LANES + _lanes(scoped), scopes.size * _LANES)
+        self._make_of_all = partial(LastFirst, spans, scoped.end, scope_of, scopes.size)
+        self._of_all: LastFirst | None = None  # few walks need it
+        self._likely = self._of_process
+        """What is asked about together: of each process apart, or of all of them."""
         self._size = scoped.start.size
         root = scoped.span_count + scoped.scope_of
         self._back_row = np.where(scoped.parent >= 0, scoped.parent, root)
@@ -87,7 +86,6 @@ class Chains:
         self._next_of_others: list[int] = []
         self._unasked: list[int] = []
         """Those of the others about which nothing has been asked, but for some that have."""
-        self._asking = _ASKED_FIRST
         self._asked = 0
         """How many spans were asked about together, the last time."""
         self._alone, self._next_alone = 0, _ALONE
@@ -150,10 +148,7 @@ class Chains:
                     self._next_of_others[number] = following
             return
         if self._asked:
-            in_vain = came < _COSTS + _COSTS_EACH * self._asked
-            self._alone = self._next_alone if in_vain else 0
-            self._next_alone = 2 * self._next_alone if in_vain else _ALONE
-            self._asking *= 1 if in_vain else 2
+            self._learn(in_vain=came < _COSTS + _COSTS_EACH * self._asked)
             self._asked = 0
         likely = self._likely_after(state) if self._alone == 0 else ()
         if len(likely) == 0:
@@ -164,16 +159,24 @@ class Chains:
         for part in _chunks(states.size):
             self._next[states[part]] = self._following(states[part])
 
+    def _learn(self, *, in_vain: bool) -> None:
+        """Go on with what is asked about together by whether the walk came to enough of it the last time."""
+        if not in_vain:
+            self._likely.asking *= 2
+            self._alone, self._next_alone = 0, _ALONE
+        elif self._likely is self._of_process:
+            self._of_all = self._of_all or self._make_of_all()
+            self._likely = self._of_all
+        else:
+            self._likely = self._of_process
+            self._alone = self._next_alone
+            self._next_alone *= 2
+
     def _likely_after(self, state: int) -> RowIds:
-        """Give the states of spans of the process that ended last before a state, at their ends and on the way back."""
+        """Give the states of spans that ended last before a state, at their ends and on the way back."""
         row, time = (int(values[0]) for values in self._at(np.array([state])))
-        lane = int(self._lane[row])
-        first, left = self._first[lane], self._left[lane]
-        until = first + int(np.searchsorted(self._scoped.end[self._spans[first:left]], time, side="right"))
-        since = max(until - self._asking, first)
-        self._left[lane] = since
-        self._asked = until - since
-        spans = self._spans[since:until]
+        spans = self._likely.take(row, time)
+        self._asked = spans.size
         states = np.concatenate([spans, spans[spans < self._scoped.span_count] + self._size])
         likely: RowIds = states[(self._next[states] == _UNKNOWN) & (states != state)]
         return likely

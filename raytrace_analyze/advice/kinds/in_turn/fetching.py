@@ -140,6 +140,6 @@ def _takers(facts: Facts, pairs: list[tuple[int, int]]) -> tuple[RowIds, RowIds]
 def _without_value(facts: Facts, submits: RowIds) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Give what part of each submit's time is left when it carries no value: that of a usual one, if it is less."""
     took = np.maximum(facts.end[submits] - facts.start[submits], 1)
-    others = np.setdiff1d(facts.submits, submits)
+    others = facts.submits[~np.isin(facts.submits, submits)]
     usual = float(np.median(facts.end[others] - facts.start[others])) if others.size else float(took.min())
     return np.where(took > _AS_A_REFERENCE * usual, np.minimum(usual / took, 1.0), 1.0)
