@@ -14,6 +14,7 @@ from .reader import free_port, run_program
 
 pytest.importorskip("uvicorn", reason="Ray Serve is not installed")
 pytest.importorskip("fastapi", reason="Ray Serve is not installed")
+pytest.importorskip("ray.serve._private.tracing_utils", reason="this version's Ray Serve has no tracing")
 pytestmark = pytest.mark.ray
 
 BY_ENVIRONMENT = {
