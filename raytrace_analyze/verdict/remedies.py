@@ -25,6 +25,8 @@ _WORTH = 0.02
 """What part of the time a remedy saves at least."""
 _CLEARLY = 1.2
 """So many times what a pattern saves is clearly more than that."""
+_FAR_MORE = 5
+"""So many times what is known to be saved has to be on the path of what is to be looked at for that to come first."""
 _NOTABLE = 0.05
 """What part of the time what is to be looked at takes at least to be named."""
 
@@ -66,7 +68,8 @@ def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
     """Give what `advise` finds, and the function that `what_if` ranks first where that saves more than the second.
 
     That comes first where it saves clearly more than what a pattern tells does, which says better what to do. Where
-    there is room for it, what is to be looked at about requests, too: their clients wait, which no saving tells.
+    there is room for it, what is to be looked at about requests, too: their clients wait, which no saving tells. What
+    takes far more of the time than is known to be saved by anything is to be looked at first.
     """
     worth_ns = _worth_ns(path)
     patterns = advice.findings.filter(~pl.col("first_run_only"), pl.col("saved_ns") >= worth_ns).head(_MOST_REMEDIES)
@@ -78,8 +81,14 @@ def remedies_of(read: Job, advice: Advice, path: CriticalPath) -> list[Remedy]:
     remedies = found if fastest is None else [*found[: _MOST_REMEDIES - 1], fastest]
     if fastest is not None and fastest.saved_ns > _CLEARLY * remedies[0].saved_ns:
         remedies = [fastest, *remedies[:-1]]
-    looks = _to_look_at(advice, int(_NOTABLE * path.makespan_ns))
-    return [*remedies, *(look for look in looks if not remedies or look.pattern in _BESIDE)][:_MOST_REMEDIES]
+    look = next(_to_look_at(advice, int(_NOTABLE * path.makespan_ns)), None)
+    if look is None:
+        return remedies
+    most_ns = max((remedy.saved_ns for remedy in remedies), default=0)
+    # Of a driver that nobody looked at it is not even known that it works.
+    if look.pattern != Pattern.DRIVER_CODE and (look.path_ns or 0) > _FAR_MORE * most_ns:
+        return [look, *remedies][:_MOST_REMEDIES]
+    return [*remedies, *([look] if look.pattern in _BESIDE else [])][:_MOST_REMEDIES]
 
 
 def _pattern(row: dict[str, Any]) -> Remedy:
