@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import ray
 
 from .reader import run_program
 
@@ -13,6 +14,9 @@ pytest.importorskip("pandas", reason="Ray Data is not installed")
 pytestmark = pytest.mark.ray
 
 
+@pytest.mark.skipif(
+    ray.__version__.startswith(("2.9.", "2.40.")), reason="this Ray Data names no task after its operator"
+)
 def test_operators_are_named(tmp_path: Path) -> None:
     run = run_program("operating.py", tmp_path)
     assert run.output.endswith("\ndone\n"), run.errors

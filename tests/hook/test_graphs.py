@@ -11,7 +11,10 @@ from .reader import Recording, Span, run_program
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.skipif(ray.__version__.startswith("2.9."), reason="this Ray has no compiled graphs"),
+    pytest.mark.skipif(
+        ray.__version__.startswith(("2.9.", "2.40.")),
+        reason="this Ray has no compiled graphs, or none whose results actors and the driver take",
+    ),
 ]
 
 

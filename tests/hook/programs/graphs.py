@@ -33,8 +33,10 @@ class Other:
 
 def several_steps():
     with InputNode() as value:
-        between = Stage.remote().step.bind(value)
-        graph = MultiOutputNode([Other.remote().check.bind(between), between]).experimental_compile()
+        # Older versions of Ray bind no method of an actor that is let go of.
+        stage, other = Stage.remote(), Other.remote()
+        between = stage.step.bind(value)
+        graph = MultiOutputNode([other.check.bind(between), between]).experimental_compile()
     with case("steps"):
         first = graph.execute(10)
         second = graph.execute(20)
