@@ -132,6 +132,11 @@ class Span:
         return self.kind == "PRODUCER"
 
     @property
+    def handles_request(self) -> bool:
+        """Whether Ray Serve handles a request in it, in another thread than that of the run around it."""
+        return self.kind == "CONSUMER" and self.name.startswith("replica_handle_request")
+
+    @property
     def submit(self) -> "Span | None":
         return self.parent if self.is_run else None
 
@@ -392,7 +397,8 @@ class _IdleWaits:
         self.stretches = {
             span: json.loads(span.told.get("raytrace.idle", '{"stretches": []}'))["stretches"]
             for span in spans
-            if (span.is_run or span.category == "driver") and span.end - span.start >= SAMPLED_FROM_NS
+            if (span.is_run or span.category == "driver" or span.handles_request)
+            and span.end - span.start >= SAMPLED_FROM_NS
             if "raytrace.cpu_ns" in span.told
         }
 

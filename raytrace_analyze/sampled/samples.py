@@ -122,8 +122,11 @@ def sampled_above(structure: Structure, row: RowIds, *, of_any_thread: bool = Fa
     """
     spans = structure.spans
     is_flow = structure.is_run | (spans.get_column("category") == "driver").to_numpy()
-    is_flow |= flags(is_handle(spans.get_column("name")))  # another thread's than the run's in which it lies
-    flows = np.flatnonzero(is_flow & (structure.end - structure.start >= SAMPLED_FROM_NS))
+    is_long = structure.end - structure.start >= SAMPLED_FROM_NS
+    # A request of Ray Serve within a run: another thread handles it than that which the run is in.
+    inner = np.flatnonzero(flags(spans.get_column("kind") == "CONSUMER") & ~is_flow & is_long)
+    is_flow[inner[flags(is_handle(spans.get_column("name").gather(inner)))]] = True
+    flows = np.flatnonzero(is_flow & is_long)
     is_sampled = np.zeros(is_flow.size, dtype=np.int64)
     is_told = flags(spans.get_column("attributes").gather(flows).str.contains(CPU_NS, literal=True))
     is_sampled[flows[is_told]] = 1
