@@ -50,7 +50,7 @@ def run_program(folder: Path, init: str, **environment: str) -> pl.DataFrame:
 
 
 def check(spans: pl.DataFrame) -> None:
-    """The slow `extract`, its `load`, and `combine` are the chain; nothing of it is inferred."""
+    """The `load` that ended last, the `extract` before it, and `combine` are the chain; nothing of it is inferred."""
     path = critical_path(spans)
     runs = path.segments.filter(pl.col("category") == "self", pl.col("function") != "(driver)")
     assert runs["function"].unique(maintain_order=True).to_list()[-3:] == [
@@ -58,9 +58,10 @@ def check(spans: pl.DataFrame) -> None:
         "__main__.load",
         "__main__.combine",
     ]
-    slow = path.segments.filter(name="parse")["duration_ns"].max()
-    assert isinstance(slow, int)
-    assert slow > 1_400_000_000
+    # On a busy machine the quick one's process may have started that much later.
+    last = spans.filter(function="__main__.load", category="task").sort("end")["task_id"][-1]
+    (before,) = spans.filter(submitted_task_id=last)["dependency_task_ids"].explode()
+    assert path.segments.filter(name="parse")["task_id"].unique().to_list() == [before]
     assert not path.segments["inferred"].any()
     assert path.segments["duration_ns"].sum() == path.makespan_ns
     parse = spans.filter(name="parse")
