@@ -114,6 +114,17 @@ def by_asking_an_executor(works: Callable[[], None]) -> None:
     asyncio.run(wait())
 
 
+def by_an_event(works: Callable[[], None]) -> None:
+    """Wait for something that a thread which sleeps does not do."""
+    over = threading.Event()
+    threading.Thread(target=works, daemon=True).start()
+    over.wait(0.6)
+
+
+def asleep() -> None:
+    time.sleep(0.7)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the clocks of other threads can't be asked for")
 @pytest.mark.parametrize("wait", [by_joining, by_asking_a_pool, by_asking_an_executor])
 def test_what_a_thread_waits_for_that_its_own_threads_do_is_its_work(
@@ -141,6 +152,19 @@ def test_a_thread_that_waits_for_others_that_are_idle_is_idle(
     span = Recording(tmp_path).one("f ray.remote_worker")
     assert span.attributes["raytrace.cpu_ns"] < 0.2e9
     assert sum(one["end_ns"] - one["start_ns"] for one in idle_of(span)) > 0.3e9
+
+
+@pytest.mark.parametrize(("wait", "is_known"), [(by_joining, True), (by_asking_a_pool, True), (by_an_event, False)])
+def test_what_its_own_threads_are_idle_in_is_told_of_a_thread_that_waits_for_them(
+    wait: Callable[[Callable[[], None]], None], is_known: bool, tracer: Tracer, tmp_path: Path
+) -> None:
+    with run(tracer):
+        wait(asleep)
+    longest = max(
+        idle_of(Recording(tmp_path).one("f ray.remote_worker")), key=lambda one: one["end_ns"] - one["start_ns"]
+    )
+    assert (longest["in"] == "time.sleep") == is_known
+    assert (longest["at"] == f"{HERE}:{asleep.__code__.co_firstlineno + 1}") == is_known
 
 
 def test_whose_work_threads_do_is_not_told_where_several_spans_are_open(tracer: Tracer, tmp_path: Path) -> None:

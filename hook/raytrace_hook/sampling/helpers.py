@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import Counter
 from collections.abc import Container, Mapping
 from types import FrameType
 from typing import NamedTuple
@@ -20,6 +21,7 @@ _WAITS = (
     "asyncio.",
 )
 """How the calls begin that another thread of the process lets go on: joins, futures, queues, an executor's results."""
+_EXECUTORS, _JOIN = "concurrent.futures.", "threading.Thread.join"
 _MOST = 8
 """Of so many it is read, too, how long they had to wait for a CPU (see `clocks`): what is kept from it works."""
 _LATE_NS = 1_000_000_000
@@ -77,3 +79,45 @@ class Helpers:
             return None
         most = max(readings, key=lambda number: readings[number].busy_ns)
         return Work(min(sum(one.cpu_ns for one in readings.values()), length_ns), busy_ns, found[most])
+
+    def asleep_in(
+        self, wait: str | None, waiting: FrameType, frames: Mapping[int, FrameType]
+    ) -> tuple[Place, str] | None:
+        """Return where most of the threads are that a thread waits for, and in what, if these are idle themselves.
+
+        To be asked where none of them had much to do. Of executors' threads it is those that execute something; of a
+        join the one that is joined. None if there is none, or if it may be any: a thread that just sleeps now and then
+        holds nobody up.
+        """
+        if wait is None or not wait.startswith((_EXECUTORS, _JOIN)):
+            return None
+        if wait.startswith(_JOIN):
+            joined = _joined(waiting)
+            awaited = [frames[joined]] if joined is not None and joined in frames else []
+        else:
+            awaited = [frame for frame in frames.values() if _executes(frame)]
+        found: Counter[tuple[Place, str]] = Counter()
+        for frame in awaited:
+            place = places.place_of(frame)
+            inner = places.what_it_calls(frame) if place else ""
+            if inner and not waits_for_them(inner):
+                found[place, inner] += 1
+        return max(found, key=lambda one: found[one]) if found else None
+
+
+def _executes(frame: FrameType | None) -> bool:
+    """Tell whether a thread is one of an executor's."""
+    while frame is not None:
+        if frame.f_code.co_name == "_worker" and frame.f_globals.get("__name__") == "concurrent.futures.thread":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _joined(frame: FrameType | None) -> int | None:
+    """Return the number of the thread that is joined in this frame, or around it."""
+    while frame is not None:
+        if frame.f_code.co_name == "join" and frame.f_globals.get("__name__") == "threading":
+            return getattr(frame.f_locals.get("self"), "ident", None)
+        frame = frame.f_back
+    return None

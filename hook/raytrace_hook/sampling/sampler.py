@@ -252,7 +252,10 @@ class Sampler:
             return False
         work = self._helpers.at_work(frames, (one.thread,))
         if work is None:
-            return False
+            asleep = self._helpers.asleep_in(wait, frames[one.thread], frames)
+            if asleep is not None:
+                followed.profile.add(Look(*reading.spent, weight, False, *asleep))
+            return asleep is not None
         followed.profile.helpers_cpu_ns += work.cpu_ns
         followed.profile.add(
             Look(reading.before_ns, reading.at_ns, work.cpu_ns, work.busy_ns, weight, True, work.place, None)
