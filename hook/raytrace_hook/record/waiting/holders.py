@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from opentelemetry import trace
 
+from raytrace_hook.log import warn_once
 from raytrace_hook.ray.patching import patched, replace_attribute
 from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.record.waiting.flows import current
@@ -48,12 +49,7 @@ def _acquiring(original: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             leave_out_this_frame(error)
             raise
-        flow = current.get()
-        if flow is not None:
-            # Not before: the run's span begins within the coroutine.
-            flow.span_id = flow.span_id or trace.get_current_span().get_span_context().span_id
-            held = lock.__dict__.setdefault(_HELD_BY, {})
-            held[flow.span_id] = held.get(flow.span_id, 0) + 1
+        _note(_took, lock)
         return taken
 
     return acquire
@@ -66,14 +62,35 @@ def _releasing(original: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             leave_out_this_frame(error)
             raise
-        held = lock.__dict__.get(_HELD_BY)
-        if held:
-            # Who gives it back need not be who took it: then the first who did has it no longer.
-            flow = current.get()
-            span_id = flow.span_id if flow is not None and flow.span_id in held else next(iter(held))
-            held[span_id] -= 1
-            if not held[span_id]:
-                del held[span_id]
+        _note(_gave_back, lock)
         return given_back
 
     return release
+
+
+def _note(what: Callable[[Any], None], lock: Any) -> None:
+    """Note what became of a lock: whoever took it, or gave it back, goes on whatever comes of that."""
+    try:
+        what(lock)
+    except Exception as error:
+        warn_once("who holds a lock of asyncio could not be recorded", error)
+
+
+def _took(lock: Any) -> None:
+    flow = current.get()
+    if flow is not None:
+        # Not before: the run's span begins within the coroutine.
+        flow.span_id = flow.span_id or trace.get_current_span().get_span_context().span_id
+        held = lock.__dict__.setdefault(_HELD_BY, {})
+        held[flow.span_id] = held.get(flow.span_id, 0) + 1
+
+
+def _gave_back(lock: Any) -> None:
+    held = lock.__dict__.get(_HELD_BY)
+    if held:
+        # Who gives it back need not be who took it: then the first who did has it no longer.
+        flow = current.get()
+        span_id = flow.span_id if flow is not None and flow.span_id in held else next(iter(held))
+        held[span_id] -= 1
+        if not held[span_id]:
+            del held[span_id]
