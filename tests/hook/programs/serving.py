@@ -51,6 +51,11 @@ class Front:
     async def called(self, x):
         return await self.doubler.double.remote(x)
 
+    async def streamed(self, x):
+        yield x
+        time.sleep(0.2)
+        yield 2 * x
+
     async def held(self, x):
         return await self.doubler.holding.remote(x)
 
@@ -75,6 +80,7 @@ def main(how, port):
     assert handle.called.remote(3).result() == 6
     if how == "both":
         assert handle.both.remote(1).result() == [2, 4]
+        assert list(handle.options(stream=True).streamed.remote(1)) == [1, 2]
         assert [each.result() for each in [handle.held.remote(x) for x in (1, 2, 3)]] == [2, 4, 6]
         of_model = handle.options(multiplexed_model_id="m").modelled
         assert [of_model.remote(x).result() for x in (1, 2)] == ["m", "mm"]

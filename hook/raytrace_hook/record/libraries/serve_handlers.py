@@ -21,6 +21,8 @@ from raytrace_hook.record.libraries.serve_loops import Driven, LoopTime, present
 
 _HANDLES = "replica_handle_request"
 """What the names of Serve's spans of requests in a replica begin with."""
+_WITH_CONSUMED = 2
+"""What comes of a handler, and whether it was a generator that is over."""
 _NOT_RECORDED = "what a handler of Ray Serve does could not be recorded"
 
 
@@ -37,7 +39,9 @@ def install(watch: Callable[[int], None]) -> None:
                     return await original(replica, function, *arguments, **keywords)
                 function = handled.seen(function)
                 present.set(handled.time)
-                return await Driven(original(replica, function, *arguments, **keywords), (handled.time,))
+                found = await Driven(original(replica, function, *arguments, **keywords), (handled.time,))
+                handled.goes_on = _streams(found)
+                return found
             except BaseException as error:
                 leave_out_this_frame(error)
                 raise
@@ -53,12 +57,14 @@ def install(watch: Callable[[int], None]) -> None:
 class _Handled:
     """A request whose handler runs."""
 
-    __slots__ = ("_span", "_watch", "cpu_ns", "time")
+    __slots__ = ("_span", "_watch", "cpu_ns", "goes_on", "time")
 
     def __init__(self, span: Any, watch: Callable[[int], None]) -> None:
         self._span, self._watch = span, watch
         self.time = LoopTime()
         self.cpu_ns = 0
+        self.goes_on = False
+        """What it gave is made while Serve sends it, which is not seen here."""
 
     def look(self) -> None:
         """Let the sampler look at what this thread does for the request."""
@@ -86,13 +92,22 @@ class _Handled:
         return run
 
     def tell(self) -> None:
-        """Say on Serve's span what was seen."""
+        """Say on Serve's span what was seen, if that is all."""
+        if self.goes_on:
+            return
         try:
             self._span.set_attribute(names.LOOP_NS, int(self.time.kept_ns))
             self._span.set_attribute(names.LOOP_IDLE_NS, self.time.idle_ns)
             self._span.set_attribute(names.HANDLER_CPU_NS, self.cpu_ns + int(self.time.cpu_ns))
         except Exception as error:
             warn_once(_NOT_RECORDED, error)
+
+
+def _streams(found: Any) -> bool:
+    """Tell whether a handler gave what is made item by item; Serve says beside it if that is over already."""
+    result, is_consumed = found if isinstance(found, tuple) and len(found) == _WITH_CONSUMED else (found, False)
+    is_generator = inspect.isgenerator(result) or inspect.isasyncgen(result)
+    return is_consumed is True or is_generator or hasattr(result, "body_iterator")
 
 
 def _is_special(function: Any) -> bool:
