@@ -126,15 +126,19 @@ def sampled_above(structure: Structure, row: RowIds, *, of_any_thread: bool = Fa
     # A request of Ray Serve within a run: another thread handles it than that which the run is in.
     inner = np.flatnonzero(flags(spans.get_column("kind") == "CONSUMER") & ~is_flow & is_long)
     is_flow[inner[flags(is_handle(spans.get_column("name").gather(inner)))]] = True
-    flows = np.flatnonzero(is_flow & is_long)
     is_sampled = np.zeros(is_flow.size, dtype=np.int64)
-    is_told = flags(spans.get_column("attributes").gather(flows).str.contains(CPU_NS, literal=True))
-    is_sampled[flows[is_told]] = 1
+    is_sampled[looked_at(structure, np.flatnonzero(is_flow & is_long))] = 1
     nest_parent = structure.nest_parent
     if not of_any_thread:
         nest_parent = nest_parent.copy()
         nest_parent[structure.adopted] = -1
     return first_above(nest_parent, is_sampled, row, np.ones(row.size, dtype=np.int64))
+
+
+def looked_at(structure: Structure, rows: RowIds) -> RowIds:
+    """Keep the rows of which the sampler tells something."""
+    texts = structure.spans.get_column("attributes").gather(rows)
+    return rows[flags(texts.str.contains(CPU_NS, literal=True))]
 
 
 def read_samples(structure: Structure, clock_shift: Nanos, rows: RowIds) -> dict[int, Sampled]:

@@ -42,7 +42,7 @@ def parent_rows(spans: pl.DataFrame) -> RowIds:
     return parents
 
 
-def distinct(rows: RowIds) -> RowIds:
+def distinct_rows(rows: RowIds) -> RowIds:
     """Give the different ones of some rows, in order: `numpy.unique` takes many times as long for very many of them."""
     ordered: RowIds = np.sort(rows)
     different: RowIds = ordered[np.append(True, ordered[1:] != ordered[:-1])[: ordered.size]]

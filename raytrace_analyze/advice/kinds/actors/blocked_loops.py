@@ -8,9 +8,8 @@ import numpy as np
 from raytrace_analyze.advice.facts import Facts
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.replay.rewrite import execute_in_turn
-from raytrace_analyze.sampled.samples import Place, Sampled, is_for_others, read_samples
+from raytrace_analyze.sampled.samples import Place, Sampled, is_for_others, looked_at, read_samples
 from raytrace_analyze.table.lineage import Nanos, RowIds
-from raytrace_analyze.table.runs.run_times import cpu_ns
 from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.wording.advice import actors as words
 
@@ -27,7 +26,7 @@ def blocking_methods(facts: Facts, calls: RowIds, queued: Nanos) -> Iterator[Can
     """
     if not queued[calls].any():
         return
-    samples = read_samples(facts.structure, facts.job.trace.clock_shift, calls[_is_sampled(facts, calls)])
+    samples = read_samples(facts.structure, facts.job.trace.clock_shift, looked_at(facts.structure, calls))
     by_function: dict[str, list[int]] = {}
     for call in calls.tolist():
         by_function.setdefault(facts.functions[call], []).append(call)
@@ -55,10 +54,6 @@ def blocking_methods(facts: Facts, calls: RowIds, queued: Nanos) -> Iterator[Can
             site=place[1] or None,
             certain=False,
         )
-
-
-def _is_sampled(facts: Facts, calls: RowIds) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    return ~cpu_ns(facts.spans.get_column("attributes").gather(calls)).is_null().to_numpy()
 
 
 def _idle_ns(sampled: Sampled | None, took_ns: int) -> int:

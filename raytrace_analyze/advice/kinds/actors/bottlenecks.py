@@ -22,9 +22,9 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find actors that run one call at a time while others queue up."""
     by_class: dict[str, list[RowIds]] = {}
     on_loop: set[str] = set()
-    queued = facts.start_waits.ns_for(Cause.ACTOR_BUSY)
     relations, turns = facts.relations, facts.graph.events.waiting.turns
     methods = facts.runs[(relations.actor[facts.runs] >= 0) & ~relations.is_creation[facts.runs]]
+    queued = facts.start_waits.ns_for(Cause.ACTOR_BUSY) if methods.size else np.empty(0, dtype=np.int64)
     for lane in np.unique(turns.lane[methods]).tolist():
         calls = methods[turns.lane[methods] == lane]
         blocking = list(blocking_methods(facts, calls, queued)) if turns.on_loop[lane] else []

@@ -11,9 +11,8 @@ from raytrace_analyze.advice.kinds.driver.child_jobs import OTHER_PROCESSES
 from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.names.attributes import PROCESS_CPU_NS, UNIT, told
 from raytrace_analyze.replay.rewrite import ask_for_cpus
-from raytrace_analyze.sampled.samples import FOR_OWN_THREADS, Sampled, read_samples
+from raytrace_analyze.sampled.samples import FOR_OWN_THREADS, Sampled, looked_at, read_samples
 from raytrace_analyze.table.lineage import RowIds
-from raytrace_analyze.table.runs.run_times import cpu_ns
 from raytrace_analyze.trace.busy_time import covered_within
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.advice import Pattern
@@ -44,7 +43,7 @@ class _Place:
 
 def idling_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find functions whose runs are idle most of their time, in what and where, and locks that several wait for."""
-    sampled = facts.runs[~cpu_ns(facts.spans.get_column("attributes").gather(facts.runs)).is_null().to_numpy()]
+    sampled = looked_at(facts.structure, facts.runs)
     if sampled.size == 0:
         return
     samples = read_samples(facts.structure, facts.job.trace.clock_shift, sampled)

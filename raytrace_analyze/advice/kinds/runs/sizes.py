@@ -10,7 +10,7 @@ from raytrace_analyze.advice.patterns import Candidate
 from raytrace_analyze.names.functions import OPERATOR_TASKS
 from raytrace_analyze.queueing.causes import COLD
 from raytrace_analyze.replay.rewrite import scale_spans, shorten_lags
-from raytrace_analyze.table.lineage import distinct
+from raytrace_analyze.table.lineage import distinct_rows
 from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.wording.advice import runs as words
 
@@ -32,7 +32,7 @@ def small_candidates(facts: Facts) -> Iterator[Candidate]:
         runs = all_runs[facts.structure.submit[all_runs] >= 0]
         if runs.size < _MANY_SMALL or function in asked:
             continue
-        submits = distinct(facts.structure.submit[runs])
+        submits = distinct_rows(facts.structure.submit[runs])
         ran = float(np.median(facts.end[runs] - facts.start[runs]))
         submitting = float(np.median(facts.end[submits] - facts.start[submits]))
         # A process has to start for larger tasks as well.
@@ -66,7 +66,7 @@ def pending_candidates(facts: Facts) -> Iterator[Candidate]:
     slots = facts.slots or 1
     enough = max(_MANY_PENDING, _MANY_PER_SLOT * slots)
     for function, runs in facts.runs_by_function.items():
-        first = distinct(facts.run_of_submit[facts.structure.submit[runs[facts.structure.submit[runs] >= 0]]])
+        first = distinct_rows(facts.run_of_submit[facts.structure.submit[runs[facts.structure.submit[runs] >= 0]]])
         if first.size < enough:
             continue
         started = facts.start[first]

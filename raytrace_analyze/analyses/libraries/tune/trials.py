@@ -34,9 +34,10 @@ def find_attempts(trace: PreparedTrace) -> pl.DataFrame:
     the longest of them; `errors`, how many runs failed; `held_ns`: the function was held between two results (null for
     classes, and without our hook). Where the hook told of no trial, each actor that runs a function of Tune's is one.
     """
-    marks, runs = _marks(trace), _runs(trace)
+    marks = _marks(trace)
     if marks.is_empty():
         return _untold(trace)
+    runs = _runs(trace)
     attempts = marks.with_columns(attempt=pl.int_range(pl.len(), dtype=pl.Int64).over(KEY))
     placed = runs.sort("start").join_asof(
         attempts.select(*KEY, "attempt", "submitted").sort("submitted"),
