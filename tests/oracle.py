@@ -7,7 +7,7 @@ is clever; every rule of the definition is one function that can be held against
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Literal, Protocol
 
 import polars as pl
@@ -427,22 +427,62 @@ class _IdleWaits:
         for questions in asked.values():
             flow = self._flow(questions[0][0])
             questions.sort(key=lambda pair: (_submitted(pair[1]).start, pair[0].span_id))
+            again = dict(self._ends_again_and_again(questions))
             in_vain = 1
             for (before, first), (wait, run), after in zip(
                 questions, questions[1:], [*questions[2:], None], strict=False
             ):
-                others = [one for one in self.runs if one.actor == run.actor and one.function != run.function]
-                change = latest([one for one in others if one.end <= run.end])
+                change = self._change(before, first, run)
                 if _submitted(run).start < before.end:
                     in_vain = 1
-                elif change is None or change.end <= first.start:
+                elif change is None:
                     in_vain += 1
                 else:
-                    by = None if change.submit is None else self._flow(change.submit)
                     is_over = not self._asks_on(flow, wait, after) or (first.status == "ERROR" != run.status)
-                    if in_vain >= 3 and by is not flow and is_over:
+                    if (in_vain >= 3 and not self._is_by(change, flow) and is_over) or wait in again:
                         yield before, (wait, change)
                     in_vain = 1
+
+    def _change(self, before: Span, first: Span, run: Span) -> Span | None:
+        """The last call of another method since an answer until the next."""
+        others = [one for one in self.runs if one.actor == run.actor and one.function != run.function]
+        change = latest([one for one in others if one.end <= run.end])
+        is_between = change is not None and change.end > first.start and _submitted(run).start >= before.end
+        return change if is_between else None
+
+    def _is_by(self, run: Span, flow: Span | None) -> bool:
+        return run.submit is not None and self._flow(run.submit) is flow
+
+    def _ends_again_and_again(self, questions: list[tuple[Span, Span]]) -> Iterator[tuple[Span, int]]:
+        """The questions with which a loop of one line got on, again and again; and how many before it were in vain."""
+        site = {wait: _submitted(run).told.get("raytrace.call_site") for wait, run in questions}
+        fails = {site[wait] for wait, run in questions if run.status == "ERROR"}
+        flow = self._flow(questions[0][0])
+
+        def is_over(place: int) -> bool:
+            wait, run = questions[place]
+            after = questions[place + 1] if place + 1 < len(questions) else None
+            return run.status != "ERROR" if site[wait] in fails else not self._asks_on(flow, wait, after)
+
+        ends: list[tuple[Any, Any, Span, int]] = []
+        against: list[tuple[Any, Any]] = []
+        in_vain = 0
+        for place, ((before, first), (wait, run)) in enumerate(pairwise(questions), 1):
+            is_same = site[wait] is not None and site[wait] == site[before] and _submitted(run).start >= before.end
+            earlier = questions[place - 2] if place > 1 else None
+            if earlier and (_submitted(first).start < earlier[0].end or self._change(*earlier, first)):
+                in_vain = 0
+            in_vain = 0 if is_over(place - 1) else in_vain + 1
+            change = self._change(before, first, run)
+            by = None if change is None or self._is_by(change, flow) else change.function
+            if is_same and is_over(place) and in_vain and by is not None:
+                ends.append((site[wait], by, wait, in_vain))
+            elif is_same and ((is_over(place) and in_vain) or (not is_over(place) and by is not None)):
+                against.append((site[wait], by))
+        for place, by, wait, in_vain in ends:
+            alike = [one[3] for one in ends if one[:2] == (place, by)]
+            if sum(alike) >= 3 and sum(one in ((place, by), (place, None)) for one in against) <= len(alike) / 4:
+                yield wait, in_vain
 
     def _asks_on(self, flow: Span | None, wait: Span, after: tuple[Span, Span] | None) -> bool:
         """Tell whether the next the flow does is to ask the same again."""

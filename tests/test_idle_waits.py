@@ -1,12 +1,13 @@
 """A thread that is idle until a result is there waits for it: deliveries by callback, and polls between other calls."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 import pytest
 
-from raytrace_analyze import critical_path, what_if
+from raytrace_analyze import advise, critical_path, what_if
 from tests.tables import run, span, submit, table, wait
 
 MS = 1_000_000
@@ -216,6 +217,52 @@ def test_a_program_that_goes_on_asking_waited_for_nobody() -> None:
 
 def test_what_was_asked_for_twice_only_is_no_loop() -> None:
     assert shares(status_job(300, 500, 900)).get("r", 0) == 0
+
+
+def queue_job(*rounds: tuple[int, ...], put_at: tuple[int, ...], lines: str = "p:1") -> pl.DataFrame:
+    """A driver that asks at some times, rounds of them, and takes an item after each round; a run that puts them."""
+    takes = [[*times, times[-1] + 21] for times in rounds]
+    rows = [row for times in takes for at in times[:-1] for row in asked(at, at, "size", "driver")]
+    for row in rows:
+        if row["span_id"].startswith("ssize"):
+            line = lines.split()[int(row["span_id"][5:]) // 10 % 2 % len(lines.split())]
+            row["attributes"] = json.dumps({"raytrace.call_site": line})
+    rows += [row for times in takes for row in asked(times[-1], times[-1], "take", "driver")]
+    rows += [row for at in put_at for row in asked(at, at, "put", "r")]
+    sleeps = [(one + 20, two) for times in rounds for one, two in pairwise(times)]
+    return job(idle(*sleeps), *rows, run_end=940)
+
+
+def test_a_loop_that_takes_what_it_has_waited_for_may_ask_in_vain_once_at_a_time() -> None:
+    # driver [s] [size]~~~~~[size][take][size]~~~~~~[size][take][size]~~~~~~[size][take]
+    # r         [===========[put]==============[put]===================[put]===]
+    rounds, put_at = ((100, 300), (350, 550), (600, 800)), (250, 500, 750)
+    found = shares(queue_job(*rounds, put_at=put_at))
+    assert found["r"] > 3 * 140
+    assert found["driver"] < 550
+    spans = queue_job(*rounds, put_at=put_at)
+    function = spans.filter(span_id="r").item(0, "function")
+    assert what_if(spans, speedup={function: 2.0}).saved_ns > 150 * MS
+    assert "Status.size" not in advise(spans).get_column("function").to_list()
+
+
+@pytest.mark.parametrize(
+    ("rounds", "put_at", "lines"),
+    [
+        # It asked in vain twice in all.
+        (((100, 300), (350, 550)), (250, 500), "p:1"),
+        # It went on without a call by another, too.
+        (((100, 300), (350, 550), (600, 800)), (250, 500), "p:1"),
+        # It asked again in spite of such a call.
+        (((100, 300), (350, 450, 550), (600, 800)), (250, 400, 500, 750), "p:1"),
+        # Another line of the program asks the second time: that is no loop.
+        (((100, 310), (360, 550), (600, 810)), (250, 500, 750), "p:1 p:2"),
+    ],
+)
+def test_other_questions_are_no_loop_that_goes_on(
+    rounds: tuple[tuple[int, ...], ...], put_at: tuple[int, ...], lines: str
+) -> None:
+    assert shares(queue_job(*rounds, put_at=put_at, lines=lines)).get("r", 0) == 0
 
 
 def test_serve_run_waits_for_the_replicas_that_it_asks_the_controller_for() -> None:

@@ -3,12 +3,15 @@
 `while not ray.get(status.is_done.remote()): time.sleep(1)` waits for whoever calls `status.finish`. No wait says so:
 each question is answered at once. It is taken to have waited for that call where nothing else explains the loop: some
 questions were answered between which nobody else called the actor, then one call of another method ended, and with the
-next answer the loop was over; or the questions failed before that, and did not any more.
+next answer the loop was over; or the questions failed before that, and did not any more. A loop that takes what it has
+waited for and asks again, as that of a consumer which looks how long a queue is, may ask in vain once at a time: what
+ends it again and again is told together.
 """
 
 import numpy as np
 import polars as pl
 
+from raytrace_analyze.names.attributes import CALL_SITE, told
 from raytrace_analyze.sampled.replica_starts import find_replica_starts
 from raytrace_analyze.sampled.samples import sampled_above
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
@@ -20,7 +23,9 @@ from raytrace_analyze.values import frozen
 
 _FAILED = "ERROR"
 IN_VAIN = 3
-"""So many questions at least must have been asked while nothing changed."""
+"""So many questions at least must have been asked while nothing changed; in all, of a loop that goes on."""
+_MOST_AGAINST = 0.25
+"""What share of such ends may be against it: the loop went on with no such call, or asked again in spite of one."""
 
 
 @frozen
@@ -55,13 +60,16 @@ def find_answers(structure: Structure) -> Answers:
     changed_by = _changes(structure, asked)
     is_changed = changed_by >= 0
     # How many questions directly before each one, of the same loop, nothing changed for.
-    number = np.arange(asked.wait.size)
-    last_break = np.maximum.accumulate(np.where(asked.follows & ~is_changed, -1, number))
-    unchanged = number - 1 - np.concatenate([[-1], last_break[:-1]])
-    found = np.flatnonzero(is_changed & (unchanged >= IN_VAIN - 1))
+    unchanged = _since_break(~asked.follows | is_changed)
+    found = np.flatnonzero(is_changed)
     if found.size:
-        ends = _is_last(structure, asked)[found] | _fails_no_more(structure, asked, found)
-        found = found[ends & ~_is_by(structure, changed_by[found], asked.flow[found])]
+        is_last = _is_last(structure, asked)
+        is_changed[found] = ~_is_by(structure, changed_by[found], asked.flow[found])
+        ends = (is_last | _fails_no_more(structure, asked)) & is_changed & (unchanged >= IN_VAIN - 1)
+        once = _ends_again_and_again(structure, asked, is_last, unchanged, np.where(is_changed, changed_by, -1))
+        once = np.where(ends, 0, once)
+        unchanged = np.where(once > 0, once - 1, unchanged)
+        found = np.flatnonzero(ends | (once > 0))
     starts = find_replica_starts(structure, asked.run, asked.flow)
     first = np.concatenate([found - 1 - unchanged[found], starts.first])
     in_vain = np.concatenate([found - 1, starts.in_vain])
@@ -150,11 +158,61 @@ def _is_by(structure: Structure, run: RowIds, flow: RowIds) -> Flags:
     return found
 
 
-def _fails_no_more(structure: Structure, asked: _Asked, found: RowIds) -> Flags:
+def _fails_no_more(structure: Structure, asked: _Asked) -> Flags:
     """Tell the questions that were answered where the one before failed, as that of a queue does which is empty."""
-    failed = (structure.spans.get_column("status").gather(asked.run).cast(pl.String) == _FAILED).fill_null(value=False)
-    has_failed = flags(failed)
-    return has_failed[found - 1] & ~has_failed[found]
+    failed = _failed(structure, asked)
+    return np.concatenate([[False], failed[:-1] & ~failed[1:]])
+
+
+def _failed(structure: Structure, asked: _Asked) -> Flags:
+    return flags(structure.spans.get_column("status").gather(asked.run).cast(pl.String) == _FAILED)
+
+
+def _since_break(is_break: Flags) -> RowIds:
+    """Count for each position those directly before it, back to the last break, which is not counted."""
+    number = np.arange(is_break.size)
+    last_break = np.maximum.accumulate(np.where(is_break, number, -1))
+    found: RowIds = number - 1 - np.concatenate([[-1], last_break[:-1]])
+    return found
+
+
+def _ends_again_and_again(
+    structure: Structure, asked: _Asked, is_last: Flags, unchanged: RowIds, changed_by: RowIds
+) -> RowIds:
+    """Count by question how many directly before it were in vain, of a loop that waits so again and again; else 0.
+
+    Such a loop is one line of the program: it asks again at once as long as it is in vain, and goes on to something
+    else, or with an answer that is no failure, when another flow's calls of one method (`changed_by`, -1 for none) have
+    changed the answer.
+    """
+    sites = told(structure.spans.get_column("attributes").gather(structure.submit[asked.run]), CALL_SITE)
+    site = sites.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    line = _numbered(asked.flow, asked.actor[asked.run], asked.method[asked.run], site)
+    failed = _failed(structure, asked)
+    is_over = np.where(np.bincount(line, weights=failed)[line] > 0, ~failed, is_last)
+    in_vain = np.minimum(_since_break(is_over), unchanged + 1)
+    same = np.concatenate([[False], line[1:] == line[:-1]]) & asked.follows & (site > 0)
+    ends = same & is_over & (in_vain > 0)
+    by = np.where(changed_by >= 0, asked.method[changed_by], -1)
+    loop = _numbered(line, by)
+    is_explained = ends & (by >= 0)
+    explained = np.bincount(loop, weights=is_explained)[loop]
+    against = np.bincount(line, weights=ends & (by < 0))[line]
+    against += np.bincount(loop, weights=same & ~is_over & (by >= 0))[loop]
+    enough = np.bincount(loop, weights=np.where(is_explained, in_vain, 0))[loop] >= IN_VAIN
+    kept = is_explained & enough & (against <= _MOST_AGAINST * explained)
+    return np.where(kept, in_vain, 0)
+
+
+def _numbered(*columns: RowIds) -> RowIds:
+    """Number what is alike in all columns."""
+    order = np.lexsort(columns)
+    begins = np.zeros(order.size, dtype=np.bool_)
+    for column in columns:
+        begins[1:] |= column[order[1:]] != column[order[:-1]]
+    number = np.empty(order.size, dtype=np.int64)
+    number[order] = np.cumsum(begins)
+    return number
 
 
 def _is_last(structure: Structure, asked: _Asked) -> Flags:

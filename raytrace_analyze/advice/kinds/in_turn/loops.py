@@ -13,6 +13,7 @@ from raytrace_analyze.advice.program.use import Use
 from raytrace_analyze.names.spans import WAIT
 from raytrace_analyze.replay.passes.forward import replay
 from raytrace_analyze.replay.rewrite import submit_earlier, take_turns_of
+from raytrace_analyze.sampled.questions import asked_in_vain
 from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.advice import Pattern
@@ -51,7 +52,8 @@ def loop_candidates(facts: Facts) -> Iterator[Candidate]:
     if not facts.recorded:
         return
     # Who asks until something is so needs the answer before it asks again.
-    asked = {asking.question for asking in find_asking(facts)}
+    in_vain = np.flatnonzero(asked_in_vain(facts.structure)).tolist()
+    asked = {asking.question for asking in find_asking(facts)} | {facts.functions[run] for run in in_vain}
     for loops in facts.loops:
         moves = [move for loop in loops if (move := _move(facts, loop)) is not None]
         if moves and (found := _candidate(facts, moves)) is not None and found.function not in asked:
