@@ -187,6 +187,46 @@ def test_a_lock_may_be_held_by_another_call_that_goes_on_there(tmp_path: Path) -
     assert "`Account.deposit` on actor a00000 waits for what `Account.transfer` on actor a00000 took there" in said
 
 
+def test_who_needs_what_a_call_holds_that_waits_for_somebody_cannot_let_it_go_on(tmp_path: Path) -> None:
+    """
+    Store.change   |has the semaphore|== waits for the condition ==...
+    Store.notify                      |== waits for the semaphore ==...
+    """
+    rows = [driver(), open_wait("w", 9, "d", [method(1, "a"), method(2, "a")])]
+    for number, name in enumerate(("Store.change", "Store.notify"), 1):
+        rows += [
+            submit(f"s{number}", 4, 5, "d", submitted_task_id=method(number, "a"), function=name),
+            run(f"r{number}", 5 + number, None, f"s{number}", method(number, "a"), actor_id=ACTOR["a"], function=name),
+        ]
+    rows += [
+        open_await("c", 7, "r1", "asyncio.Condition.wait"),
+        open_await("l", 8, "r2", "asyncio.Semaphore.acquire", held_by=("r1",)),
+    ]
+    spans = table(*rows, recorded=True)
+    (blocker,) = rt.hang(spans).blockers
+    assert (blocker.function, blocker.needed_by) == ("Store.change", ("Store.notify",))
+    said = in_words(spans, tmp_path)
+    assert "which nothing let go on; `Store.notify` waits for what it holds: if that was to let it go on, they" in said
+
+
+def test_whose_thread_holds_what_another_waits_for_is_taken_from_the_record() -> None:
+    """Three threads of an actor, each of which waits for a lock that the next one has."""
+    about = {"actor_id": ACTOR["a"]}
+    rows = [driver(), open_wait("w", 9, "d", [method(number, "a") for number in (1, 2, 3)])]
+    for number, holder in ((1, "r2"), (2, "r3"), (3, "r1")):
+        idle = json.dumps({"stretches": [{"start_ns": 0, "end_ns": 9, "in": "self.a.__enter__", "at": "bank.py:7"}]})
+        told = json.dumps({"raytrace.idle": idle, "raytrace.held_by": [holder]})
+        rows += [
+            submit(f"s{number}", 4, 5, "d", submitted_task_id=method(number, "a"), function="Bank.move"),
+            run(
+                f"r{number}", 6, None, f"s{number}", method(number, "a"), function="Bank.move", attributes=told, **about
+            ),
+        ]
+    found = rt.hang(table(*rows, recorded=True))
+    assert [set(circle) for circle in found.circles] == [{method(number, "a") for number in (1, 2, 3)}]
+    assert set(found.waits.filter(reason="held")["certain"]) == {True}
+
+
 def two_in_one_actor(*, one_place: bool, third: bool = False, held_by: bool = False) -> pl.DataFrame:
     """
     Bank.to_b   |holds a|== wants b ==...          an earlier call of it had both, and gave them back

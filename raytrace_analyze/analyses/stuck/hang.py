@@ -7,9 +7,10 @@ import polars as pl
 
 from raytrace_analyze.analyses.stuck.given import Given
 from raytrace_analyze.analyses.stuck.grouped import Group
+from raytrace_analyze.analyses.stuck.held_locks import waits_for_a_call
 from raytrace_analyze.analyses.stuck.last_calls import LastCaller
 from raytrace_analyze.analyses.stuck.open_work import read_open
-from raytrace_analyze.analyses.stuck.opened import WAITER, Open
+from raytrace_analyze.analyses.stuck.opened import HELD, WAITER, Open
 from raytrace_analyze.analyses.stuck.retried import Tried
 from raytrace_analyze.analyses.stuck.room import Kept
 from raytrace_analyze.names.functions import is_rays_own
@@ -69,6 +70,9 @@ class Blocker:
     for, and do nothing."""
     kept_by: Kept | None = None
     """Of the same: the placement group that keeps what is asked for, in which nothing runs and which nobody removed."""
+    needed_by: tuple[str, ...] = ()
+    """Of a call that waits for what another one has to give: the methods, of calls there, that wait for what it holds:
+    if one of these was to give it, they wait for each other."""
     last_caller: LastCaller | None = None
     """Of a call that waits for what another one has to give: the task that made the last other call there, and is
     over."""
@@ -192,6 +196,17 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             tried=known.tried.get(node),
             given=known.given.get(node),
             in_group=known.in_group.get(node),
+            needed_by=_needed_by(node, known),
             last_caller=known.last_callers.get(node),
             held_by=held.function if (held := known.locks.get(node)) else None,
         )
+
+
+def _needed_by(node: str, known: Open) -> tuple[str, ...]:
+    """Name the methods of calls that wait for what a call holds, which itself waits for another call."""
+    if not waits_for_a_call(known.idle_in.get(node, "")):
+        return ()
+    waiting = [
+        known.about(edge.waiter, WAITER) for edge in known.edges if (edge.waited_for, edge.reason) == (node, HELD)
+    ]
+    return tuple(sorted({about[f"{WAITER}_function"] or "" for about in waiting}))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import polars as pl
 
 from raytrace_analyze.analyses.stuck.held_locks import asks_for_lock, held_by, holders, is_taking
-from raytrace_analyze.analyses.stuck.opened import Edge, Open, key_of
+from raytrace_analyze.analyses.stuck.opened import HELD, Edge, Open, key_of
 from raytrace_analyze.analyses.stuck.submitted import Row
 
 _Actor = tuple[str | None, str]
@@ -36,14 +36,14 @@ def _holders(
     if seen:
         for held in seen:
             if held.flow in found.states:
-                yield Edge(key, held.flow, "held", since_ns, certain=held.is_recorded)
+                yield Edge(key, held.flow, HELD, since_ns, certain=held.is_recorded)
             else:
                 found.locks[key] = held
         return
     # A call that goes on there since before may hold it itself; only else does one that has ended.
     before = [one for one in others if one["start_ns"] < since_ns]
     if before:
-        yield from (Edge(key, key_of(one), "held", since_ns, certain=False) for one in before)
+        yield from (Edge(key, key_of(one), HELD, since_ns, certain=False) for one in before)
         return
     # Of two that wait, and nobody else has what they wait for, each holds the other's; in one place they may as well
     # wait for one lock, which a call took that has ended.
@@ -53,8 +53,8 @@ def _holders(
     elsewhere = other is not None and is_taking(place) and found.idle_in.get(other) != place
     last = None if elsewhere else held_by(spans, row)
     if last is not None and last.flow in found.states:
-        yield Edge(key, last.flow, "held", since_ns, certain=False)
+        yield Edge(key, last.flow, HELD, since_ns, certain=False)
     elif last is not None:
         found.locks[key] = last
     elif other is not None:
-        yield Edge(key, other, "held", since_ns, certain=False)
+        yield Edge(key, other, HELD, since_ns, certain=False)

@@ -14,6 +14,8 @@ from raytrace_analyze.wording import task_steps
 
 WAITER = "waiter"
 RUNS, WAITS, PENDING = "runs", "waits", "pending"
+HELD = "held"
+"""The reason of who waits for a lock that the other took and has not given back."""
 
 
 @frozen

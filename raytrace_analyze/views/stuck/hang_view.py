@@ -64,6 +64,7 @@ def hang_document(hang: Hang) -> dict[str, Any]:
                 "waiters": blocker.waiters,
                 "demand": blocker.demand,
                 "held_by": blocker.held_by,
+                "needed_by": list(blocker.needed_by),
                 "last_caller": blocker.last_caller.function if blocker.last_caller else None,
                 "last_call": blocker.last_caller.method if blocker.last_caller else None,
                 "last_caller_failed_with": blocker.last_caller.failed_with if blocker.last_caller else None,
@@ -181,7 +182,8 @@ def blocked_text(blocker: Blocker) -> str:
         does = "is held back until its items are taken, and nobody takes them"
     elif blocker.idle_in:
         waits = awaited_text(blocker.idle_in, None)
-        does = f"waits {waits}, {_NEVER[waits.split()[0]]}{f': {room}' if room else _last_text(blocker)}"
+        why = f": {room}" if room else _last_text(blocker)
+        does = f"waits {waits}, {_NEVER[waits.split()[0]]}{why}{_needed_text(blocker)}"
     elif blocker.state == "waits":
         does = "waits for something that is not traced"
     else:
@@ -213,6 +215,15 @@ def _last_text(blocker: Blocker) -> str:
         return ""
     failed = f"failed ({last.failed_with})" if last.failed_with else "is over"
     return f": `{short_name(last.method)}` was called there last by `{short_name(last.function)}`, which {failed}"
+
+
+def _needed_text(blocker: Blocker) -> str:
+    """Say who waits for what it holds, and cannot let it go on; empty where that is nobody."""
+    if not blocker.needed_by:
+        return ""
+    verb, who = ("waits", "that") if len(blocker.needed_by) == 1 else ("wait", "one of these")
+    methods = ", ".join(f"`{short_name(method)}`" for method in blocker.needed_by)
+    return f"; {methods} {verb} for what it holds: if {who} was to let it go on, they wait for each other"
 
 
 def _group_text(group: Group) -> str:
