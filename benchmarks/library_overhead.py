@@ -33,6 +33,7 @@ from raytrace_hook.record.libraries.serve_loops import Driven
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.waiting.waits import Waits
+from raytrace_hook.spans.makers import Makers
 
 CALLS, TURNS = 200, 40
 Call = Callable[[], Any]
@@ -54,7 +55,7 @@ def recording(directory: Path) -> Waits:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     trace.set_tracer_provider(provider)
-    return Waits(open_spans, min_wait_ns=0)
+    return Waits(open_spans, 0, Makers(processor))
 
 
 def nothing(*_: Any, **__: Any) -> None:

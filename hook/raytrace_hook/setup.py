@@ -45,7 +45,7 @@ from raytrace_hook.record.task_events import TaskEvents
 from raytrace_hook.record.waiting import deliveries, placement, suspensions
 from raytrace_hook.record.waiting.waits import Waits
 from raytrace_hook.spans import carried, ids, job_trace, runs, submissions
-from raytrace_hook.spans.lean import Makers
+from raytrace_hook.spans.makers import Makers
 
 _lock = threading.Lock()
 _PRESENT = "_raytrace_processors"
@@ -172,7 +172,8 @@ def _add(provider: TracerProvider, processors: Sequence[SpanProcessor]) -> None:
 def _record_waits(recorder: _Recorder) -> None:
     settings = recorder.settings
     if settings.waits and recorder.waits is None and internals.global_worker() is not None:
-        recorder.waits = waits = Waits(recorder.open_spans, settings.min_wait_ns)
+        makers = Makers(recorder.processor)
+        recorder.waits = waits = Waits(recorder.open_spans, settings.min_wait_ns, makers)
         deliver = deliveries.delivering(waits)
         awaits.install(waits)
         batches.install(waits)

@@ -26,7 +26,7 @@ from raytrace_hook.record.libraries.sections import Section, recording
 from raytrace_hook.record.libraries.thread_runs import ThreadRun
 from raytrace_hook.record.waiting.waits import covered
 from raytrace_hook.spans import facts, job_trace, runs, submissions
-from raytrace_hook.spans.lean import Makers
+from raytrace_hook.spans.makers import Makers
 
 from .reader import Recording
 from .test_interrupts import Hook, Interrupt

@@ -21,6 +21,7 @@ from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
 from raytrace_hook.record.waiting.suspensions import watched
 from raytrace_hook.record.waiting.waits import Waits
+from raytrace_hook.spans.makers import Makers
 
 from .reader import Recording
 
@@ -95,7 +96,7 @@ class Hook:
         self.sampler = self.processor.sample(3600, OpenSpans(self.file, resource, LONG_SLOT_BYTES), True)
         self.provider.add_span_processor(self.processor)
         self.tracer = self.provider.get_tracer("test")
-        self.waits = Waits(self.open_spans, 0)
+        self.waits = Waits(self.open_spans, 0, Makers(self.processor))
 
     def check(self) -> None:
         """Look that another thread can still write, and that nothing is left of what was interrupted."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import baggage, context, propagate, trace
+from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_ON,
@@ -18,11 +19,12 @@ from opentelemetry.sdk.trace.sampling import (
     ParentBasedTraceIdRatio,
     TraceIdRatioBased,
 )
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 from raytrace_hook.ray import tracing_patches
 from raytrace_hook.spans.carried import _reading, _writing
 from raytrace_hook.spans.current import Current
-from raytrace_hook.spans.lean import LeanSpan, Maker
+from raytrace_hook.spans.lean import LeanSpan
+from raytrace_hook.spans.makers import Maker
 
 ATTRIBUTES = {"ray.remote": "function", "ray.function": "m.f"}
 PARENTS = {
@@ -119,6 +121,45 @@ def test_spans_are_made_for_less_where_nothing_speaks_against_it() -> None:
     _, (lean, _) = both(TracerProvider(shutdown_on_exit=False))
     assert {type(span) for span in spans_under(lean, PARENTS["sampled"])} == {LeanSpan}
     assert {type(span) for span in spans_under(lean, PARENTS["not sampled"])} == {NonRecordingSpan}
+
+
+WAITED = {"raytrace.awaited_count": 2, "raytrace.ready_task_ids": ["a", "b"], "raytrace.call_site": "m.py:3"}
+
+
+@pytest.mark.parametrize("parent", [name for name in PARENTS if name != "no parent"])
+def test_a_span_of_a_wait_that_is_over_equals_the_sdks(parent: str) -> None:
+    provider, kept = TracerProvider(shutdown_on_exit=False), Kept()
+    provider.add_span_processor(kept)
+    maker, above = Maker(provider, kept), trace.set_span_in_context(NonRecordingSpan(PARENTS[parent]))  # type: ignore[arg-type] # the one that is None is left out
+    found = dict(WAITED)
+    lean = maker.start_past("ray.get", found, above, 1_000, 9)
+    sdks = maker.tracer.start_span("ray.get", above, attributes=WAITED, start_time=1_000)
+    assert lean is not None
+    for span in (lean, sdks):
+        if span.is_recording():
+            assert type(span) is (LeanSpan if span is lean else sdk._Span)
+            span.set_status(Status(StatusCode.ERROR, "timed out"))
+        span.end(5_000)
+    assert lean.get_span_context().span_id == 9
+    assert found == WAITED
+    first, second = kept.ended or ({}, {})
+    assert first == second
+    if kept.ended:
+        assert (lean.start_time, lean.end_time) == (sdks.start_time, sdks.end_time) == (1_000, 5_000)
+
+
+@pytest.mark.parametrize("odd", [None, b"bytes", {"a": 1}, object()])
+def test_what_the_sdk_would_not_take_as_it_is_is_left_to_it(odd: Any) -> None:
+    provider, kept = TracerProvider(shutdown_on_exit=False), Kept()
+    provider.add_span_processor(kept)
+    above = trace.set_span_in_context(NonRecordingSpan(PARENTS["sampled"]))  # type: ignore[arg-type] # that is none
+    assert Maker(provider, kept).start_past("await", {"odd": odd}, above, 1, 0) is None
+
+
+def test_a_wait_under_no_span_is_left_to_the_sdk() -> None:
+    provider, kept = TracerProvider(shutdown_on_exit=False), Kept()
+    provider.add_span_processor(kept)
+    assert Maker(provider, kept).start_past("await", {}, context.Context(), 1, 0) is None
 
 
 @pytest.mark.parametrize(

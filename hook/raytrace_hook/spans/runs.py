@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanContext, SpanKind
 from raytrace_hook.ray import internals
 from raytrace_hook.spans import facts, job_trace
 from raytrace_hook.spans.current import Current
-from raytrace_hook.spans.lean import Makers
+from raytrace_hook.spans.makers import Makers
 from raytrace_hook.spans.present import Present
 
 _CONSUMER = SpanKind.CONSUMER

@@ -12,7 +12,7 @@ from raytrace_hook.ray.tracebacks import leave_out_this_frame
 from raytrace_hook.ray.tracing_patches import CONTEXT
 from raytrace_hook.spans import facts, job_trace
 from raytrace_hook.spans.current import Current
-from raytrace_hook.spans.lean import Makers
+from raytrace_hook.spans.makers import Makers
 
 Submission = Callable[..., Any]
 

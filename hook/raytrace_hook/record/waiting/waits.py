@@ -25,6 +25,7 @@ from raytrace_hook.record.waiting import flows, polls
 from raytrace_hook.record.waiting.flows import Flow
 from raytrace_hook.record.waiting.open_wait import Wait, locate, open_record
 from raytrace_hook.spans import ids
+from raytrace_hook.spans.makers import Makers
 from raytrace_hook.spans.present import ENDS_AT_ONCE
 
 MOST_AWAITED = 64
@@ -37,8 +38,10 @@ covered: contextvars.ContextVar[bool] = contextvars.ContextVar("raytrace_covered
 class Waits:
     """Records waits of this process."""
 
-    def __init__(self, open_spans: OpenSpans, min_wait_ns: int) -> None:
+    def __init__(self, open_spans: OpenSpans, min_wait_ns: int, makers: Makers | None = None) -> None:
+        """Take what shows open spans, what is too short to be written, and what makes spans for less than the SDK."""
         self._open_spans = open_spans
+        self._makers = makers
         self._min_wait_ns = min_wait_ns
         self._known_tracer: tuple[Any, trace.Tracer | None] = (None, None)
         self._ids = ids.ChosenIds()
@@ -165,14 +168,18 @@ class Waits:
         dies in between leaves one of them, or both, and never none.
         """
         end_ns = end_ns or time.time_ns()
-        if shown is not None:
-            self._ids.choose(shown.key)
-        self._start(self._tracer(), name, context, attributes, start_ns or end_ns).end(end_ns)
+        key = 0 if shown is None else shown.key
+        self._start(name, context, attributes, start_ns or end_ns, key).end(end_ns)
 
-    @staticmethod
-    def _start(tracer: trace.Tracer, name: str, context: Any, attributes: dict[str, Any], start_ns: int) -> trace.Span:
-        """Start a span that ends at once: it is not shown as open."""
+    def _start(self, name: str, context: Any, attributes: dict[str, Any], start_ns: int, key: int) -> trace.Span:
+        """Start a span with this id (0: any) that ends at once: it is not shown as open."""
         under = context_api.set_value(ENDS_AT_ONCE, True, context)
+        made = None if self._makers is None else self._makers.start_past(name, attributes, under, start_ns, key)
+        if made is not None:
+            return made
+        tracer = self._tracer()
+        if key:
+            self._ids.choose(key)
         return tracer.start_span(name, context=under, attributes=attributes, start_time=start_ns)
 
     def _hold(self, wait: Wait, found: dict[str, Any], error: BaseException | None) -> None:
@@ -206,11 +213,9 @@ class Waits:
 
     def _write(self, wait: Wait, calls: int) -> None:
         found = self._attributes(wait, calls)
-        tracer = self._tracer()
         # The same span as the open one: a process that is killed in between, as the end of a wait often is the
         # process's too, leaves one of them or both, and never two waits.
-        self._ids.choose(wait.key)
-        span = self._start(tracer, wait.name, wait.context, found, wait.start_ns)
+        span = self._start(wait.name, wait.context, found, wait.start_ns, wait.key)
         if wait.error:
             span.set_status(Status(StatusCode.ERROR, wait.error))
         span.end(wait.end_ns)
