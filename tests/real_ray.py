@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,19 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.hook.reader import PATIENCE
+from tests.hook.reader import PATIENCE, free_port
 
 OPEN_CLUSTER = {"RAY_AUTH_MODE": "disabled"}
 """From Ray 2.60 on `ray start` asks for a token; these clusters listen to this machine only."""
 
 SOON_NOTICED = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}
 """For `_system_config`: that a node is dead is noticed after some five seconds, not twenty."""
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
 
 
 @contextmanager

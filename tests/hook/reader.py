@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -169,8 +171,15 @@ def run_program(name: str, directory: Path, *arguments: str, timeout: float = 48
     return Run(done.returncode, done.stdout, done.stderr, directory)
 
 
+UNASKED_PORTS = range(20_000, 32_000)
+"""Of these Ray takes none for its workers, and the system none for whoever does not care which: until whoever is to
+listen there has started, on a busy machine a minute later, many of those are taken."""
+
+
 def free_port() -> int:
     """Return a port that nobody listens on now."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
+    while True:
+        port = secrets.choice(UNASKED_PORTS)
+        with socket.socket() as server, contextlib.suppress(OSError):
+            server.bind(("127.0.0.1", port))
+            return port

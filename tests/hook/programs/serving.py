@@ -75,7 +75,7 @@ def main(how, port):
         more["tracing_config"] = TracingConfig(enabled=True, exporter_import_path=path, sampling_ratio=1.0)
     serve.start(http_options={"host": "127.0.0.1", "port": int(port)}, **more)
     handle = serve.run(Front.bind(Doubler.bind()))
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/?x=4", timeout=60) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/?x=4", timeout=240) as answer:
         assert answer.read() == b"8"
     assert handle.called.remote(3).result() == 6
     if how == "both":
