@@ -74,6 +74,7 @@ class Slots:
                 or flow is None
                 or flow.actor is not None
                 or wait.is_idle_wait
+                or wait.name in ("await", "back-pressure")
             ):
                 continue
             self.lets_go.add(flow.node_id)

@@ -227,6 +227,26 @@ def test_whose_thread_holds_what_another_waits_for_is_taken_from_the_record() ->
     assert set(found.waits.filter(reason="held")["certain"]) == {True}
 
 
+@pytest.mark.parametrize("waits_in", ["await", "ray.get"])
+def test_a_task_that_waits_for_a_future_keeps_its_slot(waits_in: str) -> None:
+    """
+    outer   == inner.remote().future().result() ==...      it has the only slot
+    inner   never started
+    """
+    told = json.dumps({"raytrace.awaited_count": 1, "raytrace.awaited_task_ids": [task(2)]})
+    spans = table(
+        driver(**{"raytrace.cluster_resources": '{"CPU":1}'}),
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="outer"),
+        open_wait("w", 3, "d", [task(1)]),
+        run("r", 4, None, "s", task(1), function="outer"),
+        submit("t", 5, 6, "r", submitted_task_id=task(2), function="inner"),
+        wait("a", 7, None, "r", [], name=waits_in, attributes=told),
+        recorded=True,
+    )
+    circles = [{task(1), task(2)}] if waits_in == "await" else []
+    assert [set(circle) for circle in rt.hang(spans).circles] == circles
+
+
 def two_in_one_actor(*, one_place: bool, third: bool = False, held_by: bool = False) -> pl.DataFrame:
     """
     Bank.to_b   |holds a|== wants b ==...          an earlier call of it had both, and gave them back
@@ -563,15 +583,16 @@ def test_what_ray_gave_to_a_process_that_never_began_it_is_no_riddle(tmp_path: P
 
 
 @pytest.mark.parametrize("of", ["task", "actor"])
-def test_what_is_tried_again_and_never_starts_is_waited_for(of: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", ["NODE_DIED", "OUT_OF_MEMORY"])
+def test_what_is_tried_again_and_never_starts_is_waited_for(of: str, error: str, tmp_path: Path) -> None:
     """
     d     |s|== get work ==...
-    work     [==] failed: its node died; another attempt waits to start, as Ray says
+    work     [==] failed: its node died, say; another attempt waits to start, as Ray says
     """
     disk = {"attributes": json.dumps({"raytrace.resources": '{"disk":0.5}'})}
     key = task(1) if of == "task" else method(1, "a")
     on = {} if of == "task" else {"actor_id": ACTOR["a"]}
-    died = {"status": "ERROR", "status_message": "NODE_DIED: the node is gone"}
+    died = {"status": "ERROR", "status_message": f"{error}: as Ray says"}
     creation = {"submitted_task_id": f"{'f' * 16}{ACTOR['a']}", "function": "A.__init__", **disk}
     spans = table(
         driver(**{"raytrace.cluster_resources": '{"CPU":4,"disk":1}'}),
@@ -587,10 +608,10 @@ def test_what_is_tried_again_and_never_starts_is_waited_for(of: str, tmp_path: P
     (blocker,) = rt.hang(found).blockers
     assert (blocker.key, blocker.state) == (key, "pending")
     assert blocker.tried is not None
-    assert (blocker.tried.attempts, blocker.tried.failed_with) == (1, "NODE_DIED")
-    said = in_words(found, tmp_path)
+    assert (blocker.tried.attempts, blocker.tried.failed_with) == (1, error)
     who = "it" if of == "task" else "its actor"
-    assert f'has not started again after 1 attempt that failed (NODE_DIED); {who} asks for {{"disk":0.5}}' in said
+    why = f'; {who} asks for {{"disk":0.5}}' if error == "NODE_DIED" else ": Ray's memory monitor ended them"
+    assert f"has not started again after 1 attempt that failed ({error}){why}" in in_words(found, tmp_path)
 
 
 @pytest.mark.parametrize("holder", ["task", "actor", "idle actor", "nobody"])

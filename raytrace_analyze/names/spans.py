@@ -41,7 +41,9 @@ BACK_PRESSURE = "back-pressure"
 """Waits of generators that are held back for their consumer, in which they keep their slots."""
 
 SUSPENSION = "await"
-"""In which an asynchronous method is suspended, or a thread waits for another one."""
+"""In which an asynchronous method is suspended, or a thread waits for another one, or for the future of a result."""
+KEEP_SLOT = (BACK_PRESSURE, SUSPENSION)
+"""The waits in which Ray does not take the slot back: it does so in its own `get` and `wait`."""
 OPERATOR_SPAN = "ray.data.operator"
 """What is said of an operator of Ray Data at its execution's end."""
 REPORT_SPAN, CHECKPOINT_SPAN = "ray.train.report", "ray.train.checkpoint"

@@ -13,7 +13,7 @@ import polars as pl
 from raytrace_analyze.decode.records.times import time_of
 from raytrace_analyze.names.attributes import ALIVE, told
 from raytrace_analyze.names.functions import is_rays_own
-from raytrace_analyze.names.spans import BACK_PRESSURE
+from raytrace_analyze.names.spans import KEEP_SLOT
 from raytrace_analyze.schema import PROCESS, Category
 from raytrace_analyze.table.filled.handlers import inside_waits
 from raytrace_analyze.table.filled.served import rejoin_requests
@@ -74,8 +74,8 @@ class Structure:
 
     @cached_property
     def keeps_slot(self) -> Flags:
-        """Tell the waits in which Ray does not take the slot back."""
-        keeps = (self.spans.get_column("name") == BACK_PRESSURE).to_numpy().copy()
+        """Tell the waits in which Ray does not take the slot back: all but those in its own `get` and `wait`."""
+        keeps = flags(self.spans.get_column("name").is_in(KEEP_SLOT)).copy()
         keeps[self.idle_waits] = True
         return keeps
 

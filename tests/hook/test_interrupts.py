@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 from raytrace_hook.output.in_flight import LONG_SLOT_BYTES, OpenSpans
 from raytrace_hook.output.writer import SpanFile
+from raytrace_hook.record.calls.futures import waited_future
 from raytrace_hook.record.generators.items import Items
 from raytrace_hook.record.process import ProcessResource
 from raytrace_hook.record.processor import SpanFileProcessor
@@ -296,3 +297,21 @@ def test_so_is_back_pressure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             sys.settrace(None)
     assert looking.seen == ALWAYS_ONE
     assert Recording(tmp_path).open == []
+
+
+def test_a_wait_for_a_future_that_is_broken_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[tuple[type[BaseException], bool]] = []
+
+    def end(wait: Any, attributes: Any, error: BaseException | None = None, may_go_on: bool = False) -> None:
+        ended.append((type(error), may_go_on))
+        assert not attributes().get("raytrace.timed_out")
+
+    future = waited_future(lambda *about: about, end, lambda *about: None)()
+
+    def interrupted_wait(condition: threading.Condition, timeout: float | None = None) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Condition, "wait", interrupted_wait)
+    with pytest.raises(KeyboardInterrupt):
+        future.result()
+    assert ended == [(KeyboardInterrupt, False)]

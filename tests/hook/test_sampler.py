@@ -266,6 +266,25 @@ def test_an_open_run_shows_what_it_does(tracer: Tracer, tmp_path: Path) -> None:
     assert Recording(tmp_path).open == []
 
 
+def test_a_run_is_shown_as_open_until_it_is_in_the_file(
+    tracer: Tracer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may be killed at any moment: what is in neither place is lost."""
+    shown: list[list[str]] = []
+    write = SpanFile.write
+
+    def writing(file: SpanFile, text: Any) -> None:
+        shown.append([span.name for span in Recording(tmp_path).open])
+        write(file, text)
+
+    monkeypatch.setattr("raytrace_hook.sampling.sampler._SHOWN_EVERY_NS", 100_000_000)
+    with run(tracer):
+        time.sleep(0.5)
+        monkeypatch.setattr(SpanFile, "write", writing)
+    assert shown == [["f ray.remote_worker"]]
+    assert Recording(tmp_path).open == []
+
+
 def test_on_an_event_loop_only_the_run_whose_turn_it_is_gets_anything(tracer: Tracer, tmp_path: Path) -> None:
     async def blocks() -> None:
         with run(tracer, "blocks"):
@@ -620,7 +639,6 @@ def test_which_thread_is_within_a_lock_that_another_waits_for_is_told(
         keeps.over.set()
         holder.join()
         waiter.join()
-    assert "raytrace.held_by" not in Recording(tmp_path).one(name).attributes
 
 
 def test_a_recorded_wait_is_not_told_as_idle() -> None:

@@ -168,6 +168,8 @@ class SpanFileProcessor(SpanProcessor):
         if started is not None and not self._open_spans.shows(span_id):  # the sampler had it shown elsewhere
             _, head, seen, _ = started
             self._open_spans.set(span_id, encode_open(head, encode_plain(_essential(seen))))
+        if profile is not None:
+            self._shows_no_more(span_id)
         self.show_alive(span_id)
 
     def _show_profile(self, span_id: int, profile: Profile) -> None:
@@ -199,15 +201,16 @@ class SpanFileProcessor(SpanProcessor):
         if self._started.pop(span_id, None) is not None:
             self._file.count_lost(1, "interrupted, or never ended")
         self._runs.end(span_id)
-        self._stop_watching(span_id)
+        if self._stop_watching(span_id) is not None:
+            self._shows_no_more(span_id)
 
     def _stop_watching(self, span_id: int) -> Profile | None:
-        profile = None if self._sampler is None else self._sampler.end(span_id)
-        if profile is None:
-            return None
+        return None if self._sampler is None else self._sampler.end(span_id)
+
+    def _shows_no_more(self, span_id: int) -> None:
+        """Take a span that has been sampled out of those that are open."""
         if self._long_spans is not None:
             self._long_spans.clear(span_id)
-        return profile
 
     def _note_lost(self) -> None:
         self._resource.note_lost(self._file.lost, self._file.lost_because)
@@ -270,6 +273,8 @@ class SpanFileProcessor(SpanProcessor):
             self._started.pop(span_id, None)
             self._runs.end(span_id)
             self._open_spans.clear(span_id)
+            if profile is not None:
+                self._shows_no_more(span_id)
 
     def shutdown(self) -> None:
         """Nothing is held back; only what went into a file that somebody has removed is saved."""

@@ -120,7 +120,7 @@ class Profile:
         self._on_cpu: dict[Place, int] = {}
         self._idle: dict[Place, int] = {}
         self.held_by: list[int] = []
-        """The spans whose threads hold the lock that it waits for now, where that is known."""
+        """The spans whose threads hold the lock that it waits for now, or waited for until its end, where known."""
         self._place: Place = _ELSEWHERE
         self._free_from_ns: int | None = None
         """From when on the time until the last look could belong to a stretch that begins."""
@@ -164,7 +164,8 @@ class Profile:
         """Take note that the span has ended."""
         if self._open is not None:
             self._open.was_last = True
-        self.held_by = []
+        else:
+            self.held_by = []
         self.pause()
 
     def pause(self) -> None:

@@ -29,7 +29,7 @@ from raytrace_analyze.names.attributes import (
     json_of,
 )
 from raytrace_analyze.names.awaited import CONSUMER, GRAPH_END
-from raytrace_analyze.names.spans import BACK_PRESSURE, KILL, NEXT
+from raytrace_analyze.names.spans import BACK_PRESSURE, KEEP_SLOT, KILL, NEXT
 from raytrace_analyze.path.outcome import endings
 from raytrace_analyze.schema import STATE_COLUMNS
 from raytrace_analyze.trace.scopes import find_job, number_scopes
@@ -183,6 +183,8 @@ def _of_waits(found: Open, work: pl.DataFrame, waits: Collection[Row], submits: 
     for row in waits:
         waiter = key_of(row)
         found.states[waiter] = WAITS
+        if row["name"] not in KEEP_SLOT:
+            found.gave_slot.add(waiter)
         found.rows.setdefault(waiter, {**row, "function": row["function"] or "(driver)"})
         about = json_of(row["attributes"], {})
         if row["name"] == BACK_PRESSURE and (consumer := consumers.get(waiter)) is not None:
@@ -194,7 +196,7 @@ def _of_waits(found: Open, work: pl.DataFrame, waits: Collection[Row], submits: 
         certain = isinstance(asked, list)
         if not certain and isinstance(awaited, str):  # it is not for a result
             found.idle_in[waiter] = _at(awaited, about.get(CALL_SITE))
-            found.held_by[waiter] = about.get(HELD_BY) or []
+            found.held_by[waiter] = about.get(HELD_BY) or found.held_by.get(waiter, [])
             if awaited != GRAPH_END:  # as it always does while the graph is there
                 found.by_themselves.add(waiter)
             if asked_for := group_amounts(awaited):

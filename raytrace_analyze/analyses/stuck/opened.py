@@ -40,6 +40,8 @@ class Open:
     by_themselves: set[str] = field(default_factory=set)
     """Those who wait for something that is no task, and drivers in no recorded wait: `idle_in` says in what. So do
     pending tasks that nobody waits for, of which it is known why they cannot start."""
+    gave_slot: set[str] = field(default_factory=set)
+    """Those who wait in Ray's own `get` or `wait`: tasks have given their slots away meanwhile."""
     held_by: dict[str, list[str]] = field(default_factory=dict)
     """Of calls that wait for a lock of their actor's: the spans of the runs that hold it, where that is recorded."""
     locks: dict[str, Held] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import polars as pl
 
-from raytrace_analyze.analyses.stuck.opened import RUNS, Edge, Open, key_of
+from raytrace_analyze.analyses.stuck.opened import Edge, Open, key_of
 from raytrace_analyze.analyses.stuck.room import Holders, asked_by, holdings, who_keeps
 from raytrace_analyze.analyses.stuck.submitted import (
     Row,
@@ -81,7 +81,7 @@ def add_room(
     `left` are the submissions of what is not over. Who runs there is waited for; who does nothing is named.
     """
     never = {row["submitted_task_id"] for row in pending}
-    has_cpus = {key_of(row) for row in running if found.states.get(key_of(row)) == RUNS}
+    has_cpus = {key_of(row) for row in running} - found.gave_slot
     holders = holdings(spans, left, running, never=never, has_cpus=has_cpus)
     waits_for_somebody = {edge.waiter for edge in found.edges}
     for key, (asked, since) in found.for_group.items():
@@ -110,4 +110,4 @@ def _add_holders(found: Open, key: str, since_ns: int, holders: Holders | None, 
 
 def holds_slot(found: Open, row: Row, holding: Collection[str | None]) -> bool:
     """Tell whether a run holds a slot: a task gives its own away while it waits in ray.get, an actor does not."""
-    return row["actor_id"] in holding if row["actor_id"] else found.states.get(key_of(row)) == RUNS
+    return row["actor_id"] in holding if row["actor_id"] else key_of(row) not in found.gave_slot

@@ -22,6 +22,7 @@ from raytrace_analyze.wording import task_steps
 from raytrace_analyze.wording.phrases import times_text
 
 _ID = 6
+_NO_MEMORY = "OUT_OF_MEMORY"
 _FOR_OTHERS = ("asyncio.", "threading.", "queue.", "multiprocessing.", "concurrent.")
 """In what a thread is idle until somebody else does something, but for sleeps."""
 _NEVER = {"in": "which nothing let go on", "for": "which never came"}
@@ -243,8 +244,11 @@ def _given_text(given: Given) -> str:
 def _tried_text(tried: Tried) -> str:
     attempts = count_text(tried.attempts, "attempt")
     who = "its actor" if tried.on_actor else "it"
+    failed = f"has not started again after {attempts} that failed ({tried.failed_with})"
+    if tried.failed_with == _NO_MEMORY:
+        return f"{failed}: Ray's memory monitor ended them, since their node had too little memory left"
     asks = f"; {who} asks for {tried.needs}: see whether a node that has it is still there" if tried.needs else ""
-    return f"has not started again after {attempts} that failed ({tried.failed_with}){asks}"
+    return failed + asks
 
 
 def _name(row: Row, prefix: str) -> str:

@@ -93,15 +93,17 @@ class _WaitedCondition(threading.Condition):
 
     def wait(self, timeout: float | None = None) -> bool:
         wait = self._begin(names.AWAIT_SPAN, 1, _references([self._future]))
-        came = True
+        came, failed = False, None
         try:
             came = super().wait(timeout)
             return came
         except BaseException as error:
             leave_out_this_frame(error)
+            failed = error
             raise
         finally:
-            self._end(wait, lambda: _found([self._future], came), may_go_on=not came)
+            self._end(wait, lambda: _found([self._future], came, failed), failed, not (came or failed))
+            failed = None  # whose traceback holds this frame
 
 
 class _WatchedWaiters(list):  # type: ignore[type-arg] # a plain list for concurrent.futures
@@ -129,23 +131,25 @@ class _WaitedEvent(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         open_ones = [future for future in self.futures if not future.done()]
         wait = self._begin(names.AWAIT_SPAN, len(self.futures), _references(open_ones))
-        came = True
+        came, failed = False, None
         try:
             came = super().wait(timeout)
             return came
         except BaseException as error:
             leave_out_this_frame(error)
+            failed = error
             raise
         finally:
-            finished = list(self._waiter.finished_futures)
-            self._end(wait, lambda: _found([*finished, *open_ones], came), may_go_on=not came)
+            found = [*self._waiter.finished_futures, *open_ones]
+            self._end(wait, lambda: _found(found, came, failed), failed, not (came or failed))
+            failed = None
 
 
-def _found(futures: list[Any], came: bool) -> dict[str, Any]:
+def _found(futures: list[Any], came: bool, failed: BaseException | None) -> dict[str, Any]:
     ready = _references(future for future in futures if future.done())
     if came:
         return {names.READY_TASK_IDS: objects.task_ids_of(ready)}
-    return came_and_missing(ready, _references(futures), timed_out=True)
+    return came_and_missing(ready, _references(futures), timed_out=failed is None)
 
 
 def _references(futures: Iterable[Any]) -> list[Any]:

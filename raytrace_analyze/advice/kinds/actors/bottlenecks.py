@@ -20,8 +20,8 @@ _FEWEST_CALLS = 3
 
 def actor_candidates(facts: Facts) -> Iterator[Candidate]:
     """Find actors that run one call at a time while others queue up."""
-    by_class: dict[str, list[RowIds]] = {}
-    on_loop: set[str] = set()
+    by_class: dict[tuple[str, str], list[RowIds]] = {}
+    on_loop: set[tuple[str, str]] = set()
     relations, turns = facts.relations, facts.graph.events.waiting.turns
     methods = facts.runs[(relations.actor[facts.runs] >= 0) & ~relations.is_creation[facts.runs]]
     queued = facts.start_waits.ns_for(Cause.ACTOR_BUSY) if methods.size else np.empty(0, dtype=np.int64)
@@ -30,11 +30,11 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
         blocking = list(blocking_methods(facts, calls, queued)) if turns.on_loop[lane] else []
         yield from blocking
         if not blocking and calls.size >= _FEWEST_CALLS and _runs_one_at_a_time(facts, calls, lane):
-            name = facts.functions[int(calls[0])].rpartition(".")[0]
-            by_class.setdefault(name, []).append(calls)
+            of_class = facts.functions[int(calls[0])].rpartition(".")[0], _group(facts, calls)
+            by_class.setdefault(of_class, []).append(calls)
             if turns.on_loop[lane]:
-                on_loop.add(name)
-    for name, actors in sorted(by_class.items()):
+                on_loop.add(of_class)
+    for (name, group), actors in sorted(by_class.items()):
         busy = max(int((facts.end[calls] - facts.start[calls]).sum()) for calls in actors)
         calls = np.concatenate(actors)
         if busy < facts.floor_ns or not queued[calls].any():
@@ -56,8 +56,8 @@ def actor_candidates(facts: Facts) -> Iterator[Candidate]:
                 longest_wait_ns=int(queued[calls].max()),
                 busy_ns=busy,
                 of_ns=facts.job.makespan_ns,
-                on_loop=name in on_loop,
-                group=_group(facts, calls),
+                on_loop=(name, group) in on_loop,
+                group=group,
             ),
             mended,
             calls[np.argsort(-queued[calls], kind="stable")],
