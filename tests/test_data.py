@@ -108,6 +108,26 @@ def test_an_operator_of_which_more_tasks_could_run_at_a_time() -> None:
     assert found(1) == []
 
 
+def test_an_operator_whose_few_tasks_take_several_blocks_each_has_enough_of_them() -> None:
+    def told(blocks: int, start: int) -> list[str]:
+        have = json.dumps({"raytrace.cluster_resources": json.dumps({"CPU": 4})})
+        driver = span("d", 0, 1_200, None, name="ray.driver", category="driver", attributes=have)
+        took = operator(2, MAP, 20)
+        took["attributes"] = json.dumps(
+            json.loads(took["attributes"])
+            | {"raytrace.operator_metrics": json.dumps({"row_outputs_taken": 20, "num_inputs_received": blocks})}
+        )
+        rows = [driver, *task(0, 2, MAP, 0, start, 1_000), took]
+        rows.append(wait("n", 10, 1_010, "d", ["task0"], name="ray.next"))
+        return rt.advise(table(*rows, recorded=True)).filter(pattern="too-few-in-flight").get_column("remedy").to_list()
+
+    (few,), (joined,) = told(1, 20), told(8, 20)
+    assert "more blocks of what it takes" in few
+    assert "more blocks" not in joined and "batch_size" in joined
+    # Its start is what takes long: more at a time do not shorten that.
+    assert told(1, 950) == []
+
+
 def test_who_works_longer_with_its_part_of_a_dataset_that_is_split() -> None:
     """
     Consumer[0]  n|==|n|==|n|==|

@@ -465,7 +465,24 @@ def test_how_long_replicas_took_to_start() -> None:
     handles = {"function": "ServeReplica:app:Front.handle_request"}
     last = [submit("sh", 3_000, 3_010, trace_id="r0"), run("h", 3_020, 3_100, "sh", **handles, **died)]
     (front,) = rt.serve(pl.concat([spans, table(*last, recorded=True)])).filter(deployment="Front").to_dicts()
-    assert (front["replicas"], front["replicas_died"]) == (2, 1)
+    assert (front["replicas"], front["replicas_died"], front["replicas_not_ready"]) == (2, 1, 0)
+
+
+def test_a_replica_that_is_stopped_while_it_is_set_up_was_never_ready_and_has_handled_nothing() -> None:
+    named = "ServeReplica:app:Front"
+    rows = request(0, 10_000)
+    for number, end in enumerate((1_100, 9_000)):
+        of = {"actor_id": f"a{number}", "trace_id": f"r{number}"}
+        stopped = {"status": "ERROR", "status_message": "ACTOR_DIED"} if number else {}
+        rows += [
+            submit(f"c{number}", 100, 110, function=f"{named}.__init__", **of),
+            run(f"i{number}", 500, 700, f"c{number}", function=f"{named}.__init__", **of),
+            submit(f"q{number}", 120, 130, function=f"{named}.initialize_and_get_metadata", **of),
+            run(f"z{number}", 700, end, f"q{number}", function=f"{named}.initialize_and_get_metadata", **of, **stopped),
+        ]
+    (front,) = rt.serve(table(*rows, recorded=True)).filter(deployment="Front").to_dicts()
+    assert (front["replicas"], front["replicas_died"], front["replicas_not_ready"]) == (2, 0, 1)
+    assert front["replica_start_max_ns"] == 1_000
 
 
 def test_no_requests_is_an_empty_table() -> None:

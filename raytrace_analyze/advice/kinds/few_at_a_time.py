@@ -93,7 +93,7 @@ def _trials(facts: Facts) -> Iterator[Candidate]:
 
 def _operators(facts: Facts) -> Iterator[Candidate]:
     operators = find_operators(facts.job.trace)
-    structure = facts.structure
+    structure, blocks = facts.structure, operators.table.get_column("blocks_in")
     tasks = facts.runs[operators.is_task[facts.runs] & (structure.submit[facts.runs] >= 0)]
     for number in np.unique(operators.of_row[tasks]).tolist():
         rows = tasks[operators.of_row[tasks] == number]
@@ -110,7 +110,14 @@ def _operators(facts: Facts) -> Iterator[Candidate]:
         if (found := _room(facts, flights)) is not None:
             name = facts.functions[int(rows[0])]
             told = words.few_tasks(
-                name, rows.size, found.most, found.room, free=found.free, slots=found.slots, actors=made.size
+                name,
+                rows.size,
+                found.most,
+                found.room,
+                free=found.free,
+                slots=found.slots,
+                actors=made.size,
+                blocks=blocks[number],
             )
             yield Candidate(Pattern.TOO_FEW_IN_FLIGHT, name, told, None, rows, certain=False)
 
@@ -118,14 +125,16 @@ def _operators(facts: Facts) -> Iterator[Candidate]:
 def _room(facts: Facts, flights: _Flights) -> _Room | None:
     """Say how many there were at a time where more could have been; None where not, and where it cost little."""
     cluster = facts.job.cluster
-    if cluster is None or not flights.cpus or facts.cost_ns(flights.rows) < _NOTABLE * facts.job.makespan_ns:
+    notable_ns = _NOTABLE * facts.job.makespan_ns
+    if cluster is None or not flights.cpus or facts.cost_ns(flights.rows) < notable_ns:
         return None
     on_actors = int(_asked(facts, flights.made).sum())
     slots = cluster.cpus * UNIT - max(round(cluster.held_by_actors * UNIT) - on_actors, 0)
     room, most = slots // flights.cpus, _most(flights.asked, flights.ended)
     begin, end = int(flights.began.min()), int(flights.ended.max())
     busy_ns = int((flights.ended - flights.began).sum())
-    if most >= room or busy_ns < _IN_TURN * most * (end - begin):
+    # What they cost may be their starts alone, which more at a time do not shorten.
+    if most >= room or busy_ns < most * max(_IN_TURN * (end - begin), notable_ns):
         return None
     over_time = use_of(facts.job).over_time.filter(pl.col("end_ns") > begin, pl.col("start_ns") < end)
     used = over_time.get_column("used_slots").mean()

@@ -15,16 +15,21 @@ def few_trials(name: str, trials: int, most: int, room: int, *, free: float, slo
     )
 
 
-def few_tasks(name: str, tasks: int, most: int, room: int, *, free: float, slots: int, actors: int) -> Words:
+def few_tasks(
+    name: str, tasks: int, most: int, room: int, *, free: float, slots: int, actors: int, blocks: int | None
+) -> Words:
     """Say of an operator of Ray Data how many of its tasks ran at a time, and what sets that.
 
-    `actors`: how many there are in its pool, 0 for none.
+    `actors`: how many there are in its pool, 0 for none. `blocks`: how many it took, None where that is not known.
     """
     if actors:
         which, more = (
             f", on {count_text(actors, 'actor')}",
             "give it more actors (`compute=ActorPoolStrategy(size=...)`)",
         )
+    elif tasks <= most and blocks is not None and blocks > tasks:
+        which = f", each with several of the {blocks:,} blocks that it took"
+        more = "let it have fewer blocks for each: a smaller `batch_size`, if it has one"
     elif tasks <= most:
         which, more = "", "make more blocks of what it takes (`override_num_blocks`, `repartition`)"
     else:

@@ -22,6 +22,7 @@ _CREATION = r"\.__init__$"
 _METRICS = {
     "rows_out": ("row_outputs_taken", "rows_task_outputs_generated", "rows_outputs_generated"),
     "bytes_out": ("bytes_outputs_taken", "bytes_task_outputs_generated", "bytes_outputs_generated"),
+    "blocks_in": ("num_inputs_received",),
 }
 """Ray Data's names of what it counts, in its versions, newest first."""
 
@@ -41,7 +42,8 @@ class Operators:
     table: pl.DataFrame
     """By number: `session`, `job_id`, `operator`, and what the hook told of it, null where nothing is: `operator_id`,
     `execution`, `dataset`, `outcome`, `place` (in the pipeline), `began_ns` and `ended_ns` of the execution,
-    `rows_out`, `bytes_out`, `held_submission_ns`, `held_output_ns` and `held_by`, the policy that held it longest.
+    `rows_out`, `bytes_out`, `blocks_in`, `held_submission_ns`, `held_output_ns` and `held_by`, the policy that held it
+    longest.
 
     Where nothing tells of executions, all tasks of a job that are called alike are one operator, of execution null.
     """

@@ -5,7 +5,7 @@ import polars as pl
 from raytrace_analyze.analyses.libraries.serve.event_loops import kept_loops
 from raytrace_analyze.analyses.libraries.serve.requests import PARTS, find_requests
 from raytrace_analyze.analyses.libraries.serve.slow_replicas import slow_replicas
-from raytrace_analyze.names.serve import REPLICA
+from raytrace_analyze.names.serve import REPLICA, SEND
 from raytrace_analyze.names.spans import class_created, creates_actor
 from raytrace_analyze.path.aggregate import parse_tail
 from raytrace_analyze.prepared import PreparedTrace, Trace, prepare
@@ -41,7 +41,7 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
       `slow_replica_handler_ns`, in its `slow_replica_requests`, is half or more beyond that of all others' requests,
       `other_replicas_handler_ns`;
     - `replicas`, `replica_start_p50_ns`, `replica_start_max_ns`: from the creation of a replica until it was ready;
-      `replicas_died`: how many of them died while they handled requests.
+      `replicas_not_ready`: how many of them never were; `replicas_died`: how many died while they handled requests.
 
     With a `tail`, as `p99`, two rows each: those of the slowest one percent of the requests (at least one; `in_tail`
     true), and those of the rest. Raises UsageError for another tail.
@@ -106,6 +106,7 @@ def _replicas(trace: PreparedTrace) -> pl.DataFrame:
             *("session", "actor_id", "function"),
             is_run=pl.Series(structure.is_run),
             died=pl.col("status_message").str.starts_with(ACTOR_DIED).fill_null(value=False),
+            failed=(pl.col("status") == "ERROR").fill_null(value=False),
             end=pl.Series(structure.end),
             submitted=pl.Series(structure.start).gather(
                 pl.Series(structure.submit).set(pl.Series(structure.submit < 0), None)
@@ -118,11 +119,12 @@ def _replicas(trace: PreparedTrace) -> pl.DataFrame:
     )
     made = runs.filter(creates_actor(pl.col("function")), pl.col("app").is_not_null())
     ready = (
-        runs.filter(pl.col("function").str.contains(_SET_UP))
+        runs.filter(pl.col("function").str.contains(_SET_UP), ~pl.col("failed"))
         .group_by("session", "actor_id")
         .agg(ready=pl.col("end").min())
     )
-    died = runs.group_by("session", "actor_id").agg(pl.col("died").any())
+    # Those that Serve stops are killed while they are set up, or asked how they are.
+    died = runs.group_by("session", "actor_id").agg((pl.col("died") & pl.col("function").str.contains(SEND)).any())
     took = pl.col("ready") - pl.col("submitted")
     return (
         made.drop("died")
@@ -133,6 +135,7 @@ def _replicas(trace: PreparedTrace) -> pl.DataFrame:
             replicas=pl.len().cast(pl.Int64),
             replica_start_p50_ns=took.quantile(0.5, "linear").round().cast(pl.Int64),
             replica_start_max_ns=took.max(),
+            replicas_not_ready=pl.col("ready").is_null().sum().cast(pl.Int64),
             replicas_died=pl.col("died").sum().cast(pl.Int64),
         )
     )
