@@ -395,19 +395,19 @@ def test_the_process_of_a_task_that_waits_would_serve_one_run_after_the_other_fr
     assert "1 more process had to be started" in found["what"]
 
 
-def process_per_run(workers: list[str]) -> pl.DataFrame:
+def process_per_run(workers: list[str], every_ms: int = 200) -> pl.DataFrame:
     """
     d  |s0|... starts ...|0||s1|... starts ...|1|...        a task after the other, each in a process of its own
     """
     rows: list[Row] = []
     for number, worker in enumerate(workers):
-        at, task = 200 * number, f"T{number}"
+        at, task = every_ms * number, f"T{number}"
         rows += [
             submit(f"s{number}", at * MS, (at + 2) * MS, "driver", submitted_task_id=task, function="infer"),
             run(f"r{number}", (at + 150) * MS, (at + 180) * MS, f"s{number}", task, function="infer", worker_id=worker),
             wait(f"w{number}", (at + 3) * MS, (at + 190) * MS, "driver", [task]),
         ]
-    return table(span("driver", 0, 200 * len(workers) * MS, name="ray.driver"), *rows, recorded=True)
+    return table(span("driver", 0, every_ms * len(workers) * MS, name="ray.driver"), *rows, recorded=True)
 
 
 def test_tasks_that_wait_for_a_gpu_start_sooner_where_they_need_no_new_process() -> None:
@@ -440,8 +440,12 @@ def test_a_process_for_each_run_is_no_first_runs_alone() -> None:
     found = findings(spans)
     assert "4 of 5 runs of `infer` got a new worker process each" in found["process-per-run"]["what"]
     assert found["process-per-run"]["saved_ns"] > 4 * 120 * MS and not found["process-per-run"]["first_run_only"]
+    assert "max_calls=0" in found["process-per-run"]["remedy"]
     assert found["cold-workers"]["saved_ns"] < 150 * MS  # the first one's
     assert rt.summary(spans).start_up_ns < 150 * MS
+    seldom = findings(process_per_run(["a", "b"], 3_000))["process-per-run"]
+    assert "1 of 2 runs of `infer` got a new worker process, though" in seldom["what"]
+    assert "Ray ends those that are idle for some seconds" in seldom["remedy"]
     shared = findings(process_per_run(["a", "b", "a", "b", "a"]))
     assert "process-per-run" not in shared and "cold-workers" in shared
 

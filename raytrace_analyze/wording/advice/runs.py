@@ -135,14 +135,25 @@ def cold_workers(function: str, runs: int, *, starting_ns: int, loading_ns: int,
     )
 
 
-def process_per_run(function: str, runs: int, of_all: int, *, waited_ns: list[int]) -> Words:
-    """Say of runs of a function that each started a process, though those of earlier runs were free."""
+def process_per_run(function: str, runs: int, of_all: int, *, waited_ns: list[int], idle: bool) -> Words:
+    """Say of runs of a function that each started a process, though those of earlier runs were free.
+
+    `idle`: these may have been ended for that.
+    """
+    each = " each" if runs > 1 else ""
+    why = (
+        "let runs share processes: Ray ends those that are idle for some seconds "
+        "(`RAY_idle_worker_killing_time_threshold_ms`), and with `max_calls=1`, as of tasks that ask for a GPU, after "
+        "each run; methods of actors keep theirs (this is what no such starts would save)"
+        if idle
+        else "let runs share processes: set `max_calls=0` (tasks that ask for a GPU have 1), give all tasks the same "
+        "`runtime_env`, or call methods of actors (this is what no such starts would save)"
+    )
     return Words(
-        f"{runs:,} of {count_text(of_all, 'run')} of {name_of(function)} got a new worker process each, though those "
+        f"{runs:,} of {count_text(of_all, 'run')} of {name_of(function)} got a new worker process{each}, though those "
         f"of earlier runs had ended their work: {duration_text(sum(waited_ns))} of starting processes and loading code "
         f"in all, {duration_text(max(waited_ns))} at most",
-        "let runs share processes: set `max_calls=0` (tasks that ask for a GPU have 1), give all tasks the same "
-        "`runtime_env`, or call methods of actors (this is what no such starts would save)",
+        why,
     )
 
 

@@ -16,6 +16,8 @@ from raytrace_analyze.vocabulary.advice import Pattern
 from raytrace_analyze.wording.advice import runs as words
 
 _COLD_NS = 20_000_000
+_IDLE_NS = 1_000_000_000
+"""The least after which a version of Ray ends idle processes (`idle_worker_killing_time_threshold_ms`)."""
 
 
 def cold_candidates(facts: Facts) -> Iterator[Candidate]:
@@ -132,18 +134,29 @@ def _where_usual(facts: Facts, found: pl.DataFrame) -> RowIds:
     return kept
 
 
+def _were_idle(facts: Facts, again: RowIds, waited: Nanos, runs: RowIds) -> bool:
+    """Tell whether all processes of earlier runs were idle for so long, as each of these asked for one, that Ray may
+    have ended them for that.
+    """
+    ends, began = np.sort(facts.end[runs]), facts.start[again] - waited[again]
+    return bool((began - ends[np.maximum(np.searchsorted(ends, began, side="right") - 1, 0)] >= _IDLE_NS).all())
+
+
 def _of_each_run(facts: Facts, again: RowIds, waited: Nanos) -> Iterator[Candidate]:
     functions = facts.functions_of(again)
     for function in np.unique(functions).tolist():
         rows = again[functions == function]
         rows = rows[np.argsort(-waited[rows], kind="stable")]
-        of_all = facts.runs_by_function[function].size
+        of_all, waits = facts.runs_by_function[function].size, waited[rows].tolist()
+        if facts.relations.actor[rows[0]] >= 0:
+            told = words.process_per_actor(function, rows.size, of_all, waited_ns=waits)
+        else:
+            idle = _were_idle(facts, rows, waited, facts.runs_by_function[function])
+            told = words.process_per_run(function, rows.size, of_all, waited_ns=waits, idle=idle)
         yield Candidate(
             Pattern.PROCESS_PER_RUN,
             function,
-            (words.process_per_actor if facts.relations.actor[rows[0]] >= 0 else words.process_per_run)(
-                function, rows.size, of_all, waited_ns=waited[rows].tolist()
-            ),
+            told,
             shorten_lags(facts.graph, rows, waited[rows]),
             rows,
         )
