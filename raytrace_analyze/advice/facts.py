@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from raytrace_analyze.advice.grouped import by_flow, split_up
+from raytrace_analyze.advice.grouped import ByFlow, by_flow, split_up
 from raytrace_analyze.advice.paces import Pace, find_paces
 from raytrace_analyze.advice.program.files import SourceFiles
 from raytrace_analyze.advice.program.use import Use, use_of_result
@@ -154,12 +154,12 @@ class Facts:
         return rows[np.argsort(self.start[rows], kind="stable")]
 
     @cached_property
-    def waits_of(self) -> dict[int, RowIds]:
+    def waits_of(self) -> ByFlow:
         """By flow of control (the row that heads it): its waits that the program itself makes, in order of start."""
         return by_flow(self.graph.events.head, self.own_waits)
 
     @cached_property
-    def submits_of(self) -> dict[int, RowIds]:
+    def submits_of(self) -> ByFlow:
         """By flow of control (the row that heads it): the program's own submits, in order of start."""
         return by_flow(self.graph.events.head, self._of_the_program(self.submits))
 
@@ -181,18 +181,20 @@ class Facts:
         """
         waits_at: dict[tuple[int, str], list[int]] = {}
         waits = self.own_waits
+        often = np.intersect1d(self.waits_of.with_at_least(FEWEST_ROUNDS), self.submits_of.heads)
+        waits = waits[np.isin(self.graph.events.head[waits], often)]
         names = self.spans.get_column("name").gather(waits).to_list()
         flows = self.graph.events.head[waits].tolist()
         for wait, flow, name in zip(waits.tolist(), flows, names, strict=True):
             waits_at.setdefault((flow, self.sites.get(wait, name)), []).append(wait)
         found: dict[tuple[str, str], list[Loop]] = {}
         for (flow, place), listed in waits_at.items():
-            if len(listed) >= FEWEST_ROUNDS and flow in self.submits_of:
-                others = self.waits_of[flow]
+            if len(listed) >= FEWEST_ROUNDS:
+                others = self.waits_of.get(flow)
                 others = others[self.start[others] >= self.start[listed[0]]]
                 sizes, runs, inside = self._ready_in_job(np.array(listed))
                 ready = split_up(runs, sizes, inside)
-                loop = Loop(np.array(listed), self.submits_of[flow], others, ready)
+                loop = Loop(np.array(listed), self.submits_of.get(flow), others, ready)
                 found.setdefault((place, self.caller(listed[0])), []).append(loop)
         return list(found.values())
 

@@ -30,6 +30,8 @@ from raytrace_analyze.vocabulary.spans import SpanCategory
 from raytrace_analyze.wording.clocks import clock_notes
 from raytrace_analyze.wording.paths import NOT_ENDED, longest_of_jobs, sleeps_for_something_outside, waits_for_room
 
+_LOOKED_AT = ("category", "function", "attributes", "end")
+"""The columns of a job's spans that are looked at here."""
 _NOTABLE = 0.05
 """From what part of the job's time on it is said that a function sleeps for something outside of Ray."""
 
@@ -91,7 +93,8 @@ def read_job(
     scope_of, keys = trace.scopes("jobs").of_row, trace.scopes("jobs").keys
     number = longest(scoped, keys) if job is None else find_job(keys, job)
     inside = np.flatnonzero(scope_of == number)
-    cluster = read_cluster(structure.spans[inside]) if trust_cluster else None
+    spans = structure.spans.select(_LOOKED_AT)[inside]
+    cluster = read_cluster(spans) if trust_cluster else None
     if had_slots is None and cluster is not None and not cluster.held_by_actors:
         had_slots = cluster.slots
     at_most = None if cluster is None else cluster.slots
@@ -111,10 +114,10 @@ def read_job(
     notes = list(clock_notes(trace.offsets, keys[number].session))
     if job is None and len(keys) > 1:
         notes.append(longest_of_jobs(len(keys)))
-    if _has_open_driver(structure.spans[inside]):
+    if _has_open_driver(spans):
         notes.append(NOT_ENDED)
     notes += _looks_outside(graph)
-    return Job(describe(structure.spans[inside], keys[number]), graph, trace, tuple(notes), cluster)
+    return Job(describe(spans, keys[number]), graph, trace, tuple(notes), cluster)
 
 
 def _slots(trace: PreparedTrace, rows: RowIds) -> Slots | None:

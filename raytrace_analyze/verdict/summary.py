@@ -63,6 +63,7 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
     spent = dict(time.select("spent_on", "total_ns").iter_rows())
     cold: list[int] = advice.findings.filter("first_run_only").get_column("saved_ns").to_list()
     rows = read.graph.events.rows[:-1]
+    again = trace.spans.select("span_id", "attempt")[rows].filter(pl.col("attempt") > 0).get_column("span_id")
     libraries = libraries_used(trace.spans.select("name", "function")[rows])
     return Summary(
         scope=path.scope,
@@ -78,7 +79,7 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
         time=time,
         idle=_idle(segments, path.makespan_ns),
         remedies=tuple(remedies_of(read, advice, path)),
-        start_up_ns=spent.get(Spent.START_UP, 0) - _paid_again(segments, advice, trace.spans[rows]),
+        start_up_ns=spent.get(Spent.START_UP, 0) - _paid_again(segments, advice, again),
         start_up_saved_ns=max(cold, default=0),
         inferred_ns=int(segments.filter("inferred").get_column("duration_ns").sum()),
         unknown_ns=spent.get(Spent.RUNNING, 0),
@@ -89,10 +90,9 @@ def sum_up(trace: PreparedTrace, path: CriticalPath, read: Job, advice: Advice) 
     )
 
 
-def _paid_again(segments: pl.DataFrame, advice: Advice, spans: pl.DataFrame) -> int:
-    """Sum what of the start-up on the path (ns) no first run alone pays."""
+def _paid_again(segments: pl.DataFrame, advice: Advice, other_attempts: pl.Series) -> int:
+    """Sum what of the start-up on the path (ns) no first run alone pays; attempts that are not the first are given."""
     found = advice.findings.filter(pl.col("pattern").is_in(_EVERY_RUN)).get_column("span_ids").explode()
-    other_attempts = spans.filter(pl.col("attempt") > 0).get_column("span_id")
     again = segments.filter(is_cold(), pl.col("span_id").is_in(pl.concat([found, other_attempts]).implode()))
     return int(again.get_column("duration_ns").sum())
 

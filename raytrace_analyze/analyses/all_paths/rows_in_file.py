@@ -10,13 +10,12 @@ from raytrace_analyze.analyses.all_paths.window import (
     SHOWN_ONLY,
     WindowSpans,
     order_by_start,
-    parents_of,
     with_all_columns,
 )
 from raytrace_analyze.analyses.all_paths.windows import Windows
 from raytrace_analyze.prepared import Known
 from raytrace_analyze.table.file.gathered import gathered
-from raytrace_analyze.table.lineage import RowIds, flags
+from raytrace_analyze.table.lineage import RowIds
 from raytrace_analyze.trace.scopes import Scopes
 from raytrace_analyze.values import frozen
 from raytrace_analyze.vocabulary.paths import ScopeKind
@@ -41,21 +40,15 @@ class RowsInFile:
 
     def window(self, number: int) -> WindowSpans:
         """Give the rows of a window."""
-        parts = [self._table.slice(first, rows).collect() for first, rows in self._stretches[number]]
-        rows = pl.concat(parts)
-        del parts
-        rows = self._of_window(rows, number)
-        order = order_by_start(rows)
-        known = _known(rows, order)
+        stretches = self._stretches[number]
+        rows = pl.concat([self._table.slice(first, rows).collect() for first, rows in stretches])
+        traces = self._traces.filter((pl.col("first") <= number) & (pl.col("last") >= number))
+        held = _places(traces, stretches)
+        order = order_by_start(rows, held)
+        known = _known(rows, traces, held, order)
         found = [rows.drop("parent_place").rename({"path_attributes": "attributes"})]
         del rows
-        return WindowSpans(with_all_columns(gathered(found.pop(), pl.Series(order))), known)
-
-    def _of_window(self, rows: pl.DataFrame, number: int) -> pl.DataFrame:
-        in_window = self._traces.filter((pl.col("first") <= number) & (pl.col("last") >= number))
-        if in_window.get_column("rows").sum() == rows.height:
-            return rows
-        return rows.join(in_window.select("trace_id"), on="trace_id", how="semi", maintain_order="left")
+        return WindowSpans(with_all_columns(gathered(found.pop(), pl.Series(held[order]))), known)
 
 
 def read_from_file(table: pl.LazyFrame, told: Sequence[str], windows: Windows) -> RowsInFile | None:
@@ -88,18 +81,36 @@ def _stretches(at: RowIds, rows: RowIds) -> list[tuple[int, int]]:
     return list(zip(first.tolist(), (last - first).tolist(), strict=True))
 
 
-def _known(rows: pl.DataFrame, order: RowIds) -> Known:
-    """Tell the parents and traces of rows, in which traces lie together, when they are put in this order."""
+def _places(traces: pl.DataFrame, stretches: list[tuple[int, int]]) -> RowIds:
+    """Tell where the rows of traces are among those of stretches that hold them."""
+    at, sizes = (traces.get_column(name).to_numpy().astype(np.int64) for name in ("at", "rows"))
+    begins, lengths = np.array(stretches, dtype=np.int64).reshape(-1, 2).T
+    within = np.searchsorted(begins, at, side="right") - 1
+    first = at - begins[within] + (np.cumsum(lengths) - lengths)[within]
+    return _one_by_one(first, sizes)
+
+
+def _one_by_one(first: RowIds, sizes: RowIds) -> RowIds:
+    """Number on from each of some numbers, so many times."""
+    numbers: RowIds = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+    return numbers
+
+
+def _known(rows: pl.DataFrame, traces: pl.DataFrame, held: RowIds, order: RowIds) -> Known:
+    """Tell the parents and traces of the rows that are held, those of `traces`, when they are put in this order."""
     new = np.empty(order.size, dtype=np.int64)
     new[order] = np.arange(order.size)
-    above = parents_of(rows)[order]
-    trace = rows.get_column("trace_id")
-    begins = np.flatnonzero(flags(trace.ne_missing(trace.shift(1))))
+    sizes = traces.get_column("rows").to_numpy().astype(np.int64)
+    begins = np.cumsum(sizes) - sizes
+    place = rows.get_column("parent_place").fill_null(-1).to_numpy()[held]
+    above = np.where(place >= 0, np.repeat(begins, sizes) + place, -1)[order]
     # The first of a trace's rows is the first in order, too.
     by_start = np.argsort(new[begins])
     rank = np.empty(begins.size, dtype=np.int64)
     rank[by_start] = np.arange(begins.size)
-    number = np.repeat(rank, np.diff(np.append(begins, rows.height)))
-    sessions = rows.select("session", number=number).group_by("number").agg(pl.col("session").min()).sort("number")
-    traces = sessions.select(kind=pl.lit(str(ScopeKind.TRACE)), id=trace.gather(begins[by_start]), session="session")
-    return Known(np.where(above >= 0, new[above], -1), Scopes(number[order], traces))
+    number = np.repeat(rank, sizes)
+    named = pl.DataFrame({"session": rows.get_column("session").gather(held), "number": number})
+    sessions = named.group_by("number").agg(pl.col("session").min()).sort("number")
+    ids = traces.get_column("trace_id").gather(by_start)
+    scopes = sessions.select(kind=pl.lit(str(ScopeKind.TRACE)), id=ids, session="session")
+    return Known(np.where(above >= 0, new[above], -1), Scopes(number[order], scopes))

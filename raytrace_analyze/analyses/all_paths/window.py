@@ -29,15 +29,20 @@ def with_all_columns(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def order_by_start(rows: pl.DataFrame) -> RowIds:
-    """Give the order of rows by start, trace and id; texts are compared only of those that start at once."""
-    start: Nanos = rows.get_column("start").to_physical().to_numpy()
+def order_by_start(rows: pl.DataFrame, held: RowIds) -> RowIds:
+    """Give the order of those rows that are `held` by start, trace and id, as positions among these.
+
+    Texts are compared only of those that start at once.
+    """
+    start: Nanos = rows.get_column("start").to_physical().to_numpy()[held]
     order: RowIds = np.argsort(start, kind="stable")
-    equal = start[order[1:]] == start[order[:-1]]
+    ordered = start[order]
+    equal = ordered[1:] == ordered[:-1]
     tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
     if tied.size:
         alike = order[tied]
-        order[tied] = alike[rows[alike].select(pl.arg_sort_by("start", "trace_id", "span_id")).to_series().to_numpy()]
+        named = rows.select("start", "trace_id", "span_id")[held[alike]]
+        order[tied] = alike[named.select(pl.arg_sort_by("start", "trace_id", "span_id")).to_series().to_numpy()]
     return order
 
 

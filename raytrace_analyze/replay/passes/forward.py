@@ -95,7 +95,9 @@ def as_observed(graph: Graph) -> Replay:
 def _forward(graph: Graph, change: Change, offset: RowIds, lag: Nanos) -> tuple[RowIds, RowIds]:
     without_slots = _ignores_queues(change)
     if change.slots is None and (without_slots or (graph.slots is None and graph.lanes is None)):
-        return _pass(graph, offset, lag, with_slots=not without_slots)
+        # Where nothing is changed it is known what comes out.
+        guess = graph.began - lag if change == Change() else None
+        return _pass(graph, offset, lag, guess, with_slots=not without_slots)
     capacity = change.slots * UNIT if change.slots is not None else None
     return play(Plan(graph, offset, lag, capacity))
 
@@ -104,23 +106,43 @@ def _ignores_queues(change: Change) -> bool:
     return change.infinite_slots or change.remove_queue
 
 
-def _pass(graph: Graph, offset: RowIds, lag: Nanos, *, with_slots: bool) -> tuple[RowIds, RowIds]:
-    """Go through all edges once; gives when each activity begins and what it waited for last."""
+def _pass(
+    graph: Graph, offset: RowIds, lag: Nanos, guess: Nanos | None = None, *, with_slots: bool
+) -> tuple[RowIds, RowIds]:
+    """Go through all edges once; gives when each activity begins and what it waited for last.
+
+    With a `guess` by activity of when all that it waits for is there, they are not gone through where that holds.
+    """
     source, target, delay = graph.source, graph.target, graph.delay
     if not with_slots:
         program = ~(graph.of_slot | graph.had_by_actor)
         source, target, delay = (values[program] for values in (source, target, delay))
     cause = graph.activity[source]
     root = int(graph.activity[graph.events.start_of[graph.events.root]])
-    ready = [-1] * graph.first.size
-    ready[root] = int(graph.began[root])
+    begin = np.full(graph.first.size, -1)
+    begin[root] = int(graph.began[root])
     ahead = offset[source] + lag[cause] + delay
-    for before, after, then in zip(cause.tolist(), target.tolist(), ahead.tolist(), strict=True):
-        time = ready[before] + then
-        if time > ready[after]:
-            ready[after] = time
-    done = np.array(ready)
+    done = begin.copy() if guess is None else np.where(np.bincount(target, minlength=begin.size) > 0, guess, begin)
+    if guess is None or not np.array_equal(_one_further(begin, done, cause, target, ahead), done):
+        done = _one_by_one(begin, cause, target, ahead)
     binding = done[cause] + ahead == done[target]
     last = np.full(graph.first.size, -1)
     last[target[binding]] = source[binding]
     return done + lag, last
+
+
+def _one_further(begin: Nanos, done: Nanos, cause: RowIds, target: RowIds, ahead: Nanos) -> Nanos:
+    """Tell when all that activities wait for is there, if that of what they wait for is `done` when it says."""
+    found = begin.copy()
+    np.maximum.at(found, target, done[cause] + ahead)
+    return found
+
+
+def _one_by_one(begin: Nanos, cause: RowIds, target: RowIds, ahead: Nanos) -> Nanos:
+    """Tell when all that activities wait for is there: causes come first among the edges."""
+    ready = begin.tolist()
+    for before, after, then in zip(cause.tolist(), target.tolist(), ahead.tolist(), strict=True):
+        time = ready[before] + then
+        if time > ready[after]:
+            ready[after] = time
+    return np.array(ready)

@@ -122,7 +122,7 @@ def _tries(facts: Facts) -> Iterator[_Tries]:
         if facts.start[gives[-1]] < facts.start[asks[-1]]:
             continue
         gave_before = facts.end[gives[facts.start[gives] < facts.start[in_vain]]].max(initial=0)
-        waits = facts.waits_of.get(flow, facts.waits[:0])
+        waits = facts.waits_of.get(flow)
         waits = waits[(facts.start[waits] >= gave_before) & (facts.start[waits] <= facts.start[in_vain])]
         of_wait, runs = facts.all_ready_runs(waits)
         waits, submit = of_wait[np.isin(facts.structure.submit[runs], asks)], facts.structure.submit[asking]
@@ -133,7 +133,7 @@ def _tries(facts: Facts) -> Iterator[_Tries]:
 
 def _calls(facts: Facts, flow: int, like: int, on: int) -> RowIds:
     """Give the submits of a flow, in order, of the method of one run on the actor of another."""
-    submits = facts.submits_of.get(flow, facts.submits[:0])
+    submits = facts.submits_of.get(flow)
     runs = facts.run_of_submit[submits]
     named = np.array([run >= 0 and facts.functions[run] == facts.functions[like] for run in runs.tolist()], dtype=bool)
     kept: Flags = named & (facts.relations.actor[runs] == facts.relations.actor[on])

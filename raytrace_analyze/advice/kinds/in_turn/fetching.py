@@ -79,11 +79,12 @@ def _handovers(facts: Facts) -> Iterator[tuple[int, int]]:
     """Give the waits that came back with a task's result, each with the submits up to the next one at its place."""
     has_results = np.diff(facts.relations.ready.first) > 0
     is_submit, start = facts.structure.is_submit, facts.start
-    for flow, submits in facts.submits_of.items():
-        waits = facts.waits_of.get(flow)
-        if waits is None or start[submits[-1]] < start[waits[0]]:
-            continue
-        calls = np.concatenate([waits, submits])
+    waits_of, submits_of = facts.waits_of, facts.submits_of
+    first_wait = np.full(facts.graph.events.head.size, np.iinfo(np.int64).max)
+    first_wait[waits_of.heads] = start[waits_of.rows[waits_of.first[:-1]]]
+    last_submit = start[submits_of.rows[submits_of.first[1:] - 1]]
+    for flow in submits_of.heads[last_submit >= first_wait[submits_of.heads]].tolist():
+        calls = np.concatenate([waits_of.get(flow), submits_of.get(flow)])
         last_at: dict[str, int] = {}
         for row in calls[np.argsort(start[calls], kind="stable")].tolist():
             site = facts.sites.get(row)

@@ -134,7 +134,7 @@ def _stretches(facts: Facts, runs: RowIds, samples: dict[int, Sampled]) -> Itera
         idle = samples[row].idle
         since = np.array([each.start for each in idle], dtype=np.int64).clip(min=facts.start[row])
         until = np.array([each.end for each in idle], dtype=np.int64).clip(max=facts.end[row])
-        waits = facts.waits_of.get(row, facts.waits[:0])
+        waits = facts.waits_of.get(row)
         waited = covered_within(facts.start[waits], facts.end[waits], since, until)
         took = (until - since).clip(min=0) - waited
         yield from zip(repeat(row), (each.place for each in idle), took.tolist(), strict=False)
