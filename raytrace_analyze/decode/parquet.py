@@ -132,10 +132,15 @@ def check_columns(rows: pl.DataFrame, needed: Sequence[str], path: str) -> None:
 
 def conform(rows: pl.DataFrame, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Give the rows in these columns and types; a column that an older version did not write is null."""
-    return rows.select(
-        pl.col(name).cast(dtype, strict=False) if name in rows.columns else pl.lit(None, dtype).alias(name)
-        for name, dtype in columns.items()
-    )
+    types = rows.schema
+
+    def column(name: str, dtype: pl.DataType) -> pl.Expr:
+        if name not in types:
+            return pl.lit(None, dtype).alias(name)
+        # To the type that it has already a cast copies the column.
+        return pl.col(name) if types[name] == dtype else pl.col(name).cast(dtype, strict=False)
+
+    return rows.select(column(name, dtype) for name, dtype in columns.items())
 
 
 def _as_decoded(rows: pl.DataFrame, path: str) -> pl.DataFrame:

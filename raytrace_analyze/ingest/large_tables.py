@@ -216,12 +216,14 @@ def _lean(table: pl.LazyFrame) -> pl.DataFrame:
     """Read a part at a time, so that what is left out is never there for all rows."""
     rows = table.select(pl.len()).collect().item()
     names = [name for name in TABLE if name not in _SHOWN_ONLY]
-    lean = table.with_columns(_lean_attributes(table)).select(names)
+    attributes = _lean_attributes(table)
+    lean = table.with_columns(attributes).select(names)
     parts = (_with_values(lean.slice(first, _ROWS).collect()) for first in range(0, rows, _ROWS))
-    alike = (
-        part.with_columns(_once(part.get_column(name)) for name in _ALIKE if name in part.columns) for part in parts
-    )
-    return pl.concat(list(alike), how="diagonal")
+    if attributes.meta.root_names() == ["attributes"]:
+        parts = (
+            part.with_columns(_once(part.get_column(name)) for name in _ALIKE if name in part.columns) for part in parts
+        )
+    return pl.concat(list(parts), how="diagonal")
 
 
 def _lean_attributes(table: pl.LazyFrame) -> pl.Expr:

@@ -63,7 +63,8 @@ def _items(scoped: Scoped, waiting: Waiting) -> Signals:
     is_told = there < scoped.structure.end[run]
     held_up = (scoped.end[run] > scoped.end[wait]) & (scoped.start[run] < scoped.end[wait])
     held_up &= scoped.end[wait] - scoped.start[wait] >= _ITEM_AFTER_NS
-    held_up &= ~_timed_out(scoped, wait, run)
+    if (asked := np.flatnonzero(held_up & ~is_told)).size:
+        held_up[asked] = ~_timed_out(scoped, wait[asked], run[asked])
     kept = np.where(is_told, there <= scoped.end[wait], held_up)
     time = np.where(is_told, there, scoped.end[wait])
     return Signals(run[kept], time[kept], wait[kept])
