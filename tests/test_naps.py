@@ -218,6 +218,22 @@ def test_so_does_a_loop_that_takes_an_item_of_a_queue_in_each_turn(came: bool) -
     assert (takes(table(*rows, recorded=True), "(driver)", 2) < 750) == came
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_so_does_a_loop_that_takes_results_which_it_asked_for_before(before: bool) -> None:
+    # driver [s1 s2 s3][get]~~~~[get]~~~~[get]~~~~[==]      `while refs: use(ray.get(refs.pop()))`
+    # One that asks anew in each turn may look whether something is so.
+    driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((132, 310), (344, 510), (544, 710), loops=True))
+    rows: list[Row] = [driver]
+    for number, at in enumerate((100, 312, 512), 1):
+        asked = 10 * number if before else at
+        rows += call(number, asked, asked + 5, max(asked + 6, at + 15), "f")
+        rows.append(wait(f"w{number}", (at + 2) * MS, (at + 30) * MS, "driver", [f"T{number}"]))
+    spans = table(*rows, recorded=True)
+    (found,) = advise(spans).filter(pattern="driver-idle").to_dicts()
+    assert ("outside of Ray" not in found["what"]) == before
+    assert (takes(spans, "(driver)", 2) < 800) == before
+
+
 def test_a_block_taken_before_a_loop_that_looks_for_a_file_is_none_of_its() -> None:
     driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 310), (320, 710), loops=True))
     before = wait("n", 90 * MS, 95 * MS, "driver", [], name="ray.next")

@@ -180,6 +180,26 @@ def test_a_task_that_waits_for_memory() -> None:
     assert pieces(spans, "b") == [("no-slot", 1, 30, "a"), ("dispatch", 30, 32, None)]
 
 
+def test_what_came_free_last_is_named_where_it_is_no_cpu() -> None:
+    # x  [-------------]                   two CPUs, and one arm as far as was seen, which a, b and c want besides
+    # a  [------][--y--]                   y takes the CPU that a had, so that b waits for one
+    # b                 [-----]
+    # c                        [-----]     there is a CPU, but no arm
+    asks = json.dumps({"raytrace.resources": json.dumps({"CPU": 1, "arm": 1})})
+    spans = table(
+        submit("sx", 0, 1), run("x", 2, 40, "sx", "X", worker_id="w0"),
+        submit("sa", 0, 1, attributes=asks), run("a", 3, 30, "sa", "A", worker_id="w1"),
+        submit("sb", 0, 1, attributes=asks), run("b", 42, 60, "sb", "B", worker_id="w1"),
+        submit("sy", 0, 1), run("y", 30, 41, "sy", "Y", worker_id="w1"),
+        submit("sc", 0, 1, attributes=asks), run("c", 61, 80, "sc", "C", worker_id="w1"),
+        recorded=True,
+    )  # fmt: skip
+    causes = queue_causes(spans).filter(cause="no-slot")
+    assert dict(causes.select("task_id", "resource").iter_rows()) == {"B": None, "C": "arm", "Y": None}
+    (sentence,) = causes.filter(task_id="C")["sentence"]
+    assert sentence.endswith("for f, which ran on node n, the last that had what there is of `arm`")
+
+
 @pytest.mark.parametrize(
     ("placed", "causes"),
     [(None, ["no-slot", "worker-start"]), ({"CPU": 1}, ["no-slot", "worker-start"]), ({}, ["worker-start"])],

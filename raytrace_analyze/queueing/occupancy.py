@@ -142,6 +142,21 @@ class NodeSlots:
         holder[question[latest]] = owner[latest]
         return time, holder
 
+    def last_resource(self, rows: RowIds, until: Nanos) -> RowIds:
+        """Tell what each run's demand last came to fit in, after all else that it demands: a number of a resource.
+
+        -1 where nothing did, or several things at once.
+        """
+        demand, question = self.demands.of(rows)
+        freed = times_at(self.freed, latest_until(self.freed, self.kind[demand], until[question]))
+        latest = np.full(rows.size, NEVER, dtype=np.int64)
+        np.maximum.at(latest, question, freed)
+        is_last = (freed == latest[question]) & (freed > NEVER)
+        found = np.full(rows.size, -1, dtype=np.int64)
+        found[question[is_last]] = self.demands.place[demand[is_last]] % max(len(self.demands.resources), 1)
+        found[np.bincount(question[is_last], minlength=rows.size) != 1] = -1
+        return found
+
     def had_room_until(self, rows: RowIds, since: Nanos, until: Nanos, least_ns: int, unsure: Flags) -> Nanos:
         """Tell until when each run's demand last fitted in on its node for so long, within some time; else NEVER.
 

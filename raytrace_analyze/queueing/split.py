@@ -35,12 +35,14 @@ QUEUE_PIECES = pl.Schema(
         "ended_meanwhile": pl.Int64,
         "node_id": pl.String,
         "on_actor": pl.Boolean,
+        "resource": pl.String,
     }
 )
 """Columns of `causes_frame`. Times are ns since the epoch. The holder is the run whose end ended the piece, null where
 none is known; `holder_ns` is how much of the piece it held; `ended_meanwhile` counts the runs that ended during the
 piece on the actor, for `actor-busy`, or on the node, for `no-slot`, the holder among them; null for other causes.
-`node_id` is where the run was, `on_actor` tells calls of actors' methods."""
+`node_id` is where the run was, `on_actor` tells calls of actors' methods. `resource` is what came free last, for
+`no-slot`, where that is something else than CPUs."""
 
 _CHUNK = 1 << 14
 """How many runs are looked at at a time: bounds the memory."""
@@ -146,6 +148,7 @@ def causes_frame(rules: CauseRules, waits: QueueIntervals) -> pl.DataFrame:
         holder_ns=_held(rules, pieces),
         ended_meanwhile=_ended(rules, run, pieces),
         node_id=spans.get_column("node_id").gather(pl.Series(run)),
+        resource=_resource(rules, run, pieces),
         on_actor=pl.Series(rules.about.runs.actor[run] >= 0) & ~pl.Series(rules.about.runs.is_creation[run]),
     )
     frame = frame.with_columns(duration_ns=pl.col("end_ns") - pl.col("start_ns"))
@@ -163,6 +166,17 @@ def _held(rules: CauseRules, pieces: Pieces) -> pl.Series:
         np.minimum(rules.about.structure.end[blocked_by], pieces.end),
     )
     return pl.select(pl.when(pl.Series(known)).then(pl.Series(np.maximum(end - start, 0)))).to_series()
+
+
+def _resource(rules: CauseRules, run: RowIds, pieces: Pieces) -> pl.Series:
+    """Name what came free last of what a run demands, where it had no slot and that is something else than CPUs."""
+    found = np.full(run.size, -1, dtype=np.int64)
+    chosen = np.flatnonzero(pieces.cause == CAUSES.index(Cause.NO_SLOT))
+    if chosen.size:
+        found[chosen] = rules.about.slots.last_resource(run[chosen], pieces.end[chosen])
+    names = dict(enumerate(rules.about.slots.demands.resources)) if chosen.size else {}
+    named = pl.Series(found).replace_strict(names, default=None, return_dtype=pl.String)
+    return pl.select(pl.when(named != "CPU").then(named)).to_series()
 
 
 def _ended(rules: CauseRules, run: RowIds, pieces: Pieces) -> pl.Series:

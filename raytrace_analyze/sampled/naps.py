@@ -218,10 +218,11 @@ def _for_others(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: Row
 def _with_items(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: RowIds) -> Flags:
     """Tell the sleeps in, or between, which the same thread took the next item of a generator, a dataset or a queue.
 
-    A loop that takes one in each turn does something with it, whatever way out it has. The sampler tells short sleeps
-    with little between them as one.
+    Or the next of results that it had asked for before. A loop that takes one in each turn does something with it,
+    whatever way out it has. The sampler tells short sleeps with little between them as one.
     """
-    takes = waits[(structure.spans.get_column("name").gather(waits) == NEXT).to_numpy() | _of_queues(structure, waits)]
+    is_next = (structure.spans.get_column("name").gather(waits) == NEXT).to_numpy()
+    takes = waits[is_next | _of_queues(structure, waits) | _asked_before(structure, waits)]
     found = np.zeros(sleep.size, dtype=np.bool_)
     by_flow = _ByRow(sampled_above(structure, takes))
     for row in np.unique(asleep.row[sleep]).tolist():
@@ -241,6 +242,19 @@ def _of_queues(structure: Structure, waits: RowIds) -> Flags:
     about = structure.spans.select("function", "status")[run]
     has_come = about.select(pl.col("function").str.contains(TAKES_FROM_QUEUE) & pl.col("status").ne_missing("ERROR"))
     return np.isin(waits, wait[flags(has_come.to_series())])
+
+
+def _asked_before(structure: Structure, waits: RowIds) -> Flags:
+    """Tell the waits that came back with results which their flow had asked for before its wait before that."""
+    order = waits[np.lexsort((structure.start[waits], structure.nest_parent[waits]))]
+    follows = np.zeros(structure.start.size, dtype=np.bool_)
+    before = np.zeros(structure.start.size, dtype=np.int64)
+    follows[order[1:]] = structure.nest_parent[order[1:]] == structure.nest_parent[order[:-1]]
+    before[order[1:]] = structure.start[order[:-1]]
+    wait, run = structure.ready_runs
+    submit = structure.submit[run]
+    early = follows[wait] & (submit >= 0) & (structure.end[submit] <= before[wait])
+    return np.isin(waits, wait[early])
 
 
 def _overlap(asleep: _Sleeps, sleep: RowIds, naps: Naps) -> Flags:

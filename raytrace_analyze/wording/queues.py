@@ -37,6 +37,7 @@ def _phrases() -> dict[Cause, pl.Expr]:
         .otherwise(pl.lit(""))
     )
 
+    resource = pl.format("`{}`", pl.col("resource"))
     is_actor = creates_actor(pl.col("holder_function")).fill_null(value=False)
 
     def known(text: pl.Expr, otherwise: pl.Expr) -> pl.Expr:
@@ -49,6 +50,8 @@ def _phrases() -> dict[Cause, pl.Expr]:
         Cause.NO_SLOT: known(
             pl.when(is_actor)
             .then(pl.format(" for the slot of actor {}{}", class_created(holder), holder_on))
+            .when(pl.col("resource").is_not_null())
+            .then(pl.format(" for {}{}, the last that had what there is of {}", holder, holder_on, resource))
             .otherwise(pl.format(" for {}{}{}: no slot was free", holder, holder_on, last_of)),
             pl.format(" for a free slot{}", on_node),
         ),
