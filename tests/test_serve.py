@@ -485,6 +485,26 @@ def test_a_replica_that_is_stopped_while_it_is_set_up_was_never_ready_and_has_ha
     assert front["replica_start_max_ns"] == 1_000
 
 
+def test_requests_that_were_refused_count_in_no_time() -> None:
+    answered = request(0, 10_000)
+    refused = json.dumps(
+        [{"name": "exception", "attributes": {"exception.type": "ray.serve.exceptions.BackPressureError"}}]
+    )
+    rows = [*answered]
+    for number in range(1, 5):
+        proxy, route, *_ = request(number, 20_000 * number)
+        of = {"start": proxy["start"], "end": proxy["start"] + 30}
+        rows += [{**proxy, **of, "status": "ERROR", "events": refused}, {**route, **of}]
+    (alone,) = rt.serve(table(*answered, recorded=True)).filter(deployment="Front").to_dicts()
+    spans = table(*rows, recorded=True)
+    (front,) = rt.serve(spans).filter(deployment="Front").to_dicts()
+    assert (front["requests"], front["errors"], front["refused"]) == (5, 4, 4)
+    times = [name for name in front if name.endswith("_ns")]
+    assert [front[name] for name in times] == [alone[name] for name in times]
+    tail, rest = rt.serve(spans, tail="p50").filter(deployment="Front").to_dicts()
+    assert (tail["in_tail"], tail["requests"], rest["requests"], rest["total_p50_ns"]) == (True, 1, 4, None)
+
+
 def test_no_requests_is_an_empty_table() -> None:
     assert rt.serve(table(submit("s", 0, 1), run("r", 1, 2, "s"))).is_empty()
 

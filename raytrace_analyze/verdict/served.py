@@ -15,7 +15,11 @@ def requests_of(trace: PreparedTrace, session: str | None) -> Requests | None:
 
     What a deployment spends with others is theirs.
     """
-    of_session = serve(trace).filter(pl.col("session").eq_missing(pl.lit(session, pl.String)))
+    of_session = (
+        serve(trace)
+        .filter(pl.col("session").eq_missing(pl.lit(session, pl.String)))
+        .with_columns(requests=pl.col("requests") - pl.col("refused"))
+    )
     parts = [part for part in PARTS if part != _DOWNSTREAM]
     spent = of_session.unpivot(
         [f"{part}_mean_ns" for part in parts],

@@ -84,9 +84,10 @@ def _of_requests(facts: Facts, spans: _Spans, row: dict[str, Any]) -> Iterator[C
         ("fill", Pattern.BATCH_WAIT, words.batch_wait, spans.inside(handles, spans.fills), wait_for_nothing),
         ("load", Pattern.MODEL_LOADS, words.model_loads, spans.inside(handles, spans.loads), take_no_time),
     )
+    taken = row["requests"] - row["refused"]
     for part, pattern, said, rows, mend in ways:
         waited = row[f"{part}_mean_ns"] or 0
-        if rows.size and waited >= _MOST * row["total_mean_ns"] and waited * row["requests"] >= facts.floor_ns:
+        if rows.size and taken and waited >= _MOST * row["total_mean_ns"] and waited * taken >= facts.floor_ns:
             took = facts.structure.end[rows] - facts.structure.start[rows]
             # Nobody knows who waits for what comes over HTTP.
             of_job = rows[(facts.graph.events.start_of[rows] >= 0) & ~spans.is_over_http[rows]]

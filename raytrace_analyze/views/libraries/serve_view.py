@@ -105,8 +105,11 @@ def _name(row: Row) -> str:
 def _answer(row: Row) -> str:
     count = count_text(row["requests"], "request")
     slowest = f"The slowest {count}" if row.get("in_tail") else f"{count[0].upper()}{count[1:]}"
-    failed = f" ({row['errors']:,} failed)" if row["errors"] else ""
+    refused = f", {row['refused']:,} of them refused, as too many waited already" if row["refused"] else ""
+    failed = f" ({row['errors']:,} failed{refused})" if row["errors"] else ""
     at = f" at {row['route']}" if row["route"] else ""
+    if row["total_mean_ns"] is None:
+        return f"{slowest} of {_name(row)}{at}{failed}: none came to a replica."
     parts = {part: row[f"{part}_mean_ns"] or 0 for part in PARTS}
     most = max(parts, key=lambda part: parts[part])
     return (

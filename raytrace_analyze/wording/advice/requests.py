@@ -12,6 +12,7 @@ _NOT_CLAIMED = "no saving is claimed, since no span tells who waits for the answ
 def replica_queue(row: _Row, *, is_known: bool, loop_is_kept: bool = False) -> Words:
     """Say that requests wait for a replica that takes them; on one whose loop is kept more would wait for that."""
     replicas = f"; it has {count_text(row['replicas'], 'replica')}" if row["replicas"] else ""
+    refused = f"; {row['refused']:,} more were refused, as too many waited already" if row["refused"] else ""
     died = f", {row['replicas_died']:,} of which died while handling requests" if row["replicas_died"] else ""
     first = "look why replicas die: until another is there, requests wait; " if row["replicas_died"] else ""
     more = "have more replicas (`num_replicas`, `autoscaling_config`)"
@@ -23,7 +24,7 @@ def replica_queue(row: _Row, *, is_known: bool, loop_is_kept: bool = False) -> W
         remedy = f"{more}, or let each take more requests at once (`max_ongoing_requests`), if its handler can"
         claim = _saves("room for each of them at once", is_known)
     return Words(
-        f"{_waited(row, 'router')} in the router's queue, until a replica took it{replicas}{died}",
+        f"{_waited(row, 'router')} in the router's queue, until a replica took it{replicas}{died}{refused}",
         f"{first}{remedy} ({claim})",
     )
 
@@ -75,7 +76,7 @@ def _saves(what: str, is_known: object) -> str:
 
 
 def _waited(row: _Row, part: str) -> str:
-    many = count_text(row["requests"], "request")
+    many = count_text(row["requests"] - row["refused"], "request")
     return (
         f"each of {many} of `{row['deployment']}.{row['method']}` waits {duration_text(row[f'{part}_mean_ns'])} of "
         f"{duration_text(row['total_mean_ns'])} on average"

@@ -19,7 +19,7 @@ REQUESTS = pl.Schema(
     {
         **dict.fromkeys(("request_id", "trace_id", "session", "app", "deployment", "method", "route"), pl.String),
         "replica": pl.String,
-        **dict.fromkeys(("is_ingress", "is_error", "in_flight"), pl.Boolean),
+        **dict.fromkeys(("is_ingress", "is_error", "is_refused", "in_flight"), pl.Boolean),
         **dict.fromkeys(("start_ns", "total_ns", *(f"{part}_ns" for part in PARTS), "sends"), pl.Int64),
         **dict.fromkeys(("batch_size", "max_batch_size"), pl.Float64),
         **dict.fromkeys(("loop_ns", "loop_idle_ns", "cpu_ns"), pl.Int64),
@@ -28,7 +28,8 @@ REQUESTS = pl.Schema(
 """Columns of `find_requests`. What is not known is null, never 0.
 
 - `replica`: the one that handled it, by Serve's id; `is_ingress`: whether the request came to this deployment from a
-  proxy; `is_error`: it failed, or never came to a replica; `in_flight`: it had not ended, and its times are those until
+  proxy; `is_error`: it failed, or never came to a replica; `is_refused`: it never did since too many waited
+  already (`max_queued_requests`); `in_flight`: it had not ended, and its times are those until
   then;
 - `total_ns`: of an ingress from the proxy's start until its answer was sent (where nothing tells of that, to the
   proxy's end, which comes when the replica has said that it is done), of others from when it was routed until the
@@ -48,6 +49,8 @@ REQUESTS = pl.Schema(
 """
 
 _EXCEPTION = r'"name"\s*:\s*"exception"'
+_REFUSED = "BackPressureError"
+"""What Serve raises where a request asks for a replica for which too many wait already."""
 
 _ABOUT = {
     "request_id": REQUEST_ID,
@@ -64,6 +67,7 @@ def find_requests(trace: PreparedTrace) -> pl.DataFrame:
     """Find the requests in a trace: columns of `REQUESTS`, in order of start; clocks corrected as the trace's."""
     spans = _served(trace)
     name = pl.col("name")
+    was_refused = pl.col("route_asked").is_in(spans.filter("is_refused").get_column("row").implode())
     proxies = spans.filter(is_proxy(name)).select(pl.col("row", "start", "end", "is_error").name.prefix("proxy_"))
     routes = spans.filter(is_route(name)).select(pl.all().name.prefix("route_"))
     handles = (
@@ -84,6 +88,7 @@ def find_requests(trace: PreparedTrace) -> pl.DataFrame:
         # Serve itself traces nothing there: of a request that a replica took it is not known what that did.
         .filter(~(pl.col("handle_row").is_null() & pl.col("route_is_sent").fill_null(value=False)))
     )
+    hops = hops.with_columns(is_refused=pl.col("handle_row").is_null() & was_refused.fill_null(value=False))
     elsewhere = request_waits(trace, asked_of(hops), hops.get_column("handle_row").drop_nulls())
     return _told_apart(hops.join(elsewhere, left_on="handle_row", right_on="handler", how="left"))
 
@@ -108,6 +113,7 @@ def _served(trace: PreparedTrace) -> pl.DataFrame:
         shift=pl.Series(trace.clock_shift),
         in_flight=pl.Series(structure.in_flight),
         is_error=(pl.col("status") == "ERROR") | raised,
+        is_refused=pl.col("events").str.contains(_REFUSED, literal=True).fill_null(value=False),
         routed=pl.Series(nearest_ancestor(structure.parent, routes.to_numpy())),
         is_sent=told(attributes, SENT) == "true",
         asked=pl.Series(nearest_ancestor(structure.parent, (proxies | handles).to_numpy())),

@@ -23,7 +23,8 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
     known is null. Columns:
 
     - `session`, `app`, `deployment`, `route`, `method`; `is_ingress`: the requests came from a proxy;
-    - `requests`, `errors` (failed, or never came to a replica), `in_flight`;
+    - `requests`, `errors` (failed, or never came to a replica), `refused` (of these, since too many waited already;
+      nothing that follows counts them), `in_flight`;
     - `total_mean_ns`, `total_p50_ns`, `total_p99_ns` (linear interpolation): of an ingress from the proxy's start to
       its end, of others from when the request was routed until the replica was done;
     - the means of what that is made of: `proxy_mean_ns`, `router_mean_ns` (waited for a replica that takes it),
@@ -51,15 +52,19 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
     requests = find_requests(trace)
     group: list[str] = list(_GROUP)
     if quantile is not None:
-        rank = pl.col("total_ns").rank("ordinal", descending=True).over(_GROUP)
-        size = ((1 - quantile) * pl.len().over(_GROUP)).round().clip(lower_bound=1)
-        requests = requests.with_columns(in_tail=rank <= size)
+        taken_ns = pl.when(~pl.col("is_refused")).then("total_ns")
+        rank = taken_ns.rank("ordinal", descending=True).over(_GROUP)
+        size = ((1 - quantile) * taken_ns.count().over(_GROUP)).round().clip(lower_bound=1)
+        requests = requests.with_columns(in_tail=(rank <= size).fill_null(value=False))
         group.append("in_tail")
-    total = pl.col("total_ns")
-    summed = requests.group_by(group).agg(
+    counted = requests.group_by(group).agg(
         requests=pl.len().cast(pl.Int64),
         errors=pl.col("is_error").sum().cast(pl.Int64),
+        refused=pl.col("is_refused").sum().cast(pl.Int64),
         in_flight=pl.col("in_flight").sum().cast(pl.Int64),
+    )
+    requests, total = requests.filter(~pl.col("is_refused")), pl.col("total_ns")
+    summed = requests.group_by(group).agg(
         total_mean_ns=_mean("total_ns"),
         total_p50_ns=total.quantile(0.5, "linear").round().cast(pl.Int64),
         total_p99_ns=total.quantile(0.99, "linear").round().cast(pl.Int64),
@@ -70,9 +75,10 @@ def serve(spans: Trace, *, tail: str | None = None, clock_correct: bool = True) 
         **{f"{each}_mean_ns": _mean(f"{each}_ns") for each in ("loop", "loop_idle", "cpu")},
         all_ns=total.sum(),
     )
-    by_time = pl.col("all_ns").sum().over(_GROUP)
+    by_time = pl.col("all_ns").fill_null(0).sum().over(_GROUP)
     return (
-        summed.join(slow_replicas(requests, _GROUP), on=_GROUP, how="left", nulls_equal=True)
+        counted.join(summed, on=group, how="left", nulls_equal=True)
+        .join(slow_replicas(requests, _GROUP), on=_GROUP, how="left", nulls_equal=True)
         .join(kept_loops(requests, _GROUP[:-1]), on=_GROUP[:-1], how="left", nulls_equal=True)
         .join(_replicas(trace), on=_DEPLOYMENT, how="left", nulls_equal=True)
         .sort(by_time, *group, descending=[True, *(name == "in_tail" for name in group)], nulls_last=True)
