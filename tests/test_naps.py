@@ -234,6 +234,41 @@ def test_so_does_a_loop_that_takes_results_which_it_asked_for_before(before: boo
     assert (takes(spans, "(driver)", 2) < 800) == before
 
 
+@pytest.mark.parametrize("waits_in", ["asyncio.Queue.get", "asyncio.Queue.put", None])
+def test_an_asynchronous_method_spends_its_sleeps_with_what_it_takes_from_a_queue(waits_in: str | None) -> None:
+    # Train.run  [get]~~~~~[get]~~~~~[get]~~~~~[==]      `while (item := await buffer.get.remote()) is not None: ...`
+    # Buffer          what `get` gives is an item of a queue where it waits for one, or makes room for what is put
+    on_loop = json.dumps({"raytrace.max_concurrency": 9, "raytrace.on_event_loop": True})
+    train = {"actor_id": "a", "worker_id": "wa", "pid": 7, "attributes": on_loop}
+    buffer = {"function": "Buffer.get", "actor_id": "b", "worker_id": "wb", "pid": 8, "attributes": on_loop}
+    rows: list[Row] = [
+        span("driver", 0, 1000 * MS, name="ray.driver"),
+        *call(1, 5, 10, 950, "Train.run", **train),
+        wait("get", 20 * MS, 955 * MS, "driver", ["T1"]),
+    ]
+    for number, at in enumerate((20, 320, 620), 2):
+        rows += [
+            submit(f"s{number}", at * MS, (at + 1) * MS, "r1", submitted_task_id=f"T{number}", function="Buffer.get"),
+            run(f"r{number}", (at + 5) * MS, (at + 9) * MS, f"s{number}", f"T{number}", **buffer),
+            wait(f"w{number}", (at + 2) * MS, (at + 12) * MS, "r1", [f"T{number}"], name="await"),
+            wait(f"z{number}", (at + 14) * MS, (at + 298) * MS, "r1", [], name="await",
+                 attributes=json.dumps({"raytrace.awaited": "asyncio.sleep", "raytrace.loops": True})),
+        ]  # fmt: skip
+    if waits_in == "asyncio.Queue.get":
+        told = json.dumps({"raytrace.awaited": waits_in})
+        rows.append(wait("i", 26 * MS, 28 * MS, "r2", [], name="await", attributes=told))
+    elif waits_in:
+        rows += call(9, 6, 12, 940, **{**buffer, "function": "Buffer.put"})
+        told = json.dumps({"raytrace.awaited": waits_in})
+        rows += [
+            wait(f"p{end}", begin * MS, end * MS, "r9", [], name="await", attributes=told)
+            for begin, end in ((14, 30), (32, 330), (332, 630))
+        ]
+    spans = table(*rows, recorded=True)
+    saved = what_if(spans, speedup={"Train.run": 2.0}).saved_ns
+    assert saved > 400 * MS if waits_in else saved < 100 * MS
+
+
 def test_a_block_taken_before_a_loop_that_looks_for_a_file_is_none_of_its() -> None:
     driver = span("driver", 0, 1000 * MS, name="ray.driver", **idle((110, 310), (320, 710), loops=True))
     before = wait("n", 90 * MS, 95 * MS, "driver", [], name="ray.next")

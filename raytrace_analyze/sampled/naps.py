@@ -8,13 +8,12 @@ process), nothing that is known.
 from dataclasses import fields
 
 import numpy as np
-import polars as pl
 
 from raytrace_analyze.names.attributes import AWAITED_COUNT, IDLE, LIBRARY, RANK, TRIAL
-from raytrace_analyze.names.functions import TAKES_FROM_QUEUE
 from raytrace_analyze.names.spans import NEXT, WAIT
 from raytrace_analyze.sampled.questions import find_answers
 from raytrace_analyze.sampled.samples import IS_FOR_OTHERS, SHORT_NS, is_for_others, read_samples, sampled_above
+from raytrace_analyze.sampled.takes import of_queues
 from raytrace_analyze.sampled.turns_of_loops import find_turns
 from raytrace_analyze.sampled.unanswered import unanswered_runs
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
@@ -222,7 +221,7 @@ def _with_items(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: Row
     whatever way out it has. The sampler tells short sleeps with little between them as one.
     """
     is_next = (structure.spans.get_column("name").gather(waits) == NEXT).to_numpy()
-    takes = waits[is_next | _of_queues(structure, waits) | _asked_before(structure, waits)]
+    takes = waits[is_next | of_queues(structure, waits) | _asked_before(structure, waits)]
     found = np.zeros(sleep.size, dtype=np.bool_)
     by_flow = _ByRow(sampled_above(structure, takes))
     for row in np.unique(asleep.row[sleep]).tolist():
@@ -234,14 +233,6 @@ def _with_items(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: Row
         until = np.concatenate([start[1:], end[-1:]])
         found[of_row] = np.searchsorted(ends, until, side="right") > np.searchsorted(ends, since)
     return found
-
-
-def _of_queues(structure: Structure, waits: RowIds) -> Flags:
-    """Tell the waits for an item of a queue of Ray's (`ray.util.queue`) that came."""
-    wait, run = structure.ready_runs
-    about = structure.spans.select("function", "status")[run]
-    has_come = about.select(pl.col("function").str.contains(TAKES_FROM_QUEUE) & pl.col("status").ne_missing("ERROR"))
-    return np.isin(waits, wait[flags(has_come.to_series())])
 
 
 def _asked_before(structure: Structure, waits: RowIds) -> Flags:

@@ -6,8 +6,10 @@ import polars as pl
 from raytrace_analyze.names.attributes import AWAITED, LOOPS, SAMPLED_TIMES, told
 from raytrace_analyze.names.awaited import COMPILED_GRAPH, FUTURE, SLEEP
 from raytrace_analyze.names.spans import SUSPENSION
+from raytrace_analyze.sampled.takes import of_queues
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
-from raytrace_analyze.trace.groups import positions
+from raytrace_analyze.trace.asof import NEVER, latest_until, times_at
+from raytrace_analyze.trace.groups import group_by_time, positions
 from raytrace_analyze.trace.relations import Runs
 
 _FOR_OTHERS = ("Event", "Condition", "Lock", "Semaphore", "BoundedSemaphore", "Queue", "PriorityQueue", "LifoQueue")
@@ -33,7 +35,27 @@ def own_time(runs: Runs, is_let_go: Flags) -> Flags:
     is_others = flags(awaited.str.extract(_OF_ASYNCIO).is_in(_FOR_OTHERS))
     is_others |= flags(awaited.str.starts_with(COMPILED_GRAPH))
     is_others |= flags(told(attributes, SAMPLED_TIMES) == "true") | flags(awaited.is_null())
-    found[suspensions[np.where(is_timer, flags(told(attributes, LOOPS) == "false"), ~is_others)]] = True
+    counts = is_timer & flags(told(attributes, LOOPS) == "false")
+    counts[is_timer] |= _with_items(runs, suspensions[is_timer])
+    found[suspensions[np.where(is_timer, counts, ~is_others)]] = True
+    return found
+
+
+def _with_items(runs: Runs, timers: RowIds) -> Flags:
+    """Tell the timers that a method awaits from one item of a queue, which it takes, to the next.
+
+    It does something with each, whatever way out its loop has.
+    """
+    structure = runs.structure
+    waits = positions(runs.is_wait & ~structure.is_run)
+    takes = waits[of_queues(structure, waits)]
+    run, of_take = structure.run_above[timers], structure.run_above[takes]
+    took = group_by_time(of_take, structure.start.size, takes, structure.end[takes])
+    begun = group_by_time(run, structure.start.size, timers, structure.start[timers])
+    before = times_at(begun, latest_until(begun, run, structure.start[timers] - 1))
+    # The first one has only what was taken before it.
+    last = times_at(took, latest_until(took, run, structure.start[timers]))
+    found: Flags = (last > NEVER) & (last > before)
     return found
 
 
