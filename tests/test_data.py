@@ -69,31 +69,6 @@ def told(read: str = READ, mapped: str = MAP) -> list[Row]:
     return [operator(0, "Input", 0), operator(1, read, 20, {"cap": 30, "budget": 10}), operator(2, mapped, 20)]
 
 
-def test_that_another_actor_of_a_pool_is_there_is_nothing_that_was_waited_for() -> None:
-    """
-    work   |===========|              a task on the first actor of a pool
-    ready             |=|             that the second one is there, which came back together with it
-    n     ~~~~~~~~~~~~~~~|
-    """
-    of_pool = {"function": "MapWorker(MapBatches(Model)).submit", "actor_id": "a1", "worker_id": "w1"}
-    of_start = {"function": "MapWorker(MapBatches(Model)).get_location", "actor_id": "a2", "worker_id": "w2"}
-
-    def found(ready: list[str]) -> set[str]:
-        rows = [
-            span("d", 0, 1_000, None, name="ray.driver"),
-            submit("s", 0, 10, "d", submitted_task_id="W", function=of_pool["function"]),
-            run("r", 20, 900, "s", "W", **of_pool),
-            submit("q", 10, 20, "d", submitted_task_id="R", function=of_start["function"]),
-            run("z", 880, 910, "q", "R", **of_start),
-            wait("n", 30, 920, "d", ready, name="ray.wait"),
-        ]
-        path = rt.critical_path(table(*rows, recorded=True))
-        return set(path.segments.get_column("function").drop_nulls())
-
-    assert of_start["function"] not in found(["W", "R"]) and of_pool["function"] in found(["W", "R"])
-    assert of_start["function"] in found(["R"])
-
-
 def test_the_operator_that_limits_the_rate_is_named() -> None:
     found = rt.data(table(*pipeline(), *told(), recorded=True))
     assert found.get_column("operator").to_list() == [READ, MAP, "(driver)"]

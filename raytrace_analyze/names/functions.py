@@ -35,8 +35,6 @@ TAKES_FROM_QUEUE = r"(^|\.)_QueueActor\.get"
 """Methods of the actor behind `ray.util.queue.Queue` that take items, as a regular expression."""
 MAP_WORKER = "MapWorker("
 """What the functions begin with that run on the actors of an operator of Ray Data."""
-POOL_ACTOR_READY = r"^MapWorker\(.*\)\.(__ray_ready__|get_location)$"
-"""What an actor of an operator is asked to know that it is there, as a regular expression."""
 
 EXECUTOR = "StreamingExecutor.run"
 """What the thread that drives an execution of Ray Data runs, as our hook names it."""

@@ -12,7 +12,6 @@ from raytrace_analyze.table.lineage import Nanos, RowIds, flags
 from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.waits.placement import find_room_makers
-from raytrace_analyze.waits.pool_starts import only_heard_of
 
 _About = dict[str, Any]
 
@@ -34,15 +33,8 @@ def find_waited(runs: Runs) -> Timed:
     late_wait, late_run, late_there = map(np.concatenate, zip(*ended, find_room_makers(runs), strict=True))
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
     run = runs.ready.members
-    heard_of = only_heard_of(runs, wait, run)
-    if (
-        items.size == 0
-        and late_wait.size == 0
-        and not heard_of.any()
-        and not (structure.end[run] > structure.end[wait]).any()
-    ):
+    if items.size == 0 and late_wait.size == 0 and not (structure.end[run] > structure.end[wait]).any():
         return runs.ready
-    wait, run = wait[~heard_of], run[~heard_of]
     there = _items_ready(runs, items, wait, run)
     wait, run = np.concatenate([wait, late_wait]), np.concatenate([run, late_run])
     there = np.concatenate([there, late_there])
