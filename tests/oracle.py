@@ -722,7 +722,9 @@ class Walk:
         asks = "raytrace.awaited_task_ids" in wait.told
         got_nothing = asks and not wait.ready_task_ids
         in_vain = not run.ended and (got_nothing or wait.status == "ERROR")
-        is_over = (got_nothing and run.status == "ERROR") or in_vain
+        came = [one for one in self.runs if one.task in wait.ready]
+        broken_off = asks and wait.status == "ERROR" and all(one.status != "ERROR" for one in came)
+        is_over = (got_nothing and run.status == "ERROR") or in_vain or broken_off
         return Step([(then[1], "wait" if is_over else "fetch")], State(*then, "wait", False))
 
     def _submitted_before(self, run: Span, time: int) -> bool:

@@ -227,6 +227,29 @@ def test_whose_thread_holds_what_another_waits_for_is_taken_from_the_record() ->
     assert set(found.waits.filter(reason="held")["certain"]) == {True}
 
 
+def test_what_began_only_after_somebody_had_stopped_the_program_had_not_come() -> None:
+    """
+    d     |s|== get f and g ======x          stopped, with what f gave
+    f        [==]
+    g                               [=]      its process had taken long to start
+    """
+    told = json.dumps({"raytrace.awaited_count": 2, "raytrace.awaited_task_ids": [task(2)]})
+    stopped = {"status": "ERROR", "status_message": "SystemExit: 15"}
+    spans = table(
+        {**driver(), "end": 60, **stopped},
+        submit("s", 1, 2, "d", submitted_task_id=task(1), function="f"),
+        submit("t", 2, 3, "d", submitted_task_id=task(2), function="g"),
+        run("r", 4, 10, "s", task(1), function="f"),
+        wait("w", 5, 59, "d", [task(1)], attributes=told, **stopped),
+        run("u", 70, 80, "t", task(2), function="g"),
+        recorded=True,
+    )
+    (blocker,) = rt.hang(spans).blockers
+    assert (blocker.function, blocker.state) == ("g", "pending")
+    waits = rt.critical_path(spans, job="01").segments.filter(span_id="w")
+    assert set(waits["category"]) == {"wait"}
+
+
 @pytest.mark.parametrize("waits_in", ["await", "ray.get"])
 def test_a_task_that_waits_for_a_future_keeps_its_slot(waits_in: str) -> None:
     """

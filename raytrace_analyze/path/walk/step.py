@@ -70,6 +70,17 @@ class Stepper:
         self._is_other_wait = self._is_wait.copy()
         self._is_other_wait[: asks_nothing.size] &= asks_nothing
         self._has_failed = flags(spans.get_column("status") == "ERROR")
+        self._broken_off = self._find_broken_off()
+
+    def _find_broken_off(self) -> Flags:
+        """Tell the waits that something else ended than what they had got, before all was there."""
+        texts, found = self.structure.spans.get_column("attributes"), np.zeros_like(self._has_failed)
+        failed = np.flatnonzero(self._has_failed & self._is_wait[: found.size])
+        found[failed] = flags(texts.gather(failed).str.contains(AWAITED_TASK_IDS, literal=True))
+        if found.any():
+            wait, run = self.structure.ready_runs
+            found[wait[self._has_failed[run]]] = False
+        return found
 
     def take(self, row: RowIds, time: Nanos, barred: Flags | None = None) -> Hops:
         """Take one step from each state; none that is `barred` goes through a wait to what it came back with."""
@@ -116,7 +127,7 @@ class Stepper:
         # From an attempt that failed nothing was on its way, nor from one that never ended to a wait in vain.
         got_nothing, wait_failed = self._got_nothing[hops.row[waits]], self._has_failed[hops.row[waits]]
         in_vain = self.structure.in_flight[run] & (got_nothing | wait_failed)
-        is_over = (got_nothing & self._has_failed[run]) | in_vain
+        is_over = (got_nothing & self._has_failed[run]) | in_vain | self._broken_off[hops.row[waits]]
         hops.category[waits] = np.where(is_over, WAIT, FETCH) if via == Via.WAIT else FETCH
         hops.via[waits] = code(via)
 
