@@ -234,6 +234,18 @@ def test_so_does_a_loop_that_takes_results_which_it_asked_for_before(before: boo
     assert (takes(spans, "(driver)", 2) < 800) == before
 
 
+def test_who_waits_for_threads_of_its_own_does_nothing_with_what_came_before() -> None:
+    # driver [s1 s2][get]~~join~~[get]~~join~~[==]
+    idle_in = json.loads(idle((132, 510), (544, 910))["attributes"])
+    told = idle_in["raytrace.idle"].replace("time.sleep", "threading.Thread.join")
+    about = {"attributes": json.dumps(idle_in | {"raytrace.idle": told})}
+    rows: list[Row] = [span("driver", 0, 1000 * MS, name="ray.driver", **about)]
+    for number, at in enumerate((100, 512), 1):
+        rows += call(number, 10 * number, 10 * number + 5, at + 15, "f")
+        rows.append(wait(f"w{number}", (at + 2) * MS, (at + 30) * MS, "driver", [f"T{number}"]))
+    assert takes(table(*rows, recorded=True), "(driver)", 2) > 800
+
+
 @pytest.mark.parametrize("waits_in", ["asyncio.Queue.get", "asyncio.Queue.put", None])
 def test_an_asynchronous_method_spends_its_sleeps_with_what_it_takes_from_a_queue(waits_in: str | None) -> None:
     # Train.run  [get]~~~~~[get]~~~~~[get]~~~~~[==]      `while (item := await buffer.get.remote()) is not None: ...`

@@ -28,6 +28,8 @@ _CAN_END = f"loops|again|{IS_FOR_OTHERS}"
 after which it slept in the same loop again, or in which it waited for what others do."""
 
 
+_FOR_OTHERS = 2
+"""Of a sleep: it can end since it is a wait for other threads."""
 _TRAINS = f"{RANK}|{TRIAL}"
 """What the hook says of the training functions of Ray Train and Tune."""
 
@@ -143,7 +145,9 @@ def _sleeps(structure: Structure, clock_shift: Nanos, rows: RowIds, wait: RowIds
             row,
             one.start,
             one.end,
-            ((one.loops or one.start in turns.get(row, ())) and row not in trains) or is_for_others(one.place),
+            _FOR_OTHERS
+            if is_for_others(one.place)
+            else int((one.loops or one.start in turns.get(row, ())) and row not in trains),
         )
         for row in of.tolist()
         if row in sampled
@@ -221,7 +225,17 @@ def _with_items(structure: Structure, asleep: _Sleeps, sleep: RowIds, waits: Row
     whatever way out it has. The sampler tells short sleeps with little between them as one.
     """
     is_next = (structure.spans.get_column("name").gather(waits) == NEXT).to_numpy()
-    takes = waits[is_next | of_queues(structure, waits) | _asked_before(structure, waits)]
+    takes = waits[is_next | of_queues(structure, waits)]
+    # Who waits for other threads does nothing with what came.
+    is_loop = asleep.can_end[sleep] != _FOR_OTHERS
+    earlier = waits[_asked_before(structure, waits)]
+    with_earlier = is_loop & _took_between(structure, asleep, sleep, earlier)
+    found: Flags = with_earlier | _took_between(structure, asleep, sleep, takes)
+    return found
+
+
+def _took_between(structure: Structure, asleep: _Sleeps, sleep: RowIds, takes: RowIds) -> Flags:
+    """Tell the sleeps in, or between, which some of these waits of the same thread ended."""
     found = np.zeros(sleep.size, dtype=np.bool_)
     by_flow = _ByRow(sampled_above(structure, takes))
     for row in np.unique(asleep.row[sleep]).tolist():
