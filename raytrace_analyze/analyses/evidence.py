@@ -108,7 +108,7 @@ def evidence_of(
         in_flight=pl.col("end").null_count(),
         without_waits=(~waits).sum(),
         waits=waits.any(),
-        drivers=(pl.col("category").cast(pl.String) == "driver").any(),
+        drivers=(pl.col("category") == "driver").any(),
     )
     counts = of_session.collect()
     return Evidence(

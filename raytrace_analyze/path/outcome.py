@@ -65,7 +65,7 @@ def errors() -> pl.Expr:
 
 
 def _is_task() -> pl.Expr:
-    return pl.col("category").cast(pl.String).eq("task")
+    return pl.col("category") == "task"
 
 
 def _is_meant() -> pl.Expr:
@@ -131,7 +131,7 @@ def _stopped(spans: pl.DataFrame, drivers: pl.DataFrame) -> str | None:
     last = drivers.get_column("end").max()
     if last is None:
         return None
-    waits = spans.filter(pl.col("task_id").is_null(), pl.col("category").cast(pl.String) == "wait")
+    waits = spans.filter(pl.col("task_id").is_null(), pl.col("category") == "wait")
     stopped = waits.filter(
         pl.col("status") == "ERROR",
         error_name().is_in(STOPPED),

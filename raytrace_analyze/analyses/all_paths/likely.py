@@ -17,7 +17,7 @@ from raytrace_analyze.values import frozen
 
 _ROWS = 1_000_000
 """About how many rows are looked at together."""
-_COLUMNS = ("trace_id", "kind", "category", "start", "end", "session", "node_id", "parent_place", "path_attributes")
+_COLUMNS = ("kind", "category", "start", "end", "session", "node_id", "parent_place", "path_attributes")
 _BY_DEFAULT = {"CPU": UNIT}
 
 
@@ -39,8 +39,8 @@ def likely_told(table: pl.LazyFrame, traces: pl.DataFrame) -> Told:
     `traces` are its traces, which lie together: where each begins (`at`), and how many `rows` it has.
     """
     parts: dict[tuple[Node, str], list[_Held]] = {}
-    for first, rows in _pieces(traces):
-        for key, held in _held(table.select(_COLUMNS).slice(first, rows).collect()):
+    for first, sizes in _pieces(traces):
+        for key, held in _held(table.select(_COLUMNS).slice(first, int(sizes.sum())).collect(), sizes):
             parts.setdefault(key, []).append(held)
     of_node: dict[Node, list[_Held]] = {}
     for (node, _), several in parts.items():
@@ -55,17 +55,17 @@ def likely_told(table: pl.LazyFrame, traces: pl.DataFrame) -> Told:
     return Told(capacity, {}, lets_go, {})
 
 
-def _pieces(traces: pl.DataFrame) -> Iterator[tuple[int, int]]:
-    """Cut a file between traces: gives where each piece begins, and how many rows it has."""
+def _pieces(traces: pl.DataFrame) -> Iterator[tuple[int, RowIds]]:
+    """Cut a file between traces: gives where each piece begins, and how many rows each of its traces has."""
     ordered = traces.sort("at")
     at, rows = (ordered.get_column(name).to_numpy().astype(np.int64) for name in ("at", "rows"))
-    begins = at[np.flatnonzero(np.diff(at // _ROWS, prepend=-1))]
-    yield from zip(begins.tolist(), np.diff(np.append(begins, at[-1] + rows[-1])).tolist(), strict=True)
+    begins = np.flatnonzero(np.diff(at // _ROWS, prepend=-1))
+    yield from zip(at[begins].tolist(), np.split(rows, begins[1:]), strict=True)
 
 
-def _held(rows: pl.DataFrame) -> Iterator[tuple[tuple[Node, str], _Held]]:
-    """Tell when runs among some whole traces had their slots, by node and by what they demand (JSON, or nothing)."""
-    parent = parents_of(rows)
+def _held(rows: pl.DataFrame, sizes: RowIds) -> Iterator[tuple[tuple[Node, str], _Held]]:
+    """Tell when runs among traces of these sizes had their slots, by node and what they demand (JSON, or nothing)."""
+    parent = parents_of(rows.get_column("parent_place"), sizes)
     is_run = (rows.get_column("kind") == "CONSUMER").to_numpy()
     start, end = (rows.get_column(name).to_physical().to_numpy() for name in ("start", "end"))
     run = np.flatnonzero(is_run)

@@ -10,6 +10,7 @@ from raytrace_analyze.analyses.all_paths.window import (
     SHOWN_ONLY,
     WindowSpans,
     order_by_start,
+    parents_of,
     with_all_columns,
 )
 from raytrace_analyze.analyses.all_paths.windows import Windows
@@ -90,6 +91,14 @@ def _places(traces: pl.DataFrame, stretches: list[tuple[int, int]]) -> RowIds:
     return _one_by_one(first, sizes)
 
 
+def _sessions(session: pl.Series, held: RowIds, number: RowIds) -> pl.Series:
+    """Give the session of each trace (by its number): of several the first by name."""
+    if session.n_unique() == 1:
+        return session[:1].new_from_index(0, int(number.max(initial=-1)) + 1)
+    named = pl.DataFrame({"session": session.gather(held), "number": number})
+    return named.group_by("number").agg(pl.col("session").min()).sort("number").get_column("session")
+
+
 def _one_by_one(first: RowIds, sizes: RowIds) -> RowIds:
     """Number on from each of some numbers, so many times."""
     numbers: RowIds = np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
@@ -102,15 +111,13 @@ def _known(rows: pl.DataFrame, traces: pl.DataFrame, held: RowIds, order: RowIds
     new[order] = np.arange(order.size)
     sizes = traces.get_column("rows").to_numpy().astype(np.int64)
     begins = np.cumsum(sizes) - sizes
-    place = rows.get_column("parent_place").fill_null(-1).to_numpy()[held]
-    above = np.where(place >= 0, np.repeat(begins, sizes) + place, -1)[order]
+    above = parents_of(rows.get_column("parent_place").gather(held), sizes)[order]
     # The first of a trace's rows is the first in order, too.
     by_start = np.argsort(new[begins])
     rank = np.empty(begins.size, dtype=np.int64)
     rank[by_start] = np.arange(begins.size)
     number = np.repeat(rank, sizes)
-    named = pl.DataFrame({"session": rows.get_column("session").gather(held), "number": number})
-    sessions = named.group_by("number").agg(pl.col("session").min()).sort("number")
+    sessions = _sessions(rows.get_column("session"), held, number)
     ids = traces.get_column("trace_id").gather(by_start)
-    scopes = sessions.select(kind=pl.lit(str(ScopeKind.TRACE)), id=ids, session="session")
+    scopes = sessions.to_frame().select(kind=pl.lit(str(ScopeKind.TRACE)), id=ids, session="session")
     return Known(np.where(above >= 0, new[above], -1), Scopes(number[order], scopes))

@@ -7,7 +7,7 @@ import polars as pl
 
 from raytrace_analyze.prepared import Known
 from raytrace_analyze.schema import TABLE
-from raytrace_analyze.table.lineage import Nanos, RowIds, first_of_each
+from raytrace_analyze.table.lineage import Nanos, RowIds
 
 SHOWN_ONLY = ("events", "links", "resource", "source")
 """Columns that no path is told from."""
@@ -46,12 +46,11 @@ def order_by_start(rows: pl.DataFrame, held: RowIds) -> RowIds:
     return order
 
 
-def parents_of(rows: pl.DataFrame) -> RowIds:
-    """Give for each row of some whole traces, each of which lies together, that of its parent; -1 for none.
+def parents_of(place: pl.Series, sizes: RowIds) -> RowIds:
+    """Give for each row of whole traces, which lie one after the other, that of its parent; -1 for none.
 
-    Takes `trace_id` and `parent_place`.
+    Takes where each row's parent is in its trace, and how many rows each trace has.
     """
-    place = rows.get_column("parent_place")
-    first = first_of_each(rows.get_column("trace_id"))
-    parent: RowIds = np.where(place.is_null().to_numpy(), -1, first + place.fill_null(0).to_numpy())
+    within = place.fill_null(-1).to_numpy()
+    parent: RowIds = np.where(within >= 0, np.repeat(np.cumsum(sizes) - sizes, sizes) + within, -1)
     return parent
