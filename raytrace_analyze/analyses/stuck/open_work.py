@@ -58,23 +58,27 @@ def read_open(
     found = Open(open_spans=spans.get_column("end").null_count())
     work = spans.filter(pl.col("category").cast(pl.String).is_in(["submit", "task", "driver", "wait"]))
     work = work.with_columns(start_ns=pl.col("start").to_physical(), end_ns=pl.col("end").to_physical())
-    submits = _rows(work.filter(category="submit").filter(pl.col("submitted_task_id").is_not_null()))
     running = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "task"))
     drivers = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "driver"))
     waits = _rows(work.filter(pl.col("end").is_null(), pl.col("category") == "wait"))
+    tried = list(tried_in_vain(work.filter(category="task"), attempts))
+    is_over = not (running or drivers or waits or though_over)
+    if is_over and not tried:  # the rest takes long where there is much
+        return found
+    submits = _rows(work.filter(category="submit").filter(pl.col("submitted_task_id").is_not_null()))
     # What it waits for, or submitted, may be all that a task has left.
     started = set(work.select("session", "task_id").drop_nulls("task_id").iter_rows())
     last_begun = _last_begun(spans)
     for row in (*running, *drivers):
         _know(found, row, key_of(row), RUNS, last_begun.get(_thread(row), 0))
     found.by_themselves.update({key_of(row) for row in drivers} & found.idle_in.keys() - {key_of(row) for row in waits})
-    found.tried.update(_tried_in_vain(work.filter(category="task"), attempts, submits))
+    found.tried.update(_tried_in_vain(tried, submits))
     started = {(session, task) for session, task in started if task not in found.tried}
     pending = [row for row in submits if (row["session"], row["submitted_task_id"]) not in started and row["end"]]
     cancelled = set(attempts.filter(endings() == Ending.CANCELLED).select("session", "task_id").iter_rows())
     pending = [row for row in pending if (row["session"], row["submitted_task_id"]) not in cancelled]
     pending = [row for row in pending if row["status"] != "ERROR"]
-    if not (running or drivers or waits or though_over):
+    if is_over:
         return found
     for row in pending:
         _know(found, {**row, "actor_id": actor_of(row)}, row["submitted_task_id"], PENDING)
@@ -125,11 +129,11 @@ def _over(spans: pl.DataFrame, until: int | None) -> set[str | None]:
     return set(spans.filter((pl.col("name") == KILL) | is_over).get_column("actor_id"))
 
 
-def _tried_in_vain(runs: pl.DataFrame, attempts: pl.DataFrame, submits: Iterable[Row]) -> Iterator[tuple[str, Tried]]:
-    """Tell of the tasks that were tried in vain, and wait to be tried again."""
+def _tried_in_vain(tasks: Iterable[tuple[str, int, str]], submits: Iterable[Row]) -> Iterator[tuple[str, Tried]]:
+    """Tell of the tasks that were tried in vain, and wait to be tried again (what `tried_in_vain` gives)."""
     of_task = {row["submitted_task_id"]: row for row in submits}
     of_actor = {actor_of(row): row for row in of_task.values() if is_creation(row)}
-    for task, count, error in tried_in_vain(runs, attempts):
+    for task, count, error in tasks:
         row = of_task.get(task)
         actor = None if row is None or is_creation(row) else actor_of(row)
         asking = row if actor is None else of_actor.get(actor)
