@@ -699,12 +699,26 @@ class Walk:
             or self._back(at)
         )
 
+    def _not_come(self, wait: Span) -> list[Span]:
+        """The runs that a wait asked for in vain, of a call on an actor that was still being created, the creation."""
+        found = []
+        for run in self.runs:
+            if run.task not in _missing(wait, self.runs):
+                continue
+            made = [one for one in self.runs if one.is_creation and one.actor == run.actor and one.end <= run.start]
+            last = max(made, key=lambda one: one.end, default=None)
+            is_call = bool(run.actor) and not run.is_creation and run.task in self._claimed_tasks()
+            is_call = is_call and run.start >= wait.end
+            found.append(last if is_call and last is not None and last.end > wait.end else run)
+        return found
+
     def _through_wait(self, at: State) -> Step | None:
         """Walk rule 1: what the wait came back with."""
         wait, time = at.span, at.time
-        asked = wait.ready | _missing(wait, self.runs) | (wait.instead.ready if wait.instead else set())
+        asked = wait.ready | (wait.instead.ready if wait.instead else set())
         maker, made = self._room_maker(wait) or (None, 0)
-        ready = [run for run in self.runs if run.task in asked or run in (wait.waited_besides, maker)]
+        missing = self._not_come(wait)
+        ready = [run for run in self.runs if run.task in asked or run in (wait.waited_besides, maker, *missing)]
         queued = [run for run in ready if run.start >= time and self._submitted_before(run, wait.start)]
         ready = [run for run in ready if run.start < time]
         there = {run: min(time, made if run is maker else _there(wait, run)) for run in ready}
@@ -729,7 +743,7 @@ class Walk:
 
     def _submitted_before(self, run: Span, time: int) -> bool:
         submit = self.submit_in_scope(run)
-        return submit is not None and submit.end <= time and run.task in self._claimed_tasks()
+        return submit is not None and submit.end <= time and (run.is_creation or run.task in self._claimed_tasks())
 
     def _innermost_open(self, span: Span, time: int) -> Span:
         """What it was in at a time: the nested span that was open, where that is one alone."""

@@ -12,6 +12,29 @@ from tests import oracle
 from tests.tables import Row, chain, run, span, submit, table, wait
 
 
+def test_a_wait_in_vain_for_an_actor_that_is_being_created_leads_to_its_creation() -> None:
+    """
+    driver  [m][c][vain .......][own==========][get]
+    i                ..........[===]                    the actor is being created while the driver asks in vain
+    r                                 [==]
+    """
+    asked = json.dumps({"raytrace.timed_out": True, "raytrace.awaited_task_ids": ["C"]})
+    of_actor = {"actor_id": "a", "worker_id": "w", "pid": 7}
+    spans = table(
+        span("driver", 0, 110, name="ray.driver"),
+        submit("m", 1, 2, "driver", submitted_task_id="M", function="A.__init__", actor_id="a"),
+        submit("c", 3, 4, "driver", submitted_task_id="C", function="A.call", actor_id="a"),
+        run("i", 60, 80, "m", "M", function="A.__init__", **of_actor),
+        run("r", 90, 95, "c", "C", function="A.call", **of_actor),
+        wait("vain", 5, 50, "driver", [], name="ray.wait", attributes=asked),
+        span("own", 50, 98, "driver"),
+        wait("get", 98, 100, "driver", ["C"]),
+        recorded=True,
+    )
+    found = chain(critical_path(spans).segments)
+    assert ("i", 2, 50, "queue") in found and ("own", 50, 98, "self") in found
+
+
 def test_nested_spans_the_last_child_to_end_is_on_the_path() -> None:
     #      0         10        20        30
     # root [-----------------------------]

@@ -280,7 +280,7 @@ def test_what_paths_are_told_from_is_left_of_attributes() -> None:
     kept = '{"raytrace.resources":"{\\"CPU\\":1}","raytrace.call_site":"a.py:1"}'
     texts = {
         '{"ray.pid":"1","raytrace.resources":"{\\"CPU\\":1}","raytrace.call_site":"a.py:1"}': kept,
-        '{"ray.pid":"1","raytrace.call_site":"a.py:1"}': "{}",
+        '{"ray.pid":"1","raytrace.shown":"a"}': "{}",
         '{"of": {"raytrace.item":1}}': '{"of": {"raytrace.item":1}}',
         '{"said":"raytrace.item","raytrace.item":1}': '{"said":"raytrace.item","raytrace.item":1}',
         '{"said":"ä","raytrace.item":1}': '{"said":"ä","raytrace.item":1}',

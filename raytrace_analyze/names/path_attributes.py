@@ -11,7 +11,7 @@ ASKED = (
     *(names.RESOURCES, names.PLACEMENT_RESOURCES, names.PUT_ARGUMENTS, names.PUT_BYTES, names.CANCELLED),
     *(names.TARGET_TASK_ID, names.PLACEMENT_GROUP_ID, names.ITEM, names.ITEM_READY, names.ITEMS),
     *(names.AWAITED, names.AWAITED_COUNT, names.AWAITED_TASK_IDS, names.TIMED_OUT, names.SAMPLED_TIMES, names.LOOPS),
-    names.POLLS,
+    *(names.POLLS, names.CALL_SITE),
     *(names.CPU_NS, names.CPU_DELAY_NS, names.BUSY, names.IDLE, names.STACKS, names.ENTRYPOINT, names.ALIVE),
     *(names.CONCURRENCY_GROUP, names.MAX_CONCURRENCY, names.ON_EVENT_LOOP, names.ACTOR_NAME, names.RANK, names.TRIAL),
     *(names.LIBRARY, names.SAMPLER),

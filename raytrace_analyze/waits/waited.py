@@ -9,7 +9,8 @@ import numpy as np
 from raytrace_analyze.names.attributes import ITEM, ITEM_READY, ITEMS
 from raytrace_analyze.sampled.unanswered import about_rows, runs_instead, unanswered_runs
 from raytrace_analyze.table.lineage import Nanos, RowIds, flags
-from raytrace_analyze.trace.groups import Timed, group_sorted, latest_last, positions
+from raytrace_analyze.trace.asof import latest_until, members_at, times_at
+from raytrace_analyze.trace.groups import Timed, group_by_time, group_sorted, latest_last, positions
 from raytrace_analyze.trace.relations import Runs
 from raytrace_analyze.waits.placement import find_room_makers
 
@@ -28,7 +29,8 @@ def find_waited(runs: Runs) -> Timed:
     waits = positions(runs.is_wait)
     texts = structure.spans.get_column("attributes").gather(waits)
     items = waits[flags(texts.str.contains(f'"{ITEM}"', literal=True))]
-    besides = (unanswered_runs(structure, waits), runs_instead(structure, waits), structure.waited_besides)
+    unanswered = _being_created(runs, *unanswered_runs(structure, waits))
+    besides = (unanswered, runs_instead(structure, waits), structure.waited_besides)
     ended = [(*pairs, structure.end[pairs[1]]) for pairs in besides]
     late_wait, late_run, late_there = map(np.concatenate, zip(*ended, find_room_makers(runs), strict=True))
     wait = np.repeat(np.arange(structure.start.size), np.diff(runs.ready.first))
@@ -40,6 +42,26 @@ def find_waited(runs: Runs) -> Timed:
     there = np.concatenate([there, late_there])
     order = latest_last(there, (-structure.start[run],), lambda some: structure.id_ranks(run[some]))
     return group_sorted(wait[order], structure.start.size, run[order], there[order])
+
+
+def _being_created(runs: Runs, wait: RowIds, run: RowIds) -> tuple[RowIds, RowIds]:
+    """Put in place of calls that did not come in time, as their actors were still being created, these creations.
+
+    Calls that nobody waited for later were given up.
+    """
+    start, end = runs.structure.start, runs.structure.end
+    is_call = (runs.actor[run] >= 0) & ~runs.is_creation[run] & runs.claimed[run]
+    late = np.flatnonzero(is_call & (start[run] >= end[wait]))
+    if late.size == 0:
+        return wait, run
+    made = np.flatnonzero(runs.is_creation)
+    created = group_by_time(runs.actor[made], runs.actor.size, made, end[made])
+    found = latest_until(created, runs.actor[run[late]], start[run[late]])
+    creation = members_at(created, found)
+    still = (creation >= 0) & (times_at(created, found) > end[wait[late]])
+    run = run.copy()
+    run[late[still]] = creation[still]
+    return wait, run
 
 
 def _items_ready(runs: Runs, items: RowIds, wait: RowIds, run: RowIds) -> Nanos:

@@ -50,6 +50,7 @@ class Stepper:
         self._late = find_late_submissions(scoped, self._open)
         self._ready = waiting.waited
         self._claimed = runs.claimed
+        self._is_creation = runs.is_creation
         self._origins = Origins(runs, waiting, options, slots)
         self._wakers = waiting.wakers
         self._takers = waiting.takers
@@ -211,9 +212,12 @@ class Stepper:
         return found
 
     def _submitted(self, run: RowIds, before: int) -> RowIds:
-        """Give those runs that had been submitted before a time (ns), and that somebody waited for until they ended."""
-        submit = self.structure.submit[run]
-        return run[(submit >= 0) & (self.structure.end[submit] <= before) & self._claimed[run]]
+        """Give those runs that had been submitted before a time (ns), and that somebody waited for until they ended.
+
+        For a creation that was by its call.
+        """
+        submit, was_claimed = self.structure.submit[run], self._claimed[run] | self._is_creation[run]
+        return run[(submit >= 0) & (self.structure.end[submit] <= before) & was_claimed]
 
     # Rule 2
 
