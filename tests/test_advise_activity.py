@@ -445,7 +445,7 @@ def test_a_process_for_each_run_is_no_first_runs_alone() -> None:
     assert rt.summary(spans).start_up_ns < 150 * MS
     seldom = findings(process_per_run(["a", "b"], 3_000))["process-per-run"]
     assert "1 of 2 runs of `infer` got a new worker process, though" in seldom["what"]
-    assert "Ray ends those that are idle for some seconds" in seldom["remedy"]
+    assert "Ray ends those that are idle for a second or more" in seldom["remedy"]
     shared = findings(process_per_run(["a", "b", "a", "b", "a"]))
     assert "process-per-run" not in shared and "cold-workers" in shared
 

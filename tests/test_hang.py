@@ -209,24 +209,6 @@ def test_who_needs_what_a_call_holds_that_waits_for_somebody_cannot_let_it_go_on
     assert "which nothing let go on; `Store.notify` waits for what it holds: if that was to let it go on, they" in said
 
 
-def test_whose_thread_holds_what_another_waits_for_is_taken_from_the_record() -> None:
-    """Three threads of an actor, each of which waits for a lock that the next one has."""
-    about = {"actor_id": ACTOR["a"]}
-    rows = [driver(), open_wait("w", 9, "d", [method(number, "a") for number in (1, 2, 3)])]
-    for number, holder in ((1, "r2"), (2, "r3"), (3, "r1")):
-        idle = json.dumps({"stretches": [{"start_ns": 0, "end_ns": 9, "in": "self.a.__enter__", "at": "bank.py:7"}]})
-        told = json.dumps({"raytrace.idle": idle, "raytrace.held_by": [holder]})
-        rows += [
-            submit(f"s{number}", 4, 5, "d", submitted_task_id=method(number, "a"), function="Bank.move"),
-            run(
-                f"r{number}", 6, None, f"s{number}", method(number, "a"), function="Bank.move", attributes=told, **about
-            ),
-        ]
-    found = rt.hang(table(*rows, recorded=True))
-    assert [set(circle) for circle in found.circles] == [{method(number, "a") for number in (1, 2, 3)}]
-    assert set(found.waits.filter(reason="held")["certain"]) == {True}
-
-
 def test_what_began_only_after_somebody_had_stopped_the_program_had_not_come() -> None:
     """
     d     |s|== get f and g ======x          stopped, with what f gave

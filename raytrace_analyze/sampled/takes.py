@@ -56,7 +56,9 @@ def _make_room(structure: Structure, actor: RowIds, actors: int, method: RowIds,
     putting = structure.run_above[puts]
     last = latest_until(ended, actor[putting], structure.end[puts])
     is_near = times_at(ended, last) >= structure.end[puts] - _WITHIN_NS
-    by, count = np.unique(method[members_at(ended, last)[is_near]], return_counts=True)
-    kept = (count > 1) & (count >= _MOST_OF_THEM * puts.size) & ~np.isin(by, method[putting])
+    before = members_at(ended, last)[is_near]
+    by, one, count = np.unique(method[before], return_index=True, return_counts=True)
+    of_actor = np.bincount(actor[putting], minlength=actors)[actor[before[one]]]
+    kept = (count > 1) & (count >= _MOST_OF_THEM * of_actor) & ~np.isin(by, method[putting])
     made_room: RowIds = by[kept]
     return made_room

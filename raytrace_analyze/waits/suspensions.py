@@ -47,6 +47,8 @@ def _with_items(runs: Runs, timers: RowIds) -> Flags:
     It does something with each, whatever way out its loop has.
     """
     structure = runs.structure
+    if timers.size == 0:
+        return np.zeros(0, dtype=np.bool_)
     waits = positions(runs.is_wait & ~structure.is_run)
     takes = waits[of_queues(structure, waits)]
     run, of_take = structure.run_above[timers], structure.run_above[takes]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import contextlib
 import copy
 import importlib
 import itertools
@@ -540,105 +539,6 @@ def test_a_lock_that_a_with_statement_takes_is_named(tracer: Tracer, tmp_path: P
         pass
     (stretch,) = idle_of(Recording(tmp_path).one("f ray.remote_worker"))
     assert stretch["in"] == "lock.__enter__"
-
-
-class Keeps:
-    """Has locks of all kinds, which its methods take in one of several ways and keep until they are told."""
-
-    def __init__(self) -> None:
-        self.kinds: dict[str, Any] = {
-            "Lock": threading.Lock(),
-            "RLock": threading.RLock(),
-            "Condition": threading.Condition(),
-            "Semaphore": threading.Semaphore(1),
-        }
-        self.lock: Any = None
-        self.over = threading.Event()
-
-    def within(self) -> None:
-        for _ in range(1):
-            with self.lock, contextlib.nullcontext():
-                self.over.wait()
-
-    def before(self) -> None:
-        with self.lock:
-            pass
-        self.over.wait()
-
-    def by_itself(self) -> None:
-        self.lock.acquire()
-        self.over.wait()
-        self.lock.release()
-
-    def of_another(self) -> None:
-        with self.another:
-            self.over.wait()
-
-    another = threading.Lock()
-
-    def lets_go_for_now(self) -> None:
-        with self.lock:
-            self.lock.wait()
-
-    def wants(self) -> None:
-        with self.lock:
-            pass
-
-    def wants_too(self) -> None:
-        if self.lock.acquire(timeout=20):
-            self.lock.release()
-
-
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="the code does not say where a `with` begins and ends")
-@pytest.mark.parametrize(
-    ("kind", "holds", "known"),
-    [
-        *((kind, "within", True) for kind in ("Lock", "RLock", "Condition", "Semaphore")),
-        ("RLock", "by_itself", True),
-        ("Lock", "by_itself", False),
-        ("Lock", "before", False),
-        ("Lock", "of_another", False),
-        ("Condition", "lets_go_for_now", False),
-    ],
-)
-@pytest.mark.parametrize("wants", ["wants", "wants_too"])
-def test_which_thread_is_within_a_lock_that_another_waits_for_is_told(
-    kind: str, holds: str, known: bool, wants: str, tracer: Tracer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("raytrace_hook.sampling.sampler._SHOWN_EVERY_NS", 100_000_000)
-    keeps = Keeps()
-    keeps.lock = keeps.kinds[kind]
-
-    def call(method: str) -> None:
-        with run(tracer, method):
-            getattr(keeps, method)()
-
-    holder = threading.Thread(target=call, args=(holds,))
-    holder.start()
-    time.sleep(0.05)
-    somebody_else = not known and holds != "by_itself"
-    if somebody_else:
-        keeps.lock.acquire()
-    waiter = threading.Thread(target=call, args=(wants,))
-    waiter.start()
-    name = f"{wants} ray.remote_worker"
-    try:
-        for _ in range(200):
-            time.sleep(0.05)
-            open_spans = {span.name: span for span in Recording(tmp_path).open}
-            waits = open_spans[name].attributes
-            if "raytrace.held_by" in waits or (not known and "raytrace.idle" in waits):
-                break
-        expected = [open_spans[f"{holds} ray.remote_worker"].span_id.removeprefix("0x")] if known else None
-        assert waits.get("raytrace.held_by") == expected
-    finally:
-        if somebody_else:
-            if kind == "Condition":
-                keeps.lock.notify_all()
-            keeps.lock.release()
-        keeps.over.set()
-        holder.join()
-        waiter.join()
 
 
 def test_a_recorded_wait_is_not_told_as_idle() -> None:

@@ -273,8 +273,8 @@ class SpanFileProcessor(SpanProcessor):
             self._started.pop(span_id, None)
             self._runs.end(span_id)
             self._open_spans.clear(span_id)
-            if profile is not None:
-                self._shows_no_more(span_id)
+            # Also where an interruption came between: the sampler is asked only once.
+            self._shows_no_more(span_id)
 
     def shutdown(self) -> None:
         """Nothing is held back; only what went into a file that somebody has removed is saved."""

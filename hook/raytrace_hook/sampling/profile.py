@@ -119,8 +119,6 @@ class Profile:
         """What all threads of the process used; None where other spans ran in it as well."""
         self._on_cpu: dict[Place, int] = {}
         self._idle: dict[Place, int] = {}
-        self.held_by: list[int] = []
-        """The spans whose threads hold the lock that it waits for now, or waited for until its end, where known."""
         self._place: Place = _ELSEWHERE
         self._free_from_ns: int | None = None
         """From when on the time until the last look could belong to a stretch that begins."""
@@ -164,8 +162,6 @@ class Profile:
         """Take note that the span has ended."""
         if self._open is not None:
             self._open.was_last = True
-        else:
-            self.held_by = []
         self.pause()
 
     def pause(self) -> None:
@@ -229,8 +225,6 @@ class Profile:
         busy = self._busy.told(self._seen_ns, cpu_ns)
         if busy:
             found[names.BUSY] = busy
-        if self.held_by:
-            found[names.HELD_BY] = [f"{span_id:016x}" for span_id in self.held_by]
         return found
 
     def idle_in(

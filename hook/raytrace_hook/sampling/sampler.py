@@ -19,7 +19,7 @@ from typing import Any, Callable, NamedTuple
 
 from raytrace_hook.forking import call_in_child
 from raytrace_hook.log import warn_once
-from raytrace_hook.sampling import held, places
+from raytrace_hook.sampling import places
 from raytrace_hook.sampling.clocks import Reading, ThreadClocks
 from raytrace_hook.sampling.helpers import Helpers, waits_for_them
 from raytrace_hook.sampling.profile import Look, Profile
@@ -28,7 +28,6 @@ MIN_AGE_NS = 100_000_000
 """A span is looked at from this age on."""
 _SHOWN_EVERY_NS = 1_000_000_000
 _MOST_AT_ONCE = 64
-_MOST_HOLDERS = 16
 
 
 class _Watched(NamedTuple):
@@ -177,21 +176,10 @@ class Sampler:
                 followed = self._followed.get(span_id)
                 if followed is not None and now - followed.shown_ns >= _SHOWN_EVERY_NS:
                     followed.shown_ns = now
-                    self._note_holders(followed, one, frames)
                     self._show(span_id, followed.profile)
             del frame, frames  # they hold what the program has let go of
         if places.forget_when_full():
             self._followed.clear()
-
-    def _note_holders(self, followed: _Followed, one: _Watched, frames: dict[int, FrameType]) -> None:
-        """Note which other spans' threads hold the lock that a thread waits for."""
-        wait = followed.last[3] if followed.last is not None and one.task is None else None
-        found: list[int] = []
-        if wait is not None and wait.endswith(held.TAKES) and one.thread in frames:
-            of_thread = {other.thread: span_id for span_id, other in list(self._watched.items()) if other.task is None}
-            others = {number: frames[number] for number in of_thread if number != one.thread and number in frames}
-            found = [of_thread[number] for number in held.holders(frames[one.thread], others)]
-        followed.profile.held_by = found[:_MOST_HOLDERS]
 
     def _some_of(self, watched: list[tuple[int, _Watched]]) -> list[tuple[int, _Watched]]:
         start = self._round % len(watched)

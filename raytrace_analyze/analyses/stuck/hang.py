@@ -178,6 +178,7 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
     """Give those at the end of all waiting: what they do, and for how many."""
     ends = [node for node in graph if graph.out_degree(node) == 0]
     ends += sorted(known.by_themselves.difference(graph))
+    needed_by = _needed_by(ends, known)
     functions = pl.Series([known.about(node, WAITER)[f"{WAITER}_function"] for node in ends], dtype=pl.String)
     own = dict(zip(ends, is_rays_own(functions).fill_null(value=False).to_list(), strict=True))
     waiters = {node: len(nx.ancestors(graph, node)) if node in graph else 0 for node in ends}
@@ -196,17 +197,18 @@ def _blockers(graph: "nx.DiGraph[str]", known: Open) -> Iterator[Blocker]:
             tried=known.tried.get(node),
             given=known.given.get(node),
             in_group=known.in_group.get(node),
-            needed_by=_needed_by(node, known),
+            needed_by=needed_by.get(node, ()),
             last_caller=known.last_callers.get(node),
             held_by=held.function if (held := known.locks.get(node)) else None,
         )
 
 
-def _needed_by(node: str, known: Open) -> tuple[str, ...]:
+def _needed_by(ends: list[str], known: Open) -> dict[str, tuple[str, ...]]:
     """Name the methods of calls that wait for what a call holds, which itself waits for another call."""
-    if not waits_for_a_call(known.idle_in.get(node, "")):
-        return ()
-    waiting = [
-        known.about(edge.waiter, WAITER) for edge in known.edges if (edge.waited_for, edge.reason) == (node, HELD)
-    ]
-    return tuple(sorted({about[f"{WAITER}_function"] or "" for about in waiting}))
+    waiting: dict[str, set[str]] = {}
+    asked = {node for node in ends if waits_for_a_call(known.idle_in.get(node, ""))}
+    for edge in known.edges:
+        if edge.reason == HELD and edge.waited_for in asked:
+            method = known.about(edge.waiter, WAITER)[f"{WAITER}_function"] or ""
+            waiting.setdefault(edge.waited_for, set()).add(method)
+    return {node: tuple(sorted(methods)) for node, methods in waiting.items()}

@@ -160,13 +160,11 @@ def _know(found: Open, row: Row, key: str, state: str, last_begun: int = 0) -> N
     """Take note of what had not ended; of what runs, in what its thread idled last, if it did nothing after that."""
     found.rows.setdefault(key, row)
     found.states.setdefault(key, state)
-    about = json_of(row["attributes"], {}) if state == RUNS else {}
-    idle = about.get(IDLE)
-    stretches = json_of(idle, {}).get("stretches")
+    idle = json_of(row["attributes"], {}).get(IDLE)
+    stretches = json_of(idle, {}).get("stretches") if state == RUNS else None
     last = stretches[-1] if isinstance(stretches, list) and stretches else None
     if isinstance(last, dict) and last.get("in") and not _went_on(last, last_begun):
         found.idle_in[key] = _at(str(last["in"]), last.get("at"))
-        found.held_by[key] = about.get(HELD_BY) or []
 
 
 def _went_on(idle: dict[str, Any], last_begun: int) -> bool:

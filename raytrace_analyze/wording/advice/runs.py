@@ -142,7 +142,7 @@ def process_per_run(function: str, runs: int, of_all: int, *, waited_ns: list[in
     """
     each = " each" if runs > 1 else ""
     why = (
-        "let runs share processes: Ray ends those that are idle for some seconds "
+        "let runs share processes: Ray ends those that are idle for a second or more "
         "(`RAY_idle_worker_killing_time_threshold_ms`), and with `max_calls=1`, as of tasks that ask for a GPU, after "
         "each run; methods of actors keep theirs (this is what no such starts would save)"
         if idle

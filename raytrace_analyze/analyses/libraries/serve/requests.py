@@ -29,8 +29,8 @@ REQUESTS = pl.Schema(
 
 - `replica`: the one that handled it, by Serve's id; `is_ingress`: whether the request came to this deployment from a
   proxy; `is_error`: it failed, or never came to a replica; `is_refused`: it never did since too many waited
-  already (`max_queued_requests`); `in_flight`: it had not ended, and its times are those until
-  then;
+  already (`max_queued_requests`), as far as a proxy says so; `in_flight`: it had not ended, and its times are those
+  until then;
 - `total_ns`: of an ingress from the proxy's start until its answer was sent (where nothing tells of that, to the
   proxy's end, which comes when the replica has said that it is done), of others from when it was routed until the
   replica was done, of requests of which nothing is known before that what the replica took;
@@ -67,7 +67,8 @@ def find_requests(trace: PreparedTrace) -> pl.DataFrame:
     """Find the requests in a trace: columns of `REQUESTS`, in order of start; clocks corrected as the trace's."""
     spans = _served(trace)
     name = pl.col("name")
-    was_refused = pl.col("route_asked").is_in(spans.filter("is_refused").get_column("row").implode())
+    refused = spans.filter(is_proxy(name), "is_refused").get_column("row")
+    was_refused = pl.col("route_asked").is_in(refused.implode())
     proxies = spans.filter(is_proxy(name)).select(pl.col("row", "start", "end", "is_error").name.prefix("proxy_"))
     routes = spans.filter(is_route(name)).select(pl.all().name.prefix("route_"))
     handles = (
