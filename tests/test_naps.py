@@ -276,6 +276,13 @@ def test_an_asynchronous_method_spends_its_sleeps_with_what_it_takes_from_a_queu
             wait(f"p{end}", begin * MS, end * MS, "r9", [], name="await", attributes=told)
             for begin, end in ((14, 30), (32, 330), (332, 630))
         ]
+        # What is put to another one says nothing of this.
+        other = {"actor_id": "c", "worker_id": "wc", "pid": 9, "attributes": on_loop, "function": "Buffer.put"}
+        rows += call(8, 7, 12, 940, **other)
+        rows += [
+            wait(f"o{at}", at * MS, (at + 40) * MS, "r8", [], name="await", attributes=told)
+            for at in range(100, 900, 50)
+        ]
     spans = table(*rows, recorded=True)
     saved = what_if(spans, speedup={"Train.run": 2.0}).saved_ns
     assert saved > 400 * MS if waits_in else saved < 100 * MS
