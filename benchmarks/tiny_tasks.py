@@ -38,16 +38,18 @@ def work():
     ray.get([tiny.remote() for _ in range(tasks)])
 
 ray.get([tiny.remote() for _ in range(200)])
+path = os.environ["RAYTRACE_DIR"] + "/profile"
 if profiled == "driver":
     import cProfile
     profiler = cProfile.Profile()
-    profiler.runcall(work)
-    profiler.dump_stats(os.environ["RAYTRACE_DIR"] + "/profile")
+    measured(lambda: profiler.runcall(work))
+    profiler.dump_stats(path)
 elif profiled:
     ray.get(profile.remote(""))
-    work()
-    ray.get(profile.remote(os.environ["RAYTRACE_DIR"] + "/profile"))
-measured(work)
+    measured(work)
+    ray.get(profile.remote(path))
+else:
+    measured(work)
 """
 
 OTHER_HOOKS = """

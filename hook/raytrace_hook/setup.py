@@ -110,6 +110,7 @@ class _Recorder:
         self.sampler = self.processor.sample(settings.sample_s, long_spans, waits_recorded=settings.waits)
         self.processors: list[SpanProcessor] = [self.processor]
         """What the spans of this process go through."""
+        self.makers = Makers(self.processor)
         self.waits: Waits | None = None
         self.in_ray = False
 
@@ -172,8 +173,7 @@ def _add(provider: TracerProvider, processors: Sequence[SpanProcessor]) -> None:
 def _record_waits(recorder: _Recorder) -> None:
     settings = recorder.settings
     if settings.waits and recorder.waits is None and internals.global_worker() is not None:
-        makers = Makers(recorder.processor)
-        recorder.waits = waits = Waits(recorder.open_spans, settings.min_wait_ns, makers)
+        recorder.waits = waits = Waits(recorder.open_spans, settings.min_wait_ns, recorder.makers)
         deliver = deliveries.delivering(waits)
         awaits.install(waits)
         batches.install(waits)
@@ -201,7 +201,7 @@ def _install_in_ray(recorder: _Recorder) -> None:
     _record_waits(recorder)
     pickling.install()
     carried.install()  # before others look at what comes with a call
-    makers = Makers(recorder.processor)
+    makers = recorder.makers
     submissions.install(makers)
     can_replace_runs = tracing_patches.can_replace_runs()
     if can_replace_runs:  # as in the workers, which have the same version of Ray

@@ -10,6 +10,7 @@ import polars as pl
 from raytrace_analyze.replay.graph import Graph, released_by
 from raytrace_analyze.sampled.naps import Naps
 from raytrace_analyze.table.lineage import Flags, RowIds, flags
+from raytrace_analyze.trace.numbering import number_alike
 from raytrace_analyze.waits.suspensions import find_suspensions
 
 _NO_NAPS = np.empty(0, dtype=np.int64)
@@ -60,8 +61,7 @@ def _key(graph: Graph, calls: RowIds) -> RowIds:
     functions = events.scoped.structure.spans.get_column("function").gather(calls).fill_null("")
     names = functions.unique().sort()
     method = functions.replace_strict(names, pl.int_range(names.len(), eager=True), return_dtype=pl.Int64).to_numpy()
-    about = np.stack([events.runs.actor[calls], method, events.head[events.scoped.parent[calls]]])
-    return np.unique(about, axis=1, return_inverse=True)[1].reshape(-1)
+    return number_alike(events.runs.actor[calls], method, events.head[events.scoped.parent[calls]])
 
 
 def _same_calls(graph: Graph, run: RowIds) -> Flags:

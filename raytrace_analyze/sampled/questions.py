@@ -17,7 +17,7 @@ from raytrace_analyze.sampled.samples import sampled_above
 from raytrace_analyze.table.lineage import Flags, Nanos, RowIds, flags
 from raytrace_analyze.trace.asof import latest_until, members_at
 from raytrace_analyze.trace.groups import Timed, group_by_time, numbers_within
-from raytrace_analyze.trace.numbering import number_pairs
+from raytrace_analyze.trace.numbering import number_alike, number_pairs
 from raytrace_analyze.trace.span_arrays import Structure
 from raytrace_analyze.values import frozen
 
@@ -187,14 +187,14 @@ def _ends_again_and_again(
     """
     sites = told(structure.spans.get_column("attributes").gather(structure.submit[asked.run]), CALL_SITE)
     site = sites.rank("dense").fill_null(0).to_numpy().astype(np.int64)
-    line = _numbered(asked.flow, asked.actor[asked.run], asked.method[asked.run], site)
+    line = number_alike(asked.flow, asked.actor[asked.run], asked.method[asked.run], site)
     failed = _failed(structure, asked)
     is_over = np.where(np.bincount(line, weights=failed)[line] > 0, ~failed, is_last)
     in_vain = np.minimum(_since_break(is_over), unchanged + 1)
     same = np.concatenate([[False], line[1:] == line[:-1]]) & asked.follows & (site > 0)
     ends = same & is_over & (in_vain > 0)
     by = np.where(changed_by >= 0, asked.method[changed_by], -1)
-    loop = _numbered(line, by)
+    loop = number_alike(line, by)
     is_explained = ends & (by >= 0)
     explained = np.bincount(loop, weights=is_explained)[loop]
     against = np.bincount(line, weights=ends & (by < 0))[line]
@@ -202,17 +202,6 @@ def _ends_again_and_again(
     enough = np.bincount(loop, weights=np.where(is_explained, in_vain, 0))[loop] >= IN_VAIN
     kept = is_explained & enough & (against <= _MOST_AGAINST * explained)
     return np.where(kept, in_vain, 0)
-
-
-def _numbered(*columns: RowIds) -> RowIds:
-    """Number what is alike in all columns."""
-    order = np.lexsort(columns)
-    begins = np.zeros(order.size, dtype=np.bool_)
-    for column in columns:
-        begins[1:] |= column[order[1:]] != column[order[:-1]]
-    number = np.empty(order.size, dtype=np.int64)
-    number[order] = np.cumsum(begins)
-    return number
 
 
 def _is_last(structure: Structure, asked: _Asked) -> Flags:

@@ -43,6 +43,17 @@ def _numbered(hashes: Hashes) -> tuple[RowIds, int]:
     return number, count
 
 
+def number_alike(*columns: RowIds) -> RowIds:
+    """Number what is alike in all columns, in their order: those of the first, then of the next."""
+    order = np.lexsort(columns[::-1])
+    begins = np.zeros(order.size, dtype=np.bool_)
+    for column in columns:
+        begins[1:] |= column[order[1:]] != column[order[:-1]]
+    number = np.empty(order.size, dtype=np.int64)
+    number[order] = np.cumsum(begins)
+    return number
+
+
 def number_tasks(structure: Structure) -> RowIds:
     """Number the tasks of runs, which share one if they share their submit or their task id; -1 where none is known."""
     return join_tasks(*number_pairs(structure, structure.run_task, structure.is_run), structure.submit)

@@ -155,9 +155,9 @@ def _show_starts(rows: list[Row], console: Console) -> None:
     for name, row in told.items():
         many = count_text(row["replicas"], "replica")
         died = f", {row['replicas_died']:,} of them died while handling requests" if row["replicas_died"] else ""
-        died += f", {row['replicas_not_ready']:,} of them never ready" if row["replicas_not_ready"] else ""
+        never = f", {row['replicas_not_ready']:,} of them never ready" if row["replicas_not_ready"] else ""
         console.print(
-            f"{name}: {many}{died}, ready {duration_text(row['replica_start_p50_ns'])} after creation"
+            f"{name}: {many}{died}{never}, ready {duration_text(row['replica_start_p50_ns'])} after creation"
             f" (the slowest {duration_text(row['replica_start_max_ns'])}).",
             style="dim",
         )

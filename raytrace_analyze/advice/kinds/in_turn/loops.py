@@ -52,8 +52,8 @@ def loop_candidates(facts: Facts) -> Iterator[Candidate]:
     if not facts.recorded:
         return
     # Who asks until something is so needs the answer before it asks again.
-    in_vain = np.flatnonzero(asked_in_vain(facts.structure)).tolist()
-    asked = {asking.question for asking in find_asking(facts)} | {facts.functions[run] for run in in_vain}
+    in_vain = np.flatnonzero(asked_in_vain(facts.structure))
+    asked = {asking.question for asking in find_asking(facts)}.union(facts.functions_of(in_vain).tolist())
     for loops in facts.loops:
         moves = [move for loop in loops if (move := _move(facts, loop)) is not None]
         if moves and (found := _candidate(facts, moves)) is not None and found.function not in asked:
